@@ -1,0 +1,54 @@
+# elbowroom: `make demo` is the main job, `make test` the quick tests; both make the environment they need.
+SHELL := /bin/bash
+PYTHON ?= python3
+VENV ?= .venv
+BIN := $(VENV)/bin
+PIP := $(BIN)/python -m pip --disable-pip-version-check
+
+.PHONY: demo test test-all lint bench notebooks clean help
+
+help:  ## what each target does
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
+
+# Two stamps: the demo needs only the runtime packages, everything else the development ones.
+$(BIN)/python:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' \
+	  || { echo "elbowroom needs Python >= 3.11; '$(PYTHON)' is $$($(PYTHON) --version 2>&1). Try: make PYTHON=python3.11 $(MAKECMDGOALS)"; exit 1; }
+	@$(PYTHON) -m venv $(VENV) \
+	  || { echo "python -m venv failed (on Debian and Ubuntu: apt install python3-venv)"; rm -rf $(VENV); exit 1; }
+
+$(VENV)/.runtime: pyproject.toml constraints.txt | $(BIN)/python
+	@echo "Installing elbowroom and its pinned dependencies into $(VENV) ..."
+	@$(PIP) install --quiet --constraint constraints.txt torch || { echo "Installing torch failed (see above)."; exit 1; }
+	@$(PIP) install --quiet --constraint constraints.txt --editable . || { echo "Installing elbowroom failed (see above)."; exit 1; }
+	@touch $@
+
+$(VENV)/.dev: $(VENV)/.runtime
+	@echo "Installing the development tools into $(VENV) ..."
+	@$(PIP) install --quiet --constraint constraints.txt --editable '.[dev]' || { echo "Installing the development tools failed (see above)."; exit 1; }
+	@touch $@
+
+demo: $(VENV)/.runtime  ## the main job on the embedded digits: train, evidence, VI against MCMC
+	@$(BIN)/elbowroom demo
+
+test: $(VENV)/.dev  ## the quick tests (within 10 minutes on 2 cores)
+	@$(BIN)/python -m pytest
+
+test-all: $(VENV)/.dev  ## every test, the slow statistical ones and the notebooks included
+	@$(BIN)/python -m pytest -m 'slow or not slow'
+
+lint: $(VENV)/.dev  ## ruff (check and format), mypy, import-linter
+	@$(BIN)/ruff check .
+	@$(BIN)/ruff format --check .
+	@$(BIN)/mypy
+	@PYTHONPATH=typings $(BIN)/lint-imports
+
+bench: $(VENV)/.dev  ## the benchmarks; figures go to benchmarks/RESULTS.md
+	@$(BIN)/python -m benchmarks
+
+notebooks: $(VENV)/.dev  ## execute the notebooks
+	@$(BIN)/python notebooks/execute.py
+
+clean:  ## remove the environment, caches and outputs
+	rm -rf $(VENV) build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache demo-output notebooks/output
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +

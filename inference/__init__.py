@@ -1,0 +1,1 @@
+"""All that is computed from a (model, guide, data) triple."""

@@ -1,0 +1,49 @@
+"""What every estimator of log p(x) returns."""
+
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+import torch
+from torch import Tensor
+
+Bound = Literal["lower", "upper", "none", "exact"]
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """An estimate of log p(x) for each datum, with its own uncertainty.
+
+    Attributes:
+        value: the estimate, `[B]`, in nats.
+        stderr: its standard error (for quadrature: its numerical error), `[B]`, in nats.
+        bound: what `value` bounds in expectation: `"lower"`, `"upper"`, `"none"`, or `"exact"`.
+        info: diagnostics by name. Per-datum ones are tensors `[B]`; `info["flags"]` is a tuple of B strings, each
+            empty or the reason why that datum's number should not be trusted.
+    """
+
+    value: Tensor
+    stderr: Tensor
+    bound: Bound
+    info: dict[str, Any] = field(default_factory=dict)
+
+    def __len__(self) -> int:
+        return len(self.value)
+
+    @property
+    def flags(self) -> tuple[str, ...]:
+        """The reason not to trust each datum's number; an empty string where there is none."""
+        return tuple(self.info.get("flags", ("",) * len(self)))
+
+    def mean(self) -> tuple[float, float]:
+        """The mean over data and the standard error of *estimating* it (data held fixed), in nats per datum.
+
+        The standard error is √(Σ_b stderr_b²) / B: the data are independent streams of noise.
+        """
+        value, stderr = self.value.double(), self.stderr.double()
+        return value.mean().item(), (stderr.square().sum().sqrt() / len(self)).item()
+
+    def spread(self) -> float:
+        """The standard error of the mean over data *as a sample of data*: sd over data / √B, in nats."""
+        if len(self) < 2:
+            return float("nan")
+        return (torch.std(self.value.double()) / len(self) ** 0.5).item()
