@@ -1,0 +1,152 @@
+"""Run a pair of programs once and say, in readable words, what is wrong with their shapes or what they look like."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from elbowroom.inference.structure import Program, ProgramError
+from elbowroom.inference.target import Target
+
+
+@dataclass(frozen=True)
+class ProgramReport:
+    """What `check_program` saw: printable, one line a site.
+
+    Attributes:
+        num_data: B.
+        latents: latent site -> shape of its value for one datum.
+        sites: (program, kind, site, plates, batch shape, event shape) of each sample site.
+        layouts: how model and guide are given many samples (see `Target`).
+        notes: things that are allowed but worth knowing.
+    """
+
+    num_data: int
+    latents: dict[str, tuple[int, ...]]
+    sites: tuple[tuple[str, str, str, str, str, str], ...]
+    layouts: dict[str, str]
+    notes: tuple[str, ...]
+
+    def __str__(self) -> str:
+        head = ("program", "kind", "site", "plates (dim, size)", "batch", "event")
+        rows = [head, *self.sites]
+        widths = [max(len(row[i]) for row in rows) for i in range(len(head))]
+        lines = ["  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows]
+        lines.append(
+            f"{self.num_data} data; samples run as model: {self.layouts['model']}, guide: {self.layouts['guide']}"
+        )
+        return "\n".join([*lines, *(f"note: {note}" for note in self.notes)])
+
+
+def check_program(
+    model: Program,
+    guide: Program,
+    *args: Any,
+    plate: str | None = "data",
+    per_datum: Sequence[int | str] | None = None,
+    **kwargs: Any,
+) -> ProgramReport:
+    """Check that (model, guide, data) is a triple whose terms can be told apart datum by datum.
+
+    Looks for: programs that fail on these arguments, sites that only one program has, sites outside the data plate,
+    batch dims that no plate covers, sequential plates, data outside the likelihood's support, point-mass guides,
+    terms that change when a datum stands alone or the data are permuted, and programs that are not functions of their
+    arguments (dropout or batch statistics left in training mode).
+
+    Raises:
+        ProgramError: naming the site or argument, what was found, and what to do.
+    """
+    target = Target(model, guide, *args, plate=plate, per_datum=per_datum, **kwargs)
+    z, log_q = target.propose(2)
+    with torch.no_grad():
+        terms = _terms(target, z, log_q)
+        _check_repeatable(target, z, terms)
+        if target.sliceable:
+            _check_alone(target, z, terms)
+            _check_permuted(target, z, terms)
+    return ProgramReport(
+        num_data=len(target),
+        latents=target.latents,
+        sites=tuple(_rows(target)),
+        layouts=dict(target.layouts),
+        notes=tuple(_notes(target, terms)),
+    )
+
+
+def _terms(target: Target, z: dict[str, Tensor], log_q: Tensor) -> dict[str, Tensor]:
+    prior, likelihood = target.log_joint(z)
+    return {"log q(z|x)": log_q, "log p(z)": prior, "log p(x|z)": likelihood}
+
+
+def _check_repeatable(target: Target, z: dict[str, Tensor], terms: dict[str, Tensor]) -> None:
+    again = _terms(target, *target.propose(2))
+    for name, term in terms.items():
+        if not _same(again[name], term):
+            raise ProgramError(
+                f"{name} differs between two runs on the same values: the program is random beyond its sample sites. "
+                "Put modules with dropout or batch normalisation in evaluation mode (.eval())."
+            )
+
+
+def _check_alone(target: Target, z: dict[str, Tensor], terms: dict[str, Tensor]) -> None:
+    one = target.select([0])
+    alone = _terms(one, *one.propose(2))
+    for name, term in terms.items():
+        if not _same(alone[name], term[:, :1]):
+            raise ProgramError(
+                f"{name} of datum 0 is {_first(term)} among {len(target)} data but {_first(alone[name])} by itself: its "
+                "terms depend on the other data. Look for batch normalisation in training mode, sums over the batch, "
+                "or a shape that broadcasts at B = 1."
+            )
+
+
+def _check_permuted(target: Target, z: dict[str, Tensor], terms: dict[str, Tensor]) -> None:
+    order = list(range(len(target)))[::-1]
+    turned = target.select(order)
+    permuted = _terms(turned, *turned.propose(2))
+    for name, term in terms.items():
+        if not _same(permuted[name], term[:, order]):
+            worst = int((permuted[name] - term[:, order]).abs().nan_to_num(torch.inf).amax(0).argmax())
+            raise ProgramError(
+                f"{name} changes when the data are permuted (datum {order[worst]} most): an argument that has a row for "
+                f"each datum is not permuted with them. Per-datum arguments here: {list(target.per_datum)}; name them "
+                "all with per_datum=(...), and do not index data by position inside the programs."
+            )
+
+
+def _same(found: Tensor, expected: Tensor) -> bool:
+    tolerance = 1e4 * torch.finfo(expected.dtype).eps
+    return torch.allclose(found, expected, rtol=tolerance, atol=tolerance, equal_nan=True)
+
+
+def _first(term: Tensor) -> str:
+    return f"{term[0, 0].item():.6g}"
+
+
+def _rows(target: Target) -> list[tuple[str, str, str, str, str, str]]:
+    rows = []
+    for what, kind, name, site in target.sites():
+        plates = ", ".join(f"{f.name} ({f.dim}, {f.size})" for f in site["cond_indep_stack"]) or "-"
+        batch, event = (str(tuple(shape)) for shape in (site["fn"].batch_shape, site["fn"].event_shape))
+        rows.append((what, kind, name, plates, batch, event))
+    return rows
+
+
+def _notes(target: Target, terms: dict[str, Tensor]) -> list[str]:
+    notes = []
+    if target.structure.discrete:
+        notes.append(f"finite discrete latents summed out exactly: {', '.join(target.structure.discrete)}")
+    if target.structure.pinned:
+        notes.append(f"subsampling plates pinned to one draw of indices: {', '.join(target.structure.pinned)}")
+    if target.plate is not None and not target.sliceable and len(target) > 1:
+        notes.append("the programs cannot be given part of their data, so B = 1 and permuted data were not tried")
+    if bool((terms["log p(z)"] == -torch.inf).any()):
+        notes.append("the guide draws values outside the prior's support: their weights are zero")
+    bad = ~torch.isfinite(terms["log q(z|x)"]).all(0) | torch.isnan(terms["log p(x|z)"]).any(0)
+    if bool(bad.any()):
+        notes.append(
+            f"NaN or infinite terms for data {bad.nonzero().flatten().tolist()[:8]}: these data cannot be answered"
+        )
+    return notes

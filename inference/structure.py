@@ -1,0 +1,330 @@
+"""What a pair of programs looks like: its sites, plates and shapes, read off one plain run of each."""
+
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import Any
+
+import pyro
+import torch
+from pyro import poutine
+from pyro.poutine.util import site_is_subsample
+from torch import Tensor
+
+from elbowroom.inference.handlers import Pin, Weigh
+
+Program = Callable[..., Any]
+
+
+class ProgramError(ValueError):
+    """A model or guide that cannot be evaluated datum by datum; the message says which site and what to do."""
+
+
+@dataclass(frozen=True)
+class Latent:
+    """One latent site: how its value `[S, B, *inner, *event]` lies inside the program.
+
+    Attributes:
+        name: the site's name.
+        rank: number of batch dims in a plain run.
+        inner: sizes of the batch dims other than the data plate's, leftmost first, absent plates as 1.
+        event: the event shape.
+        unconstrained: the event shape after `biject_to(support).inv`; None for a discrete site.
+        elementwise: whether that bijection acts on each element by itself.
+    """
+
+    name: str
+    rank: int
+    inner: tuple[int, ...]
+    event: tuple[int, ...]
+    unconstrained: tuple[int, ...] | None
+    elementwise: bool
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """The shape of one value of one datum."""
+        return tuple(n for n in self.inner if n > 1) + self.event
+
+
+@dataclass(frozen=True)
+class Structure:
+    """Sites, plates and shapes of a (model, guide) pair on given data."""
+
+    num_data: int
+    data_dim: int | None  # dim of the data plate, counted from the right among batch dims
+    nesting: int  # number of batch dims that plates use
+    latents: dict[str, Latent]
+    discrete: tuple[str, ...]  # finite discrete latents that the guide leaves to be summed out
+    observed: tuple[str, ...]
+    auxiliary: tuple[str, ...]  # guide sites that are not model latents (AutoGuides draw in such spaces)
+    pinned: dict[str, Tensor] = field(default_factory=dict)  # plate name -> indices drawn once
+
+    def place(self, latent: Latent, value: Tensor, event: tuple[int, ...]) -> Tensor:
+        """`[S, B, *inner, *event]` to the program's layout `[S, *batch, *event]`."""
+        num_samples, num_data = value.shape[:2]
+        if self.data_dim is None:
+            return value.reshape(num_samples, *latent.inner, *event)
+        full = value.reshape(num_samples, num_data, *latent.inner, *event)
+        return full.movedim(1, 1 + self.nesting + self.data_dim)
+
+    def collect(self, latent: Latent, value: Tensor, event: tuple[int, ...]) -> Tensor:
+        """The program's layout `[S, *batch, *event]` back to `[S, B, *inner, *event]`, absent plates dropped."""
+        if self.data_dim is None:
+            full = value.unsqueeze(1)
+        else:
+            full = value.movedim(1 + self.nesting + self.data_dim, 1)
+        inner = tuple(n for n in latent.inner if n > 1)
+        return full.reshape(*full.shape[:2], *inner, *event)
+
+    def per_datum(self, log_prob: Tensor, num_samples: int, num_data: int) -> Tensor:
+        """Sum a site's log density over every batch dim but samples and data: `[S, B]`."""
+        lead = 1 + self.nesting - log_prob.dim()
+        full = log_prob.reshape((1,) * lead + log_prob.shape)
+        if self.data_dim is None:
+            terms = full.flatten(1).sum(1, keepdim=True) if full.dim() > 1 else full.unsqueeze(-1)
+        else:
+            terms = full.movedim(1 + self.nesting + self.data_dim, 1).flatten(2).sum(2) if self.nesting > 1 else full
+        return terms.expand(num_samples, num_data)
+
+
+@contextmanager
+def quiet_globals(args: Any = ()) -> Iterator[None]:
+    """Run user programs without leaving a trace: RNG, parameter store and validation are put back.
+
+    Validation is off inside: observed values are checked once, when the structure is read, with the rows named.
+    """
+    devices = sorted({t.device.index or 0 for t in args if isinstance(t, Tensor) and t.is_cuda})
+    store = pyro.get_param_store()
+    with (
+        torch.random.fork_rng(devices=devices),
+        store.scope(store.get_state()),
+        pyro.validation_enabled(False),
+    ):
+        yield
+
+
+def read_structure(
+    model: Program,
+    guide: Program,
+    args: tuple[Any, ...],
+    kwargs: Mapping[str, Any],
+    plate: str | None,
+    pinned: Mapping[str, Tensor] | None = None,
+) -> Structure:
+    """Run each program once, without a sample dimension, and read off its structure.
+
+    Raises:
+        ProgramError: naming the site, its shape and its plates, when the pair is not a triple of per-datum programs.
+    """
+    with quiet_globals(args):
+        torch.manual_seed(0)
+        guide_trace = run_plain("guide", guide, args, kwargs, pinned or {})
+        pins = dict(pinned or {}) | _subsamples(guide_trace)
+        model_trace = run_plain("model", poutine.replay(model, trace=guide_trace), args, kwargs, pins)
+        pins |= _subsamples(model_trace)
+    drawn = dict(_sites(guide_trace, observed=False))
+    latents = dict(_sites(model_trace, observed=False))
+    observed = dict(_sites(model_trace, observed=True))
+    discrete = tuple(n for n, s in latents.items() if n not in drawn and s["fn"].has_enumerate_support)
+    _check_partners(latents, drawn, discrete, observed)
+    _check_plates({**latents, **observed}, drawn, plate)
+    num_data, data_dim, nesting = _plates([*latents.values(), *observed.values(), *drawn.values()], plate)
+    for name, site in {**latents, **observed, **drawn}.items():
+        _check_batch(name, site, plate)
+    for name, site in observed.items():
+        _check_observed(name, site, data_dim)
+    return Structure(
+        num_data=num_data,
+        data_dim=data_dim,
+        nesting=nesting,
+        latents={n: _latent(n, s, data_dim, nesting) for n, s in latents.items() if n in drawn},
+        discrete=discrete,
+        observed=tuple(observed),
+        auxiliary=tuple(n for n in drawn if n not in latents),
+        pinned=pins,
+    )
+
+
+def run_plain(
+    what: str, program: Program, args: tuple[Any, ...], kwargs: Mapping[str, Any], pins: Mapping[str, Tensor]
+) -> Any:
+    """A trace of one unscaled run, log densities computed; failures are told with the arguments' shapes."""
+    try:
+        with torch.no_grad(), Weigh(), Pin(pins):
+            trace = poutine.trace(program).get_trace(*args, **kwargs)
+            trace.compute_log_prob()
+    except Exception as error:
+        shapes = ", ".join(describe(a) for a in (*args, *kwargs.values())) or "none"
+        raise ProgramError(
+            f"the {what} failed on these arguments: {shapes}.\n  {type(error).__name__}: {error}\n"
+            f"  Run {what}(*args) by itself to see where; shapes and dtypes must be the ones it was written for."
+        ) from error
+    return trace
+
+
+def describe(value: Any) -> str:
+    """An argument in a few words, for error messages."""
+    if isinstance(value, Tensor):
+        return f"tensor {tuple(value.shape)} {str(value.dtype).removeprefix('torch.')} on {value.device}"
+    return type(value).__name__
+
+
+def _sites(trace: Any, observed: bool) -> list[tuple[str, Any]]:
+    return [
+        (name, site)
+        for name, site in trace.nodes.items()
+        if site["type"] == "sample" and site["is_observed"] == observed and not site_is_subsample(site)
+        if not site["infer"].get("_deterministic", False)
+    ]
+
+
+def _subsamples(trace: Any) -> dict[str, Tensor]:
+    return {
+        name: site["value"]
+        for name, site in trace.nodes.items()
+        if site_is_subsample(site) and site["fn"].subsample_size and site["fn"].subsample_size < site["fn"].size
+    }
+
+
+def _frames(site: Any) -> dict[str, Any]:
+    return {f.name: f for f in site["cond_indep_stack"]}
+
+
+def _check_partners(latents: dict, drawn: dict, discrete: tuple[str, ...], observed: dict) -> None:
+    missing = [n for n in latents if n not in drawn and n not in discrete]
+    surplus = [n for n, s in drawn.items() if n not in latents and not s["infer"].get("is_auxiliary")]
+    if missing or surplus:
+        told = [f"the model's latent site '{n}' is not drawn by the guide" for n in missing]
+        told += [f"the guide's site '{n}' is not a latent site of the model" for n in surplus]
+        raise ProgramError(
+            "guide and model have different sites: "
+            + "; ".join(told)
+            + f".\n  model draws {sorted(latents)}, guide draws {sorted(drawn)}. Give both the same names "
+            "(finite discrete latents may be left to the model: they are summed out; helper draws of a guide need "
+            "infer={'is_auxiliary': True})."
+        )
+    if not observed:
+        raise ProgramError("the model observes nothing (no sample site with obs=...), so there is no p(x) to ask for")
+    for name, site in drawn.items():
+        if name in latents and not site["infer"].get("is_auxiliary") and _is_point_mass(site, drawn):
+            raise ProgramError(
+                f"guide site '{name}' is a point mass (Delta): log q is infinite and no weight exists. Use a guide "
+                "with spread, for example AutoNormal or AmortizedNormal."
+            )
+
+
+def _is_point_mass(site: Any, drawn: dict) -> bool:
+    auxiliary = any(s["infer"].get("is_auxiliary") for s in drawn.values())
+    return type(_innermost(site["fn"])).__name__ == "Delta" and not auxiliary
+
+
+def _check_plates(modelled: dict, drawn: dict, plate: str | None) -> None:
+    for name, site in {**modelled, **drawn}.items():
+        for frame in site["cond_indep_stack"]:
+            if not frame.vectorized:
+                raise ProgramError(
+                    f"site '{name}' is in the sequential plate '{frame.name}' (for i in pyro.plate(...)). Write it as "
+                    f"`with pyro.plate('{frame.name}', size):` so that all data are evaluated at once."
+                )
+    if plate is None:
+        return
+    plates = {f for site in {**modelled, **drawn}.values() for f in _frames(site)}
+    if plate not in plates:
+        found = f"its plates are {sorted(plates)}" if plates else "it has no plates"
+        raise ProgramError(
+            f"no site is in a plate named '{plate}'; {found}. Put the data in `with pyro.plate('{plate}', len(x)):`, "
+            "name your plate with plate=..., or use plate=None to treat the whole program as one datum."
+        )
+    for name, site in {**modelled, **drawn}.items():
+        if plate not in _frames(site) and not site["infer"].get("is_auxiliary"):
+            kind = "observed" if site["is_observed"] else "latent"
+            raise ProgramError(
+                f"{kind} site '{name}' (batch shape {tuple(site['fn'].batch_shape)}, event shape "
+                f"{tuple(site['fn'].event_shape)}) is outside the data plate '{plate}'; its plates are "
+                f"{sorted(_frames(site)) or 'none'}. It would be shared by all data, so log p(x) would not be a sum "
+                "over data. Move it inside the plate, or use plate=None to treat the whole program as one datum."
+            )
+
+
+def _plates(sites: list[Any], plate: str | None) -> tuple[int, int | None, int]:
+    frames = [f for site in sites for f in site["cond_indep_stack"]]
+    # Batch dims may be used without a plate when there is one datum; they count as inner dims then.
+    bare = [len(s["fn"].batch_shape) for s in sites] if plate is None else []
+    nesting = max([-f.dim for f in frames] + bare, default=0)
+    if plate is None:
+        return 1, None, nesting
+    sizes = {(f.size, f.dim) for f in frames if f.name == plate}
+    if len(sizes) > 1:
+        told = ", ".join(f"size {s} at dim {d}" for s, d in sorted(sizes))
+        raise ProgramError(f"the plate '{plate}' is not the same everywhere: {told}. Give it one size and one dim.")
+    size, dim = sizes.pop()
+    if size < 1:
+        raise ProgramError(f"the plate '{plate}' has no size or no data; give pyro.plate('{plate}', len(x)) data")
+    return size, dim, nesting
+
+
+def _check_batch(name: str, site: Any, plate: str | None) -> None:
+    """Every batch dim must belong to a plate; a forgotten `.to_event` is the classic way to fail."""
+    if plate is None:
+        return
+    batch, covered = site["fn"].batch_shape, {f.dim for f in site["cond_indep_stack"]}
+    bare = [dim for dim in range(-len(batch), 0) if batch[dim] > 1 and dim not in covered]
+    if bare:
+        raise ProgramError(
+            f"site '{name}' has batch shape {tuple(batch)}, but no plate of its own covers dim {bare[0]} (size "
+            f"{batch[bare[0]]}); its plates are {[(f.name, f.dim, f.size) for f in site['cond_indep_stack']]}. "
+            f"Call .to_event({len(bare)}) on its distribution if that dim is part of one datum."
+        )
+
+
+def _check_observed(name: str, site: Any, data_dim: int | None) -> None:
+    value, mask, fn = site["value"], site["mask"], site["fn"]
+    if not isinstance(value, Tensor) or mask is False or type(fn).__name__ == "Unit":
+        return
+    finite = value.isfinite()
+    finite = finite.flatten(finite.dim() - fn.event_dim).all(-1) if fn.event_dim else finite
+    inside = _inside(fn, value)
+    for good, told in (
+        (finite, "NaN or infinite values"),
+        (inside, f"values outside the support {fn.support} of {type(_innermost(fn)).__name__}"),
+    ):
+        bad = ~good & mask if isinstance(mask, Tensor) else ~good
+        if bool(bad.any()):
+            rows = sorted({int(i) for i in bad.nonzero()[:, data_dim]}) if data_dim is not None and bad.dim() else [0]
+            raise ProgramError(
+                f"observed site '{name}' has {told} in {len(rows)} of its data (first rows: {rows[:8]}). Remove or "
+                "mend these data, mask them with poutine.mask, or choose a likelihood whose support holds them."
+            )
+
+
+def _inside(fn: Any, value: Tensor) -> Tensor:
+    try:
+        return fn.support.check(value)
+    except NotImplementedError:  # a distribution that states no support cannot be checked
+        return torch.ones((), dtype=torch.bool)
+
+
+def _innermost(fn: Any) -> Any:
+    while hasattr(fn, "base_dist"):
+        fn = fn.base_dist
+    return fn
+
+
+def _latent(name: str, site: Any, data_dim: int | None, nesting: int) -> Latent:
+    fn, value = site["fn"], site["value"]
+    event = tuple(value.shape[value.dim() - fn.event_dim :])
+    batch = tuple(value.shape[: value.dim() - fn.event_dim])
+    rank, batch = len(batch), (1,) * (nesting - len(batch)) + batch
+    inner = batch if data_dim is None else tuple(n for i, n in enumerate(batch) if i - nesting != data_dim)
+    if fn.has_enumerate_support or getattr(fn.support, "is_discrete", False):
+        return Latent(name, rank, inner, event, None, False)
+    transform = torch.distributions.biject_to(fn.support)
+    unconstrained = tuple(transform.inv(value).shape[value.dim() - fn.event_dim :])
+    elementwise = _elementwise(transform)
+    return Latent(name, rank, inner, event, unconstrained, elementwise)
+
+
+def _elementwise(transform: Any) -> bool:
+    while hasattr(transform, "base_transform"):
+        transform = transform.base_transform
+    return transform.domain.event_dim == 0 and transform.codomain.event_dim == 0

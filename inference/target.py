@@ -1,0 +1,307 @@
+"""A (model, guide, data) triple as two functions on [samples, data] tensors."""
+
+from collections.abc import Callable, Mapping, Sequence
+from functools import cached_property, partial
+from typing import Any
+
+import numpy as np
+import pyro
+import torch
+from pyro import poutine
+from torch import Tensor
+
+from elbowroom.inference.handlers import Pin, Set, Weigh
+from elbowroom.inference.layouts import LAYOUTS, Layout, choose_layout
+from elbowroom.inference.noise import Noise, datum_keys
+from elbowroom.inference.structure import Program, ProgramError, Structure, quiet_globals, read_structure
+from elbowroom.inference.terms import (
+    Result,
+    Values,
+    densities_by_element,
+    draw,
+    guide_density,
+    joint_density,
+    joint_density_unconstrained,
+    place,
+)
+
+SAMPLES = "_elbowroom_samples"
+
+
+class Target:
+    """Pins a model and a guide to data and evaluates both on many samples of every datum at once.
+
+    For datum x_b and samples z_s ~ q(z|x_b), every estimator is a reduction over s of
+    `log w[s, b] = log p(x_b, z[s, b]) − log q(z[s, b] | x_b)`. Entry `[s, b]` of any result depends on `z[s, b]` and
+    datum b alone. Plate rescaling and `poutine.scale` are undone, masks are kept, finite discrete latents that the
+    guide leaves to the model are summed out. A value outside a site's support has log density −∞.
+
+    Args:
+        model: Pyro program of p(x, z); called as `model(*args, **kwargs)`.
+        guide: Pyro program of q(z | x), called with the same arguments.
+        *args: the programs' arguments, data first.
+        plate: name of the vectorised plate over data; None treats the whole program as one datum (B = 1).
+        per_datum: which arguments have a row for each datum (positions or names). By default every tensor whose
+            leading dimension is the plate's size.
+        layout: how a program is given many samples: `"plate"` (an outer plate: the program broadcasts), `"fold"`
+            (samples are folded into the batch: convolutions), `"vmap"` (densities of programs that know of no batch
+            at all), `"loop"` (one run a sample). By default the first of
+            them that gives the same numbers as plain runs, found separately for model and guide.
+        **kwargs: keyword arguments of the programs.
+
+    Raises:
+        ProgramError: the pair cannot be evaluated datum by datum; the message names the site and the remedy.
+    """
+
+    def __init__(
+        self,
+        model: Program,
+        guide: Program,
+        *args: Any,
+        plate: str | None = "data",
+        per_datum: Sequence[int | str] | None = None,
+        layout: Layout | None = None,
+        **kwargs: Any,
+    ) -> None:
+        for name, program in (("model", model), ("guide", guide)):
+            if not callable(program):
+                raise TypeError(f"{name} must be a Pyro program (a callable), got {type(program).__name__}")
+        if layout is not None and layout not in LAYOUTS:
+            raise ValueError(f"layout must be one of {sorted(LAYOUTS)} or None, got {layout!r}")
+        _refuse_empty(args, kwargs)
+        self.model, self.guide, self.args, self.kwargs, self.plate = model, guide, args, kwargs, plate
+        self.structure = read_structure(model, guide, args, kwargs, plate)
+        self.per_datum = self._find_per_datum(per_datum)
+        self.keys = datum_keys(self._rows(), len(self))
+        self.sliceable = self._try_select()
+        self.layouts: dict[str, Layout] = (
+            {"model": layout, "guide": layout} if layout is not None else choose_layout(self)
+        )
+
+    def __len__(self) -> int:
+        return self.structure.num_data
+
+    @property
+    def latents(self) -> dict[str, tuple[int, ...]]:
+        """Latent site -> shape of its value for one datum."""
+        return {name: latent.shape for name, latent in self.structure.latents.items()}
+
+    @property
+    def device(self) -> torch.device:
+        """Where the data are."""
+        values = (*self.args, *self.kwargs.values())
+        return next((v.device for v in values if isinstance(v, Tensor)), torch.device("cpu"))
+
+    @cached_property
+    def latent_names(self) -> list[str]:
+        """A name for each scalar coordinate of the latents, in order: `z[0]`, `z[1]`, …"""
+        names: list[str] = []
+        for name, shape in self.latents.items():
+            names += [name + (f"[{','.join(map(str, i))}]" if shape else "") for i in np.ndindex(*shape)]
+        return names
+
+    def propose(self, num_samples: int, *, seed: int = 0, start: int = 0) -> tuple[Values, Tensor]:
+        """Draw z[s, b] ~ q(z | x_b) for samples `start … start + num_samples − 1` and return log q too.
+
+        The draws are a function of (seed, sample index, datum) alone; the global generator is not touched.
+
+        Returns:
+            z: latent site -> `[S, B, *event]`; log_q: `[S, B]`, nats.
+        """
+        if num_samples < 1:
+            raise ValueError(f"num_samples must be at least 1, got {num_samples}")
+        noise = Noise(seed, self.keys, num_samples, start)
+        z, log_q = self._run("guide", partial(draw, noise=noise), {}, num_samples, noise)
+        return z, log_q["log_q"]
+
+    def log_guide(self, z: Mapping[str, Tensor]) -> Tensor:
+        """log q(z | x) at any point, `[S, B]`, nats; z as returned by `propose`."""
+        return self._run("guide", guide_density, self._check(z), _num_samples(z))[1]["log_q"]
+
+    def log_joint(self, z: Mapping[str, Tensor]) -> tuple[Tensor, Tensor]:
+        """log p(z) and log p(x | z), `[S, B]` each, nats; differentiable in z."""
+        terms = self._run("model", joint_density, self._check(z), _num_samples(z))[1]
+        return terms["prior"], terms["likelihood"]
+
+    def log_weights(self, num_samples: int, *, seed: int = 0, start: int = 0) -> Tensor:
+        """log w = log p(x, z) − log q(z | x) at fresh draws of the guide, `[S, B]`, nats."""
+        z, log_q = self.propose(num_samples, seed=seed, start=start)
+        prior, likelihood = self.log_joint(z)
+        return prior + likelihood - log_q
+
+    def latent_terms(self, z: Mapping[str, Tensor]) -> dict[str, tuple[Tensor, Tensor]]:
+        """(log q, log p) of each latent site, kept apart along its event where both sides factorise over it.
+
+        Returns:
+            site -> two tensors, `[S, B, *event]` where both distributions are independent over the event dims, else
+            `[S, B]`.
+        """
+        z = self._check(z)
+        parts = {
+            what: self._run(what, partial(densities_by_element, what=what), z, _num_samples(z))[1]
+            for what in ("guide", "model")
+        }
+        terms = {}
+        for name in self.structure.latents:
+            q, p = parts["guide"].get(name), parts["model"].get(name)
+            if q is None or p is None:
+                raise ProgramError(f"site '{name}' has no density of its own in both programs")
+            if q.shape != p.shape:
+                q, p = (t.flatten(2).sum(2) if t.dim() > 2 else t for t in (q, p))
+            terms[name] = (q, p)
+        return terms
+
+    def log_joint_unconstrained(self, u: Mapping[str, Tensor]) -> tuple[Tensor, Tensor, Values]:
+        """The joint in unconstrained coordinates u, with z = T(u), T = `biject_to(support)`.
+
+        Returns:
+            log p(x, T(u)) + log |det dT/du| `[S, B]`, that log-Jacobian `[S, B]`, and z.
+        """
+        z, terms = self._run("model", joint_density_unconstrained, dict(u), _num_samples(u))
+        return terms["prior"] + terms["likelihood"] + terms["log_jacobian"], terms["log_jacobian"], z
+
+    def select(self, index: Sequence[int] | Tensor | np.ndarray) -> "Target":
+        """The same programs on some of the data (repeats allowed); each datum keeps its noise.
+
+        Raises:
+            ProgramError: if the programs cannot be given part of their data (`plate=None`, a fixed plate size).
+        """
+        if not self.sliceable:
+            raise ProgramError(
+                "these programs cannot be given part of their data: "
+                + ("plate=None makes the whole program one datum" if self.plate is None else self._why_whole())
+            )
+        rows = torch.as_tensor(np.asarray(index), dtype=torch.long)
+        if rows.dim() != 1 or len(rows) == 0 or int(rows.min()) < -len(self) or int(rows.max()) >= len(self):
+            raise IndexError(f"index must be a non-empty list of data in 0 … {len(self) - 1}, got {index!r}")
+        return self._at(rows % len(self))
+
+    def program(self, what: str) -> Program:
+        """The model or the guide as a plain Pyro program pinned to this data, unscaled: for Pyro's own samplers."""
+        inner = self.model if what == "model" else self.guide
+
+        def pinned() -> Any:
+            with Weigh(), Pin(self.structure.pinned):
+                return inner(*self.args, **self.kwargs)
+
+        return pinned
+
+    def sites(self) -> list[tuple[str, str, str, Any]]:
+        """(program, kind, name, Pyro's site record) of every sample site of a plain run, for reports."""
+        rows: list[tuple[str, str, str, Any]] = []
+        z, _ = self.propose(1)
+        for what in ("model", "guide"):
+            with quiet_globals(self.args), torch.no_grad():
+                trace = self._trace(what, None, Set(place(self.structure, z, None)))
+            for name, site in trace.nodes.items():
+                if site["type"] == "sample" and type(site["fn"]).__name__ != "_Subsample":
+                    rows.append((what, _kind(name, site, self.structure), name, site))
+        return rows
+
+    # How a program is run ---------------------------------------------------------------------------------------
+
+    def _run(
+        self,
+        what: str,
+        evaluate: Callable[..., Result],
+        values: Mapping[str, Tensor],
+        num_samples: int,
+        noise: Noise | None = None,
+    ) -> Result:
+        """Evaluate a program in its layout: per-site values and per-datum terms, all `[S, B, …]`."""
+        with quiet_globals(self.args):
+            return LAYOUTS[self.layouts[what]](self, evaluate, values, num_samples, noise)
+
+    def _trace(self, what: str, num_samples: int | None, *messengers: Any) -> Any:
+        """Trace one run under messengers (innermost last), inside a plate of samples if there is one."""
+        program: Any = self.model if what == "model" else self.guide
+        stack = [Weigh(), *messengers, Pin(self.structure.pinned)]
+        if num_samples is not None:
+            stack.append(pyro.plate(SAMPLES, num_samples, dim=-1 - self.structure.nesting))
+        with poutine.trace() as tracer:
+            _enter(stack, lambda: program(*self.args, **self.kwargs))
+        return tracer.trace
+
+    def _at(self, rows: Tensor, structure: Structure | None = None) -> "Target":
+        new = object.__new__(Target)
+        new.__dict__.update({k: v for k, v in self.__dict__.items() if k != "latent_names"})
+        picked = set(self.per_datum)
+        new.args = tuple(a[rows.to(a.device)] if i in picked else a for i, a in enumerate(self.args))
+        new.kwargs = {k: a[rows.to(a.device)] if k in picked else a for k, a in self.kwargs.items()}
+        new.keys = self.keys[rows.numpy()]
+        fields = {**self.structure.__dict__, "num_data": len(rows)}
+        new.structure = structure or Structure(**fields)
+        return new
+
+    def _find_per_datum(self, chosen: Sequence[int | str] | None) -> tuple[int | str, ...]:
+        named: dict[int | str, Any] = dict(enumerate(self.args))
+        named.update(self.kwargs)
+        if chosen is not None:
+            for key in chosen:
+                value = named.get(key)
+                if not isinstance(value, Tensor) or value.dim() == 0 or len(value) != len(self):
+                    raise ValueError(
+                        f"per_datum names argument {key!r}, which is not a tensor with {len(self)} rows (it is "
+                        f"{tuple(value.shape) if isinstance(value, Tensor) else type(value).__name__})"
+                    )
+            return tuple(chosen)
+        if self.plate is None:
+            return ()
+        return tuple(key for key, v in named.items() if isinstance(v, Tensor) and v.dim() > 0 and len(v) == len(self))
+
+    def _rows(self) -> list[Tensor]:
+        return [self.args[k] if isinstance(k, int) else self.kwargs[k] for k in self.per_datum]
+
+    def _try_select(self) -> bool:
+        """Whether the programs follow when their data are picked: tried once, on two copies of the first datum."""
+        if self.plate is None or not self.per_datum:
+            return False
+        two = self._at(torch.zeros(2, dtype=torch.long))
+        try:
+            structure = read_structure(self.model, self.guide, two.args, two.kwargs, self.plate, self.structure.pinned)
+        except ProgramError:
+            return False
+        return structure.num_data == 2
+
+    def _why_whole(self) -> str:
+        return (
+            f"plate '{self.plate}' keeps its size {len(self)} when the data arguments {list(self.per_datum)} are cut. "
+            "Write the plate as pyro.plate(name, len(x)), or name the per-datum arguments with per_datum=(...)"
+        )
+
+    def _check(self, z: Mapping[str, Tensor]) -> Values:
+        """z with each site's shape checked against the structure."""
+        missing = [n for n in self.structure.latents if n not in z]
+        if missing:
+            raise ValueError(f"z lacks the latent sites {missing}; it has {sorted(z)}")
+        num_samples = _num_samples(z)
+        for name, shape in self.latents.items():
+            expected = (num_samples, len(self), *shape)
+            if tuple(z[name].shape) != expected:
+                raise ValueError(
+                    f"z['{name}'] has shape {tuple(z[name].shape)}, expected [samples, data, *event] = {expected}"
+                )
+        return {name: z[name] for name in self.structure.latents}
+
+
+def _num_samples(z: Mapping[str, Tensor]) -> int:
+    return next((len(v) for v in z.values()), 1)
+
+
+def _enter(stack: list[Any], run: Callable[[], Any]) -> Any:
+    if not stack:
+        return run()
+    with stack[0]:
+        return _enter(stack[1:], run)
+
+
+def _refuse_empty(args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> None:
+    for name, value in (*enumerate(args), *kwargs.items()):
+        if isinstance(value, Tensor) and value.dim() > 0 and value.numel() == 0:
+            raise ValueError(f"argument {name!r} is empty (shape {tuple(value.shape)}): there are no data to evaluate")
+
+
+def _kind(name: str, site: Any, structure: Structure) -> str:
+    if site["is_observed"]:
+        return "observed"
+    return "summed out" if name in structure.discrete else "auxiliary" if name in structure.auxiliary else "latent"

@@ -1,0 +1,144 @@
+"""What is read off one run of a program: draws, log densities, their split by site."""
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+import torch
+from pyro.poutine.messenger import Messenger
+from pyro.poutine.util import site_is_subsample
+from torch import Tensor
+
+from elbowroom.inference.auxiliary import auxiliary_values
+from elbowroom.inference.enumeration import summed_log_joint
+from elbowroom.inference.handlers import Draw, Set, SetUnconstrained
+from elbowroom.inference.noise import Noise
+from elbowroom.inference.structure import Structure
+
+if TYPE_CHECKING:
+    from elbowroom.inference.target import Target
+
+Values = dict[str, Tensor]
+Arrange = Callable[[Tensor, torch.Size], Tensor]
+Result = tuple[Values, Values]
+"""Values by site and terms by name, all `[S, B, ...]`."""
+
+
+def draw(target: "Target", given: Values, num_samples: int | None, arrange: Arrange, *, noise: Noise) -> Result:
+    """Draws of the guide, and their log density `log_q`."""
+    trace = target._trace("guide", num_samples, Draw(noise, arrange))
+    values = {n: trace.nodes[n]["value"] for n in target.structure.latents}
+    return _collected(target, values, num_samples), {"log_q": _total(trace, target, num_samples, observed=False)}
+
+
+def guide_density(target: "Target", given: Values, num_samples: int | None, arrange: Arrange) -> Result:
+    """`log_q` at given values."""
+    placed = place(target.structure, given, num_samples)
+    helpers = auxiliary_values(target.guide, target.structure, placed) if target.structure.auxiliary else {}
+    trace = target._trace("guide", num_samples, Set({**placed, **helpers}))
+    return {}, {"log_q": _total(trace, target, num_samples, observed=False)}
+
+
+def joint_density(target: "Target", given: Values, num_samples: int | None, arrange: Arrange) -> Result:
+    """`prior` = log p(z) and `likelihood` = log p(x | z) at given values."""
+    return {}, _joint(target, num_samples, Set(place(target.structure, given, num_samples)))
+
+
+def joint_density_unconstrained(target: "Target", given: Values, num_samples: int | None, arrange: Arrange) -> Result:
+    """The joint at z = T(u) with `log_jacobian` = log |det dT/du|, and z itself."""
+    structure = target.structure
+    setter = SetUnconstrained(place(structure, given, num_samples, unconstrained=True))
+    terms = _joint(target, num_samples, setter)
+    jacobians = [structure.per_datum(j, num_samples or 1, len(target)) for j in setter.log_jacobian.values()]
+    terms["log_jacobian"] = sum(jacobians, torch.zeros_like(terms["prior"]))
+    return _collected(target, setter.values, num_samples), terms
+
+
+def densities_by_element(
+    target: "Target", given: Values, num_samples: int | None, arrange: Arrange, *, what: str
+) -> Result:
+    """Log density of each latent site under one program, kept apart along the event where it factorises."""
+    structure = target.structure
+    trace = target._trace(what, num_samples, Set(place(structure, given, num_samples)))
+    terms: Values = {}
+    for name, latent in structure.latents.items():
+        site = trace.nodes[name]
+        fn, reinterpreted = site["fn"], 0
+        while hasattr(fn, "reinterpreted_batch_ndims"):
+            reinterpreted, fn = reinterpreted + fn.reinterpreted_batch_ndims, fn.base_dist
+        if latent.event and reinterpreted == len(latent.event) and site["mask"] is None:
+            terms |= _collected(target, {name: fn.log_prob(site["value"])}, num_samples)
+        else:
+            terms[name] = structure.per_datum(site_log_prob(site), num_samples or 1, len(target))
+    return {}, terms
+
+
+def place(structure: Structure, given: Values, num_samples: int | None, unconstrained: bool = False) -> Values:
+    """Values `[S, B, ...]` in the layout of a run: with a leading sample dim, or of a plain run without one."""
+    placed = {}
+    for name, latent in structure.latents.items():
+        event = latent.unconstrained if unconstrained else latent.event
+        if event is None:
+            raise ValueError(f"site '{name}' is discrete: it has no unconstrained coordinates")
+        value = structure.place(latent, given[name], event)
+        # A plain run has no sample dim, and no dims for plates that the site is not in.
+        drop = 1 + structure.nesting - latent.rank
+        placed[name] = value if num_samples is not None else value.reshape(value.shape[drop:])
+    return placed
+
+
+def _joint(target: "Target", num_samples: int | None, setter: Messenger) -> Values:
+    if target.structure.discrete:
+        return summed_log_joint(target, num_samples, setter)
+    trace = target._trace("model", num_samples, setter)
+    return {
+        "prior": _total(trace, target, num_samples, observed=False),
+        "likelihood": _total(trace, target, num_samples, observed=True),
+    }
+
+
+def _total(trace: Any, target: "Target", num_samples: int | None, observed: bool) -> Tensor:
+    """Sum the log densities of the latent or of the observed sites for each sample and datum, `[S, B]`."""
+    total: Tensor | None = None
+    for site in trace.nodes.values():
+        if site["type"] != "sample" or site_is_subsample(site) or site["is_observed"] != observed:
+            continue
+        terms = target.structure.per_datum(site_log_prob(site), num_samples or 1, len(target))
+        total = terms if total is None else total + terms
+    return total if total is not None else torch.zeros(num_samples or 1, len(target), device=target.device)
+
+
+def site_log_prob(site: Any) -> Tensor:
+    """The unscaled, masked log density of a site; −∞ where a latent value is outside the support."""
+    fn, value = site["fn"], site["value"]
+    log_prob = _masked(site, fn.log_prob(value))
+    if site["is_observed"] or not _bounded(fn):
+        return log_prob
+    inside = fn.support.check(value)
+    return log_prob.masked_fill(~inside.broadcast_to(log_prob.shape), -torch.inf)
+
+
+def _bounded(fn: Any) -> bool:
+    support: Any = getattr(fn, "support", None)
+    while hasattr(support, "base_constraint"):
+        support = support.base_constraint
+    return support is not None and type(support).__name__ not in ("_Real", "_RealVector", "_Dependent")
+
+
+def _masked(site: Any, log_prob: Tensor) -> Tensor:
+    mask = site["mask"]
+    if mask is None:
+        return log_prob
+    return torch.where(torch.as_tensor(mask, device=log_prob.device), log_prob, log_prob.new_zeros(()))
+
+
+def _collected(target: "Target", values: Values, num_samples: int | None) -> Values:
+    """Values of a run back to `[S, B, ...]`."""
+    structure = target.structure
+    collected = {}
+    for name, value in values.items():
+        latent = structure.latents[name]
+        batch = value.dim() - len(latent.event)
+        full = value.reshape((1,) * (1 + structure.nesting - batch) + value.shape)
+        full = full.expand(num_samples or 1, *full.shape[1:])
+        collected[name] = structure.collect(latent, full, latent.event)
+    return collected

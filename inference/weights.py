@@ -1,0 +1,133 @@
+"""Reductions of importance weights log w `[S, B]`: bounds, log p(x), effective sample size, Pareto k̂."""
+
+import math
+
+import torch
+from torch import Tensor
+
+ROUNDING = 64.0
+"""A spread of log w below this many units in the last place is rounding, not variation."""
+
+
+def elbo(log_w: Tensor) -> Tensor:
+    """Evidence lower bound, E_q[log w] ≈ mean_s log w[s, b], `[B]`, nats."""
+    return log_w.mean(0)
+
+
+def elbo_stderr(log_w: Tensor) -> Tensor:
+    """Standard error of `elbo`, sd_s(log w) / √S, `[B]`, nats; NaN for one sample."""
+    return log_w.std(0) / math.sqrt(len(log_w))
+
+
+def log_marginal(log_w: Tensor) -> Tensor:
+    """log p̂(x) = log (1/S) Σ_s w[s, b], `[B]`, nats: a lower bound on log p(x) in expectation."""
+    return log_w.logsumexp(0) - math.log(len(log_w))
+
+
+def log_marginal_stderr(log_w: Tensor) -> Tensor:
+    """Delta-method standard error of `log_marginal`, √(Var w / S) / mean w, `[B]`, nats; NaN for one sample."""
+    num_samples = len(log_w)
+    relative = (log_w - log_marginal(log_w)).exp()
+    return (relative.var(0) / num_samples).sqrt()
+
+
+def iwae(log_w: Tensor, num_particles: int) -> Tensor:
+    """IWAE-K bound, E[log (1/K) Σ_k w_k], averaged over the ⌊S/K⌋ disjoint groups of K samples, `[B]`, nats.
+
+    Burda, Grosse & Salakhutdinov (2016), equation 8.
+
+    Raises:
+        ValueError: if K is not between 1 and S.
+    """
+    return grouped(log_w, num_particles).mean(0)
+
+
+def grouped(log_w: Tensor, num_particles: int) -> Tensor:
+    """log (1/K) Σ_k w_k of each disjoint group of K samples, `[⌊S/K⌋, B]`, nats."""
+    num_samples = len(log_w)
+    if not 1 <= num_particles <= num_samples:
+        raise ValueError(f"num_particles must be between 1 and the {num_samples} samples given, got {num_particles}")
+    groups = log_w[: num_samples - num_samples % num_particles].unflatten(0, (-1, num_particles))
+    return groups.logsumexp(1) - math.log(num_particles)
+
+
+def normalized(log_w: Tensor) -> Tensor:
+    """Self-normalised weights, w / Σ_s w, `[S, B]`."""
+    return log_w.softmax(0)
+
+
+def ess(log_w: Tensor) -> Tensor:
+    """Effective sample size of importance sampling, (Σ w)² / Σ w², `[B]`, between 1 and S (Kong 1992)."""
+    return (2 * log_w.logsumexp(0) - (2 * log_w).logsumexp(0)).exp()
+
+
+def is_constant(log_w: Tensor) -> Tensor:
+    """Whether all weights of a datum are equal up to rounding, `[B]`: the guide is the posterior."""
+    return spread_is_rounding(log_w.amax(0), log_w.amin(0), torch.finfo(log_w.dtype).eps)
+
+
+def spread_is_rounding(largest: Tensor, smallest: Tensor, eps: float) -> Tensor:
+    """Whether `largest − smallest` is at the rounding level of log weights of that size, with machine epsilon `eps`."""
+    scale = torch.maximum(largest.abs(), smallest.abs()).clamp_min(1.0)
+    return (largest - smallest) <= ROUNDING * eps * scale
+
+
+def tail_length(num_samples: int) -> int:
+    """M = ⌈min(S/5, 3√S)⌉ largest weights are the tail (Vehtari et al. 2024, section 2.3 and Algorithm 1)."""
+    return math.ceil(min(0.2 * num_samples, 3 * math.sqrt(num_samples)))
+
+
+def pareto_k(log_w: Tensor) -> Tensor:
+    """Tail index k̂ of the weights of each datum, `[B]`: how many moments they have (1/k̂).
+
+    The generalised Pareto shape of the M largest weights over the (M+1)-th, by the estimator of Zhang & Stephens
+    (2009) with the weakly informative prior of Vehtari et al. (2024, Algorithm 1 and appendix C). Below 0.7 the
+    estimate of log p(x) can be trusted; from 1 on the weights have no mean that a sample could show.
+
+    Returns:
+        k̂; −∞ where all weights are equal up to rounding (nothing could be better), NaN where S < 25 gives fewer than
+        five tail weights, or a weight is NaN.
+    """
+    num_tail = tail_length(len(log_w))
+    if num_tail < 5 or num_tail >= len(log_w):
+        nothing = torch.full_like(log_w[0], torch.nan)
+        return torch.where(is_constant(log_w), -torch.inf, nothing)
+    top = log_w.topk(num_tail + 1, dim=0).values  # [M + 1, B], largest first
+    k = pareto_k_of_tail(top)
+    return torch.where(is_constant(log_w), -torch.inf, k)
+
+
+def pareto_k_of_tail(top: Tensor) -> Tensor:
+    """`pareto_k` from the M + 1 largest log weights, `[M + 1, B]`, largest first."""
+    top = top.double()
+    scaled = (top - top[0]).exp()
+    excess = (scaled[:-1] - scaled[-1]).flip(0)  # [M, B], ascending
+    k, _ = fit_generalized_pareto(excess)
+    flat = excess[-1] <= 0  # the whole tail is tied at the threshold: no tail at all
+    return torch.where(flat, -torch.inf, torch.where(top.isnan().any(0), torch.nan, k))
+
+
+def pareto_k_stderr(k: Tensor, num_samples: int) -> Tensor:
+    """Asymptotic standard error of k̂, (1 + k) / √M with M the tail length, `[B]` (Smith 1987)."""
+    return (1 + k.clamp_min(-0.5)) / math.sqrt(max(tail_length(num_samples), 1))
+
+
+def fit_generalized_pareto(excess: Tensor) -> tuple[Tensor, Tensor]:
+    """Shape k and scale σ of a generalised Pareto distribution, `[B]` each, from sorted excesses `[M, B]`.
+
+    Zhang & Stephens (2009), with the prior that pulls k towards 0.5 with the weight of ten observations
+    (Vehtari et al. 2024, appendix C).
+    """
+    num_tail, prior_grid = len(excess), 30
+    num_grid = prior_grid + int(math.sqrt(num_tail))
+    quarter = excess[int(num_tail / 4 + 0.5) - 1].clamp_min(torch.finfo(excess.dtype).tiny)
+    index = torch.arange(1, num_grid + 1, dtype=excess.dtype, device=excess.device)
+    offsets = (1 - (num_grid / (index - 0.5)).sqrt()).unsqueeze(-1)  # [G, 1]
+    theta = offsets / (3 * quarter) + 1 / excess[-1]  # [G, B]
+    shape = torch.log1p(-theta.unsqueeze(1) * excess).mean(1)  # [G, B]
+    profile = num_tail * ((-theta / shape).log() - shape - 1)  # [G, B]
+    weight = profile.softmax(0)
+    best = (theta * weight).sum(0)
+    k = torch.log1p(-best * excess).mean(0)
+    sigma = -k / best
+    return (k * num_tail + 0.5 * 10) / (num_tail + 10), sigma
