@@ -1,9 +1,28 @@
 """All that is computed from a (model, guide, data) triple."""
 
 from elbowroom.inference.check import ProgramReport, check_program
+from elbowroom.inference.compare import Comparison, compare
+from elbowroom.inference.diagnostics import Gates
+from elbowroom.inference.draws import Draws, NotAReference
 from elbowroom.inference.estimate import Estimate
 from elbowroom.inference.importance import importance
+from elbowroom.inference.nuts import nuts
+from elbowroom.inference.quadrature import quadrature
 from elbowroom.inference.structure import ProgramError
 from elbowroom.inference.target import Target
 
-__all__ = ["Estimate", "ProgramError", "ProgramReport", "Target", "check_program", "importance"]
+__all__ = [
+    "Comparison",
+    "Draws",
+    "Estimate",
+    "Gates",
+    "NotAReference",
+    "ProgramError",
+    "ProgramReport",
+    "Target",
+    "check_program",
+    "compare",
+    "importance",
+    "nuts",
+    "quadrature",
+]

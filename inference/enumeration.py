@@ -11,6 +11,9 @@ from pyro.poutine.messenger import Messenger
 from pyro.poutine.util import site_is_subsample
 from torch import Tensor
 
+from elbowroom.inference.densities import site_log_prob
+from elbowroom.inference.structure import Structure
+
 if TYPE_CHECKING:
     from elbowroom.inference.target import Target
 
@@ -33,11 +36,11 @@ def summed_log_joint(target: "Target", num_samples: int | None, setter: Messenge
     k runs over the finite discrete latents that the guide leaves to the model. The sums are done by tensor variable
     elimination (Obermeyer et al. 2019), so several sites cost less than their product where the model factorises.
     """
-    structure = target.structure
-    enumerate_sites = EnumMessenger(first_available_dim=-2 - structure.nesting)
-    # Marks are set first, then dims are given out, then values: the innermost messenger acts first.
-    trace = target._trace("model", num_samples, setter, enumerate_sites, _EnumerateSites(structure.discrete))
-    trace.compute_log_prob()
+    trace = target._trace("model", num_samples, setter, *enumeration(target.structure))
+    for site in trace.nodes.values():
+        if site["type"] == "sample" and not site_is_subsample(site):
+            site["log_prob"] = site["unscaled_log_prob"] = site_log_prob(site)
+    trace.compute_log_prob()  # of the rest
     trace.pack_tensors()
     symbols = trace.plate_to_symbol
     wanted = [name for name in (target.plate, "_elbowroom_samples") if name in symbols]
@@ -58,7 +61,18 @@ def summed_log_joint(target: "Target", num_samples: int | None, setter: Messenge
     total = _contract(everything, dims, kept, trace, target, leading)
     latent_dims = {d for terms in latent.values() for t in terms for d in t._pyro_dims} & dims
     prior = _contract(latent, latent_dims, kept, trace, target, leading)
-    return {"prior": prior, "likelihood": total - prior}
+    # Outside the prior's support the likelihood is not defined; the joint is −∞ whatever it is called.
+    return {"prior": prior, "likelihood": torch.where(prior == -torch.inf, 0.0, total - prior)}
+
+
+def enumeration(structure: Structure) -> list[Messenger]:
+    """Messengers that enumerate the discrete latents in parallel; none for a model without.
+
+    Marks are set first, then dims are given out, then values: the innermost messenger, the last, acts first.
+    """
+    if not structure.discrete:
+        return []
+    return [EnumMessenger(first_available_dim=-2 - structure.nesting), _EnumerateSites(structure.discrete)]
 
 
 def _contract(factors: Any, dims: set[str], kept: frozenset, trace: Any, target: "Target", leading: int) -> Tensor:

@@ -92,11 +92,11 @@ class Draw(Messenger):
 
     def __init__(self, noise: Noise, arrange: Callable[[Tensor, torch.Size], Tensor]) -> None:
         super().__init__()
-        self.noise, self.arrange = noise, arrange
+        self.noise, self.arrange = noise, arrange  # arrange brings noise [S, B, n] to [*batch_shape, m]
 
     def _pyro_sample(self, msg: Any) -> None:
         if msg["done"] or msg["is_observed"] or msg["value"] is not None or site_is_subsample(msg):
             return
-        with self.noise.at(msg["name"], self.arrange):
+        with self.noise.at(msg["name"], msg["fn"], self.arrange):
             msg["value"] = msg["fn"](*msg["args"], **msg["kwargs"])
         msg["done"] = True

@@ -90,10 +90,10 @@ class _Stream:
         self.rounding = max(self.rounding, torch.finfo(log_w.dtype).eps)
         log_w = log_w.double()
         new = len(log_w)
-        delta = log_w.mean(0) - self.mean
-        total = self.count + new
-        self.squares = self.squares + log_w.var(0, correction=0) * new + delta**2 * self.count * new / total
-        self.mean = self.mean + delta * new / total
+        mean, total = log_w.mean(0), self.count + new
+        between = (mean - self.mean) ** 2 * (self.count * new / total)
+        self.squares = self.squares + log_w.var(0, correction=0) * new + between
+        self.mean = (self.mean * self.count + mean * new) / total  # −∞ stays −∞
         self.count = total
         self.log_sum = torch.logaddexp(self.log_sum, log_w.logsumexp(0))
         self.log_sum_squares = torch.logaddexp(self.log_sum_squares, (2 * log_w).logsumexp(0))

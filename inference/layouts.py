@@ -20,7 +20,7 @@ def in_plate(
     target: "Target", evaluate: Evaluate, given: Values, num_samples: int, noise: Any
 ) -> tuple[Values, Values]:
     """One run inside an outer plate of samples: the program must broadcast over leading dimensions."""
-    return evaluate(target, given, num_samples, _arrange_plate(target))
+    return evaluate(target, given, num_samples, lambda values, batch: _arranged(target, values, batch))
 
 
 def folded(target: "Target", evaluate: Evaluate, given: Values, num_samples: int, noise: Any) -> tuple[Values, Values]:
@@ -29,7 +29,7 @@ def folded(target: "Target", evaluate: Evaluate, given: Values, num_samples: int
     rows = torch.arange(num_data).repeat(num_samples)
     many = target._at(rows)
     flat = {name: value.flatten(0, 1).unsqueeze(0) for name, value in given.items()}
-    results = evaluate(many, flat, None, _as_is)
+    results = evaluate(many, flat, None, lambda values, batch: _arranged(target, values.flatten(0, 1), batch))
     values, terms = ({k: v.unflatten(1, (num_samples, num_data))[0] for k, v in r.items()} for r in results)
     return values, terms
 
@@ -40,7 +40,7 @@ def vmapped(target: "Target", evaluate: Evaluate, given: Values, num_samples: in
         raise NotImplementedError("vmap evaluates densities at given values; it does not draw")
 
     def one(sample: Values) -> tuple[Values, Values]:
-        return evaluate(target, {name: value.unsqueeze(0) for name, value in sample.items()}, None, _as_is)
+        return evaluate(target, {name: value.unsqueeze(0) for name, value in sample.items()}, None, None)
 
     values, terms = torch.vmap(one)(given)
     return {k: v.squeeze(1) for k, v in values.items()}, {k: v.squeeze(1) for k, v in terms.items()}
@@ -55,7 +55,7 @@ def one_by_one(
     runs = []
     for s in range(num_samples):
         sample = {name: value[s : s + 1] for name, value in given.items()}
-        runs.append(evaluate(target, sample, None, lambda values, shape, s=s: values[s].reshape(shape)))
+        runs.append(evaluate(target, sample, None, lambda values, batch, s=s: _arranged(target, values[s], batch)))
     values, terms = ({k: torch.cat([run[i][k] for run in runs]) for k in runs[0][i]} for i in (0, 1))
     return values, terms
 
@@ -104,7 +104,7 @@ def _agrees(probe: "Target", what: str, layout: Layout, z: Values, truth: list[T
             found = list(probe.log_joint(z))
         else:
             again, log_q = probe.propose(2)
-            found = [log_q, probe.log_guide(z)][: len(truth)]
+            found = [log_q, probe.log_guide(z)] if len(truth) > 1 else [log_q]
             if any(not torch.allclose(again[n], z[n], equal_nan=True, **_close(z[n])) for n in z):
                 return False
     except (
@@ -122,24 +122,16 @@ def _agrees(probe: "Target", what: str, layout: Layout, z: Values, truth: list[T
     return all(torch.allclose(f, t, equal_nan=True, **_close(t)) for f, t in zip(found, truth, strict=True))
 
 
-def _as_is(values: Tensor, shape: torch.Size) -> Tensor:
-    return values.reshape(shape)
-
-
 def _close(like: Tensor) -> dict[str, float]:
     eps = torch.finfo(like.dtype).eps if like.is_floating_point() else 0.0
     return {"rtol": 1e4 * eps, "atol": 1e4 * eps}
 
 
-def _arrange_plate(target: "Target") -> Callable[[Tensor, torch.Size], Tensor]:
-    """`[S, B, n]` noise to a draw's shape: the data plate may stand behind other plates."""
-    nesting, data_dim = target.structure.nesting, target.structure.data_dim
-
-    def arrange(values: Tensor, shape: torch.Size) -> Tensor:
-        position = 1 + nesting + data_dim if data_dim is not None else 1
-        if position > 1 and len(shape) > position and shape[position] == values.shape[1]:
-            front = (shape[0], shape[position], *shape[1:position], *shape[position + 1 :])
-            return values.reshape(front).movedim(1, position)
-        return values.reshape(shape)
-
-    return arrange
+def _arranged(target: "Target", values: Tensor, batch: torch.Size) -> Tensor:
+    """Noise `[S, B, n]` or `[B, n]` to `[*batch, m]`: the data plate may stand behind other plates."""
+    data_dim = target.structure.data_dim
+    if data_dim is None:
+        return values.reshape(*batch, -1)
+    lead, position = values.dim() - 2, len(batch) + data_dim
+    inner = (*batch[lead:position], *batch[position + 1 :])
+    return values.reshape(*values.shape[: lead + 1], *inner, -1).movedim(lead, position)

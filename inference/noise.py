@@ -1,6 +1,7 @@
 """Counter-based noise: a stream for each datum, so that results do not depend on batches, chunks or shards."""
 
 import hashlib
+import math
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
@@ -44,10 +45,14 @@ def datum_keys(tensors: Sequence[Tensor], num_data: int) -> np.ndarray:
     return keys
 
 
+Arrange = Callable[[Tensor, torch.Size], Tensor]
+_BY_REJECTION = ("VonMises", "SineBivariateVonMises", "Rejector")
+
+
 class Noise:
     """Random numbers for samples `start … start + S − 1` of each of B data.
 
-    The numbers of (seed, datum, sample, site, operation) are read off a Philox-4x32 counter (Salmon et al. 2011,
+    The numbers of (seed, datum, sample, site, operation) are read off a Philox-4x64 counter (Salmon et al. 2011,
     "Parallel random numbers: as easy as 1, 2, 3"): which other data or samples are asked for changes nothing.
 
     Args:
@@ -63,9 +68,21 @@ class Noise:
         self.keep = False  # whether to remember draws: when one program run asks for them sample by sample
 
     @contextmanager
-    def at(self, site: str, arrange: Callable[[Tensor, torch.Size], Tensor]) -> Iterator[None]:
-        """Inside, torch's random operations read this noise; `arrange` brings `[S, B, n]` to an operation's shape."""
-        with _Intercept(self, site, arrange):
+    def at(self, site: str, fn: Any, arrange: Arrange) -> Iterator[None]:
+        """Inside, torch's random operations read this noise, to draw from the distribution `fn` of a site.
+
+        `arrange(noise [S, B, n], batch shape)` brings it to `[*batch shape, m]`, whatever the layout of the run is.
+
+        Raises:
+            NotImplementedError: for a distribution that draws by rejection, or not in the order of its batch dims.
+        """
+        kind = type(_innermost(fn)).__name__
+        if kind in _BY_REJECTION:
+            raise NotImplementedError(
+                f"site '{site}' draws from {kind} by rejection: how many tries it takes depends on the other data, so the "
+                "draws of a datum would too. Use another family in the guide, for example a Normal and a transform."
+            )
+        with _Intercept(self, site, fn.batch_shape, arrange):
             yield
 
     def draw(self, kind: str, site: str, operation: int, width: int, dtype: torch.dtype) -> Tensor:
@@ -120,9 +137,9 @@ def _spread(fill: Callable[[range], None], num_rows: int, size: int) -> None:
 class _Intercept(TorchDispatchMode):
     """Sends torch's random operations to a `Noise`; everything else passes."""
 
-    def __init__(self, noise: Noise, site: str, arrange: Callable[[Tensor, torch.Size], Tensor]) -> None:
+    def __init__(self, noise: Noise, site: str, batch: torch.Size, arrange: Arrange) -> None:
         super().__init__()
-        self.noise, self.site, self.arrange, self.operation = noise, site, arrange, 0
+        self.noise, self.site, self.batch, self.arrange, self.operation = noise, site, batch, arrange, 0
 
     def standard(self, kind: str, like: Tensor) -> Tensor:
         """Standard noise with the shape, dtype and device of `like`."""
@@ -133,9 +150,16 @@ class _Intercept(TorchDispatchMode):
                 f"site '{self.site}' draws {like.numel()} random numbers of shape {tuple(like.shape)} for "
                 f"{len(self.noise.keys)} data: the draw is not the same for every datum. Draw it inside the data plate."
             )
+        # The batch dims lead, one by one or flattened (as torch.multinomial wants them); else a reshape would mix data.
+        rank = len(self.batch)
+        if like.shape[:rank] != self.batch and like.shape[:1] != (math.prod(self.batch),):
+            raise NotImplementedError(
+                f"site '{self.site}' has batch shape {tuple(self.batch)} and draws random numbers of shape "
+                f"{tuple(like.shape)}: which belong to which datum cannot be told. Use another distribution there."
+            )
         values = self.noise.draw(kind, self.site, self.operation, numel // cells, like.dtype)
         self.operation += 1
-        return self.arrange(values, like.shape).to(like)
+        return self.arrange(values, self.batch).reshape(like.shape).to(like)
 
     def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         kwargs = {k: v for k, v in (kwargs or {}).items() if k != "generator"}
@@ -148,6 +172,12 @@ class _Intercept(TorchDispatchMode):
                 + ", ".join(sorted(str(packet) for packet in _RULES))
             )
         return rule(self, func, args, kwargs)
+
+
+def _innermost(fn: Any) -> Any:
+    while hasattr(fn, "base_dist"):
+        fn = fn.base_dist
+    return fn
 
 
 def _in_place(kind: str, transform: Callable[..., Tensor]) -> Callable[..., Tensor]:

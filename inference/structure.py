@@ -8,8 +8,10 @@ from typing import Any
 import pyro
 import torch
 from pyro import poutine
+from pyro.distributions import MaskedDistribution
 from pyro.poutine.util import site_is_subsample
 from torch import Tensor
+from torch.distributions import Independent
 
 from elbowroom.inference.handlers import Pin, Weigh
 
@@ -120,16 +122,19 @@ def read_structure(
         torch.manual_seed(0)
         guide_trace = run_plain("guide", guide, args, kwargs, pinned or {})
         pins = dict(pinned or {}) | _subsamples(guide_trace)
-        model_trace = run_plain("model", poutine.replay(model, trace=guide_trace), args, kwargs, pins)
+        model_trace = _run_model(model, guide_trace, args, kwargs, pins)
         pins |= _subsamples(model_trace)
     drawn = dict(_sites(guide_trace, observed=False))
     latents = dict(_sites(model_trace, observed=False))
     observed = dict(_sites(model_trace, observed=True))
+    factors = dict(_sites(guide_trace, observed=True))  # they weigh in log q
     discrete = tuple(n for n, s in latents.items() if n not in drawn and s["fn"].has_enumerate_support)
+    sites = [*drawn.items(), *factors.items(), *latents.items(), *observed.items()]
+    _check_vectorized(sites)
     _check_partners(latents, drawn, discrete, observed)
-    _check_plates({**latents, **observed}, drawn, plate)
-    num_data, data_dim, nesting = _plates([*latents.values(), *observed.values(), *drawn.values()], plate)
-    for name, site in {**latents, **observed, **drawn}.items():
+    _check_plates(sites, plate)
+    num_data, data_dim, nesting = _plates([site for _, site in sites], plate)
+    for name, site in sites:
         _check_batch(name, site, plate)
     for name, site in observed.items():
         _check_observed(name, site, data_dim)
@@ -160,6 +165,23 @@ def run_plain(
             f"  Run {what}(*args) by itself to see where; shapes and dtypes must be the ones it was written for."
         ) from error
     return trace
+
+
+def _run_model(model: Program, guide_trace: Any, args: tuple[Any, ...], kwargs: Mapping[str, Any], pins: Any) -> Any:
+    """The model run on the guide's draws; if only those make it fail, the message says so."""
+    try:
+        return run_plain("model", poutine.replay(model, trace=guide_trace), args, kwargs, pins)
+    except ProgramError as error:
+        trace = run_plain("model", model, args, kwargs, pins)  # fails by itself: that message is the one to read
+        told = [
+            f"'{name}' is {tuple(site['value'].shape)} in the guide, {tuple(trace.nodes[name]['value'].shape)} in the model"
+            for name, site in _sites(guide_trace, observed=False)
+            if name in trace.nodes and site["value"].shape != trace.nodes[name]["value"].shape
+        ]
+        raise ProgramError(
+            f"the model runs on its own draws but not on the guide's: {'; '.join(told) or error.__cause__}. Give both "
+            "programs the same plate sizes and event shapes."
+        ) from error
 
 
 def describe(value: Any) -> str:
@@ -218,32 +240,46 @@ def _is_point_mass(site: Any, drawn: dict) -> bool:
     return type(_innermost(site["fn"])).__name__ == "Delta" and not auxiliary
 
 
-def _check_plates(modelled: dict, drawn: dict, plate: str | None) -> None:
-    for name, site in {**modelled, **drawn}.items():
+def _check_vectorized(sites: list[tuple[str, Any]]) -> None:
+    for name, site in sites:
         for frame in site["cond_indep_stack"]:
             if not frame.vectorized:
                 raise ProgramError(
                     f"site '{name}' is in the sequential plate '{frame.name}' (for i in pyro.plate(...)). Write it as "
                     f"`with pyro.plate('{frame.name}', size):` so that all data are evaluated at once."
                 )
+
+
+def _check_plates(sites: list[tuple[str, Any]], plate: str | None) -> None:
     if plate is None:
         return
-    plates = {f for site in {**modelled, **drawn}.values() for f in _frames(site)}
+    plates = {f for _, site in sites for f in _frames(site)}
     if plate not in plates:
         found = f"its plates are {sorted(plates)}" if plates else "it has no plates"
         raise ProgramError(
             f"no site is in a plate named '{plate}'; {found}. Put the data in `with pyro.plate('{plate}', len(x)):`, "
             "name your plate with plate=..., or use plate=None to treat the whole program as one datum."
         )
-    for name, site in {**modelled, **drawn}.items():
-        if plate not in _frames(site) and not site["infer"].get("is_auxiliary"):
-            kind = "observed" if site["is_observed"] else "latent"
-            raise ProgramError(
-                f"{kind} site '{name}' (batch shape {tuple(site['fn'].batch_shape)}, event shape "
-                f"{tuple(site['fn'].event_shape)}) is outside the data plate '{plate}'; its plates are "
-                f"{sorted(_frames(site)) or 'none'}. It would be shared by all data, so log p(x) would not be a sum "
-                "over data. Move it inside the plate, or use plate=None to treat the whole program as one datum."
-            )
+    for name, site in sites:
+        if plate not in _frames(site):
+            raise ProgramError(_outside(name, site, plate))
+
+
+def _outside(name: str, site: Any, plate: str) -> str:
+    event = tuple(site["fn"].event_shape)
+    if site["infer"].get("is_auxiliary"):
+        return (
+            f"the guide draws its latents from '{name}' (event shape {event}), which is outside the data plate "
+            f"'{plate}': log q does not split by datum. Use a guide that factorises over data (AutoNormal, or an "
+            "amortized guide), or plate=None to treat the whole program as one datum."
+        )
+    kind = "observed" if site["is_observed"] else "latent"
+    return (
+        f"{kind} site '{name}' (batch shape {tuple(site['fn'].batch_shape)}, event shape {event}) is outside the data "
+        f"plate '{plate}'; its plates are {sorted(_frames(site)) or 'none'}. It would be shared by all data, so "
+        "log p(x) would not be a sum over data. Move it inside the plate, or use plate=None to treat the whole "
+        "program as one datum."
+    )
 
 
 def _plates(sites: list[Any], plate: str | None) -> tuple[int, int | None, int]:
@@ -281,27 +317,43 @@ def _check_observed(name: str, site: Any, data_dim: int | None) -> None:
     value, mask, fn = site["value"], site["mask"], site["fn"]
     if not isinstance(value, Tensor) or mask is False or type(fn).__name__ == "Unit":
         return
-    finite = value.isfinite()
-    finite = finite.flatten(finite.dim() - fn.event_dim).all(-1) if fn.event_dim else finite
-    inside = _inside(fn, value)
-    for good, told in (
-        (finite, "NaN or infinite values"),
-        (inside, f"values outside the support {fn.support} of {type(_innermost(fn)).__name__}"),
+    for bad, told in (
+        (_anywhere(fn, value, lambda base: ~_finite(base, value)), "NaN or infinite values"),
+        (
+            _anywhere(fn, value, lambda base: ~_inside(base, value)),
+            f"values outside the support {fn.support} of {type(_innermost(fn)).__name__}",
+        ),
     ):
-        bad = ~good & mask if isinstance(mask, Tensor) else ~good
+        bad = bad & mask if isinstance(mask, Tensor) else bad
         if bool(bad.any()):
             rows = sorted({int(i) for i in bad.nonzero()[:, data_dim]}) if data_dim is not None and bad.dim() else [0]
             raise ProgramError(
                 f"observed site '{name}' has {told} in {len(rows)} of its data (first rows: {rows[:8]}). Remove or "
-                "mend these data, mask them with poutine.mask, or choose a likelihood whose support holds them."
+                "mend these data, mask them with poutine.mask or .mask(...) on the distribution, or choose a likelihood "
+                "whose support holds them."
             )
+
+
+def _anywhere(fn: Any, value: Tensor, bad: Callable[[Any], Tensor]) -> Tensor:
+    """Whether a datum's value is bad somewhere along its event, where no mask inside `fn` hides it."""
+    if isinstance(fn, Independent):
+        found = _anywhere(fn.base_dist, value, bad)
+        return found.flatten(-fn.reinterpreted_batch_ndims).any(-1) if fn.reinterpreted_batch_ndims else found
+    if isinstance(fn, MaskedDistribution):
+        return _anywhere(fn.base_dist, value, bad) & torch.as_tensor(fn._mask, device=value.device)
+    return bad(fn)
+
+
+def _finite(fn: Any, value: Tensor) -> Tensor:
+    finite = value.isfinite()
+    return finite.flatten(-fn.event_dim).all(-1) if fn.event_dim else finite
 
 
 def _inside(fn: Any, value: Tensor) -> Tensor:
     try:
         return fn.support.check(value)
     except NotImplementedError:  # a distribution that states no support cannot be checked
-        return torch.ones((), dtype=torch.bool)
+        return torch.ones(value.shape[: value.dim() - fn.event_dim], dtype=torch.bool, device=value.device)
 
 
 def _innermost(fn: Any) -> Any:

@@ -19,10 +19,12 @@ from elbowroom.inference.terms import (
     Values,
     densities_by_element,
     draw,
+    draw_prior,
     guide_density,
     joint_density,
     joint_density_unconstrained,
     place,
+    unconstrain,
 )
 
 SAMPLES = "_elbowroom_samples"
@@ -92,6 +94,13 @@ class Target:
         values = (*self.args, *self.kwargs.values())
         return next((v.device for v in values if isinstance(v, Tensor)), torch.device("cpu"))
 
+    @property
+    def dtype(self) -> torch.dtype:
+        """The floating dtype of the data, or the default one."""
+        values = (*self.args, *self.kwargs.values())
+        floats = (v.dtype for v in values if isinstance(v, Tensor) and v.is_floating_point())
+        return next(floats, torch.get_default_dtype())
+
     @cached_property
     def latent_names(self) -> list[str]:
         """A name for each scalar coordinate of the latents, in order: `z[0]`, `z[1]`, …"""
@@ -160,6 +169,18 @@ class Target:
         z, terms = self._run("model", joint_density_unconstrained, dict(u), _num_samples(u))
         return terms["prior"] + terms["likelihood"] + terms["log_jacobian"], terms["log_jacobian"], z
 
+    def unconstrain(self, z: Mapping[str, Tensor]) -> Values:
+        """u = T⁻¹(z) with T = `biject_to(support)` of each latent site; latent site -> `[S, B, *event of u]`."""
+        return self._run("model", unconstrain, self._check(z), _num_samples(z))[0]
+
+    def sample_prior(self, num_samples: int, *, seed: int = 0) -> Values:
+        """Draws of the latents from the model's prior p(z), latent site -> `[S, B, *event]`."""
+        noise = Noise(seed, self.keys, num_samples)
+        # vmap evaluates densities only; a program that needs it draws sample by sample.
+        layout = LAYOUTS["loop" if self.layouts["model"] == "vmap" else self.layouts["model"]]
+        with quiet_globals(self.args):
+            return layout(self, partial(draw_prior, noise=noise), {}, num_samples, noise)[0]
+
     def select(self, index: Sequence[int] | Tensor | np.ndarray) -> "Target":
         """The same programs on some of the data (repeats allowed); each datum keeps its noise.
 
@@ -171,7 +192,10 @@ class Target:
                 "these programs cannot be given part of their data: "
                 + ("plate=None makes the whole program one datum" if self.plate is None else self._why_whole())
             )
-        rows = torch.as_tensor(np.asarray(index), dtype=torch.long)
+        picked = np.asarray(index)
+        if picked.dtype == bool and picked.shape != (len(self),):
+            raise IndexError(f"a boolean index must have {len(self)} entries, one a datum, got shape {picked.shape}")
+        rows = torch.as_tensor(picked.nonzero()[0] if picked.dtype == bool else picked, dtype=torch.long)
         if rows.dim() != 1 or len(rows) == 0 or int(rows.min()) < -len(self) or int(rows.max()) >= len(self):
             raise IndexError(f"index must be a non-empty list of data in 0 … {len(self) - 1}, got {index!r}")
         return self._at(rows % len(self))

@@ -7,12 +7,14 @@ import torch
 from pyro.poutine.messenger import Messenger
 from pyro.poutine.util import site_is_subsample
 from torch import Tensor
+from torch.distributions import biject_to
 
 from elbowroom.inference.auxiliary import auxiliary_values
-from elbowroom.inference.enumeration import summed_log_joint
+from elbowroom.inference.densities import site_log_prob, supported_log_prob
+from elbowroom.inference.enumeration import enumeration, summed_log_joint
 from elbowroom.inference.handlers import Draw, Set, SetUnconstrained
 from elbowroom.inference.noise import Noise
-from elbowroom.inference.structure import Structure
+from elbowroom.inference.structure import ProgramError, Structure
 
 if TYPE_CHECKING:
     from elbowroom.inference.target import Target
@@ -27,7 +29,7 @@ def draw(target: "Target", given: Values, num_samples: int | None, arrange: Arra
     """Draws of the guide, and their log density `log_q`."""
     trace = target._trace("guide", num_samples, Draw(noise, arrange))
     values = {n: trace.nodes[n]["value"] for n in target.structure.latents}
-    return _collected(target, values, num_samples), {"log_q": _total(trace, target, num_samples, observed=False)}
+    return _collected(target, values, num_samples), {"log_q": _total(trace, target, num_samples)}
 
 
 def guide_density(target: "Target", given: Values, num_samples: int | None, arrange: Arrange) -> Result:
@@ -35,7 +37,7 @@ def guide_density(target: "Target", given: Values, num_samples: int | None, arra
     placed = place(target.structure, given, num_samples)
     helpers = auxiliary_values(target.guide, target.structure, placed) if target.structure.auxiliary else {}
     trace = target._trace("guide", num_samples, Set({**placed, **helpers}))
-    return {}, {"log_q": _total(trace, target, num_samples, observed=False)}
+    return {}, {"log_q": _total(trace, target, num_samples)}
 
 
 def joint_density(target: "Target", given: Values, num_samples: int | None, arrange: Arrange) -> Result:
@@ -58,18 +60,41 @@ def densities_by_element(
 ) -> Result:
     """Log density of each latent site under one program, kept apart along the event where it factorises."""
     structure = target.structure
-    trace = target._trace(what, num_samples, Set(place(structure, given, num_samples)))
+    setter = Set(place(structure, given, num_samples))
+    enumerate_discrete = enumeration(structure) if what == "model" else []
+    trace = target._trace(what, num_samples, setter, *enumerate_discrete)
     terms: Values = {}
     for name, latent in structure.latents.items():
         site = trace.nodes[name]
+        if len(site["fn"].batch_shape) > 1 + structure.nesting:
+            raise ProgramError(
+                f"the prior of site '{name}' depends on {list(structure.discrete)}, which are summed out, so it has no "
+                "density of its own. log_joint gives log p(z) of all latents together."
+            )
         fn, reinterpreted = site["fn"], 0
         while hasattr(fn, "reinterpreted_batch_ndims"):
             reinterpreted, fn = reinterpreted + fn.reinterpreted_batch_ndims, fn.base_dist
         if latent.event and reinterpreted == len(latent.event) and site["mask"] is None:
-            terms |= _collected(target, {name: fn.log_prob(site["value"])}, num_samples)
+            terms |= _collected(target, {name: supported_log_prob(fn, site["value"])}, num_samples)
         else:
             terms[name] = structure.per_datum(site_log_prob(site), num_samples or 1, len(target))
     return {}, terms
+
+
+def draw_prior(target: "Target", given: Values, num_samples: int | None, arrange: Arrange, *, noise: Noise) -> Result:
+    """Draws of the model's latents before any data are seen."""
+    trace = target._trace("model", num_samples, Draw(noise, arrange))
+    return _collected(target, {n: trace.nodes[n]["value"] for n in target.structure.latents}, num_samples), {}
+
+
+def unconstrain(target: "Target", given: Values, num_samples: int | None, arrange: Arrange) -> Result:
+    """The unconstrained coordinates u = T⁻¹(z) of given values."""
+    trace = target._trace("model", num_samples, Set(place(target.structure, given, num_samples)))
+    values = {}
+    for name in target.structure.latents:
+        site = trace.nodes[name]
+        values[name] = biject_to(site["fn"].support).inv(site["value"])
+    return _collected(target, values, num_samples, unconstrained=True), {}
 
 
 def place(structure: Structure, given: Values, num_samples: int | None, unconstrained: bool = False) -> Values:
@@ -96,49 +121,30 @@ def _joint(target: "Target", num_samples: int | None, setter: Messenger) -> Valu
     }
 
 
-def _total(trace: Any, target: "Target", num_samples: int | None, observed: bool) -> Tensor:
-    """Sum the log densities of the latent or of the observed sites for each sample and datum, `[S, B]`."""
+def _total(trace: Any, target: "Target", num_samples: int | None, observed: bool | None = None) -> Tensor:
+    """Sum the log densities of the latent, of the observed, or of all sites for each sample and datum, `[S, B]`."""
     total: Tensor | None = None
     for site in trace.nodes.values():
-        if site["type"] != "sample" or site_is_subsample(site) or site["is_observed"] != observed:
+        if site["type"] != "sample" or site_is_subsample(site) or site["infer"].get("_deterministic", False):
+            continue
+        if observed not in (None, site["is_observed"]):
             continue
         terms = target.structure.per_datum(site_log_prob(site), num_samples or 1, len(target))
         total = terms if total is None else total + terms
     return total if total is not None else torch.zeros(num_samples or 1, len(target), device=target.device)
 
 
-def site_log_prob(site: Any) -> Tensor:
-    """The unscaled, masked log density of a site; −∞ where a latent value is outside the support."""
-    fn, value = site["fn"], site["value"]
-    log_prob = _masked(site, fn.log_prob(value))
-    if site["is_observed"] or not _bounded(fn):
-        return log_prob
-    inside = fn.support.check(value)
-    return log_prob.masked_fill(~inside.broadcast_to(log_prob.shape), -torch.inf)
-
-
-def _bounded(fn: Any) -> bool:
-    support: Any = getattr(fn, "support", None)
-    while hasattr(support, "base_constraint"):
-        support = support.base_constraint
-    return support is not None and type(support).__name__ not in ("_Real", "_RealVector", "_Dependent")
-
-
-def _masked(site: Any, log_prob: Tensor) -> Tensor:
-    mask = site["mask"]
-    if mask is None:
-        return log_prob
-    return torch.where(torch.as_tensor(mask, device=log_prob.device), log_prob, log_prob.new_zeros(()))
-
-
-def _collected(target: "Target", values: Values, num_samples: int | None) -> Values:
+def _collected(
+    target: "Target", values: Values, num_samples: int | None, unconstrained: bool = False
+) -> Values:
     """Values of a run back to `[S, B, ...]`."""
     structure = target.structure
     collected = {}
     for name, value in values.items():
         latent = structure.latents[name]
-        batch = value.dim() - len(latent.event)
+        event = (latent.unconstrained or ()) if unconstrained else latent.event
+        batch = value.dim() - len(event)
         full = value.reshape((1,) * (1 + structure.nesting - batch) + value.shape)
         full = full.expand(num_samples or 1, *full.shape[1:])
-        collected[name] = structure.collect(latent, full, latent.event)
+        collected[name] = structure.collect(latent, full, event)
     return collected

@@ -69,7 +69,7 @@ def is_constant(log_w: Tensor) -> Tensor:
 def spread_is_rounding(largest: Tensor, smallest: Tensor, eps: float) -> Tensor:
     """Whether `largest − smallest` is at the rounding level of log weights of that size, with machine epsilon `eps`."""
     scale = torch.maximum(largest.abs(), smallest.abs()).clamp_min(1.0)
-    return (largest - smallest) <= ROUNDING * eps * scale
+    return ((largest - smallest) <= ROUNDING * eps * scale) & scale.isfinite()
 
 
 def tail_length(num_samples: int) -> int:

@@ -1,0 +1,76 @@
+"""The latents of each datum as one vector: unconstrained u `[S, B, D]`, or their own values z `[S, B, N]`."""
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from elbowroom.inference.target import Target
+
+
+@dataclass(frozen=True)
+class Coordinates:
+    """Unconstrained coordinates of a target, all latent sites one after the other.
+
+    `log_joint(u) = log p(x, T(u)) + log |det dT/du|` and `log_guide(u) = log q(T(u) | x) + log |det dT/du|` are
+    densities in u, whatever the supports are.
+    """
+
+    target: Target
+    dim: int  # D
+
+    @classmethod
+    def of(cls, target: Target) -> "Coordinates":
+        """The coordinates of a target.
+
+        Raises:
+            ValueError: if the guide draws a discrete latent.
+        """
+        sizes = []
+        for latent in target.structure.latents.values():
+            if latent.unconstrained is None:
+                raise ValueError(
+                    f"the guide draws the discrete site '{latent.name}', which has no unconstrained coordinates. Leave "
+                    "finite discrete sites out of the guide: they are summed out exactly."
+                )
+            sizes.append(math.prod((*latent.inner, *latent.unconstrained)))
+        return cls(target, sum(sizes))
+
+    def pack(self, values: Mapping[str, Tensor]) -> Tensor:
+        """Site values `[S, B, ...]` to one vector a datum, `[S, B, D]`."""
+        return torch.cat([values[name].flatten(2) if values[name].dim() > 2 else values[name].unsqueeze(-1)
+                          for name in self.target.structure.latents], -1)
+
+    def unpack(self, u: Tensor) -> dict[str, Tensor]:
+        """`[S, B, D]` to unconstrained site values."""
+        values, position = {}, 0
+        for name, latent in self.target.structure.latents.items():
+            shape = (*(n for n in latent.inner if n > 1), *(latent.unconstrained or ()))
+            size = math.prod(shape)
+            values[name] = u[..., position : position + size].reshape(*u.shape[:2], *shape)
+            position += size
+        return values
+
+    def log_joint(self, u: Tensor) -> Tensor:
+        """log p(x, T(u)) + log |det dT/du|, `[S, B]`, nats."""
+        return self.target.log_joint_unconstrained(self.unpack(u))[0]
+
+    def log_guide(self, u: Tensor) -> Tensor:
+        """log q(T(u) | x) + log |det dT/du|, `[S, B]`, nats."""
+        _, log_jacobian, z = self.target.log_joint_unconstrained(self.unpack(u))
+        return self.target.log_guide(z) + log_jacobian
+
+    def constrain(self, u: Tensor) -> Tensor:
+        """z = T(u), `[S, B, N]`."""
+        return self.pack(self.target.log_joint_unconstrained(self.unpack(u))[2])
+
+    def unconstrain(self, z: Mapping[str, Tensor]) -> Tensor:
+        """u = T⁻¹(z), `[S, B, D]`."""
+        return self.pack(self.target.unconstrain(z))
+
+    def at(self, rows: Tensor) -> "Coordinates":
+        """The coordinates of some of the data."""
+        everything = len(rows) == len(self.target) and bool((rows == torch.arange(len(rows))).all())
+        return self if everything else Coordinates(self.target.select(rows), self.dim)

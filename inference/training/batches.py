@@ -1,0 +1,117 @@
+"""Data as minibatches whose order is a function of (seed, epoch)."""
+
+import hashlib
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+Array = Tensor | np.ndarray
+Data = Array | Sequence[Array] | None
+
+
+@dataclass(frozen=True)
+class Batches:
+    """Minibatches of the rows of some tensors.
+
+    Attributes:
+        tensors: the programs' arguments, each `[N, ...]`; none for a program without arguments.
+        batch_size: rows in a minibatch; the last one of an epoch may be smaller.
+        seed: decides the order together with the epoch.
+    """
+
+    tensors: tuple[Tensor, ...]
+    batch_size: int
+    seed: int
+
+    @property
+    def num_data(self) -> int:
+        """N (1 for a program without arguments)."""
+        return len(self.tensors[0]) if self.tensors else 1
+
+    def __len__(self) -> int:
+        """Minibatches in an epoch."""
+        return -(-self.num_data // self.batch_size)
+
+    def order(self, epoch: int) -> Tensor:
+        """A permutation of the rows, `[N]`: a function of (seed, epoch) alone, so that a resumed run finds its place."""
+        generator = np.random.Generator(np.random.Philox(key=[self.seed % 2**64, epoch]))
+        return torch.from_numpy(generator.permutation(self.num_data))
+
+    def take(self, rows: Tensor) -> tuple[Tensor, ...]:
+        """Those rows of every tensor."""
+        return tuple(t.index_select(0, rows.to(t.device)) for t in self.tensors)
+
+
+def as_tensors(name: str, data: Data, device: torch.device) -> tuple[Tensor, ...]:
+    """The programs' arguments as tensors on a device, checked.
+
+    Args:
+        name: how to call them in errors.
+        data: the observations `[N, ...]` (floating point), or several tensors with a row for each datum, observations
+            first; None for programs without arguments.
+        device: where to put them.
+
+    Raises:
+        TypeError: not a tensor or array; observations that are not floating point.
+        ValueError: empty, of different lengths, or with NaN or infinite values (the rows are named).
+    """
+    if data is None:
+        return ()
+    several = isinstance(data, Sequence) and not isinstance(data, Tensor | np.ndarray | str)
+    values: list[Any] = list(data) if several else [data]  # type: ignore[arg-type]
+    if not values:
+        raise ValueError(f"{name} is empty: it must be a tensor [N, ...], several of them, or None")
+    tensors = tuple(_as_tensor(f"{name}[{i}]" if several else name, value) for i, value in enumerate(values))
+    if not tensors[0].is_floating_point():
+        raise TypeError(
+            f"{name} is {_dtype(tensors[0])}, expected floating point: Pyro's likelihoods take floats. "
+            f"Pass {name}.to(torch.get_default_dtype())."
+        )
+    lengths = [len(t) for t in tensors]
+    if len(set(lengths)) > 1:
+        raise ValueError(f"the tensors of {name} have {lengths} rows: they need one row for each datum")
+    for tensor in tensors:
+        _check_finite(name, tensor)
+    return tuple(t.to(device) for t in tensors)
+
+
+def fingerprint(tensors: tuple[Tensor, ...]) -> dict[str, Any]:
+    """Shapes, dtypes and sha256 of the contents, for the run's record."""
+    digest = hashlib.sha256()
+    for t in tensors:
+        digest.update(f"{tuple(t.shape)} {_dtype(t)}".encode())
+        digest.update(np.ascontiguousarray(t.detach().cpu().numpy()).data)
+    return {
+        "shapes": [list(t.shape) for t in tensors],
+        "dtypes": [_dtype(t) for t in tensors],
+        "sha256": digest.hexdigest(),
+    }
+
+
+def _as_tensor(name: str, value: Any) -> Tensor:
+    if not isinstance(value, Tensor | np.ndarray):
+        raise TypeError(f"{name} must be a torch tensor or a numpy array [N, ...], got {type(value).__name__}")
+    tensor = torch.as_tensor(value).detach()
+    if tensor.dim() == 0 or tensor.numel() == 0:
+        raise ValueError(f"{name} is empty: its shape is {tuple(tensor.shape)}, expected [N, ...] with N >= 1")
+    return tensor
+
+
+def _check_finite(name: str, tensor: Tensor) -> None:
+    if not tensor.is_floating_point():
+        return
+    bad = ~tensor.isfinite().reshape(len(tensor), -1).all(1)
+    if bool(bad.any()):
+        rows = bad.nonzero().flatten().tolist()
+        raise ValueError(
+            f"{name} has NaN or infinite values in {len(rows)} of {len(tensor)} rows (first: {rows[:8]}). Remove these "
+            "rows, or fill them in and mask them in the model."
+        )
+
+
+def _dtype(tensor: Tensor) -> str:
+    return str(tensor.dtype).removeprefix("torch.")

@@ -1,0 +1,233 @@
+"""`fit`: train a model and a guide by stochastic variational inference."""
+
+import logging
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import pyro
+import torch
+from torch import Tensor
+from tqdm.auto import tqdm
+
+from elbowroom.inference.structure import Program
+from elbowroom.inference.target import Target
+from elbowroom.inference.training.batches import Batches, Data, as_tensors
+from elbowroom.inference.training.objective import make_loss
+from elbowroom.inference.training.parameters import (
+    Parameters,
+    find_parameters,
+    module_local_parameters,
+    name_of,
+    owner_of,
+)
+from elbowroom.inference.training.record import describe_run
+from elbowroom.inference.training.result import Fit
+from elbowroom.inference.training.run_directory import RunDirectory
+from elbowroom.inference.training.settings import KEEP, Settings
+from elbowroom.inference.training.signals import StopRequest
+from elbowroom.inference.training.trainer import Prepare, Trainer, prepared
+
+logger = logging.getLogger("elbowroom")
+
+
+def fit(
+    model: Program,
+    guide: Program,
+    data: Data,
+    *,
+    validation: Data = None,
+    plate: str | None = "data",
+    num_epochs: int = 100,
+    batch_size: int | None = None,
+    learning_rate: float = 1e-3,
+    schedule: str = "constant",
+    clip_norm: float | None = None,
+    warmup_epochs: float = 0,
+    loss: str = "Trace_ELBO",
+    num_particles: int = 1,
+    alpha: float | None = None,
+    seed: int = 0,
+    prepare: Prepare | None = None,
+    validate_every: int | None = None,
+    num_validation_samples: int = 4,
+    keep: str = "last",
+    run_dir: str | Path | None = None,
+    resume: bool = False,
+    checkpoint_seconds: float = 60.0,
+    device: str | torch.device = "cpu",
+    progress: bool = True,
+    config: Any = None,
+) -> Fit:
+    """Train both programs by SVI: Adam on minus the ELBO of minibatches, in nats per datum.
+
+    The programs' parameters are changed in place; afterwards they hold those of the last step (`keep="last"`) or of
+    the epoch with the highest validation ELBO (`keep="best"`). Parameters of modules stay in their modules; those
+    that plain functions ask for by `pyro.param` stay in the user's parameter store. The random generator, validation
+    flags, signal handlers and module modes are put back, on errors too.
+
+    With a run directory, training can be killed at any moment and resumed: the result is the same to the last bit on
+    the same machine, thread count and library versions (other ones are noted in the metrics and logged). The minibatch
+    order is a function of (seed, epoch); all other randomness is torch's global generator, seeded here, whose state
+    is saved.
+
+    Args:
+        model, guide: Pyro programs, called with the data. Modules are trained in the mode (train or eval) that they
+            are in, and validated in eval mode.
+        data: observations `[N, ...]`, floating point; or several tensors with a row for each datum, observations
+            first; None for programs without arguments.
+        validation: held-out data of the same form, as the programs are to see them (`prepare` is not applied).
+        plate: the name of the plate over data. Its scale and any `poutine.scale` are replaced by β and 1, and the loss
+            is the mean over the minibatch. None: the whole program is one datum; its own scales are kept, multiplied
+            by β on latent sites.
+        num_epochs: passes over the data.
+        batch_size: data in a minibatch; None means 128, or all with `plate=None`.
+        learning_rate: Adam's, at the first step.
+        schedule: "constant", or "cosine" (down to 0 at the last step).
+        clip_norm: longest gradient (of the mean loss, all parameters together) that is used as it is.
+        warmup_epochs: epochs over which β, the weight of the KL term, rises from 0 to 1; not for RenyiELBO.
+            Validation always is at β = 1.
+        loss: "Trace_ELBO", "TraceMeanField_ELBO" (closed-form KL) or "RenyiELBO".
+        num_particles: draws of the guide for each datum in a step.
+        alpha: order of RenyiELBO; None is 0, the importance-weighted bound.
+        seed: of everything.
+        prepare: function of a minibatch (of each of its tensors) that returns what the programs are to see, for
+            example a new binarisation each time; its noise must come from torch's global generator.
+        validate_every: epochs between validations; by default a number that makes them a twentieth of the work. The
+            first and the last epoch are always validated.
+        num_validation_samples: draws of the guide for each held-out datum, at least 2.
+        keep: "last" or "best".
+        run_dir: where config.json, metrics.jsonl and checkpoints go.
+        resume: continue the run in `run_dir`; a new or empty directory is begun, a finished run returns at once.
+        checkpoint_seconds: time between checkpoints; there also is one at the start and one at the end.
+        device: where the data are put, and the modules with them.
+        progress: show a bar on stderr if training takes longer than two seconds.
+        config: anything JSON-able to be kept in config.json, for example which data these are.
+
+    Returns:
+        Fit.
+
+    Raises:
+        ValueError, TypeError: an argument is wrong; it is named.
+        ProgramError: the programs and data do not fit together; the site is named.
+        FileExistsError: `run_dir` is not empty and `resume` is False.
+        CheckpointError: a damaged checkpoint, a run of another configuration, a full disk.
+        NonFiniteError: a NaN or infinite loss or gradient; the rows of the data are named.
+        TrainingInterrupted: SIGINT or SIGTERM came; the step was finished and saved.
+    """
+    settings = Settings(
+        plate, num_epochs, batch_size, learning_rate, schedule, clip_norm, warmup_epochs, loss, num_particles, alpha,
+        seed, validate_every, num_validation_samples, None if prepare is None else name_of(prepare),
+    )  # fmt: skip
+    _check_control(keep, validation, run_dir, resume, checkpoint_seconds)
+    where = torch.device(device)
+    tensors = as_tensors("data", data, where)
+    held_out = as_tensors("validation", validation, where)
+    whole = len(tensors[0]) if tensors else 1
+    batches = Batches(tensors, min(batch_size or (whole if plate is None else 128), whole), seed)
+    with _surroundings(where, seed), StopRequest() as stop:
+        for program in (model, guide):
+            if (module := owner_of(program)) is not None:
+                module.to(where)
+        example = batches.take(batches.order(0)[: batches.batch_size])
+        if prepare is not None:
+            example = prepared(prepare, example)
+        objective, parameters = _examine(model, guide, example, settings)
+        directory = None
+        if run_dir is not None:
+            named = {"data": tensors, "validation": held_out}
+            described = describe_run(settings, model, guide, parameters, named, config, where)
+            directory = RunDirectory(Path(run_dir), described, resume)
+        with parameters.evaluating():
+            target = Target(model, guide, *held_out, plate=plate) if held_out else None
+        trainer = Trainer(
+            model, guide, objective, parameters, batches, settings, prepare, target, directory, where
+        )
+        torch.manual_seed(seed)
+        trainer.restore()
+        for note in trainer.progress.notes:
+            logger.warning(note)
+        with _bar(trainer, progress) as bar:
+            trainer.run(stop, bar, checkpoint_seconds)
+        if keep == "best":
+            trainer.keep_best()
+    at = trainer.progress
+    return Fit(trainer.rows, at.best_epoch, at.best_elbo, at.step, at.seconds, Path(run_dir) if run_dir else None)
+
+
+def _examine(model: Program, guide: Program, example: tuple[Tensor, ...], settings: Settings) -> Any:
+    """Run the programs on one minibatch: readable errors first, then the loss and the parameters."""
+    with Parameters({}, _owners(model, guide)).evaluating():
+        target = Target(model, guide, *example, plate=settings.plate)
+        if settings.plate is not None and len(target) != len(example[0]):
+            raise ValueError(
+                f"the plate '{settings.plate}' has size {len(target)}, but the minibatch has {len(example[0])} data: "
+                f"write it as pyro.plate('{settings.plate}', len(x)), or pass batch_size={len(target)}"
+            )
+        if target.structure.discrete:
+            raise ValueError(
+                f"the guide does not draw the discrete latents {list(target.structure.discrete)}, and none of the losses "
+                "of fit sums them out: draw them in the guide, or write the model with their sum (a mixture)"
+            )
+        objective = make_loss(
+            settings.loss,
+            num_particles=settings.num_particles,
+            alpha=settings.alpha,
+            nesting=target.structure.nesting,
+            broadcasts=set(target.layouts.values()) == {"plate"},
+        )
+        torch.manual_seed(settings.seed)
+        with torch.no_grad(), pyro.settings.context(validate_infer=True):
+            parameters = find_parameters(model, guide, lambda m, g: objective.loss(m, g, *example))
+    broken = parameters.non_finite()
+    if broken:
+        raise ValueError(f"parameters hold NaN or infinite values before training: {broken[:8]}")
+    return objective, parameters
+
+
+@contextmanager
+def _surroundings(device: torch.device, seed: int) -> Iterator[None]:
+    """The global state that training needs, put back on exit whatever happens."""
+    devices = [device.index or 0] if device.type == "cuda" else []
+    with (
+        torch.random.fork_rng(devices=devices),
+        warnings.catch_warnings(),
+        module_local_parameters(),
+        pyro.validation_enabled(False),
+    ):
+        # Pyro warns of NaN; here it is an error with the rows named.
+        warnings.filterwarnings("ignore", message="Encountered (NaN|.*inf)", category=UserWarning)
+        torch.manual_seed(seed)
+        yield
+
+
+def _bar(trainer: Trainer, show: bool) -> tqdm:
+    return tqdm(
+        total=trainer.num_steps,
+        initial=trainer.progress.step,
+        desc="fit",
+        unit="step",
+        delay=2,
+        disable=not show,
+        leave=False,
+    )
+
+
+def _owners(model: Program, guide: Program) -> dict[str, torch.nn.Module]:
+    owners = {"model": owner_of(model), "guide": owner_of(guide)}
+    return {what: module for what, module in owners.items() if module is not None}
+
+
+def _check_control(
+    keep: str, validation: Data, run_dir: str | Path | None, resume: bool, checkpoint_seconds: float
+) -> None:
+    if keep not in KEEP:
+        raise ValueError(f"unknown keep {keep!r}; known: {', '.join(KEEP)}")
+    if keep == "best" and validation is None:
+        raise ValueError("keep='best' needs validation data: pass validation=..., or keep='last'")
+    if resume and run_dir is None:
+        raise ValueError("resume=True needs run_dir, the directory of the run to continue")
+    if not checkpoint_seconds >= 0:
+        raise ValueError(f"checkpoint_seconds must be a number of seconds >= 0, got {checkpoint_seconds!r}")

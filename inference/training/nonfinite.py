@@ -1,0 +1,84 @@
+"""A loss or gradient that is not finite: which data it comes from."""
+
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+from torch import Tensor
+
+SECONDS = 20.0
+"""How long the search for the rows may take; groups not narrowed down by then are reported whole."""
+
+
+class NonFiniteStep(ArithmeticError):
+    """A step met a loss or gradient that is not finite and changed nothing; `what` is "loss" or "gradient"."""
+
+    def __init__(self, what: str) -> None:
+        super().__init__(f"the {what} is not finite")
+        self.what = what
+
+
+class NonFiniteError(ArithmeticError):
+    """Training stopped before a step whose loss or gradient was NaN or infinite; no parameter was changed by it.
+
+    Attributes:
+        what: "loss" or "gradient".
+        rows: indices into the training data of the rows that make it so; empty if no row does so by itself.
+        epoch, step: where; `step` counts from the start of training.
+        path: nonfinite.json, where the same is written; None without a run directory.
+    """
+
+    def __init__(
+        self, what: str, rows: list[int], epoch: int, step: int, num_rows: int, parameters: list[str], path: Path | None
+    ) -> None:
+        if parameters:
+            cause = f"parameters are not finite: {parameters[:4]}. Lower learning_rate or set clip_norm"
+        elif not rows:
+            cause = (
+                "no row does so by itself: look for terms that the whole minibatch shares, and for sums that overflow "
+                "(float64 or a smaller batch_size)"
+            )
+        elif len(rows) == num_rows:
+            cause = "every row of the minibatch does. Lower learning_rate, set clip_norm, or bound scales from below"
+        else:
+            cause = f"rows {rows[:8]}{' …' if len(rows) > 8 else ''} of the training data do so. Look at these data"
+        super().__init__(
+            f"the {what} is not finite at epoch {epoch}, step {step}: {cause}. No parameter was changed by this step"
+            + (f"; the last checkpoint is intact and the rows are in {path}." if path else ".")
+        )
+        self.what, self.rows, self.epoch, self.step, self.path = what, rows, epoch, step, path
+
+
+def find_rows(
+    batch: tuple[Tensor, ...], is_finite: Callable[[tuple[Tensor, ...]], bool], seconds: float = SECONDS
+) -> list[int]:
+    """Positions in a minibatch of the rows that make its loss or gradient non-finite, by bisection.
+
+    A group of rows is tried in its own places, so that each row meets the noise it met, with every other place filled
+    by rows of the group; a group that is finite is cleared, another is halved.
+
+    Args:
+        batch: the minibatch, each tensor `[b, ...]`.
+        is_finite: takes the step's loss and gradients on a minibatch, with the step's own noise.
+        seconds: after them groups are reported whole.
+    """
+    num_rows = len(batch[0]) if batch else 0
+    found: list[int] = []
+    deadline = time.monotonic() + seconds
+    groups = [range(num_rows)] if num_rows else []
+    while groups:
+        group = groups.pop()
+        if is_finite(_filled(batch, group)):
+            continue
+        if len(group) == 1 or time.monotonic() > deadline:
+            found += group
+            continue
+        middle = len(group) // 2
+        groups += [group[middle:], group[:middle]]
+    return sorted(found)
+
+
+def _filled(batch: tuple[Tensor, ...], group: range) -> tuple[Tensor, ...]:
+    num_rows = len(batch[0])
+    index = [i if i in group else group[i % len(group)] for i in range(num_rows)]
+    return tuple(t[index] for t in batch)

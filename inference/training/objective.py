@@ -1,0 +1,68 @@
+"""The losses that `fit` knows, and the programs as SVI sees them."""
+
+import weakref
+from collections.abc import Callable
+from typing import Any
+
+import torch
+from pyro.infer import RenyiELBO, Trace_ELBO, TraceMeanField_ELBO
+from pyro.infer.elbo import ELBO
+from pyro.poutine.messenger import Messenger
+from pyro.poutine.runtime import effectful
+
+from elbowroom.inference.handlers import Weigh
+from elbowroom.inference.structure import Program
+
+LOSSES: dict[str, Callable[..., ELBO]] = {
+    "Trace_ELBO": lambda alpha, **options: Trace_ELBO(**options),
+    "TraceMeanField_ELBO": lambda alpha, **options: TraceMeanField_ELBO(**options),
+    "RenyiELBO": lambda alpha, **options: RenyiELBO(alpha=alpha or 0.0, **options),
+}
+"""Name -> constructor(alpha, num_particles, vectorize_particles, max_plate_nesting)."""
+
+
+def make_loss(name: str, *, num_particles: int, alpha: float | None, nesting: int, broadcasts: bool) -> ELBO:
+    """A loss by its name.
+
+    Args:
+        name: a key of `LOSSES`.
+        num_particles: draws of the guide for each datum.
+        alpha: order of the Rényi bound (None: 0, the importance-weighted bound); for the others unused.
+        nesting: batch dims that the programs' plates use. Given, so that Pyro does not run the programs to guess it:
+            that would draw random numbers at the first step of a resumed run that an uninterrupted one does not draw.
+        broadcasts: whether both programs take a leading dim of particles; if not they are run one by one.
+    """
+    vectorize = broadcasts and num_particles > 1
+    return LOSSES[name](
+        alpha, num_particles=num_particles, vectorize_particles=vectorize, max_plate_nesting=nesting
+    )
+
+
+def weighed(program: Program, weigh: Weigh, announce: bool) -> Program:
+    """A program with its sites weighed and its parameter statements kept from SVI.
+
+    SVI collects parameters by name at each step, which loses one of two that share a name, and fails on modules
+    whose parameters are local. `fit` knows all of them beforehand, so SVI is shown a single token instead:
+    without any parameter statement its losses would not call backward.
+    """
+    hide = _HideParameters()
+
+    def run(*args: Any, **kwargs: Any) -> Any:
+        if announce:
+            _announce(name="_elbowroom_token")
+        with weigh, hide:
+            return program(*args, **kwargs)
+
+    return run
+
+
+class _HideParameters(Messenger):
+    """Parameter statements take effect, but handlers outside do not see them."""
+
+    def _pyro_param(self, msg: Any) -> None:
+        msg["stop"] = True
+
+
+_TOKEN = torch.zeros(())
+_TOKEN.unconstrained = weakref.ref(_TOKEN)  # type: ignore[attr-defined]
+_announce = effectful(lambda *args, **kwargs: _TOKEN, type="param")

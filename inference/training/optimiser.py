@@ -1,0 +1,89 @@
+"""One Adam over all parameters, as a Pyro optimiser."""
+
+import math
+from collections.abc import Mapping
+from typing import Any
+
+import torch
+from pyro.optim import PyroOptim
+from torch import Tensor
+
+from elbowroom.inference.training.nonfinite import NonFiniteStep
+
+
+class JointAdam(PyroOptim):
+    """Adam (Kingma & Ba 2015) over all parameters at once, in a stable order, with joint gradient-norm clipping.
+
+    Pyro's own wrapper makes one torch optimiser for each parameter: clipping then acts on each by itself, its state
+    needs pickle, and its order is that of a `set`. SVI calls this object after its backward pass; what it passes is
+    ignored, since the parameters are known.
+
+    Args:
+        parameters: name -> leaf tensor.
+        learning_rate: of the next step; change the attribute at will.
+        clip_norm: the gradient of the mean loss is scaled down to this norm where it is longer.
+
+    Attributes:
+        divisor: the gradients are divided by it (the number of data in the minibatch).
+        gradient_norm: of the last step, after division and before clipping.
+    """
+
+    def __init__(self, parameters: Mapping[str, Tensor], learning_rate: float, clip_norm: float | None = None) -> None:
+        super().__init__(torch.optim.Adam, {"lr": learning_rate})
+        self.names, self.tensors = list(parameters), list(parameters.values())
+        self.learning_rate, self.clip_norm = learning_rate, clip_norm
+        self.divisor, self.gradient_norm = 1.0, math.nan
+        fused = all(p.is_floating_point() and p.device.type in ("cpu", "cuda") for p in self.tensors)
+        self.adam = torch.optim.Adam(self.tensors, lr=learning_rate, fused=fused)
+
+    def __call__(self, params: Any = None, *args: Any, **kwargs: Any) -> None:
+        """Take a step along the gradients that backward left.
+
+        Raises:
+            NonFiniteStep: if the gradient norm is not finite; no parameter is changed.
+        """
+        try:
+            gradients = self.gradients()
+            self.gradient_norm = norm = self._norm(gradients)
+            if not math.isfinite(norm):
+                raise NonFiniteStep("gradient")
+            factor = min(1.0, self.clip_norm / norm) if self.clip_norm is not None and norm > 0 else 1.0
+            if factor != self.divisor:
+                torch._foreach_mul_(gradients, factor / self.divisor)
+            self.adam.param_groups[0]["lr"] = self.learning_rate
+            self.adam.step()
+        finally:
+            self.clear()
+
+    def gradients(self) -> list[Tensor]:
+        """Those that there are."""
+        return [p.grad for p in self.tensors if p.grad is not None]
+
+    def is_finite(self) -> bool:
+        """Whether a step could be taken along the present gradients."""
+        return math.isfinite(self._norm(self.gradients()))
+
+    def clear(self) -> None:
+        """Forget the gradients. None, not zero: a parameter without a gradient is then left alone by Adam."""
+        for p in self.tensors:
+            p.grad = None
+
+    def state_tensors(self) -> dict[str, Tensor]:
+        """Adam's memory, `parameter/moment` -> a copy."""
+        return {
+            f"{name}/{moment}": value.detach().clone().cpu()
+            for name, tensor in zip(self.names, self.tensors, strict=True)
+            for moment, value in self.adam.state.get(tensor, {}).items()
+        }
+
+    def load_state_tensors(self, values: Mapping[str, Tensor]) -> None:
+        """Put back what `state_tensors` gave."""
+        index = {name: i for i, name in enumerate(self.names)}
+        state: dict[int, dict[str, Tensor]] = {}
+        for key, value in values.items():
+            name, _, moment = key.rpartition("/")
+            state.setdefault(index[name], {})[moment] = value
+        self.adam.load_state_dict({"state": state, "param_groups": self.adam.state_dict()["param_groups"]})
+
+    def _norm(self, gradients: list[Tensor]) -> float:
+        return torch.nn.utils.get_total_norm(gradients).item() / self.divisor

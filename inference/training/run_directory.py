@@ -1,0 +1,143 @@
+"""A run directory: config.json, metrics.jsonl and checkpoints."""
+
+import json
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from elbowroom.inference.training.checkpoint import POINTER, Checkpoint, CheckpointError, Tensors, read_checkpoint
+from elbowroom.inference.training.checkpoint import write_checkpoint as _write_checkpoint
+from elbowroom.inference.training.durable import replace_file
+from elbowroom.inference.training.record import differences
+
+CONFIG = "config.json"
+METRICS = "metrics.jsonl"
+
+Row = dict[str, Any]
+
+
+class RunDirectory:
+    """The files of one training run.
+
+    Args:
+        path: the directory; made if absent.
+        config: the resolved configuration, from `describe_run`.
+        resume: continue what is there. A directory without a checkpoint is begun from the start.
+
+    Attributes:
+        checkpoint: where to continue; None at the start.
+        rows: the metrics of the epochs before it.
+        notes: what is not as it was when the run began, though it may be continued.
+
+    Raises:
+        FileExistsError: something is there and `resume` is False.
+        CheckpointError: a file is damaged, or the run there has another configuration (the differing keys are told).
+    """
+
+    def __init__(self, path: Path, config: Mapping[str, Any], resume: bool) -> None:
+        self.path = path
+        self.checkpoint: Checkpoint | None = None
+        self.rows: list[Row] = []
+        self.notes: list[str] = []
+        config = _plain(config)
+        if path.exists() and not path.is_dir():
+            raise FileExistsError(f"run_dir={path} is a file; give a directory that is new or holds an earlier run")
+        if path.is_dir() and any(path.iterdir()):
+            if not resume:
+                raise FileExistsError(
+                    f"run_dir={path} is not empty: continue that run with resume=True, or give a new directory"
+                )
+            self._continue(config)
+        if self.checkpoint is None:
+            self._begin(config)
+
+    def append(self, row: Row) -> None:
+        """Add an epoch to metrics.jsonl."""
+        self.rows.append(row)
+        try:
+            with open(self.path / METRICS, "a") as file:
+                file.write(json.dumps(row, allow_nan=False) + "\n")
+        except OSError as error:
+            raise CheckpointError(
+                f"could not write {self.path / METRICS}: {error.strerror or error}. The last checkpoint is intact: free "
+                "some space and continue with resume=True."
+            ) from error
+
+    def save(self, name: str, tensors: Tensors, progress: Mapping[str, Any]) -> None:
+        """Write a checkpoint that knows how long metrics.jsonl is now."""
+        _write_checkpoint(self.path, name, tensors, {**progress, "metrics_bytes": self._sync_metrics()})
+
+    def write(self, name: str, value: Any) -> Path:
+        """Write a JSON file beside the others."""
+        replace_file(self.path / name, (json.dumps(value, indent=2, allow_nan=False) + "\n").encode())
+        return self.path / name
+
+    def _begin(self, config: Mapping[str, Any]) -> None:
+        try:
+            self.path.mkdir(parents=True, exist_ok=True)
+            self.write(CONFIG, config)
+            (self.path / METRICS).touch()
+        except OSError as error:
+            raise CheckpointError(f"could not begin a run in {self.path}: {error.strerror or error}") from error
+
+    def _continue(self, config: Mapping[str, Any]) -> None:
+        self.checkpoint = read_checkpoint(self.path)
+        if self.checkpoint is None:
+            if (self.path / METRICS).exists() and (self.path / METRICS).stat().st_size:
+                raise CheckpointError(
+                    f"{self.path / POINTER} is missing, so the checkpoint of the run in {self.path} cannot be found. "
+                    "Restore it from a copy, or train again in a new directory."
+                )
+            if any(p.name not in (CONFIG, METRICS, "checkpoints") and p.name[0] != "." for p in self.path.iterdir()):
+                raise FileExistsError(
+                    f"run_dir={self.path} holds other files and no run to continue: give a directory of its own"
+                )
+            return
+        self._check_config(config)
+        self._cut_metrics(self.checkpoint.progress["metrics_bytes"])
+
+    def _check_config(self, config: Mapping[str, Any]) -> None:
+        try:
+            earlier = json.loads((self.path / CONFIG).read_bytes())
+        except (OSError, ValueError) as error:
+            raise CheckpointError(
+                f"{self.path / CONFIG} is missing or damaged ({error}): this run cannot be continued safely"
+            ) from error
+        told = differences(*({k: v for k, v in c.items() if k != "environment"} for c in (config, earlier)))
+        if told:
+            raise CheckpointError(
+                f"run_dir={self.path} holds a run of another configuration:\n  "
+                + "\n  ".join(told)
+                + "\nContinue it with the arguments and data it was begun with, or give a new directory."
+            )
+        moved = differences(config["environment"], earlier.get("environment", {}))
+        self.notes = [f"resumed in another environment, so exactness is not promised: {change}" for change in moved]
+
+    def _cut_metrics(self, length: int) -> None:
+        """Drop the rows of epochs after the checkpoint: they will be run again."""
+        path = self.path / METRICS
+        found = path.stat().st_size if path.exists() else 0
+        if found < length:
+            raise CheckpointError(
+                f"{path} is missing or damaged: it has {found} bytes, the checkpoint recorded {length}. Restore it from "
+                "a copy, or train again in a new directory."
+            )
+        with open(path, "rb+") as file:
+            file.truncate(length)
+            file.flush()
+            os.fsync(file.fileno())
+        self.rows = [json.loads(line) for line in path.read_text().splitlines()]
+
+    def _sync_metrics(self) -> int:
+        with open(self.path / METRICS, "rb") as file:
+            os.fsync(file.fileno())
+            return os.fstat(file.fileno()).st_size
+
+
+def _plain(value: Mapping[str, Any]) -> dict[str, Any]:
+    """The value as JSON would give it back, so that two records compare equal."""
+    try:
+        return json.loads(json.dumps(value, allow_nan=False))
+    except (TypeError, ValueError) as error:
+        raise TypeError(f"config must be JSON-able (numbers, strings, lists, dicts): {error}") from error

@@ -1,0 +1,279 @@
+"""The training loop: steps, epochs, checkpoints."""
+
+import math
+import time
+from collections.abc import Callable
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+import torch
+from pyro.infer import SVI
+from pyro.infer.elbo import ELBO
+from torch import Tensor
+from tqdm.auto import tqdm
+
+from elbowroom.inference.handlers import Weigh
+from elbowroom.inference.structure import Program
+from elbowroom.inference.target import Target
+from elbowroom.inference.training.batches import Batches
+from elbowroom.inference.training.evaluate import Evaluation, evaluate
+from elbowroom.inference.training.nonfinite import NonFiniteError, NonFiniteStep, find_rows
+from elbowroom.inference.training.objective import weighed
+from elbowroom.inference.training.optimiser import JointAdam
+from elbowroom.inference.training.parameters import Parameters
+from elbowroom.inference.training.run_directory import RunDirectory
+from elbowroom.inference.training.schedule import SCHEDULES, kl_weight
+from elbowroom.inference.training.settings import Settings
+from elbowroom.inference.training.signals import StopRequest, TrainingInterrupted
+
+Prepare = Callable[..., Any]
+
+
+@dataclass
+class Progress:
+    """Where training stands: with the tensors and the generator's state, all that a resumed run needs."""
+
+    epoch: int = 0  # epochs completed
+    step_in_epoch: int = 0
+    step: int = 0
+    loss_sum: float = 0.0  # over the current epoch, in nats
+    norm_sum: float = 0.0
+    seconds: float = 0.0
+    best_epoch: int | None = None
+    best_elbo: float | None = None
+    notes: list[str] = field(default_factory=list)  # for the next row of the metrics
+
+
+class Trainer:
+    """Runs SVI over minibatches from wherever `progress` stands to the end.
+
+    Args:
+        model, guide: the programs.
+        loss: Pyro's estimator of the ELBO, for programs that are not scaled by the number of data.
+        parameters: of both programs.
+        batches: the training data.
+        settings: the resolved arguments.
+        prepare: applied to each minibatch.
+        validation: the held-out data, or None.
+        directory: where to save, or None.
+        device: where the data are.
+    """
+
+    def __init__(
+        self,
+        model: Program,
+        guide: Program,
+        loss: ELBO,
+        parameters: Parameters,
+        batches: Batches,
+        settings: Settings,
+        prepare: Prepare | None,
+        validation: Target | None,
+        directory: RunDirectory | None,
+        device: torch.device,
+    ) -> None:
+        self.parameters, self.batches, self.settings = parameters, batches, settings
+        self.prepare, self.validation, self.directory, self.device = prepare, validation, directory, device
+        self.progress = Progress()
+        self.best: dict[str, Tensor] = {}
+        self.rows: list[dict[str, Any]] = []
+        self.weigh = Weigh(replace=settings.plate is not None)
+        self.optimiser = JointAdam(parameters.trainable, settings.learning_rate, settings.clip_norm)
+        self.num_steps = settings.num_epochs * len(batches)
+        self.warmup_steps = settings.warmup_epochs * len(batches)
+        self.validate_every = settings.validate_every or self._default_interval()
+        self.programs = (weighed(model, self.weigh, announce=True), weighed(guide, self.weigh, announce=False))
+        self.loss = loss
+        self.svi = SVI(*self.programs, self.optimiser, loss.loss, self._loss_and_grads)
+        self._saved_at: int | None = None
+        self._clock = time.monotonic()
+
+    def run(self, stop: StopRequest, bar: tqdm, checkpoint_seconds: float) -> None:
+        """Train to the end, saving at the start, every `checkpoint_seconds`, at a signal and at the end.
+
+        Raises:
+            TrainingInterrupted, NonFiniteError, CheckpointError
+        """
+        self.save()
+        saved = time.monotonic()
+        while self.progress.epoch < self.settings.num_epochs:
+            order = self.batches.order(self.progress.epoch)
+            for rows in order.split(self.batches.batch_size)[self.progress.step_in_epoch :]:
+                self._step(rows)
+                if self.progress.step_in_epoch == len(self.batches):
+                    self._close_epoch(bar)
+                bar.update()
+                if stop.signum is not None:
+                    self._interrupt(stop.signum)
+                if time.monotonic() - saved >= checkpoint_seconds:
+                    self.save()
+                    saved = time.monotonic()
+        self.save()
+
+    def save(self) -> None:
+        """Write a checkpoint, unless there is one of this very step."""
+        self._tick()
+        if self.directory is None or self._saved_at == self.progress.step:
+            return
+        tensors = {
+            "parameters": self.parameters.snapshot(),
+            "optimiser": self.optimiser.state_tensors(),
+            "generator": self._generator(),
+        }
+        if self.best:
+            tensors["best"] = self.best
+        self.directory.save(f"step-{self.progress.step:09d}", tensors, asdict(self.progress))
+        self._saved_at = self.progress.step
+
+    def restore(self) -> None:
+        """Stand where the directory's checkpoint stands."""
+        if self.directory is None or self.directory.checkpoint is None:
+            return
+        checkpoint = self.directory.checkpoint
+        self.parameters.load(checkpoint.tensors["parameters"], str(checkpoint.path))
+        self.optimiser.load_state_tensors(checkpoint.tensors["optimiser"])
+        self.best = checkpoint.tensors.get("best", {})
+        stored = {k: v for k, v in checkpoint.progress.items() if k != "metrics_bytes"}
+        self.progress = Progress(**stored)
+        self.progress.notes += self.directory.notes
+        self.rows = self.directory.rows
+        self._saved_at = self.progress.step
+        self._set_generator(checkpoint.tensors["generator"])
+
+    def keep_best(self) -> None:
+        """Put the parameters of the best epoch into the programs."""
+        self.parameters.load(self.best, "the best epoch")
+
+    def _step(self, rows: Tensor) -> None:
+        batch = self.batches.take(rows)
+        if self.prepare is not None:
+            batch = prepared(self.prepare, batch)
+        at, settings = self.progress, self.settings
+        self.weigh.latent = kl_weight(at.step, self.warmup_steps)
+        self.optimiser.learning_rate = settings.learning_rate * SCHEDULES[settings.schedule](at.step / self.num_steps)
+        self.optimiser.divisor = len(rows) if settings.plate is not None else 1
+        noise = self._generator()
+        try:
+            at.loss_sum += self.svi.step(*batch)
+        except NonFiniteStep as bad:
+            raise self._non_finite(bad.what, batch, rows, noise) from None
+        at.norm_sum += self.optimiser.gradient_norm
+        at.step, at.step_in_epoch = at.step + 1, at.step_in_epoch + 1
+
+    def _loss_and_grads(self, model: Program, guide: Program, *batch: Tensor) -> float:
+        loss = self.loss.loss_and_grads(model, guide, *batch)
+        if not math.isfinite(loss):
+            self.optimiser.clear()
+            raise NonFiniteStep("loss")
+        return loss
+
+    def _close_epoch(self, bar: tqdm) -> None:
+        self._tick()
+        at, whole = self.progress, self.settings.plate is None
+        row: dict[str, Any] = {
+            "epoch": at.epoch + 1,
+            "step": at.step,
+            "beta": self.weigh.latent,
+            "learning_rate": self.optimiser.learning_rate,
+            "train_loss": at.loss_sum / (len(self.batches) if whole else self.batches.num_data),
+            "gradient_norm": at.norm_sum / len(self.batches),
+            "seconds": round(at.seconds, 3),
+        }
+        at.epoch, at.step_in_epoch, at.loss_sum, at.norm_sum = at.epoch + 1, 0, 0.0, 0.0
+        if self.validation is not None and self._validates(at.epoch):
+            self._validate(self.validation, row, bar)
+        if at.notes:
+            row["notes"], at.notes = at.notes, []
+        self.rows.append(row)
+        if self.directory is not None:
+            self.directory.append(row)
+
+    def _validate(self, target: Target, row: dict[str, Any], bar: tqdm) -> None:
+        with self.parameters.evaluating():
+            held_out = evaluate(target, num_samples=self.settings.num_validation_samples, seed=self.settings.seed)
+        row |= _recorded(held_out)
+        at = self.progress
+        if held_out.non_finite:
+            at.notes.append(
+                f"the validation ELBO is not finite: {len(held_out.non_finite)} rows, first {held_out.non_finite[:8]}"
+            )
+        elif at.best_elbo is None or held_out.elbo > at.best_elbo:
+            at.best_epoch, at.best_elbo = at.epoch, held_out.elbo
+            self.best = self.parameters.snapshot()
+        bar.set_postfix(epoch=at.epoch, elbo=f"{held_out.elbo:.2f}", refresh=False)
+
+    def _validates(self, epoch: int) -> bool:
+        return epoch in (1, self.settings.num_epochs) or epoch % self.validate_every == 0
+
+    def _default_interval(self) -> int:
+        """Epochs between validations so that they take about a twentieth of the time.
+
+        Counted, not timed, so that a resumed run validates where an uninterrupted one does: an evaluation runs each
+        program twice, forward; a training step runs each once, and its backward pass costs two forward ones.
+        """
+        if self.validation is None:
+            return 1
+        data = len(self.validation) if self.settings.plate is not None else self.batches.batch_size
+        forward = 2 * self.settings.num_validation_samples * data
+        training = 3 * self.settings.num_particles * self.batches.num_data
+        return max(1, math.ceil(20 * forward / training))
+
+    def _interrupt(self, signum: int) -> None:
+        self.save()
+        told = f"after step {self.progress.step} of {self.num_steps}"
+        if self.directory is not None:
+            told += f"; it is saved in {self.directory.path}: continue with resume=True"
+        raise TrainingInterrupted(signum, told)
+
+    def _non_finite(
+        self, what: str, batch: tuple[Tensor, ...], rows: Tensor, noise: dict[str, Tensor]
+    ) -> NonFiniteError:
+        """The error to raise, its rows found with the step's own noise and written down."""
+
+        def is_finite(trial: tuple[Tensor, ...]) -> bool:
+            self._set_generator(noise)
+            try:
+                self._loss_and_grads(*self.programs, *trial)
+                return self.optimiser.is_finite()
+            except NonFiniteStep:
+                return False
+            finally:
+                self.optimiser.clear()
+
+        positions = find_rows(batch, is_finite) if self.settings.plate is not None else []
+        found, at = sorted(rows[positions].tolist()), self.progress
+        broken, path = self.parameters.non_finite(), None
+        if self.directory is not None:
+            report = {"what": what, "epoch": at.epoch + 1, "step": at.step, "rows": found, "minibatch": rows.tolist()}
+            path = self.directory.write("nonfinite.json", report | {"parameters": broken})
+        return NonFiniteError(what, found, at.epoch + 1, at.step, len(rows), broken, path)
+
+    def _generator(self) -> dict[str, Tensor]:
+        """The state of torch's global generators: the noise of training and of `prepare`."""
+        states = {"cpu": torch.get_rng_state()}
+        if self.device.type == "cuda":
+            states["cuda"] = torch.cuda.get_rng_state(self.device)
+        return states
+
+    def _set_generator(self, states: dict[str, Tensor]) -> None:
+        torch.set_rng_state(states["cpu"])
+        if "cuda" in states and self.device.type == "cuda":
+            torch.cuda.set_rng_state(states["cuda"], self.device)
+
+    def _tick(self) -> None:
+        now = time.monotonic()
+        self.progress.seconds += now - self._clock
+        self._clock = now
+
+
+def prepared(prepare: Prepare, batch: tuple[Tensor, ...]) -> tuple[Tensor, ...]:
+    """What `prepare` makes of a minibatch, as the programs' arguments."""
+    made = prepare(*batch)
+    return (made,) if isinstance(made, Tensor) else tuple(made)
+
+
+def _recorded(held_out: Evaluation) -> dict[str, Any]:
+    """An evaluation as a row's entries; JSON has no NaN, so numbers that are not finite are null."""
+    numbers = {k: v for k, v in asdict(held_out).items() if k not in ("non_finite", "kl_per_dim")}
+    row: dict[str, Any] = {k: v if math.isfinite(v) else None for k, v in numbers.items()}
+    return row | {"kl_per_dim": held_out.kl_per_dim if not held_out.non_finite else None}
