@@ -1,0 +1,104 @@
+"""`elbowroom`: the command line. torch is imported only after the arguments have been parsed."""
+
+import signal
+import sys
+from collections.abc import Sequence
+from importlib import import_module
+from typing import Any
+
+from elbowroom import __version__
+from elbowroom.options import CompareOptions, DemoOptions, EvidenceOptions, GenerateOptions, TrainOptions
+
+COMMANDS: dict[str, type] = {
+    "demo": DemoOptions,
+    "train": TrainOptions,
+    "evidence": EvidenceOptions,
+    "compare": CompareOptions,
+    "generate": GenerateOptions,
+}
+"""Command -> its options; the command itself is `run(options)` in the module of its name."""
+
+EXIT_CODES = """exit codes:
+  0    done
+  1    a defect of elbowroom itself (with a traceback: please report it)
+  2    unknown option or a value that cannot be parsed
+  3    unusable input: data, programs, run directory or values; the message says what to do
+  4    training met a NaN or infinite loss or gradient; the rows are saved in the run directory
+  130  interrupted by SIGINT (Ctrl-C); a training run has been saved and can be resumed
+  143  interrupted by SIGTERM; a training run has been saved and can be resumed"""
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run one command and return its exit code."""
+    parsed = _parser().parse_args(list(sys.argv[1:] if arguments is None else arguments))
+    options = parsed[parsed.command]
+    options.pop("config", None)
+    options = COMMANDS[parsed.command](**vars(_parser_of(COMMANDS[parsed.command]).instantiate_classes(options)))
+    command = import_module(f"elbowroom.{parsed.command}")
+    return _guarded(command.run, options)
+
+
+def _guarded(run: Any, options: Any) -> int:
+    """Turn errors that a person can mend into a message and an exit code; everything else is a defect."""
+    from elbowroom.inference import CheckpointError, NonFiniteError, TrainingInterrupted
+
+    try:
+        run(options)
+    except TrainingInterrupted as stop:
+        return _say(stop, stop.exit_code)
+    except NonFiniteError as error:
+        return _say(error, 4)
+    except (ValueError, TypeError, CheckpointError, FileNotFoundError, FileExistsError, ImportError, OSError) as error:
+        return _say(error, 3)
+    except KeyboardInterrupt:
+        return _say("interrupted", 128 + signal.SIGINT)
+    except BrokenPipeError:
+        return 0
+    return 0
+
+
+def _say(message: object, code: int) -> int:
+    print(f"elbowroom: {message}", file=sys.stderr)
+    return code
+
+
+def _parser() -> Any:
+    from jsonargparse import ArgumentParser
+
+    parser = ArgumentParser(
+        prog="elbowroom",
+        description="How much room is between an ELBO and log p(x), and can q be trusted?",
+        epilog=EXIT_CODES,
+        formatter_class=_formatter(),
+    )
+    parser.add_argument("--version", action="version", version=f"elbowroom {__version__}")
+    commands = parser.add_subcommands(required=True, dest="command")
+    for name, options in COMMANDS.items():
+        commands.add_subcommand(name, _parser_of(options), help=(options.__doc__ or "").splitlines()[0])
+    return parser
+
+
+def _parser_of(options: type) -> Any:
+    from jsonargparse import ArgumentParser
+
+    parser = ArgumentParser(
+        description=(options.__doc__ or "").splitlines()[0], epilog=EXIT_CODES, formatter_class=_formatter()
+    )
+    parser.add_argument("--config", action="config", help="a YAML or JSON file with any of these options")
+    parser.add_class_arguments(options, as_group=False)
+    return parser
+
+
+def _formatter() -> type:
+    from argparse import RawDescriptionHelpFormatter
+
+    from jsonargparse import DefaultHelpFormatter
+
+    class Formatter(RawDescriptionHelpFormatter, DefaultHelpFormatter):
+        """Keeps the table of exit codes as it is laid out."""
+
+    return Formatter
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,1 +1,9 @@
+"""Named data: one set embedded, the others read from local files and checked; nothing is downloaded."""
 
+from elbowroom.datasets.binarize import Binarize, check_binary
+from elbowroom.datasets.dataset import Dataset
+from elbowroom.datasets.load import load
+from elbowroom.datasets.sources import NAMES
+from elbowroom.datasets.splits import SPLITS
+
+__all__ = ["NAMES", "SPLITS", "Binarize", "Dataset", "check_binary", "load"]

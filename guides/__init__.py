@@ -1,1 +1,7 @@
+"""Amortized guides q(z|x) as Pyro programs."""
 
+from elbowroom.guides.adapter import EncoderGuide, from_encoder
+from elbowroom.guides.amortized import AmortizedGuide, AmortizedNormal
+from elbowroom.guides.exact import ExactPosterior
+
+__all__ = ["AmortizedGuide", "AmortizedNormal", "EncoderGuide", "ExactPosterior", "from_encoder"]

@@ -10,19 +10,33 @@ from elbowroom.inference.nuts import nuts
 from elbowroom.inference.quadrature import quadrature
 from elbowroom.inference.structure import ProgramError
 from elbowroom.inference.target import Target
+from elbowroom.inference.training import (
+    CheckpointError,
+    Fit,
+    NonFiniteError,
+    TrainingInterrupted,
+    fit,
+    load_checkpoint,
+)
 
 __all__ = [
+    "CheckpointError",
     "Comparison",
     "Draws",
     "Estimate",
+    "Fit",
     "Gates",
+    "NonFiniteError",
     "NotAReference",
     "ProgramError",
     "ProgramReport",
     "Target",
+    "TrainingInterrupted",
     "check_program",
     "compare",
+    "fit",
     "importance",
+    "load_checkpoint",
     "nuts",
     "quadrature",
 ]

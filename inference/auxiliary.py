@@ -11,16 +11,21 @@ from elbowroom.inference.structure import Structure
 
 
 def auxiliary_values(guide: Any, structure: Structure, placed: dict[str, Tensor]) -> dict[str, Tensor]:
-    """The values of a guide's auxiliary sites that give the latents `placed` (in the program's layout).
+    """The values to set in a guide so that it gives the latents `placed` (in the program's layout).
+
+    Latents that follow from auxiliary sites are left out: the guide computes them anew, equal up to rounding, where a
+    value set from outside would miss the guide's Delta by a last digit.
 
     Raises:
         NotImplementedError: for a guide whose auxiliary draws cannot be recovered from the latents.
     """
-    values: dict[str, Tensor] = {}
+    values = dict(placed)
     for part in list(guide) if isinstance(guide, AutoGuideList) else [guide]:
         for kind, recover in _RECOVER.items():
             if isinstance(part, kind):
                 values |= recover(part, structure, placed)
+                for name, _ in part.prototype_trace.iter_stochastic_nodes():
+                    values.pop(name)
     missing = [name for name in structure.auxiliary if name not in values]
     if missing:
         raise NotImplementedError(

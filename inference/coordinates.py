@@ -53,18 +53,25 @@ class Coordinates:
             position += size
         return values
 
+    @property
+    def real(self) -> bool:
+        """Whether every support is the whole of R^n, so that z = u."""
+        return all(latent.real for latent in self.target.structure.latents.values())
+
     def log_joint(self, u: Tensor) -> Tensor:
         """log p(x, T(u)) + log |det dT/du|, `[S, B]`, nats."""
         return self.target.log_joint_unconstrained(self.unpack(u))[0]
 
     def log_guide(self, u: Tensor) -> Tensor:
         """log q(T(u) | x) + log |det dT/du|, `[S, B]`, nats."""
+        if self.real:
+            return self.target.log_guide(self.unpack(u))
         _, log_jacobian, z = self.target.log_joint_unconstrained(self.unpack(u))
         return self.target.log_guide(z) + log_jacobian
 
     def constrain(self, u: Tensor) -> Tensor:
         """z = T(u), `[S, B, N]`."""
-        return self.pack(self.target.log_joint_unconstrained(self.unpack(u))[2])
+        return u if self.real else self.pack(self.target.log_joint_unconstrained(self.unpack(u))[2])
 
     def unconstrain(self, z: Mapping[str, Tensor]) -> Tensor:
         """u = T⁻¹(z), `[S, B, D]`."""

@@ -5,31 +5,59 @@ from typing import Any
 import torch
 from pyro.distributions import MaskedDistribution
 from torch import Tensor
-from torch.distributions import Independent
+from torch.distributions import Independent, Transform, biject_to
 
 
 def site_log_prob(site: Any) -> Tensor:
     """The unscaled, masked log density of a site; −∞ where a latent value is outside the support."""
-    fn, value = site["fn"], site["value"]
-    log_prob = fn.log_prob(value) if site["is_observed"] else supported_log_prob(fn, value)
-    mask = site["mask"]
-    if mask is None:
-        return log_prob
-    return torch.where(torch.as_tensor(mask, device=log_prob.device), log_prob, log_prob.new_zeros(()))
+    fn, value, mask = site["fn"], site["value"], site["mask"]
+    if mask is not None:
+        mask = torch.as_tensor(mask, device=value.device)
+        value = _filled(value, mask, fn.event_dim)
+    return _hidden(log_prob(fn, value, inside=not site["is_observed"]), mask)
 
 
-def supported_log_prob(fn: Any, value: Tensor) -> Tensor:
-    """`fn.log_prob(value)` with −∞ outside the support; what a mask inside `fn` hides counts nothing."""
-    if not _bounded(fn):
-        return fn.log_prob(value)
+def log_prob(fn: Any, value: Tensor, inside: bool = True) -> Tensor:
+    """`fn.log_prob(value)`; what a mask inside `fn` hides counts nothing.
+
+    Args:
+        fn: a distribution.
+        value: `[*batch, *event]`.
+        inside: give values outside the support a log density of −∞. (Observed values are checked once, elsewhere.)
+    """
     if isinstance(fn, Independent):
-        terms = supported_log_prob(fn.base_dist, value)
-        return terms.flatten(-fn.reinterpreted_batch_ndims).sum(-1) if fn.reinterpreted_batch_ndims else terms
+        terms, reinterpreted = log_prob(fn.base_dist, value, inside), fn.reinterpreted_batch_ndims
+        return terms.flatten(-reinterpreted).sum(-1) if reinterpreted else terms
     if isinstance(fn, MaskedDistribution):
-        terms = supported_log_prob(fn.base_dist, value)
-        return torch.where(torch.as_tensor(fn._mask, device=terms.device), terms, terms.new_zeros(()))
-    log_prob = fn.log_prob(value)
-    return log_prob.masked_fill(~fn.support.check(value).broadcast_to(log_prob.shape), -torch.inf)
+        mask = torch.as_tensor(fn._mask, device=value.device)
+        return _hidden(log_prob(fn.base_dist, _filled(value, mask, fn.event_dim), inside), mask)
+    terms = fn.log_prob(value)
+    if not inside or not _bounded(fn):
+        return terms
+    return terms.masked_fill(~fn.support.check(value).broadcast_to(terms.shape), -torch.inf)
+
+
+def bijection(fn: Any) -> Transform:
+    """From unconstrained coordinates to the support of a distribution.
+
+    Raises:
+        NotImplementedError: if torch knows no bijection to that support.
+    """
+    support = fn.support
+    if type(support).__name__ == "MixtureSameFamilyConstraint":  # torch does not look inside
+        support = support.base_constraint
+    return biject_to(support)
+
+
+def _hidden(terms: Tensor, mask: Tensor | None) -> Tensor:
+    return terms if mask is None else torch.where(mask, terms, terms.new_zeros(()))
+
+
+def _filled(value: Tensor, mask: Tensor, event_dim: int) -> Tensor:
+    """NaN behind a mask stands for a missing value: filled, for its gradient would be NaN although its term is zero."""
+    if not value.is_floating_point():
+        return value
+    return torch.where(value.isnan() & ~mask.reshape(*mask.shape, *(1,) * event_dim), 0.5, value)
 
 
 def _bounded(fn: Any) -> bool:

@@ -43,15 +43,17 @@ def summed_log_joint(target: "Target", num_samples: int | None, setter: Messenge
     trace.compute_log_prob()  # of the rest
     trace.pack_tensors()
     symbols = trace.plate_to_symbol
-    wanted = [name for name in (target.plate, "_elbowroom_samples") if name in symbols]
-    kept = frozenset(symbols[name] for name in wanted)
+    kept: set[str] = set()
     everything: Any = OrderedDict()
     latent: Any = OrderedDict()
     dims: set[str] = set()
     for site in trace.nodes.values():
         if site["type"] != "sample" or site_is_subsample(site):
             continue
-        ordinal = frozenset(symbols[f.name] for f in site["cond_indep_stack"] if f.vectorized)
+        # Packing drops dims of size 1, so plates of size 1 (one datum, one sample) must not be asked for.
+        plates = {f.name: symbols[f.name] for f in site["cond_indep_stack"] if f.size > 1}
+        ordinal = frozenset(plates.values())
+        kept |= {plates[name] for name in (target.plate, "_elbowroom_samples") if name in plates}
         term = site["packed"]["log_prob"]
         dims |= set(term._pyro_dims) - set(symbols.values())
         everything.setdefault(ordinal, []).append(term)
@@ -75,9 +77,15 @@ def enumeration(structure: Structure) -> list[Messenger]:
     return [EnumMessenger(first_available_dim=-2 - structure.nesting), _EnumerateSites(structure.discrete)]
 
 
-def _contract(factors: Any, dims: set[str], kept: frozenset, trace: Any, target: "Target", leading: int) -> Tensor:
+def _contract(factors: Any, dims: set[str], kept: set[str], trace: Any, target: "Target", leading: int) -> Tensor:
     if not factors:
         return torch.zeros(leading, len(target))
-    term = contract_to_tensor(factors, dims, target_ordinal=kept)
+    # Dims of size one are squeezed away when a term is packed; Pyro's contraction does not know their plates then.
+    present = {d for terms in factors.values() for t in terms for d in t._pyro_dims}
+    absent = kept - present
+    trimmed: Any = OrderedDict()
+    for ordinal, terms in factors.items():
+        trimmed.setdefault(ordinal - absent, []).extend(terms)
+    term = contract_to_tensor(trimmed, dims, target_ordinal=frozenset(kept) - absent)
     full = unpack(term, trace.symbol_to_dim)
     return target.structure.per_datum(full, leading, len(target))

@@ -7,8 +7,8 @@ import torch
 from pyro.poutine.messenger import Messenger
 from pyro.poutine.util import site_is_subsample
 from torch import Tensor
-from torch.distributions import biject_to
 
+from elbowroom.inference.densities import bijection
 from elbowroom.inference.noise import Noise
 
 
@@ -35,18 +35,21 @@ class Weigh(Messenger):
 
 
 class Pin(Messenger):
-    """Give subsampling plates the indices they drew once, so that a program always sees the same data."""
+    """Give subsampling plates the indices they drew once, so that a program always sees the same data.
+
+    The plate is then told that these are all there are: Pyro's samplers refuse anything that looks like a subsample.
+    """
 
     def __init__(self, indices: Mapping[str, Tensor]) -> None:
         super().__init__()
         self.indices = indices
 
     def _pyro_sample(self, msg: Any) -> None:
-        if not site_is_subsample(msg) or msg["value"] is not None:
+        if not site_is_subsample(msg) or msg["value"] is not None or msg["name"] not in self.indices:
             return
-        pinned = self.indices.get(msg["name"])
-        if pinned is not None and len(pinned) == msg["fn"].subsample_size:
-            msg["value"], msg["done"] = pinned, True
+        pinned, size = self.indices[msg["name"]], msg["fn"].subsample_size
+        msg["value"], msg["done"] = pinned[torch.arange(size) % len(pinned)], True
+        msg["fn"] = type(msg["fn"])(size, size)
 
 
 class Set(Messenger):
@@ -78,7 +81,7 @@ class SetUnconstrained(Messenger):
         name = msg["name"]
         if msg["is_observed"] or name not in self.unconstrained:
             return
-        transform, u = biject_to(msg["fn"].support), self.unconstrained[name]
+        transform, u = bijection(msg["fn"]), self.unconstrained[name]
         z = transform(u)
         log_jacobian = transform.log_abs_det_jacobian(u, z)
         surplus = log_jacobian.dim() - (z.dim() - msg["fn"].event_dim)

@@ -224,12 +224,14 @@ def _spread(pieces: list[_Stream], size: int) -> Tensor:
 def _flag(value: float, k: float, constant: bool) -> str:
     if value != value:
         return "log w is NaN: the programs return NaN for this datum"
+    if value == float("inf"):
+        return "a weight is infinite: the guide's density is zero at its own draw"
     if value == float("-inf"):
         return "every weight is zero: no draw of the guide has positive probability under the model"
     if constant:
         return ""
     if k != k:
-        return "too few samples for a Pareto k̂ (needs 25): the error bar cannot be checked"
+        return "too few distinct weights for a Pareto k̂ (more than 20 samples are needed): the error bar is unchecked"
     if k > K_LIMIT:
         return f"Pareto k̂ = {k:.2f} > {K_LIMIT}: the weights' tail is too heavy, the value is likely too low"
     return ""

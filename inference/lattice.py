@@ -7,8 +7,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-DEPTH = 25.0
-"""A lattice covers all points within this many nats of a datum's highest one: e⁻²⁵ ≈ 1e-11."""
+DEPTH = 20.0
+"""A lattice covers all points within this many nats of a datum's highest one: e⁻²⁰ ≈ 2e-9."""
 
 _BITS = {1: 40, 2: 21, 3: 14}  # bits of each integer coordinate in a 64-bit key, 21 bits left for the datum
 

@@ -87,12 +87,28 @@ def choose_layout(target: "Target") -> dict[str, Layout]:
             truth = {"guide": [log_q, probe.log_guide(z)], "model": list(probe.log_joint(z))}
         except NotImplementedError:
             truth = {"guide": [log_q], "model": list(probe.log_joint(z))}
+        _check_repeatable(probe, z, log_q, truth["model"])
         chosen: dict[str, Layout] = {}
         for what in ("guide", "model"):
             chosen[what] = next(
                 layout for layout in LAYOUTS if layout == "loop" or _agrees(probe, what, layout, z, truth[what])
             )
     return chosen
+
+
+def _check_repeatable(probe: "Target", z: Values, log_q: Tensor, log_joint: list[Tensor]) -> None:
+    with torch.random.fork_rng(devices=[]):
+        torch.rand(1)  # what a program draws besides its sites comes from the global generator: move it on
+        again, log_q_again = probe.propose(2)
+        found = [log_q_again, *again.values(), *probe.log_joint(z)]
+    names = ["log q(z|x)", *(f"the guide's draw of '{name}'" for name in z), "log p(z)", "log p(x|z)"]
+    for name, new, old in zip(names, found, [log_q, *z.values(), *log_joint], strict=True):
+        if not torch.allclose(new, old, equal_nan=True, **_close(old)):
+            raise ProgramError(
+                f"{name} differs between two runs on the same values: the program is random beyond its sample sites. "
+                "Put modules with dropout in evaluation mode (.eval()); where pyro.param initialises a parameter at "
+                "random, run the program once yourself first, so that it has a value."
+            )
 
 
 def _agrees(probe: "Target", what: str, layout: Layout, z: Values, truth: list[Tensor]) -> bool:

@@ -79,8 +79,8 @@ class Noise:
         kind = type(_innermost(fn)).__name__
         if kind in _BY_REJECTION:
             raise NotImplementedError(
-                f"site '{site}' draws from {kind} by rejection: how many tries it takes depends on the other data, so the "
-                "draws of a datum would too. Use another family in the guide, for example a Normal and a transform."
+                f"site '{site}' draws from {kind} by rejection: how many tries it takes depends on the other data, so "
+                "the draws of a datum would too. Use another family in the guide, for example a Normal and a transform."
             )
         with _Intercept(self, site, fn.batch_shape, arrange):
             yield
@@ -95,7 +95,7 @@ class Noise:
         seed = self.seed % 2**64
 
         def fill(rows: range) -> None:
-            bits = np.random.Philox(key=[seed, 0])
+            bits = np.random.Philox(key=np.array([seed, 0], np.uint64))  # a list would pass through floats
             generator, state = np.random.Generator(bits), bits.state
             method = generator.standard_normal if kind == "normal" else generator.random
             for b in rows:

@@ -21,7 +21,8 @@ MAX_DIM = 3
 LEVELS = (0.05, 0.5, 0.95)
 _ROWS = 256  # data integrated at once: bounds the lattice points held in memory
 _SCAN = {1: 129, 2: 33, 3: 17}  # points along each axis of the scan for modes
-_REFINEMENTS = 6
+_COARSEST = 4.0  # first spacing, in scales of the finest mode: the flood is quick, refinement starts from its points
+_REFINEMENTS = 8
 
 
 def quadrature(
@@ -186,7 +187,7 @@ def _refine(
     best = modes.log_density.argmax(0, keepdim=True)
     origin = _pick(modes.u, best)[0]
     spacing = torch.minimum(modes.finest(DEPTH), widest)
-    spacing = torch.where(spacing.isfinite() & (spacing > 0), spacing, widest)
+    spacing = torch.where(spacing.isfinite() & (spacing > 0), spacing, widest) * _COARSEST
     within = modes.log_density >= modes.log_density.amax(0) - 2 * DEPTH  # [K, B]
     active = torch.arange(num_data)
     kept: list[Lattice] = []
@@ -195,16 +196,18 @@ def _refine(
     error = torch.full((num_data,), torch.inf, dtype=torch.float64)
     evaluations = torch.zeros(num_data, dtype=torch.long)
     rounding = torch.finfo(_dtype(coordinates)).eps
+    before: Lattice | None = None
     for level in range(_REFINEMENTS):
         part = coordinates.at(active)
-        seeds = ((modes.u[:, active] - origin[active]) / spacing[active]).round().long()
-        near = within[:, active]
+        seeds, owner = _seeds(modes.u[:, active], within[:, active], origin[active], spacing[active])
+        if before is not None:  # every point of the coarser lattice is a point of this one
+            seeds, owner = torch.cat([seeds, 2 * before.index]), torch.cat([owner, before.datum])
         lattice = flood(
             lambda points, datum, part=part: at_points(part, density, points, datum, cells),
             origin[active],
             spacing[active],
-            seeds.transpose(0, 1)[near.T].clamp(-1000, 1000),
-            torch.arange(len(active)).unsqueeze(1).expand(-1, len(seeds))[near.T],
+            seeds,
+            owner,
             max_points,
         )
         evaluations[active] += lattice.counts()
@@ -218,11 +221,18 @@ def _refine(
         done = settled | grown | last
         kept.append(_restrict(lattice, done))
         owners.append(active[done])
-        active = active[~done]
+        active, before = active[~done], _restrict(lattice, ~done)
         if len(active) == 0:
             break
         spacing[active] = spacing[active] / 2
     return _Integral(_joined(kept, owners, num_data), origin, error, evaluations, modes)
+
+
+def _seeds(modes: Tensor, within: Tensor, origin: Tensor, spacing: Tensor) -> tuple[Tensor, Tensor]:
+    """Lattice points nearest to the modes that count, `[M, D]`, and whose they are, `[M]`."""
+    index = ((modes - origin) / spacing).round().clamp(-1000, 1000).long()  # [K, B, D]
+    owner = torch.arange(len(origin)).expand(len(modes), -1)
+    return index[within], owner[within]
 
 
 def _climb(coordinates: Coordinates, density: Evaluate, starts: Tensor, cells: int) -> Modes:

@@ -12,7 +12,10 @@ from pyro.distributions import MaskedDistribution
 from pyro.poutine.util import site_is_subsample
 from torch import Tensor
 from torch.distributions import Independent
+from torch.distributions.transforms import identity_transform
 
+from elbowroom.inference.densities import bijection
+from elbowroom.inference.evaluation_mode import RefuseTraining, TrainingModeError
 from elbowroom.inference.handlers import Pin, Weigh
 
 Program = Callable[..., Any]
@@ -31,8 +34,10 @@ class Latent:
         rank: number of batch dims in a plain run.
         inner: sizes of the batch dims other than the data plate's, leftmost first, absent plates as 1.
         event: the event shape.
-        unconstrained: the event shape after `biject_to(support).inv`; None for a discrete site.
+        unconstrained: the event shape after `biject_to(support).inv`; None for a discrete site, and where no bijection
+            is known.
         elementwise: whether that bijection acts on each element by itself.
+        real: whether it is the identity: the support is the whole of R^n.
     """
 
     name: str
@@ -41,6 +46,7 @@ class Latent:
     event: tuple[int, ...]
     unconstrained: tuple[int, ...] | None
     elementwise: bool
+    real: bool
 
     @property
     def shape(self) -> tuple[int, ...]:
@@ -155,9 +161,11 @@ def run_plain(
 ) -> Any:
     """A trace of one unscaled run, log densities computed; failures are told with the arguments' shapes."""
     try:
-        with torch.no_grad(), Weigh(), Pin(pins):
+        with torch.no_grad(), Weigh(), Pin(pins), RefuseTraining():
             trace = poutine.trace(program).get_trace(*args, **kwargs)
             trace.compute_log_prob()
+    except TrainingModeError as error:
+        raise ProgramError(f"in the {what}, {error}") from error
     except Exception as error:
         shapes = ", ".join(describe(a) for a in (*args, *kwargs.values())) or "none"
         raise ProgramError(
@@ -173,10 +181,12 @@ def _run_model(model: Program, guide_trace: Any, args: tuple[Any, ...], kwargs: 
         return run_plain("model", poutine.replay(model, trace=guide_trace), args, kwargs, pins)
     except ProgramError as error:
         trace = run_plain("model", model, args, kwargs, pins)  # fails by itself: that message is the one to read
+        own = {name: site["value"].shape for name, site in _sites(trace, observed=False)}
+        given = {name: site["value"].shape for name, site in _sites(guide_trace, observed=False)}
         told = [
-            f"'{name}' is {tuple(site['value'].shape)} in the guide, {tuple(trace.nodes[name]['value'].shape)} in the model"
-            for name, site in _sites(guide_trace, observed=False)
-            if name in trace.nodes and site["value"].shape != trace.nodes[name]["value"].shape
+            f"'{name}' is {tuple(shape)} in the guide, {tuple(own[name])} in the model"
+            for name, shape in given.items()
+            if name in own and own[name] != shape
         ]
         raise ProgramError(
             f"the model runs on its own draws but not on the guide's: {'; '.join(told) or error.__cause__}. Give both "
@@ -228,16 +238,18 @@ def _check_partners(latents: dict, drawn: dict, discrete: tuple[str, ...], obser
     if not observed:
         raise ProgramError("the model observes nothing (no sample site with obs=...), so there is no p(x) to ask for")
     for name, site in drawn.items():
-        if name in latents and not site["infer"].get("is_auxiliary") and _is_point_mass(site, drawn):
+        if _is_point_mass(site, drawn):
             raise ProgramError(
                 f"guide site '{name}' is a point mass (Delta): log q is infinite and no weight exists. Use a guide "
-                "with spread, for example AutoNormal or AmortizedNormal."
+                "with spread, for example AutoNormal or AmortizedNormal (of AutoLaplaceApproximation, what "
+                "laplace_approximation(...) returns)."
             )
 
 
 def _is_point_mass(site: Any, drawn: dict) -> bool:
-    auxiliary = any(s["infer"].get("is_auxiliary") for s in drawn.values())
-    return type(_innermost(site["fn"])).__name__ == "Delta" and not auxiliary
+    # Where latents follow from auxiliary draws, a Delta on a latent carries its density; one on those draws does not.
+    carries = any(s["infer"].get("is_auxiliary") for s in drawn.values()) and not site["infer"].get("is_auxiliary")
+    return type(_innermost(site["fn"])).__name__ == "Delta" and not carries
 
 
 def _check_vectorized(sites: list[tuple[str, Any]]) -> None:
@@ -329,8 +341,8 @@ def _check_observed(name: str, site: Any, data_dim: int | None) -> None:
             rows = sorted({int(i) for i in bad.nonzero()[:, data_dim]}) if data_dim is not None and bad.dim() else [0]
             raise ProgramError(
                 f"observed site '{name}' has {told} in {len(rows)} of its data (first rows: {rows[:8]}). Remove or "
-                "mend these data, mask them with poutine.mask or .mask(...) on the distribution, or choose a likelihood "
-                "whose support holds them."
+                "mend these data, mask them with poutine.mask or .mask(...) on the distribution, or choose a "
+                "likelihood whose support holds them."
             )
 
 
@@ -369,14 +381,18 @@ def _latent(name: str, site: Any, data_dim: int | None, nesting: int) -> Latent:
     rank, batch = len(batch), (1,) * (nesting - len(batch)) + batch
     inner = batch if data_dim is None else tuple(n for i, n in enumerate(batch) if i - nesting != data_dim)
     if fn.has_enumerate_support or getattr(fn.support, "is_discrete", False):
-        return Latent(name, rank, inner, event, None, False)
-    transform = torch.distributions.biject_to(fn.support)
+        return Latent(name, rank, inner, event, None, False, False)
+    try:
+        transform = bijection(fn)
+    except NotImplementedError:
+        return Latent(name, rank, inner, event, None, False, False)
     unconstrained = tuple(transform.inv(value).shape[value.dim() - fn.event_dim :])
-    elementwise = _elementwise(transform)
-    return Latent(name, rank, inner, event, unconstrained, elementwise)
+    innermost = _innermost_transform(transform)
+    elementwise = innermost.domain.event_dim == 0 and innermost.codomain.event_dim == 0
+    return Latent(name, rank, inner, event, unconstrained, elementwise, innermost == identity_transform)
 
 
-def _elementwise(transform: Any) -> bool:
+def _innermost_transform(transform: Any) -> Any:
     while hasattr(transform, "base_transform"):
         transform = transform.base_transform
-    return transform.domain.event_dim == 0 and transform.codomain.event_dim == 0
+    return transform

@@ -144,7 +144,16 @@ class Target:
         Returns:
             site -> two tensors, `[S, B, *event]` where both distributions are independent over the event dims, else
             `[S, B]`.
+
+        Raises:
+            ProgramError: if a site has no density of its own: the guide draws it by way of an auxiliary site, or its
+                prior depends on a discrete site that is summed out.
         """
+        if self.structure.auxiliary:
+            raise ProgramError(
+                f"the guide draws its latents by way of {list(self.structure.auxiliary)}, so they have no densities of "
+                "their own there; log_guide gives log q of all latents together"
+            )
         z = self._check(z)
         parts = {
             what: self._run(what, partial(densities_by_element, what=what), z, _num_samples(z))[1]

@@ -7,10 +7,9 @@ import torch
 from pyro.poutine.messenger import Messenger
 from pyro.poutine.util import site_is_subsample
 from torch import Tensor
-from torch.distributions import biject_to
 
 from elbowroom.inference.auxiliary import auxiliary_values
-from elbowroom.inference.densities import site_log_prob, supported_log_prob
+from elbowroom.inference.densities import bijection, log_prob, site_log_prob
 from elbowroom.inference.enumeration import enumeration, summed_log_joint
 from elbowroom.inference.handlers import Draw, Set, SetUnconstrained
 from elbowroom.inference.noise import Noise
@@ -35,8 +34,9 @@ def draw(target: "Target", given: Values, num_samples: int | None, arrange: Arra
 def guide_density(target: "Target", given: Values, num_samples: int | None, arrange: Arrange) -> Result:
     """`log_q` at given values."""
     placed = place(target.structure, given, num_samples)
-    helpers = auxiliary_values(target.guide, target.structure, placed) if target.structure.auxiliary else {}
-    trace = target._trace("guide", num_samples, Set({**placed, **helpers}))
+    if target.structure.auxiliary:
+        placed = auxiliary_values(target.guide, target.structure, placed)
+    trace = target._trace("guide", num_samples, Set(placed))
     return {}, {"log_q": _total(trace, target, num_samples)}
 
 
@@ -75,7 +75,7 @@ def densities_by_element(
         while hasattr(fn, "reinterpreted_batch_ndims"):
             reinterpreted, fn = reinterpreted + fn.reinterpreted_batch_ndims, fn.base_dist
         if latent.event and reinterpreted == len(latent.event) and site["mask"] is None:
-            terms |= _collected(target, {name: supported_log_prob(fn, site["value"])}, num_samples)
+            terms |= _collected(target, {name: log_prob(fn, site["value"])}, num_samples)
         else:
             terms[name] = structure.per_datum(site_log_prob(site), num_samples or 1, len(target))
     return {}, terms
@@ -93,7 +93,7 @@ def unconstrain(target: "Target", given: Values, num_samples: int | None, arrang
     values = {}
     for name in target.structure.latents:
         site = trace.nodes[name]
-        values[name] = biject_to(site["fn"].support).inv(site["value"])
+        values[name] = bijection(site["fn"]).inv(site["value"])
     return _collected(target, values, num_samples, unconstrained=True), {}
 
 
@@ -103,7 +103,7 @@ def place(structure: Structure, given: Values, num_samples: int | None, unconstr
     for name, latent in structure.latents.items():
         event = latent.unconstrained if unconstrained else latent.event
         if event is None:
-            raise ValueError(f"site '{name}' is discrete: it has no unconstrained coordinates")
+            raise ValueError(f"site '{name}' has no unconstrained coordinates: none are known for its support")
         value = structure.place(latent, given[name], event)
         # A plain run has no sample dim, and no dims for plates that the site is not in.
         drop = 1 + structure.nesting - latent.rank
@@ -134,9 +134,7 @@ def _total(trace: Any, target: "Target", num_samples: int | None, observed: bool
     return total if total is not None else torch.zeros(num_samples or 1, len(target), device=target.device)
 
 
-def _collected(
-    target: "Target", values: Values, num_samples: int | None, unconstrained: bool = False
-) -> Values:
+def _collected(target: "Target", values: Values, num_samples: int | None, unconstrained: bool = False) -> Values:
     """Values of a run back to `[S, B, ...]`."""
     structure = target.structure
     collected = {}

@@ -9,6 +9,7 @@ from typing import Any
 
 import pyro
 import torch
+from pyro.infer.elbo import ELBO
 from torch import Tensor
 from tqdm.auto import tqdm
 
@@ -157,20 +158,26 @@ def fit(
     return Fit(trainer.rows, at.best_epoch, at.best_elbo, at.step, at.seconds, Path(run_dir) if run_dir else None)
 
 
-def _examine(model: Program, guide: Program, example: tuple[Tensor, ...], settings: Settings) -> Any:
-    """Run the programs on one minibatch: readable errors first, then the loss and the parameters."""
-    with Parameters({}, _owners(model, guide)).evaluating():
+def _examine(
+    model: Program, guide: Program, example: tuple[Tensor, ...], settings: Settings
+) -> tuple[ELBO, Parameters]:
+    """Run the programs on one minibatch: their parameters, readable errors, and the loss that fits them."""
+
+    def run(model: Program, guide: Program) -> None:
+        guide(*example)
+        model(*example)
+
+    with Parameters({}, _owners(model, guide)).evaluating(), torch.no_grad():
+        try:
+            parameters = find_parameters(model, guide, run)
+        except (RuntimeError, IndexError, KeyError, AttributeError):
+            Target(model, guide, *example, plate=settings.plate)  # says in readable words what is wrong
+            raise
+        broken = parameters.non_finite()
+        if broken:
+            raise ValueError(f"parameters hold NaN or infinite values before training: {broken[:8]}")
         target = Target(model, guide, *example, plate=settings.plate)
-        if settings.plate is not None and len(target) != len(example[0]):
-            raise ValueError(
-                f"the plate '{settings.plate}' has size {len(target)}, but the minibatch has {len(example[0])} data: "
-                f"write it as pyro.plate('{settings.plate}', len(x)), or pass batch_size={len(target)}"
-            )
-        if target.structure.discrete:
-            raise ValueError(
-                f"the guide does not draw the discrete latents {list(target.structure.discrete)}, and none of the losses "
-                "of fit sums them out: draw them in the guide, or write the model with their sum (a mixture)"
-            )
+        _check_structure(target, example, settings)
         objective = make_loss(
             settings.loss,
             num_particles=settings.num_particles,
@@ -178,13 +185,22 @@ def _examine(model: Program, guide: Program, example: tuple[Tensor, ...], settin
             nesting=target.structure.nesting,
             broadcasts=set(target.layouts.values()) == {"plate"},
         )
-        torch.manual_seed(settings.seed)
-        with torch.no_grad(), pyro.settings.context(validate_infer=True):
-            parameters = find_parameters(model, guide, lambda m, g: objective.loss(m, g, *example))
-    broken = parameters.non_finite()
-    if broken:
-        raise ValueError(f"parameters hold NaN or infinite values before training: {broken[:8]}")
+        with pyro.settings.context(validate_infer=True):  # Pyro's own checks of the pair, once
+            objective.loss(model, guide, *example)
     return objective, parameters
+
+
+def _check_structure(target: Target, example: tuple[Tensor, ...], settings: Settings) -> None:
+    if settings.plate is not None and len(target) != len(example[0]):
+        raise ValueError(
+            f"the plate '{settings.plate}' has size {len(target)}, but the minibatch has {len(example[0])} data: write it "
+            f"as pyro.plate('{settings.plate}', len(x)), or pass batch_size={len(target)}"
+        )
+    if target.structure.discrete:
+        raise ValueError(
+            f"the guide does not draw the discrete latents {list(target.structure.discrete)}, and none of the losses of "
+            "fit sums them out: draw them in the guide, or write the model with their sum (a mixture)"
+        )
 
 
 @contextmanager

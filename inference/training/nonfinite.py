@@ -34,12 +34,12 @@ class NonFiniteError(ArithmeticError):
         if parameters:
             cause = f"parameters are not finite: {parameters[:4]}. Lower learning_rate or set clip_norm"
         elif not rows:
-            cause = (
-                "no row does so by itself: look for terms that the whole minibatch shares, and for sums that overflow "
-                "(float64 or a smaller batch_size)"
-            )
+            cause = "no row does so by itself: look for what couples the rows of a minibatch (batch normalisation)"
         elif len(rows) == num_rows:
-            cause = "every row of the minibatch does. Lower learning_rate, set clip_norm, or bound scales from below"
+            cause = (
+                "every row of the minibatch does. Lower learning_rate, set clip_norm, bound scales from below, or look "
+                "for values whose sum overflows"
+            )
         else:
             cause = f"rows {rows[:8]}{' …' if len(rows) > 8 else ''} of the training data do so. Look at these data"
         super().__init__(
@@ -59,7 +59,8 @@ def find_rows(
 
     Args:
         batch: the minibatch, each tensor `[b, ...]`.
-        is_finite: takes the step's loss and gradients on a minibatch, with the step's own noise.
+        is_finite: whether the step's loss (or gradient, if only that was bad) is finite on a minibatch, with the
+            step's own noise.
         seconds: after them groups are reported whole.
     """
     num_rows = len(batch[0]) if batch else 0

@@ -27,7 +27,7 @@ class RunDirectory:
 
     Attributes:
         checkpoint: where to continue; None at the start.
-        rows: the metrics of the epochs before it.
+        rows: the metrics of the epochs before it, as read.
         notes: what is not as it was when the run began, though it may be continued.
 
     Raises:
@@ -54,7 +54,6 @@ class RunDirectory:
 
     def append(self, row: Row) -> None:
         """Add an epoch to metrics.jsonl."""
-        self.rows.append(row)
         try:
             with open(self.path / METRICS, "a") as file:
                 file.write(json.dumps(row, allow_nan=False) + "\n")

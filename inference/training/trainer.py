@@ -234,7 +234,7 @@ class Trainer:
             self._set_generator(noise)
             try:
                 self._loss_and_grads(*self.programs, *trial)
-                return self.optimiser.is_finite()
+                return what == "loss" or self.optimiser.is_finite()
             except NonFiniteStep:
                 return False
             finally:

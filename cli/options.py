@@ -1,0 +1,215 @@
+"""What each command can be told: typed dataclasses, free of torch so that --help is quick."""
+
+from dataclasses import dataclass, field
+from typing import Literal
+
+Binarize = Literal["none", "threshold", "static", "dynamic"]
+Split = Literal["train", "validation", "test"]
+
+
+@dataclass
+class Data:
+    """Which data.
+
+    Attributes:
+        name: digits (embedded), mnist, fashion-mnist, omniglot, freyfaces, or a .npy, .npz, .mat or IDX(.gz) file.
+        dir: directory of local data files (default: the environment variable ELBOWROOM_DATA).
+        binarize: none, threshold, static (one seeded draw) or dynamic (a new draw for each minibatch).
+        threshold: grey values above it become 1 under binarize=threshold.
+    """
+
+    name: str = "digits"
+    dir: str | None = None
+    binarize: Binarize = "threshold"
+    threshold: float = 0.5
+
+
+@dataclass
+class Programs:
+    """Which model and guide.
+
+    Attributes:
+        family: vae (MLP decoder and encoder) or ppca (linear decoder, linear encoder).
+        model: your own model as module:name, a Pyro program, or a class or function without arguments that returns one.
+        guide: your own guide, likewise; give both or neither.
+        plate: name of the data plate in your own programs.
+        likelihood: bernoulli, normal-fixed, normal-learned or normal-heteroscedastic.
+        sigma: the sigma of normal-fixed; where normal-learned starts.
+        latent_dim: number of latents.
+        hidden: widths of the decoder's hidden layers, from z to x; the encoder has them in reverse.
+        activation: tanh, silu, softplus, gelu, elu or relu.
+    """
+
+    family: Literal["vae", "ppca"] = "vae"
+    model: str | None = None
+    guide: str | None = None
+    plate: str = "data"
+    likelihood: str = "bernoulli"
+    sigma: float | None = None
+    latent_dim: int = 2
+    hidden: list[int] = field(default_factory=lambda: [64, 64])
+    activation: str = "tanh"
+
+
+@dataclass
+class Training:
+    """How to train.
+
+    Attributes:
+        epochs: passes over the training data.
+        batch_size: data in a minibatch.
+        learning_rate: Adam's step size at the start.
+        schedule: constant or cosine.
+        clip_norm: largest gradient norm (none: no clipping).
+        warmup_epochs: epochs over which the KL weight rises from 0 to 1.
+        loss: Trace_ELBO, TraceMeanField_ELBO or RenyiELBO.
+        num_particles: draws of the guide for each datum and step.
+        keep: evaluate the last parameters, or those of the best validation ELBO.
+    """
+
+    epochs: int = 200
+    batch_size: int = 128
+    learning_rate: float = 3e-3
+    schedule: str = "cosine"
+    clip_norm: float | None = None
+    warmup_epochs: int = 0
+    loss: str = "Trace_ELBO"
+    num_particles: int = 1
+    keep: Literal["last", "best"] = "last"
+
+
+@dataclass
+class TrainOptions:
+    """Train a model and a guide by SVI into a run directory.
+
+    Attributes:
+        output: the run directory.
+        data: which data.
+        programs: which model and guide.
+        training: how to train.
+        resume: continue the run in the directory; the result is that of an uninterrupted run.
+        seed: of everything random.
+        device: cpu or cuda.
+        json: print the result as JSON.
+    """
+
+    output: str = "runs/latest"
+    data: Data = field(default_factory=Data)
+    programs: Programs = field(default_factory=Programs)
+    training: Training = field(default_factory=Training)
+    resume: bool = False
+    seed: int = 0
+    device: Literal["cpu", "cuda"] = "cpu"
+    json: bool = False
+
+
+@dataclass
+class EvidenceOptions:
+    """log p(x) of held-out data: ELBO, importance-weighted bounds, importance sampling, and exact where possible.
+
+    Attributes:
+        run: a run directory written by train.
+        which: the last or the best checkpoint.
+        split: which part of the data.
+        limit: evaluate the first so many data only.
+        num_samples: importance samples for each datum.
+        num_particles: report the IWAE bound for these numbers of particles.
+        exact: integrate on a lattice; auto does so for up to three latents.
+        memory_mib: budget of one evaluation in MiB.
+        output: where to write evidence.json (default: the run directory).
+        seed: of the importance samples.
+        device: cpu or cuda.
+        json: print the result as JSON.
+    """
+
+    run: str = "runs/latest"
+    which: Literal["last", "best"] = "last"
+    split: Split = "test"
+    limit: int | None = None
+    num_samples: int = 5000
+    num_particles: list[int] = field(default_factory=lambda: [5, 50, 500])
+    exact: Literal["auto", "yes", "no"] = "auto"
+    memory_mib: int = 256
+    output: str | None = None
+    seed: int = 0
+    device: Literal["cpu", "cuda"] = "cpu"
+    json: bool = False
+
+
+@dataclass
+class CompareOptions:
+    """VI against MCMC against the exact posterior, for chosen data.
+
+    Attributes:
+        run: a run directory written by train.
+        which: the last or the best checkpoint.
+        split: which part of the data.
+        data: indices in that split; none for the four where q is furthest from typical to worst.
+        num_samples: draws of the guide and importance samples.
+        mcmc: run Pyro's NUTS (seconds for each datum).
+        num_chains: chains for each datum.
+        num_warmup: warm-up steps of each chain.
+        num_draws: draws of each chain.
+        output: where tables, figures and ArviZ files go (default: compare/ in the run directory).
+        seed: of everything random.
+        device: cpu or cuda.
+        json: print the result as JSON.
+    """
+
+    run: str = "runs/latest"
+    which: Literal["last", "best"] = "last"
+    split: Split = "test"
+    data: list[int] | None = None
+    num_samples: int = 5000
+    mcmc: bool = True
+    num_chains: int = 4
+    num_warmup: int = 300
+    num_draws: int = 500
+    output: str | None = None
+    seed: int = 0
+    device: Literal["cpu", "cuda"] = "cpu"
+    json: bool = False
+
+
+@dataclass
+class GenerateOptions:
+    """Pictures of what the model has learned: samples, reconstructions, traversals, interpolations.
+
+    Attributes:
+        run: a run directory written by train.
+        which: the last or the best checkpoint.
+        num_samples: samples from the prior.
+        output: where the figures and samples.npz go (default: generate/ in the run directory).
+        seed: of everything random.
+        device: cpu or cuda.
+        json: print the result as JSON.
+    """
+
+    run: str = "runs/latest"
+    which: Literal["last", "best"] = "last"
+    num_samples: int = 64
+    output: str | None = None
+    seed: int = 0
+    device: Literal["cpu", "cuda"] = "cpu"
+    json: bool = False
+
+
+@dataclass
+class DemoOptions:
+    """The main job on the embedded digits: train, evidence, VI against MCMC, figures.
+
+    Attributes:
+        output: where everything goes; an earlier demo there is replaced.
+        epochs: of training.
+        num_compared: data compared with NUTS.
+        seed: of everything random.
+        device: cpu or cuda.
+        json: print the result as JSON.
+    """
+
+    output: str = "demo-output"
+    epochs: int = 200
+    num_compared: int = 3
+    seed: int = 0
+    device: Literal["cpu", "cuda"] = "cpu"
+    json: bool = False

@@ -1,0 +1,100 @@
+"""A run directory: written by train, read by evidence, compare and generate."""
+
+import json
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from elbowroom.datasets import Dataset, check_binary, load
+from elbowroom.inference import Target, load_checkpoint
+from elbowroom.options import Data, Programs, TrainOptions
+from elbowroom.programs import build
+
+FORMAT = 1
+
+
+@dataclass(frozen=True)
+class Run:
+    """A trained pair of programs with its data."""
+
+    path: Path
+    model: Any
+    guide: Any
+    data: Dataset
+    programs: Programs
+    device: torch.device
+
+    def tensor(self, split: str, limit: int | None = None) -> Tensor:
+        """The data of a split on the run's device, the first `limit` of them."""
+        x = self.data.split(split)
+        if limit is not None and limit < 1:
+            raise ValueError(f"limit must be at least 1, got {limit}")
+        return x[:limit].to(self.device)
+
+    def target(self, split: str, limit: int | None = None) -> Target:
+        """The programs pinned to the data of a split."""
+        return Target(self.model, self.guide, self.tensor(split, limit), plate=self.programs.plate)
+
+
+def load_data(options: Data, likelihood: str, seed: int) -> Dataset:
+    """The named data, refused if they are grey and the likelihood is Bernoulli."""
+    data = load(options.name, data_dir=options.dir, binarize=options.binarize, threshold=options.threshold, seed=seed)
+    if likelihood == "bernoulli":
+        check_binary(data.test, f"data '{options.name}' with binarize={options.binarize}")
+    return data
+
+
+def run_record(options: TrainOptions, data: Dataset) -> dict[str, Any]:
+    """What a run directory must know to be opened again."""
+    return {
+        "format": FORMAT,
+        "data": asdict(options.data),
+        "programs": asdict(options.programs),
+        "seed": options.seed,
+        "dataset": data.record(),
+    }
+
+
+def open_run(path: str, which: str, device: str) -> Run:
+    """Build a run's programs again, with its checkpoint's parameters and its data.
+
+    Raises:
+        FileNotFoundError: if there is no run there.
+        ValueError: if it was not written by `elbowroom train`, or its data have changed since.
+    """
+    place = Path(path)
+    config = place / "config.json"
+    if not config.is_file():
+        raise FileNotFoundError(f"no run at {place} (it has no config.json): train one with elbowroom train --output {place}")
+    record = json.loads(config.read_text()).get("record")
+    if not isinstance(record, dict) or record.get("format") != FORMAT:
+        raise ValueError(
+            f"{config} was not written by elbowroom train of this version: rebuild its programs in Python and use "
+            "load_checkpoint and Target instead"
+        )
+    programs = Programs(**record["programs"])
+    likelihood = programs.likelihood if programs.model is None else ""
+    data = load_data(Data(**record["data"]), likelihood, record["seed"])
+    if data.record()["sha256"] != record["dataset"]["sha256"]:
+        raise ValueError(f"the data '{data.name}' are not those that {place} was trained on: their sha256 differs")
+    model, guide = build(programs, data.train.shape[1], record["seed"])
+    load_checkpoint(place, model, guide, data.train[:2], which=which)
+    where = torch_device(device)
+    for program in (model, guide):
+        if isinstance(program, torch.nn.Module):
+            program.to(where).eval()
+    return Run(place, model, guide, data, programs, where)
+
+
+def torch_device(name: str) -> torch.device:
+    """The device of that name.
+
+    Raises:
+        ValueError: if it is cuda and this machine or this torch has none.
+    """
+    if name == "cuda" and not torch.cuda.is_available():
+        raise ValueError("device cuda: this torch sees no CUDA device; use --device cpu")
+    return torch.device(name)

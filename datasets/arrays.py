@@ -1,0 +1,185 @@
+"""What a reader hands on, the names under which arrays are found, and the checks that they are data."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+_DATA_KEYS = {
+    "train": ("train", "x_train", "train_x", "train_images", "x", "data", "images", "arr_0"),
+    "validation": ("validation", "valid", "val", "x_validation", "x_valid", "x_val", "validation_images"),
+    "test": ("test", "x_test", "test_x", "test_images", "testdata"),
+}
+_LABEL_KEYS = {
+    "train": ("y_train", "train_y", "train_labels", "y", "labels"),
+    "validation": ("y_validation", "y_valid", "y_val", "validation_labels"),
+    "test": ("y_test", "test_y", "test_labels"),
+}
+
+
+@dataclass(frozen=True)
+class Arrays:
+    """What the files of a data set hold.
+
+    Attributes:
+        data: split -> `[N, …]`, at least `train`.
+        labels: split -> `[N]`, for some of these splits.
+        scale: what to divide the values by; None to tell it from the dtype.
+    """
+
+    data: Mapping[str, NDArray[Any]]
+    labels: Mapping[str, NDArray[Any]] = field(default_factory=dict)
+    scale: float | None = None
+
+
+@dataclass(frozen=True)
+class Rows:
+    """The same as float32 `[N, P]`, all values finite.
+
+    Attributes:
+        data: split -> `[N, P]`.
+        labels: split -> int64 `[N]`.
+        scale: what the values were divided by.
+        image_shape: of one datum, if the arrays had it.
+    """
+
+    data: Mapping[str, NDArray[np.float32]]
+    labels: Mapping[str, NDArray[np.int64]]
+    scale: float
+    image_shape: tuple[int, ...] | None
+
+
+def find_keys(keys: Iterable[str], source: str) -> tuple[dict[str, str], dict[str, str]]:
+    """Which of a file's keys hold data and labels: (split -> key, split -> key), whatever their case.
+
+    Raises:
+        ValueError: if none holds training data, or two claim the same split.
+    """
+    names = list(keys)
+    data, labels = _claims(names, _DATA_KEYS, source), _claims(names, _LABEL_KEYS, source)
+    if "train" not in data:
+        raise ValueError(
+            f"{source}: no array to train on. Its keys are {_listed(names)}; expected one of "
+            f"{', '.join(_DATA_KEYS['train'])} (and, if there are held-out data, validation and test or the like)"
+        )
+    return data, labels
+
+
+def to_rows(arrays: Arrays, source: str) -> Rows:
+    """Check the arrays, scale them, and make a row of each datum.
+
+    Scale: uint8 is divided by 255, unless it holds only 0 and 1; bool, other integers and floats are kept as they are.
+
+    Raises:
+        ValueError: on arrays that are empty, 0-dimensional, of another dtype than bool, integer or float, of dtypes or
+            data shapes that differ between splits, or with values that are NaN, infinite or beyond float32.
+    """
+    for split, array in arrays.data.items():
+        _check_array(array, f"{source}: the {split} array")
+    shapes = {split: array.shape[1:] for split, array in arrays.data.items()}
+    if len(set(shapes.values())) > 1:
+        raise ValueError(f"{source}: the shape of a datum differs between the arrays: {shapes}")
+    scale = _scale(arrays.data, source) if arrays.scale is None else arrays.scale
+    return Rows(
+        data={split: _flatten(array, scale, source, split) for split, array in arrays.data.items()},
+        labels=_labels(arrays, source),
+        scale=scale,
+        image_shape=_image_shape(shapes["train"]),
+    )
+
+
+def check_grey(x: NDArray[np.float32], where: str) -> None:
+    """Raise ValueError unless all values lie in [0, 1], as grey values do that are to become zeros and ones."""
+    outside = ((x < 0) | (x > 1)).any(1)
+    if outside.any():
+        raise ValueError(
+            f"{where}: grey values lie in [0, 1], but these go from {x.min():.6g} to {x.max():.6g} "
+            f"({name_rows(np.flatnonzero(outside).tolist())}). Scale them (8-bit values stored as uint8 are divided by "
+            "255 for you); values that are not grey values need binarize='none' and, say, a Normal likelihood"
+        )
+
+
+def name_rows(rows: Sequence[int]) -> str:
+    """Rows as an error names them: the first few and how many there are."""
+    shown = ", ".join(str(row) for row in rows[:5])
+    more = f", … ({len(rows)} in all)" if len(rows) > 5 else ""
+    return f"row{'s' if len(rows) > 1 else ''} {shown}{more}"
+
+
+def _claims(names: list[str], known: Mapping[str, tuple[str, ...]], source: str) -> dict[str, str]:
+    found: dict[str, str] = {}
+    for split, aliases in known.items():
+        claims = [name for name in names if name.lower() in aliases]
+        if len(claims) > 1:
+            raise ValueError(f"{source}: the keys {_listed(claims)} all name the {split} array: keep one of them")
+        if claims:
+            found[split] = claims[0]
+    return found
+
+
+def _check_array(array: NDArray[Any], where: str) -> None:
+    if not isinstance(array, np.ndarray):
+        raise ValueError(f"{where} is a {type(array).__name__}, expected a dense array")
+    if array.dtype.kind not in "biuf":
+        raise ValueError(f"{where} has dtype {array.dtype}, expected bool, integers or floats: convert it first")
+    if array.ndim == 0:
+        raise ValueError(f"{where} is a single number (0 dimensions), expected [N, …]: one row a datum")
+    if array.size == 0:
+        raise ValueError(f"{where} is empty: its shape is {list(array.shape)}")
+
+
+def _scale(data: Mapping[str, NDArray[Any]], source: str) -> float:
+    kinds = {split: _kind(array) for split, array in data.items()}
+    if len(set(kinds.values())) > 1:
+        raise ValueError(f"{source}: one split holds {', another '.join(sorted(set(kinds.values())))}: store all alike")
+    if kinds["train"] == "uint8" and any(array.max() > 1 for array in data.values()):
+        return 255.0
+    return 1.0
+
+
+def _kind(array: NDArray[Any]) -> str:
+    return "uint8" if array.dtype == np.uint8 else {"b": "bool", "f": "floats"}.get(array.dtype.kind, "integers")
+
+
+def _flatten(array: NDArray[Any], scale: float, source: str, split: str) -> NDArray[np.float32]:
+    with np.errstate(over="ignore"):  # values beyond float32 become inf, which is told below
+        x = np.ascontiguousarray(array.reshape(len(array), -1), dtype=np.float32)
+    if scale != 1:
+        x = x / np.float32(scale)
+    bad = ~np.isfinite(x).all(1)
+    if bad.any():
+        raise ValueError(
+            f"{source}: {name_rows(np.flatnonzero(bad).tolist())} of the {split} array "
+            f"{'has' if bad.sum() == 1 else 'have'} values that are NaN, infinite or beyond float32: "
+            "remove or repair these data"
+        )
+    return x
+
+
+def _image_shape(shape: tuple[int, ...]) -> tuple[int, ...] | None:
+    if len(shape) == 3 and 1 in (shape[0], shape[2]):  # one channel, first or last
+        shape = shape[1:] if shape[0] == 1 else shape[:2]
+    return shape if len(shape) > 1 else None
+
+
+def _labels(arrays: Arrays, source: str) -> dict[str, NDArray[np.int64]]:
+    """Labels are whole numbers, one a datum; anything else under a label's key is not a label and is left out."""
+    labels = {}
+    for split, array in arrays.labels.items():
+        if split not in arrays.data or not isinstance(array, np.ndarray) or array.dtype.kind not in "biuf":
+            continue
+        flat = array.reshape(-1)
+        if flat.size != max(array.shape, default=0):
+            continue
+        if flat.dtype.kind == "f" and not (np.isfinite(flat).all() and (flat == np.round(flat)).all()):
+            continue
+        if len(flat) != len(arrays.data[split]):
+            raise ValueError(f"{source}: {len(flat)} labels for {len(arrays.data[split])} data of the {split} array")
+        labels[split] = flat.astype(np.int64)
+    return labels
+
+
+def _listed(names: Iterable[str]) -> str:
+    return ", ".join(repr(name) for name in names) or "none"

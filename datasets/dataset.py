@@ -1,0 +1,87 @@
+"""What `load` returns: three named splits, where they came from, and what was done to them."""
+
+import hashlib
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from elbowroom.datasets.splits import SPLITS
+
+
+@dataclass(frozen=True, eq=False)
+class Dataset:
+    """Named data, a datum a row.
+
+    Attributes:
+        name: of the data set, or of the file.
+        train: float32 `[N, P]`, flattened; grey under `binarize="dynamic"` (see `prepare`).
+        validation: likewise.
+        test: likewise.
+        image_shape: (height, width) or (…) of one datum, if it is known to be an image.
+        labels: split -> int64 `[N]`; only the splits that have labels.
+        binarize: how grey values became zeros and ones.
+        threshold: the cut of `binarize="threshold"`.
+        seed: of the draw of `static` and `dynamic`; which data are held out does not depend on it.
+        scale: what the source's numbers were divided by.
+        split_rule: how the splits were made, in words.
+        sha256: of the bytes of `files`, one after the other (`cat FILES | sha256sum`).
+        files: what was read, in that order.
+    """
+
+    name: str
+    train: Tensor
+    validation: Tensor
+    test: Tensor
+    image_shape: tuple[int, ...] | None
+    labels: Mapping[str, Tensor] = field(default_factory=dict)
+    binarize: str = "none"
+    threshold: float = 0.5
+    seed: int = 0
+    scale: float = 1.0
+    split_rule: str = ""
+    sha256: str = ""
+    files: tuple[Path, ...] = ()
+
+    @property
+    def prepare(self) -> Callable[[Tensor], Tensor] | None:
+        """What training applies to each minibatch: `draw_pixels` under `dynamic`, else None."""
+        return draw_pixels if self.binarize == "dynamic" else None
+
+    def split(self, name: str) -> Tensor:
+        """The `[N, P]` data of a split, or ValueError naming the splits."""
+        if name not in SPLITS:
+            raise ValueError(f"split must be one of {', '.join(SPLITS)}, got {name!r}")
+        return {"train": self.train, "validation": self.validation, "test": self.test}[name]
+
+    def record(self) -> dict[str, Any]:
+        """What a run's record says of its data: JSON-able, and enough to tell whether other data are the same."""
+        parts = {name: self.split(name) for name in SPLITS}
+        return {
+            "name": self.name,
+            "sizes": {name: len(x) for name, x in parts.items()},
+            "num_features": self.train.shape[1],
+            "image_shape": None if self.image_shape is None else list(self.image_shape),
+            "binarize": self.binarize,
+            "threshold": self.threshold if self.binarize == "threshold" else None,
+            "seed": self.seed,
+            "scale": self.scale,
+            "split_rule": self.split_rule,
+            "files": [path.name for path in self.files],
+            "sha256": {"source": self.sha256} | {name: _digest(x) for name, x in parts.items()},
+        }
+
+
+def draw_pixels(x: Tensor) -> Tensor:
+    """One draw of Bernoulli(x), with torch's global generator: a minibatch of `binarize="dynamic"`."""
+    return torch.bernoulli(x)
+
+
+def _digest(x: Tensor) -> str:
+    """Of the values as little-endian float32, row by row: the same on every machine."""
+    values = np.ascontiguousarray(x.detach().cpu().numpy(), dtype="<f4")
+    return hashlib.sha256(values.data).hexdigest()

@@ -1,0 +1,114 @@
+"""Load a data set by name, or from a file: read, check, split, binarize."""
+
+import hashlib
+import os
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from elbowroom.datasets.arrays import check_grey, to_rows
+from elbowroom.datasets.binarize import Binarize, binarize_rows, check_mode
+from elbowroom.datasets.dataset import Dataset
+from elbowroom.datasets.locate import Found, find
+from elbowroom.datasets.philox import check_seed
+
+
+def load(
+    name: str | os.PathLike[str],
+    *,
+    data_dir: str | os.PathLike[str] | None = None,
+    binarize: Binarize = "none",
+    threshold: float = 0.5,
+    seed: int = 0,
+) -> Dataset:
+    """Read a data set from local files, check it, and return its train, validation and test data.
+
+    Grey values are scaled to [0, 1]: uint8 by 1/255 (unless it holds only 0 and 1), digits by 1/16; floats are kept as
+    they are. How each set is split is written in `datasets/splits.py` and, in words, in `Dataset.split_rule`; it does
+    not depend on `seed`. A file of one's own is `.npy` (an array, a datum a row), `.npz` or `.mat` (arrays `train`,
+    `validation`, `test`, or `x_train` and the like, or `x`; what is missing is taken from the training array), or IDX.
+
+    Args:
+        name: `digits` (embedded), `mnist`, `fashion-mnist`, `omniglot`, `freyfaces`, a path, or the name of a file in
+            the data folder.
+        data_dir: the data folder; without it, the environment variable `ELBOWROOM_DATA`.
+        binarize: how grey values become zeros and ones: `none`, `threshold`, `static` or `dynamic` (see
+            `binarize.binarize_rows`). Under `dynamic` pass `Dataset.prepare` to training.
+        threshold: with `binarize="threshold"`, values above it become 1.
+        seed: of the draw of `static` and `dynamic`.
+
+    Raises:
+        FileNotFoundError: naming the files looked for, where, and how to provide them; nothing is downloaded.
+        ValueError: on an unknown name or option, and on files that are damaged, hold pickles, or hold no usable data;
+            the message names the file and, where values are wrong, the rows.
+    """
+    check_mode(binarize, threshold)
+    seed = check_seed(seed)
+    found = find(name, data_dir)
+    files = tuple(found.files.values())
+    source = ", ".join(str(path) for path in files)
+    rows = to_rows(found.layout.read(found.files), source)
+    image_shape = _check_shape(found, rows.image_shape, rows.data["train"].shape[1], source)
+    plan = found.source.rule.plan({split: len(x) for split, x in rows.data.items()}, source)
+    if binarize != "none" or found.source.image_shape is not None:  # the named sets are images
+        for split, x in rows.data.items():
+            check_grey(x, f"{source}: the {split} array")
+    parts = {
+        split: binarize_rows(rows.data[array][taken], split, binarize, threshold=threshold, seed=seed)
+        for split, (array, taken) in plan.items()
+    }
+    if binarize == "threshold":
+        _check_varied(parts["train"], rows.data["train"], threshold, source)
+    return Dataset(
+        name=found.name,
+        train=torch.from_numpy(parts["train"]),
+        validation=torch.from_numpy(parts["validation"]),
+        test=torch.from_numpy(parts["test"]),
+        image_shape=image_shape,
+        labels={s: _labels(rows.labels[a], taken) for s, (a, taken) in plan.items() if a in rows.labels},
+        binarize=binarize,
+        threshold=threshold,
+        seed=seed,
+        scale=rows.scale,
+        split_rule=found.source.rule.text,
+        sha256=_sha256(files),
+        files=files,
+    )
+
+
+def _check_shape(
+    found: Found, image_shape: tuple[int, ...] | None, num_features: int, source: str
+) -> tuple[int, ...] | None:
+    """A named set has images of a known size; flattened ones get their shape back."""
+    expected = found.source.image_shape
+    if expected is None:
+        return image_shape
+    if image_shape not in (None, expected) or num_features != int(np.prod(expected)):
+        size = "×".join(str(n) for n in image_shape or (num_features,))
+        raise ValueError(f"{source}: data of {size} values, but {found.name} has {'×'.join(map(str, expected))} pixels")
+    return expected
+
+
+def _check_varied(x: NDArray[np.float32], grey: NDArray[np.float32], threshold: float, source: str) -> None:
+    if x.min() == x.max():
+        raise ValueError(
+            f"{source}: threshold={threshold} makes every training value {x.max():.0f}; the values lie between "
+            f"{grey.min():.6g} and {grey.max():.6g}. Take a threshold between them, or binarize='none'"
+        )
+
+
+def _labels(labels: NDArray[np.int64], taken: NDArray[np.int64]) -> Tensor:
+    return torch.from_numpy(labels[taken])
+
+
+def _sha256(files: Sequence[Path]) -> str:
+    digest = hashlib.sha256()
+    for path in files:
+        with path.open("rb") as stream:
+            while piece := stream.read(1 << 20):
+                digest.update(piece)
+    return digest.hexdigest()

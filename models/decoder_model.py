@@ -1,0 +1,64 @@
+"""A model whose p(x|z) is a likelihood on top of any decoder network."""
+
+from collections.abc import Callable
+from typing import Any
+
+import pyro.distributions as dist
+from torch import Tensor, nn
+
+from elbowroom.models.latent_model import LatentModel
+from elbowroom.models.likelihoods import Likelihood
+
+Read = Callable[[Any], tuple[Tensor, ...]]
+
+
+class DecoderModel(LatentModel):
+    """z ~ N(0, I_D), x | z ~ likelihood(read(decoder(z))).
+
+    Args:
+        decoder: a network from z `[*batch, D]` to one or more outputs `[*batch, ...]`.
+        likelihood: turns those outputs, flattened to `[*batch, P]`, into p(x|z).
+        latent_dim: D.
+        read: turns what the decoder returns into the tensors that the likelihood takes; by default they are these.
+        like: a tensor whose dtype and device the prior takes.
+    """
+
+    def __init__(
+        self,
+        decoder: nn.Module,
+        likelihood: Likelihood,
+        latent_dim: int,
+        *,
+        read: Read | None = None,
+        like: Tensor | None = None,
+    ) -> None:
+        super().__init__(latent_dim, like=like)
+        self.decoder = decoder
+        self.likelihood = likelihood
+        self._read = read or _as_tuple
+
+    def decode(self, z: Tensor) -> dist.TorchDistribution:
+        """p(x|z) for z `[*batch, D]`: batch shape `[*batch]`, event shape `[P]`.
+
+        Raises:
+            TypeError: if the decoder returns something else than the likelihood's parameters.
+            ValueError: if an output does not have the leading dimensions of z.
+        """
+        outputs = self._read(self.decoder(z))
+        return self.likelihood(*(_flatten(output, z) for output in outputs))
+
+
+def _as_tuple(result: Any) -> tuple[Tensor, ...]:
+    return (result,) if isinstance(result, Tensor) else result
+
+
+def _flatten(output: Tensor, z: Tensor) -> Tensor:
+    """`output [*batch, ...]` as `[*batch, P]`, where z is `[*batch, D]`."""
+    num_batch = z.ndim - 1
+    if output.ndim <= num_batch or output.shape[:num_batch] != z.shape[:-1]:
+        raise ValueError(
+            f"decoder: got an output of shape {tuple(output.shape)} for z of shape {tuple(z.shape)}, expected "
+            f"{tuple(z.shape[:-1])} followed by the datum's shape; a decoder that takes only z [N, D] needs the "
+            "leading dimensions of z folded into one"
+        )
+    return output if output.ndim == num_batch + 1 else output.flatten(num_batch)

@@ -1,0 +1,86 @@
+"""What all models here share: z ~ N(0, I), x | z ~ decode(z), written as one Pyro program."""
+
+from typing import NamedTuple
+
+import pyro
+import pyro.distributions as dist
+import torch
+from torch import Tensor
+
+from elbowroom.models.checks import check_batch, check_size, check_width
+from elbowroom.models.program import Program
+
+
+class Generated(NamedTuple):
+    """Draws from a model.
+
+    Attributes:
+        z: latents drawn from the prior, `[N, D]`.
+        mean: the mean of x given each z, `[N, P]`.
+    """
+
+    z: Tensor
+    mean: Tensor
+
+
+class LatentModel(Program):
+    """A model with a standard-normal prior; a subclass says what `decode` is.
+
+        z_b ~ N(0, I_D)
+        x_b | z_b ~ decode(z_b),    b = 1 … B
+
+    Calling it with data `x [B, P]` or `[B, ...]` (flattened to `[B, P]`) runs the program with the sites
+    `"z"` and `"x"` in the plate `"data"`. All of it broadcasts over leading sample dimensions: with z
+    replayed as `[S, B, D]` the terms are `[S, B]`.
+
+    Args:
+        latent_dim: D, the number of latent variables of a datum.
+        like: a tensor whose dtype and device the prior takes; by default torch's default dtype on the CPU.
+    """
+
+    def __init__(self, latent_dim: int, *, like: Tensor | None = None) -> None:
+        super().__init__()
+        self.latent_dim = check_size("latent_dim", latent_dim)
+        loc = torch.zeros(self.latent_dim) if like is None else like.new_zeros(self.latent_dim)
+        # Constants, yet buffers: so they follow `model.to(...)`. They are not part of the state dict.
+        self.register_buffer("prior_loc", loc, persistent=False)
+        self.register_buffer("prior_scale", torch.ones_like(loc), persistent=False)
+
+    def prior(self) -> dist.TorchDistribution:
+        """p(z) = N(0, I_D), the same for every datum: batch shape `[]`, event shape `[D]`."""
+        return dist.Normal(self.prior_loc, self.prior_scale).to_event(1)
+
+    def decode(self, z: Tensor) -> dist.TorchDistribution:
+        """p(x|z) for z `[*batch, D]`: batch shape `[*batch]`, event shape `[P]`."""
+        raise NotImplementedError
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Runs the program on data `x [B, P]` or `[B, ...]`.
+
+        Returns:
+            z: the latents of this run, `[B, D]` or, under a plate of samples, `[S, B, D]`.
+
+        Raises:
+            TypeError: if x is no tensor or not of the parameters' dtype.
+            ValueError: if x has no batch dimension, no data, or another width than `decode` gives.
+        """
+        x = check_batch(x, self.prior_loc)
+        with pyro.plate("data", len(x), dim=-1):
+            z = pyro.sample("z", self.prior())  # [B, D]
+            p_x = self.decode(z)
+            pyro.sample("x", p_x, obs=check_width(x, p_x.event_shape[0], says="the model's p(x|z)"))
+        return z
+
+    @torch.no_grad()
+    def generate(self, num_samples: int, *, seed: int = 0) -> Generated:
+        """Draws z ~ p(z) and the mean of x given z; the global random state is neither read nor moved.
+
+        Args:
+            num_samples: N, how many.
+            seed: the same seed gives the same draws.
+        """
+        shape = (check_size("num_samples", num_samples), self.latent_dim)
+        like = self.prior_loc
+        generator = torch.Generator(device=like.device).manual_seed(seed)
+        z = torch.randn(shape, generator=generator, dtype=like.dtype, device=like.device)  # [N, D]
+        return Generated(z, self.decode(z).mean)

@@ -1,0 +1,88 @@
+"""What a network says about a distribution: one tensor or a pair, said explicitly and checked."""
+
+from collections.abc import Callable
+
+import torch
+from torch import Tensor
+
+
+def _logits(argument: str, result: object) -> tuple[Tensor, ...]:
+    return (_one(argument, result, "logits"),)
+
+
+def _probs(argument: str, result: object) -> tuple[Tensor, ...]:
+    probs = _one(argument, result, "probs")
+    low, high = (limit.item() for limit in probs.aminmax())
+    if not (low >= 0 and high <= 1):  # NaN fails too
+        raise ValueError(
+            f"{argument}: returned values between {low:.4g} and {high:.4g}, expected probabilities in [0, 1] for "
+            "output='probs'; a network without a final sigmoid says output='logits'"
+        )
+    # As torch does: a probability that has been rounded to 0 or 1 counts as one rounding step away from it.
+    eps = torch.finfo(probs.dtype).eps
+    return (torch.logit(probs, eps=eps),)
+
+
+def _mean(argument: str, result: object) -> tuple[Tensor, ...]:
+    return (_one(argument, result, "mean"),)
+
+
+def _mean_log_var(argument: str, result: object) -> tuple[Tensor, ...]:
+    mean, log_var = _two(argument, result, "mean_log_var")
+    return mean, _check_std(argument, torch.exp(log_var / 2), "mean_log_var")
+
+
+def _mean_std(argument: str, result: object) -> tuple[Tensor, ...]:
+    mean, std = _two(argument, result, "mean_std")
+    return mean, _check_std(argument, std, "mean_std")
+
+
+OUTPUTS: dict[str, Callable[[str, object], tuple[Tensor, ...]]] = {
+    "logits": _logits,
+    "probs": _probs,
+    "mean": _mean,
+    "mean_log_var": _mean_log_var,
+    "mean_std": _mean_std,
+}
+"""From the argument's name (for errors) and what that network returned to the tensors of the distribution:
+logits, the mean, or the mean and the standard deviation."""
+
+
+def _one(argument: str, result: object, output: str) -> Tensor:
+    if not isinstance(result, Tensor):
+        raise TypeError(f"{argument}: returned {_describe(result)}, expected one tensor for output={output!r}")
+    return result
+
+
+def _two(argument: str, result: object, output: str) -> tuple[Tensor, Tensor]:
+    if not (isinstance(result, tuple | list) and len(result) == 2 and all(isinstance(t, Tensor) for t in result)):
+        raise TypeError(
+            f"{argument}: returned {_describe(result)}, expected a pair of tensors for output={output!r}; wrap the "
+            "network in a module that returns just these two"
+        )
+    first, second = result
+    if first.shape != second.shape:
+        raise ValueError(
+            f"{argument}: returned tensors of shapes {tuple(first.shape)} and {tuple(second.shape)}, expected two of "
+            f"the same shape for output={output!r}"
+        )
+    return first, second
+
+
+def _check_std(argument: str, std: Tensor, output: str) -> Tensor:
+    low, high = (limit.item() for limit in std.aminmax())
+    if not (low > 0 and high < float("inf")):  # NaN fails too
+        hint = "; for a log variance say output='mean_log_var'" if low < 0 else ""
+        raise ValueError(
+            f"{argument}: returned standard deviations between {low:.4g} and {high:.4g} under output={output!r}, "
+            f"expected positive, finite ones{hint}"
+        )
+    return std
+
+
+def _describe(result: object) -> str:
+    if isinstance(result, Tensor):
+        return f"one tensor of shape {tuple(result.shape)}"
+    if isinstance(result, tuple | list):
+        return f"a {type(result).__name__} of {len(result)} ({', '.join(type(item).__name__ for item in result)})"
+    return f"a {type(result).__name__}"

@@ -1,0 +1,174 @@
+"""Other people's decoders: wrapped as they are, read as told, refused when they say something else."""
+
+import pytest
+import torch
+from torch import Tensor, nn
+from torch.distributions import Bernoulli, Normal
+
+from elbowroom.models import from_decoder
+
+P, D = 6, 2
+
+
+class Returns(nn.Module):
+    """A decoder that returns `make(z)`."""
+
+    def __init__(self, make) -> None:
+        super().__init__()
+        self.make = make
+
+    def forward(self, z: Tensor):
+        return self.make(z)
+
+
+def ones(z: Tensor, *shape: int) -> Tensor:
+    return torch.ones(*z.shape[:-1], *shape)
+
+
+def test_the_network_is_the_same_object_untouched() -> None:
+    decoder = nn.Sequential(nn.Linear(D, P), nn.BatchNorm1d(P)).to(torch.float32).eval()
+    decoder[0].bias.requires_grad_(False)
+    before = {name: (id(value), value.clone()) for name, value in decoder.state_dict(keep_vars=True).items()}
+    model = from_decoder(decoder, latent_dim=D, likelihood="normal-learned", output="mean")
+    assert model.decoder is decoder and not decoder.training
+    x = torch.randn(3, P, dtype=torch.float32)
+    model(x)
+    for name, value in decoder.state_dict(keep_vars=True).items():
+        assert id(value) == before[name][0] and torch.equal(value, before[name][1]), name
+    assert not decoder[0].bias.requires_grad
+    assert model.prior().sample().dtype == model.likelihood.sigma.dtype == torch.float32
+
+
+@pytest.mark.parametrize("shape", [(P,), (1, 2, 3), (2, 3)])
+def test_each_output_is_read_as_told(shape: tuple[int, ...]) -> None:
+    torch.manual_seed(0)
+    a, b = torch.randn(4, *shape), 0.1 + torch.rand(4, *shape)
+    x, z = torch.randint(0, 2, (4, P)).double(), torch.zeros(4, D)
+    flat_a, flat_b = a.flatten(1), b.flatten(1)
+    cases = [
+        ("bernoulli", "logits", a, Bernoulli(logits=flat_a)),
+        ("bernoulli", "probs", a.sigmoid(), Bernoulli(logits=flat_a)),
+        ("normal-fixed", "mean", a, Normal(flat_a, 0.5)),
+        ("normal-heteroscedastic", "mean_log_var", (a, 2 * b.log()), Normal(flat_a, flat_b)),
+        ("normal-heteroscedastic", "mean_std", [a, b], Normal(flat_a, flat_b)),
+    ]
+    for likelihood, output, result, expected in cases:
+        model = from_decoder(
+            Returns(lambda z, result=result: result),
+            latent_dim=D,
+            likelihood=likelihood,
+            output=output,
+            sigma=0.5 if likelihood == "normal-fixed" else None,
+        )
+        torch.testing.assert_close(model.decode(z).log_prob(x), expected.log_prob(x).sum(-1), rtol=1e-10, atol=1e-10)
+        model(x)
+        model(x.reshape(4, 1, 2, 3))
+
+
+def test_a_floor_is_added_to_sigma_of_z_only_when_asked() -> None:
+    for floor, expected in ((None, 0.2), (0.1, 0.3)):
+        model = from_decoder(
+            Returns(lambda z: (ones(z, P), 0.2 * ones(z, P))),
+            latent_dim=D,
+            likelihood="normal-heteroscedastic",
+            output="mean_std",
+            floor=floor,
+        )
+        torch.testing.assert_close(model.decode(torch.zeros(1, D)).scale, torch.full((1, P), expected))
+
+
+def test_saturated_probabilities_stay_finite() -> None:
+    """As torch has it: a probability rounded to 1 is one step away from it."""
+    model = from_decoder(Returns(lambda z: ones(z, P)), latent_dim=D, likelihood="bernoulli", output="probs")
+    p_x, x = model.decode(torch.zeros(2, D)), torch.zeros(2, P)
+    torch.testing.assert_close(p_x.log_prob(x), Bernoulli(probs=torch.ones(2, P)).log_prob(x).sum(-1))
+    assert p_x.log_prob(x).isfinite().all()
+
+
+def convolutional() -> nn.Module:
+    return nn.Sequential(nn.Linear(D, 8), nn.Unflatten(1, (2, 2, 2)), nn.ConvTranspose2d(2, 1, 2, stride=2))
+
+
+def test_a_convolutional_decoder_runs_on_a_batch_and_says_why_not_on_samples() -> None:
+    model = from_decoder(convolutional(), latent_dim=D, likelihood="normal-learned", output="mean")
+    model(torch.randn(3, 1, 4, 4))
+    assert model.generate(5).mean.shape == (5, 16)
+
+
+@pytest.mark.parametrize("num_data", [1, 3])
+@pytest.mark.parametrize("shape", [(P,), (2, 3)])
+def test_a_decoder_that_merges_samples_and_data_is_refused(num_data: int, shape: tuple[int, ...]) -> None:
+    """`view(-1, *shape)` silently folds [S, B] into one dimension, which would pair samples with the wrong data."""
+    model = from_decoder(
+        Returns(lambda z: (z @ torch.ones(D, P)).view(-1, *shape)),
+        latent_dim=D,
+        likelihood="normal-learned",
+        output="mean",
+    )
+    assert model.decode(torch.randn(num_data, D)).batch_shape == (num_data,)
+    with pytest.raises(ValueError, match=rf"decoder: .*\(4, {num_data}, 2\).*takes only z \[N, D\]"):
+        model.decode(torch.randn(4, num_data, D))
+
+
+@pytest.mark.parametrize(
+    ("likelihood", "output", "make", "error", "message"),
+    [
+        ("bernoulli", "logits", lambda z: (ones(z, P), ones(z, P)), TypeError, r"a tuple of 2 \(Tensor, Tensor\)"),
+        ("bernoulli", "probs", lambda z: 1.2 * ones(z, P), ValueError, "between 1.2 and 1.2, expected prob.*'logits'"),
+        ("bernoulli", "probs", lambda z: -0.1 * ones(z, P), ValueError, "expected probabilities"),
+        ("bernoulli", "probs", lambda z: torch.nan * ones(z, P), ValueError, "between nan and nan"),
+        ("normal-learned", "mean", lambda z: {"mean": z}, TypeError, "returned a dict, expected one tensor"),
+        ("normal-heteroscedastic", "mean_std", lambda z: ones(z, P), TypeError, r"one tensor of shape \(3, 6\).*pair"),
+        ("normal-heteroscedastic", "mean_std", lambda z: (z, z, z), TypeError, "a tuple of 3"),
+        ("normal-heteroscedastic", "mean_std", lambda z: (z, None), TypeError, r"\(Tensor, NoneType\)"),
+        (
+            "normal-heteroscedastic",
+            "mean_std",
+            lambda z: (ones(z, P), -ones(z, P)),
+            ValueError,
+            "standard deviations between -1 and -1 .*output='mean_log_var'",
+        ),
+        ("normal-heteroscedastic", "mean_std", lambda z: (ones(z, P), 0 * ones(z, P)), ValueError, "between 0 and 0"),
+        (
+            "normal-heteroscedastic",
+            "mean_log_var",
+            lambda z: (ones(z, P), 1e5 * ones(z, P)),
+            ValueError,
+            "and inf under output='mean_log_var'",
+        ),
+        (
+            "normal-heteroscedastic",
+            "mean_std",
+            lambda z: (ones(z, P), ones(z, 1)),
+            ValueError,
+            r"shapes \(3, 6\) and \(3, 1\)",
+        ),
+    ],
+)
+def test_what_the_network_returned_is_named(likelihood, output, make, error, message) -> None:
+    model = from_decoder(Returns(make), latent_dim=D, likelihood=likelihood, output=output)
+    with pytest.raises(error, match=f"^decoder: .*{message}"):
+        model(torch.zeros(3, P))
+
+
+def test_construction_errors() -> None:
+    def build(decoder: object = None, **arguments: object) -> None:
+        defaults = {"latent_dim": D, "likelihood": "bernoulli", "output": "logits"}
+        from_decoder(decoder or nn.Linear(D, P), **{**defaults, **arguments})  # type: ignore[arg-type]
+
+    with pytest.raises(TypeError, match=r"decoder: got function, expected a torch\.nn\.Module"):
+        build(lambda z: z)
+    with pytest.raises(TypeError, match="decoder: got the class Linear, expected an instance"):
+        build(nn.Linear)
+    with pytest.raises(ValueError, match="output: got 'sigmoid', expected one of 'logits', 'probs'"):
+        build(output="sigmoid")
+    with pytest.raises(ValueError, match=r"output: got 'mean', but .* 'bernoulli' takes 'logits' or 'probs'"):
+        build(output="mean")
+    with pytest.raises(ValueError, match="likelihood: got 'gamma', expected one of 'bernoulli'"):
+        build(likelihood="gamma")
+    with pytest.raises(ValueError, match="latent_dim: got 0"):
+        build(latent_dim=0)
+    with pytest.raises(ValueError, match="sigma: got None"):
+        build(likelihood="normal-fixed", output="mean")
+    with pytest.raises(TypeError, match="output"):
+        from_decoder(nn.Linear(D, P), latent_dim=D, likelihood="bernoulli")  # type: ignore[call-arg]

@@ -1,0 +1,128 @@
+"""VAEs: what each likelihood computes, the floor of a learned σ, and constructor errors."""
+
+import math
+
+import pyro.distributions as dist
+import pytest
+import torch
+from pyro.infer import SVI, Trace_ELBO
+from pyro.optim import Adam
+from torch import Tensor, nn
+
+from elbowroom.guides import AmortizedNormal
+from elbowroom.models import VAE
+from elbowroom.models.likelihoods import FLOOR, LIKELIHOODS
+from elbowroom.models.mlp import ACTIVATIONS, mlp
+
+P, D = 6, 2
+
+
+def test_the_prior_is_standard_normal() -> None:
+    z = torch.randn(7, D)
+    expected = dist.Normal(0.0, 1.0).log_prob(z).sum(-1)
+    torch.testing.assert_close(VAE(P, D).prior().log_prob(z), expected)
+
+
+def expected_log_prob(name: str, model: VAE, z: Tensor, x: Tensor) -> Tensor:
+    """Each likelihood written out with torch's own distributions."""
+    out = model.decoder(z)
+    if name == "bernoulli":
+        return dist.Bernoulli(logits=out).log_prob(x).sum(-1)
+    if name == "normal-fixed":
+        return dist.Normal(out, 0.3).log_prob(x).sum(-1)
+    if name == "normal-learned":
+        return dist.Normal(out, 0.02 + math.exp(model.likelihood.log_above_floor.item())).log_prob(x).sum(-1)
+    mean, std = out
+    return dist.Normal(mean, 0.02 + std).log_prob(x).sum(-1)
+
+
+@pytest.mark.parametrize("name", LIKELIHOODS)
+def test_decode_equals_the_likelihood_written_out(name: str) -> None:
+    options = {"normal-fixed": {"sigma": 0.3}, "bernoulli": {}}.get(name, {"floor": 0.02})
+    model, z = VAE(P, D, (5,), name, **options), torch.randn(4, D)
+    x = torch.randint(0, 2, (4, P)).double()
+    torch.testing.assert_close(model.decode(z).log_prob(x), expected_log_prob(name, model, z, x))
+
+
+def test_a_learned_sigma_starts_where_told_and_stays_above_its_floor() -> None:
+    model = VAE(P, D, (), "normal-learned", sigma=0.25, floor=0.1)
+    assert model.likelihood.sigma.item() == pytest.approx(0.25)
+    with torch.no_grad():
+        model.likelihood.log_above_floor.fill_(-1e4)
+    assert model.likelihood.sigma.item() == 0.1
+    assert VAE(P, D, (), "normal-learned").likelihood.floor == FLOOR
+    assert VAE(P, D, (), "normal-learned").likelihood.sigma.item() == pytest.approx(1.0)
+
+
+def test_sigma_of_z_stays_above_its_floor() -> None:
+    model = VAE(P, D, (), "normal-heteroscedastic", floor=0.1)
+    with torch.no_grad():
+        model.decoder.layers[-1].bias.fill_(-1e4)
+    assert model.decode(torch.zeros(1, D)).scale.tolist() == [[0.1] * P]
+
+
+def test_training_on_a_constant_dataset_stops_at_the_floor() -> None:
+    """Without the floor σ → 0 and the density grows without limit."""
+    x = torch.full((16, P), 0.5)
+    model, guide = VAE(P, 1, (), "normal-learned", sigma=0.1, floor=0.05), AmortizedNormal(P, 1, ())
+    svi = SVI(model, guide, Adam({"lr": 0.05}), Trace_ELBO())
+    for _ in range(400):
+        svi.step(x)
+    assert 0.05 < model.likelihood.sigma.item() < 0.07  # from 0.1; an unbounded σ would be below 1e-3
+
+
+def test_a_fixed_sigma_is_saved_with_the_parameters() -> None:
+    one, two = VAE(P, D, (), "normal-fixed", sigma=0.3), VAE(P, D, (), "normal-fixed", sigma=0.5)
+    two.load_state_dict(one.state_dict())
+    assert two.likelihood.sigma.item() == 0.3
+    assert "likelihood.sigma" not in dict(one.named_parameters())
+
+
+@pytest.mark.parametrize("activation", ACTIVATIONS)
+def test_mlp_has_the_layers_asked_for(activation: str) -> None:
+    layers = mlp(3, (5, 4), 2, activation=activation)
+    linear = [(m.in_features, m.out_features) for m in layers if isinstance(m, nn.Linear)]
+    assert linear == [(3, 5), (5, 4), (4, 2)]
+    assert type(layers[1]) is type(layers[3]) is type(ACTIVATIONS[activation]()) and len(layers) == 5
+    assert layers(torch.randn(7, 8, 3)).shape == (7, 8, 2)
+
+
+def test_mlp_without_hidden_layers_is_linear() -> None:
+    layers, x, y = mlp(3, (), 2), torch.randn(3), torch.randn(3)
+    torch.testing.assert_close(layers(x + y) + layers(torch.zeros(3)), layers(x) + layers(y))
+
+
+@pytest.mark.parametrize(
+    ("arguments", "error", "message"),
+    [
+        ({"data_dim": 0}, ValueError, "data_dim: got 0, expected a positive integer"),
+        ({"data_dim": 6.0}, TypeError, r"data_dim: got 6\.0 \(float\), expected a positive integer"),
+        ({"latent_dim": -2}, ValueError, "latent_dim: got -2"),
+        ({"latent_dim": True}, TypeError, "latent_dim: got True"),
+        ({"hidden": (4, 0)}, ValueError, r"hidden\[1\]: got 0"),
+        ({"hidden": 64}, TypeError, r"hidden: got 64, expected a sequence .*\(64, 64\)"),
+        ({"activation": "swish"}, ValueError, "activation: got 'swish', expected one of 'silu', 'gelu', .*'relu'"),
+        (
+            {"likelihood": "poisson"},
+            ValueError,
+            "likelihood: got 'poisson', expected one of 'bernoulli', 'normal-fixed', 'normal-learned', "
+            "'normal-heteroscedastic'",
+        ),
+        ({"likelihood": "normal-fixed"}, ValueError, "sigma: got None; .*sigma=0.1"),
+        ({"likelihood": "normal-fixed", "sigma": 0.0}, ValueError, r"sigma: got 0\.0"),
+        ({"likelihood": "normal-fixed", "sigma": math.nan}, ValueError, "sigma: got nan"),
+        ({"likelihood": "normal-fixed", "sigma": "0.1"}, TypeError, "sigma: got '0.1' .*expected a number"),
+        ({"likelihood": "normal-learned", "sigma": 0.1, "floor": 0.1}, ValueError, r"sigma: got 0\.1, .*above 0\.1"),
+        ({"likelihood": "normal-learned", "floor": -1.0}, ValueError, r"floor: got -1\.0"),
+        ({"likelihood": "bernoulli", "sigma": 0.1}, ValueError, "sigma: got 0.1, but the likelihood 'bernoulli'"),
+        ({"likelihood": "normal-fixed", "sigma": 1.0, "floor": 0.1}, ValueError, "floor: got 0.1, but"),
+    ],
+)
+def test_constructor_errors(arguments: dict, error: type[Exception], message: str) -> None:
+    with pytest.raises(error, match=f"^{message}"):
+        VAE(**{"data_dim": P, "latent_dim": D, **arguments})
+
+
+def test_grey_values_under_a_bernoulli_likelihood_are_refused() -> None:
+    with pytest.raises(ValueError, match=r"x: got .* neither 0 nor 1, .*binarise"):
+        Trace_ELBO().loss(VAE(P, D), AmortizedNormal(P, D), torch.full((3, P), 0.5))
