@@ -56,7 +56,9 @@ def main() -> None:
         print(f"{name:28s} {min(values):6.2f} ms a step at best, {statistics.median(values):6.2f} at the median")
     for name in ("SVI by hand", "SVI by hand, validation off"):
         ratios = [ours / theirs for ours, theirs in zip(times["fit"], times[name], strict=True)]
-        print(f"fit / {name}: {min(times['fit']) / min(times[name]):.2f} at best, {statistics.median(ratios):.2f} median")
+        print(
+            f"fit / {name}: {min(times['fit']) / min(times[name]):.2f} at best, {statistics.median(ratios):.2f} median"
+        )
     print(f"bar: {BAR}; threads: {torch.get_num_threads()}")
 
 

@@ -1,4 +1,4 @@
-"""`elbowroom demo`: the main job on the embedded digits, from training to VI against MCMC against the exact posterior."""
+"""`elbowroom demo`: the main job on the embedded digits, from training to VI against MCMC against the exact."""
 
 import shutil
 import time
@@ -18,29 +18,31 @@ def run(options: DemoOptions) -> None:
     begin = time.perf_counter()
     where = Path(options.output)
     _replace(where)
-    path, common = str(where / "run"), {"seed": options.seed, "device": options.device, "json": False}
+    path, seed, device = str(where / "run"), options.seed, options.device
     quiet = options.json
 
     say("1  Train a Bernoulli VAE with 2 latents by SVI on 8×8 handwritten digits\n", quiet)
-    chosen = TrainOptions(output=path, seed=options.seed, device=options.device, json=False)
+    chosen = TrainOptions(output=path, seed=seed, device=device)
     chosen.training.epochs = options.epochs
     fitted = _quietly(quiet, train.run, chosen)
     save_figure(loss_figure(fitted.history), where / "training.png")
 
     say("\n2  How much room is between the ELBO and log p(x)? All 360 held-out digits\n", quiet)
-    sampled, exact = _quietly(quiet, evidence.run, EvidenceOptions(run=path, output=str(where), **common))
+    sampled, exact = _quietly(
+        quiet, evidence.run, EvidenceOptions(run=path, output=str(where), seed=seed, device=device)
+    )
     save_figure(gap_figure(sampled, exact), where / "room.png")
     if exact is not None:
         say("\n" + agreement(sampled, exact), quiet)
 
     say("\n3  VI against MCMC against the exact posterior, from a typical digit to the worst\n", quiet)
     worst = _spread(exact or sampled, options.num_compared)
-    against = CompareOptions(run=path, data=worst, output=str(where / "compare"), **common)
+    against = CompareOptions(run=path, data=worst, output=str(where / "compare"), seed=seed, device=device)
     compared = _quietly(quiet, compare.run, against)
     say("\n" + identity(compared), quiet)
 
     say("\n4  What the model has learned\n", quiet)
-    _quietly(quiet, generate.run, GenerateOptions(run=path, output=str(where / "generate"), **common))
+    _quietly(quiet, generate.run, GenerateOptions(run=path, output=str(where / "generate"), seed=seed, device=device))
 
     seconds = time.perf_counter() - begin
     result = {
@@ -76,7 +78,7 @@ def identity(compared: Comparison) -> str:
     for b, datum in enumerate(compared.data):
         lines.append(
             f"  digit {datum}: {both.log_p[b]:.3f} ± {both.log_p_stderr[b]:.3f}  =  {both.elbo[b]:.3f} ± "
-            f"{both.elbo_stderr[b]:.3f}  +  {both.kl[b]:.3f}   (difference {both.residual[b]:+.3f} ± {both.stderr[b]:.3f})"
+            f"{both.elbo_stderr[b]:.3f}  +  {both.kl[b]:.3f}   (off by {both.residual[b]:+.3f} ± {both.stderr[b]:.3f})"
         )
     return "\n".join(lines)
 

@@ -36,7 +36,8 @@ class Programs:
         likelihood: bernoulli, normal-fixed, normal-learned or normal-heteroscedastic.
         sigma: the sigma of normal-fixed; where normal-learned starts.
         latent_dim: number of latents.
-        hidden: widths of the decoder's hidden layers, from z to x; the encoder has them in reverse.
+        hidden: widths of the decoder's hidden layers, from z to x.
+        encoder_hidden: widths of the encoder's hidden layers, from x to z.
         activation: tanh, silu, softplus, gelu, elu or relu.
     """
 
@@ -48,7 +49,8 @@ class Programs:
     sigma: float | None = None
     latent_dim: int = 2
     hidden: list[int] = field(default_factory=lambda: [64, 64])
-    activation: str = "tanh"
+    encoder_hidden: list[int] = field(default_factory=lambda: [128, 128])
+    activation: str = "softplus"
 
 
 @dataclass
@@ -67,7 +69,7 @@ class Training:
         keep: evaluate the last parameters, or those of the best validation ELBO.
     """
 
-    epochs: int = 200
+    epochs: int = 350
     batch_size: int = 128
     learning_rate: float = 3e-3
     schedule: str = "cosine"
@@ -208,7 +210,7 @@ class DemoOptions:
     """
 
     output: str = "demo-output"
-    epochs: int = 200
+    epochs: int = 350
     num_compared: int = 3
     seed: int = 0
     device: Literal["cpu", "cuda"] = "cpu"

@@ -61,11 +61,9 @@ def _needs_arguments(function: Callable[..., Any]) -> bool:
 
 
 def _vae(options: Programs, data_dim: int) -> tuple[Any, Any]:
-    hidden = tuple(options.hidden)
-    model = VAE(
-        data_dim, options.latent_dim, hidden, options.likelihood, sigma=options.sigma, activation=options.activation
-    )
-    return model, AmortizedNormal(data_dim, options.latent_dim, hidden[::-1], activation=options.activation)
+    decoder, encoder, activation = tuple(options.hidden), tuple(options.encoder_hidden), options.activation
+    model = VAE(data_dim, options.latent_dim, decoder, options.likelihood, sigma=options.sigma, activation=activation)
+    return model, AmortizedNormal(data_dim, options.latent_dim, encoder, activation=activation)
 
 
 def _ppca(options: Programs, data_dim: int) -> tuple[Any, Any]:

@@ -68,7 +68,9 @@ def open_run(path: str, which: str, device: str) -> Run:
     place = Path(path)
     config = place / "config.json"
     if not config.is_file():
-        raise FileNotFoundError(f"no run at {place} (it has no config.json): train one with elbowroom train --output {place}")
+        raise FileNotFoundError(
+            f"no run at {place} (it has no config.json): train one with elbowroom train --output {place}"
+        )
     record = json.loads(config.read_text()).get("record")
     if not isinstance(record, dict) or record.get("format") != FORMAT:
         raise ValueError(

@@ -4,6 +4,7 @@ import zipfile
 import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
+from io import BufferedReader
 from pathlib import Path
 from typing import Any
 
@@ -18,17 +19,15 @@ _MAGIC = {".npy": (b"\x93NUMPY",), ".npz": (b"PK\x03\x04", b"PK\x05\x06")}
 
 def read_npy(path: Path) -> Arrays:
     """One array `[N, …]`, a datum a row."""
-    _check_magic(path, ".npy")
-    with _explained(path, ".npy"):
-        return Arrays({"train": np.load(path, allow_pickle=False)})
+    with _opened(path, ".npy") as stream, _explained(path, ".npy"):
+        return Arrays({"train": np.load(stream, allow_pickle=False)})
 
 
 def read_npz(path: Path) -> Arrays:
     """Arrays named as in `arrays.find_keys`; others are not read."""
-    _check_magic(path, ".npz")
-    with _explained(path, ".npz"):
-        archive = np.load(path, allow_pickle=False)
-    with archive:
+    with _opened(path, ".npz") as stream:
+        with _explained(path, ".npz"):
+            archive = np.load(stream, allow_pickle=False)
         data, labels = find_keys(archive.files, str(path))
         read = {key: _member(archive, key, path) for key in {*data.values(), *labels.values()}}
     return Arrays({s: read[key] for s, key in data.items()}, {s: read[key] for s, key in labels.items()})
@@ -55,14 +54,17 @@ def read_mat_variables(path: Path) -> dict[str, Any]:
     return {key: value for key, value in variables.items() if not key.startswith("__")}
 
 
-def _check_magic(path: Path, kind: str) -> None:
+@contextmanager
+def _opened(path: Path, kind: str) -> Iterator[BufferedReader]:
+    """The file, found to be of its kind by its first bytes. (Given a path, np.load leaves damaged files open.)"""
     with path.open("rb") as stream:
         start = stream.read(8)
-    if start.startswith(_MAGIC[kind]):
-        return
-    if start.startswith(_PICKLE):
-        raise ValueError(f"{path}: a pickle named {kind}. Pickles are refused: reading one can run any code")
-    raise ValueError(f"{path}: not a {kind} file: it starts with {start.hex(' ') or 'nothing'}")
+        if start.startswith(_PICKLE):
+            raise ValueError(f"{path}: a pickle named {kind}. Pickles are refused: reading one can run any code")
+        if not start.startswith(_MAGIC[kind]):
+            raise ValueError(f"{path}: not a {kind} file: it starts with {start.hex(' ') or 'nothing'}")
+        stream.seek(0)
+        yield stream
 
 
 def _member(archive: Any, key: str, path: Path) -> NDArray[Any]:

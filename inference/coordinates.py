@@ -40,8 +40,13 @@ class Coordinates:
 
     def pack(self, values: Mapping[str, Tensor]) -> Tensor:
         """Site values `[S, B, ...]` to one vector a datum, `[S, B, D]`."""
-        return torch.cat([values[name].flatten(2) if values[name].dim() > 2 else values[name].unsqueeze(-1)
-                          for name in self.target.structure.latents], -1)
+        return torch.cat(
+            [
+                values[name].flatten(2) if values[name].dim() > 2 else values[name].unsqueeze(-1)
+                for name in self.target.structure.latents
+            ],
+            -1,
+        )
 
     def unpack(self, u: Tensor) -> dict[str, Tensor]:
         """`[S, B, D]` to unconstrained site values."""
@@ -81,3 +86,18 @@ class Coordinates:
         """The coordinates of some of the data."""
         everything = len(rows) == len(self.target) and bool((rows == torch.arange(len(rows))).all())
         return self if everything else Coordinates(self.target.select(rows), self.dim)
+
+
+def log_joint(coordinates: Coordinates, u: Tensor) -> Tensor:
+    """`Coordinates.log_joint` at u of any dtype."""
+    return coordinates.log_joint(u.to(coordinates.target.dtype))
+
+
+def log_guide(coordinates: Coordinates, u: Tensor) -> Tensor:
+    """`Coordinates.log_guide` at u of any dtype."""
+    return coordinates.log_guide(u.to(coordinates.target.dtype))
+
+
+def constrained(coordinates: Coordinates, u: Tensor) -> Tensor:
+    """`Coordinates.constrain` at u of any dtype."""
+    return coordinates.constrain(u.to(coordinates.target.dtype))

@@ -80,12 +80,6 @@ def enumeration(structure: Structure) -> list[Messenger]:
 def _contract(factors: Any, dims: set[str], kept: set[str], trace: Any, target: "Target", leading: int) -> Tensor:
     if not factors:
         return torch.zeros(leading, len(target))
-    # Dims of size one are squeezed away when a term is packed; Pyro's contraction does not know their plates then.
-    present = {d for terms in factors.values() for t in terms for d in t._pyro_dims}
-    absent = kept - present
-    trimmed: Any = OrderedDict()
-    for ordinal, terms in factors.items():
-        trimmed.setdefault(ordinal - absent, []).extend(terms)
-    term = contract_to_tensor(trimmed, dims, target_ordinal=frozenset(kept) - absent)
+    term = contract_to_tensor(factors, dims, target_ordinal=frozenset(kept))
     full = unpack(term, trace.symbol_to_dim)
     return target.structure.per_datum(full, leading, len(target))

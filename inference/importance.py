@@ -1,5 +1,6 @@
 """Importance-sampled log p(x) with the guide as proposal, streamed over samples, datum by datum."""
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
@@ -70,6 +71,28 @@ def importance(
 
 
 @dataclass
+class _Moments:
+    """Running mean and sum of squared deviations, merged chunk by chunk (Chan, Golub & LeVeque 1979)."""
+
+    mean: Tensor
+    squares: Tensor
+    count: int = 0
+
+    def add(self, values: Tensor) -> None:
+        mean, new, total = values.mean(0), len(values), self.count + len(values)
+        between = (mean - self.mean) ** 2 * (self.count * new / total)
+        self.squares = self.squares + values.var(0, correction=0) * new + between
+        self.mean = (self.mean * self.count + mean * new) / total  # −∞ stays −∞
+        self.count = total
+
+    def stderr(self) -> Tensor:
+        """Of the mean; NaN from one value."""
+        if self.count < 2:
+            return torch.full_like(self.mean, torch.nan)
+        return (self.squares / (self.count - 1) / self.count).sqrt()
+
+
+@dataclass
 class _Stream:
     """Running sums of the weights of some data: everything that is reported, in O(B) memory plus the tail."""
 
@@ -77,11 +100,9 @@ class _Stream:
     num_tail: int
     log_sum: Tensor  # log Σ w
     log_sum_squares: Tensor  # log Σ w²
-    mean: Tensor  # of log w
-    squares: Tensor  # Σ (log w − mean)²
+    moments: _Moments  # of log w
     smallest: Tensor
     tail: Tensor  # the M + 1 largest log w so far
-    count: int = 0
     groups: dict[int, "_Groups"] = field(default_factory=dict)
     rounding: float = 0.0  # eps of the dtype that log w was computed in
 
@@ -89,12 +110,7 @@ class _Stream:
         """Take in a chunk `[S', B]`; NaN weights poison their own datum only."""
         self.rounding = max(self.rounding, torch.finfo(log_w.dtype).eps)
         log_w = log_w.double()
-        new = len(log_w)
-        mean, total = log_w.mean(0), self.count + new
-        between = (mean - self.mean) ** 2 * (self.count * new / total)
-        self.squares = self.squares + log_w.var(0, correction=0) * new + between
-        self.mean = (self.mean * self.count + mean * new) / total  # −∞ stays −∞
-        self.count = total
+        self.moments.add(log_w)
         self.log_sum = torch.logaddexp(self.log_sum, log_w.logsumexp(0))
         self.log_sum_squares = torch.logaddexp(self.log_sum_squares, (2 * log_w).logsumexp(0))
         self.smallest = torch.minimum(self.smallest, log_w.amin(0))
@@ -111,9 +127,7 @@ class _Groups:
     size: int
     open_log_sum: Tensor
     open_count: int
-    total: Tensor
-    squares: Tensor
-    count: int = 0
+    moments: _Moments
 
     def add(self, log_w: Tensor) -> None:
         if self.open_count:  # fill the group that the last chunk left open
@@ -132,10 +146,7 @@ class _Groups:
             self.open_log_sum, self.open_count = log_w[whole:].logsumexp(0), len(log_w) - whole
 
     def _close(self, log_sums: Tensor) -> None:
-        bounds = log_sums - torch.tensor(float(self.size), dtype=log_sums.dtype).log()
-        self.total = self.total + bounds.sum(0)
-        self.squares = self.squares + bounds.square().sum(0)
-        self.count += len(bounds)
+        self.moments.add(log_sums - math.log(self.size))
 
 
 def _stream(part: Target, cut: Plan, num_samples: int, seed: int, sizes: Sequence[int], bar: tqdm) -> _Stream:
@@ -158,11 +169,10 @@ def _empty(log_w: Tensor, num_samples: int, sizes: Sequence[int]) -> _Stream:
         num_tail=weights.tail_length(num_samples),
         log_sum=lowest,
         log_sum_squares=lowest,
-        mean=zero,
-        squares=zero,
+        moments=_Moments(zero, zero),
         smallest=torch.full_like(zero, torch.inf),
         tail=lowest.new_empty(0, len(zero)),
-        groups={k: _Groups(k, lowest, 0, zero, zero) for k in sizes},
+        groups={k: _Groups(k, lowest, 0, _Moments(zero, zero)) for k in sizes},
     )
 
 
@@ -183,20 +193,20 @@ def _collect(pieces: list[_Stream], num_samples: int, sizes: Sequence[int]) -> E
         if num_samples > 1
         else value.new_full(value.shape, torch.inf)
     )
-    k = torch.where(constant, -torch.inf, torch.cat([_pareto(piece, num_samples) for piece in pieces]))
+    pareto_k = torch.where(constant, -torch.inf, torch.cat([_pareto(piece, num_samples) for piece in pieces]))
     info = {
-        "elbo": joined("mean"),
-        "elbo_stderr": (joined("squares") / max(num_samples - 1, 1) / num_samples).sqrt(),
+        "elbo": torch.cat([piece.moments.mean for piece in pieces]),
+        "elbo_stderr": torch.cat([piece.moments.stderr() for piece in pieces]),
         "ess": (2 * log_sum - log_sum_squares).exp(),
-        "pareto_k": k,
-        "pareto_k_stderr": weights.pareto_k_stderr(k, num_samples),
+        "pareto_k": pareto_k,
+        "pareto_k_stderr": weights.pareto_k_stderr(pareto_k, num_samples),
         "max_weight": (largest - log_sum).exp(),
         "constant_weights": constant,
-        "iwae": {n: _mean(pieces, n) for n in sizes},
-        "iwae_stderr": {n: _spread(pieces, n) for n in sizes},
+        "iwae": {k: torch.cat([piece.groups[k].moments.mean for piece in pieces]) for k in sizes},
+        "iwae_stderr": {k: torch.cat([piece.groups[k].moments.stderr() for piece in pieces]) for k in sizes},
         "num_samples": num_samples,
         "num_evaluations": num_samples,
-        "flags": tuple(_flag(*row) for row in zip(value.tolist(), k.tolist(), constant.tolist(), strict=True)),
+        "flags": tuple(_flag(*row) for row in zip(value.tolist(), pareto_k.tolist(), constant.tolist(), strict=True)),
     }
     return Estimate(value, stderr, "lower", info)
 
@@ -205,20 +215,6 @@ def _pareto(piece: _Stream, num_samples: int) -> Tensor:
     if piece.num_tail < 5 or piece.num_tail >= num_samples:
         return torch.full_like(piece.log_sum, torch.nan)
     return weights.pareto_k_of_tail(piece.tail)
-
-
-def _mean(pieces: list[_Stream], size: int) -> Tensor:
-    return torch.cat([p.groups[size].total / p.groups[size].count for p in pieces])
-
-
-def _spread(pieces: list[_Stream], size: int) -> Tensor:
-    def one(group: _Groups) -> Tensor:
-        if group.count < 2:
-            return torch.full_like(group.total, torch.nan)
-        variance = (group.squares - group.total**2 / group.count) / (group.count - 1)
-        return (variance.clamp_min(0) / group.count).sqrt()
-
-    return torch.cat([one(p.groups[size]) for p in pieces])
 
 
 def _flag(value: float, k: float, constant: bool) -> str:

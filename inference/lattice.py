@@ -56,7 +56,9 @@ class Lattice:
         return torch.bincount(self.datum, minlength=len(self.spacing))
 
 
-def flood(at_points: AtPoints, origin: Tensor, spacing: Tensor, seeds: Tensor, datum: Tensor, max_points: int) -> Lattice:
+def flood(
+    at_points: AtPoints, origin: Tensor, spacing: Tensor, seeds: Tensor, datum: Tensor, max_points: int
+) -> Lattice:
     """Grow a lattice from seed points over everything within `DEPTH` nats of the highest point of each datum.
 
     The trapezoidal rule on such a lattice converges faster than any power of the spacing for a smooth integrand that

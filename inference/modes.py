@@ -43,8 +43,8 @@ class Modes:
 def climb(log_density: LogDensity, starts: Tensor, num_steps: int = 25) -> Modes:
     """Damped Newton ascent from every start, `[K, B, D]`; steps that do not climb are taken back.
 
-    Levenberg–Marquardt damping: (−H + λ diag(1 + |H|)) d = g, λ divided by 4 after a success and multiplied by 6 after a
-    failure.
+    Levenberg–Marquardt damping: (−H + λ diag(1 + |H|)) d = g, λ divided by 4 after a success and multiplied by 6 after
+    a failure.
     """
     u = starts.clone()
     value, gradient, hessian = _derivatives(log_density, u)
@@ -74,7 +74,7 @@ def _derivatives(log_density: LogDensity, u: Tensor) -> tuple[Tensor, Tensor, Te
     """Value `[K, B]`, gradient `[K, B, D]` and Hessian `[K, B, D, D]`; cells are independent, so sums will do."""
     with torch.enable_grad():
         u = u.detach().requires_grad_(True)
-        value = log_density(u)
+        value = log_density(u).double()
         (gradient,) = torch.autograd.grad(value.sum(), u, create_graph=True)
         rows = []
         for i in range(u.shape[-1]):

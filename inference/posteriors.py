@@ -161,5 +161,3 @@ def wasserstein_floor(reference: Posterior, ess: Tensor) -> Tensor:
     spacing = torch.gradient(reference.grid, dim=0)[0] * GRID  # 1 / density
     spread = (GRID_LEVELS * (1 - GRID_LEVELS)).sqrt().reshape(-1, 1, 1)
     return (2 / torch.pi) ** 0.5 * (spread * spacing).mean(0) / ess.unsqueeze(1).sqrt()
-
-

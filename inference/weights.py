@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 
 ROUNDING = 64.0
-"""A spread of log w below this many units in the last place is rounding, not variation."""
+"""A spread of log w below this many units in its last place is rounding, not variation."""
 
 
 def elbo(log_w: Tensor) -> Tensor:
@@ -16,7 +16,7 @@ def elbo(log_w: Tensor) -> Tensor:
 
 def elbo_stderr(log_w: Tensor) -> Tensor:
     """Standard error of `elbo`, sd_s(log w) / √S, `[B]`, nats; NaN for one sample."""
-    return log_w.std(0) / math.sqrt(len(log_w))
+    return (_variance(log_w) / len(log_w)).sqrt()
 
 
 def log_marginal(log_w: Tensor) -> Tensor:
@@ -28,7 +28,7 @@ def log_marginal_stderr(log_w: Tensor) -> Tensor:
     """Delta-method standard error of `log_marginal`, √(Var w / S) / mean w, `[B]`, nats; NaN for one sample."""
     num_samples = len(log_w)
     relative = (log_w - log_marginal(log_w)).exp()
-    return (relative.var(0) / num_samples).sqrt()
+    return (_variance(relative) / num_samples).sqrt()
 
 
 def iwae(log_w: Tensor, num_particles: int) -> Tensor:
@@ -67,9 +67,14 @@ def is_constant(log_w: Tensor) -> Tensor:
 
 
 def spread_is_rounding(largest: Tensor, smallest: Tensor, eps: float) -> Tensor:
-    """Whether `largest − smallest` is at the rounding level of log weights of that size, with machine epsilon `eps`."""
-    scale = torch.maximum(largest.abs(), smallest.abs()).clamp_min(1.0)
-    return ((largest - smallest) <= ROUNDING * eps * scale) & scale.isfinite()
+    """Whether `largest − smallest` is at the rounding level of log weights of that size, with machine epsilon `eps`.
+
+    The terms whose difference log w is may be much larger than log w itself (784 pixels, a sharp likelihood), so a
+    spread below √eps nats counts as rounding whatever the size is: it moves no estimate by more than that.
+    """
+    scale = torch.maximum(largest.abs(), smallest.abs())
+    tolerance = (ROUNDING * eps * scale).clamp_min(math.sqrt(eps))
+    return ((largest - smallest) <= tolerance) & scale.isfinite()
 
 
 def tail_length(num_samples: int) -> int:
@@ -136,3 +141,8 @@ def fit_generalized_pareto(excess: Tensor) -> tuple[Tensor, Tensor]:
     k = torch.log1p(-best * excess).sum(0) / num_excesses
     sigma = -k / best
     return (k * num_excesses + 0.5 * 10) / (num_excesses + 10), sigma
+
+
+def _variance(values: Tensor) -> Tensor:
+    """Over samples, unbiased; NaN for one sample (torch would warn as well)."""
+    return values.var(0) if len(values) > 1 else torch.full_like(values[0], torch.nan)

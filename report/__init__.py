@@ -1,1 +1,69 @@
+"""Results as tables, files that ArviZ reads, and figures. Each name loads its libraries when it is first used."""
 
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from elbowroom.report.archive import save_netcdf, to_datatree
+    from elbowroom.report.figure_gap import gap_figure
+    from elbowroom.report.figure_images import prior_samples_figure, reconstruction_figure
+    from elbowroom.report.figure_latents import interpolation_figure, traversal_figure
+    from elbowroom.report.figure_losses import loss_figure
+    from elbowroom.report.figure_posterior import posterior_figure
+    from elbowroom.report.figure_style import save_figure
+    from elbowroom.report.json_file import comparison_record, save_json
+    from elbowroom.report.rounding import with_error
+    from elbowroom.report.summary import summary
+    from elbowroom.report.table_bounds import bounds_table
+    from elbowroom.report.table_comparison import comparison_table
+    from elbowroom.report.table_evidence import evidence_table
+    from elbowroom.report.table_training import training_table
+
+__all__ = [
+    "bounds_table",
+    "comparison_record",
+    "comparison_table",
+    "evidence_table",
+    "gap_figure",
+    "interpolation_figure",
+    "loss_figure",
+    "posterior_figure",
+    "prior_samples_figure",
+    "reconstruction_figure",
+    "save_figure",
+    "save_json",
+    "save_netcdf",
+    "summary",
+    "to_datatree",
+    "training_table",
+    "traversal_figure",
+    "with_error",
+]
+
+_FILES = {
+    "archive": ("save_netcdf", "to_datatree"),
+    "figure_gap": ("gap_figure",),
+    "figure_images": ("prior_samples_figure", "reconstruction_figure"),
+    "figure_latents": ("interpolation_figure", "traversal_figure"),
+    "figure_losses": ("loss_figure",),
+    "figure_posterior": ("posterior_figure",),
+    "figure_style": ("save_figure",),
+    "json_file": ("comparison_record", "save_json"),
+    "rounding": ("with_error",),
+    "summary": ("summary",),
+    "table_bounds": ("bounds_table",),
+    "table_comparison": ("comparison_table",),
+    "table_evidence": ("evidence_table",),
+    "table_training": ("training_table",),
+}
+_HOME = {name: file for file, names in _FILES.items() for name in names}
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOME:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(import_module(f"{__name__}.{_HOME[name]}"), name)
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

@@ -143,9 +143,7 @@ def fit(
             directory = RunDirectory(Path(run_dir), described, resume)
         with parameters.evaluating():
             target = Target(model, guide, *held_out, plate=plate) if held_out else None
-        trainer = Trainer(
-            model, guide, objective, parameters, batches, settings, prepare, target, directory, where
-        )
+        trainer = Trainer(model, guide, objective, parameters, batches, settings, prepare, target, directory, where)
         torch.manual_seed(seed)
         trainer.restore()
         for note in trainer.progress.notes:

@@ -30,9 +30,7 @@ class Loaded:
     path: Path
 
 
-def load_checkpoint(
-    run_dir: str | Path, model: Program, guide: Program, *args: Any, which: str = "last"
-) -> Loaded:
+def load_checkpoint(run_dir: str | Path, model: Program, guide: Program, *args: Any, which: str = "last") -> Loaded:
     """Put the parameters of a run into programs built like the ones that were trained.
 
     Args:

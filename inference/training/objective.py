@@ -33,9 +33,7 @@ def make_loss(name: str, *, num_particles: int, alpha: float | None, nesting: in
         broadcasts: whether both programs take a leading dim of particles; if not they are run one by one.
     """
     vectorize = broadcasts and num_particles > 1
-    return LOSSES[name](
-        alpha, num_particles=num_particles, vectorize_particles=vectorize, max_plate_nesting=nesting
-    )
+    return LOSSES[name](alpha, num_particles=num_particles, vectorize_particles=vectorize, max_plate_nesting=nesting)
 
 
 def weighed(program: Program, weigh: Weigh, announce: bool) -> Program:

@@ -1,5 +1,6 @@
 """Zeros and ones: exact where exact is possible, the same on every machine, and refused where they are missing."""
 
+import hashlib
 from typing import get_args
 
 import numpy as np
@@ -30,8 +31,6 @@ def test_reference_generator() -> None:
 
 def test_static_draw_follows_its_formula() -> None:
     """u_i from word i of Philox keyed on (seed, sha256 of the stream's name): computed here in Python integers."""
-    import hashlib
-
     p = np.linspace(0, 1, 24, dtype=np.float32).reshape(3, 8)
     stream = int.from_bytes(hashlib.sha256(b"binarize/test").digest()[:8], "little")
     words = [w for block in range(1, 7) for w in philox_words(block, (5, stream))]  # NumPy counts blocks from 1

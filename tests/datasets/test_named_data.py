@@ -13,6 +13,7 @@ from scipy.io import savemat
 
 from elbowroom.datasets import NAMES, SPLITS, Dataset, load
 from elbowroom.datasets.digits import FOLDER
+from elbowroom.datasets.splits import DIGITS
 
 
 def test_digits_are_those_of_scikit_learn() -> None:
@@ -23,8 +24,6 @@ def test_digits_are_those_of_scikit_learn() -> None:
         assert kept["x"].dtype == np.uint8
         np.testing.assert_array_equal(kept["x"], truth.images)
         np.testing.assert_array_equal(kept["y"], truth.target)
-    from elbowroom.datasets.splits import DIGITS
-
     digits = load("digits")
     for split, (_, rows) in DIGITS.plan({"train": 1797}, "digits").items():
         np.testing.assert_array_equal(digits.split(split).numpy() * 16, truth.data[rows])

@@ -51,7 +51,8 @@ def test_real_values_are_kept_as_they_are(tmp_path: Path) -> None:
     assert data.scale == 1 and data.image_shape is None
     for dtype in (np.int64, np.float16, np.dtype(">f8"), np.dtype(">i2")):
         kept = load(saved(tmp_path / "x.npz", x=(10 * REAL).astype(dtype)))
-        np.testing.assert_array_equal(np.sort(rows(kept).ravel()), np.sort((10 * REAL).astype(dtype).ravel()))
+        stored = (10 * REAL).astype(dtype).astype(np.float32)
+        np.testing.assert_array_equal(rows(kept), stored[np.lexsort(stored.T)])
 
 
 @pytest.mark.parametrize("dtype", [bool, np.uint8, np.int64, np.float64])
@@ -122,7 +123,7 @@ def test_where_a_file_is_looked_for(tmp_path: Path, monkeypatch: pytest.MonkeyPa
         load("nope.npz")
     monkeypatch.setenv("ELBOWROOM_DATA", str(tmp_path / "gone"))
     assert load(tmp_path / "argument" / "x.npz").train[0] == 0
-    with pytest.raises(ValueError, match="or a file that ends in .npy, .npz, .mat"):
+    with pytest.raises(ValueError, match=r"or a file that ends in \.npy, \.npz, \.mat"):
         load(tmp_path / "here" / "x.csv")
 
 
@@ -171,7 +172,7 @@ def test_pickles_are_refused_and_not_run(tmp_path: Path) -> None:
 
     for name in ("x.npy", "x.npz"):
         (tmp_path / name).write_bytes(pickle.dumps(Trap()))
-        with pytest.raises(ValueError, match="a pickle named .np.. Pickles are refused"):
+        with pytest.raises(ValueError, match=rf"a pickle named \{name[1:]}\. Pickles are refused"):
             load(tmp_path / name)
     np.save(tmp_path / "x.npy", np.array([Trap()]))
     with pytest.raises(ValueError, match="holds pickled Python objects"):
@@ -215,7 +216,7 @@ def test_damaged_files(tmp_path: Path) -> None:
             with pytest.raises(ValueError, match=f"cut-{name}: "):
                 load(tmp_path / f"cut-{name}")
     (tmp_path / "y.npz").write_bytes((tmp_path / "x.npy").read_bytes())
-    with pytest.raises(ValueError, match="not a .npz file: it starts with 93 4e 55"):
+    with pytest.raises(ValueError, match=r"not a \.npz file: it starts with 93 4e 55"):
         load(tmp_path / "y.npz")
     (tmp_path / "y.mat").write_bytes(b"MATLAB 7.3 MAT-file".ljust(124) + b"\x00\x02IM" + b"\0" * 384)
     with pytest.raises(ValueError, match=r"MATLAB 7.3 \(HDF5\) file; save it in MATLAB with the option '-v7'"):

@@ -21,7 +21,7 @@ RULES = st.sampled_from([TENTHS, DIGITS, FRAMES])
 @given(rule=RULES, size=st.integers(3, 500), held_out=st.sets(st.sampled_from(["validation", "test"])))
 def test_partition(rule: Rule, size: int, held_out: set[str]) -> None:
     """Each datum of each array is in one split, exactly once; arrays that the source has keep name, rows and order."""
-    sizes = {"train": size} | {split: 7 for split in held_out}
+    sizes = {"train": size} | dict.fromkeys(held_out, 7)
     plan = rule.plan(sizes, "x")
     assert tuple(plan) == SPLITS
     for array, count in sizes.items():

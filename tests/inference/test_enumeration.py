@@ -12,7 +12,6 @@ from pyro import poutine
 from torch import Tensor
 
 from elbowroom.inference import ProgramError, Target, check_program, importance
-from elbowroom.inference.target import Target as _Target
 
 S, B = 4, 5
 EXACT = {"rtol": 1e-12, "atol": 1e-12}
@@ -26,7 +25,7 @@ def normal_guide(x: Tensor) -> None:
         pyro.sample("z", dist.Normal(0.3, 1.2))
 
 
-def check(target: _Target, prior: Tensor, likelihood: Tensor, z: dict[str, Tensor]) -> None:
+def check(target: Target, prior: Tensor, likelihood: Tensor, z: dict[str, Tensor]) -> None:
     found = target.log_joint(z)
     torch.testing.assert_close(found[0], prior, **EXACT)
     torch.testing.assert_close(found[1], likelihood, **EXACT)
@@ -113,6 +112,30 @@ def test_discrete_site_in_an_inner_plate(outer: bool) -> None:
         target = Target(model, guide, x, layout=layout)
         z, _ = target.propose(S)
         each = PROBS.log() + normal(z["z"][..., None, None] + MEANS, 1.0, x.unsqueeze(-1))  # [S, B, 3, K]
+        check(target, normal(0.0, 1.0, z["z"]), each.logsumexp(-1).sum(-1), z)
+
+
+@pytest.mark.parametrize("num_samples", [1, 3])
+@pytest.mark.parametrize(("num_data", "num_repeats"), [(1, 1), (1, 3), (4, 1), (4, 3)])
+def test_plates_of_size_one(num_samples: int, num_data: int, num_repeats: int) -> None:
+    """One sample, one datum, one repeat: Pyro packs such dims away."""
+    x = data(num_data, num_repeats)
+
+    def model(x: Tensor) -> None:
+        with pyro.plate("data", x.shape[0], dim=-2):
+            z = pyro.sample("z", dist.Normal(0.0, 1.0))
+            with pyro.plate("repeats", x.shape[1], dim=-1):
+                k = pyro.sample("k", dist.Categorical(PROBS))
+                pyro.sample("x", dist.Normal(z + MEANS[k], 1.0), obs=x)
+
+    def guide(x: Tensor) -> None:
+        with pyro.plate("data", len(x), dim=-2):
+            pyro.sample("z", dist.Normal(0.3, 1.2))
+
+    for layout in ("plate", "fold", "loop", None):
+        target = Target(model, guide, x, layout=layout)
+        z, _ = target.propose(num_samples)
+        each = PROBS.log() + normal(z["z"][..., None, None] + MEANS, 1.0, x.unsqueeze(-1))
         check(target, normal(0.0, 1.0, z["z"]), each.logsumexp(-1).sum(-1), z)
 
 

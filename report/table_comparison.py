@@ -1,0 +1,159 @@
+"""VI against MCMC against the exact posterior, as text."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from rich.console import RenderableType
+from rich.table import Table
+
+from elbowroom.inference import Comparison
+from elbowroom.report.marginals import label, marginal_rows
+from elbowroom.report.render import new_table, note, render, warning
+from elbowroom.report.rounding import compact, significant, with_error
+from elbowroom.report.summary import summary
+from elbowroom.report.table_evidence import evidence_parts
+
+_DECIMALS = 4  # of the latents: a fraction of the prior's unit scale is enough
+_SIGMAS = 4.0  # a residual below so many standard errors is noise
+
+
+def comparison_table(comparison: Comparison, *, width: int | None = None, color: bool | None = None) -> str:
+    """Everything a comparison found: evidence, the identity, marginals by each method, costs, and what not to trust.
+
+    Args:
+        comparison: from `compare`.
+        width: columns; by default those of the terminal, or what the tables need where there is none.
+        color: ANSI codes; by default in a terminal only.
+    """
+    parts = [
+        *(note(line, style="") for line in summary(comparison)),
+        note(""),
+        *evidence_parts(evidence_rows(comparison)),
+        note(""),
+        *_identity_parts(comparison),
+        *_marginal_parts(comparison),
+        note(""),
+        *_cost_parts(comparison),
+    ]
+    return render(parts, width=width, color=color)
+
+
+def evidence_rows(comparison: Comparison) -> list[dict[str, Any]]:
+    """`comparison.evidence_rows()` with `exact_flag`, the reason not to trust quadrature."""
+    rows = comparison.evidence_rows()
+    if "quadrature" not in comparison.evidence:
+        return rows
+    flags = comparison.evidence["quadrature"].flags
+    return [row | {"exact_flag": flag} for row, flag in zip(rows, flags, strict=True)]
+
+
+def _identity_parts(comparison: Comparison) -> list[RenderableType]:
+    """log p̂(x) = ELBO + KL(q‖p), side by side, and the difference in standard errors."""
+    both = comparison.identity
+    if both is None:
+        return [
+            note("log p(x) = ELBO + KL(q‖p) is not checked: KL needs the exact posterior (up to 3 latents)."),
+            note(""),
+        ]
+    table = new_table(
+        "log p(x) = ELBO + KL(q‖p), its parts computed independently, nats",
+        [
+            ("datum", "right"), ("log p̂(x)", "right"), ("=", "center"), ("ELBO", "right"), ("+", "center"),
+            ("KL(q‖p)", "right"), ("difference", "right"), ("in s.e.", "right"), ("", "left"),
+        ],
+    )  # fmt: skip
+    exact = comparison.evidence["quadrature"]
+    error = (both.stderr**2 + exact.stderr**2).sqrt()
+    flags = comparison.evidence["importance"].flags
+    for b, datum in enumerate(comparison.data):
+        residual, stderr = both.residual[b].item(), error[b].item()
+        holds = abs(residual) <= _SIGMAS * stderr
+        told = "holds" if holds else "log p̂ is flagged" if flags[b] else "DOES NOT HOLD"
+        table.add_row(
+            str(datum),
+            with_error(both.log_p[b].item(), both.log_p_stderr[b].item()),
+            "=",
+            with_error(both.elbo[b].item(), both.elbo_stderr[b].item()),
+            "+",
+            compact(both.kl[b].item(), exact.stderr[b].item(), max_decimals=_DECIMALS),
+            with_error(residual, stderr),
+            f"{residual / stderr:+.1f}" if stderr > 0 else "–",
+            told,
+            style=None if holds else "red",
+        )
+    legend = "log p̂: importance sampling. ELBO: Monte Carlo with other noise. KL: quadrature. Within 4 s.e.: holds."
+    return [table, note(legend), note("")]
+
+
+def _marginal_parts(comparison: Comparison) -> list[RenderableType]:
+    reference = label(comparison.reference) if comparison.reference else None
+    columns = [("datum", "right"), ("latent", "left"), ("method", "left"), ("mean", "right"), ("sd", "right")]
+    columns += [(f"{p} %", "right") for p in (5, 50, 95)]
+    if reference:
+        columns += [("W₁", "right"), ("noise", "right")]
+    table = new_table("Posterior of each latent", columns)
+    group: tuple[int, str] | None = None
+    for row in marginal_rows(comparison):
+        new = (row["datum"], row["latent"]) != group
+        if new and group is not None and group[0] != row["datum"]:
+            table.add_section()
+        group = row["datum"], row["latent"]
+        _add_marginal(table, row, new, reference is not None)
+    legend = "0.118(4) is 0.118 ± 0.004, a Monte Carlo standard error; no brackets: below the last digit shown."
+    if reference:
+        legend += (
+            f" W₁: mean distance between quantiles of this method and of the reference ({reference}), in units of the "
+            "latent; noise: the W₁ that as many independent draws of the reference would show."
+        )
+    else:
+        legend += " No reference: more than 3 latents, and MCMC did not run or did not pass its gates."
+    return [table, note(legend), *_flags(comparison)]
+
+
+def _add_marginal(table: Table, row: Mapping[str, Any], new: bool, reference: bool) -> None:
+    cells = [
+        str(row["datum"]) if new else "",
+        row["latent"] if new else "",
+        label(row["method"]) + (" !" if row["flag"] else ""),
+        with_error(row["mean"], row["mean_stderr"], max_decimals=_DECIMALS),
+        *(compact(row[key], row[f"{key}_stderr"], max_decimals=_DECIMALS) for key in ("sd", "q05", "q50", "q95")),
+    ]
+    if reference:
+        cells += ["" if row[key] is None else significant(row[key]) for key in ("wasserstein", "wasserstein_floor")]
+    table.add_row(*cells, style="red" if row["flag"] else None)
+
+
+def _flags(comparison: Comparison) -> list[RenderableType]:
+    return [
+        warning(f"! datum {datum}, {label(method)}: {flag}")
+        for b, datum in enumerate(comparison.data)
+        for method, posterior in comparison.posteriors.items()
+        if (flag := posterior.flags[b])
+    ]
+
+
+def _cost_parts(comparison: Comparison) -> list[RenderableType]:
+    table = new_table(
+        f"What it took for {_count(len(comparison.data))}",
+        [
+            ("method", "left"),
+            ("seconds", "right"),
+            ("evaluations of log p(x, z) a datum", "right"),
+            ("worst ESS", "right"),
+        ],
+    )
+    for row in comparison.costs():
+        gradients = " gradients" if row["method"] == "nuts" else ""
+        ess = (
+            "exact" if row["ess"] == float("inf") else f"{row['ess']:,.0f}" if row["ess"] >= 10 else f"{row['ess']:.1f}"
+        )
+        evaluations = f"{row['evaluations_per_datum']:,.0f}{gradients}"
+        table.add_row(label(row["method"]), significant(row["seconds"]), evaluations, ess)
+    legend = (
+        "Wall-clock seconds for all of them, warm-up included. ESS: independent draws that the marginals are worth."
+    )
+    return [table, note(legend)]
+
+
+def _count(number: int) -> str:
+    return "1 datum" if number == 1 else f"{number} data"

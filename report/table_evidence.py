@@ -1,0 +1,112 @@
+"""log p(x) of each datum from below and exactly, as a table."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from rich.console import RenderableType
+from rich.table import Table
+
+from elbowroom.inference import Estimate
+from elbowroom.report.render import new_table, note, render, warning
+from elbowroom.report.rounding import compact, with_error
+
+_COLUMNS = (("datum", "right"), ("ELBO", "right"), ("importance log p̂(x)", "right"), ("k̂", "right"))
+_DIVERGENCES = (("KL(q‖p)", "right"), ("KL(p‖q)", "right"))
+
+
+def evidence_table(
+    sampled: Estimate,
+    exact: Estimate | None = None,
+    *,
+    data: Sequence[int] | None = None,
+    width: int | None = None,
+    color: bool | None = None,
+) -> str:
+    """A row for each datum: ELBO, importance-sampled and exact log p(x), and the divergences between q and p(z|x).
+
+    Args:
+        sampled: from `importance`.
+        exact: from `quadrature` of the same data, if there is one; without it KL(q‖p) is log p̂ − ELBO, too small where
+            log p̂ is too low.
+        data: what the rows are called (default: 0, 1, …).
+        width, color: see `render`.
+
+    Raises:
+        ValueError: if the estimates or `data` are not of the same number of data.
+    """
+    for name, size in (("exact", None if exact is None else len(exact)), ("data", None if data is None else len(data))):
+        if size is not None and size != len(sampled):
+            raise ValueError(f"{name} has {size} entries and sampled has {len(sampled)}: give both for the same data")
+    rows = [_row(sampled, exact, b, b if data is None else data[b]) for b in range(len(sampled))]
+    return render(evidence_parts(rows), width=width, color=color)
+
+
+def evidence_parts(rows: Sequence[Mapping[str, Any]]) -> list[RenderableType]:
+    """The table of `Comparison.evidence_rows`, its legend and the reasons not to trust a row."""
+    exact = any("exact" in row for row in rows)
+    forward = any(row.get("kl_p_q") is not None for row in rows)
+    middle = (("exact log p(x)", "right"), ("modes", "right")) if exact else ()
+    table = new_table(
+        "Evidence of each datum, nats", [*_COLUMNS, *middle, *(_DIVERGENCES if forward else _DIVERGENCES[:1])]
+    )
+    for row in rows:
+        _add(table, row, exact, forward)
+    legend = (
+        "ELBO and log p̂ ± Monte Carlo standard error: lower bounds of log p(x) in expectation. KL(q‖p) is the room."
+    )
+    if exact:
+        legend += " Exact: by quadrature, (numerical error in the last digit)."
+    return [table, note(legend), *reasons(rows)]
+
+
+def reasons(rows: Sequence[Mapping[str, Any]]) -> list[RenderableType]:
+    """One line for each flagged estimate."""
+    told = []
+    for row in rows:
+        for key, method in (("flag", "importance"), ("exact_flag", "quadrature")):
+            if row.get(key):
+                told.append(warning(f"! datum {row['datum']}, {method}: {row[key]}"))
+    return [*told]
+
+
+def _add(table: Table, row: Mapping[str, Any], exact: bool, forward: bool) -> None:
+    mark = " !" if row["flag"] else ""
+    cells = [
+        str(row["datum"]),
+        with_error(row["elbo"], row["elbo_stderr"]),
+        with_error(row["importance"], row["importance_stderr"]) + mark,
+        f"{row['pareto_k']:.2f}" if row["pareto_k"] == row["pareto_k"] else "–",
+    ]
+    if exact:
+        cells += [compact(row["exact"], row["exact_error"]), str(row["num_modes"])]
+    cells += [compact(row["kl_q_p"], row["kl_q_p_stderr"], max_decimals=4)]
+    if forward:
+        cells += [compact(row["kl_p_q"], row["kl_p_q_stderr"], max_decimals=4)]
+    table.add_row(*cells, style="red" if mark else None)
+
+
+def _row(sampled: Estimate, exact: Estimate | None, b: int, datum: int) -> dict[str, Any]:
+    """The row of `Comparison.evidence_rows` without a comparison."""
+    row: dict[str, Any] = {
+        "datum": datum,
+        "elbo": sampled.info["elbo"][b].item(),
+        "elbo_stderr": sampled.info["elbo_stderr"][b].item(),
+        "importance": sampled.value[b].item(),
+        "importance_stderr": sampled.stderr[b].item(),
+        "pareto_k": sampled.info["pareto_k"][b].item(),
+        "flag": sampled.flags[b],
+    }
+    if exact is None:
+        room = row["importance"] - row["elbo"]
+        return row | {"kl_q_p": room, "kl_q_p_stderr": (row["importance_stderr"] ** 2 + row["elbo_stderr"] ** 2) ** 0.5}
+    error = exact.stderr[b].item()
+    return row | {
+        "exact": exact.value[b].item(),
+        "exact_error": error,
+        "exact_flag": exact.flags[b],
+        "num_modes": int(exact.info["num_modes"][b]),
+        "kl_q_p": exact.info["kl_q_p"][b].item(),
+        "kl_q_p_stderr": error,
+        "kl_p_q": exact.info["kl_p_q"][b].item(),
+        "kl_p_q_stderr": error,
+    }

@@ -1,0 +1,119 @@
+"""The built wheel, in an environment of its own: one import name, every module, the command, and nothing else."""
+
+import os
+import re
+import subprocess
+import sys
+import sysconfig
+import tomllib
+import venv
+from importlib.metadata import version
+from pathlib import Path
+
+import pytest
+from packaging.requirements import Requirement
+
+ROOT = Path(__file__).resolve().parents[1]
+PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())
+FOLDERS = PROJECT["tool"]["setuptools"]["package-dir"]
+
+
+def modules() -> list[str]:
+    """Every module of the package, by the folder map."""
+    names = []
+    for package in PROJECT["tool"]["setuptools"]["packages"]:
+        owner = max((p for p in FOLDERS if package == p or package.startswith(p + ".")), key=len)
+        folder = ROOT / FOLDERS[owner] / Path(*package[len(owner) :].strip(".").split("."))
+        for file in sorted(folder.glob("*.py")):
+            names.append(package if file.stem == "__init__" else f"{package}.{file.stem}")
+    return names
+
+
+@pytest.fixture(scope="module")
+def wheel_python(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The interpreter of an empty environment that has the wheel, and borrows only this one's dependencies."""
+    place = tmp_path_factory.mktemp("wheel")
+    subprocess.run(
+        [sys.executable, "-m", "build", "--wheel", "--no-isolation", "--outdir", place, ROOT],
+        check=True,
+        capture_output=True,
+        text=True,
+    )
+    (wheel,) = place.glob("*.whl")
+    environment = place / "environment"
+    venv.create(environment, with_pip=True)
+    python = environment / "bin" / "python"
+    subprocess.run([python, "-m", "pip", "install", "--quiet", "--no-deps", wheel], check=True, capture_output=True)
+    # The dependencies are not installed a second time: a path file shows them, but not this checkout's editable hook.
+    site = Path(
+        subprocess.check_output([python, "-c", "import site; print(site.getsitepackages()[0])"], text=True).strip()
+    )
+    (site / "dependencies.pth").write_text(sysconfig.get_paths()["purelib"] + "\n")
+    return python
+
+
+def run(python: Path, *arguments: str, cwd: Path) -> subprocess.CompletedProcess[str]:
+    clean = {k: v for k, v in os.environ.items() if k != "PYTHONPATH"}
+    return subprocess.run([python, *arguments], capture_output=True, text=True, cwd=cwd, env=clean)
+
+
+@pytest.mark.timeout(300)
+def test_wheel_has_every_module_under_one_name(wheel_python: Path, tmp_path: Path) -> None:
+    code = "import importlib, elbowroom; print(elbowroom.__file__)\n" + "\n".join(
+        f"importlib.import_module({name!r})" for name in modules() if name != "elbowroom.__main__"
+    )
+    done = run(wheel_python, "-c", code, cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert str(wheel_python.parents[1]) in done.stdout, "the checkout was imported, not the wheel"
+    for folder in ("models", "guides", "inference", "datasets", "report", "cli"):
+        failed = run(wheel_python, "-c", f"import {folder}", cwd=tmp_path)
+        assert "ModuleNotFoundError" in failed.stderr, f"`import {folder}` must fail: folders are no import names"
+
+
+@pytest.mark.timeout(300)
+def test_wheel_has_the_command_its_data_and_its_types(wheel_python: Path, tmp_path: Path) -> None:
+    command = wheel_python.with_name("elbowroom")
+    done = subprocess.run([command, "--version"], capture_output=True, text=True, cwd=tmp_path)
+    assert done.stdout.strip() == f"elbowroom {version('elbowroom')}"
+    code = (
+        "import elbowroom.datasets as d, importlib.resources as r; "
+        "print(len(d.load('digits', binarize='threshold').test), (r.files('elbowroom') / 'py.typed').is_file())"
+    )
+    assert run(wheel_python, "-c", code, cwd=tmp_path).stdout.split() == ["360", "True"]
+
+
+def test_declared_ranges_hold_what_is_pinned_and_installed() -> None:
+    pins = dict(line.split("==", 1) for line in (ROOT / "constraints.txt").read_text().splitlines() if "==" in line)
+    pins = {re.sub(r"[-_.]+", "-", name).lower(): pin for name, pin in pins.items()}
+    declared = [*PROJECT["project"]["dependencies"], *PROJECT["project"]["optional-dependencies"]["dev"]]
+    for text in declared:
+        requirement = Requirement(text)
+        if requirement.name == "elbowroom":
+            continue
+        name = re.sub(r"[-_.]+", "-", requirement.name).lower()
+        assert name in pins, f"{name} is not pinned in constraints.txt"
+        assert requirement.specifier.contains(pins[name]), f"{text} excludes the pinned {pins[name]}"
+        assert requirement.specifier.contains(version(name).split("+")[0]), (
+            f"{text} excludes the installed {version(name)}"
+        )
+
+
+def test_type_checkers_see_every_module() -> None:
+    linked = {
+        ".".join(p.relative_to(ROOT / "typings").with_suffix("").parts).removesuffix(".__init__")
+        for top in (ROOT / "typings" / "elbowroom").iterdir()
+        for p in ([top] if top.suffix == ".py" else top.rglob("*.py") if top.is_dir() else [])
+    }
+    assert linked == set(modules())
+
+
+def test_nothing_names_a_local_path() -> None:
+    pattern = re.compile(r"(^|[\"'\s(=])/(home|root|work|opt|tmp)/\w")
+    tracked = subprocess.run(["git", "ls-files"], cwd=ROOT, capture_output=True, text=True)
+    if tracked.returncode:
+        pytest.skip("not a git checkout")
+    for name in tracked.stdout.split():
+        file = ROOT / name
+        if file.is_file() and not file.is_symlink() and file.suffix in {".py", ".md", ".toml", ".txt", ".yml", ""}:
+            text = file.read_text(errors="replace")
+            assert not (found := pattern.search(text)), f"{name}: {found.group(0) if found else ''}"
