@@ -43,7 +43,7 @@ def load_data(options: Data, likelihood: str, seed: int) -> Dataset:
     """The named data, refused if they are grey and the likelihood is Bernoulli."""
     data = load(options.name, data_dir=options.dir, binarize=options.binarize, threshold=options.threshold, seed=seed)
     if likelihood == "bernoulli":
-        check_binary(data.test, f"data '{options.name}' with binarize={options.binarize}")
+        check_binary(data)
     return data
 
 

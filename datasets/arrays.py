@@ -148,7 +148,7 @@ def _flatten(array: NDArray[Any], scale: float, source: str, split: str) -> NDAr
         x = np.ascontiguousarray(array.reshape(len(array), -1), dtype=np.float32)
     if scale != 1:
         x = x / np.float32(scale)
-    bad = np.isnan(x).any(1)
+    bad = ~np.isfinite(x).all(1)
     if bad.any():
         raise ValueError(
             f"{source}: {name_rows(np.flatnonzero(bad).tolist())} of the {split} array "

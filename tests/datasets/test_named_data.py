@@ -192,6 +192,9 @@ def test_a_named_set_is_what_its_name_says(tmp_path: Path) -> None:
     np.savez(tmp_path / "mnist.npz", x_train=np.zeros((9, 8, 8), np.uint8), x_test=np.zeros((2, 8, 8), np.uint8))
     with pytest.raises(ValueError, match="data of 8×8 values, but mnist has 28×28 pixels"):
         load("mnist", data_dir=tmp_path)
+    np.savez(tmp_path / "mnist.npz", x_train=np.zeros((9, 14, 56), np.uint8), x_test=np.zeros((2, 14, 56), np.uint8))
+    with pytest.raises(ValueError, match="data of 14×56 values"):
+        load("mnist", data_dir=tmp_path)
     np.savez(tmp_path / "mnist.npz", x_train=np.full((9, 784), 200.0), x_test=np.zeros((2, 784)))
     with pytest.raises(ValueError, match=r"train array: grey values lie in \[0, 1\], but these go from 200 to 200"):
         load("mnist", data_dir=tmp_path)

@@ -84,7 +84,7 @@ def test_labels_follow_their_data(tmp_path: Path) -> None:
     for path in (saved(tmp_path / "x.npz", x=x, y=np.arange(20)), tmp_path / "x.mat"):
         data = load(path)
         assert all(torch.equal(data.labels[split].float(), data.split(split)[:, 0]) for split in SPLITS)
-    for not_labels in (REAL, REAL[:, 0], np.array(["a"] * 20)):
+    for not_labels in (np.eye(20, dtype=int), REAL[:, 0], np.array(["a"] * 20)):
         assert load(saved(tmp_path / "x.npz", x=x, y=not_labels)).labels == {}
     with pytest.raises(ValueError, match="19 labels for 20 data of the train array"):
         load(saved(tmp_path / "x.npz", x=x, y=np.arange(19)))
