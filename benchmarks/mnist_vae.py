@@ -20,7 +20,8 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--epochs", type=int, default=100)
     parser.add_argument("--device", default="cpu")
-    parser.add_argument("--activation", default="tanh")
+    parser.add_argument("--activation", default="silu")
+    parser.add_argument("--learning-rate", type=float, default=3e-3)
     parser.add_argument("--num-samples", type=int, default=1000)
     options = parser.parse_args()
     data = load("mnist", binarize="dynamic")
@@ -34,7 +35,7 @@ def main() -> None:
         train,
         num_epochs=options.epochs,
         batch_size=100,
-        learning_rate=1e-3,
+        learning_rate=options.learning_rate,
         schedule="cosine",
         prepare=data.prepare,
         device=options.device,
@@ -46,7 +47,7 @@ def main() -> None:
     value, stderr = estimate.mean()
     report(
         "mnist_vae",
-        f"MNIST VAE 784-200-200-50 ({options.activation}), {options.epochs} epochs by fit, dynamic binarisation, "
+        f"MNIST VAE 784-200-200-50 ({options.activation}, learning rate {options.learning_rate:g} to 0), {options.epochs} epochs by fit, dynamic binarisation, "
         f"{options.device}",
         [
             ("importance-sampled NLL, test, nats", f"{-value:.2f} ± {stderr:.3f} ({options.num_samples} samples)"),

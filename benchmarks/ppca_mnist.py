@@ -18,8 +18,17 @@ def main() -> None:
     best = PPCA.fit_closed_form(x.double(), 10)
     optimum = best.log_prob(x.double()).mean().item()
     torch.manual_seed(0)
-    model, guide = PPCA(784, 10, sigma=0.5), AmortizedNormal(784, 10, ())
-    trained = fit(model, guide, x, num_epochs=10, batch_size=200, learning_rate=1e-2, schedule="cosine")
+    model, guide = PPCA(784, 10, sigma=0.3), AmortizedNormal(784, 10, ())
+    trained = fit(
+        model,
+        guide,
+        x,
+        num_epochs=30,
+        batch_size=512,
+        learning_rate=3e-2,
+        schedule="cosine",
+        loss="TraceMeanField_ELBO",
+    )
     with torch.no_grad():
         exact = model.log_prob(x).mean().item()
     target = Target(model, guide, x[:1000])

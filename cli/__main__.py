@@ -3,11 +3,13 @@
 import signal
 import sys
 from collections.abc import Sequence
+from contextlib import suppress
 from importlib import import_module
 from typing import Any
 
 from elbowroom import __version__
 from elbowroom.options import CompareOptions, DemoOptions, EvidenceOptions, GenerateOptions, TrainOptions
+from elbowroom.output import flush
 
 COMMANDS: dict[str, type] = {
     "demo": DemoOptions,
@@ -30,35 +32,37 @@ EXIT_CODES = """exit codes:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command and return its exit code."""
-    parsed = _parser().parse_args(list(sys.argv[1:] if arguments is None else arguments))
-    options = parsed[parsed.command]
-    options.pop("config", None)
-    options = COMMANDS[parsed.command](**vars(_parser_of(COMMANDS[parsed.command]).instantiate_classes(options)))
-    command = import_module(f"elbowroom.{parsed.command}")
-    return _guarded(command.run, options)
+    try:
+        parser = _parser()
+        parsed = parser.parse_args(list(sys.argv[1:] if arguments is None else arguments))
+        chosen = vars(parser.instantiate(parsed)[parsed.command])
+        options = COMMANDS[parsed.command](**{name: value for name, value in chosen.items() if name != "config"})
+        return _guarded(parsed.command, options)
+    except KeyboardInterrupt:
+        return _say("interrupted", 128 + signal.SIGINT)
+    finally:
+        flush()
 
 
-def _guarded(run: Any, options: Any) -> int:
+def _guarded(name: str, options: Any) -> int:
     """Turn errors that a person can mend into a message and an exit code; everything else is a defect."""
     from elbowroom.inference import CheckpointError, NonFiniteError, TrainingInterrupted
 
     try:
-        run(options)
+        import_module(f"elbowroom.{name}").run(options)
     except TrainingInterrupted as stop:
         return _say(stop, stop.exit_code)
     except NonFiniteError as error:
         return _say(error, 4)
-    except (ValueError, TypeError, CheckpointError, FileNotFoundError, FileExistsError, ImportError, OSError) as error:
+    except (ValueError, TypeError, CheckpointError, ImportError, OSError) as error:
         return _say(error, 3)
-    except KeyboardInterrupt:
-        return _say("interrupted", 128 + signal.SIGINT)
-    except BrokenPipeError:
-        return 0
     return 0
 
 
 def _say(message: object, code: int) -> int:
-    print(f"elbowroom: {message}", file=sys.stderr)
+    text = str(message).replace("resume=True", "--resume")  # the library speaks of arguments, the command of options
+    with suppress(BrokenPipeError):
+        print(f"elbowroom: {text}", file=sys.stderr, flush=True)
     return code
 
 
@@ -86,6 +90,9 @@ def _parser_of(options: type) -> Any:
     )
     parser.add_argument("--config", action="config", help="a YAML or JSON file with any of these options")
     parser.add_class_arguments(options, as_group=False)
+    for action in parser._actions:
+        if getattr(action, "_typehint", None) is bool:  # --json and --resume alone mean true
+            action.nargs, action.const = "?", True
     return parser
 
 

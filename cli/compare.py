@@ -5,7 +5,7 @@ from pathlib import Path
 from elbowroom.inference import Comparison, Target, compare, importance
 from elbowroom.options import CompareOptions
 from elbowroom.output import finish, say
-from elbowroom.report import comparison_table, posterior_figure, save_figure, save_netcdf
+from elbowroom.report import comparison_record, comparison_table, posterior_figure, save_figure, save_netcdf
 from elbowroom.runs import Run, open_run
 
 
@@ -13,7 +13,7 @@ def run(options: CompareOptions) -> Comparison:
     """Compare, print the table, and write JSON, netCDF and figures."""
     opened = open_run(options.run, options.which, options.device)
     target = opened.target(options.split)
-    chosen = options.data if options.data is not None else typical_to_worst(target, 4, options.seed)
+    chosen = _checked(options, len(target)) if options.data is not None else typical_to_worst(target, 4, options.seed)
     result = compare(
         target,
         chosen,
@@ -28,7 +28,7 @@ def run(options: CompareOptions) -> Comparison:
     say(comparison_table(result), options.json)
     where = Path(options.output or Path(options.run) / "compare")
     files = write(result, target, opened, options.split, where)
-    finish(result.record() | {"files": [str(f) for f in files]}, where / "comparison.json", options.json)
+    finish(comparison_record(result) | {"files": [str(f) for f in files]}, where / "comparison.json", options.json)
     say("Written: " + ", ".join(str(f) for f in [where / "comparison.json", *files]), options.json)
     return result
 
@@ -53,3 +53,13 @@ def typical_to_worst(target: Target, num: int, seed: int) -> list[int]:
     num = min(num, len(half))
     step = (len(half) - 1) / max(num - 1, 1)
     return [half[round(i * step)] for i in range(num)]
+
+
+def _checked(options: CompareOptions, num_data: int) -> list[int]:
+    chosen = options.data or []
+    if not chosen or not all(0 <= datum < num_data for datum in chosen) or len(set(chosen)) < len(chosen):
+        raise ValueError(
+            f"data must be different indices of the {options.split} split, 0 … {num_data - 1}, such as [0,5]; "
+            f"got {chosen}"
+        )
+    return chosen

@@ -5,16 +5,20 @@ import time
 from pathlib import Path
 
 from elbowroom import compare, evidence, generate, train
-from elbowroom.inference import Comparison, Estimate
+from elbowroom.inference import Estimate
 from elbowroom.options import CompareOptions, DemoOptions, EvidenceOptions, GenerateOptions, TrainOptions
-from elbowroom.output import finish, say
-from elbowroom.report import gap_figure, loss_figure, save_figure
+from elbowroom.output import finish, say, write_json
+from elbowroom.report import comparison_record, gap_figure, loss_figure, save_figure
 
 MARK = "demo.json"
+WRITTEN = (MARK, "run", "training.png", "evidence.json", "room.png", "compare", "generate")
+"""All that a demo leaves in its directory."""
 
 
 def run(options: DemoOptions) -> None:
     """Train a Bernoulli VAE with 2 latents, measure its room, and look at a few posteriors."""
+    if options.num_compared < 1:
+        raise ValueError(f"num_compared must be at least 1, got {options.num_compared}")
     begin = time.perf_counter()
     where = Path(options.output)
     _replace(where)
@@ -38,19 +42,20 @@ def run(options: DemoOptions) -> None:
     say("\n3  VI against MCMC against the exact posterior, from a typical digit to the worst\n", quiet)
     worst = _spread(exact or sampled, options.num_compared)
     against = CompareOptions(run=path, data=worst, output=str(where / "compare"), seed=seed, device=device)
+    against.num_warmup, against.num_draws = 200, 350  # enough for the gates on most digits in the demo's two minutes
     compared = _quietly(quiet, compare.run, against)
-    say("\n" + identity(compared), quiet)
 
     say("\n4  What the model has learned\n", quiet)
     _quietly(quiet, generate.run, GenerateOptions(run=path, output=str(where / "generate"), seed=seed, device=device))
 
     seconds = time.perf_counter() - begin
     result = {
+        "finished": True,
         "seconds": seconds,
         "elbo": sampled.info["elbo"].mean().item(),
         "importance": sampled.mean(),
         "exact": None if exact is None else exact.mean(),
-        "comparison": compared.record(),
+        "comparison": comparison_record(compared),
     }
     finish(result, where / MARK, options.json)
     say(f"\nDone in {seconds:.0f} s. Look at {where}/room.png and {where}/compare/posteriors.png.", quiet)
@@ -67,20 +72,6 @@ def agreement(sampled: Estimate, exact: Estimate) -> str:
         f"{len(off)} digits.\nOf the other {sum(off)}, {named} are flagged by their Pareto k̂: posteriors with a mode "
         "or a tail that q misses."
     )
-
-
-def identity(compared: Comparison) -> str:
-    """log p(x) = ELBO + KL(q ‖ p(z|x)), each side computed by itself."""
-    both = compared.identity
-    if both is None:
-        return "The identity log p(x) = ELBO + KL needs the exact posterior (up to three latents)."
-    lines = ["log p(x) [importance sampling]  =  ELBO [Monte Carlo, other noise]  +  KL(q‖p(z|x)) [quadrature]"]
-    for b, datum in enumerate(compared.data):
-        lines.append(
-            f"  digit {datum}: {both.log_p[b]:.3f} ± {both.log_p_stderr[b]:.3f}  =  {both.elbo[b]:.3f} ± "
-            f"{both.elbo_stderr[b]:.3f}  +  {both.kl[b]:.3f}   (off by {both.residual[b]:+.3f} ± {both.stderr[b]:.3f})"
-        )
-    return "\n".join(lines)
 
 
 def _spread(estimate: Estimate, num: int) -> list[int]:
@@ -104,8 +95,13 @@ def _quietly(quiet: bool, command, options):  # type: ignore[no-untyped-def]
 
 def _replace(where: Path) -> None:
     """Make room for a new demo; a directory that holds anything else is left alone."""
-    if where.exists() and any(where.iterdir()):
-        if not (where / MARK).exists() and not (where / "run" / "config.json").exists():
-            raise FileExistsError(f"output {where} holds something other than an earlier demo: choose another --output")
-        shutil.rmtree(where)
-    where.mkdir(parents=True, exist_ok=True)
+    found = {path.name for path in where.iterdir()} if where.exists() else set()
+    if found and (MARK not in found or not found <= set(WRITTEN)):
+        told = ", ".join(sorted(found - set(WRITTEN)) or sorted(found))
+        raise FileExistsError(
+            f"output {where} holds something other than an earlier demo ({told}): choose another --output"
+        )
+    for name in found:
+        path = where / name
+        shutil.rmtree(path) if path.is_dir() and not path.is_symlink() else path.unlink()
+    write_json(where / MARK, {"finished": False})

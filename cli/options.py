@@ -36,7 +36,7 @@ class Programs:
         likelihood: bernoulli, normal-fixed, normal-learned or normal-heteroscedastic.
         sigma: the sigma of normal-fixed; where normal-learned starts.
         latent_dim: number of latents.
-        hidden: widths of the decoder's hidden layers, from z to x.
+        hidden: widths of the decoder's hidden layers, from z to x, such as [64,64].
         encoder_hidden: widths of the encoder's hidden layers, from x to z.
         activation: tanh, silu, softplus, gelu, elu or relu.
     """
@@ -62,11 +62,10 @@ class Training:
         batch_size: data in a minibatch.
         learning_rate: Adam's step size at the start.
         schedule: constant or cosine.
-        clip_norm: largest gradient norm (none: no clipping).
+        clip_norm: largest gradient norm (null: no clipping).
         warmup_epochs: epochs over which the KL weight rises from 0 to 1.
         loss: Trace_ELBO, TraceMeanField_ELBO or RenyiELBO.
         num_particles: draws of the guide for each datum and step.
-        keep: evaluate the last parameters, or those of the best validation ELBO.
     """
 
     epochs: int = 350
@@ -77,7 +76,6 @@ class Training:
     warmup_epochs: int = 0
     loss: str = "Trace_ELBO"
     num_particles: int = 1
-    keep: Literal["last", "best"] = "last"
 
 
 @dataclass
@@ -115,7 +113,7 @@ class EvidenceOptions:
         split: which part of the data.
         limit: evaluate the first so many data only.
         num_samples: importance samples for each datum.
-        num_particles: report the IWAE bound for these numbers of particles.
+        num_particles: report the IWAE bound for these numbers of particles, such as [5,50].
         exact: integrate on a lattice; auto does so for up to three latents.
         memory_mib: budget of one evaluation in MiB.
         output: where to write evidence.json (default: the run directory).
@@ -146,7 +144,7 @@ class CompareOptions:
         run: a run directory written by train.
         which: the last or the best checkpoint.
         split: which part of the data.
-        data: indices in that split; none for the four where q is furthest from typical to worst.
+        data: indices in that split, such as [3,141]; null for four from a typical room to the largest.
         num_samples: draws of the guide and importance samples.
         mcmc: run Pyro's NUTS (seconds for each datum).
         num_chains: chains for each datum.

@@ -2,7 +2,8 @@
 
 import json
 import os
-import tempfile
+import sys
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -10,22 +11,23 @@ from typing import Any
 def say(text: str, quiet: bool) -> None:
     """Print text for a person, unless JSON was asked for."""
     if not quiet:
-        print(text, flush=True)
+        _print(text)
+
+
+def flush() -> None:
+    """Let go of everything printed; a reader who has left (`| head`) stops the printing, not the work."""
+    try:
+        sys.stdout.flush()
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def write_json(path: Path, value: Any) -> Path:
     """Write JSON whole or not at all, whatever happens meanwhile."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
-    try:
-        with os.fdopen(handle, "w") as file:
-            json.dump(value, file, indent=1, allow_nan=False)
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(name, path)
-    except BaseException:
-        Path(name).unlink(missing_ok=True)
-        raise
+    from elbowroom.report.files import replacing
+
+    with replacing(path) as temporary:
+        temporary.write_text(json.dumps(value, indent=1, allow_nan=False) + "\n")
     return path
 
 
@@ -45,4 +47,10 @@ def finish(result: dict[str, Any], path: Path, as_json: bool) -> None:
     result = finite(result)
     write_json(path, result)
     if as_json:
-        print(json.dumps(result, indent=1))
+        _print(json.dumps(result, indent=1))
+
+
+def _print(text: str) -> None:
+    with suppress(BrokenPipeError):  # flush meets it again
+        print(text)
+    flush()

@@ -4,6 +4,7 @@ import importlib
 import inspect
 import os
 import sys
+import traceback
 from collections.abc import Callable
 from typing import Any
 
@@ -24,33 +25,53 @@ def build(options: Programs, data_dim: int, seed: int) -> tuple[Any, Any]:
         raise ValueError("programs.model and programs.guide go together: give both as module:name, or neither")
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
-        if options.model is not None and options.guide is not None:
-            return imported(options.model, "programs.model"), imported(options.guide, "programs.guide")
-        return _FAMILIES[options.family](options, data_dim)
+        if options.model is None or options.guide is None:
+            return _FAMILIES[options.family](options, data_dim)
+        places = {"programs.model": options.model, "programs.guide": options.guide}
+        found = [(option, place, _found(option, place)) for option, place in places.items()]
+        torch.manual_seed(seed)  # whatever the imports have drawn
+        model, guide = (_made(*each) for each in found)
+        return model, guide
 
 
-def imported(place: str, option: str) -> Any:
-    """The program at `module:name`; a class, or a function that needs no arguments, is called to make it.
-
-    Raises:
-        ValueError: if the place cannot be read, imported or found.
-    """
+def _found(option: str, place: str) -> Any:
+    """What is at `module:name`."""
     module_name, _, name = place.partition(":")
     if not module_name or not name:
         raise ValueError(f"{option} must be module:name, for example my_programs:make_model; got {place!r}")
     if os.getcwd() not in sys.path:
         sys.path.insert(0, os.getcwd())  # what python -m does: programs beside the user are found
     try:
-        found = getattr(importlib.import_module(module_name), name)
+        module = importlib.import_module(module_name)
     except ModuleNotFoundError as error:
         raise ValueError(f"{option}: no module {error.name!r}; run from its directory, or install it") from error
-    except AttributeError as error:
-        raise ValueError(f"{option}: module {module_name!r} has no {name!r}") from error
+    except Exception as error:
+        raise ValueError(f"{option}: importing {module_name!r} failed{_told(error)}") from error
+    if not hasattr(module, name):
+        raise ValueError(f"{option}: module {module_name!r} ({module.__file__}) has no {name!r}")
+    return getattr(module, name)
+
+
+def _made(option: str, place: str, found: Any) -> Any:
+    """The program itself; a class, or a function that needs no arguments, is called to make it."""
     if isinstance(found, torch.nn.Module):
         return found
     if not callable(found):
         raise ValueError(f"{option}: {place} is a {type(found).__name__}, not a program")
-    return found() if inspect.isclass(found) or not _needs_arguments(found) else found
+    if not inspect.isclass(found) and _needs_arguments(found):
+        return found
+    try:
+        return found()
+    except Exception as error:
+        raise ValueError(f"{option}: calling {place}() without arguments failed{_told(error)}") from error
+
+
+def _told(error: Exception) -> str:
+    """What went wrong, and the last line outside installed packages that led to it."""
+    frames = [(frame.filename, frame.lineno) for frame in traceback.extract_tb(error.__traceback__)]
+    own = [frame for frame in frames if "site-packages" not in frame[0]] or frames
+    file, line = (error.filename, error.lineno) if isinstance(error, SyntaxError) else own[-1]
+    return f" ({file}, line {line}): {type(error).__name__}: {error}"
 
 
 def _needs_arguments(function: Callable[..., Any]) -> bool:

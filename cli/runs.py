@@ -63,28 +63,30 @@ def open_run(path: str, which: str, device: str) -> Run:
 
     Raises:
         FileNotFoundError: if there is no run there.
-        ValueError: if it was not written by `elbowroom train`, or its data have changed since.
+        ValueError: if it was not written by `elbowroom train`, its data have changed since, or there is no such device.
     """
-    place = Path(path)
+    place, where = Path(path), torch_device(device)
     config = place / "config.json"
     if not config.is_file():
         raise FileNotFoundError(
             f"no run at {place} (it has no config.json): train one with elbowroom train --output {place}"
         )
-    record = json.loads(config.read_text()).get("record")
-    if not isinstance(record, dict) or record.get("format") != FORMAT:
+    record = _record(config)
+    if record is None or record.get("format") != FORMAT:
         raise ValueError(
             f"{config} was not written by elbowroom train of this version: rebuild its programs in Python and use "
             "load_checkpoint and Target instead"
         )
-    programs = Programs(**record["programs"])
-    likelihood = programs.likelihood if programs.model is None else ""
-    data = load_data(Data(**record["data"]), likelihood, record["seed"])
-    if data.record()["sha256"] != record["dataset"]["sha256"]:
+    try:
+        programs, options = Programs(**record["programs"]), Data(**record["data"])
+        seed, digests = record["seed"], record["dataset"]["sha256"]
+    except (KeyError, TypeError) as error:
+        raise ValueError(f"{config} is damaged or of another version: {type(error).__name__} {error}") from error
+    data = load_data(options, programs.likelihood if programs.model is None else "", seed)
+    if data.record()["sha256"] != digests:
         raise ValueError(f"the data '{data.name}' are not those that {place} was trained on: their sha256 differs")
-    model, guide = build(programs, data.train.shape[1], record["seed"])
+    model, guide = build(programs, data.train.shape[1], seed)
     load_checkpoint(place, model, guide, data.train[:2], which=which)
-    where = torch_device(device)
     for program in (model, guide):
         if isinstance(program, torch.nn.Module):
             program.to(where).eval()
@@ -100,3 +102,13 @@ def torch_device(name: str) -> torch.device:
     if name == "cuda" and not torch.cuda.is_available():
         raise ValueError("device cuda: this torch sees no CUDA device; use --device cpu")
     return torch.device(name)
+
+
+def _record(config: Path) -> dict[str, Any] | None:
+    """What train wrote into a run's config.json; None if somebody else wrote that."""
+    try:
+        described = json.loads(config.read_text())
+    except ValueError as error:
+        raise ValueError(f"{config} is damaged: it is not JSON ({error})") from error
+    record = described.get("record") if isinstance(described, dict) else None
+    return record if isinstance(record, dict) else None

@@ -4,6 +4,8 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+from torch import Tensor
+
 from elbowroom.inference import Fit, fit
 from elbowroom.options import TrainOptions
 from elbowroom.output import finish, say
@@ -46,10 +48,13 @@ def run(options: TrainOptions) -> Fit:
 
 def summary(result: Fit) -> str:
     """The end of training in three lines."""
-    last = [row for row in result.history if "elbo" in row][-1]
+    ended = f"{result.num_steps} steps in {result.seconds:.1f} s.\n"
+    finite = [row for row in result.history if row.get("elbo") is not None]
+    if not finite:
+        return ended + "The validation ELBO was never finite: see the notes in metrics.jsonl."
+    last = finite[-1]
     per_dim = ", ".join(f"{v:.2f}" for v in _numbers(last["kl_per_dim"]))
-    return (
-        f"{result.num_steps} steps in {result.seconds:.1f} s.\n"
+    return ended + (
         f"Validation ELBO {last['elbo']:.3f} ± {last['elbo_stderr']:.3f} nats per datum = reconstruction "
         f"{last['reconstruction']:.3f} − KL {last['kl']:.3f} (per latent: {per_dim}).\n"
         f"Best ELBO {result.best_elbo:.3f} at epoch {result.best_epoch}."
@@ -58,14 +63,14 @@ def summary(result: Fit) -> str:
 
 def record(result: Fit, model: Any) -> dict[str, Any]:
     """The result of training as JSON."""
-    sigma = getattr(getattr(model, "likelihood", None), "sigma", None)
+    sigma = getattr(getattr(model, "likelihood", model), "sigma", None)
     return {
         "steps": result.num_steps,
         "seconds": result.seconds,
         "best_epoch": result.best_epoch,
         "best_elbo": result.best_elbo,
         "last": result.history[-1],
-        "sigma": None if sigma is None else float(sigma),
+        "sigma": sigma.item() if isinstance(sigma, Tensor) and sigma.numel() == 1 else None,
     }
 
 

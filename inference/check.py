@@ -7,7 +7,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from elbowroom.inference.structure import Program, ProgramError
+from elbowroom.inference.independence import check_permuted
+from elbowroom.inference.structure import Program
 from elbowroom.inference.target import Target
 
 
@@ -59,12 +60,11 @@ def check_program(
         ProgramError: naming the site or argument, what was found, and what to do.
     """
     target = Target(model, guide, *args, plate=plate, per_datum=per_datum, **kwargs)
-    z, log_q = target.propose(2)
     with torch.no_grad():
-        terms = _terms(target, z, log_q)
         if target.sliceable:
-            _check_alone(target, z, terms)
-            _check_permuted(target, z, terms)
+            check_permuted(target)
+        z, log_q = target.propose(2)
+        terms = _terms(target, z, log_q)
     return ProgramReport(
         num_data=len(target),
         latents=target.latents,
@@ -77,47 +77,6 @@ def check_program(
 def _terms(target: Target, z: dict[str, Tensor], log_q: Tensor) -> dict[str, Tensor]:
     prior, likelihood = target.log_joint(z)
     return {"log q(z|x)": log_q, "log p(z)": prior, "log p(x|z)": likelihood}
-
-
-def _check_alone(target: Target, z: dict[str, Tensor], terms: dict[str, Tensor]) -> None:
-    one = target.select([0])
-    try:
-        alone = _terms(one, *one.propose(2))
-    except Exception as error:
-        raise ProgramError(
-            f"the programs run on {len(target)} data but not on datum 0 by itself: {error}.\n  Look for operations "
-            "over the batch, such as batch normalisation in training mode."
-        ) from error
-    for name, term in terms.items():
-        if not _same(alone[name], term[:, :1]):
-            raise ProgramError(
-                f"{name} of datum 0 is {_first(term)} among {len(target)} data but {_first(alone[name])} by itself: "
-                "its terms depend on the other data. Look for batch normalisation in training mode, sums over the "
-                "batch, or a shape that broadcasts at B = 1."
-            )
-
-
-def _check_permuted(target: Target, z: dict[str, Tensor], terms: dict[str, Tensor]) -> None:
-    order = list(range(len(target)))[::-1]
-    turned = target.select(order)
-    permuted = _terms(turned, *turned.propose(2))
-    for name, term in terms.items():
-        if not _same(permuted[name], term[:, order]):
-            worst = int((permuted[name] - term[:, order]).abs().nan_to_num(torch.inf).amax(0).argmax())
-            raise ProgramError(
-                f"{name} changes when the data are permuted (datum {order[worst]} most): an argument that has a row "
-                f"for each datum is not permuted with them. Per-datum arguments here: {list(target.per_datum)}; name "
-                "them all with per_datum=(...), and do not index data by position inside the programs."
-            )
-
-
-def _same(found: Tensor, expected: Tensor) -> bool:
-    tolerance = 1e4 * torch.finfo(expected.dtype).eps
-    return torch.allclose(found, expected, rtol=tolerance, atol=tolerance, equal_nan=True)
-
-
-def _first(term: Tensor) -> str:
-    return f"{term[0, 0].item():.6g}"
 
 
 def _rows(target: Target) -> list[tuple[str, str, str, str, str, str]]:

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import torch
 from torch import Tensor
 
+from elbowroom.inference.independence import check_repeatable, same
 from elbowroom.inference.structure import ProgramError
 
 if TYPE_CHECKING:
@@ -87,28 +88,13 @@ def choose_layout(target: "Target") -> dict[str, Layout]:
             truth = {"guide": [log_q, probe.log_guide(z)], "model": list(probe.log_joint(z))}
         except NotImplementedError:
             truth = {"guide": [log_q], "model": list(probe.log_joint(z))}
-        _check_repeatable(probe, z, log_q, truth["model"])
+        check_repeatable(probe)
         chosen: dict[str, Layout] = {}
         for what in ("guide", "model"):
             chosen[what] = next(
                 layout for layout in LAYOUTS if layout == "loop" or _agrees(probe, what, layout, z, truth[what])
             )
     return chosen
-
-
-def _check_repeatable(probe: "Target", z: Values, log_q: Tensor, log_joint: list[Tensor]) -> None:
-    with torch.random.fork_rng(devices=[]):
-        torch.rand(1)  # what a program draws besides its sites comes from the global generator: move it on
-        again, log_q_again = probe.propose(2)
-        found = [log_q_again, *again.values(), *probe.log_joint(z)]
-    names = ["log q(z|x)", *(f"the guide's draw of '{name}'" for name in z), "log p(z)", "log p(x|z)"]
-    for name, new, old in zip(names, found, [log_q, *z.values(), *log_joint], strict=True):
-        if not torch.allclose(new, old, equal_nan=True, **_close(old)):
-            raise ProgramError(
-                f"{name} differs between two runs on the same values: the program is random beyond its sample sites. "
-                "Put modules with dropout in evaluation mode (.eval()); where pyro.param initialises a parameter at "
-                "random, run the program once yourself first, so that it has a value."
-            )
 
 
 def _agrees(probe: "Target", what: str, layout: Layout, z: Values, truth: list[Tensor]) -> bool:
@@ -121,7 +107,7 @@ def _agrees(probe: "Target", what: str, layout: Layout, z: Values, truth: list[T
         else:
             again, log_q = probe.propose(2)
             found = [log_q, probe.log_guide(z)] if len(truth) > 1 else [log_q]
-            if any(not torch.allclose(again[n], z[n], equal_nan=True, **_close(z[n])) for n in z):
+            if not all(same(again[name], z[name]) for name in z):
                 return False
     except (
         ProgramError,
@@ -135,12 +121,7 @@ def _agrees(probe: "Target", what: str, layout: Layout, z: Values, truth: list[T
         return False
     finally:
         probe.layouts = {"model": "loop", "guide": "loop"}
-    return all(torch.allclose(f, t, equal_nan=True, **_close(t)) for f, t in zip(found, truth, strict=True))
-
-
-def _close(like: Tensor) -> dict[str, float]:
-    eps = torch.finfo(like.dtype).eps if like.is_floating_point() else 0.0
-    return {"rtol": 1e4 * eps, "atol": 1e4 * eps}
+    return all(same(f, t) for f, t in zip(found, truth, strict=True))
 
 
 def _arranged(target: "Target", values: Tensor, batch: torch.Size) -> Tensor:

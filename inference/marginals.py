@@ -12,8 +12,8 @@ def marginal_quantiles(lattice: Lattice, origin: Tensor, levels: Tensor) -> Tens
     """Quantiles of each unconstrained coordinate's marginal, `[Q, B, D]`.
 
     Trapezoidal sums over planes k of mass m_k sample the marginal density; its sinc interpolant (Stenger 1993)
-    integrates to F(x) = Σ_k m_k [½ + Si(π(x − x_k)/h)/π], which is as accurate as the lattice sum itself. Two Newton steps on F
-    start from the monotone cubic Hermite interpolant between planes.
+    integrates to F(x) = Σ_k m_k [½ + Si(π(x − x_k)/h)/π], which is as accurate as the lattice sum itself. Two Newton
+    steps on F start from the monotone cubic Hermite interpolant between planes.
     """
     num_data, dim = lattice.spacing.shape
     weights = lattice.weights()

@@ -1,5 +1,6 @@
 """Exact log p(x), posterior moments and divergences on a latent space of up to three dimensions."""
 
+import math
 from collections.abc import Sequence
 from typing import Any
 
@@ -158,7 +159,7 @@ def _divergences(
         guide = refine(coordinates, log_guide, draws, widest, cells, tolerance, max_points)
     except NotImplementedError:  # the guide's density at a point is unknown: only its draws can be used
         unknown = torch.full_like(log_p, torch.nan)
-        return {"elbo": unknown, "kl_q_p": unknown, "kl_p_q": unknown, "guide_complete": log_p.isnan()}
+        return {"elbo": unknown, "kl_q_p": unknown, "kl_p_q": unknown, "guide_complete": ~log_p.isnan()}
     own = guide.lattice
     joint = at_points(coordinates, log_joint, own.u, own.datum, cells)
     elbo = own.average(joint - own.log_density)
@@ -185,17 +186,20 @@ def _assemble(target: Target, pieces: list[dict[str, Tensor]], levels: Sequence[
         name: torch.cat([piece[name] for piece in pieces], along.get(name, 0)) for name in pieces[0]
     }
     value, error, complete = joined.pop("value"), joined.pop("error"), joined.pop("complete")
-    joined.pop("guide_complete")
-    names = target.latent_names
-    flags = tuple(_flag(*row, tolerance) for row in zip(error.tolist(), complete.tolist(), value.tolist(), strict=True))
-    return Estimate(value, error, "exact", {**joined, "levels": tuple(levels), "latents": names, "flags": flags})
+    limit = (torch.finfo(target.dtype).eps * value.abs()).clamp_min(tolerance)
+    columns = (value, error, limit, complete, joined.pop("guide_complete"))
+    flags = tuple(_flag(*row) for row in zip(*(column.tolist() for column in columns), strict=True))
+    info = {**joined, "levels": tuple(levels), "latents": target.latent_names, "flags": flags}
+    return Estimate(value, error, "exact", info)
 
 
-def _flag(error: float, complete: bool, value: float, tolerance: float) -> str:
-    if value != value or value in (float("inf"), float("-inf")):
+def _flag(value: float, error: float, limit: float, complete: bool, guide_complete: bool) -> str:
+    if not math.isfinite(value):
         return "log p(x) is not finite: the programs return NaN or zero density for this datum"
     if not complete:
         return "the mass was not covered within max_points: the posterior may be improper or very wide"
-    if error > max(tolerance, 1e-5 * max(1.0, abs(value)) if error < 1e-3 else tolerance):
-        return f"two lattices still differ by {error:.1e} nats: not exact to {tolerance:.0e}"
+    if error > limit:
+        return f"two lattices still differ by {error:.1e} nats, more than the {limit:.0e} asked for"
+    if not guide_complete:
+        return "log p(x) is exact, but q's mass was not covered within max_points: its ELBO and KL are not"
     return ""

@@ -16,7 +16,7 @@ from torch.distributions.transforms import identity_transform
 
 from elbowroom.inference.densities import bijection
 from elbowroom.inference.evaluation_mode import RefuseTraining, TrainingModeError
-from elbowroom.inference.handlers import Pin, Weigh
+from elbowroom.inference.handlers import Pin, Set, Weigh
 
 Program = Callable[..., Any]
 
@@ -97,7 +97,7 @@ class Structure:
 
 @contextmanager
 def quiet_globals(args: Any = ()) -> Iterator[None]:
-    """Run user programs without leaving a trace: RNG, parameter store and validation are put back.
+    """Run user programs without leaving a trace: RNG, parameter store and validation are put back, handlers hidden.
 
     Validation is off inside: observed values are checked once, when the structure is read, with the rows named.
     """
@@ -107,6 +107,7 @@ def quiet_globals(args: Any = ()) -> Iterator[None]:
         torch.random.fork_rng(devices=devices),
         store.scope(store.get_state()),
         pyro.validation_enabled(False),
+        poutine.block(),
     ):
         yield
 
@@ -157,11 +158,16 @@ def read_structure(
 
 
 def run_plain(
-    what: str, program: Program, args: tuple[Any, ...], kwargs: Mapping[str, Any], pins: Mapping[str, Tensor]
+    what: str,
+    program: Program,
+    args: tuple[Any, ...],
+    kwargs: Mapping[str, Any],
+    pins: Mapping[str, Tensor],
+    values: Mapping[str, Tensor] | None = None,
 ) -> Any:
     """A trace of one unscaled run, log densities computed; failures are told with the arguments' shapes."""
     try:
-        with torch.no_grad(), Weigh(), Pin(pins), RefuseTraining():
+        with torch.no_grad(), Weigh(), Set(values or {}), Pin(pins), RefuseTraining():
             trace = poutine.trace(program).get_trace(*args, **kwargs)
             trace.compute_log_prob()
     except TrainingModeError as error:
@@ -177,16 +183,16 @@ def run_plain(
 
 def _run_model(model: Program, guide_trace: Any, args: tuple[Any, ...], kwargs: Mapping[str, Any], pins: Any) -> Any:
     """The model run on the guide's draws; if only those make it fail, the message says so."""
+    values = {name: site["value"] for name, site in _sites(guide_trace, observed=False)}
     try:
-        return run_plain("model", poutine.replay(model, trace=guide_trace), args, kwargs, pins)
+        return run_plain("model", model, args, kwargs, pins, values)
     except ProgramError as error:
         trace = run_plain("model", model, args, kwargs, pins)  # fails by itself: that message is the one to read
         own = {name: site["value"].shape for name, site in _sites(trace, observed=False)}
-        given = {name: site["value"].shape for name, site in _sites(guide_trace, observed=False)}
         told = [
-            f"'{name}' is {tuple(shape)} in the guide, {tuple(own[name])} in the model"
-            for name, shape in given.items()
-            if name in own and own[name] != shape
+            f"'{name}' is {tuple(value.shape)} in the guide, {tuple(own[name])} in the model"
+            for name, value in values.items()
+            if name in own and own[name] != value.shape
         ]
         raise ProgramError(
             f"the model runs on its own draws but not on the guide's: {'; '.join(told) or error.__cause__}. Give both "

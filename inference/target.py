@@ -11,6 +11,7 @@ from pyro import poutine
 from torch import Tensor
 
 from elbowroom.inference.handlers import Pin, Set, Weigh
+from elbowroom.inference.independence import check_alone
 from elbowroom.inference.layouts import LAYOUTS, Layout, choose_layout
 from elbowroom.inference.noise import Noise, datum_keys
 from elbowroom.inference.structure import Program, ProgramError, Structure, quiet_globals, read_structure
@@ -79,6 +80,9 @@ class Target:
         self.layouts: dict[str, Layout] = (
             {"model": layout, "guide": layout} if layout is not None else choose_layout(self)
         )
+        if layout is None and self.sliceable and len(self) > 1:
+            with torch.no_grad():
+                check_alone(self)
 
     def __len__(self) -> int:
         return self.structure.num_data

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from elbowroom.report.figure_style import save_figure
     from elbowroom.report.json_file import comparison_record, save_json
     from elbowroom.report.rounding import with_error
-    from elbowroom.report.summary import summary
+    from elbowroom.report.sentences import summary
     from elbowroom.report.table_bounds import bounds_table
     from elbowroom.report.table_comparison import comparison_table
     from elbowroom.report.table_evidence import evidence_table
@@ -50,7 +50,7 @@ _FILES = {
     "figure_style": ("save_figure",),
     "json_file": ("comparison_record", "save_json"),
     "rounding": ("with_error",),
-    "summary": ("summary",),
+    "sentences": ("summary",),
     "table_bounds": ("bounds_table",),
     "table_comparison": ("comparison_table",),
     "table_evidence": ("evidence_table",),

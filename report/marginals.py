@@ -30,9 +30,9 @@ class MarginalErrors:
 def marginal_errors(comparison: Comparison, method: str, levels: tuple[float, ...] = LEVELS) -> MarginalErrors:
     """Errors of a method's sd and quantiles, from its marginals and what its draws are worth.
 
-    sd: √((m₄ − s⁴) / n) / 2s, with the fourth central moment m₄. Quantiles: half the distance between those at
-    p ± √(p(1 − p)/n) (Woodruff 1952), which needs no density. n is the number of independent draws: for MCMC the smaller
-    of ArviZ's bulk and tail effective sample sizes. Quadrature's numerical errors are those of its mean.
+    sd: √((m₄ − s⁴) / n) / 2s, with the fourth central moment m₄. Quantiles: a quarter of the distance between those
+    at p ± 2 √(p(1 − p)/n) (Woodruff 1952), which needs no density. n is the number of independent draws: for MCMC the
+    smaller of ArviZ's bulk and tail effective sample sizes. Quadrature's numerical errors are those of its mean.
     """
     posterior = comparison.posteriors[method]
     if method == "quadrature":
@@ -43,10 +43,10 @@ def marginal_errors(comparison: Comparison, method: str, levels: tuple[float, ..
         size = torch.minimum(found.ess_bulk, found.ess_tail)
     fourth = ((posterior.grid - posterior.mean) ** 4).mean(0)
     sd = (((fourth - posterior.sd**4).clamp_min(0) / size).sqrt() / (2 * posterior.sd)).nan_to_num(posinf=torch.inf)
-    half = [(p * (1 - p) / size).sqrt() for p in levels]
-    ends = zip(levels, half, strict=True)
+    steps = [2 * (p * (1 - p) / size).sqrt() for p in levels]
+    ends = zip(levels, steps, strict=True)
     return MarginalErrors(
-        sd, torch.stack([(_at(posterior.grid, p + h) - _at(posterior.grid, p - h)) / 2 for p, h in ends])
+        sd, torch.stack([(_at(posterior.grid, p + h) - _at(posterior.grid, p - h)) / 4 for p, h in ends])
     )
 
 

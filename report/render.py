@@ -1,13 +1,14 @@
-"""Rich tables as text: coloured and as wide as the terminal there, plain and never cut everywhere else."""
+"""Tables and prose as text: coloured and fitted to the terminal there, plain and never cut everywhere else."""
 
 import io
 import os
 import shutil
 import sys
 from collections.abc import Sequence
+from dataclasses import dataclass, field
 
 from rich.box import SIMPLE_HEAD
-from rich.console import Console, RenderableType
+from rich.console import Console
 from rich.measure import Measurement
 from rich.table import Table
 from rich.text import Text
@@ -16,44 +17,83 @@ LEAST_WIDTH = 100
 _UNBOUNDED = 10_000
 
 
-def render(parts: Sequence[RenderableType], *, width: int | None = None, color: bool | None = None) -> str:
+@dataclass
+class Sheet:
+    """A table before its width is known.
+
+    Attributes:
+        title: printed bold above it.
+        columns: headers and whether they are "left" (words) or "right" (numbers).
+        rows: cells and the style of each row; None is a line between groups.
+    """
+
+    title: str
+    columns: Sequence[tuple[str, str]]
+    rows: list[tuple[tuple[str, ...], str] | None] = field(default_factory=list)
+
+    def add(self, *cells: str, style: str = "") -> None:
+        """Add a row."""
+        self.rows.append((cells, style))
+
+    def add_line(self) -> None:
+        """Set the rows that follow apart."""
+        self.rows.append(None)
+
+    def table(self, stacked: bool) -> Table:
+        """As a rich table; `stacked` puts each error on a line below its value, to need fewer columns."""
+        table = Table(
+            title=Text(self.title, style="bold"),
+            title_justify="left",
+            box=SIMPLE_HEAD,
+            header_style="bold",
+            pad_edge=False,
+            collapse_padding=True,
+            padding=(0, 0 if stacked else 1),
+        )
+        for header, justify in self.columns:
+            number = justify == "right"
+            shown = header.replace(" ", "\n") if stacked and number else header  # a no-break space stays
+            table.add_column(shown, justify=justify, overflow="fold", no_wrap=number)  # type: ignore[arg-type]
+        for row in self.rows:
+            if row is None:
+                table.add_section()
+            else:
+                table.add_row(*(_stacked(cell) if stacked else cell for cell in row[0]), style=row[1])
+        return table
+
+
+Part = Sheet | Text
+
+
+def render(parts: Sequence[Part], *, width: int | None = None, color: bool | None = None) -> str:
     """Parts one below the other as a string.
 
     Args:
-        parts: tables and texts.
+        parts: sheets and texts. A sheet too wide for `width` is stacked; one still too wide sticks out, uncut.
         width: columns; by default those of the terminal, and where there is none (a log, a file, a notebook) as many as
-            the parts need, at least 100.
+            the sheets need, at least 100.
         color: whether to use ANSI codes; by default in a terminal only, and not where `NO_COLOR` is set.
     """
     terminal = sys.stdout.isatty()
     if color is None:
         color = terminal and "NO_COLOR" not in os.environ and os.environ.get("TERM") != "dumb"
+    if width is None and terminal:
+        width = shutil.get_terminal_size((LEAST_WIDTH, 24)).columns
     if width is None:
-        width = shutil.get_terminal_size((LEAST_WIDTH, 24)).columns if terminal else _natural_width(parts)
+        width = max([LEAST_WIDTH, *(_measure(part.table(False)).maximum for part in parts if isinstance(part, Sheet))])
     console = _console(width, color)
     for part in parts:
-        console.print(part)
-    text = console.file.getvalue()  # type: ignore[attr-defined]
+        if isinstance(part, Text):
+            console.print(part)
+            continue
+        table = part.table(stacked=_measure(part.table(False)).maximum > width)
+        console.print(table, width=max(width, _measure(table).minimum), crop=False)
+    text = console.file.getvalue().replace("\u00a0", " ")  # type: ignore[attr-defined]
     return "\n".join(line.rstrip() for line in text.splitlines()).strip("\n")
 
 
-def new_table(title: str, columns: Sequence[tuple[str, str]]) -> Table:
-    """A table with a bold title and columns (header, "left" or "right"); cells are folded, never cut."""
-    table = Table(
-        title=Text(title, style="bold"),
-        title_justify="left",
-        box=SIMPLE_HEAD,
-        header_style="bold",
-        pad_edge=False,
-        collapse_padding=True,
-    )
-    for header, justify in columns:
-        table.add_column(header, justify=justify, overflow="fold")  # type: ignore[arg-type]
-    return table
-
-
 def note(text: str, style: str = "dim") -> Text:
-    """A line of prose below a table."""
+    """A line of prose."""
     return Text(text, style=style)
 
 
@@ -62,11 +102,16 @@ def warning(text: str) -> Text:
     return Text(text, style="bold red")
 
 
-def _natural_width(parts: Sequence[RenderableType]) -> int:
-    """What the widest table needs; prose is wrapped to that."""
+def _stacked(cell: str) -> str:
+    """`1.25 ± 0.02` and `1.25(2)` with their errors on a second line; words stay as they are."""
+    if not cell[:1].isdigit() and cell[:1] not in ("-", "+"):
+        return cell
+    return cell.replace(" ± ", "\n± ").replace("(", "\n(")
+
+
+def _measure(table: Table) -> Measurement:
     console = _console(_UNBOUNDED, False)
-    tables = [part for part in parts if isinstance(part, Table)]
-    return max([LEAST_WIDTH, *(Measurement.get(console, console.options, table).maximum for table in tables)])
+    return Measurement.get(console, console.options, table)
 
 
 def _console(width: int, color: bool) -> Console:

@@ -2,11 +2,10 @@
 
 from dataclasses import dataclass
 
-from rich.console import RenderableType
 from torch import Tensor
 
 from elbowroom.inference import Estimate
-from elbowroom.report.render import new_table, note, render, warning
+from elbowroom.report.render import Part, Sheet, note, render, warning
 from elbowroom.report.rounding import compact, significant, with_error
 
 _BOUNDS = {"lower": "lower bound", "upper": "upper bound", "exact": "exact", "none": "none"}
@@ -65,16 +64,16 @@ def bounds_table(
     return render(_parts(sampled, exact), width=width, color=color)
 
 
-def _parts(sampled: Estimate, exact: Estimate | None) -> list[RenderableType]:
+def _parts(sampled: Estimate, exact: Estimate | None) -> list[Part]:
     bounds = bounds_of(sampled, exact)
     best = bounds[-1]
     columns = [("", "left"), ("mean ± error", "right"), ("over data", "right"), ("of log p(x)", "left")]
     columns += [("room above" if exact is not None else "room, at least", "right"), ("flagged", "right")]
-    table = new_table(f"log p(x) of {len(sampled)} data, nats per datum", columns)
+    sheet = Sheet(f"log p(x) of {len(sampled)} data, nats per datum", columns)
     for bound in bounds:
         mean, error = bound.mean()
         spread = Estimate(bound.value, bound.stderr, "none").spread()
-        table.add_row(
+        sheet.add(
             bound.name,
             with_error(mean, error),
             f"± {significant(spread)}" if spread == spread else "–",
@@ -83,10 +82,10 @@ def _parts(sampled: Estimate, exact: Estimate | None) -> list[RenderableType]:
             f"{bound.num_flagged} of {len(sampled)}" if bound.num_flagged else "",
         )
     legend = (
-        "Error: Monte Carlo or numerical, these data held fixed. Over data: standard error of the mean if the data are a "
-        "sample of a population."
+        "Error: Monte Carlo or numerical, these data held fixed. Over data: standard error of the mean if the data "
+        "are a sample of a population."
     )
-    return [table, note(legend), *_warnings(sampled, exact)]
+    return [sheet, note(legend), *_warnings(sampled, exact)]
 
 
 def _room(bound: Bound, best: Bound) -> str:
@@ -95,8 +94,8 @@ def _room(bound: Bound, best: Bound) -> str:
     return compact(value, error, max_decimals=4)
 
 
-def _warnings(sampled: Estimate, exact: Estimate | None) -> list[RenderableType]:
-    told: list[RenderableType] = []
+def _warnings(sampled: Estimate, exact: Estimate | None) -> list[Part]:
+    told: list[Part] = []
     if num := _count(sampled):
         reason = next(flag for flag in sampled.flags if flag)
         told.append(warning(f"! importance sampling is flagged for {num} of {len(sampled)} data; the first: {reason}"))

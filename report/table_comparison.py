@@ -1,20 +1,18 @@
 """VI against MCMC against the exact posterior, as text."""
 
+import math
 from collections.abc import Mapping
 from typing import Any
 
-from rich.console import RenderableType
-from rich.table import Table
-
 from elbowroom.inference import Comparison
+from elbowroom.report.agreement import SIGMAS, in_standard_errors
 from elbowroom.report.marginals import label, marginal_rows
-from elbowroom.report.render import new_table, note, render, warning
+from elbowroom.report.render import Part, Sheet, note, render, warning
 from elbowroom.report.rounding import compact, significant, with_error
-from elbowroom.report.summary import summary
+from elbowroom.report.sentences import summary
 from elbowroom.report.table_evidence import evidence_parts
 
 _DECIMALS = 4  # of the latents: a fraction of the prior's unit scale is enough
-_SIGMAS = 4.0  # a residual below so many standard errors is noise
 
 
 def comparison_table(comparison: Comparison, *, width: int | None = None, color: bool | None = None) -> str:
@@ -47,7 +45,7 @@ def evidence_rows(comparison: Comparison) -> list[dict[str, Any]]:
     return [row | {"exact_flag": flag} for row, flag in zip(rows, flags, strict=True)]
 
 
-def _identity_parts(comparison: Comparison) -> list[RenderableType]:
+def _identity_parts(comparison: Comparison) -> list[Part]:
     """log p̂(x) = ELBO + KL(q‖p), side by side, and the difference in standard errors."""
     both = comparison.identity
     if both is None:
@@ -55,50 +53,54 @@ def _identity_parts(comparison: Comparison) -> list[RenderableType]:
             note("log p(x) = ELBO + KL(q‖p) is not checked: KL needs the exact posterior (up to 3 latents)."),
             note(""),
         ]
-    table = new_table(
+    sheet = Sheet(
         "log p(x) = ELBO + KL(q‖p), its parts computed independently, nats",
         [
-            ("datum", "right"), ("log p̂(x)", "right"), ("=", "center"), ("ELBO", "right"), ("+", "center"),
-            ("KL(q‖p)", "right"), ("difference", "right"), ("in s.e.", "right"), ("", "left"),
+            ("datum", "right"), ("log\u00a0p̂(x)", "right"), ("=", "center"), ("ELBO", "right"), ("+", "center"),
+            ("KL(q‖p)", "right"), ("difference", "right"), ("in\u00a0s.e.", "right"), ("", "left"),
         ],
     )  # fmt: skip
     exact = comparison.evidence["quadrature"]
     error = (both.stderr**2 + exact.stderr**2).sqrt()
+    sigmas = in_standard_errors(both.residual, both.stderr, exact.stderr)
     flags = comparison.evidence["importance"].flags
     for b, datum in enumerate(comparison.data):
-        residual, stderr = both.residual[b].item(), error[b].item()
-        holds = abs(residual) <= _SIGMAS * stderr
+        distance = sigmas[b].item()
+        holds = abs(distance) <= SIGMAS
         told = "holds" if holds else "log p̂ is flagged" if flags[b] else "DOES NOT HOLD"
-        table.add_row(
+        if math.isnan(distance):  # a guide whose density at a point is unknown
+            told = "unknown"
+        sheet.add(
             str(datum),
             with_error(both.log_p[b].item(), both.log_p_stderr[b].item()),
             "=",
             with_error(both.elbo[b].item(), both.elbo_stderr[b].item()),
             "+",
             compact(both.kl[b].item(), exact.stderr[b].item(), max_decimals=_DECIMALS),
-            with_error(residual, stderr),
-            f"{residual / stderr:+.1f}" if stderr > 0 else "–",
+            with_error(both.residual[b].item(), error[b].item()),
+            "–" if math.isnan(distance) else f"{distance:+.1f}",
             told,
-            style=None if holds else "red",
+            style="" if holds else "red",
         )
-    legend = "log p̂: importance sampling. ELBO: Monte Carlo with other noise. KL: quadrature. Within 4 s.e.: holds."
-    return [table, note(legend), note("")]
+    legend = "log p̂: importance sampling. ELBO: Monte Carlo with other noise. KL: quadrature. "
+    legend += f"Holds: within {SIGMAS:.0f} s.e."
+    return [sheet, note(legend), note("")]
 
 
-def _marginal_parts(comparison: Comparison) -> list[RenderableType]:
+def _marginal_parts(comparison: Comparison) -> list[Part]:
     reference = label(comparison.reference) if comparison.reference else None
     columns = [("datum", "right"), ("latent", "left"), ("method", "left"), ("mean", "right"), ("sd", "right")]
-    columns += [(f"{p} %", "right") for p in (5, 50, 95)]
+    columns += [(f"{p}\u00a0%", "right") for p in (5, 50, 95)]
     if reference:
         columns += [("W₁", "right"), ("noise", "right")]
-    table = new_table("Posterior of each latent", columns)
+    sheet = Sheet("Posterior of each latent", columns)
     group: tuple[int, str] | None = None
     for row in marginal_rows(comparison):
         new = (row["datum"], row["latent"]) != group
         if new and group is not None and group[0] != row["datum"]:
-            table.add_section()
+            sheet.add_line()
         group = row["datum"], row["latent"]
-        _add_marginal(table, row, new, reference is not None)
+        _add_marginal(sheet, row, new, reference is not None)
     legend = "0.118(4) is 0.118 ± 0.004, a Monte Carlo standard error; no brackets: below the last digit shown."
     if reference:
         legend += (
@@ -107,10 +109,10 @@ def _marginal_parts(comparison: Comparison) -> list[RenderableType]:
         )
     else:
         legend += " No reference: more than 3 latents, and MCMC did not run or did not pass its gates."
-    return [table, note(legend), *_flags(comparison)]
+    return [sheet, note(legend), *_flags(comparison)]
 
 
-def _add_marginal(table: Table, row: Mapping[str, Any], new: bool, reference: bool) -> None:
+def _add_marginal(sheet: Sheet, row: Mapping[str, Any], new: bool, reference: bool) -> None:
     cells = [
         str(row["datum"]) if new else "",
         row["latent"] if new else "",
@@ -120,10 +122,10 @@ def _add_marginal(table: Table, row: Mapping[str, Any], new: bool, reference: bo
     ]
     if reference:
         cells += ["" if row[key] is None else significant(row[key]) for key in ("wasserstein", "wasserstein_floor")]
-    table.add_row(*cells, style="red" if row["flag"] else None)
+    sheet.add(*cells, style="red" if row["flag"] else "")
 
 
-def _flags(comparison: Comparison) -> list[RenderableType]:
+def _flags(comparison: Comparison) -> list[Part]:
     return [
         warning(f"! datum {datum}, {label(method)}: {flag}")
         for b, datum in enumerate(comparison.data)
@@ -132,8 +134,8 @@ def _flags(comparison: Comparison) -> list[RenderableType]:
     ]
 
 
-def _cost_parts(comparison: Comparison) -> list[RenderableType]:
-    table = new_table(
+def _cost_parts(comparison: Comparison) -> list[Part]:
+    sheet = Sheet(
         f"What it took for {_count(len(comparison.data))}",
         [
             ("method", "left"),
@@ -148,11 +150,11 @@ def _cost_parts(comparison: Comparison) -> list[RenderableType]:
             "exact" if row["ess"] == float("inf") else f"{row['ess']:,.0f}" if row["ess"] >= 10 else f"{row['ess']:.1f}"
         )
         evaluations = f"{row['evaluations_per_datum']:,.0f}{gradients}"
-        table.add_row(label(row["method"]), significant(row["seconds"]), evaluations, ess)
+        sheet.add(label(row["method"]), significant(row["seconds"]), evaluations, ess)
     legend = (
         "Wall-clock seconds for all of them, warm-up included. ESS: independent draws that the marginals are worth."
     )
-    return [table, note(legend)]
+    return [sheet, note(legend)]
 
 
 def _count(number: int) -> str:

@@ -1,16 +1,15 @@
 """log p(x) of each datum from below and exactly, as a table."""
 
+import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from rich.console import RenderableType
-from rich.table import Table
-
 from elbowroom.inference import Estimate
-from elbowroom.report.render import new_table, note, render, warning
+from elbowroom.inference.importance import K_LIMIT
+from elbowroom.report.render import Part, Sheet, note, render, warning
 from elbowroom.report.rounding import compact, with_error
 
-_COLUMNS = (("datum", "right"), ("ELBO", "right"), ("importance log p̂(x)", "right"), ("k̂", "right"))
+_COLUMNS = (("datum", "right"), ("ELBO", "right"), ("importance log\u00a0p̂(x)", "right"), ("k̂", "right"))
 _DIVERGENCES = (("KL(q‖p)", "right"), ("KL(p‖q)", "right"))
 
 
@@ -22,7 +21,7 @@ def evidence_table(
     width: int | None = None,
     color: bool | None = None,
 ) -> str:
-    """A row for each datum: ELBO, importance-sampled and exact log p(x), and the divergences between q and p(z|x).
+    """A row for each datum: ELBO, importance-sampled and exact log\u00a0p(x), and the divergences between q and p(z|x).
 
     Args:
         sampled: from `importance`.
@@ -41,25 +40,26 @@ def evidence_table(
     return render(evidence_parts(rows), width=width, color=color)
 
 
-def evidence_parts(rows: Sequence[Mapping[str, Any]]) -> list[RenderableType]:
+def evidence_parts(rows: Sequence[Mapping[str, Any]]) -> list[Part]:
     """The table of `Comparison.evidence_rows`, its legend and the reasons not to trust a row."""
     exact = any("exact" in row for row in rows)
     forward = any(row.get("kl_p_q") is not None for row in rows)
-    middle = (("exact log p(x)", "right"), ("modes", "right")) if exact else ()
-    table = new_table(
+    middle = (("exact log\u00a0p(x)", "right"), ("modes", "right")) if exact else ()
+    sheet = Sheet(
         "Evidence of each datum, nats", [*_COLUMNS, *middle, *(_DIVERGENCES if forward else _DIVERGENCES[:1])]
     )
     for row in rows:
-        _add(table, row, exact, forward)
+        _add(sheet, row, exact, forward)
     legend = (
-        "ELBO and log p̂ ± Monte Carlo standard error: lower bounds of log p(x) in expectation. KL(q‖p) is the room."
+        "ELBO and log p̂ ± Monte Carlo standard error: lower bounds of log p(x) in expectation. KL(q‖p) is the room. "
+        f"k̂: Pareto tail index of the weights, not to be above {K_LIMIT} (const.: constant weights)."
     )
     if exact:
         legend += " Exact: by quadrature, (numerical error in the last digit)."
-    return [table, note(legend), *reasons(rows)]
+    return [sheet, note(legend), *reasons(rows)]
 
 
-def reasons(rows: Sequence[Mapping[str, Any]]) -> list[RenderableType]:
+def reasons(rows: Sequence[Mapping[str, Any]]) -> list[Part]:
     """One line for each flagged estimate."""
     told = []
     for row in rows:
@@ -69,20 +69,26 @@ def reasons(rows: Sequence[Mapping[str, Any]]) -> list[RenderableType]:
     return [*told]
 
 
-def _add(table: Table, row: Mapping[str, Any], exact: bool, forward: bool) -> None:
+def _add(sheet: Sheet, row: Mapping[str, Any], exact: bool, forward: bool) -> None:
     mark = " !" if row["flag"] else ""
     cells = [
         str(row["datum"]),
         with_error(row["elbo"], row["elbo_stderr"]),
         with_error(row["importance"], row["importance_stderr"]) + mark,
-        f"{row['pareto_k']:.2f}" if row["pareto_k"] == row["pareto_k"] else "–",
+        _tail_index(row["pareto_k"]),
     ]
     if exact:
         cells += [compact(row["exact"], row["exact_error"]), str(row["num_modes"])]
     cells += [compact(row["kl_q_p"], row["kl_q_p_stderr"], max_decimals=4)]
     if forward:
         cells += [compact(row["kl_p_q"], row["kl_p_q_stderr"], max_decimals=4)]
-    table.add_row(*cells, style="red" if mark else None)
+    sheet.add(*cells, style="red" if mark else "")
+
+
+def _tail_index(k: float) -> str:
+    if math.isnan(k):
+        return "–"
+    return f"{k:.2f}" if math.isfinite(k) else "const."
 
 
 def _row(sampled: Estimate, exact: Estimate | None, b: int, datum: int) -> dict[str, Any]:

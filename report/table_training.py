@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from elbowroom.report.render import new_table, note, render
+from elbowroom.report.render import Sheet, note, render
 from elbowroom.report.rounding import with_error
 
 _COLUMNS = ("epoch", "β", "training loss", "held-out ELBO", "reconstruction", "KL", "learning rate", "seconds", "")
@@ -31,11 +31,11 @@ def training_table(
     candidates = sorted(elbos) or list(range(len(history)))
     last = len(candidates) - 1
     shown = {candidates[round(i * last / (num_rows - 1))] for i in range(num_rows)} | {len(history) - 1}
-    table = new_table("Training, nats per datum", [(name, "right") for name in _COLUMNS])
+    sheet = Sheet("Training, nats per datum", [(name, "right") for name in _COLUMNS])
     for i in sorted(shown if best is None else shown | {best}):
-        table.add_row(*_cells(history[i]), "best" if i == best else "")
-    legend = "Training loss: minus the ELBO of the minibatches, its KL weighed by β, while parameters moved. Held-out: β = 1."
-    return render([table, note(legend)], width=width, color=color)
+        sheet.add(*_cells(history[i]), "best" if i == best else "")
+    legend = "Training loss: minus the ELBO of minibatches while parameters moved, its KL times β. Held-out: β = 1."
+    return render([sheet, note(legend)], width=width, color=color)
 
 
 def _cells(row: Mapping[str, Any]) -> list[str]:

@@ -18,35 +18,39 @@ class Batches:
     """Minibatches of the rows of some tensors.
 
     Attributes:
-        tensors: the programs' arguments, each `[N, ...]`; none for a program without arguments.
+        tensors: the programs' arguments, each `[N, ...]`.
         batch_size: rows in a minibatch; the last one of an epoch may be smaller.
         seed: decides the order together with the epoch.
+        whole: the tensors are one datum, handed over as they are: not cut, not shuffled, of any shapes.
     """
 
     tensors: tuple[Tensor, ...]
     batch_size: int
     seed: int
+    whole: bool = False
 
     @property
     def num_data(self) -> int:
-        """N (1 for a program without arguments)."""
-        return len(self.tensors[0]) if self.tensors else 1
+        """N."""
+        return 1 if self.whole else len(self.tensors[0])
 
     def __len__(self) -> int:
         """Minibatches in an epoch."""
         return -(-self.num_data // self.batch_size)
 
     def order(self, epoch: int) -> Tensor:
-        """A permutation of the rows, `[N]`: a function of (seed, epoch) alone, so that a resumed run finds its place."""
+        """A permutation of the rows, `[N]`: a function of (seed, epoch) alone, so a resumed run finds its place."""
         generator = np.random.Generator(np.random.Philox(key=[self.seed % 2**64, epoch]))
         return torch.from_numpy(generator.permutation(self.num_data))
 
     def take(self, rows: Tensor) -> tuple[Tensor, ...]:
         """Those rows of every tensor."""
+        if self.whole:
+            return self.tensors
         return tuple(t.index_select(0, rows.to(t.device)) for t in self.tensors)
 
 
-def as_tensors(name: str, data: Data, device: torch.device) -> tuple[Tensor, ...]:
+def as_tensors(name: str, data: Data, device: torch.device, *, whole: bool = False) -> tuple[Tensor, ...]:
     """The programs' arguments as tensors on a device, checked.
 
     Args:
@@ -54,6 +58,7 @@ def as_tensors(name: str, data: Data, device: torch.device) -> tuple[Tensor, ...
         data: the observations `[N, ...]` (floating point), or several tensors with a row for each datum, observations
             first; None for programs without arguments.
         device: where to put them.
+        whole: the tensors are one datum as a whole and need not have as many rows.
 
     Raises:
         TypeError: not a tensor or array; observations that are not floating point.
@@ -62,7 +67,7 @@ def as_tensors(name: str, data: Data, device: torch.device) -> tuple[Tensor, ...
     if data is None:
         return ()
     several = isinstance(data, Sequence) and not isinstance(data, Tensor | np.ndarray | str)
-    values: list[Any] = list(data) if several else [data]  # type: ignore[arg-type]
+    values: list[Any] = list(data) if several else [data]
     if not values:
         raise ValueError(f"{name} is empty: it must be a tensor [N, ...], several of them, or None")
     tensors = tuple(_as_tensor(f"{name}[{i}]" if several else name, value) for i, value in enumerate(values))
@@ -72,7 +77,7 @@ def as_tensors(name: str, data: Data, device: torch.device) -> tuple[Tensor, ...
             f"Pass {name}.to(torch.get_default_dtype())."
         )
     lengths = [len(t) for t in tensors]
-    if len(set(lengths)) > 1:
+    if len(set(lengths)) > 1 and not whole:
         raise ValueError(f"the tensors of {name} have {lengths} rows: they need one row for each datum")
     for tensor in tensors:
         _check_finite(name, tensor)
@@ -95,7 +100,10 @@ def fingerprint(tensors: tuple[Tensor, ...]) -> dict[str, Any]:
 def _as_tensor(name: str, value: Any) -> Tensor:
     if not isinstance(value, Tensor | np.ndarray):
         raise TypeError(f"{name} must be a torch tensor or a numpy array [N, ...], got {type(value).__name__}")
-    tensor = torch.as_tensor(value).detach()
+    # torch warns of arrays that are not writeable, though nothing is written here; such are copied.
+    tensor = torch.as_tensor(
+        np.require(value, requirements=["C", "W"]) if isinstance(value, np.ndarray) else value
+    ).detach()
     if tensor.dim() == 0 or tensor.numel() == 0:
         raise ValueError(f"{name} is empty: its shape is {tuple(tensor.shape)}, expected [N, ...] with N >= 1")
     return tensor

@@ -59,8 +59,8 @@ def write_checkpoint(run_dir: Path, name: str, tensors: Tensors, progress: Mappi
         replace_file(run_dir / POINTER, _json(pointer))
     except OSError as error:
         raise CheckpointError(
-            f"could not save a checkpoint in {path.parent}: {error.strerror or error}. The earlier checkpoint is intact: "
-            "free some space (or mend the permissions) and continue with resume=True."
+            f"could not save a checkpoint in {path.parent}: {error.strerror or error}. The earlier checkpoint is "
+            "intact: free some space (or mend the permissions) and continue with resume=True."
         ) from error
     _sweep(path)
     return path

@@ -61,6 +61,16 @@ def evaluate(target: Target, *, num_samples: int = 4, seed: int = 0) -> Evaluati
     )
 
 
+def default_interval(num_samples: int, num_validation: int, num_particles: int, num_training: int) -> int:
+    """Epochs between validations so that they take about a twentieth of the time.
+
+    Counted, not timed, so that a resumed run validates where an uninterrupted one does: an evaluation runs each
+    program twice, forward, on every draw; a training step runs each once, and its backward pass costs two forward
+    ones.
+    """
+    return max(1, math.ceil(20 * 2 * num_samples * num_validation / (3 * num_particles * num_training)))
+
+
 def _moments(target: Target, num_samples: int, seed: int) -> tuple[Tensor, Tensor, Tensor, dict[str, Tensor]]:
     """log w, log p(x|z) and log q − log p(z), `[S, B]` each, and the latter's sum by dimension."""
     z, log_q = target.propose(num_samples, seed=seed)

@@ -4,19 +4,20 @@ import logging
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pyro
 import torch
-from pyro.infer.elbo import ELBO
 from torch import Tensor
 from tqdm.auto import tqdm
 
 from elbowroom.inference.structure import Program
 from elbowroom.inference.target import Target
 from elbowroom.inference.training.batches import Batches, Data, as_tensors
-from elbowroom.inference.training.objective import make_loss
+from elbowroom.inference.training.evaluate import default_interval
+from elbowroom.inference.training.objective import Loss, make_loss
 from elbowroom.inference.training.parameters import (
     Parameters,
     find_parameters,
@@ -78,13 +79,14 @@ def fit(
         model, guide: Pyro programs, called with the data. Modules are trained in the mode (train or eval) that they
             are in, and validated in eval mode.
         data: observations `[N, ...]`, floating point; or several tensors with a row for each datum, observations
-            first; None for programs without arguments.
+            first; None for programs without arguments (`plate=None`).
         validation: held-out data of the same form, as the programs are to see them (`prepare` is not applied).
         plate: the name of the plate over data. Its scale and any `poutine.scale` are replaced by β and 1, and the loss
             is the mean over the minibatch. None: the whole program is one datum; its own scales are kept, multiplied
             by β on latent sites.
         num_epochs: passes over the data.
-        batch_size: data in a minibatch; None means 128, or all with `plate=None`.
+        batch_size: data in a minibatch; None means 128. With `plate=None` it means the data as they are: in their
+            order, of any shapes; a number then cuts and shuffles their rows, and scaling is the programs' business.
         learning_rate: Adam's, at the first step.
         schedule: "constant", or "cosine" (down to 0 at the last step).
         clip_norm: longest gradient (of the mean loss, all parameters together) that is used as it is.
@@ -122,12 +124,13 @@ def fit(
         plate, num_epochs, batch_size, learning_rate, schedule, clip_norm, warmup_epochs, loss, num_particles, alpha,
         seed, validate_every, num_validation_samples, None if prepare is None else name_of(prepare),
     )  # fmt: skip
-    _check_control(keep, validation, run_dir, resume, checkpoint_seconds)
+    _check_control(keep, data, plate, validation, run_dir, resume, checkpoint_seconds)
     where = torch.device(device)
-    tensors = as_tensors("data", data, where)
-    held_out = as_tensors("validation", validation, where)
-    whole = len(tensors[0]) if tensors else 1
-    batches = Batches(tensors, min(batch_size or (whole if plate is None else 128), whole), seed)
+    whole = plate is None and (batch_size is None or data is None)
+    tensors = as_tensors("data", data, where, whole=whole)
+    held_out = as_tensors("validation", validation, where, whole=whole)
+    batches = Batches(tensors, 1 if whole else min(batch_size or 128, len(tensors[0])), seed, whole)
+    settings = _resolved(settings, batches, held_out)
     with _surroundings(where, seed), StopRequest() as stop:
         for program in (model, guide):
             if (module := owner_of(program)) is not None:
@@ -135,7 +138,7 @@ def fit(
         example = batches.take(batches.order(0)[: batches.batch_size])
         if prepare is not None:
             example = prepared(prepare, example)
-        objective, parameters = _examine(model, guide, example, settings)
+        objective, data_dim, parameters = _examine(model, guide, example, settings)
         directory = None
         if run_dir is not None:
             named = {"data": tensors, "validation": held_out}
@@ -143,7 +146,9 @@ def fit(
             directory = RunDirectory(Path(run_dir), described, resume)
         with parameters.evaluating():
             target = Target(model, guide, *held_out, plate=plate) if held_out else None
-        trainer = Trainer(model, guide, objective, parameters, batches, settings, prepare, target, directory, where)
+        trainer = Trainer(
+            model, guide, objective, data_dim, parameters, batches, settings, prepare, target, directory, where
+        )
         torch.manual_seed(seed)
         trainer.restore()
         for note in trainer.progress.notes:
@@ -156,10 +161,23 @@ def fit(
     return Fit(trainer.rows, at.best_epoch, at.best_elbo, at.step, at.seconds, Path(run_dir) if run_dir else None)
 
 
+def _resolved(settings: Settings, batches: Batches, held_out: tuple[Tensor, ...]) -> Settings:
+    """The settings with the choices made that were left open."""
+    num_validation = len(held_out[0]) if held_out and settings.plate is not None else batches.batch_size
+    interval = default_interval(
+        settings.num_validation_samples, num_validation, settings.num_particles, batches.num_data
+    )
+    return replace(
+        settings,
+        batch_size=None if batches.whole else batches.batch_size,
+        validate_every=settings.validate_every or interval,
+    )
+
+
 def _examine(
     model: Program, guide: Program, example: tuple[Tensor, ...], settings: Settings
-) -> tuple[ELBO, Parameters]:
-    """Run the programs on one minibatch: their parameters, readable errors, and the loss that fits them."""
+) -> tuple[Loss, int | None, Parameters]:
+    """Run the programs on one minibatch: readable errors, then the loss that fits them, the plate's dim, parameters."""
 
     def run(model: Program, guide: Program) -> None:
         guide(*example)
@@ -185,19 +203,19 @@ def _examine(
         )
         with pyro.settings.context(validate_infer=True):  # Pyro's own checks of the pair, once
             objective.loss(model, guide, *example)
-    return objective, parameters
+    return objective, target.structure.data_dim, parameters
 
 
 def _check_structure(target: Target, example: tuple[Tensor, ...], settings: Settings) -> None:
     if settings.plate is not None and len(target) != len(example[0]):
         raise ValueError(
-            f"the plate '{settings.plate}' has size {len(target)}, but the minibatch has {len(example[0])} data: write it "
-            f"as pyro.plate('{settings.plate}', len(x)), or pass batch_size={len(target)}"
+            f"the plate '{settings.plate}' has size {len(target)}, but the minibatch has {len(example[0])} data: "
+            f"write it as pyro.plate('{settings.plate}', len(x)), or pass batch_size={len(target)}"
         )
     if target.structure.discrete:
         raise ValueError(
-            f"the guide does not draw the discrete latents {list(target.structure.discrete)}, and none of the losses of "
-            "fit sums them out: draw them in the guide, or write the model with their sum (a mixture)"
+            f"the guide does not draw the discrete latents {list(target.structure.discrete)}, and none of the losses "
+            "of fit sums them out: draw them in the guide, or write the model with their sum (a mixture)"
         )
 
 
@@ -235,12 +253,23 @@ def _owners(model: Program, guide: Program) -> dict[str, torch.nn.Module]:
 
 
 def _check_control(
-    keep: str, validation: Data, run_dir: str | Path | None, resume: bool, checkpoint_seconds: float
+    keep: str,
+    data: Data,
+    plate: str | None,
+    validation: Data,
+    run_dir: str | Path | None,
+    resume: bool,
+    checkpoint_seconds: float,
 ) -> None:
     if keep not in KEEP:
         raise ValueError(f"unknown keep {keep!r}; known: {', '.join(KEEP)}")
     if keep == "best" and validation is None:
         raise ValueError("keep='best' needs validation data: pass validation=..., or keep='last'")
+    if data is None and plate is not None:
+        raise ValueError(
+            f"data=None is for programs without arguments, but they have no rows for the plate {plate!r}: "
+            "pass the data, or plate=None"
+        )
     if resume and run_dir is None:
         raise ValueError("resume=True needs run_dir, the directory of the run to continue")
     if not checkpoint_seconds >= 0:

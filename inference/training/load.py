@@ -62,7 +62,7 @@ def load_checkpoint(run_dir: str | Path, model: Program, guide: Program, *args: 
             model(*args)
 
     with (
-        torch.random.fork_rng(),
+        torch.random.fork_rng(devices=range(torch.cuda.device_count())),
         torch.no_grad(),
         module_local_parameters(),
         pyro.validation_enabled(False),

@@ -4,6 +4,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
+import torch
 from torch import Tensor
 
 SECONDS = 20.0
@@ -50,17 +51,18 @@ class NonFiniteError(ArithmeticError):
 
 
 def find_rows(
-    batch: tuple[Tensor, ...], is_finite: Callable[[tuple[Tensor, ...]], bool], seconds: float = SECONDS
+    batch: tuple[Tensor, ...], is_finite: Callable[[tuple[Tensor, ...], Tensor], bool], seconds: float = SECONDS
 ) -> list[int]:
     """Positions in a minibatch of the rows that make its loss or gradient non-finite, by bisection.
 
-    A group of rows is tried in its own places, so that each row meets the noise it met, with every other place filled
-    by rows of the group; a group that is finite is cleared, another is halved.
+    A group of rows is tried in its own places, so that each row meets the noise it met. Every other place is masked,
+    and filled by rows of the group too: a masked term is 0, but 0 times an infinite derivative is not. A group that is
+    finite is cleared, another is halved.
 
     Args:
         batch: the minibatch, each tensor `[b, ...]`.
-        is_finite: whether the step's loss (or gradient, if only that was bad) is finite on a minibatch, with the
-            step's own noise.
+        is_finite: given a minibatch and a mask `[b]`, whether the step's loss (or gradient, if only that was bad) is
+            finite with the step's own noise.
         seconds: after them groups are reported whole.
     """
     num_rows = len(batch[0]) if batch else 0
@@ -69,7 +71,7 @@ def find_rows(
     groups = [range(num_rows)] if num_rows else []
     while groups:
         group = groups.pop()
-        if is_finite(_filled(batch, group)):
+        if is_finite(*_trial(batch, group)):
             continue
         if len(group) == 1 or time.monotonic() > deadline:
             found += group
@@ -79,7 +81,8 @@ def find_rows(
     return sorted(found)
 
 
-def _filled(batch: tuple[Tensor, ...], group: range) -> tuple[Tensor, ...]:
+def _trial(batch: tuple[Tensor, ...], group: range) -> tuple[tuple[Tensor, ...], Tensor]:
     num_rows = len(batch[0])
     index = [i if i in group else group[i % len(group)] for i in range(num_rows)]
-    return tuple(t[index] for t in batch)
+    kept = torch.tensor([i in group for i in range(num_rows)], device=batch[0].device)
+    return tuple(t[index] for t in batch), kept

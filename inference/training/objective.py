@@ -6,14 +6,15 @@ from typing import Any
 
 import torch
 from pyro.infer import RenyiELBO, Trace_ELBO, TraceMeanField_ELBO
-from pyro.infer.elbo import ELBO
 from pyro.poutine.messenger import Messenger
 from pyro.poutine.runtime import effectful
 
 from elbowroom.inference.handlers import Weigh
 from elbowroom.inference.structure import Program
 
-LOSSES: dict[str, Callable[..., ELBO]] = {
+Loss = Trace_ELBO | RenyiELBO
+
+LOSSES: dict[str, Callable[..., Loss]] = {
     "Trace_ELBO": lambda alpha, **options: Trace_ELBO(**options),
     "TraceMeanField_ELBO": lambda alpha, **options: TraceMeanField_ELBO(**options),
     "RenyiELBO": lambda alpha, **options: RenyiELBO(alpha=alpha or 0.0, **options),
@@ -21,15 +22,14 @@ LOSSES: dict[str, Callable[..., ELBO]] = {
 """Name -> constructor(alpha, num_particles, vectorize_particles, max_plate_nesting)."""
 
 
-def make_loss(name: str, *, num_particles: int, alpha: float | None, nesting: int, broadcasts: bool) -> ELBO:
+def make_loss(name: str, *, num_particles: int, alpha: float | None, nesting: int, broadcasts: bool) -> Loss:
     """A loss by its name.
 
     Args:
         name: a key of `LOSSES`.
         num_particles: draws of the guide for each datum.
         alpha: order of the Rényi bound (None: 0, the importance-weighted bound); for the others unused.
-        nesting: batch dims that the programs' plates use. Given, so that Pyro does not run the programs to guess it:
-            that would draw random numbers at the first step of a resumed run that an uninterrupted one does not draw.
+        nesting: batch dims that the programs' plates use (Pyro would run the programs once more to guess it).
         broadcasts: whether both programs take a leading dim of particles; if not they are run one by one.
     """
     vectorize = broadcasts and num_particles > 1

@@ -30,7 +30,7 @@ class Parameters:
     modules: dict[str, nn.Module]
 
     def everything(self) -> dict[str, Tensor]:
-        """The trainable tensors, frozen parameters and buffers, by name. Buffers may be replaced in a step: look again."""
+        """The trainable tensors, frozen parameters and buffers, by name; buffers may be replaced in a step."""
         found = dict(self.trainable)
         seen = {id(t) for t in found.values()}
         for what, module in self.modules.items():
@@ -106,8 +106,8 @@ def find_parameters(model: Program, guide: Program, run: Callable[[Program, Prog
                 _add(trainable, {key: tensor})
     if not trainable:
         raise ValueError(
-            "there is nothing to train: neither program owns a parameter that requires a gradient. Write the programs as "
-            "modules (PyroModule), or register parameters with pyro.param or pyro.module."
+            "there is nothing to train: neither program owns a parameter that requires a gradient. Write the programs "
+            "as modules (PyroModule), or register parameters with pyro.param or pyro.module."
         )
     return Parameters(trainable, modules)
 
@@ -123,12 +123,12 @@ def module_local_parameters() -> Iterator[None]:
     had = "param_state" in vars(_Context)
     with pyro.settings.context(module_local_params=True):
         if not had:
-            _Context.param_state = _OwnState()
+            _Context.param_state = _OwnState()  # type: ignore[assignment]
         try:
             yield
         finally:
             if not had:
-                del _Context.param_state
+                del _Context.param_state  # type: ignore[misc]
 
 
 def owner_of(program: Any) -> nn.Module | None:

@@ -59,8 +59,8 @@ class RunDirectory:
                 file.write(json.dumps(row, allow_nan=False) + "\n")
         except OSError as error:
             raise CheckpointError(
-                f"could not write {self.path / METRICS}: {error.strerror or error}. The last checkpoint is intact: free "
-                "some space and continue with resume=True."
+                f"could not write {self.path / METRICS}: {error.strerror or error}. The last checkpoint is intact: "
+                "free some space and continue with resume=True."
             ) from error
 
     def save(self, name: str, tensors: Tensors, progress: Mapping[str, Any]) -> None:
@@ -119,8 +119,8 @@ class RunDirectory:
         found = path.stat().st_size if path.exists() else 0
         if found < length:
             raise CheckpointError(
-                f"{path} is missing or damaged: it has {found} bytes, the checkpoint recorded {length}. Restore it from "
-                "a copy, or train again in a new directory."
+                f"{path} is missing or damaged: it has {found} bytes, the checkpoint recorded {length}. Restore it "
+                "from a copy, or train again in a new directory."
             )
         with open(path, "rb+") as file:
             file.truncate(length)

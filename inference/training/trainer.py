@@ -7,8 +7,8 @@ from dataclasses import asdict, dataclass, field
 from typing import Any
 
 import torch
+from pyro import poutine
 from pyro.infer import SVI
-from pyro.infer.elbo import ELBO
 from torch import Tensor
 from tqdm.auto import tqdm
 
@@ -18,7 +18,7 @@ from elbowroom.inference.target import Target
 from elbowroom.inference.training.batches import Batches
 from elbowroom.inference.training.evaluate import Evaluation, evaluate
 from elbowroom.inference.training.nonfinite import NonFiniteError, NonFiniteStep, find_rows
-from elbowroom.inference.training.objective import weighed
+from elbowroom.inference.training.objective import Loss, weighed
 from elbowroom.inference.training.optimiser import JointAdam
 from elbowroom.inference.training.parameters import Parameters
 from elbowroom.inference.training.run_directory import RunDirectory
@@ -50,6 +50,7 @@ class Trainer:
     Args:
         model, guide: the programs.
         loss: Pyro's estimator of the ELBO, for programs that are not scaled by the number of data.
+        data_dim: batch dim of the data plate, counted from the right; None without one.
         parameters: of both programs.
         batches: the training data.
         settings: the resolved arguments.
@@ -63,7 +64,8 @@ class Trainer:
         self,
         model: Program,
         guide: Program,
-        loss: ELBO,
+        loss: Loss,
+        data_dim: int | None,
         parameters: Parameters,
         batches: Batches,
         settings: Settings,
@@ -81,9 +83,8 @@ class Trainer:
         self.optimiser = JointAdam(parameters.trainable, settings.learning_rate, settings.clip_norm)
         self.num_steps = settings.num_epochs * len(batches)
         self.warmup_steps = settings.warmup_epochs * len(batches)
-        self.validate_every = settings.validate_every or self._default_interval()
         self.programs = (weighed(model, self.weigh, announce=True), weighed(guide, self.weigh, announce=False))
-        self.loss = loss
+        self.loss, self.data_dim = loss, data_dim
         self.svi = SVI(*self.programs, self.optimiser, loss.loss, self._loss_and_grads)
         self._saved_at: int | None = None
         self._clock = time.monotonic()
@@ -135,7 +136,7 @@ class Trainer:
         self.best = checkpoint.tensors.get("best", {})
         stored = {k: v for k, v in checkpoint.progress.items() if k != "metrics_bytes"}
         self.progress = Progress(**stored)
-        self.progress.notes += self.directory.notes
+        self.progress.notes = list(dict.fromkeys(self.progress.notes + self.directory.notes))
         self.rows = self.directory.rows
         self._saved_at = self.progress.step
         self._set_generator(checkpoint.tensors["generator"])
@@ -203,20 +204,7 @@ class Trainer:
         bar.set_postfix(epoch=at.epoch, elbo=f"{held_out.elbo:.2f}", refresh=False)
 
     def _validates(self, epoch: int) -> bool:
-        return epoch in (1, self.settings.num_epochs) or epoch % self.validate_every == 0
-
-    def _default_interval(self) -> int:
-        """Epochs between validations so that they take about a twentieth of the time.
-
-        Counted, not timed, so that a resumed run validates where an uninterrupted one does: an evaluation runs each
-        program twice, forward; a training step runs each once, and its backward pass costs two forward ones.
-        """
-        if self.validation is None:
-            return 1
-        data = len(self.validation) if self.settings.plate is not None else self.batches.batch_size
-        forward = 2 * self.settings.num_validation_samples * data
-        training = 3 * self.settings.num_particles * self.batches.num_data
-        return max(1, math.ceil(20 * forward / training))
+        return epoch in (1, self.settings.num_epochs) or epoch % (self.settings.validate_every or 1) == 0
 
     def _interrupt(self, signum: int) -> None:
         self.save()
@@ -230,10 +218,12 @@ class Trainer:
     ) -> NonFiniteError:
         """The error to raise, its rows found with the step's own noise and written down."""
 
-        def is_finite(trial: tuple[Tensor, ...]) -> bool:
+        def is_finite(trial: tuple[Tensor, ...], kept: Tensor) -> bool:
             self._set_generator(noise)
             try:
-                self._loss_and_grads(*self.programs, *trial)
+                inner = [1] * (-1 - (self.data_dim or -1))  # batch dims of plates inside the data plate
+                with poutine.mask(mask=kept.reshape(-1, *inner)):  # type: ignore[call-overload]
+                    self._loss_and_grads(*self.programs, *trial)
                 return what == "loss" or self.optimiser.is_finite()
             except NonFiniteStep:
                 return False

@@ -349,16 +349,16 @@ def counting_draws() -> Triple:
 
 def regression() -> Triple:
     """Global latents, one datum as a whole: `X @ beta` knows of no batch."""
-    X = data(20, 2)  # noqa: N806
+    X = data(20, 2)
     y = X @ torch.tensor([1.0, -2.0]) + 0.5 * data(20, seed=9)
 
-    def model(X: Tensor, y: Tensor) -> None:  # noqa: N803
+    def model(X: Tensor, y: Tensor) -> None:
         sigma = pyro.sample("sigma", dist.HalfNormal(1.0))
         beta = pyro.sample("beta", dist.Normal(torch.zeros(2), 2.0).to_event(1))
         with pyro.plate("rows", len(X)):
             pyro.sample("y", dist.Normal(X @ beta, sigma), obs=y)
 
-    def guide(X: Tensor, y: Tensor) -> None:  # noqa: N803
+    def guide(X: Tensor, y: Tensor) -> None:
         pyro.sample("sigma", dist.LogNormal(-0.5, 0.3))
         pyro.sample("beta", dist.Normal(torch.tensor([1.0, -2.0]), 0.2).to_event(1))
 

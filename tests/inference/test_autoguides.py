@@ -69,7 +69,7 @@ def test_normal_family_by_hand() -> None:
     target = Target(model, guide, torch.tensor(0.4), plate=None)
     z, log_q = target.propose(S)
     torch.testing.assert_close(log_q, dist.LogNormal(math.log(2.0), 0.1).log_prob(z["scale"]), rtol=1e-10, atol=1e-10)
-    with pytest.raises(ProgramError, match="by way of .*scale_unconstrained"):
+    with pytest.raises(ProgramError, match=r"by way of .*scale_unconstrained"):
         target.latent_terms(z)
 
 

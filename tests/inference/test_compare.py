@@ -84,7 +84,7 @@ def test_wasserstein_of_guide_is_the_closed_form_and_of_mcmc_is_noise(comparison
     # Between N(0.1, (0.8 sd)²) and N(0, sd²): mean over p of |0.1 − 0.2 sd Φ⁻¹(p)|.
     truth = (0.1 + (SCALE - 1) * SD * dist.Normal(0.0, 1.0).icdf(GRID_LEVELS)).abs().mean()
     noise = result.wasserstein_floor["guide"]
-    assert bool(((result.wasserstein["guide"] - truth).abs() < 4 * noise).all())
+    assert bool(((result.wasserstein["guide"] - truth).abs() < 2 * noise).all())  # W₁ is a metric
     assert bool((result.wasserstein["nuts"] < 4 * result.wasserstein_floor["nuts"]).all())
     assert "quadrature" not in result.wasserstein
 

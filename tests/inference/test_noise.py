@@ -1,8 +1,9 @@
 """Noise that belongs to (seed, datum, sample, site): the right distributions, whatever is drawn beside it."""
 
+import itertools
 import math
 from collections.abc import Callable
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 import pyro
@@ -112,6 +113,75 @@ def test_draws_are_the_datums_own(name: str) -> None:
     torch.testing.assert_close(looped, whole, rtol=1e-14, atol=0.0)
 
 
+class Direct(dist.TorchDistribution):
+    """Draws by one of torch's random operations, as a user's own distribution may."""
+
+    arg_constraints: ClassVar[dict] = {}
+    support = torch.distributions.constraints.real
+
+    def __init__(self, operation: Callable[[Tensor], Tensor], batch_shape: tuple[int, ...] = ()) -> None:
+        self.operation = operation
+        super().__init__(torch.Size(batch_shape), validate_args=False)
+
+    def expand(self, batch_shape: torch.Size, _instance: Any = None) -> "Direct":
+        return Direct(self.operation, tuple(batch_shape))
+
+    def sample(self, sample_shape: tuple[int, ...] = ()) -> Tensor:
+        return self.operation(torch.full((*sample_shape, *self.batch_shape), 0.3)).to(torch.get_default_dtype())
+
+    def log_prob(self, value: Tensor) -> Tensor:
+        return torch.zeros_like(value)
+
+
+OPERATIONS: dict[str, tuple[Callable[[Tensor], Tensor], Any]] = {
+    "normal_": (lambda t: t.normal_(1.0, 2.0), stats.norm(1, 2)),
+    "normal_ plain": (lambda t: t.normal_(), stats.norm()),
+    "uniform_": (lambda t: t.uniform_(-1.0, 3.0), stats.uniform(-1, 4)),
+    "exponential_": (lambda t: t.exponential_(3.0), stats.expon(scale=1 / 3)),
+    "cauchy_": (lambda t: t.cauchy_(1.0, 2.0), stats.cauchy(1, 2)),
+    "log_normal_": (lambda t: t.log_normal_(0.2, 0.5), stats.lognorm(0.5, scale=math.exp(0.2))),
+    "geometric_": (lambda t: t.geometric_(0.3), stats.geom(0.3)),
+    "bernoulli_": (lambda t: t.bernoulli_(0.3), stats.bernoulli(0.3)),
+    "bernoulli_ tensor": (lambda t: torch.empty_like(t).bernoulli_(t), stats.bernoulli(0.3)),
+    "bernoulli": (torch.bernoulli, stats.bernoulli(0.3)),
+    "bernoulli with p": (lambda t: torch.bernoulli(t, 0.6), stats.bernoulli(0.6)),
+    "randn_like": (torch.randn_like, stats.norm()),
+    "rand_like": (torch.rand_like, stats.uniform()),
+    "randn": (lambda t: torch.randn(t.shape), stats.norm()),
+    "rand": (lambda t: torch.rand(t.shape), stats.uniform()),
+    "normal of tensors": (lambda t: torch.normal(t, t), stats.norm(0.3, 0.3)),
+    "normal of a tensor": (lambda t: torch.normal(t, 2.0), stats.norm(0.3, 2)),
+    "normal of a number": (lambda t: torch.normal(1.0, t), stats.norm(1, 0.3)),
+    "normal of a size": (lambda t: torch.normal(1.0, 2.0, size=tuple(t.shape)), stats.norm(1, 2)),
+    "poisson": (lambda t: torch.poisson(10 * t), stats.poisson(3)),
+    "multinomial": (
+        lambda t: torch.multinomial(torch.tensor([1.0, 3.0]).expand(t.numel(), 2), 1).reshape(t.shape),
+        stats.bernoulli(0.75),
+    ),
+}
+
+
+@pytest.mark.parametrize("name", sorted(OPERATIONS))
+def test_every_random_operation_of_torch(name: str) -> None:
+    operation, law = OPERATIONS[name]
+    z = draws(lambda: Direct(operation)).flatten().numpy()
+    if hasattr(law.dist, "pdf"):
+        assert stats.kstest(z, law.cdf).pvalue > BUDGET / len(OPERATIONS)
+    else:
+        values = np.unique(z)
+        frequency = np.array([(z == value).mean() for value in values])
+        error = np.sqrt(law.pmf(values) * (1 - law.pmf(values)) / len(z))
+        assert (np.abs(frequency - law.pmf(values)) < sigmas(len(OPERATIONS) * len(values)) * error + 1 / len(z)).all()
+
+
+def test_operations_without_a_counter_form_are_named() -> None:
+    model, guide = programs(lambda: Direct(lambda t: torch.randint(0, 5, t.shape)))
+    with pytest.raises(
+        NotImplementedError, match=r"site 'z' draws with aten.randint.*no counter-based form; known: aten"
+    ):
+        Target(model, guide, data(4))
+
+
 def test_dirichlet_draws() -> None:
     concentration = torch.tensor([0.5, 1.0, 2.5])
     z = draws(lambda: dist.Dirichlet(concentration))
@@ -143,9 +213,12 @@ def test_mixture_draws() -> None:
             dist.Categorical(torch.tensor([0.2, 0.8])), dist.Normal(torch.tensor([-2.0, 1.0]), 0.5)
         )
     )
-    assert stats.kstest(
-        z.flatten().numpy(), lambda v: 0.2 * stats.norm.cdf(v, -2, 0.5) + 0.8 * stats.norm.cdf(v, 1, 0.5)
-    ).pvalue > BUDGET
+    assert (
+        stats.kstest(
+            z.flatten().numpy(), lambda v: 0.2 * stats.norm.cdf(v, -2, 0.5) + 0.8 * stats.norm.cdf(v, 1, 0.5)
+        ).pvalue
+        > BUDGET
+    )
 
 
 def test_float32_draws() -> None:
@@ -176,7 +249,7 @@ def test_pieces_of_a_stream_join(cuts: list[int], seed: int, width: int) -> None
         whole = Noise(seed, keys, 3 * BLOCK).draw(kind, "z", 0, width, torch.float64)
         pieces = [
             Noise(seed, keys, end - begin, begin).draw(kind, "z", 0, width, torch.float64)
-            for begin, end in zip(edges, edges[1:], strict=False)
+            for begin, end in itertools.pairwise(edges)
         ]
         assert torch.equal(torch.cat(pieces), whole)
 
@@ -257,17 +330,17 @@ def test_draws_in_another_order_are_refused() -> None:
 class Backwards(dist.TorchDistribution):
     """A Normal that draws its noise transposed: which number belongs to which datum cannot be told."""
 
-    arg_constraints: dict = {}
+    arg_constraints: ClassVar[dict] = {}
     support = torch.distributions.constraints.real_vector
     has_rsample = True
 
-    def __init__(self, batch_shape: torch.Size = torch.Size()) -> None:
-        super().__init__(batch_shape, torch.Size([2]), validate_args=False)
+    def __init__(self, batch_shape: tuple[int, ...] = ()) -> None:
+        super().__init__(torch.Size(batch_shape), torch.Size([2]), validate_args=False)
 
     def expand(self, batch_shape: torch.Size, _instance: Any = None) -> "Backwards":
-        return Backwards(torch.Size(batch_shape))
+        return Backwards(tuple(batch_shape))
 
-    def rsample(self, sample_shape: torch.Size = torch.Size()) -> Tensor:
+    def rsample(self, sample_shape: tuple[int, ...] = ()) -> Tensor:
         return torch.randn(2, *sample_shape, *self.batch_shape).movedim(0, -1)
 
     def log_prob(self, value: Tensor) -> Tensor:

@@ -50,6 +50,8 @@ def test_same_seed_same_draws_and_a_datum_does_not_depend_on_the_others() -> Non
     assert torch.equal(before, torch.get_rng_state())
     alone = nuts(Target(model, guide, x[1:]), seed=3, **sizes)
     assert torch.equal(together.z["z"][:, :, 1:], alone.z["z"])
+    twins = nuts(Target(model, guide, torch.tensor([1.0, 1.0])), seed=3, **sizes)
+    assert not torch.equal(twins.z["z"][:, :, 0], twins.z["z"][:, :, 1]), "equal data must not share their noise"
     assert not torch.equal(together.z["z"], nuts(Target(model, guide, x), seed=4, **sizes).z["z"])
 
 

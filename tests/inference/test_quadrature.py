@@ -144,6 +144,20 @@ def test_constrained_global_latents_in_closed_form() -> None:
             assert exact.info["quantiles"][q, 0, n].item() == pytest.approx(posterior.ppf(level), abs=1e-5)
 
 
+def test_exact_guide_on_constrained_latents_leaves_no_room() -> None:
+    def model(count: Tensor) -> None:
+        rate = pyro.sample("rate", dist.Gamma(2.0, 1.0))
+        pyro.sample("count", dist.Poisson(rate), obs=count)
+
+    def guide(count: Tensor) -> None:
+        pyro.sample("rate", dist.Gamma(5.0, 2.0))
+
+    exact = quadrature(Target(model, guide, torch.tensor(3.0), plate=None))
+    assert exact.info["kl_q_p"].item() == pytest.approx(0, abs=1e-6)
+    assert exact.info["kl_p_q"].item() == pytest.approx(0, abs=1e-6)
+    assert exact.info["elbo"].item() == pytest.approx(exact.value.item(), abs=1e-6)
+
+
 def test_simplex_latent_has_moments_of_the_dirichlet() -> None:
     def model(x: Tensor) -> None:
         p = pyro.sample("p", dist.Dirichlet(torch.tensor([2.0, 3.0, 4.0])))
@@ -237,3 +251,22 @@ def test_discrete_latent_in_the_guide_is_refused() -> None:
         quadrature(Target(model, guide, torch.zeros(2)))
     with pytest.raises(ProgramError):
         quadrature(Target(model, narrow_guide(1.0), torch.zeros(2)))
+
+
+def test_a_datum_with_nan_densities_is_named_and_the_rest_answered() -> None:
+    def model(x: Tensor) -> None:
+        with pyro.plate("data", len(x)):
+            z = pyro.sample("z", dist.Normal(0.0, 1.0))
+            # √ of a negative number: NaN everywhere for x = 3, and in half of the plane for x = 1.
+            hole = torch.where(x == 3.0, -1.0, torch.where((x == 1.0) & (z < 0), -1.0, 1.0)).sqrt()
+            pyro.sample("x", dist.Normal(z * hole, 1.0), obs=x)
+
+    x = torch.tensor([0.5, 3.0, 1.0])
+    exact = quadrature(Target(model, narrow_guide(1.0), x))
+    assert exact.flags[0] == ""
+    assert "NaN" in exact.flags[1]
+    truth = dist.Normal(0.0, math.sqrt(2.0)).log_prob(x)
+    assert exact.value[0].item() == pytest.approx(truth[0].item(), abs=1e-6)
+    half = truth[2].item() + math.log(scipy.stats.norm.cdf(0.5 / math.sqrt(0.5)))
+    assert exact.value[2].item() == pytest.approx(half, abs=0.2)  # a jump: the lattice says how far it is off
+    assert abs(exact.value[2].item() - half) < 20 * exact.stderr[2].item()

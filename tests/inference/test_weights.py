@@ -1,5 +1,6 @@
 """Reductions of log w [S, B]: identities, known answers, and ArviZ's PSIS as the reference for k̂."""
 
+import itertools
 import math
 
 import arviz as az
@@ -60,7 +61,7 @@ def test_bounds_in_their_order(log_w: Tensor) -> None:
     bounds = torch.stack([weights.iwae(log_w, k) for k in divisors])
     close(bounds[0], weights.elbo(log_w))
     close(bounds[-1], weights.log_marginal(log_w))
-    for smaller, larger in zip(divisors, divisors[1:], strict=False):
+    for smaller, larger in itertools.pairwise(divisors):
         if larger % smaller == 0:
             low, high = weights.iwae(log_w, smaller), weights.iwae(log_w, larger)
             assert bool((low <= high + 1e-9 * (1 + high.abs())).all())
@@ -213,7 +214,9 @@ def test_float32_weights() -> None:
     log_w = torch.randn(2000, 3, generator=generator(), dtype=torch.float32)
     close(weights.pareto_k(log_w), weights.pareto_k(log_w.double()), rtol=1e-6)
     assert weights.log_marginal(log_w).dtype == torch.float32
-    torch.testing.assert_close(weights.log_marginal(log_w).double(), weights.log_marginal(log_w.double()), rtol=1e-5, atol=1e-5)
+    torch.testing.assert_close(
+        weights.log_marginal(log_w).double(), weights.log_marginal(log_w.double()), rtol=1e-5, atol=1e-5
+    )
 
 
 def test_memory_of_the_fit_is_that_of_the_tail() -> None:

@@ -33,12 +33,19 @@ def current(run_dir: Path) -> Path:
 
 def test_what_a_run_directory_holds(tmp_path: Path) -> None:
     train(tmp_path / "run", config={"data": "toy"}, batch_size=16)
-    assert sorted(p.name for p in (tmp_path / "run").iterdir()) == ["checkpoints", "config.json", "last.json", "metrics.jsonl"]
+    assert sorted(p.name for p in (tmp_path / "run").iterdir()) == [
+        "checkpoints",
+        "config.json",
+        "last.json",
+        "metrics.jsonl",
+    ]
     files = sorted(p.name for p in current(tmp_path / "run").iterdir())
     tensors = [f"{group}.safetensors" for group in ("best", "generator", "optimiser", "parameters")]
     assert files == sorted([*tensors, "manifest.json", "progress.json"])
     config = json.loads((tmp_path / "run" / "config.json").read_text())
-    assert config["arguments"]["batch_size"] == 16 and config["record"] == {"data": "toy"}
+    assert (config["arguments"]["batch_size"], config["arguments"]["validate_every"]) == (16, 1) and config[
+        "record"
+    ] == {"data": "toy"}
     assert config["parameters"]["guide.network.weight"] == {"shape": [2, 5], "dtype": "float64"}
     assert config["data"]["data"]["shapes"] == [[40, 5]] and len(config["data"]["data"]["sha256"]) == 64
     assert {"python", "torch", "pyro-ppl", "numpy", "threads", "platform", "device"} <= config["environment"].keys()
@@ -109,12 +116,17 @@ def test_a_pointer_cannot_lead_outside(tmp_path: Path) -> None:
     pointer = json.loads((tmp_path / "run" / "last.json").read_text())
     shutil.move(current(tmp_path / "run"), tmp_path / "elsewhere")
     (tmp_path / "run" / "last.json").write_text(json.dumps(pointer | {"checkpoint": "../../elsewhere"}))
-    with pytest.raises(CheckpointError, match="manifest.json is missing"):
+    with pytest.raises(CheckpointError, match=r"manifest\.json is missing"):
         load_checkpoint(tmp_path / "run", *make_pair())
 
 
-@pytest.mark.parametrize(("name", "match"), [("config.json", "config.json is missing or damaged"),
-                                             ("metrics.jsonl", "metrics.jsonl is missing or damaged: it has 0 bytes")])  # fmt: skip
+@pytest.mark.parametrize(
+    ("name", "match"),
+    [
+        ("config.json", "config.json is missing or damaged"),
+        ("metrics.jsonl", "metrics.jsonl is missing or damaged: it has 0 bytes"),
+    ],
+)
 def test_missing_records_stop_a_resume(tmp_path: Path, name: str, match: str) -> None:
     train(tmp_path / "run")
     (tmp_path / "run" / name).unlink()

@@ -60,6 +60,8 @@ def test_unknown_names_list_the_known_ones() -> None:
 def test_combinations() -> None:
     refuse(ValueError, "keep='best' needs validation", keep="best")
     refuse(ValueError, "resume=True needs run_dir", resume=True)
+    with pytest.raises(ValueError, match="data=None is for programs without arguments"):
+        fit(*make_pair(), None, progress=False)
     refuse(ValueError, "alpha=0.5 is the order of RenyiELBO", alpha=0.5)
     refuse(ValueError, "num_particles=1 is the ELBO", loss="RenyiELBO")
     refuse(ValueError, "other than 1", loss="RenyiELBO", num_particles=4, alpha=1)
@@ -72,7 +74,12 @@ def test_rows_that_are_not_finite_are_named(bad: float, name: str) -> None:
     broken = make_data()
     broken[7, 2], broken[30] = bad, bad
     data, validation = (broken, None) if name == "data" else (None, broken)
-    refuse(ValueError, rf"{name} has NaN or infinite values in 2 of 40 rows \(first: \[7, 30\]\)", data, validation=validation)
+    refuse(
+        ValueError,
+        rf"{name} has NaN or infinite values in 2 of 40 rows \(first: \[7, 30\]\)",
+        data,
+        validation=validation,
+    )
 
 
 @pytest.mark.parametrize("empty", [torch.zeros(0, SIZE), torch.zeros(4, 0), torch.tensor(1.0), ()])
@@ -90,9 +97,13 @@ def test_types_of_data() -> None:
     refuse(ProgramError, "float32", make_data().float())
 
 
-def test_arrays_are_welcome() -> None:
+@pytest.mark.parametrize("kind", ["plain", "read-only", "reversed"])
+def test_arrays_are_welcome(kind: str) -> None:
+    array = np.asarray(make_data()).copy()
+    array.setflags(write=kind != "read-only")
+    array = array[::-1] if kind == "reversed" else array
     model, guide = make_pair()
-    fit(model, guide, np.asarray(make_data()), validation=np.asarray(make_data()), num_epochs=1, progress=False)
+    fit(model, guide, array, validation=array, num_epochs=1, progress=False)
 
 
 def test_programs_that_do_not_fit_the_data() -> None:
@@ -160,7 +171,9 @@ def test_parameters_that_are_not_finite_before_training() -> None:
     model, guide = make_pair()
     with torch.no_grad():
         model.network.bias[0] = float("nan")
-    with pytest.raises(ValueError, match=r"parameters hold NaN or infinite values before training: \['model.network.bias'\]"):
+    with pytest.raises(
+        ValueError, match=r"parameters hold NaN or infinite values before training: \['model.network.bias'\]"
+    ):
         fit(model, guide, make_data(), progress=False)
 
 

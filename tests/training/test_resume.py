@@ -71,6 +71,24 @@ def test_cut_at_any_step(tmp_path: Path, steps: int) -> None:
     assert [row["epoch"] for row in fitted.history] == [1, 2, 3]
 
 
+def test_cut_with_several_particles(tmp_path: Path) -> None:
+    """Vectorised particles in an outer plate draw their noise in the same order."""
+    options: dict[str, Any] = {"loss": "RenyiELBO", "num_particles": 3, "warmup_epochs": 0}
+    whole, _ = train(None, **options)
+    with pytest.raises(Cut):
+        train(tmp_path / "cut", cut=5, **options)
+    assert equal(whole, train(tmp_path / "cut", resume=True, **options)[0])
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device")
+def test_cut_on_a_gpu(tmp_path: Path) -> None:
+    """The device's own generator is part of the state."""
+    whole, _ = train(None, device="cuda")
+    with pytest.raises(Cut):
+        train(tmp_path / "cut", cut=5, device="cuda")
+    assert equal(whole, train(tmp_path / "cut", resume=True, device="cuda")[0])
+
+
 def test_cut_and_resumed_many_times(tmp_path: Path) -> None:
     whole, _ = train(None)
     resume = False
@@ -188,7 +206,9 @@ def test_other_data_and_other_programs_are_refused(tmp_path: Path) -> None:
     data[3, 1] += 1e-9
     with pytest.raises(CheckpointError, match=r"data\.data\.sha256"):
         fit(model, guide, data, num_epochs=1, run_dir=tmp_path / "run", resume=True, progress=False)
-    with pytest.raises(CheckpointError, match=r"programs\.guide: 'ToyGuide' in the run directory, now 'NormalisedGuide'"):
+    with pytest.raises(
+        CheckpointError, match=r"programs\.guide: 'ToyGuide' in the run directory, now 'NormalisedGuide'"
+    ):
         fit(model, NormalisedGuide(), make_data(), num_epochs=1, run_dir=tmp_path / "run", resume=True, progress=False)
 
 

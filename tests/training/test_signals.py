@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 from training_toys import equal, make_data, make_pair, values
 
-from elbowroom.inference.training import TrainingInterrupted, fit
+from elbowroom.inference.training import TrainingInterrupted, fit, load_checkpoint
 from elbowroom.inference.training.signals import StopRequest
 
 
@@ -53,6 +53,9 @@ def test_a_signal_finishes_the_step_and_saves(tmp_path: Path, signum: int, exit_
     assert f"{signal.Signals(signum).name} after step {step} of 12" in str(stopped)
     assert "continue with resume=True" in str(stopped)
     assert (signal.getsignal(signal.SIGINT), signal.getsignal(signal.SIGTERM)) == handlers
+    saved = make_pair(7)
+    assert load_checkpoint(tmp_path / "run", *saved).epoch == step // 3
+    assert equal(at_stop, values(*saved))
     resumed, none = train(Sender(None), run_dir=tmp_path / "run", resume=True)
     assert none is None and equal(whole, resumed)
     assert (step == 12) == equal(at_stop, whole)
@@ -104,13 +107,19 @@ def test_a_script_can_exit_with_the_stated_code(tmp_path: Path) -> None:
         "    sent.append(x)\n"
         "    return x\n"
         "try:\n"
-        f"    fit(*make_pair(), make_data().float(), num_epochs=10**6, prepare=prepare, run_dir={str(tmp_path / 'run')!r})\n"
+        "    options = dict(num_epochs=10**6, prepare=prepare, run_dir=sys.argv[1])\n"
+        "    fit(*make_pair(), make_data().float(), **options)\n"
         "except TrainingInterrupted as stopped:\n"
         "    sys.exit(stopped.exit_code)\n"
     )
     run = subprocess.run(
-        [sys.executable, "-c", script], cwd=Path(__file__).parent, capture_output=True, text=True, check=False,
-        env={**os.environ, "OMP_NUM_THREADS": "1"}, timeout=120,
-    )  # fmt: skip
+        [sys.executable, "-c", script, str(tmp_path / "run")],
+        cwd=Path(__file__).parent,
+        env={**os.environ, "OMP_NUM_THREADS": "1"},
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=120,
+    )
     assert run.returncode == 143, run.stderr
     assert (tmp_path / "run" / "last.json").exists()

@@ -58,7 +58,9 @@ def test_kl_weight() -> None:
 
 @pytest.mark.parametrize("schedule", sorted(SCHEDULES))
 def test_the_learning_rate_of_each_step_is_the_schedules(schedule: str) -> None:
-    fitted = fit(*make_pair(), make_data(40), num_epochs=5, batch_size=8, learning_rate=0.1, schedule=schedule, progress=False)
+    fitted = fit(
+        *make_pair(), make_data(40), num_epochs=5, batch_size=8, learning_rate=0.1, schedule=schedule, progress=False
+    )
     last_steps = [4, 9, 14, 19, 24]
     expected = [0.1 * SCHEDULES[schedule](step / 25) for step in last_steps]
     assert [row["learning_rate"] for row in fitted.history] == pytest.approx(expected, rel=1e-12)
@@ -73,7 +75,9 @@ def quadratic(scale: float) -> dict[str, Tensor]:
 
 @pytest.mark.parametrize(("clip_norm", "factor"), [(None, 1.0), (26.0, 1.0), (6.5, 0.5), (1.3, 0.1)])
 @pytest.mark.parametrize("divisor", [1.0, 8.0])
-def test_clipping_is_by_the_joint_norm_of_the_mean_gradient(clip_norm: float | None, factor: float, divisor: float) -> None:
+def test_clipping_is_by_the_joint_norm_of_the_mean_gradient(
+    clip_norm: float | None, factor: float, divisor: float
+) -> None:
     parameters = quadratic(divisor)
     optimiser = JointAdam(parameters, 0.1, clip_norm)
     optimiser.divisor = divisor
@@ -151,4 +155,3 @@ def test_differences_are_told_leaf_by_leaf() -> None:
 
 def values_of(parameters: dict[str, Tensor]) -> list[Tensor]:
     return [p.detach().clone() for p in parameters.values()]
-

@@ -1,9 +1,9 @@
 """Kills training at chosen places and resumes it: run as a script, in a process that has computed nothing yet.
 
 `python training_killed.py FOLDER points STRIDE` dies by SIGKILL at every STRIDE-th of the places in which a save can be
-cut short (half-written files, before and after each fsync, rename, replace and removal) and resumes; `... moments COUNT` dies at
-COUNT random moments instead. Each child is forked from this process, so that torch is imported once. Prints a JSON
-report; every resumed run must give the parameters and metrics of an uninterrupted one.
+cut short (half-written files, before and after each fsync, rename, replace and removal) and resumes;
+`... moments COUNT` dies at COUNT random moments instead. Each child is forked from this process, so that torch is
+imported once. Prints a JSON report; every resumed run must give the parameters and metrics of an uninterrupted one.
 """
 
 import json

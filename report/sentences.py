@@ -1,10 +1,9 @@
 """What a comparison found, in sentences."""
 
 from elbowroom.inference import Comparison
+from elbowroom.report.agreement import SIGMAS, in_standard_errors
 from elbowroom.report.marginals import label
-from elbowroom.report.rounding import significant, with_error
-
-_SIGMAS = 4.0
+from elbowroom.report.rounding import plain, significant
 
 
 def summary(comparison: Comparison) -> list[str]:
@@ -21,9 +20,10 @@ def _about_guide(comparison: Comparison, b: int) -> str:
     """How far q is from the posterior, in nats, means and widths."""
     exact = "quadrature" in comparison.evidence
     room, error = comparison.kl_q_p[b].item(), comparison.kl_q_p_stderr[b].item()
-    distance = with_error(room, error, max_decimals=4).removesuffix(" ± <1e-4")
-    told = f"datum {comparison.data[b]}: q is {distance} nats from the posterior, KL(q‖p)"
-    if not exact:
+    told = f"datum {comparison.data[b]}: q is {plain(room, error, max_decimals=4)} nats from the posterior, KL(q‖p)"
+    if room != room:
+        told = f"datum {comparison.data[b]}: q's distance from the posterior is unknown, for its density is"
+    elif not exact:
         told += ", estimated"
     if comparison.reference is None:
         return told + "."
@@ -51,13 +51,12 @@ def _about_importance(comparison: Comparison) -> str:
     if "quadrature" not in comparison.evidence:
         return told + "."
     exact = comparison.evidence["quadrature"]
-    error = (sampled.stderr**2 + exact.stderr**2).sqrt()
-    off = ((sampled.value - exact.value).abs() > _SIGMAS * error).tolist()
+    off = in_standard_errors(sampled.value - exact.value, sampled.stderr, exact.stderr).abs() > SIGMAS
     wrong = [d for d, o in zip(comparison.data, off, strict=True) if o]
     if not wrong:
-        return f"{told}, and agrees with the exact log p(x) within {_SIGMAS:.0f} standard errors everywhere."
+        return f"{told}, and agrees with the exact log p(x) within {SIGMAS:.0f} standard errors everywhere."
     silent = [d for d in wrong if d not in flagged]
-    told += f"; it is more than {_SIGMAS:.0f} standard errors from the exact log p(x) for {_named(wrong)}"
+    told += f"; it is more than {SIGMAS:.0f} standard errors from the exact log p(x) for {_named(wrong)}"
     return told + (f", without a flag for {_named(silent)}." if silent else ".")
 
 

@@ -1,0 +1,83 @@
+"""Execute the notebooks: each percent file, as a Jupyter kernel runs it, into output/*.ipynb.
+
+`python notebooks/execute.py` runs all of them, `python notebooks/execute.py 01_elbo_and_the_truth` some. A cell that
+fails is printed with its traceback, and the exit code is 1; the notebook is written as far as it got.
+"""
+
+import os
+import re
+import sys
+import time
+from pathlib import Path
+
+import jupytext
+import nbformat
+import zmq
+from nbclient import NotebookClient
+from nbclient.exceptions import CellExecutionError, CellTimeoutError, DeadKernelError
+from traitlets.config import Config
+
+HERE = Path(__file__).resolve().parent
+OUTPUT = HERE / "output"
+SECONDS_A_CELL = 600
+
+_BARS = "ignore:IProgress not found"  # tqdm's advice to install widgets; nobody watches bars here
+
+
+def main(names: list[str]) -> int:
+    """Execute the named notebooks (all without names) and return the exit code."""
+    try:
+        paths = find(names)
+    except FileNotFoundError as error:
+        print(error, file=sys.stderr)
+        return 2
+    failed = [path.stem for path in paths if not execute(path)]
+    if failed:
+        print(f"{len(failed)} of {len(paths)} failed: {', '.join(failed)}", file=sys.stderr)
+    return 1 if failed else 0
+
+
+def find(names: list[str], folder: Path = HERE) -> list[Path]:
+    """The percent files of these names, with or without .py; all whose name starts with a digit without names."""
+    known = {path.stem: path for path in sorted(folder.glob("[0-9]*.py"))}
+    missing = [name for name in names if Path(name).stem not in known]
+    if missing or not known:
+        raise FileNotFoundError(f"no notebook {', '.join(missing) or folder}; there are: {', '.join(known) or 'none'}")
+    return [known[Path(name).stem] for name in names] if names else list(known.values())
+
+
+def execute(path: Path, output: Path = OUTPUT) -> bool:
+    """Run one notebook, write it, say how long it took; whether every cell ran."""
+    notebook = jupytext.read(path)
+    client = NotebookClient(
+        notebook,
+        timeout=SECONDS_A_CELL,
+        kernel_name="python3",
+        resources={"metadata": {"path": str(path.parent)}},
+        config=Config(KernelManager={"transport_encryption": "auto" if zmq.has("curve") else "disabled"}),
+    )
+    began, failure = time.perf_counter(), ""
+    try:
+        client.execute(env={**os.environ, "PYTHONWARNINGS": _BARS})
+    except CellExecutionError as error:
+        failure = str(error)
+    except (CellTimeoutError, DeadKernelError) as error:
+        failure = f"{type(error).__name__}: {error}"
+    output.mkdir(parents=True, exist_ok=True)
+    written = output / f"{path.stem}.ipynb"
+    nbformat.write(notebook, written)
+    seconds = time.perf_counter() - began
+    if failure:
+        print(f"{path.name}: failed after {seconds:.0f} s\n{_plain(failure)}", file=sys.stderr)
+        return False
+    print(f"{path.name}: {seconds:.0f} s, {written}")
+    return True
+
+
+def _plain(text: str) -> str:
+    """Without the colours of IPython's tracebacks, unless a terminal shows them."""
+    return text if sys.stderr.isatty() else re.sub(r"\x1b\[[0-9;]*m", "", text)
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

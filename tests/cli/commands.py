@@ -1,0 +1,55 @@
+"""What tests of commands share: a shell's view of a command, strict JSON, small options."""
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import safetensors.torch
+from torch import Tensor
+
+SMALL = ("--training.epochs=3", "--training.batch_size=32", "--programs.hidden=[8]", "--programs.encoder_hidden=[8]")
+"""Options of a run that takes a fraction of a second."""
+
+
+@dataclass(frozen=True)
+class Result:
+    """What a shell sees of a command."""
+
+    code: int
+    out: str
+    err: str
+
+    def json(self) -> Any:
+        """The whole of stdout as strict JSON."""
+        return strict_json(self.out)
+
+    def refused(self, *told: str) -> bool:
+        """Whether it ended with exit code 3 and one message on stderr that holds all of `told`."""
+        said = self.err.split("elbowroom: ", 1)
+        return self.code == 3 and len(said) == 2 and "Traceback" not in self.err and all(t in said[1] for t in told)
+
+
+def strict_json(text: str) -> Any:
+    """Parse JSON that holds no NaN and no infinity."""
+
+    def refuse(name: str) -> None:
+        raise AssertionError(f"{name} in JSON")
+
+    return json.loads(text, parse_constant=refuse)
+
+
+def read_json(path: Path) -> Any:
+    return strict_json(path.read_text())
+
+
+def parameters(run: Path, which: str = "parameters") -> dict[str, Tensor]:
+    """The parameters in a run's checkpoint."""
+    place = run / "checkpoints" / read_json(run / "last.json")["checkpoint"]
+    return safetensors.torch.load_file(place / f"{which}.safetensors")
+
+
+def metrics(run: Path) -> list[dict[str, Any]]:
+    """A run's metrics without the time they took."""
+    rows = [strict_json(line) for line in (run / "metrics.jsonl").read_text().splitlines()]
+    return [{k: v for k, v in row.items() if k != "seconds"} for row in rows]

@@ -1,0 +1,87 @@
+"""A small trained run, and the command run in this process as a shell would run it."""
+
+import shutil
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import numpy as np
+import pyro
+import pytest
+import torch
+from commands import SMALL, Result
+
+from elbowroom.__main__ import main
+
+
+@pytest.fixture(autouse=True)
+def _single_precision(_global_state: None) -> None:
+    torch.set_default_dtype(torch.float32)
+
+
+@pytest.fixture
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    """An empty working directory; what a command adds to the import path and the modules is taken back."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(sys, "path", list(sys.path))
+    monkeypatch.delenv("ELBOWROOM_DATA", raising=False)
+    before = set(sys.modules)
+    yield tmp_path
+    for name in set(sys.modules) - before:
+        if str(tmp_path) in str(getattr(sys.modules[name], "__file__", "")):
+            del sys.modules[name]
+
+
+@pytest.fixture
+def run(folder: Path, capfd: pytest.CaptureFixture[str]) -> Callable[..., Result]:
+    """Run a command line in this process, with an empty parameter store as in a new one."""
+
+    def call(*arguments: object) -> Result:
+        capfd.readouterr()
+        try:
+            with pyro.get_param_store().scope():
+                code = main([str(argument) for argument in arguments])
+        except SystemExit as ended:
+            code = int(ended.code or 0)
+        return Result(code, *capfd.readouterr())
+
+    return call
+
+
+@pytest.fixture(scope="session")
+def _pixels() -> np.ndarray:
+    """90 data of 3×3 binary pixels with two hidden causes."""
+    random = np.random.default_rng(0)
+    z, weight = random.normal(size=(90, 2)), random.normal(size=(2, 9))
+    return (random.random((90, 9)) < 1 / (1 + np.exp(-2 * z @ weight))).astype(np.float32).reshape(90, 3, 3)
+
+
+@pytest.fixture
+def pixels(folder: Path, _pixels: np.ndarray) -> Path:
+    """The data as a file in the working directory."""
+    np.save(folder / "pixels.npy", _pixels)
+    return folder / "pixels.npy"
+
+
+@pytest.fixture
+def programs(folder: Path) -> Path:
+    """A user's own programs in the working directory."""
+    return Path(shutil.copy(Path(__file__).parent / "programs_of_mine.py", folder / "mine.py"))
+
+
+@pytest.fixture(scope="session")
+def _trained(tmp_path_factory: pytest.TempPathFactory, _pixels: np.ndarray) -> Path:
+    where = tmp_path_factory.mktemp("trained")
+    np.save(where / "pixels.npy", _pixels)
+    data = ("--data.name=pixels.npy", f"--data.dir={where}")
+    assert main(["train", "--output", str(where / "run"), *data, *SMALL, "--json"]) == 0
+    return where
+
+
+@pytest.fixture
+def trained(folder: Path, _trained: Path) -> Path:
+    """A finished run in the working directory, with a data file of its own."""
+    shutil.copytree(_trained, folder, dirs_exist_ok=True)
+    config = folder / "run" / "config.json"
+    config.write_text(config.read_text().replace(str(_trained), str(folder)))
+    return folder / "run"

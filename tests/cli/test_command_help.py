@@ -1,0 +1,113 @@
+"""--help, --version, and what is refused before any work begins."""
+
+import re
+import statistics
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import fields, is_dataclass
+from pathlib import Path
+from typing import get_type_hints
+
+import pytest
+from commands import Result
+
+import elbowroom
+from elbowroom.__main__ import COMMANDS, EXIT_CODES
+from elbowroom.options import Data, Programs, Training
+
+ELBOWROOM = Path(sys.executable).with_name("elbowroom")
+HEAVY = ("torch", "pyro", "numpy", "scipy", "matplotlib", "arviz", "xarray", "pandas")
+
+
+def options_of(kind: type, prefix: str = "--") -> Iterator[str]:
+    """`--training.epochs` and so on: the fields of an options class."""
+    hints = get_type_hints(kind)
+    for field in fields(kind):
+        if is_dataclass(hints[field.name]):
+            yield from options_of(hints[field.name], f"{prefix}{field.name}.")
+        else:
+            yield prefix + field.name
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_help_names_every_option_and_exit_code(run: Callable[..., Result], command: str) -> None:
+    shown = run(command, "--help")
+    assert shown.code == 0 and shown.err == ""
+    words = set(shown.out.replace(",", " ").split())
+    assert [option for option in options_of(COMMANDS[command]) if option not in words] == []
+    assert {"--config", "--print_config"} <= words
+    assert EXIT_CODES in shown.out
+
+
+@pytest.mark.parametrize("kind", [*COMMANDS.values(), Data, Programs, Training])
+def test_every_option_is_explained(kind: type) -> None:
+    """The help text of an option is its line under `Attributes:`."""
+    told = re.findall(r"^        (\w+): \S+", kind.__doc__ or "", re.MULTILINE)
+    assert told == [field.name for field in fields(kind)]
+
+
+def test_the_first_help_names_every_command(run: Callable[..., Result]) -> None:
+    shown = run("--help")
+    assert shown.code == 0 and EXIT_CODES in shown.out
+    assert all(f"\n    {command} " in shown.out for command in COMMANDS)
+
+
+def test_version(run: Callable[..., Result]) -> None:
+    assert run("--version") == Result(0, f"elbowroom {elbowroom.__version__}\n", "")
+
+
+@pytest.mark.parametrize("arguments", [["--help"], *([command, "--help"] for command in COMMANDS)], ids=" ".join)
+def test_help_is_quick(arguments: list[str]) -> None:
+    seconds = []
+    for _ in range(3):
+        begin = time.perf_counter()
+        subprocess.run([ELBOWROOM, *arguments], check=True, capture_output=True)
+        seconds.append(time.perf_counter() - begin)
+    assert statistics.median(seconds) < 1.0
+
+
+def test_parsing_imports_nothing_heavy() -> None:
+    """A whole command line, nested options included, is parsed before torch is needed."""
+    script = (
+        "import sys\n"
+        "from elbowroom.__main__ import main\n"
+        "try:\n"
+        "    main(['train', '--training.epochs=3', '--programs.hidden=[8]', '--json', '--print_config'])\n"
+        "finally:\n"
+        f"    print([name for name in {HEAVY} if name in sys.modules], file=sys.stderr)\n"
+    )
+    ended = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=False)
+    assert (ended.returncode, ended.stderr) == (0, "[]\n")
+    assert "epochs: 3" in ended.stdout
+
+
+@pytest.mark.parametrize(
+    ("arguments", "told"),
+    [
+        ([], "demo,train,evidence,compare,generate"),
+        (["trian"], "invalid choice: 'trian'"),
+        (["train", "--epochs", "3"], "unrecognized arguments: --epochs"),
+        (["train", "--training.epochs", "many"], "many"),
+        (["train", "--data.binarize", "maybe"], "maybe"),
+        (["train", "--programs.hidden", "wide"], "wide"),
+        (["compare", "--data", "3,x"], "3,x"),
+        (["evidence", "--which", "worst"], "worst"),
+        (["train", "--json", "perhaps"], "perhaps"),
+        (["train", "--config", "absent.yaml"], "absent.yaml"),
+        (["train", "--device", "tpu"], "tpu"),
+    ],
+    ids=lambda value: " ".join(value) if isinstance(value, list) else "",
+)
+def test_unknown_options_and_values_exit_with_2(run: Callable[..., Result], arguments: list[str], told: str) -> None:
+    ended = run(*arguments)
+    assert (ended.code, ended.out) == (2, "")
+    assert told in ended.err.splitlines()[-1] or told in ended.err.split("error:")[1]
+    assert "Traceback" not in ended.err
+
+
+def test_flags_need_no_value(run: Callable[..., Result]) -> None:
+    for given, meant in (("--json", "true"), ("--json=true", "true"), ("--json=false", "false")):
+        assert f"\njson: {meant}\n" in run("train", given, "--resume", "--print_config").out
+    assert "\nresume: true\n" in run("train", "--resume", "--seed", "3", "--print_config").out

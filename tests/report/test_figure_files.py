@@ -1,0 +1,89 @@
+"""All figures: matplotlib is left as it was, and files are whole and reproducible."""
+
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import matplotlib
+import pytest
+import torch
+from matplotlib.figure import Figure
+from report_toys import DATA, toy
+
+from elbowroom.inference import importance, quadrature
+from elbowroom.report import (
+    gap_figure,
+    interpolation_figure,
+    loss_figure,
+    posterior_figure,
+    prior_samples_figure,
+    reconstruction_figure,
+    save_figure,
+    traversal_figure,
+)
+
+IMAGE = (2, 2)
+
+
+def decode(z: torch.Tensor) -> torch.Tensor:
+    """Pictures of four pixels that say where they come from."""
+    return torch.stack([z[:, 0], z[:, -1], z.sum(1), torch.ones(len(z))], 1)
+
+
+FIGURES: dict[str, Callable[[], Figure]] = {
+    "posterior": lambda: posterior_figure(toy().target, toy().comparison, images=toy().x[DATA], image_shape=IMAGE),
+    "posterior, one latent": lambda: posterior_figure(toy(1).target, toy(1).comparison),
+    "posterior, three latents": lambda: posterior_figure(toy(3).target, toy(3).comparison),
+    "loss": lambda: loss_figure([{"epoch": e, "train_loss": 9 / e} for e in range(1, 9)]),
+    "reconstruction": lambda: reconstruction_figure(torch.rand(3, 4), torch.rand(3, 4), IMAGE),
+    "prior samples": lambda: prior_samples_figure(torch.rand(7, 4), IMAGE),
+    "traversal": lambda: traversal_figure(decode, 2, IMAGE),
+    "interpolation": lambda: interpolation_figure(decode, lambda x: x, [(torch.rand(4), torch.rand(4))], IMAGE),
+    "gap": lambda: gap_figure(importance(toy().target, num_samples=100), quadrature(toy().target)),
+}
+
+
+@pytest.mark.parametrize("name", FIGURES)
+def test_figures_leave_matplotlib_as_they_found_it(name: str, tmp_path: Path) -> None:
+    backend, settings = matplotlib.get_backend(auto_select=False), dict(matplotlib.rcParams)
+    with matplotlib.rc_context({"axes.facecolor": "black", "text.usetex": True, "font.size": 40}):
+        inside = dict(matplotlib.rcParams)
+        figure = FIGURES[name]()
+        path = save_figure(figure, tmp_path / "folder" / "figure.png")
+        assert dict(matplotlib.rcParams) == inside
+        assert not any(text.get_usetex() for text in figure.findobj(matplotlib.text.Text))
+    assert dict(matplotlib.rcParams) == settings
+    assert matplotlib.get_backend(auto_select=False) == backend
+    assert path.read_bytes().startswith(b"\x89PNG")
+    assert all(ax.get_facecolor() == (1, 1, 1, 1) for ax in figure.axes)
+    assert figure._repr_png_().startswith(b"\x89PNG")
+
+
+@pytest.mark.parametrize("suffix", [".png", ".pdf", ".svg"])
+def test_the_same_figure_gives_the_same_bytes(suffix: str, tmp_path: Path) -> None:
+    files = [save_figure(FIGURES["loss"](), tmp_path / f"{i}{suffix}") for i in range(2)]
+    assert files[0].read_bytes() == files[1].read_bytes()
+    assert b"atplotlib" not in files[0].read_bytes() or suffix != ".png"
+
+
+def test_an_unknown_format_is_refused_and_nothing_is_written(tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match=r"got suffix '.bmp'.*expected one of .png, .pdf, .svg"):
+        save_figure(FIGURES["loss"](), tmp_path / "figure.bmp")
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_pyplot_figure_is_closed(tmp_path: Path) -> None:
+    import matplotlib.pyplot as plt
+
+    figure = plt.figure()
+    save_figure(figure, tmp_path / "figure.png")
+    assert not plt.fignum_exists(figure.number)
+
+
+def test_no_window_system_is_needed() -> None:
+    program = (
+        "import sys, torch; from elbowroom.report import prior_samples_figure; "
+        "prior_samples_figure(torch.rand(4, 4), (2, 2)).canvas.draw(); assert 'matplotlib.pyplot' not in sys.modules"
+    )
+    subprocess.run([sys.executable, "-c", program], check=True)

@@ -1,0 +1,73 @@
+"""The room above each bound, and importance sampling against the exact value."""
+
+import math
+
+import numpy as np
+import torch
+from matplotlib.axes import Axes
+from report_toys import toy
+
+from elbowroom.inference import Estimate, importance, quadrature
+from elbowroom.report import (
+    gap_figure,
+)
+
+
+def test_rooms_are_the_distances_to_the_exact_value() -> None:
+    target = toy().target
+    sampled, exact = importance(target, num_samples=500, num_particles=(5,)), quadrature(target)
+    left, right = gap_figure(sampled, exact).axes[:2]
+    x, height = _line(left, "ELBO")
+    np.testing.assert_allclose(x, exact.info["kl_q_p"], atol=4 * sampled.info["elbo_stderr"].max())
+    assert (np.abs(height) < 0.5).all()
+    means = [line.get_xdata()[0] for line in left.lines if line.get_gid() == "mean"]
+    expected = [exact.value - v for v in (sampled.info["elbo"], sampled.info["iwae"][5], sampled.value)]
+    np.testing.assert_allclose(means, [room.mean() for room in expected])
+    assert [t.get_text() for t in left.get_yticklabels()] == ["ELBO", "IWAE-5", "importance, S = 500"]
+    dots = np.concatenate([c.get_offsets() for c in right.collections if c.get_gid() in ("trusted", "flagged")])
+    distance = (sampled.value - exact.value) / (sampled.stderr**2 + exact.stderr**2).sqrt()
+    np.testing.assert_allclose(sorted(dots[:, 1]), sorted(distance.tolist()), rtol=1e-9)
+    assert right.get_title(loc="left") == "log p̂ within 4 s.e. of exact for 3 of 3 data"
+
+
+def test_flagged_data_are_crosses_and_far_ones_are_counted() -> None:
+    value = torch.tensor([-10.0, -10.0, -10.0])
+    info = {
+        "elbo": value - 1, "elbo_stderr": torch.full((3,), 0.01), "pareto_k": torch.tensor([0.1, 0.9, 0.2]),
+        "num_samples": 100, "flags": ("", "heavy", ""),
+    }  # fmt: skip
+    sampled = Estimate(value, torch.full((3,), 0.1), "lower", info)
+    exact = Estimate(torch.tensor([-10.1, -5.0, -9.0]), torch.zeros(3), "exact", {"flags": ("", "", "")})
+    left, right = gap_figure(sampled, exact).axes[:2]
+    marks = {c.get_gid(): c.get_offsets() for c in right.collections if c.get_gid()}
+    np.testing.assert_allclose(marks["flagged"], [(6.0, -50.0)])
+    np.testing.assert_allclose(sorted(marks["trusted"][:, 1]), [-10, 1])
+    assert right.get_title(loc="left").endswith("for 1 of 3 data")
+    low, high = right.get_ylim()
+    assert low < -50
+    assert high > 1
+    assert "ELBO < log p(x)" in left.get_title(loc="left")
+
+
+def test_without_the_exact_value_rooms_are_called_too_small() -> None:
+    sampled = importance(toy().target, num_samples=500)
+    left, right = gap_figure(sampled).axes[:2]
+    assert "too small" in left.get_xlabel()
+    dots = np.concatenate([c.get_offsets() for c in right.collections])
+    np.testing.assert_allclose(sorted(dots[:, 1]), sorted(sampled.info["pareto_k"].tolist()))
+
+
+def test_constant_weights_draw_an_empty_panel_without_warnings() -> None:
+    value = torch.tensor([-1.0, -2.0])
+    info = {
+        "elbo": value, "elbo_stderr": torch.zeros(2), "pareto_k": torch.full((2,), -math.inf), "num_samples": 9,
+        "flags": ("", ""),
+    }  # fmt: skip
+    sampled = Estimate(value, torch.zeros(2), "lower", info)
+    for figure in (gap_figure(sampled), gap_figure(sampled, Estimate(value, torch.zeros(2), "exact"))):
+        figure.canvas.draw()
+
+
+def _line(ax: Axes, gid: str) -> tuple[np.ndarray, np.ndarray]:
+    (line,) = [line for line in ax.lines if line.get_gid() == gid]
+    return np.asarray(line.get_xdata()), np.asarray(line.get_ydata())
