@@ -47,8 +47,8 @@ def main() -> None:
     value, stderr = estimate.mean()
     report(
         "mnist_vae",
-        f"MNIST VAE 784-200-200-50 ({options.activation}, learning rate {options.learning_rate:g} to 0), {options.epochs} epochs by fit, dynamic binarisation, "
-        f"{options.device}",
+        f"MNIST VAE 784-200-200-50 ({options.activation}, learning rate {options.learning_rate:g} to 0), "
+        f"{options.epochs} epochs by fit, dynamic binarisation, {options.device}",
         [
             ("importance-sampled NLL, test, nats", f"{-value:.2f} ± {stderr:.3f} ({options.num_samples} samples)"),
             ("ELBO, test, nats", f"{estimate.info['elbo'].mean():.2f}"),

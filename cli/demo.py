@@ -42,7 +42,7 @@ def run(options: DemoOptions) -> None:
     say("\n3  VI against MCMC against the exact posterior, from a typical digit to the worst\n", quiet)
     worst = _spread(exact or sampled, options.num_compared)
     against = CompareOptions(run=path, data=worst, output=str(where / "compare"), seed=seed, device=device)
-    against.num_warmup, against.num_draws = 200, 350  # enough for the gates on most digits in the demo's two minutes
+    against.num_warmup, against.num_draws = 250, 450  # enough for the gates on most digits in the demo's two minutes
     compared = _quietly(quiet, compare.run, against)
 
     say("\n4  What the model has learned\n", quiet)

@@ -48,6 +48,8 @@ class Pin(Messenger):
         if not site_is_subsample(msg) or msg["value"] is not None or msg["name"] not in self.indices:
             return
         pinned, size = self.indices[msg["name"]], msg["fn"].subsample_size
+        if size is None:  # this program's plate of that name takes no subsample
+            return
         msg["value"], msg["done"] = pinned[torch.arange(size) % len(pinned)], True
         msg["fn"] = type(msg["fn"])(size, size)
 

@@ -43,7 +43,7 @@ _STYLE = {
     "ytick.labelsize": 8.5,
 }
 _UNDATED: dict[str, dict[str, Any]] = {
-    ".png": {},
+    ".png": {"Software": None},
     ".pdf": {"CreationDate": None, "Creator": None, "Producer": None},
     ".svg": {"Date": None, "Creator": None},
 }

@@ -64,9 +64,7 @@ def _decimals(error: float, most: int) -> int:
         return most
     exponent = math.floor(math.log10(error))
     leading = round(error / 10.0 ** (exponent - 2))  # its first three digits, 100 … 1000
-    digits = 2 if leading <= 354 else 1
-    if leading > 949:  # rounds up to the next power of ten
-        digits, exponent = 2, exponent + 1
+    digits = 2 if leading <= 354 else 1  # one digit that rounds up to the next power of ten shows as two: 0.10
     return min(digits - 1 - exponent, most)
 
 

@@ -1,10 +1,10 @@
 """--help, --version, and what is refused before any work begins."""
 
 import re
+import resource
 import statistics
 import subprocess
 import sys
-import time
 from collections.abc import Callable, Iterator
 from dataclasses import fields, is_dataclass
 from pathlib import Path
@@ -60,11 +60,13 @@ def test_version(run: Callable[..., Result]) -> None:
 
 @pytest.mark.parametrize("arguments", [["--help"], *([command, "--help"] for command in COMMANDS)], ids=" ".join)
 def test_help_is_quick(arguments: list[str]) -> None:
+    # Processor time: what others do on this machine does not count.
     seconds = []
     for _ in range(3):
-        begin = time.perf_counter()
+        before = resource.getrusage(resource.RUSAGE_CHILDREN)
         subprocess.run([ELBOWROOM, *arguments], check=True, capture_output=True)
-        seconds.append(time.perf_counter() - begin)
+        after = resource.getrusage(resource.RUSAGE_CHILDREN)
+        seconds.append(after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime)
     assert statistics.median(seconds) < 1.0
 
 

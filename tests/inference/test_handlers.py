@@ -10,6 +10,7 @@ from programs import conjugate, data, normal, normal_model
 from pyro import poutine
 from torch import Tensor
 
+from elbowroom.inference import Target
 from elbowroom.inference.handlers import Pin, Set, SetUnconstrained, Weigh
 
 
@@ -36,8 +37,7 @@ def test_scales_of_latent_and_observed_sites(replace: bool) -> None:
 def test_a_targets_programs_are_unscaled_and_closed() -> None:
     """What Pyro's own samplers are given: no arguments, no scales."""
     x = data(5)
-    target = conjugate().target()
-    target = type(target)(scaled_model, conjugate().guide, x)
+    target = Target(scaled_model, conjugate().guide, x)
     trace = poutine.trace(target.program("model")).get_trace()
     z = trace.nodes["z"]["value"]
     torch.testing.assert_close(trace.log_prob_sum(), (normal(0.0, 1.0, z) + normal(z, 1.0, x)).sum())
@@ -54,10 +54,12 @@ def test_pinned_subsamples() -> None:
     chosen = torch.tensor([3, 1, 4, 15])
     with Pin({"data": chosen, "other": torch.tensor([0])}):
         assert torch.equal(rows(), chosen)
-    with Pin({"data": chosen[:2]}):  # indices of another size are not this plate's
-        assert len(rows()) == 4
+    with Pin({"data": chosen[:2]}):  # a plate of more data than were pinned repeats them
+        assert torch.equal(rows(), chosen[[0, 1, 0, 1]])
     with Pin({}):
         assert len(rows()) == 4
+    with Pin({"data": chosen}), pyro.plate("data", 7) as index:  # a plate that takes no subsample is left alone
+        assert torch.equal(index, torch.arange(7))
 
 
 def test_values_are_set_and_observations_are_not() -> None:

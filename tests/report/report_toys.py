@@ -18,7 +18,7 @@ DATA = [2, 0]  # compared, in this order
 
 @dataclass(frozen=True)
 class Toy:
-    """z ~ N(0, I_D), x | z ~ N(W z, I), guide N(posterior mean, s² / diagonal precision).
+    """z ~ N(0, I_D), x | z ~ N(W z, I), guide N(posterior mean + shift · d, s² d²), d² = 1 / diagonal precision.
 
     Attributes:
         target: the programs pinned to three data.
@@ -34,7 +34,7 @@ class Toy:
 
 
 @cache
-def toy(num_latents: int = 2, *, mcmc: bool = True, scale: float = 0.8) -> Toy:
+def toy(num_latents: int = 2, *, mcmc: bool = True, scale: float = 0.8, shift: float = 0.0) -> Toy:
     """The toy with so many latents; made once."""
     generator = torch.Generator().manual_seed(7)
     loadings = torch.randn(SIZE, num_latents, generator=generator, dtype=torch.float64)
@@ -51,7 +51,8 @@ def toy(num_latents: int = 2, *, mcmc: bool = True, scale: float = 0.8) -> Toy:
 
     def guide(x: Tensor) -> None:
         with pyro.plate("data", len(x)):
-            pyro.sample("z", dist.Normal(posterior(x).mean, scale * precision.diagonal().rsqrt()).to_event(1))
+            sd = precision.diagonal().rsqrt()
+            pyro.sample("z", dist.Normal(posterior(x).mean + shift * sd, scale * sd).to_event(1))
 
     target = Target(model, guide, x)
     comparison = compare(target, DATA, num_samples=2000, mcmc=False)

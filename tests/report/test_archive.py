@@ -1,7 +1,6 @@
 """Comparisons on disk: netCDF as ArviZ and xarray read it, JSON, and nothing half written."""
 
 import json
-import math
 import warnings
 from dataclasses import replace
 from pathlib import Path
@@ -9,6 +8,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+import torch
 import xarray as xr
 from report_toys import DATA, NUM_CHAINS, NUM_DRAWS, SIZE, toy, with_draws
 
@@ -94,6 +94,7 @@ def test_other_groups_hold_the_numbers_of_the_comparison(path: Path) -> None:
         assert evidence["elbo"].attrs == {"units": "nats", "bound": "lower"}
         assert evidence["exact"].attrs["bound"] == "exact"
         np.testing.assert_array_equal(evidence["kl_q_p"], comparison.kl_q_p)
+        assert evidence["kl_q_p"].sel(datum=DATA[0]).item() == comparison.kl_q_p[0].item()
         np.testing.assert_array_equal(tree["observed_data/x"], toy().x[DATA])
         assert tree["observed_data/x"].dims == ("datum", "x_dim_0")
         assert tree["observed_data/x"].shape == (2, SIZE)
@@ -170,10 +171,16 @@ def test_numbers_that_are_not_finite_become_null(tmp_path: Path) -> None:
     base = toy().comparison
     assert base.draws is not None
     z = base.draws.z["z"].clone()
-    z[..., 0, 0] = 1.0  # a chain that never moves has no R-hat
-    record = json.loads(save_json(with_draws(base, z), tmp_path / "c.json").read_text(), parse_constant=_refuse)
-    rhat = record["mcmc"]["data"][0]["rhat"]
-    assert rhat is None or math.isfinite(rhat)
+    z[..., 0, 0] = 1.0  # chains that never move have no R-hat
+    sampled = base.evidence["importance"]
+    one_sample = replace(sampled, stderr=torch.full((2,), torch.inf))
+    comparison = with_draws(replace(base, evidence=base.evidence | {"importance": one_sample}), z)
+    assert comparison.draws is not None
+    assert bool(comparison.draws.convergence.rhat[0].isnan().any())
+    record = json.loads(save_json(comparison, tmp_path / "c.json").read_text(), parse_constant=_refuse)
+    assert record["evidence"][0]["importance_stderr"] is None
+    assert record["mcmc"]["data"][0]["rhat"] is None
+    assert "R-hat is undefined" in record["mcmc"]["data"][0]["flag"]
 
 
 @pytest.mark.parametrize("save", [save_json, save_netcdf])
@@ -192,6 +199,15 @@ def test_a_failed_save_leaves_the_old_file_and_nothing_else(
         save(toy(3).comparison, path)
     assert path.read_bytes() == before
     assert [file.name for file in tmp_path.iterdir()] == ["c"]
+
+
+def test_who_reads_the_old_file_goes_on_reading_it(tmp_path: Path) -> None:
+    path = save_json(toy().comparison, tmp_path / "c.json")
+    before = path.read_text()
+    with open(path) as reader:
+        save_json(toy(3).comparison, path)
+        assert reader.read() == before
+    assert path.read_text() != before
 
 
 def test_others_may_read_what_was_saved(tmp_path: Path) -> None:

@@ -37,11 +37,11 @@ def test_flagged_data_are_crosses_and_far_ones_are_counted() -> None:
         "num_samples": 100, "flags": ("", "heavy", ""),
     }  # fmt: skip
     sampled = Estimate(value, torch.full((3,), 0.1), "lower", info)
-    exact = Estimate(torch.tensor([-10.1, -5.0, -9.0]), torch.zeros(3), "exact", {"flags": ("", "", "")})
+    exact = Estimate(torch.tensor([-10.1, -5.0, -9.4]), torch.zeros(3), "exact", {"flags": ("", "", "")})
     left, right = gap_figure(sampled, exact).axes[:2]
     marks = {c.get_gid(): c.get_offsets() for c in right.collections if c.get_gid()}
     np.testing.assert_allclose(marks["flagged"], [(6.0, -50.0)])
-    np.testing.assert_allclose(sorted(marks["trusted"][:, 1]), [-10, 1])
+    np.testing.assert_allclose(sorted(marks["trusted"][:, 1]), [-6, 1])
     assert right.get_title(loc="left").endswith("for 1 of 3 data")
     low, high = right.get_ylim()
     assert low < -50

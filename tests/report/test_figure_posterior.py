@@ -71,7 +71,7 @@ def test_contours_draws_and_mode_are_where_they_should_be() -> None:
 
 def test_the_axes_reach_over_q_wherever_it_is() -> None:
     """A guide far from the posterior is still in the picture."""
-    made = toy(scale=0.3)
+    made = toy(scale=0.3, shift=6.0)
     ax = _panels(posterior_figure(made.target, made.comparison, DATA[0]))[0]
     for limits, latent in ((ax.get_xlim(), 0), (ax.get_ylim(), 1)):
         for posterior in (made.comparison.posteriors["guide"], made.comparison.posteriors["quadrature"]):

@@ -10,6 +10,7 @@ from rich.cells import cell_len
 
 from elbowroom.inference import Comparison, Estimate, importance, quadrature
 from elbowroom.report import bounds_table, comparison_table, evidence_table, summary, training_table, with_error
+from elbowroom.report.agreement import SIGMAS, in_standard_errors
 from elbowroom.report.marginals import marginal_rows
 from elbowroom.report.rounding import compact, significant
 
@@ -80,6 +81,14 @@ def test_a_perfect_guide_is_no_false_alarm() -> None:
     assert "!" not in text
 
 
+def test_rounding_is_no_difference() -> None:
+    zero = torch.zeros(3)
+    difference = torch.tensor([0.0, 5e-7, 2e-6])
+    inside = in_standard_errors(difference, zero, zero).abs() <= SIGMAS
+    assert inside.tolist() == [True, True, False]
+    assert in_standard_errors(torch.tensor([1.0]), torch.tensor([0.3]), torch.tensor([0.4])).item() == pytest.approx(2)
+
+
 def test_an_unknown_distance_is_called_unknown() -> None:
     base = toy().comparison
     assert base.identity is not None
@@ -134,7 +143,7 @@ def test_bounds_of_a_data_set() -> None:
         assert with_error(*estimate.mean()) in text
     assert significant(exact.spread()) in text
     room = Estimate(exact.value - elbo.value, (exact.stderr**2 + elbo.stderr**2).sqrt(), "none").mean()
-    assert compact(*room, max_decimals=4) in next(line for line in text.splitlines() if line.startswith(" ELBO"))
+    assert f" {compact(*room, max_decimals=4)}" in next(line for line in text.splitlines() if line.startswith(" ELBO"))
     names = [line.split("  ")[0].strip() for line in text.splitlines() if "bound" in line or "quadrature" in line]
     assert names == ["ELBO", "IWAE-5", "IWAE-50", "importance, S = 400", "quadrature"]
     assert "at least" in bounds_table(sampled)

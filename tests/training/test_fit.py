@@ -144,7 +144,7 @@ def test_validation_is_split_into_its_parts() -> None:
 
 
 def test_the_standard_error_is_the_spread_of_repeated_evaluations() -> None:
-    """Over 400 seeds the sd of the estimate is what each says of itself: sd of an sd is 1/√800, so 5 of them are 18 %."""
+    """Over 400 seeds the sd of the estimate is what each says of itself; 5 sds of that sd, 1/√800, are 18 %."""
     target = Target(Conjugate(), ConjugateGuide(), torch.linspace(-2, 2, 5))
     found = [evaluate(target, num_samples=8, seed=seed) for seed in range(400)]
     spread = torch.tensor([e.elbo for e in found]).std().item()
