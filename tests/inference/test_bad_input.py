@@ -259,6 +259,20 @@ def test_data_that_cannot_be_cut() -> None:
         target.select([0])
 
 
+def test_programs_that_read_their_data_elsewhere_are_not_cut() -> None:
+    """The argument is ignored: cutting it would change nothing, silently."""
+
+    def model(x: Tensor) -> None:
+        PROBLEM.model(X)
+
+    def guide(x: Tensor) -> None:
+        PROBLEM.guide(X)
+
+    target = Target(model, guide, X)
+    assert not target.sliceable
+    torch.testing.assert_close(target.log_weights(2), PROBLEM.evidence(X).expand(2, 5))
+
+
 # Modules in training mode --------------------------------------------------------------------------------------------
 
 

@@ -1,6 +1,7 @@
 """Messengers by themselves: scales set or multiplied, subsamples pinned, values set in either coordinates."""
 
 import math
+from typing import Any, ClassVar
 
 import pyro
 import pyro.distributions as dist
@@ -68,6 +69,32 @@ def test_values_are_set_and_observations_are_not() -> None:
         trace = poutine.trace(normal_model).get_trace(x)
     assert torch.equal(trace.nodes["z"]["value"], z) and torch.equal(trace.nodes["x"]["value"], x)
     torch.testing.assert_close(trace.log_prob_sum(), (normal(0.0, 1.0, z) + normal(z, 1.0, x)).sum())
+
+
+class Positive(dist.TorchDistribution):
+    """Independent log-normals as one event, whose support is stated element by element."""
+
+    arg_constraints: ClassVar[dict] = {}
+    support = torch.distributions.constraints.positive
+
+    def __init__(self, batch_shape: tuple[int, ...] = ()) -> None:
+        super().__init__(torch.Size(batch_shape), torch.Size([2]), validate_args=False)
+
+    def expand(self, batch_shape: torch.Size, _instance: Any = None) -> "Positive":
+        return Positive(tuple(batch_shape))
+
+    def sample(self, sample_shape: tuple[int, ...] = ()) -> Tensor:
+        return torch.randn(*sample_shape, *self.batch_shape, 2).exp()
+
+    def log_prob(self, value: Tensor) -> Tensor:
+        return (normal(0.0, 1.0, value.log()) - value.log()).sum(-1)
+
+
+def test_elementwise_jacobians_are_summed_over_the_event() -> None:
+    u = data(4, 2)
+    with SetUnconstrained({"z": u}) as setter, pyro.plate("data", 4):
+        pyro.sample("z", Positive())
+    torch.testing.assert_close(setter.log_jacobian["z"], u.sum(-1))
 
 
 def test_unconstrained_values_pass_through_the_support_met_in_the_run() -> None:

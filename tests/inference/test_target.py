@@ -239,6 +239,27 @@ def test_support_that_depends_on_another_latent() -> None:
     torch.testing.assert_close(log_joint, sum(target.log_joint(z)) + by_hand, rtol=1e-10, atol=1e-10)
 
 
+@pytest.mark.parametrize("shape", [(3,), (2, 3)])
+def test_one_datum_whose_latents_have_batch_dims_and_no_plate(shape: tuple[int, ...]) -> None:
+    """plate=None: a forgotten `.to_event` is no mistake, for all is summed."""
+    y = torch.tensor(0.7)
+
+    def model(y: torch.Tensor) -> None:
+        z = pyro.sample("z", dist.Normal(torch.zeros(shape), 1.0))
+        pyro.sample("y", dist.Normal(z.flatten(-len(shape)).sum(-1), 1.0), obs=y)
+
+    def guide(y: torch.Tensor) -> None:
+        pyro.sample("z", dist.Normal(torch.ones(shape), 0.5))
+
+    target = Target(model, guide, y, plate=None)
+    z, log_q = target.propose(S)
+    assert target.latents == {"z": shape} and log_q.shape == (S, 1)
+    torch.testing.assert_close(log_q, normal(1.0, 0.5, z["z"]).flatten(2).sum(-1), **EXACT)
+    prior, likelihood = target.log_joint(z)
+    torch.testing.assert_close(prior, normal(0.0, 1.0, z["z"]).flatten(2).sum(-1), **EXACT)
+    torch.testing.assert_close(likelihood, normal(z["z"].flatten(2).sum(-1), 1.0, y), **EXACT)
+
+
 def test_mixture_priors_have_unconstrained_coordinates() -> None:
     """A Gaussian mixture as prior: torch knows no bijection to its support, which is that of its components."""
     x, locs = data(5), torch.tensor([-2.0, 1.0])

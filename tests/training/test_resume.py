@@ -220,10 +220,12 @@ def test_another_environment_is_noted(tmp_path: Path, caplog: pytest.LogCaptureF
     config["environment"]["threads"] = 99
     (tmp_path / "run" / "config.json").write_text(json.dumps(config))
     with caplog.at_level(logging.WARNING, logger="elbowroom"):
+        with pytest.raises(Cut):
+            train(tmp_path / "run", cut=2, resume=True)
         _, fitted = train(tmp_path / "run", resume=True)
     note = f"exactness is not promised: threads: 99 in the run directory, now {torch.get_num_threads()}"
     assert note in caplog.text
-    assert [note in str(row.get("notes")) for row in fitted.history] == [False, True, False]
+    assert [str(row.get("notes")).count(note) for row in fitted.history] == [0, 1, 0]
 
 
 def killed(folder: Path, mode: str, number: int) -> dict[str, int]:
@@ -243,7 +245,7 @@ def test_kill_9_at_random_moments(tmp_path: Path) -> None:
 
 
 def test_kill_9_inside_saves(tmp_path: Path) -> None:
-    report = killed(tmp_path, "points", 37)
+    report = killed(tmp_path, "points", 47)
     assert report["killed"] == report["tried"] >= 5
 
 

@@ -125,6 +125,15 @@ def resumes_exactly(run_dir: Path, num_epochs: int, save_always: bool, expected:
     return ended(in_child(work)) == 0
 
 
+def wait_for_rows(metrics: Path, number: int) -> None:
+    """Wait until a run has come so far, however busy the machine is."""
+    deadline = time.monotonic() + 120
+    while time.monotonic() < deadline:
+        if number == 0 or (metrics.exists() and metrics.read_bytes().count(b"\n") >= number):
+            return
+        time.sleep(0.002)
+
+
 def main() -> None:
     folder, mode, number = Path(sys.argv[1]), sys.argv[2], int(sys.argv[3])
     save_always = mode == "points"
@@ -148,7 +157,8 @@ def main() -> None:
             status = ended(in_child(lambda r=run_dir, a=assassin: train(r, num_epochs, True, a.arm)))  # type: ignore[misc]
         else:
             pid = in_child(lambda r=run_dir: train(r, num_epochs, False))  # type: ignore[misc]
-            time.sleep(random.uniform(0.05, 0.6) * seconds)
+            wait_for_rows(run_dir / "metrics.jsonl", random.randrange(num_epochs - 5))
+            time.sleep(random.uniform(0, 2) * seconds / num_epochs)
             os.kill(pid, signal.SIGKILL)
             status = ended(pid)
         if status == 0 and save_always:
