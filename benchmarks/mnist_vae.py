@@ -15,13 +15,24 @@ from elbowroom.inference import Target, fit, importance
 from elbowroom.models import VAE
 
 
+def initialise(model: VAE, guide: AmortizedNormal, mean: torch.Tensor) -> None:
+    """Glorot weights, zero biases, and output biases at the pixels' log-odds, as the IWAE paper's code does."""
+    layers = [layer for program in (model, guide) for layer in program.modules() if isinstance(layer, torch.nn.Linear)]
+    for layer in layers:
+        torch.nn.init.xavier_uniform_(layer.weight)
+        torch.nn.init.zeros_(layer.bias)
+    outputs = [layer for layer in model.modules() if isinstance(layer, torch.nn.Linear)][-1]
+    with torch.no_grad():
+        outputs.bias.copy_(torch.logit(mean.clamp(1e-3, 1 - 1e-3)))
+
+
 def main() -> None:
     """Train, then estimate log p(x) of all 10,000 test images with 1000 importance samples each."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--epochs", type=int, default=100)
     parser.add_argument("--device", default="cpu")
-    parser.add_argument("--activation", default="silu")
-    parser.add_argument("--learning-rate", type=float, default=3e-3)
+    parser.add_argument("--activation", default="tanh")
+    parser.add_argument("--learning-rate", type=float, default=1e-3)
     parser.add_argument("--num-samples", type=int, default=1000)
     options = parser.parse_args()
     data = load("mnist", binarize="dynamic")
@@ -29,6 +40,7 @@ def main() -> None:
     torch.manual_seed(0)
     model = VAE(784, 50, (200, 200), activation=options.activation)
     guide = AmortizedNormal(784, 50, (200, 200), activation=options.activation)
+    initialise(model, guide, train.mean(0))
     trained = fit(
         model,
         guide,

@@ -13,6 +13,7 @@ from pyro.infer import SVI, Trace_ELBO
 from pyro.optim import Adam
 from torch import Tensor
 
+from benchmarks.results import report
 from elbowroom.guides import AmortizedNormal
 from elbowroom.inference.training import fit
 from elbowroom.models import VAE
@@ -52,14 +53,15 @@ def main() -> None:
         times["SVI by hand"].append(by_hand(data, True))
         times["fit"].append(by_fit(data))
         times["SVI by hand, validation off"].append(by_hand(data, False))
-    for name, values in times.items():
-        print(f"{name:28s} {min(values):6.2f} ms a step at best, {statistics.median(values):6.2f} at the median")
+    rows = [
+        (f"{name}, ms a step", f"{min(values):.2f} at best, {statistics.median(values):.2f} at the median")
+        for name, values in times.items()
+    ]
     for name in ("SVI by hand", "SVI by hand, validation off"):
         ratios = [ours / theirs for ours, theirs in zip(times["fit"], times[name], strict=True)]
-        print(
-            f"fit / {name}: {min(times['fit']) / min(times[name]):.2f} at best, {statistics.median(ratios):.2f} median"
-        )
-    print(f"bar: {BAR}; threads: {torch.get_num_threads()}")
+        best = min(times["fit"]) / min(times[name])
+        rows.append((f"fit / {name}", f"{best:.2f} at best, {statistics.median(ratios):.2f} at the median"))
+    report("svi_step", f"A step of fit beside the same step by hand, digits VAE (bar: {BAR})", rows)
 
 
 if __name__ == "__main__":

@@ -79,7 +79,7 @@ def enumeration(structure: Structure) -> list[Messenger]:
 
 def _contract(factors: Any, dims: set[str], kept: set[str], trace: Any, target: "Target", leading: int) -> Tensor:
     if not factors:
-        return torch.zeros(leading, len(target))
+        return torch.zeros(leading, len(target), device=target.device)
     term = contract_to_tensor(factors, dims, target_ordinal=frozenset(kept))
     full = unpack(term, trace.symbol_to_dim)
     return target.structure.per_datum(full, leading, len(target))

@@ -11,6 +11,9 @@ from elbowroom.inference.structure import ProgramError
 if TYPE_CHECKING:
     from elbowroom.inference.target import Target
 
+AMONG = 64
+"""How many data are company enough to show that one depends on the others."""
+
 Terms = dict[str, Tensor]
 
 
@@ -46,18 +49,19 @@ def check_alone(target: "Target") -> None:
         ProgramError: naming what differs.
     """
     last = len(target) - 1
-    whole, one = _terms(target), target.select([last])
+    few, one = target.select(range(max(0, last + 1 - AMONG), last + 1)), target.select([last])
+    whole = _terms(few)
     try:
         alone = _terms(one)
     except Exception as error:
         raise ProgramError(
-            f"the programs run on {len(target)} data but not on datum {last} by itself: {error}.\n  Look for "
+            f"the programs run on {len(few)} data but not on datum {last} by itself: {error}.\n  Look for "
             "operations over the batch, such as batch normalisation in training mode."
         ) from error
     for name, term in whole.items():
-        if not same(alone[name], term[:, last:]):
+        if not same(alone[name], term[:, -1:]):
             raise ProgramError(
-                f"{name} of datum {last} is {_first(term[:, last:])} among {len(target)} data but {_first(alone[name])}"
+                f"{name} of datum {last} is {_first(term[:, -1:])} among {len(few)} data but {_first(alone[name])}"
                 " by itself: it depends on the other data, or on its place among them. Look for sums over the batch, "
                 "batch normalisation in training mode, and arguments that have a row for each datum but are not cut "
                 f"with the data, or the reverse (taken as per-datum here: {list(target.per_datum)}; say which they are "

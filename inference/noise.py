@@ -15,6 +15,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 BLOCK = 256
 """Samples per counter block: a chunk that starts at a multiple of it wastes no noise."""
 
+_TINY = torch.finfo(torch.float32).tiny  # in place of the zero that a uniform on [0, 1) may be
 _SMALL = 1 << 18  # numbers below which a thread pool costs more than it gives
 
 
@@ -92,7 +93,7 @@ class Noise:
         kind_dtype = np.float32 if dtype in (torch.float16, torch.bfloat16, torch.float32) else np.float64
         out = np.empty((len(self.keys), self.num_samples, width), kind_dtype)
         word = int.from_bytes(hashlib.blake2b(site.encode(), digest_size=8).digest(), "little")
-        seed = self.seed % 2**64
+        seed = int(self.seed) % 2**64
 
         def fill(rows: range) -> None:
             bits = np.random.Philox(key=np.array([seed, 0], np.uint64))  # a list would pass through floats
@@ -237,7 +238,11 @@ def _poisson(mode: _Intercept, func: Any, args: Any, kwargs: Any) -> Tensor:
     from scipy.stats import poisson
 
     u = mode.standard("uniform", args[0].double())
-    return torch.from_numpy(np.asarray(poisson.ppf(u.cpu().numpy(), args[0].double().cpu().numpy()))).to(args[0])
+    return (
+        torch.from_numpy(np.asarray(poisson.ppf(u.cpu().numpy(), args[0].double().cpu().numpy())))
+        .clamp_min(0)
+        .to(args[0])
+    )
 
 
 def _binomial(mode: _Intercept, func: Any, args: Any, kwargs: Any) -> Tensor:
@@ -245,7 +250,7 @@ def _binomial(mode: _Intercept, func: Any, args: Any, kwargs: Any) -> Tensor:
 
     count, p = (a.double().cpu().numpy() for a in args[:2])
     u = mode.standard("uniform", args[0].double()).cpu().numpy()
-    return torch.from_numpy(np.asarray(binom.ppf(u, count, p))).to(args[0])
+    return torch.from_numpy(np.asarray(binom.ppf(u, count, p))).clamp_min(0).to(args[0])
 
 
 aten = torch.ops.aten
@@ -253,7 +258,7 @@ _RULES: dict[Any, Callable[..., Tensor]] = {
     aten.normal_: _in_place("normal", lambda e, mean=0.0, std=1.0: mean + std * e),
     aten.log_normal_: _in_place("normal", lambda e, mean=1.0, std=2.0: (mean + std * e).exp()),
     aten.uniform_: _in_place("uniform", lambda u, low=0.0, high=1.0: low + (high - low) * u),
-    aten.exponential_: _in_place("uniform", lambda u, rate=1.0: -torch.log1p(-u) / rate),
+    aten.exponential_: _in_place("uniform", lambda u, rate=1.0: (-torch.log1p(-u)).clamp_min(_TINY) / rate),
     aten.cauchy_: _in_place("uniform", lambda u, median=0.0, sigma=1.0: median + sigma * (torch.pi * (u - 0.5)).tan()),
     aten.geometric_: _in_place("uniform", lambda u, p: (torch.log1p(-u) / np.log1p(-p)).ceil().clamp_min(1)),
     aten.randn: _fresh("normal"),

@@ -188,7 +188,8 @@ class Target:
 
     def sample_prior(self, num_samples: int, *, seed: int = 0) -> Values:
         """Draws of the latents from the model's prior p(z), latent site -> `[S, B, *event]`."""
-        noise = Noise(seed, self.keys, num_samples)
+        # Keys of its own: with the same seed, the guide's draws must not be made of the same numbers.
+        noise = Noise(seed, ~self.keys, num_samples)
         # vmap evaluates densities only; a program that needs it draws sample by sample.
         layout = LAYOUTS["loop" if self.layouts["model"] == "vmap" else self.layouts["model"]]
         with quiet_globals(self.args):
@@ -205,7 +206,7 @@ class Target:
                 "these programs cannot be given part of their data: "
                 + ("plate=None makes the whole program one datum" if self.plate is None else self._why_whole())
             )
-        picked = np.asarray(index)
+        picked = index.cpu().numpy() if isinstance(index, Tensor) else np.asarray(index)
         if picked.dtype == bool and picked.shape != (len(self),):
             raise IndexError(f"a boolean index must have {len(self)} entries, one a datum, got shape {picked.shape}")
         rows = torch.as_tensor(picked.nonzero()[0] if picked.dtype == bool else picked, dtype=torch.long)

@@ -269,6 +269,32 @@ def test_streams_are_uncorrelated() -> None:
     assert off.abs().max() < sigmas(len(off) // 2) / math.sqrt(n)
 
 
+def test_any_integer_is_a_seed() -> None:
+    target = conjugate().target()
+    draws = [
+        target.propose(2, seed=seed)[0]["z"] for seed in (7, np.int64(7), np.uint64(2**63), 2**63, -1, -2, 2**64 - 1)
+    ]
+    for i, j in itertools.combinations(range(7), 2):
+        assert torch.equal(draws[i], draws[j]) == ((i, j) in [(0, 1), (2, 3), (4, 6)])
+
+
+class Zeros(Noise):
+    """The one number in 2⁵³ that a uniform on [0, 1) may be and no test would meet."""
+
+    def draw(self, kind: str, site: str, operation: int, width: int, dtype: torch.dtype) -> Tensor:
+        return torch.zeros_like(super().draw(kind, site, operation, width, dtype))
+
+
+@pytest.mark.parametrize(
+    "name", ["exponential", "gamma", "beta", "poisson", "binomial", "negative binomial", "weibull"]
+)
+def test_a_uniform_of_zero_stays_inside_the_support(name: str) -> None:
+    fn = KINDS[name][0]().expand([4, 3])
+    with Zeros(0, datum_keys([data(3)], 3), 4).at("z", fn, lambda values, batch: values.reshape(*batch, -1)):
+        z = fn.sample()
+    assert bool(fn.support.check(z).all()) and bool(fn.log_prob(z).isfinite().all())
+
+
 def test_identical_data_have_different_noise() -> None:
     x = torch.tensor([1.0, 2.0, 1.0, 1.0])
     z = Target(normal_model, normal_guide(0.9), x).propose(200)[0]["z"] - x / 2

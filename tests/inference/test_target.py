@@ -543,6 +543,15 @@ def test_sample_prior_draws_from_the_prior() -> None:
     assert abs(z["z1"][:, 0].mean()) < sigmas() / math.sqrt(2000)
 
 
+def test_prior_draws_and_the_guides_draws_are_independent_under_one_seed() -> None:
+    """Else the rank of a prior draw among the guide's, as calibration asks for it, would be no rank at all."""
+    triple = conjugate(num_data=3)
+    prior, guide = triple.target().sample_prior(3000, seed=4)["z"], triple.target().propose(3000, seed=4)[0]["z"]
+    correlation = torch.cat([prior, guide], 1).T.corrcoef()
+    off = correlation[~torch.eye(6, dtype=torch.bool)]
+    assert off.abs().max() < sigmas(15) / math.sqrt(3000)
+
+
 @settings(max_examples=15, deadline=None)
 @given(
     num_data=st.integers(1, 7),
