@@ -62,7 +62,7 @@ def write_checkpoint(run_dir: Path, name: str, tensors: Tensors, progress: Mappi
             f"could not save a checkpoint in {path.parent}: {error.strerror or error}. The earlier checkpoint is "
             "intact: free some space (or mend the permissions) and continue with resume=True."
         ) from error
-    _sweep(path)
+    sweep(path)
     return path
 
 
@@ -91,7 +91,7 @@ def read_checkpoint(run_dir: Path) -> Checkpoint | None:
     return Checkpoint(tensors, progress, path)
 
 
-def _sweep(keep: Path) -> None:
+def sweep(keep: Path) -> None:
     """Remove every checkpoint and leftover but one; a removal that fails is tried again after the next save."""
     for path in keep.parent.iterdir():
         if path != keep:

@@ -6,7 +6,14 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from elbowroom.inference.training.checkpoint import POINTER, Checkpoint, CheckpointError, Tensors, read_checkpoint
+from elbowroom.inference.training.checkpoint import (
+    POINTER,
+    Checkpoint,
+    CheckpointError,
+    Tensors,
+    read_checkpoint,
+    sweep,
+)
 from elbowroom.inference.training.checkpoint import write_checkpoint as _write_checkpoint
 from elbowroom.inference.training.durable import replace_file
 from elbowroom.inference.training.record import differences
@@ -94,6 +101,7 @@ class RunDirectory:
                 )
             return
         self._check_config(config)
+        sweep(self.checkpoint.path)
         self._cut_metrics(self.checkpoint.progress["metrics_bytes"])
 
     def _check_config(self, config: Mapping[str, Any]) -> None:

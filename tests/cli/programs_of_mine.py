@@ -31,6 +31,11 @@ class Guide(AmortizedNormal):
         super().__init__(9, 2, (8,))
 
 
+class NeedsWidth(VAE):
+    def __init__(self, width):
+        super().__init__(9, 2, (width,))
+
+
 the_model = make_model()
 the_guide = make_guide()
 

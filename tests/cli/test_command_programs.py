@@ -36,11 +36,12 @@ def test_own_programs_train_and_are_evaluated(
 
 
 def test_the_seed_initialises_own_programs(run: Run, folder: Path, pixels: Path, programs: Path) -> None:
+    options = (*DATA, *own("make_model", "make_guide"), "--training.learning_rate=1e-9")  # as they begin
     for seed, output in ((0, "a"), (0, "b"), (1, "c")):
-        assert run("train", *DATA, *own("make_model", "make_guide"), f"--output={output}", f"--seed={seed}").code == 0
+        assert run("train", *options, f"--output={output}", f"--seed={seed}").code == 0
     first, same, other = (parameters(folder / name) for name in "abc")
     assert all(torch.equal(first[name], same[name]) for name in first)
-    assert not any(torch.equal(first[name], other[name]) for name in first if "weight" in name)
+    assert not any(torch.allclose(first[name], other[name], atol=0.01) for name in first if "weight" in name)
 
 
 @pytest.mark.parametrize(
@@ -52,6 +53,7 @@ def test_the_seed_initialises_own_programs(run: Run, folder: Path, pixels: Path,
         (own("modle", "guide"), ("programs.model", "has no 'modle'", "mine.py")),
         (own("a_number", "guide"), ("programs.model", "is a int, not a program")),
         (own("model", "fails"), ("programs.guide", "mine:fails() ", "mine.py, line ", "KeyError: 'not today'")),
+        (own("NeedsWidth", "guide"), ("programs.model", "mine:NeedsWidth() without arguments", "TypeError", "width")),
         (own("model", "wrong_site"), ("different sites", "'z'", "'w'")),
         (own("model", "make_guide"), ("make_guide", "9")),
         ((*own("model", "guide"), "--programs.plate=batch"), ("plate named 'batch'", "['data']")),

@@ -32,7 +32,9 @@ def test_train_writes_what_it_prints(run: Run, folder: Path, pixels: Path) -> No
     assert [row["epoch"] for row in rows] == [1, 2, 3] and ended.json()["steps"] == 9
     assert ended.json()["last"]["elbo"] == rows[-1]["elbo"]
     assert ended.json()["best_elbo"] == max(row["elbo"] for row in rows if "elbo" in row)
-    record = read_json(folder / "run" / "config.json")["record"]
+    config = read_json(folder / "run" / "config.json")
+    record = config["record"]
+    assert config["arguments"]["seed"] == 3
     assert record["seed"] == 3 and record["data"]["name"] == "pixels.npy" and record["programs"]["hidden"] == [8]
     assert record["dataset"]["sizes"] == {"train": 72, "validation": 9, "test": 9}
 
@@ -46,11 +48,12 @@ def test_train_for_a_person(run: Run, folder: Path, pixels: Path) -> None:
 
 
 def test_the_seed_decides_everything(run: Run, folder: Path, pixels: Path) -> None:
+    still = "--training.learning_rate=1e-9"  # what is seen is how the programs begin
     for seed, output in ((0, "a"), (0, "b"), (1, "c")):
-        assert run("train", "--data.name=pixels.npy", *SMALL, f"--seed={seed}", f"--output={output}").code == 0
+        assert run("train", "--data.name=pixels.npy", *SMALL, still, f"--seed={seed}", f"--output={output}").code == 0
     first, same, other = (parameters(folder / name) for name in "abc")
     assert all(torch.equal(first[name], same[name]) for name in first)
-    assert not any(torch.equal(first[name], other[name]) for name in first if "weight" in name)
+    assert not any(torch.allclose(first[name], other[name], atol=0.01) for name in first if "weight" in name)
     assert metrics(folder / "a") == metrics(folder / "b")
 
 

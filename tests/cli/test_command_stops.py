@@ -15,6 +15,7 @@ from commands import SMALL, Result, metrics, parameters, read_json
 
 Run = Callable[..., Result]
 ELBOWROOM = Path(sys.executable).with_name("elbowroom")
+BUFFERED = {name: value for name, value in os.environ.items() if name != "PYTHONUNBUFFERED"}  # as in a shell
 STOPPED = ("--data.name=pixels.npy", "--training.epochs=4", "--training.batch_size=16",
            "--programs.model=mine:stopped_model", "--programs.guide=mine:guide")  # fmt: skip
 
@@ -90,7 +91,7 @@ def test_a_reader_who_leaves_does_not_stop_the_work(folder: Path, pixels: Path) 
     """`elbowroom train | head -0`: no traceback, and the run is whole."""
     process = subprocess.Popen(
         [ELBOWROOM, "train", "--data.name=pixels.npy", *SMALL, "--output=run"],
-        stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+        stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=BUFFERED,
     )  # fmt: skip
     assert process.stdout is not None and process.stderr is not None
     process.stdout.close()
@@ -104,7 +105,7 @@ def test_help_into_a_closed_pipe(folder: Path) -> None:
     reading, writing = os.pipe()
     os.close(reading)
     ended = subprocess.run(
-        [ELBOWROOM, "train", "--help"], stdout=writing, stderr=subprocess.PIPE, text=True, check=False
-    )
+        [ELBOWROOM, "train", "--help"], stdout=writing, stderr=subprocess.PIPE, text=True, check=False, env=BUFFERED,
+    )  # fmt: skip
     os.close(writing)
     assert (ended.returncode, ended.stderr) == (0, "")
