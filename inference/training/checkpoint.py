@@ -73,9 +73,26 @@ def read_checkpoint(run_dir: Path) -> Checkpoint | None:
         CheckpointError: a file is missing, truncated or altered; the message says which.
     """
     pointer = run_dir / POINTER
-    if not pointer.exists():
-        return None
-    where = _parse(pointer, pointer.read_bytes())
+    while pointer.exists():
+        content = pointer.read_bytes()
+        try:
+            return _read_where(run_dir, pointer, content)
+        except CheckpointError:
+            if pointer.read_bytes() == content:
+                raise
+            # a run that is still training has saved a newer one and removed this one meanwhile
+    return None
+
+
+def sweep(keep: Path) -> None:
+    """Remove every checkpoint and leftover but one; a removal that fails is tried again after the next save."""
+    for path in keep.parent.iterdir():
+        if path != keep:
+            shutil.rmtree(path, ignore_errors=True)
+
+
+def _read_where(run_dir: Path, pointer: Path, content: bytes) -> Checkpoint:
+    where = _parse(pointer, content)
     if not isinstance(where, dict) or not {"checkpoint", "manifest_sha256"} <= where.keys():
         raise _damaged(pointer, "it does not name a checkpoint")
     path = run_dir / FOLDER / Path(str(where["checkpoint"])).name
@@ -89,13 +106,6 @@ def read_checkpoint(run_dir: Path) -> Checkpoint | None:
         except SafetensorError as error:
             raise _damaged(path / name, str(error)) from error
     return Checkpoint(tensors, progress, path)
-
-
-def sweep(keep: Path) -> None:
-    """Remove every checkpoint and leftover but one; a removal that fails is tried again after the next save."""
-    for path in keep.parent.iterdir():
-        if path != keep:
-            shutil.rmtree(path, ignore_errors=True)
 
 
 def _read(path: Path, digest: str) -> bytes:

@@ -105,7 +105,7 @@ def test_help_into_a_closed_pipe(folder: Path) -> None:
     reading, writing = os.pipe()
     os.close(reading)
     ended = subprocess.run(
-        [ELBOWROOM, "train", "--help"], stdout=writing, stderr=subprocess.PIPE, text=True, check=False, env=BUFFERED,
+        [sys.executable, "-m", "elbowroom", "train", "--help"], stdout=writing, stderr=subprocess.PIPE, text=True, check=False, env=BUFFERED,
     )  # fmt: skip
     os.close(writing)
     assert (ended.returncode, ended.stderr) == (0, "")

@@ -16,7 +16,7 @@ import torch
 from torch import Tensor, nn
 from training_toys import ToyGuide, ToyModel, equal, make_data, make_pair, values
 
-from elbowroom.inference.training import CheckpointError, fit, load_checkpoint
+from elbowroom.inference.training import CheckpointError, checkpoint, fit, load_checkpoint
 from elbowroom.inference.training.checkpoint import read_checkpoint, write_checkpoint
 
 
@@ -94,6 +94,21 @@ def test_a_damaged_file_is_named(tmp_path: Path, name: str, damage: str) -> None
             attempt()
         assert "Restore this run directory from a copy, or train again" in str(caught.value)
     assert equal(before, values(model, guide))
+
+
+def test_reading_while_a_run_saves(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The checkpoint that was pointed to is replaced while it is being read: the newer one is returned."""
+    write_checkpoint(tmp_path, "step-1", {"parameters": {"a": torch.zeros(3)}}, {})
+    real, saves = checkpoint._parse, []
+
+    def parse(path: Path, content: bytes) -> Any:
+        if path.name == "last.json" and not saves:
+            saves.append(write_checkpoint(tmp_path, "step-2", {"parameters": {"a": torch.ones(3)}}, {}))
+        return real(path, content)
+
+    monkeypatch.setattr(checkpoint, "_parse", parse)
+    found = read_checkpoint(tmp_path)
+    assert found is not None and found.path.name == "step-2"
 
 
 @pytest.mark.parametrize("pointer", [b"", b"{}", b'{"checkpoint": "step-1"', b'["step-1"]'])
