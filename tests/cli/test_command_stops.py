@@ -104,8 +104,7 @@ def test_a_reader_who_leaves_does_not_stop_the_work(folder: Path, pixels: Path) 
 def test_help_into_a_closed_pipe(folder: Path) -> None:
     reading, writing = os.pipe()
     os.close(reading)
-    ended = subprocess.run(
-        [sys.executable, "-m", "elbowroom", "train", "--help"], stdout=writing, stderr=subprocess.PIPE, text=True, check=False, env=BUFFERED,
-    )  # fmt: skip
+    command = [sys.executable, "-m", "elbowroom", "train", "--help"]
+    ended = subprocess.run(command, stdout=writing, stderr=subprocess.PIPE, text=True, check=False, env=BUFFERED)
     os.close(writing)
     assert (ended.returncode, ended.stderr) == (0, "")
