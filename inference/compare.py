@@ -195,6 +195,8 @@ def compare(
     Raises:
         ProgramError, ValueError: as `Target.select`, `importance` and `nuts` do.
     """
+    if num_samples < 2:
+        raise ValueError(f"num_samples must be at least 2, got {num_samples}")
     chosen = list(range(len(target))) if data is None else [int(b) for b in data]
     part = target if data is None else target.select(chosen)
     small = Coordinates.of(part).dim <= MAX_DIM

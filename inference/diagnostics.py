@@ -73,7 +73,7 @@ def _flag(rhat: Tensor, bulk: Tensor, tail: Tensor, divergences: int, num_chains
     if bool(rhat.isnan().any()):
         told.append("R-hat is undefined (a chain that never moved, or too few draws)")
     elif rhat.max() > gates.rhat:
-        told.append(f"R-hat {rhat.max():.3f} > {gates.rhat}: the chains disagree")
+        told.append(f"R-hat {rhat.max():.4f} > {gates.rhat}: the chains disagree")
     if float(torch.minimum(bulk, tail).min()) < least:
         told.append(f"effective sample size {torch.minimum(bulk, tail).min():.0f} < {least:.0f}")
     if divergences > gates.divergences:
