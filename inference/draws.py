@@ -1,5 +1,6 @@
 """What every sampler returns: draws of the latents of each datum, their statistics and whether to believe them."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
@@ -22,9 +23,10 @@ class Draws:
         z: latent site -> `[chains, draws, data, *event]`.
         latents: names of the N scalar latents, in the order of `flat`.
         stats: per-draw statistics `[chains, draws, data]`: `lp` (log p(x, z) plus log-Jacobian, nats), `diverging`,
-            `n_steps` (gradient evaluations), `acceptance_rate`, `step_size`.
+            `n_steps` (gradient evaluations), `acceptance_rate`, `step_size`; of samplers that have one, `energy` (the
+            Hamiltonian after the momentum was drawn, nats).
         info: `method`, `seconds`, `num_evaluations` (gradients of log p(x, z), warm-up included, `[data]`),
-            `num_warmup`, `seed`.
+            `num_warmup`, `seed`. Its tensors have a row for each datum.
         gates: what the draws must pass to be called a reference.
     """
 
@@ -44,13 +46,24 @@ class Draws:
 
     @cached_property
     def convergence(self) -> Convergence:
-        """R-hat, effective sample sizes and divergences, by ArviZ."""
-        return convergence(self.flat, self.stats["diverging"], self.gates)
+        """R-hat, effective sample sizes, Monte Carlo errors, divergences and E-BFMI."""
+        return convergence(self.flat, self.stats["diverging"], self.gates, energy=self.stats.get("energy"))
 
     @property
     def flags(self) -> tuple[str, ...]:
         """For each datum the reason why its draws are no reference; an empty string where they are one."""
         return self.convergence.flags
+
+    def select(self, data: Sequence[int]) -> "Draws":
+        """The draws of some of the data; `seconds` stays what all of them took."""
+        rows = list(data)
+        return Draws(
+            z={name: value[:, :, rows] for name, value in self.z.items()},
+            latents=self.latents,
+            stats={name: value[:, :, rows] for name, value in self.stats.items()},
+            info={name: value[rows] if isinstance(value, Tensor) else value for name, value in self.info.items()},
+            gates=self.gates,
+        )
 
     def reference(self) -> Tensor:
         """The draws `[chains, draws, data, N]`, if every datum passed its gates.

@@ -68,7 +68,7 @@ def from_quadrature(exact: Estimate, seconds: float) -> Posterior:
 
 
 def from_draws(draws: Draws) -> Posterior:
-    """What MCMC says, with ArviZ's Monte Carlo errors."""
+    """What MCMC says, with its Monte Carlo errors."""
     found = draws.convergence
     return Posterior(
         method=draws.info["method"],

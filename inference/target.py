@@ -186,10 +186,10 @@ class Target:
         """u = T⁻¹(z) with T = `biject_to(support)` of each latent site; latent site -> `[S, B, *event of u]`."""
         return self._run("model", unconstrain, self._check(z), _num_samples(z))[0]
 
-    def sample_prior(self, num_samples: int, *, seed: int = 0) -> Values:
-        """Draws of the latents from the model's prior p(z), latent site -> `[S, B, *event]`."""
+    def sample_prior(self, num_samples: int, *, seed: int = 0, start: int = 0) -> Values:
+        """Draws `start … start + S − 1` of the latents from the model's prior, latent site -> `[S, B, *event]`."""
         # Keys of its own: with the same seed, the guide's draws must not be made of the same numbers.
-        noise = Noise(seed, ~self.keys, num_samples)
+        noise = Noise(seed, ~self.keys, num_samples, start)
         # vmap evaluates densities only; a program that needs it draws sample by sample.
         layout = LAYOUTS["loop" if self.layouts["model"] == "vmap" else self.layouts["model"]]
         with quiet_globals(self.args):

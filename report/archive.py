@@ -17,8 +17,10 @@ from elbowroom.report.marginals import marginal_errors
 
 _NATS = {"units": "nats"}
 _ATTRIBUTES = {"method": "method", "seed": "seed", "num_warmup": "tuning_steps", "seconds": "sampling_time"}
+_PER_LATENT = ("rhat", "ess_bulk", "ess_tail", "ess_moments", "mcse_mean", "mcse_sd")
 _STATISTICS = {
     "lp": {"long_name": "log p(x, z) plus the log-Jacobian of the unconstrained coordinates", "units": "nats"},
+    "energy": {"long_name": "potential plus kinetic energy, the Hamiltonian of the draw", "units": "nats"},
     "n_steps": {"long_name": "gradient evaluations of this transition"},
     "acceptance_rate": {"long_name": "mean acceptance probability over the trajectory"},
     "step_size": {"long_name": "step size of the leapfrog integrator"},
@@ -104,10 +106,10 @@ def _mcmc(comparison: Comparison, draws: Draws, sites: Sequence[Site]) -> dict[s
         for name, value in draws.stats.items()
     }
     found = draws.convergence
-    per_latent = {name: getattr(found, name) for name in ("rhat", "ess_bulk", "ess_tail", "mcse_mean")}
-    diagnostics: dict[str, Any] = {name: (("datum", "latent"), _array(value)) for name, value in per_latent.items()}
+    diagnostics: dict[str, Any] = {name: (("datum", "latent"), _array(getattr(found, name))) for name in _PER_LATENT}
     diagnostics |= {
         "divergences": ("datum", _array(found.divergences)),
+        **({} if found.ebfmi is None else {"ebfmi": ("datum", _array(found.ebfmi))}),
         "num_evaluations": ("datum", _array(draws.info["num_evaluations"]), {"long_name": "gradients of log p(x, z)"}),
         "flag": ("datum", np.array(found.flags, dtype=object)),
     }

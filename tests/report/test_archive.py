@@ -76,6 +76,23 @@ def test_arviz_reads_summarises_and_plots_it(path: Path) -> None:
     plt.close("all")
 
 
+def test_energies_of_a_sampler_that_has_them_are_kept_and_diagnosed() -> None:
+    comparison = toy().comparison
+    assert comparison.draws is not None
+    energy = torch.randn(NUM_CHAINS, NUM_DRAWS, SIZE)
+    draws = replace(comparison.draws, stats=comparison.draws.stats | {"energy": energy})
+    tree = to_datatree(replace(comparison, draws=draws))
+    assert tree["sample_stats/energy"].dims == ("chain", "draw", "datum")
+    np.testing.assert_array_equal(tree["sample_stats/energy"], energy)
+    assert draws.convergence.ebfmi is not None
+    np.testing.assert_array_equal(tree["convergence/ebfmi"], draws.convergence.ebfmi)
+    least = az.bfmi(energy[..., 0].numpy()).min()
+    np.testing.assert_allclose(tree["convergence/ebfmi"][0], least, rtol=1e-12)
+    table = az.summary(az.convert_to_inference_data({"z": draws.flat[:, :, 0].numpy()}), round_to="none")
+    np.testing.assert_allclose(table["mcse_sd"], tree["convergence/mcse_sd"][0], rtol=1e-9)
+    assert "ebfmi" not in to_datatree(comparison)["convergence"]
+
+
 def test_other_groups_hold_the_numbers_of_the_comparison(path: Path) -> None:
     comparison = toy().comparison
     info = comparison.evidence["quadrature"].info

@@ -1,0 +1,1 @@
+"""Paths of densities from a tractable start to the posterior: AIS, its reverse, tempered SMC."""

@@ -1,0 +1,115 @@
+"""Chains that walk along a frozen path, and all that is reduced from what they saw."""
+
+import math
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from elbowroom.inference.annealing.path import Ends, Path
+from elbowroom.inference.annealing.tuning import Frozen
+from elbowroom.inference.estimate import Estimate
+from elbowroom.inference.mcmc.streams import Streams
+
+_STRIDE = 16  # transitions whose random numbers are drawn at once
+
+
+@dataclass(frozen=True)
+class Walk:
+    """What chains saw on their way.
+
+    Attributes:
+        differences: log joint − log start before the first and after each transition, `[T, C, B]`, nats.
+        acceptance: mean acceptance of each transition over chains, `[T − 1, B]`.
+    """
+
+    differences: Tensor
+    acceptance: Tensor
+
+
+class Randomness:
+    """Momenta and accept decisions of chains `first … first + num_chains − 1` at any transition."""
+
+    def __init__(self, path: Path, seed: int, num_chains: int, first: int) -> None:
+        self.streams, self.dim = Streams(path.target, seed), path.coordinates.dim
+        self.num_chains, self.first, self._block = num_chains, first, -1
+
+    def at(self, index: int) -> tuple[Tensor, Tensor]:
+        """Standard normals `[C, B, D]` and uniforms `[C, B]` of a transition."""
+        block, within = divmod(index, _STRIDE)
+        if block != self._block:
+            shape = (self.num_chains, -1, _STRIDE, self.dim)
+            normal = self.streams.normal(f"path momentum {block}", self.num_chains, _STRIDE * self.dim, self.first)
+            self._momentum, self._block = normal.reshape(shape), block
+            self._uniform = torch.stack(
+                [
+                    self.streams.uniform(f"path accept {block * _STRIDE + i}", self.num_chains, self.first)
+                    for i in range(_STRIDE)
+                ]
+            )
+        return self._momentum[:, :, within], self._uniform[within]
+
+
+def walk(
+    path: Path,
+    ends: Ends,
+    frozen: Frozen,
+    order: Iterable[int],
+    randomness: Randomness,
+    tick: Callable[[], object] = lambda: None,
+) -> Walk:
+    """One transition at each temperature whose index is in `order`, from `ends` on."""
+    differences, acceptance = [ends.difference], []
+    for t in order:
+        beta = frozen.betas[t]
+        kernel = frozen.tuning.kernel(beta, t, len(ends.u))
+        ends, move = path.step(ends, beta, kernel, *randomness.at(t))
+        differences.append(ends.difference)
+        acceptance.append(move.acceptance.mean(0))
+        tick()
+    nothing = ends.log_start.new_empty(0, ends.u.shape[1])
+    return Walk(torch.stack(differences), torch.stack(acceptance) if acceptance else nothing)
+
+
+def log_weights(betas: Tensor, differences: Tensor) -> Tensor:
+    """log w = Σ_t (β_t − β_{t−1}) d_{t−1} of chains going from β_0 to β_T, `[C, B]`, nats (Neal 2001, equation 3)."""
+    return (_increments(betas) * differences).sum(0)
+
+
+def thermodynamic(betas: Tensor, differences: Tensor) -> Estimate:
+    """log p(x) = ∫_0^1 E_β[log joint − log start] dβ by the trapezoidal rule (Gelman & Meng 1998, equation 9).
+
+    The expectations are over the chains' states with their weights so far. `info["trapezoid_bias"]` `[B]` is the
+    leading term of the rule's own error, Σ δ² (V_t − V_{t−1}) / 12 (Friel, Hurn & Wyse 2014, equation 7), which is in
+    `value` still; the standard error (delta method over chains) does not contain it.
+    """
+    step = _increments(betas)  # [T, 1, B]
+    log_w = torch.cat([torch.zeros_like(differences[:1]), (step * differences).cumsum(0)])  # [T + 1, C, B]
+    at_points = torch.cat([differences, differences[-1:]])  # no transition at β_T
+    share = log_w.softmax(1)
+    mean = torch.where(share > 0, share * at_points, 0.0).sum(1, keepdim=True)
+    centred = torch.where(share > 0, at_points - mean, 0.0)
+    variance = (share * centred.square()).sum(1, keepdim=True)
+    rule = torch.zeros_like(mean)  # trapezoid coefficients
+    rule[:-1] += 0.5 * step
+    rule[1:] += 0.5 * step
+    num_chains = differences.shape[1]
+    influence = (rule * num_chains * share * centred).sum(0)  # [C, B]
+    stderr = influence.std(0) / math.sqrt(num_chains) if num_chains > 1 else torch.full_like(mean[0, 0], torch.inf)
+    bias = (step.square() * (variance[1:] - variance[:-1]) / 12).sum((0, 1))
+    return Estimate((rule * mean).sum((0, 1)), stderr, "none", {"trapezoid_bias": bias})
+
+
+def conditional_ess(betas: Tensor, differences: Tensor) -> Tensor:
+    """Conditional effective share of the chains at each step, (Σ W v)² / Σ W v², `[T, B]`, in (0, 1].
+
+    W are the normalised weights before the step and v its increments (Zhou, Johansen & Aston 2016, equation 3.6).
+    """
+    increments = _increments(betas) * differences
+    before = (increments.cumsum(0) - increments).log_softmax(1)
+    return (2 * (before + increments).logsumexp(1) - (before + 2 * increments).logsumexp(1)).exp()
+
+
+def _increments(betas: Tensor) -> Tensor:
+    return (betas[1:] - betas[:-1]).unsqueeze(1)

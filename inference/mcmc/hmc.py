@@ -1,0 +1,158 @@
+"""Markov chains for every datum at once: HMC with jumps, as one tensor program on [chains, data]."""
+
+import time
+from typing import Any
+
+import torch
+from torch import Tensor
+from tqdm.auto import tqdm
+
+from elbowroom.inference.chunks import MEMORY_BYTES, bytes_per_cell, plan
+from elbowroom.inference.coordinates import Coordinates
+from elbowroom.inference.diagnostics import Gates
+from elbowroom.inference.draws import Draws
+from elbowroom.inference.mcmc.programs import Densities
+from elbowroom.inference.mcmc.sampling import Chains, sample
+from elbowroom.inference.mcmc.search import STARTS
+from elbowroom.inference.mcmc.streams import Streams
+from elbowroom.inference.mcmc.warmup import Settings, warm_up
+from elbowroom.inference.target import Target
+
+_LEAST_ROWS = 256  # samples of a datum that a search evaluates at once
+
+
+def hmc(
+    target: Target,
+    *,
+    num_chains: int = 4,
+    num_warmup: int = 100,
+    num_draws: int = 500,
+    seed: int = 0,
+    start: str = "both",
+    jumps: bool = True,
+    target_accept: float = 0.8,
+    max_steps: int = 32,
+    gates: Gates | None = None,
+    memory_bytes: int | None = None,
+    compile: bool = False,
+    progress: bool = False,
+) -> Draws:
+    """Sample p(z | x_b) for every datum b at once.
+
+    Each (chain, datum) is a Markov chain of its own in unconstrained coordinates, with its own step size and accept
+    decisions. A draw is a mixture of two reversible moves: independence Metropolis–Hastings proposals from a Gaussian
+    mixture fitted to the posterior, which cross between modes, and HMC with a jittered trajectory length (Neal 2011;
+    ChEES adaptation, Hoffman, Radul & Sountsov 2021), which moves where the mixture does not fit. Warm-up weighs draws
+    of guide and prior (population Monte Carlo, Cappé et al. 2004), adapts HMC from chains that start apart, and fits
+    the mixture to both; then everything is frozen. How often each move is made is decided for each datum by how often
+    jumps were accepted in warm-up.
+
+    A good guide makes this cheap; a bad one costs time, not correctness: chains that disagree are flagged.
+
+    Args:
+        target: programs and data.
+        num_chains: C, for each datum.
+        num_warmup: HMC transitions that adapt.
+        num_draws: T draws of each chain that are kept.
+        seed: the chains of a datum are a function of (seed, datum).
+        start: where chains start: `"guide"`, `"prior"`, or `"both"` by turns, so that a mode that the guide misses
+            can be found.
+        jumps: make independence moves.
+        target_accept: mean acceptance probability of HMC that step sizes are adapted to.
+        max_steps: leapfrog steps of one move at most.
+        gates: convergence gates; data that fail them are flagged and `.reference()` refuses them.
+        memory_bytes: byte budget for one evaluation (default 256 MiB); data are run in chunks that keep it.
+        compile: compile the density with `torch.compile`: worth its tens of seconds for long runs.
+        progress: show a progress bar if it takes longer than two seconds.
+
+    Returns:
+        Draws with `stats` `[C, T, B]`: `lp` (log density of u, nats), `energy`, `acceptance_rate`, `step_size`,
+        `n_steps` (gradients), `diverging`; `info`: `num_evaluations` (gradients, warm-up included, `[B]`),
+        `num_densities` (densities without gradient, `[B]`), `jump_acceptance` `[B]`, `seconds`.
+
+    Raises:
+        ValueError: on a number below one, an unknown `start`, a discrete latent in the guide, no latent at all, or a
+            byte budget too small for one datum.
+    """
+    _check(num_chains=num_chains, num_draws=num_draws, max_steps=max_steps)
+    if num_warmup < 0 or start not in STARTS or not 0 < target_accept < 1:
+        raise ValueError(
+            f"num_warmup must not be negative (got {num_warmup}), start must be one of {STARTS} (got {start!r}), "
+            f"target_accept must lie between 0 and 1 (got {target_accept})"
+        )
+    coordinates = Coordinates.of(target)
+    if coordinates.dim == 0:
+        raise ValueError("this target has no continuous latent to sample (finite discrete ones are summed out)")
+    settings = Settings(num_chains, num_warmup, start, jumps, target_accept, max_steps)
+    rows = plan(target, _LEAST_ROWS, memory_bytes).rows
+    cells = max(num_chains, int((memory_bytes or MEMORY_BYTES) // bytes_per_cell(target)))
+    densities = Densities.of(coordinates, cells, compile)
+    begin, pieces = time.perf_counter(), []
+    total = len(target) * num_chains * (num_warmup + num_draws)
+    with tqdm(total=total, desc="HMC", unit="draw", delay=2, disable=not progress, leave=False) as bar:
+        for first in range(0, len(target), rows):
+            # The last chunk is made up to full size by its own data, so that one record serves all.
+            chunk = torch.arange(first, min(first + rows, len(target)))
+            padded = torch.cat([chunk, chunk[:1].expand(rows - len(chunk))])
+            part = densities.at(coordinates.at(padded)) if target.sliceable else densities
+            pieces.append(_run(part, settings, num_draws, seed, len(chunk), bar))
+    return _collect(target, pieces, time.perf_counter() - begin, settings, seed, gates)
+
+
+def _run(
+    densities: Densities, settings: Settings, num_draws: int, seed: int, count: int, bar: tqdm
+) -> tuple[dict[str, Tensor], dict[str, Tensor], dict[str, Tensor]]:
+    """One chunk: draws by site and statistics, `[C, T, B, …]`, and counts `[B]`."""
+    coordinates = densities.coordinates
+    streams = Streams(coordinates.target, seed)
+
+    def tick(moves: int) -> None:
+        bar.update(moves * count)
+
+    tuned = warm_up(coordinates, densities.gradient, densities.log_joint, streams, settings, tick)
+    chains = sample(densities, tuned, streams, num_draws, tick)
+    counts = {
+        "num_evaluations": (tuned.gradients + chains.stats["n_steps"].sum((0, 1))).long(),
+        "num_densities": tuned.evaluations.long(),
+        "jump_acceptance": tuned.acceptance,
+    }
+    z = {name: value[:, :, :count] for name, value in _sites(densities, chains).items()}
+    stats = {name: value.transpose(0, 1)[:, :, :count].cpu() for name, value in chains.stats.items()}
+    return z, stats, {name: value[:count].cpu() for name, value in counts.items()}
+
+
+def _sites(densities: Densities, chains: Chains) -> dict[str, Tensor]:
+    """Values by site, `[C, T, B, *event]`, constrained in slices."""
+    coordinates, (num_draws, num_chains, num_data, dim) = densities.coordinates, chains.u.shape
+    target = coordinates.target
+    flat = chains.u.flatten(0, 1)
+    if coordinates.real:
+        values = coordinates.unpack(flat)
+    else:
+        with torch.no_grad():
+            pieces = [
+                target.log_joint_unconstrained(coordinates.unpack(piece))[2]
+                for piece in flat.split(densities.slice_of(num_data))
+            ]
+        values = {name: torch.cat([piece[name] for piece in pieces]) for name in pieces[0]}
+    return {
+        name: values[name].reshape(num_draws, num_chains, num_data, *shape).transpose(0, 1).cpu()
+        for name, shape in target.latents.items()
+    }
+
+
+def _collect(
+    target: Target, pieces: list[Any], seconds: float, settings: Settings, seed: int, gates: Gates | None
+) -> Draws:
+    z, stats, counts = (
+        {name: torch.cat([piece[part][name] for piece in pieces], dim) for name in pieces[0][part]}
+        for part, dim in ((0, 2), (1, 2), (2, 0))
+    )
+    info = {"method": "hmc", "seconds": seconds, "num_warmup": settings.num_warmup, "seed": seed, **counts}
+    return Draws(z, target.latent_names, stats, info, gates or Gates())
+
+
+def _check(**numbers: int) -> None:
+    for name, number in numbers.items():
+        if number < 1:
+            raise ValueError(f"{name} must be at least 1, got {number}")

@@ -1,0 +1,113 @@
+"""A Gaussian mixture for each datum: what independence moves are proposed from."""
+
+import math
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+WIDE_SHARE, WIDTH = 0.1, 2.0
+"""A tenth of every component is twice as wide, so that the tails of a posterior do not trap a chain."""
+
+_ITERATIONS = 12
+
+
+@dataclass(frozen=True)
+class Mixture:
+    """q(u) = Σ_k π_k [0.9 N(u; m_k, Σ_k) + 0.1 N(u; m_k, 4 Σ_k)] for each datum.
+
+    Attributes:
+        log_share: log π_k, `[B, K]`.
+        mean: m_k, `[B, K, D]`.
+        factor: Cholesky factors of Σ_k, `[B, K, D, D]`.
+        inverse: their inverses, `[B, K, D, D]`.
+    """
+
+    log_share: Tensor
+    mean: Tensor
+    factor: Tensor
+    inverse: Tensor
+
+    @classmethod
+    def fit(cls, points: Tensor, num_components: int | None = None) -> "Mixture":
+        """Fit by expectation–maximisation to points `[N, B, D]`, each datum by itself.
+
+        Covariances are shrunk towards their diagonal, by (D + 1) points' worth, and kept above a thousandth of the
+        whole variance. The components begin as equal parts along the widest direction.
+        """
+        num_points, _, dim = points.shape
+        count = num_components or max(1, min(4, num_points // (16 * dim)))
+        scale = points.std(0, correction=0).clamp_min(torch.finfo(points.dtype).tiny ** 0.25)  # [B, D]
+        centre = points.mean(0)
+        x = ((points - centre) / scale).transpose(0, 1)  # [B, N, D]
+        share = _parts(x, count)  # responsibilities [B, N, K]
+        for _ in range(_ITERATIONS if count > 1 else 1):
+            mixture = _maximise(x, share)
+            share = (mixture._terms(x)).softmax(-1)
+        return mixture._scaled(centre, scale)
+
+    def log_density(self, u: Tensor) -> Tensor:
+        """log q(u), `[S, B]`, nats, at u `[S, B, D]`."""
+        return self._terms(u.transpose(0, 1)).logsumexp(-1).T
+
+    def sample(self, normal: Tensor, choice: Tensor, width: Tensor) -> Tensor:
+        """Draws `[S, B, D]` from standard normals `[S, B, D]` and two uniforms `[S, B]`."""
+        dim = normal.shape[-1]
+        component = (choice.T.unsqueeze(-1) > self.log_share.exp().cumsum(-1).unsqueeze(1)).sum(-1)  # [B, S]
+        component = component.clamp(max=self.mean.shape[1] - 1)
+        stretched = normal * torch.where(width < WIDE_SHARE, WIDTH, 1.0).unsqueeze(-1)
+        every = stretched.transpose(0, 1) @ self.factor.flatten(1, 2).mT  # [B, S, K D]
+        every = every.unflatten(-1, (-1, dim)) + self.mean.unsqueeze(1)  # [B, S, K, D]
+        index = component[..., None, None].expand(*component.shape, 1, dim)
+        return every.gather(2, index).squeeze(2).transpose(0, 1)
+
+    def select(self, rows: Tensor) -> "Mixture":
+        """The mixtures of some of the data."""
+        return Mixture(self.log_share[rows], self.mean[rows], self.factor[rows], self.inverse[rows])
+
+    def _terms(self, x: Tensor) -> Tensor:
+        """log of each component's share of the density at x `[B, N, D]`, `[B, N, K]`."""
+        dim = x.shape[-1]
+        flat = self.inverse.flatten(1, 2)  # [B, K D, D]
+        origin = (self.inverse @ self.mean.unsqueeze(-1)).flatten(1).unsqueeze(1)  # [B, 1, K D]
+        distance = (x @ flat.mT - origin).unflatten(-1, (-1, dim)).square().sum(-1)  # [B, N, K]
+        log_det = self.inverse.diagonal(dim1=-2, dim2=-1).log().sum(-1)  # [B, K]
+        constant = self.log_share + log_det - 0.5 * dim * math.log(2 * math.pi)
+        narrow = math.log(1 - WIDE_SHARE) - 0.5 * distance
+        wide = math.log(WIDE_SHARE) - dim * math.log(WIDTH) - 0.5 / WIDTH**2 * distance
+        return torch.logaddexp(narrow, wide) + constant.unsqueeze(1)
+
+    def _scaled(self, centre: Tensor, scale: Tensor) -> "Mixture":
+        """The mixture of centre + scale · x."""
+        stretch = scale.unsqueeze(1)  # [B, 1, D]
+        return Mixture(
+            self.log_share,
+            centre.unsqueeze(1) + stretch * self.mean,
+            stretch.unsqueeze(-1) * self.factor,
+            self.inverse / stretch.unsqueeze(-2),
+        )
+
+
+def _parts(x: Tensor, count: int) -> Tensor:
+    """Equal parts of points `[B, N, D]` in order along their widest direction, as responsibilities `[B, N, K]`."""
+    if count == 1:
+        return torch.ones_like(x[..., :1])
+    covariance = x.mT @ x / x.shape[1]
+    direction = torch.linalg.eigh(covariance).eigenvectors[..., -1:]  # [B, D, 1]
+    rank = (x @ direction).squeeze(-1).argsort(1).argsort(1)
+    return torch.nn.functional.one_hot(rank * count // x.shape[1], count).to(x)
+
+
+def _maximise(x: Tensor, share: Tensor) -> Mixture:
+    """The M-step: shares, means and shrunk covariances from responsibilities."""
+    dim = x.shape[-1]
+    weight = share.sum(1) + 1e-6  # [B, K]
+    mean = share.mT @ x / weight.unsqueeze(-1)
+    centred = x.unsqueeze(2) - mean.unsqueeze(1)  # [B, N, K, D]
+    covariance = torch.einsum("bnk,bnkd,bnke->bkde", share, centred, centred) / weight[..., None, None]
+    shrink = ((dim + 1) / (weight + dim + 1))[..., None, None]
+    eye = torch.eye(dim, dtype=x.dtype, device=x.device)
+    covariance = (1 - shrink * (1 - eye)) * covariance + (1e-3 + shrink * 0.1) * eye
+    factor = torch.linalg.cholesky(covariance)
+    inverse = torch.linalg.solve_triangular(factor, eye.expand_as(factor), upper=False)
+    return Mixture((weight / weight.sum(-1, keepdim=True)).log(), mean, factor, inverse)

@@ -1,0 +1,96 @@
+"""Weighted points that show where a posterior is before any chain has found out, and what they teach a proposal."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from elbowroom.inference.coordinates import Coordinates
+from elbowroom.inference.mcmc.mixture import Mixture
+from elbowroom.inference.mcmc.streams import Streams
+
+NUM_POINTS = 256
+"""Points that a proposal is fitted to."""
+
+
+@dataclass(frozen=True)
+class Population:
+    """Points with weights p(x, T(u)) / q(u): `u` `[M, B, D]`, `log_w` `[M, B]` (−∞ where p or q cannot be told)."""
+
+    u: Tensor
+    log_w: Tensor
+
+    @property
+    def ess(self) -> Tensor:
+        """Effective number of points, `[B]`; zero where every weight is."""
+        ess = (2 * self.log_w.logsumexp(0) - (2 * self.log_w).logsumexp(0)).exp()
+        return ess.nan_to_num(0.0)
+
+    @property
+    def acceptance(self) -> Tensor:
+        """How often an independence move from these points' proposal would be accepted at stationarity, `[B]`.
+
+        Σ_i w̄_i (1/M) Σ_j min(1, w_j / w_i) = (1/M) Σ_ij min(w̄_i, w̄_j), with w̄ the normalised weights.
+        """
+        share = self.log_w.softmax(0).nan_to_num(0.0).sort(0).values
+        num_points = len(share)
+        larger = torch.arange(num_points - 1, -1, -1, dtype=share.dtype, device=share.device).unsqueeze(1)
+        return (share * (2 * larger + 1)).sum(0) / num_points
+
+    def joined(self, other: "Population") -> "Population":
+        """Both samples of the same posterior mass, each counted by half."""
+        sizes = [len(self.u), len(other.u)]
+        logs = [p.log_w - torch.tensor(float(n)).log() for p, n in zip((self, other), sizes, strict=True)]
+        return Population(torch.cat([self.u, other.u]), torch.cat(logs))
+
+    def resampled(self, count: int, uniform: Tensor) -> Tensor:
+        """`count` points in proportion to their weights by systematic resampling with uniforms `[B]`, `[count, B, D]`.
+
+        Where every weight is zero, points in their order.
+        """
+        log_w = torch.where(self.log_w.isneginf().all(0), 0.0, self.log_w)
+        cumulative = log_w.double().softmax(0).cumsum(0).T.contiguous()  # [B, M]
+        ladder = torch.arange(count, dtype=torch.float64, device=uniform.device)
+        wanted = (ladder + uniform.unsqueeze(-1)) / count  # [B, count]
+        index = torch.searchsorted(cumulative, wanted).clamp(max=len(log_w) - 1).T
+        return self.u.gather(0, index.unsqueeze(-1).expand(*index.shape, self.u.shape[-1]))
+
+
+def from_guide(coordinates: Coordinates, count: int, seed: int) -> Population:
+    """Draws of the guide."""
+    target = coordinates.target
+    with torch.no_grad():
+        z, log_q = target.propose(count, seed=seed)
+        prior, likelihood = target.log_joint(z)
+        return _clean(coordinates.unconstrain(z), prior + likelihood - log_q)
+
+
+def from_prior(coordinates: Coordinates, count: int, seed: int) -> Population:
+    """Draws of the prior."""
+    target = coordinates.target
+    with torch.no_grad():
+        z = target.sample_prior(count, seed=seed)
+        return _clean(coordinates.unconstrain(z), target.log_joint(z)[1])
+
+
+def from_mixture(
+    mixture: Mixture, streams: Streams, name: str, count: int, log_joint: Callable[[Tensor], Tensor]
+) -> Population:
+    """Draws of a mixture."""
+    dim = mixture.mean.shape[-1]
+    u = mixture.sample(
+        streams.normal(f"{name}: normal", count, dim),
+        streams.uniform(f"{name}: component", count),
+        streams.uniform(f"{name}: width", count),
+    )
+    return _clean(u, log_joint(u) - mixture.log_density(u))
+
+
+def _clean(u: Tensor, log_w: Tensor) -> Population:
+    """Points that are not finite get weight zero, and stand where others do."""
+    good = u.isfinite().all(-1) & log_w.isfinite()
+    log_w = torch.where(good, log_w, -torch.inf)
+    index = log_w.argmax(0).expand(1, -1).unsqueeze(-1).expand(1, *u.shape[1:])
+    best = u.gather(0, index).nan_to_num(0.0, 0.0, 0.0)
+    return Population(torch.where(u.isfinite().all(-1, keepdim=True), u, best), log_w)

@@ -1,0 +1,92 @@
+"""One HMC transition of every chain of every datum, each with its own accept decision."""
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from elbowroom.inference.mcmc.leapfrog import DIVERGENCE, Density, Point, integrate, kinetic
+
+
+@dataclass(frozen=True)
+class Kernel:
+    """The numbers of an HMC kernel; frozen after warm-up.
+
+    Attributes:
+        step_size: ε, `[C, B]`, in units of `scale`.
+        length: trajectory length L·ε, `[B]`, in units of `scale`.
+        scale: standard deviation of each coordinate, `[B, D]`.
+        max_steps: leapfrog steps of one transition at most, `[B]`.
+    """
+
+    step_size: Tensor
+    length: Tensor
+    scale: Tensor
+    max_steps: Tensor
+
+    def select(self, rows: Tensor) -> "Kernel":
+        """The kernel of some of the data."""
+        return Kernel(self.step_size[:, rows], self.length[rows], self.scale[rows], self.max_steps[rows])
+
+    def num_steps(self, jitter: float) -> Tensor:
+        """⌈jitter · length / ε⌉ leapfrog steps, `[C, B]`: at least one."""
+        steps = (jitter * self.length / self.step_size).ceil()
+        return torch.minimum(steps.nan_to_num(1.0), self.max_steps).clamp_min(1).long()
+
+
+@dataclass(frozen=True)
+class Move:
+    """What a diagnostic needs to know of a transition, `[C, B]` each.
+
+    Attributes:
+        acceptance: min(1, exp(−ΔH)).
+        accepted: whether the chain moved to the proposal.
+        energy: H of the accepted state with the momentum drawn for this transition, nats.
+        num_steps: leapfrog steps, each a gradient evaluation.
+        diverging: whether the energy error exceeded 1000 nats or was not finite.
+        proposal: the end of the trajectory.
+        velocity: the momentum there, `[C, B, D]`.
+    """
+
+    acceptance: Tensor
+    accepted: Tensor
+    energy: Tensor
+    num_steps: Tensor
+    diverging: Tensor
+    proposal: Point
+    velocity: Tensor
+
+
+def transition(
+    density: Density, point: Point, kernel: Kernel, momentum: Tensor, uniform: Tensor, jitter: float = 1.0
+) -> tuple[Point, Move]:
+    """Hamiltonian Monte Carlo (Neal 2011, figure 2) on [chains, data].
+
+    Args:
+        density: log density and gradient.
+        point: where the chains are.
+        kernel: step sizes, lengths and scales.
+        momentum: standard normal numbers, `[C, B, D]`.
+        uniform: uniform numbers of the accept decisions, `[C, B]`.
+        jitter: factor of the trajectory length, the same for every chain; drawn without regard to their states.
+
+    Returns:
+        The new points and what happened.
+    """
+    num_steps = kernel.num_steps(jitter)
+    proposal, velocity = integrate(density, point, momentum, kernel.step_size, num_steps, kernel.scale)
+    before = kinetic(momentum) - point.log_p
+    after = kinetic(velocity) - proposal.log_p
+    change = (after - before).nan_to_num(torch.inf, posinf=torch.inf, neginf=-torch.inf)
+    acceptance = (-change).exp().clamp(max=1.0)
+    accepted = uniform < acceptance
+    move = Move(
+        acceptance=acceptance,
+        accepted=accepted,
+        energy=torch.where(accepted, after, before),
+        num_steps=num_steps,
+        diverging=change > DIVERGENCE,
+        proposal=proposal,
+        velocity=velocity,
+    )
+    return proposal.where(accepted, point), move

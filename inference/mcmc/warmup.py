@@ -1,0 +1,194 @@
+"""Warm-up: find the posterior of each datum, adapt the kernel to it, then freeze it."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+
+import torch
+from torch import Tensor
+
+from elbowroom.inference.coordinates import Coordinates
+from elbowroom.inference.mcmc.leapfrog import Density, Point, evaluate
+from elbowroom.inference.mcmc.mixture import Mixture
+from elbowroom.inference.mcmc.population import NUM_POINTS, from_mixture
+from elbowroom.inference.mcmc.search import Found, search
+from elbowroom.inference.mcmc.step_size import DualAveraging
+from elbowroom.inference.mcmc.streams import Streams
+from elbowroom.inference.mcmc.trajectory import Chees, halton
+from elbowroom.inference.mcmc.transition import Kernel, transition
+
+USELESS = 0.02
+"""Independence moves accepted less often than this are not worth their evaluations."""
+
+SHORT = 5
+"""Leapfrog steps of an HMC move at most where jumps do the travelling."""
+
+_FIRST_STEP, _FIRST_LENGTH = 0.5, 1.5  # in units of the posterior's scale
+_EASY = 0.3  # acceptance of jumps, or share of effective points, from which on jumps do the travelling
+_BELIEVED = 20.0  # points in effect that a population must have beside the chains' own draws
+
+
+@dataclass(frozen=True)
+class Settings:
+    """What the caller asked for."""
+
+    num_chains: int
+    num_warmup: int
+    start: str
+    jumps: bool
+    target_accept: float
+    max_steps: int
+
+
+@dataclass(frozen=True)
+class Tuned:
+    """A frozen kernel and where its chains stand.
+
+    Attributes:
+        kernel: of the HMC moves.
+        mixture: what independence moves propose from.
+        acceptance: expected acceptance of an independence move, `[B]`; zero where they are switched off.
+        point: the chains' positions.
+        gradients, evaluations: gradients, and densities without gradient, spent so far, `[B]`.
+        alive: whether a point of positive probability was found, `[B]`.
+    """
+
+    kernel: Kernel
+    mixture: Mixture
+    acceptance: Tensor
+    point: Point
+    gradients: Tensor
+    evaluations: Tensor
+    alive: Tensor
+
+
+@dataclass(frozen=True)
+class _Adapting:
+    """The state of adaptation between two transitions."""
+
+    point: Point
+    averaging: DualAveraging
+    chees: Chees
+    scale: Tensor
+    gradients: Tensor
+    max_steps: Tensor
+
+    @property
+    def kernel(self) -> Kernel:
+        """What the next transition uses."""
+        return Kernel(self.averaging.step_size, self.chees.length, self.scale, self.max_steps)
+
+
+def warm_up(
+    coordinates: Coordinates,
+    density: Density,
+    log_joint: Callable[[Tensor], Tensor],
+    streams: Streams,
+    settings: Settings,
+    tick: Callable[[int], None],
+) -> Tuned:
+    """Search, then HMC that adapts in two halves (the scale is learned between them), then a proposal for jumps."""
+    found = search(coordinates, log_joint, streams, settings.num_chains, settings.start)
+    point = evaluate(density, found.starts)
+    zero = torch.zeros_like(point.log_p)
+    state = _Adapting(
+        point,
+        DualAveraging.start(zero + _FIRST_STEP / coordinates.dim**0.25),
+        Chees.start(zero[0] + _FIRST_LENGTH),
+        found.scale,
+        zero[0],
+        _most_steps(settings, found.ess > _EASY * NUM_POINTS),
+    )
+    middle, visited = settings.num_warmup // 2, found.starts.unsqueeze(0)
+    for first, last in ((0, middle), (middle, settings.num_warmup)):
+        if first < last:
+            state, visited = _adapt(density, state, streams, settings, (first, last), tick)
+            state = _rescaled(state, visited, found)
+    mixture, acceptance, evaluations = _proposal(found, visited, log_joint, streams, settings)
+    most = _most_steps(settings, acceptance > _EASY)
+    kernel = Kernel(state.averaging.frozen, state.chees.length, state.scale, most)
+    return Tuned(
+        kernel=kernel,
+        mixture=mixture,
+        acceptance=acceptance,
+        point=state.point,
+        gradients=state.gradients,
+        evaluations=torch.full_like(state.gradients, evaluations),
+        alive=state.point.log_p.isfinite().any(0),
+    )
+
+
+def _most_steps(settings: Settings, easy: Tensor) -> Tensor:
+    return torch.where(easy & settings.jumps, min(SHORT, settings.max_steps), settings.max_steps)
+
+
+def _adapt(
+    density: Density,
+    state: _Adapting,
+    streams: Streams,
+    settings: Settings,
+    span: tuple[int, int],
+    tick: Callable[[int], None],
+) -> tuple[_Adapting, Tensor]:
+    """Transitions `first … last − 1` with adapting step sizes and lengths; the states visited, `[W, C, B, D]`."""
+    (first, last), chains = span, settings.num_chains
+    dim, count = state.point.u.shape[-1], (last - first) * chains
+    momenta = streams.normal("warm-up momentum", count, dim, first * chains).unflatten(0, (-1, chains))
+    uniforms = streams.uniform("warm-up accept", count, first * chains).unflatten(0, (-1, chains))
+    visited = []
+    for n in range(last - first):
+        jitter = halton(first + n)
+        before, centre = state.point.u, state.point.u.mean(0)
+        point, move = transition(density, state.point, state.kernel, momenta[n], uniforms[n], jitter)
+        averaging = state.averaging.update(move.acceptance, settings.target_accept)
+        step = averaging.frozen.mean(0)
+        chees = state.chees.update(before, move, centre, state.scale, jitter, (step, state.max_steps * step))
+        gradients = state.gradients + move.num_steps.sum(0)
+        state = replace(state, point=point, averaging=averaging, chees=chees, gradients=gradients)
+        visited.append(point.u)
+        tick(chains)
+    return state, torch.stack(visited)
+
+
+def _rescaled(state: _Adapting, visited: Tensor, found: Found) -> _Adapting:
+    """Learn the scale from the search where it is believed, else from the later half of the chains' states."""
+    late = visited[len(visited) // 2 :]
+    within = late.var(0, correction=0).mean(0).sqrt()  # within chains: those in different modes are not averaged
+    believed = (found.ess > _BELIEVED).unsqueeze(-1)
+    scale = torch.where(believed, found.scale, within)
+    scale = torch.where((scale > 0) & scale.isfinite(), scale, state.scale)
+    if len(late) < 4:
+        return state
+    factor = (state.scale / scale).log().mean(-1).exp()  # [B]
+    step = state.averaging.frozen * factor
+    return replace(
+        state,
+        averaging=DualAveraging(step.log(), step.log(), torch.zeros_like(step), step.log() + 0.7),
+        chees=replace(state.chees, log_length=state.chees.log_length + factor.log()),
+        scale=scale,
+    )
+
+
+def _proposal(
+    found: Found, visited: Tensor, log_joint: Callable[[Tensor], Tensor], streams: Streams, settings: Settings
+) -> tuple[Mixture, Tensor, int]:
+    """Fit the mixture that jumps propose from to the search's points and the chains' states; measure its worth."""
+    late = visited[len(visited) // 2 :].flatten(0, 1)
+    index = torch.linspace(0, len(late) - 1, NUM_POINTS, device=late.device).round().long()
+    states = late[index]
+    odd = torch.arange(NUM_POINTS, device=late.device).reshape(-1, 1, 1) % 2 == 1
+    trusted = (found.ess > _BELIEVED).unsqueeze(-1)
+    mixture = Mixture.fit(torch.where(trusted & odd, found.points, states))
+    if not settings.jumps:
+        return mixture, torch.zeros_like(found.ess), found.evaluations
+    spent = found.evaluations
+    for r in range(2):
+        population = from_mixture(mixture, streams, f"proposal {r}", NUM_POINTS, log_joint)
+        better = Found(states, torch.full_like(found.ess, _BELIEVED), found.scale, found.starts, 0)
+        if r == 0:
+            points = better.improved(population, streams.uniform(f"proposal {r}: resample", 1)[0]).points
+            # The chains keep a part, so that a mode that only they know keeps a component.
+            keep = torch.arange(NUM_POINTS, device=late.device).reshape(-1, 1, 1) % 8 == 0
+            mixture = Mixture.fit(torch.where(keep, states, points))
+        spent += NUM_POINTS
+    acceptance = population.acceptance
+    return mixture, torch.where(acceptance < USELESS, 0.0, acceptance), spent
