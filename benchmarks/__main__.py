@@ -5,8 +5,8 @@ import subprocess
 import sys
 from pathlib import Path
 
-SCRIPTS = ("svi_step", "digits", "ppca_mnist", "mnist_vae")
-NEEDS_MNIST = ("ppca_mnist", "mnist_vae")
+SCRIPTS = ("svi_step", "importance_mnist", "digits", "ppca_mnist", "mnist_vae", "annealing_mnist")
+NEEDS_MNIST = ("ppca_mnist", "mnist_vae", "annealing_mnist")
 
 
 def main() -> int:

@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from elbowroom.inference import Comparison, Target, compare, importance
+from elbowroom.inference import Comparison, Estimate, Target, compare, importance
 from elbowroom.options import CompareOptions
 from elbowroom.output import finish, say
 from elbowroom.report import comparison_record, comparison_table, posterior_figure, save_figure, save_netcdf
@@ -13,7 +13,10 @@ def run(options: CompareOptions) -> Comparison:
     """Compare, print the table, and write JSON, netCDF and figures."""
     opened = open_run(options.run, options.which, options.device)
     target = opened.target(options.split)
-    chosen = _checked(options, len(target)) if options.data is not None else typical_to_worst(target, 4, options.seed)
+    if options.data is not None:
+        chosen = _checked(options, len(target))
+    else:
+        chosen = typical_to_worst(importance(target, num_samples=1000, seed=options.seed), 4)
     result = compare(
         target,
         chosen,
@@ -44,9 +47,8 @@ def write(result: Comparison, target: Target, opened: Run, split: str, where: Pa
     return files
 
 
-def typical_to_worst(target: Target, num: int, seed: int) -> list[int]:
+def typical_to_worst(estimate: Estimate, num: int) -> list[int]:
     """Data spread from the median to the largest room log p̂(x) − ELBO, the largest last."""
-    estimate = importance(target, num_samples=1000, seed=seed)
     room = (estimate.value - estimate.info["elbo"]).nan_to_num(-float("inf"))
     order = room.argsort().tolist()
     half = order[len(order) // 2 :]

@@ -40,7 +40,7 @@ def run(options: DemoOptions) -> None:
         say("\n" + agreement(sampled, exact), quiet)
 
     say("\n3  VI against MCMC against the exact posterior, from a typical digit to the worst\n", quiet)
-    worst = _spread(exact or sampled, options.num_compared)
+    worst = compare.typical_to_worst(exact or sampled, options.num_compared)
     against = CompareOptions(run=path, data=worst, output=str(where / "compare"), seed=seed, device=device)
     against.num_warmup, against.num_draws = 250, 450  # enough for the gates on most digits in the demo's two minutes
     compared = _quietly(quiet, compare.run, against)
@@ -72,14 +72,6 @@ def agreement(sampled: Estimate, exact: Estimate) -> str:
         f"{len(off)} digits.\nOf the other {sum(off)}, {named} are flagged by their Pareto k̂: posteriors with a mode "
         "or a tail that q misses."
     )
-
-
-def _spread(estimate: Estimate, num: int) -> list[int]:
-    """Data from the median to the largest room, the largest last."""
-    room = estimate.value - estimate.info["elbo"]
-    order = room.nan_to_num(-float("inf")).argsort().tolist()
-    half = order[len(order) // 2 :]
-    return [half[round(i * (len(half) - 1) / max(num - 1, 1))] for i in range(min(num, len(half)))]
 
 
 def _quietly(quiet: bool, command, options):  # type: ignore[no-untyped-def]

@@ -1,11 +1,13 @@
 """All that is computed from a (model, guide, data) triple."""
 
+from elbowroom.inference.bounds import Bounds, bounds
 from elbowroom.inference.check import ProgramReport, check_program
 from elbowroom.inference.compare import Comparison, compare
 from elbowroom.inference.diagnostics import Gates
 from elbowroom.inference.draws import Draws, NotAReference
 from elbowroom.inference.estimate import Estimate
 from elbowroom.inference.importance import importance
+from elbowroom.inference.mcmc import hmc
 from elbowroom.inference.nuts import nuts
 from elbowroom.inference.quadrature import quadrature
 from elbowroom.inference.structure import ProgramError
@@ -20,6 +22,7 @@ from elbowroom.inference.training import (
 )
 
 __all__ = [
+    "Bounds",
     "CheckpointError",
     "Comparison",
     "Draws",
@@ -32,9 +35,11 @@ __all__ = [
     "ProgramReport",
     "Target",
     "TrainingInterrupted",
+    "bounds",
     "check_program",
     "compare",
     "fit",
+    "hmc",
     "importance",
     "load_checkpoint",
     "nuts",

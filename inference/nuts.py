@@ -11,7 +11,7 @@ from tqdm.auto import tqdm
 
 from elbowroom.inference.diagnostics import Gates
 from elbowroom.inference.draws import Draws
-from elbowroom.inference.structure import quiet_globals
+from elbowroom.inference.global_state import quiet_globals
 from elbowroom.inference.target import Target
 
 

@@ -2,7 +2,6 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
-from functools import partial
 from typing import NamedTuple
 
 import torch
@@ -11,12 +10,8 @@ from tqdm.auto import tqdm
 
 from elbowroom.inference import weights
 from elbowroom.inference.chunks import MEMORY_BYTES, Plan
-from elbowroom.inference.layouts import LAYOUTS
-from elbowroom.inference.noise import Noise
 from elbowroom.inference.running import Groups, Moments, Powers
-from elbowroom.inference.structure import quiet_globals
 from elbowroom.inference.target import Target
-from elbowroom.inference.terms import draw_prior
 
 
 class Drawn(NamedTuple):
@@ -38,12 +33,8 @@ def from_guide(target: Target, num_samples: int, seed: int, start: int) -> Drawn
 
 
 def from_prior(target: Target, num_samples: int, seed: int, start: int) -> Drawn:
-    """Draws of the model's own prior, whose weights are the likelihoods: `Target.sample_prior`, from any sample on."""
-    noise = Noise(seed, ~target.keys, num_samples, start)
-    layout = LAYOUTS["loop" if target.layouts["model"] == "vmap" else target.layouts["model"]]
-    with quiet_globals(target.args):
-        z = layout(target, partial(draw_prior, noise=noise), {}, num_samples, noise)[0]
-    likelihood = target.log_joint(z)[1]
+    """Draws of the model's own prior, whose weights are the likelihoods."""
+    likelihood = target.log_joint(target.sample_prior(num_samples, seed=seed, start=start))[1]
     return Drawn(likelihood, likelihood)
 
 

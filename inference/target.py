@@ -10,11 +10,13 @@ import torch
 from pyro import poutine
 from torch import Tensor
 
+from elbowroom.inference.arguments import check_per_datum, named, per_datum_tensors, picked_rows, refuse_empty
+from elbowroom.inference.global_state import quiet_globals
 from elbowroom.inference.handlers import Pin, Set, Weigh
 from elbowroom.inference.independence import check_alone
 from elbowroom.inference.layouts import LAYOUTS, Layout, choose_layout
 from elbowroom.inference.noise import Noise, datum_keys
-from elbowroom.inference.structure import Program, ProgramError, Structure, quiet_globals, read_structure
+from elbowroom.inference.structure import Program, ProgramError, Structure, read_structure
 from elbowroom.inference.terms import (
     Result,
     Values,
@@ -71,7 +73,7 @@ class Target:
                 raise TypeError(f"{name} must be a Pyro program (a callable), got {type(program).__name__}")
         if layout is not None and layout not in LAYOUTS:
             raise ValueError(f"layout must be one of {sorted(LAYOUTS)} or None, got {layout!r}")
-        _refuse_empty(args, kwargs)
+        refuse_empty(named(args, kwargs))
         self.model, self.guide, self.args, self.kwargs, self.plate = model, guide, args, kwargs, plate
         self.structure = read_structure(model, guide, args, kwargs, plate)
         self.per_datum = self._find_per_datum(per_datum)
@@ -195,6 +197,20 @@ class Target:
         with quiet_globals(self.args):
             return layout(self, partial(draw_prior, noise=noise), {}, num_samples, noise)[0]
 
+    def simulate(self, seed: int = 0) -> tuple["Target", Values]:
+        """The programs on data drawn from the model, and exact posterior draws `[1, B, ...]` (see `simulate.py`)."""
+        from elbowroom.inference.simulate import simulate
+
+        return simulate(self, seed)
+
+    def pinned_to(self, values: Mapping[int | str, Tensor]) -> "Target":
+        """The same programs with other tensors, of the same shapes, as some of their arguments."""
+        new = self._at(torch.arange(len(self)))
+        new.args = tuple(values.get(i, a) for i, a in enumerate(self.args))
+        new.kwargs = {k: values.get(k, a) for k, a in self.kwargs.items()}
+        new.keys = datum_keys(new._rows(), len(new))
+        return new
+
     def select(self, index: Sequence[int] | Tensor | np.ndarray) -> "Target":
         """The same programs on some of the data (repeats allowed); each datum keeps its noise.
 
@@ -206,13 +222,7 @@ class Target:
                 "these programs cannot be given part of their data: "
                 + ("plate=None makes the whole program one datum" if self.plate is None else self._why_whole())
             )
-        picked = index.cpu().numpy() if isinstance(index, Tensor) else np.asarray(index)
-        if picked.dtype == bool and picked.shape != (len(self),):
-            raise IndexError(f"a boolean index must have {len(self)} entries, one a datum, got shape {picked.shape}")
-        rows = torch.as_tensor(picked.nonzero()[0] if picked.dtype == bool else picked, dtype=torch.long)
-        if rows.dim() != 1 or len(rows) == 0 or int(rows.min()) < -len(self) or int(rows.max()) >= len(self):
-            raise IndexError(f"index must be a non-empty list of data in 0 … {len(self) - 1}, got {index!r}")
-        return self._at(rows % len(self))
+        return self._at(picked_rows(index, len(self)))
 
     def program(self, what: str) -> Program:
         """The model or the guide as a plain Pyro program pinned to this data, unscaled: for Pyro's own samplers."""
@@ -272,20 +282,10 @@ class Target:
         return new
 
     def _find_per_datum(self, chosen: Sequence[int | str] | None) -> tuple[int | str, ...]:
-        named: dict[int | str, Any] = dict(enumerate(self.args))
-        named.update(self.kwargs)
+        arguments = named(self.args, self.kwargs)
         if chosen is not None:
-            for key in chosen:
-                value = named.get(key)
-                if not isinstance(value, Tensor) or value.dim() == 0 or len(value) != len(self):
-                    raise ValueError(
-                        f"per_datum names argument {key!r}, which is not a tensor with {len(self)} rows (it is "
-                        f"{tuple(value.shape) if isinstance(value, Tensor) else type(value).__name__})"
-                    )
-            return tuple(chosen)
-        if self.plate is None:
-            return ()
-        return tuple(key for key, v in named.items() if isinstance(v, Tensor) and v.dim() > 0 and len(v) == len(self))
+            return check_per_datum(chosen, arguments, len(self))
+        return () if self.plate is None else per_datum_tensors(arguments, len(self))
 
     def _rows(self) -> list[Tensor]:
         return [self.args[k] if isinstance(k, int) else self.kwargs[k] for k in self.per_datum]
@@ -331,12 +331,6 @@ def _enter(stack: list[Any], run: Callable[[], Any]) -> Any:
         return run()
     with stack[0]:
         return _enter(stack[1:], run)
-
-
-def _refuse_empty(args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> None:
-    for name, value in (*enumerate(args), *kwargs.items()):
-        if isinstance(value, Tensor) and value.dim() > 0 and value.numel() == 0:
-            raise ValueError(f"argument {name!r} is empty (shape {tuple(value.shape)}): there are no data to evaluate")
 
 
 def _kind(name: str, site: Any, structure: Structure) -> str:

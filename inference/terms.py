@@ -81,9 +81,17 @@ def densities_by_element(
     return {}, terms
 
 
-def draw_prior(target: "Target", given: Values, num_samples: int | None, arrange: Arrange, *, noise: Noise) -> Result:
-    """Draws of the model's latents before any data are seen."""
-    trace = target._trace("model", num_samples, Draw(noise, arrange))
+def draw_prior(
+    target: "Target",
+    given: Values,
+    num_samples: int | None,
+    arrange: Arrange,
+    *,
+    noise: Noise,
+    also: tuple[Messenger, ...] = (),
+) -> Result:
+    """Draws of the model's latents before any data are seen; `also` are messengers inside the one that draws."""
+    trace = target._trace("model", num_samples, Draw(noise, arrange), *also)
     return _collected(target, {n: trace.nodes[n]["value"] for n in target.structure.latents}, num_samples), {}
 
 

@@ -15,7 +15,7 @@ from elbowroom.inference.independence import same
 from elbowroom.inference.target import Target
 
 Function = Callable[..., tuple[Tensor, ...]]
-"""(coordinates, u `[S, B, D]`, *extra tensors) -> tensors; entry [s, b] of each depends on datum b and u[s, b] alone."""
+"""(coordinates, u `[S, B, D]`, *extra tensors) -> tensors; entry [s, b] depends on datum b and u[s, b] alone."""
 
 
 _RECORDS: "weakref.WeakKeyDictionary[Target, dict[Any, Any]]" = weakref.WeakKeyDictionary()

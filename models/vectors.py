@@ -11,14 +11,17 @@ from torch.nn import functional
 
 Size = torch.Size | list[int] | tuple[int, ...]
 
+_BLOCK = 256  # rows: of 784 single-precision numbers, less than a megabyte
+_MOST_BLOCKS = 64  # so that a recorded program stays short
+
 
 class BernoulliVector(dist.TorchDistribution):
     """x in {0, 1}^P with independent entries, P(x_p = 1) = sigmoid(l_p).
 
         log p(x) = Σ_p log sigmoid((2 x_p − 1) l_p)
 
-    The same as `Bernoulli(logits=l).to_event(1)` for x of zeros and ones, in about 0.7 of the time, and accurate for
-    logits of any size: it never leaves the log domain.
+    The same as `Bernoulli(logits=l).to_event(1)` for x of zeros and ones, in about 0.7 of the time (without gradients
+    0.5), and accurate for logits of any size: it never leaves the log domain.
 
     Args:
         logits: l, `[*batch, P]`.
@@ -63,6 +66,8 @@ class BernoulliVector(dist.TorchDistribution):
         """
         if self._validate_args:
             self._validate_sample(value)
+        if not torch.is_grad_enabled():
+            return _bernoulli_in_blocks(1 - 2 * value, self.logits)
         # log sigmoid(a) = −softplus(−a). Beyond the threshold softplus(a) = a, right to e^−40 = 4e−18.
         return -functional.softplus((1 - 2 * value) * self.logits, threshold=40.0).sum(-1)
 
@@ -146,6 +151,24 @@ def _fits(vector: dist.TorchDistribution, value: Any) -> bool:
     Torch's check of a *vector's* support first reduces over P, which costs more than the log-density.
     """
     return isinstance(value, Tensor) and value.shape[-1:] == vector.event_shape
+
+
+def _bernoulli_in_blocks(signs: Tensor, logits: Tensor) -> Tensor:
+    """−Σ_p softplus(s_p l_p), `[*batch]`, over few rows at a time: all that is made on the way stays in the cache."""
+    signs, logits = torch.broadcast_tensors(signs, logits)
+    num_rows = math.prod(logits.shape[:-1])
+    if num_rows <= _BLOCK:
+        return _bernoulli_block(signs, logits)
+    rows = max(_BLOCK, math.ceil(num_rows / _MOST_BLOCKS)) * logits.shape[0] // num_rows  # of the leading dim
+    blocks = zip(signs.split(max(rows, 1)), logits.split(max(rows, 1)), strict=True)
+    return torch.cat([_bernoulli_block(*block) for block in blocks])
+
+
+def _bernoulli_block(signs: Tensor, logits: Tensor) -> Tensor:
+    """softplus(a) = max(a, 0) + log(1 + e^−|a|), in place: torch's own takes twice as long."""
+    a = signs * logits
+    linear = a.clamp_min(0).sum(-1)
+    return -(linear + a.abs_().neg_().exp_().log1p_().sum(-1))
 
 
 def _squared_distance(difference: Tensor, scale: Tensor) -> Tensor:

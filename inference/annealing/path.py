@@ -1,7 +1,7 @@
 """The geometric path from a density that can be drawn from to the joint, and one transition along it."""
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor
@@ -88,16 +88,29 @@ class Path:
                 z, _ = self.target.propose(num_chains, seed=seed, start=first)
             else:
                 z = self.target.sample_prior(num_chains, seed=seed, start=first)
-            return self.evaluate(self.coordinates.pack(z) if self.coordinates.real else self.coordinates.unconstrain(z))
+            if self.coordinates.real:
+                return self.evaluate(self.coordinates.pack(z))
+            return self._of_zero_weight(z, self.coordinates.unconstrain(z))
+
+    def _of_zero_weight(self, z: Mapping[str, Tensor], u: Tensor) -> Ends:
+        """Draws outside the support that the model gives a latent have no u: they weigh nothing, wherever they go."""
+        known = torch.stack([v.isfinite().flatten(2).all(-1) if v.dim() > 2 else v.isfinite() for v in z.values()]).all(
+            0
+        )
+        outside = known & ~u.isfinite().all(-1)
+        ends = self.evaluate(torch.where(outside.unsqueeze(-1), 0.0, u))
+        log_start, log_joint = (
+            torch.where(outside, 0.0, ends.log_start),
+            torch.where(outside, -torch.inf, ends.log_joint),
+        )
+        return replace(ends, log_start=log_start, log_joint=log_joint)
 
     def evaluate(self, u: Tensor) -> Ends:
         """Both ends of the path at u `[C, B, D]`."""
         u = u.detach().contiguous()
         return Ends(u, *self._ends(u))
 
-    def step(
-        self, ends: Ends, beta: Tensor, kernel: Kernel, momentum: Tensor, uniform: Tensor
-    ) -> tuple[Ends, Move]:
+    def step(self, ends: Ends, beta: Tensor, kernel: Kernel, momentum: Tensor, uniform: Tensor) -> tuple[Ends, Move]:
         """One HMC transition that leaves f_β invariant, reversible with respect to it; β `[B]`.
 
         The kernel must take the same number of leapfrog steps in every chain, as those of `Tuning` do: then the last

@@ -1,5 +1,6 @@
 """Kernels and temperatures of a path, tuned on pilot chains and then frozen."""
 
+import math
 from dataclasses import dataclass
 
 import torch
@@ -7,20 +8,20 @@ from torch import Tensor
 
 from elbowroom.inference.annealing import schedule
 from elbowroom.inference.annealing.path import Ends, Path
-from elbowroom.inference.annealing.roles import PILOT
-from elbowroom.inference.mcmc.streams import Streams
-from elbowroom.inference.mcmc.transition import Kernel
+from elbowroom.inference.annealing.randomness import PILOT, Randomness
 from elbowroom.inference.mcmc.trajectory import halton
+from elbowroom.inference.mcmc.transition import Kernel
 
-GRID = 64
+GRID = 32
 """Temperatures of the pilot chains, at most."""
 
 _LEAST = 16  # and at least
-_SETTLE = 12  # transitions at the first and at the last temperature, where the rest of the path is not yet a warm-up
+_SETTLE = 8  # transitions at the first and at the last temperature, where the rest of the path is not yet a warm-up
 _ACCEPT = 0.75  # between HMC's optimum 0.65 and caution: kernels are used between the grid's temperatures too
 _GAIN, _FIRST_GAIN = 0.25, 0.75  # of the stochastic approximation of log ε: constant, for the target moves with β
-_WINDOW = 12  # transitions over which moments are remembered
-_JITTER = 0.4  # width of the factor of the step size, so that no trajectory length is resonant
+_WINDOW = 5  # transitions over which pilot chains remember their spread
+_LONGEST, _WIDEST = 2.0, 1.4  # trajectory and step, in standard deviations: half a period is π, instability begins at 2
+_JITTER = 0.3  # steps are shortened by up to this share, so that no trajectory is resonant; longer ones may be unstable
 
 
 @dataclass(frozen=True)
@@ -53,7 +54,7 @@ class Tuning:
             part = fraction.to(values).reshape(-1, *(1,) * (values.dim() - 2))
             return torch.lerp(values[upper - 1, column], values[upper, column], part).exp()
 
-        jitter = 1 + _JITTER * (halton(index) - 0.5)
+        jitter = 1 - _JITTER * halton(index)
         return make_kernel(between(self.log_step) * jitter, between(self.log_scale), self.num_leapfrog, num_chains)
 
 
@@ -70,12 +71,10 @@ class Frozen:
         return len(self.betas) - 1
 
 
-def prepare(
-    path: Path, *, num_steps: int, schedule_name: str, num_pilot: int, num_leapfrog: int, seed: int
-) -> Frozen:
+def prepare(path: Path, *, num_steps: int, schedule_name: str, num_pilot: int, num_leapfrog: int, seed: int) -> Frozen:
     """Tune kernels on pilot chains, choose the temperatures, and freeze both.
 
-    The pilot chains have noise of their own (`roles.PILOT`): given what is returned, the chains that use it are
+    The pilot chains have noise of their own (`randomness.PILOT`): given what is returned, the chains that use it are
     independent of how it was found, so E[w] = p(x) for them (Neal 2001, section 2).
     """
     tuning = tune(path, num_steps, num_pilot, num_leapfrog, seed)
@@ -91,30 +90,31 @@ def prepare(
 def tune(path: Path, num_steps: int, num_pilot: int, num_leapfrog: int, seed: int) -> Tuning:
     """Anneal pilot chains along a sigmoid grid, adapting step size and scale of each datum on the way."""
     num_grid = min(max(num_steps, _LEAST), GRID)
-    streams = Streams(path.target, seed)
+    randomness = Randomness(path, seed, num_pilot, PILOT)
     ends = path.draw(num_pilot, seed, PILOT)
     grid = schedule.sigmoid(num_grid).to(ends.u.device)
-    moments = _Moments.of(ends)
-    log_step = torch.full_like(ends.log_start[0], 0.6 * ends.u.shape[-1] ** -0.25).log()  # [B]
-    visits = [1] + [1 + _SETTLE] + [1] * (num_grid - 2) + [1 + _SETTLE]
-    rows, count = [(log_step, moments.log_scale, _variance(ends))], 0
-    for g in range(1, num_grid + 1):
-        beta = grid[g].expand(len(path.target))
-        for v in range(visits[g]):
-            kernel = make_kernel(log_step.exp(), moments.log_scale.exp(), num_leapfrog, num_pilot)
-            momentum = streams.normal(f"pilot momentum {count}", num_pilot, ends.u.shape[-1], PILOT)
-            uniform = streams.uniform(f"pilot accept {count}", num_pilot, PILOT)
-            ends, move = path.step(ends, beta, kernel, momentum, uniform)
-            gain = _FIRST_GAIN / (1 + v) ** 0.5 if visits[g] > 1 else _GAIN
-            log_step = log_step + gain * (move.acceptance.mean(0).to(log_step) - _ACCEPT)
-            moments = moments.add(ends)
+    remembered = _spread(ends)
+    most = math.log(min(_WIDEST, _LONGEST / num_leapfrog))
+    log_step = torch.full_like(ends.log_start[0], 0.6 * ends.u.shape[-1] ** -0.25).log().clamp(max=most)  # [B]
+    visits = [1 + _SETTLE] + [1] * (num_grid - 2) + [1 + _SETTLE]
+    rows, count = [(log_step, _log_scale(remembered, ends), _variance(ends))], 0
+    for g, num_visits in enumerate(visits, 1):
+        beta, spreads = grid[g].expand(len(path.target)), []
+        for v in range(num_visits):
+            kernel = make_kernel(log_step.exp(), _log_scale(remembered, ends).exp(), num_leapfrog, num_pilot)
+            ends, move = path.step(ends, beta, kernel, *randomness.at(count))
+            gain = _FIRST_GAIN / (1 + v) ** 0.5 if num_visits > 1 else _GAIN
+            log_step = (log_step + gain * (move.acceptance.mean(0).to(log_step) - _ACCEPT)).clamp(max=most)
+            spreads.append(_spread(ends))
+            remembered = torch.lerp(remembered, spreads[-1], 1 / min(count + 2, _WINDOW))
             count += 1
-        rows.append((log_step, moments.log_scale, _variance(ends)))
+        recent = torch.stack(spreads[len(spreads) // 2 :]).mean(0)
+        rows.append((log_step, _log_scale(recent, ends), _variance(ends)))
     log_steps, log_scales, variances = (torch.stack(column) for column in zip(*rows, strict=True))
     return Tuning(
         grid=grid,
         log_step=_smooth(log_steps),
-        log_scale=log_scales,
+        log_scale=_smooth(log_scales),
         variance=_smooth(variances),
         num_leapfrog=num_leapfrog,
         num_evaluations=num_pilot * (1 + count * num_leapfrog),
@@ -123,36 +123,20 @@ def tune(path: Path, num_steps: int, num_pilot: int, num_leapfrog: int, seed: in
 
 def make_kernel(step_size: Tensor, scale: Tensor, num_leapfrog: int, num_chains: int) -> Kernel:
     """A kernel of exactly L leapfrog steps in every chain, from step sizes `[B]` and scales `[B, D]`."""
-    # (L − ½) ε / ε rounds up to L whatever the rounding of ε is.
-    length = (num_leapfrog - 0.5) * step_size
-    return Kernel(step_size.expand(num_chains, -1), length, scale, max_steps=num_leapfrog)
+    unlimited = torch.full_like(step_size, torch.inf)  # the number of steps alone ends a trajectory
+    most = torch.full_like(step_size, num_leapfrog)
+    return Kernel(step_size.expand(num_chains, -1), unlimited, scale, max_steps=most)
 
 
-@dataclass(frozen=True)
-class _Moments:
-    """Mean and mean square of the chains' positions, `[B, D]`, forgotten after some transitions."""
+def _spread(ends: Ends) -> Tensor:
+    """Variance of the positions over chains, `[B, D]`."""
+    return ends.u.nan_to_num(0.0, 0.0, 0.0).var(0)
 
-    mean: Tensor
-    square: Tensor
-    count: int = 1
 
-    @classmethod
-    def of(cls, ends: Ends) -> "_Moments":
-        u = ends.u.nan_to_num(0.0, 0.0, 0.0)
-        return cls(u.mean(0), u.square().mean(0))
-
-    def add(self, ends: Ends) -> "_Moments":
-        new, weight = _Moments.of(ends), max(1 / (self.count + 1), 1 / _WINDOW)
-        return _Moments(
-            torch.lerp(self.mean, new.mean, weight), torch.lerp(self.square, new.square, weight), self.count + 1
-        )
-
-    @property
-    def log_scale(self) -> Tensor:
-        """log sd; where the chains have not moved apart, that of a standard normal."""
-        variance = self.square - self.mean.square()
-        floor = torch.finfo(variance.dtype).eps * (1 + self.square)
-        return 0.5 * torch.where(variance > floor, variance, 1.0).log()
+def _log_scale(variance: Tensor, ends: Ends) -> Tensor:
+    """log sd; where the chains are not apart, that of a standard normal."""
+    floor = torch.finfo(variance.dtype).eps * (1 + ends.u.nan_to_num(0.0, 0.0, 0.0).square().mean(0))
+    return 0.5 * torch.where(variance > floor, variance, 1.0).log()
 
 
 def _variance(ends: Ends) -> Tensor:
@@ -164,6 +148,6 @@ def _variance(ends: Ends) -> Tensor:
 
 
 def _smooth(values: Tensor) -> Tensor:
-    """Means of each row and its two neighbours on either side, `[G + 1, B]`."""
-    padded = torch.cat([values[:1].expand(2, -1), values, values[-1:].expand(2, -1)])
+    """Means of each row and its two neighbours on either side, `[G + 1, B, ...]`: pilot chains are few."""
+    padded = torch.cat([values[:1], values[:1], values, values[-1:], values[-1:]])
     return torch.stack([padded[i : i + len(values)] for i in range(5)]).mean(0)

@@ -8,11 +8,9 @@ import torch
 from torch import Tensor
 
 from elbowroom.inference.annealing.path import Ends, Path
+from elbowroom.inference.annealing.randomness import Randomness
 from elbowroom.inference.annealing.tuning import Frozen
 from elbowroom.inference.estimate import Estimate
-from elbowroom.inference.mcmc.streams import Streams
-
-_STRIDE = 16  # transitions whose random numbers are drawn at once
 
 
 @dataclass(frozen=True)
@@ -26,29 +24,6 @@ class Walk:
 
     differences: Tensor
     acceptance: Tensor
-
-
-class Randomness:
-    """Momenta and accept decisions of chains `first … first + num_chains − 1` at any transition."""
-
-    def __init__(self, path: Path, seed: int, num_chains: int, first: int) -> None:
-        self.streams, self.dim = Streams(path.target, seed), path.coordinates.dim
-        self.num_chains, self.first, self._block = num_chains, first, -1
-
-    def at(self, index: int) -> tuple[Tensor, Tensor]:
-        """Standard normals `[C, B, D]` and uniforms `[C, B]` of a transition."""
-        block, within = divmod(index, _STRIDE)
-        if block != self._block:
-            shape = (self.num_chains, -1, _STRIDE, self.dim)
-            normal = self.streams.normal(f"path momentum {block}", self.num_chains, _STRIDE * self.dim, self.first)
-            self._momentum, self._block = normal.reshape(shape), block
-            self._uniform = torch.stack(
-                [
-                    self.streams.uniform(f"path accept {block * _STRIDE + i}", self.num_chains, self.first)
-                    for i in range(_STRIDE)
-                ]
-            )
-        return self._momentum[:, :, within], self._uniform[within]
 
 
 def walk(
@@ -80,9 +55,10 @@ def log_weights(betas: Tensor, differences: Tensor) -> Tensor:
 def thermodynamic(betas: Tensor, differences: Tensor) -> Estimate:
     """log p(x) = ∫_0^1 E_β[log joint − log start] dβ by the trapezoidal rule (Gelman & Meng 1998, equation 9).
 
-    The expectations are over the chains' states with their weights so far. `info["trapezoid_bias"]` `[B]` is the
-    leading term of the rule's own error, Σ δ² (V_t − V_{t−1}) / 12 (Friel, Hurn & Wyse 2014, equation 7), which is in
-    `value` still; the standard error (delta method over chains) does not contain it.
+    The expectations are over the chains' states with their weights so far. The leading term of the rule's own error,
+    Σ δ² (V_t − V_{t−1}) / 12 with V_t the variance of the integrand, its derivative in β, is taken off (Friel, Hurn &
+    Wyse 2014, equation 7), and its size is a part of `stderr` besides the chains' delta-method error. Both know only
+    where the chains have been. `info`: `trapezoid_bias`, what was taken off, `[B]`; `chain_stderr` `[B]`.
     """
     step = _increments(betas)  # [T, 1, B]
     log_w = torch.cat([torch.zeros_like(differences[:1]), (step * differences).cumsum(0)])  # [T + 1, C, B]
@@ -96,9 +72,10 @@ def thermodynamic(betas: Tensor, differences: Tensor) -> Estimate:
     rule[1:] += 0.5 * step
     num_chains = differences.shape[1]
     influence = (rule * num_chains * share * centred).sum(0)  # [C, B]
-    stderr = influence.std(0) / math.sqrt(num_chains) if num_chains > 1 else torch.full_like(mean[0, 0], torch.inf)
+    chain = influence.std(0) / math.sqrt(num_chains) if num_chains > 1 else torch.full_like(mean[0, 0], torch.inf)
     bias = (step.square() * (variance[1:] - variance[:-1]) / 12).sum((0, 1))
-    return Estimate((rule * mean).sum((0, 1)), stderr, "none", {"trapezoid_bias": bias})
+    info = {"trapezoid_bias": bias, "chain_stderr": chain}
+    return Estimate((rule * mean).sum((0, 1)) - bias, torch.hypot(chain, bias), "none", info)
 
 
 def conditional_ess(betas: Tensor, differences: Tensor) -> Tensor:
@@ -107,7 +84,7 @@ def conditional_ess(betas: Tensor, differences: Tensor) -> Tensor:
     W are the normalised weights before the step and v its increments (Zhou, Johansen & Aston 2016, equation 3.6).
     """
     increments = _increments(betas) * differences
-    before = (increments.cumsum(0) - increments).log_softmax(1)
+    before = torch.cat([torch.zeros_like(increments[:1]), increments[:-1]]).cumsum(0).log_softmax(1)
     return (2 * (before + increments).logsumexp(1) - (before + 2 * increments).logsumexp(1)).exp()
 
 

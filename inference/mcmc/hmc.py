@@ -123,7 +123,7 @@ def _run(
 
 def _sites(densities: Densities, chains: Chains) -> dict[str, Tensor]:
     """Values by site, `[C, T, B, *event]`, constrained in slices."""
-    coordinates, (num_draws, num_chains, num_data, dim) = densities.coordinates, chains.u.shape
+    coordinates, (num_draws, num_chains, num_data, _) = densities.coordinates, chains.u.shape
     target = coordinates.target
     flat = chains.u.flatten(0, 1)
     if coordinates.real:

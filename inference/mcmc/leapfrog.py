@@ -6,6 +6,8 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from elbowroom.inference.mcmc.metric import pull, stretch
+
 Density = Callable[[Tensor], tuple[Tensor, Tensor]]
 """u `[C, B, D]` to log density `[C, B]` and its gradient `[C, B, D]`; entry [c, b] depends on u[c, b] alone."""
 
@@ -57,21 +59,20 @@ def integrate(
         momentum: r, standard normal, `[C, B, D]`.
         step_size: ε, `[C, B]`.
         num_steps: `[C, B]`, integers.
-        scale: standard deviation of each coordinate, `[B, D]` (an inverse-mass matrix of diag(scale²)).
+        scale: standard deviations `[B, D]` or Cholesky factors `[B, D, D]`; the inverse mass matrix is their square.
 
     Returns:
         The last points and their momenta.
     """
     longest = int(num_steps.max())
-    kick = step_size.unsqueeze(-1) * scale  # [C, B, D]
-    drift = kick
-    point, r = start, momentum + 0.5 * kick * start.gradient
+    step = step_size.unsqueeze(-1)  # [C, B, 1]
+    point, r = start, momentum + 0.5 * step * pull(scale, start.gradient)
     shortest = int(num_steps.min())
     for n in range(1, longest + 1):
-        moved = evaluate(density, point.u + drift * r)
+        moved = evaluate(density, point.u + step * stretch(scale, r))
         # The last kick of a chain is a half one.
-        share = torch.where(num_steps == n, 0.5, 1.0).unsqueeze(-1)
-        kicked = r + share * kick * moved.gradient
+        share = torch.where(num_steps == n, 0.5 * step_size, step_size).unsqueeze(-1)
+        kicked = r + share * pull(scale, moved.gradient)
         if n <= shortest:
             point, r = moved, kicked
         else:

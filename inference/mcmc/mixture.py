@@ -10,6 +10,9 @@ WIDE_SHARE, WIDTH = 0.1, 2.0
 """A tenth of every component is twice as wide, so that the tails of a posterior do not trap a chain."""
 
 _ITERATIONS = 12
+_MOST = 6  # components
+_LEAST_SHARE = 0.04
+_BACKDROP = 0.05  # share of the component behind all others
 
 
 @dataclass(frozen=True)
@@ -33,18 +36,18 @@ class Mixture:
         """Fit by expectation–maximisation to points `[N, B, D]`, each datum by itself.
 
         Covariances are shrunk towards their diagonal, by (D + 1) points' worth, and kept above a thousandth of the
-        whole variance. The components begin as equal parts along the widest direction.
+        whole variance.
         """
         num_points, _, dim = points.shape
-        count = num_components or max(1, min(4, num_points // (16 * dim)))
+        count = num_components or max(1, min(_MOST, num_points // (32 * dim)))
         scale = points.std(0, correction=0).clamp_min(torch.finfo(points.dtype).tiny ** 0.25)  # [B, D]
         centre = points.mean(0)
         x = ((points - centre) / scale).transpose(0, 1)  # [B, N, D]
-        share = _parts(x, count)  # responsibilities [B, N, K]
+        share = _nearest(x, count)  # responsibilities [B, N, K]
         for _ in range(_ITERATIONS if count > 1 else 1):
             mixture = _maximise(x, share)
-            share = (mixture._terms(x)).softmax(-1)
-        return mixture._scaled(centre, scale)
+            share = mixture._terms(x).softmax(-1)
+        return mixture._with_backdrop(_maximise(x, torch.ones_like(x[..., :1])))._scaled(centre, scale)
 
     def log_density(self, u: Tensor) -> Tensor:
         """log q(u), `[S, B]`, nats, at u `[S, B, D]`."""
@@ -77,6 +80,16 @@ class Mixture:
         wide = math.log(WIDE_SHARE) - dim * math.log(WIDTH) - 0.5 / WIDTH**2 * distance
         return torch.logaddexp(narrow, wide) + constant.unsqueeze(1)
 
+    def _with_backdrop(self, whole: "Mixture") -> "Mixture":
+        """One more component, as wide as all points together and twice more, for arms that no component reaches."""
+        log_share = [self.log_share + math.log(1 - _BACKDROP), whole.log_share + math.log(_BACKDROP)]
+        return Mixture(
+            torch.cat(log_share, 1),
+            torch.cat([self.mean, whole.mean], 1),
+            torch.cat([self.factor, WIDTH * whole.factor], 1),
+            torch.cat([self.inverse, whole.inverse / WIDTH], 1),
+        )
+
     def _scaled(self, centre: Tensor, scale: Tensor) -> "Mixture":
         """The mixture of centre + scale · x."""
         stretch = scale.unsqueeze(1)  # [B, 1, D]
@@ -88,14 +101,18 @@ class Mixture:
         )
 
 
-def _parts(x: Tensor, count: int) -> Tensor:
-    """Equal parts of points `[B, N, D]` in order along their widest direction, as responsibilities `[B, N, K]`."""
-    if count == 1:
-        return torch.ones_like(x[..., :1])
-    covariance = x.mT @ x / x.shape[1]
-    direction = torch.linalg.eigh(covariance).eigenvectors[..., -1:]  # [B, D, 1]
-    rank = (x @ direction).squeeze(-1).argsort(1).argsort(1)
-    return torch.nn.functional.one_hot(rank * count // x.shape[1], count).to(x)
+def _nearest(x: Tensor, count: int) -> Tensor:
+    """Responsibilities `[B, N, K]` of the nearest of K centres, each the point farthest from those before (k-centre).
+
+    So a small mode far from the others has a component of its own from the beginning.
+    """
+    centre = x.square().sum(-1).argmin(1)  # [B]
+    distances: list[Tensor] = []
+    for _ in range(count):
+        at = x.gather(1, centre[:, None, None].expand(-1, 1, x.shape[-1]))
+        distances.append((x - at).square().sum(-1))  # [B, N]
+        centre = torch.stack(distances).amin(0).argmax(1)
+    return torch.nn.functional.one_hot(torch.stack(distances, -1).argmin(-1), count).to(x)
 
 
 def _maximise(x: Tensor, share: Tensor) -> Mixture:
@@ -110,4 +127,5 @@ def _maximise(x: Tensor, share: Tensor) -> Mixture:
     covariance = (1 - shrink * (1 - eye)) * covariance + (1e-3 + shrink * 0.1) * eye
     factor = torch.linalg.cholesky(covariance)
     inverse = torch.linalg.solve_triangular(factor, eye.expand_as(factor), upper=False)
-    return Mixture((weight / weight.sum(-1, keepdim=True)).log(), mean, factor, inverse)
+    portion = (weight / weight.sum(-1, keepdim=True)).clamp_min(_LEAST_SHARE)
+    return Mixture((portion / portion.sum(-1, keepdim=True)).log(), mean, factor, inverse)

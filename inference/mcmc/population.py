@@ -10,7 +10,7 @@ from elbowroom.inference.coordinates import Coordinates
 from elbowroom.inference.mcmc.mixture import Mixture
 from elbowroom.inference.mcmc.streams import Streams
 
-NUM_POINTS = 256
+NUM_POINTS = 512
 """Points that a proposal is fitted to."""
 
 
@@ -24,8 +24,21 @@ class Population:
     @property
     def ess(self) -> Tensor:
         """Effective number of points, `[B]`; zero where every weight is."""
-        ess = (2 * self.log_w.logsumexp(0) - (2 * self.log_w).logsumexp(0)).exp()
-        return ess.nan_to_num(0.0)
+        return 1 / self.log_w.softmax(0).square().sum(0).nan_to_num(torch.inf)
+
+    def tempered(self, least: float) -> "Population":
+        """Weights w^τ with the largest τ ≤ 1, for each datum, that leaves `least` points in effect.
+
+        A proposal fitted to fewer points would be too narrow, and its own draws could not show it.
+        """
+        low, high = torch.zeros_like(self.log_w[0]), torch.ones_like(self.log_w[0])
+        finite = torch.where(self.log_w.isneginf(), -1e30, self.log_w)
+        for _ in range(24):
+            middle = (low + high) / 2
+            enough = 1 / (middle * finite).softmax(0).square().sum(0) >= least
+            low, high = torch.where(enough, middle, low), torch.where(enough, high, middle)
+        whole = self.ess >= least
+        return Population(self.u, torch.where(whole, self.log_w, torch.where(low > 0, low * self.log_w, 0.0)))
 
     @property
     def acceptance(self) -> Tensor:

@@ -8,6 +8,7 @@ from torch import Tensor
 from elbowroom.inference.coordinates import Coordinates
 from elbowroom.inference.traced import Traced, log_joint, log_joint_and_gradient
 
+_GROUPS = 8  # groups of data that are moved apart from the others
 _SLICE = 1 << 16
 """Points evaluated at once at most: more gains no speed."""
 
@@ -30,20 +31,18 @@ class Densities:
     @classmethod
     def of(cls, coordinates: Coordinates, cells: int, compile: bool = False) -> "Densities":
         """Nothing is recorded yet: that happens at the first call of each shape."""
-        programs = (Traced(function, coordinates, compile=compile) for function in (log_joint, log_joint_and_gradient))
-        return cls(coordinates, *programs, cells)
+        value = Traced(log_joint, coordinates, compile=compile)
+        return cls(coordinates, value, Traced(log_joint_and_gradient, coordinates, compile=compile), cells)
 
     def at(self, coordinates: Coordinates) -> "Densities":
         """The same on other data; records are shared."""
         return Densities(coordinates, self.value.on(coordinates), self.value_and_gradient.on(coordinates), self.cells)
 
-    def on(self, rows: Tensor) -> "_OnRows":
-        """The gradient on some of the data, made up to a few fixed sizes so that records serve again."""
-        size = len(self.coordinates.target)
-        while size // 2 >= len(rows):
-            size //= 2
-        padded = torch.cat([rows, rows[:1].expand(size - len(rows))])
-        return _OnRows(self.at(self.coordinates.at(padded)), len(rows), size)
+    def on(self, rows: Tensor) -> "OnRows":
+        """The gradient on some of the data, in groups of one fixed size so that one record serves any number."""
+        size = max(1, len(self.coordinates.target) // _GROUPS)
+        padded = torch.cat([rows, rows[:1].expand(-len(rows) % size)])
+        return OnRows(tuple(self.at(self.coordinates.at(group)) for group in padded.split(size)), len(rows))
 
     def slice_of(self, num_data: int) -> int:
         """Samples of `num_data` data evaluated at once."""
@@ -66,12 +65,15 @@ class Densities:
 
 
 @dataclass(frozen=True)
-class _OnRows:
-    densities: Densities
+class OnRows:
+    """log density and gradient for the first `count` data of the groups."""
+
+    groups: tuple[Densities, ...]
     count: int
-    size: int
 
     def __call__(self, u: Tensor) -> tuple[Tensor, Tensor]:
-        padded = torch.cat([u, u[:, :1].expand(-1, self.size - self.count, -1)], 1)
-        value, gradient = self.densities.gradient(padded)
+        size = len(self.groups[0].coordinates.target)
+        padded = torch.cat([u, u[:, :1].expand(-1, -self.count % size, -1)], 1)
+        pieces = [group.gradient(part) for group, part in zip(self.groups, padded.split(size, 1), strict=True)]
+        value, gradient = (torch.cat(part, 1) for part in zip(*pieces, strict=True))
         return value[:, : self.count], gradient[:, : self.count]

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from elbowroom.inference.mcmc.leapfrog import Point, evaluate, kinetic
+from elbowroom.inference.mcmc.leapfrog import evaluate, kinetic
 from elbowroom.inference.mcmc.mixture import Mixture
 from elbowroom.inference.mcmc.programs import Densities
 from elbowroom.inference.mcmc.streams import Streams
@@ -31,10 +31,10 @@ class Schedule:
     often: Tensor
 
     @classmethod
-    def of(cls, acceptance: Tensor) -> "Schedule":
+    def of(cls, acceptance: Tensor, easy: Tensor) -> "Schedule":
         """More tries where fewer are accepted; HMC moves in every draw where jumps alone would not mix."""
         tries = torch.where(acceptance >= 0.6, 1, torch.where(acceptance >= 0.35, 2, 4))
-        return cls(torch.where(acceptance > 0, tries, 0), acceptance < 0.3)
+        return cls(torch.where(acceptance > 0, tries, 0), ~easy)
 
 
 @dataclass(frozen=True)
@@ -64,11 +64,9 @@ class _Proposals:
     log_uniform: Tensor
 
 
-def sample(
-    densities: Densities, tuned: Tuned, streams: Streams, num_draws: int, tick: Callable[[int], None]
-) -> Chains:
+def sample(densities: Densities, tuned: Tuned, streams: Streams, num_draws: int, tick: Callable[[int], None]) -> Chains:
     """`num_draws` draws of every chain, after a few that are thrown away since jumps have only just begun."""
-    schedule = Schedule.of(tuned.acceptance)
+    schedule = Schedule.of(tuned.acceptance, tuned.easy)
     num_chains, num_data, dim = tuned.point.u.shape
     point = tuned.point
     state = _State(point.u, point.log_p, point.log_p - tuned.mixture.log_density(point.u))

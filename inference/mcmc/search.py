@@ -1,19 +1,23 @@
 """Where a posterior is, from draws of guide and prior alone: starts for chains and points for a first proposal."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor
 
 from elbowroom.inference.coordinates import Coordinates
+from elbowroom.inference.mcmc.metric import fit_scale
 from elbowroom.inference.mcmc.mixture import Mixture
 from elbowroom.inference.mcmc.population import NUM_POINTS, Population, from_guide, from_mixture, from_prior
 from elbowroom.inference.mcmc.streams import Streams
 
 STARTS = ("both", "guide", "prior")
 _NUM_GUIDE, _NUM_PRIOR = 128, 256
-_ROUNDS = 2
+_ROUNDS = 3
+
+BELIEVED = 64.0
+"""Points in effect from which on a population is believed; with fewer, its weights are tempered."""
 
 
 @dataclass(frozen=True)
@@ -21,57 +25,59 @@ class Found:
     """What the search knows.
 
     Attributes:
-        points: of the posterior, as far as it was found, `[256, B, D]`.
+        points: of the posterior, as far as it was found, `[512, B, D]`.
         ess: how many of them there are in effect, `[B]`.
-        scale: standard deviation of each coordinate, `[B, D]`.
-        starts: where the chains begin, `[C, B, D]`.
+        scale: standard deviations, `[B, D]`, or Cholesky factors of the covariance, `[B, D, D]`.
         evaluations: of log p(x, z), for each datum.
     """
 
     points: Tensor
     ess: Tensor
     scale: Tensor
-    starts: Tensor
     evaluations: int
 
     def improved(self, population: Population, uniform: Tensor) -> "Found":
         """Take over the population's points for the data where it has more of them in effect."""
         better = population.ess > self.ess
-        points = torch.where(better.unsqueeze(-1), population.resampled(NUM_POINTS, uniform), self.points)
+        resampled = population.tempered(BELIEVED).resampled(NUM_POINTS, uniform)
+        points = torch.where(better.unsqueeze(-1), resampled, self.points)
         ess = torch.where(better, population.ess, self.ess)
-        return Found(points, ess, self.scale, self.starts, self.evaluations + len(population.u))
+        return replace(self, points=points, ess=ess, evaluations=self.evaluations + len(population.u))
 
 
 def search(
     coordinates: Coordinates, log_joint: Callable[[Tensor], Tensor], streams: Streams, num_chains: int, start: str
-) -> Found:
+) -> tuple[Found, Tensor]:
     """Weigh draws of guide and prior, fit a mixture to them, weigh its draws, and once more.
 
-    Population Monte Carlo (Cappé et al. 2004); chains start at plain draws of the guide (even ones) and at the prior's
-    best draws in random order of merit (odd ones), so that they start apart.
+    Population Monte Carlo (Cappé et al. 2004).
 
-    Raises:
-        ValueError: if neither guide nor prior can be drawn from.
+    Returns:
+        What was found, and where the chains begin, `[C, B, D]`.
     """
     guide = from_guide(coordinates, _NUM_GUIDE, streams.seed) if start != "prior" else None
     prior = _from_prior(coordinates, streams, start)
     pools = [pool for pool in (guide, prior) if pool is not None]
     population = pools[0] if len(pools) == 1 else pools[0].joined(pools[1])
     spread = torch.stack([pool.u.std(0) for pool in pools]).amin(0)
-    found = Found(
-        points=population.resampled(NUM_POINTS, streams.uniform("search", 1)[0]),
-        ess=population.ess,
-        scale=spread.clamp_min(torch.finfo(spread.dtype).tiny ** 0.25),
-        starts=_starts(guide, prior, streams, num_chains),
-        evaluations=len(population.u),
-    )
+    spread = spread.clamp_min(torch.finfo(spread.dtype).tiny ** 0.25)
+    points = population.tempered(BELIEVED).resampled(NUM_POINTS, streams.uniform("search", 1)[0])
+    found = Found(points, population.ess, spread, len(population.u))
     for r in range(_ROUNDS):
         mixture = Mixture.fit(found.points)
         population = from_mixture(mixture, streams, f"search {r}", NUM_POINTS, log_joint)
         found = found.improved(population, streams.uniform(f"search {r}: resample", 1)[0])
-    believed = (found.ess > 2.0 * (coordinates.dim + 1)).unsqueeze(-1)
-    scale = torch.where(believed, found.points.std(0).clamp_min(1e-3 * found.scale), found.scale)
-    return Found(found.points, found.ess, scale, found.starts, found.evaluations)
+    starts = _starts(guide, found.points, spread, num_chains, apart=start != "guide")
+    return replace(found, scale=_scale(found)), starts
+
+
+def _scale(found: Found) -> Tensor:
+    """The points' own scale where there are enough of them in effect, else the spread that the search began with."""
+    learned = fit_scale(found.points, found.ess)
+    if learned.dim() == 2:
+        return torch.where((found.ess >= BELIEVED).unsqueeze(-1), learned, found.scale)
+    believed = (found.ess >= BELIEVED)[:, None, None]
+    return torch.where(believed, learned, torch.diag_embed(found.scale))
 
 
 def _from_prior(coordinates: Coordinates, streams: Streams, start: str) -> Population | None:
@@ -85,24 +91,25 @@ def _from_prior(coordinates: Coordinates, streams: Streams, start: str) -> Popul
         return None
 
 
-def _starts(guide: Population | None, prior: Population | None, streams: Streams, num_chains: int) -> Tensor:
-    """Positions `[C, B, D]`."""
-    columns = []
+def _starts(guide: Population | None, points: Tensor, spread: Tensor, num_chains: int, apart: bool) -> Tensor:
+    """Positions `[C, B, D]`: draws of the guide by turns with the found point that is farthest from all starts so far.
+
+    The farthest ones sit in other modes, if any were found, so that chains which cannot cross over disagree.
+    """
+    rows = torch.arange(points.shape[1], device=points.device)
+    starts: list[Tensor] = []
+    nearest = torch.full_like(points[..., 0], torch.inf)  # squared distance to the nearest start, [M, B]
     for c in range(num_chains):
-        from_the_guide = prior is None or (guide is not None and c % 2 == 0)
-        columns.append((guide if from_the_guide else prior, c))
-    order = {id(pool): _merit(pool, streams, pool is guide) for pool in (guide, prior) if pool is not None}
-    picked = []
-    for pool, c in columns:
-        assert pool is not None
-        index = order[id(pool)][c % len(pool.u)].expand(1, -1).unsqueeze(-1)
-        picked.append(pool.u.gather(0, index.expand(1, *pool.u.shape[1:])))
-    return torch.cat(picked)
+        if guide is not None and (c % 2 == 0 or not apart):
+            start = guide.u[_sound_first(guide)[c % len(guide.u)], rows]
+        else:
+            start = points[nearest.argmax(0), rows]
+        starts.append(start)
+        distance = ((points - start) / spread).square().sum(-1)
+        nearest = torch.minimum(nearest, distance.nan_to_num(0.0))
+    return torch.stack(starts)
 
 
-def _merit(pool: Population, streams: Streams, plain: bool) -> Tensor:
-    """An order of the pool's points, `[M, B]`: their own (those of weight zero last), or random by weight (Gumbel)."""
-    if plain:
-        return pool.log_w.isneginf().to(torch.int8).argsort(dim=0, stable=True)
-    uniform = streams.uniform("merit", len(pool.u)).clamp(1e-12, 1 - 1e-12)
-    return (pool.log_w - (-uniform.log()).log()).argsort(0, descending=True)
+def _sound_first(pool: Population) -> Tensor:
+    """The pool's order with points of weight zero last, `[M, B]`."""
+    return pool.log_w.isneginf().to(torch.int8).argsort(dim=0, stable=True)

@@ -1,5 +1,6 @@
 """Dual averaging of the step size of each chain of each datum."""
 
+import math
 from dataclasses import dataclass, replace
 
 import torch
@@ -19,10 +20,10 @@ class DualAveraging:
     count: int = 0
 
     @classmethod
-    def start(cls, step_size: Tensor) -> "DualAveraging":
-        """Begin at a first guess of ε."""
+    def start(cls, step_size: Tensor, ahead: float = 10.0) -> "DualAveraging":
+        """Begin at a first guess of ε; larger steps, up to `ahead` times that, are tried first."""
         log_step = step_size.log()
-        return cls(log_step, log_step, torch.zeros_like(log_step), log_step + torch.log(torch.tensor(10.0)))
+        return cls(log_step, log_step, torch.zeros_like(log_step), log_step + math.log(ahead))
 
     def update(self, acceptance: Tensor, target: float) -> "DualAveraging":
         """Take in the acceptance probabilities of a transition, `[C, B]`."""

@@ -5,6 +5,7 @@ from dataclasses import dataclass, replace
 import torch
 from torch import Tensor
 
+from elbowroom.inference.mcmc.metric import whiten
 from elbowroom.inference.mcmc.transition import Move
 
 _RATE, _FIRST, _SECOND, _TINY = 0.05, 0.8, 0.95, 1e-20  # Adam; short memories, since few transitions adapt
@@ -34,8 +35,8 @@ class Chees:
     def update(
         self, before: Tensor, move: Move, centre: Tensor, scale: Tensor, jitter: float, bounds: tuple[Tensor, Tensor]
     ) -> "Chees":
-        """Take in a transition that began at `before` `[C, B, D]`; `bounds` are the least and greatest lengths `[B]`."""
-        start, end = (before - centre) / scale, (move.proposal.u - centre) / scale
+        """Take in a transition that began at `before` `[C, B, D]`; `bounds`: least and greatest lengths `[B]`."""
+        start, end = whiten(scale, before - centre), whiten(scale, move.proposal.u - centre)
         change = end.square().sum(-1) - start.square().sum(-1)
         slope = jitter * change * (end * move.velocity).sum(-1)  # [C, B]
         weight = torch.where(slope.isfinite() & ~move.diverging, move.acceptance, 0.0)

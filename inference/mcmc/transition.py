@@ -15,23 +15,24 @@ class Kernel:
     Attributes:
         step_size: ε, `[C, B]`, in units of `scale`.
         length: trajectory length L·ε, `[B]`, in units of `scale`.
-        scale: standard deviation of each coordinate, `[B, D]`.
-        max_steps: leapfrog steps of one transition at most, `[B]`.
+        scale: standard deviations, `[B, D]`, or Cholesky factors of the covariance, `[B, D, D]`.
+        max_steps: leapfrog steps of one transition at most, `[B]` or one number.
     """
 
     step_size: Tensor
     length: Tensor
     scale: Tensor
-    max_steps: Tensor
+    max_steps: Tensor | int = 64
 
     def select(self, rows: Tensor) -> "Kernel":
         """The kernel of some of the data."""
-        return Kernel(self.step_size[:, rows], self.length[rows], self.scale[rows], self.max_steps[rows])
+        most = self.max_steps[rows] if isinstance(self.max_steps, Tensor) else self.max_steps
+        return Kernel(self.step_size[:, rows], self.length[rows], self.scale[rows], most)
 
     def num_steps(self, jitter: float) -> Tensor:
         """⌈jitter · length / ε⌉ leapfrog steps, `[C, B]`: at least one."""
         steps = (jitter * self.length / self.step_size).ceil()
-        return torch.minimum(steps.nan_to_num(1.0), self.max_steps).clamp_min(1).long()
+        return torch.minimum(steps.nan_to_num(1.0), torch.as_tensor(self.max_steps).to(steps)).clamp_min(1).long()
 
 
 @dataclass(frozen=True)

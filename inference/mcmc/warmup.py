@@ -8,9 +8,10 @@ from torch import Tensor
 
 from elbowroom.inference.coordinates import Coordinates
 from elbowroom.inference.mcmc.leapfrog import Density, Point, evaluate
+from elbowroom.inference.mcmc.metric import fit_scale, size
 from elbowroom.inference.mcmc.mixture import Mixture
 from elbowroom.inference.mcmc.population import NUM_POINTS, from_mixture
-from elbowroom.inference.mcmc.search import Found, search
+from elbowroom.inference.mcmc.search import BELIEVED, Found, search
 from elbowroom.inference.mcmc.step_size import DualAveraging
 from elbowroom.inference.mcmc.streams import Streams
 from elbowroom.inference.mcmc.trajectory import Chees, halton
@@ -23,8 +24,7 @@ SHORT = 5
 """Leapfrog steps of an HMC move at most where jumps do the travelling."""
 
 _FIRST_STEP, _FIRST_LENGTH = 0.5, 1.5  # in units of the posterior's scale
-_EASY = 0.3  # acceptance of jumps, or share of effective points, from which on jumps do the travelling
-_BELIEVED = 20.0  # points in effect that a population must have beside the chains' own draws
+_EASY = 0.65  # share of effective points in a proposal's draws from which on jumps do the travelling
 
 
 @dataclass(frozen=True)
@@ -47,6 +47,7 @@ class Tuned:
         kernel: of the HMC moves.
         mixture: what independence moves propose from.
         acceptance: expected acceptance of an independence move, `[B]`; zero where they are switched off.
+        easy: whether jumps do the travelling, `[B]`, so that HMC moves may be few and short.
         point: the chains' positions.
         gradients, evaluations: gradients, and densities without gradient, spent so far, `[B]`.
         alive: whether a point of positive probability was found, `[B]`.
@@ -55,6 +56,7 @@ class Tuned:
     kernel: Kernel
     mixture: Mixture
     acceptance: Tensor
+    easy: Tensor
     point: Point
     gradients: Tensor
     evaluations: Tensor
@@ -87,8 +89,8 @@ def warm_up(
     tick: Callable[[int], None],
 ) -> Tuned:
     """Search, then HMC that adapts in two halves (the scale is learned between them), then a proposal for jumps."""
-    found = search(coordinates, log_joint, streams, settings.num_chains, settings.start)
-    point = evaluate(density, found.starts)
+    found, starts = search(coordinates, log_joint, streams, settings.num_chains, settings.start)
+    point = evaluate(density, starts)
     zero = torch.zeros_like(point.log_p)
     state = _Adapting(
         point,
@@ -98,18 +100,19 @@ def warm_up(
         zero[0],
         _most_steps(settings, found.ess > _EASY * NUM_POINTS),
     )
-    middle, visited = settings.num_warmup // 2, found.starts.unsqueeze(0)
+    middle, visited = settings.num_warmup // 2, starts.unsqueeze(0)
     for first, last in ((0, middle), (middle, settings.num_warmup)):
         if first < last:
             state, visited = _adapt(density, state, streams, settings, (first, last), tick)
             state = _rescaled(state, visited, found)
-    mixture, acceptance, evaluations = _proposal(found, visited, log_joint, streams, settings)
-    most = _most_steps(settings, acceptance > _EASY)
+    mixture, acceptance, easy, evaluations = _proposal(found, visited, log_joint, streams, settings)
+    most = _most_steps(settings, easy)
     kernel = Kernel(state.averaging.frozen, state.chees.length, state.scale, most)
     return Tuned(
         kernel=kernel,
         mixture=mixture,
         acceptance=acceptance,
+        easy=easy,
         point=state.point,
         gradients=state.gradients,
         evaluations=torch.full_like(state.gradients, evaluations),
@@ -152,17 +155,21 @@ def _adapt(
 def _rescaled(state: _Adapting, visited: Tensor, found: Found) -> _Adapting:
     """Learn the scale from the search where it is believed, else from the later half of the chains' states."""
     late = visited[len(visited) // 2 :]
-    within = late.var(0, correction=0).mean(0).sqrt()  # within chains: those in different modes are not averaged
-    believed = (found.ess > _BELIEVED).unsqueeze(-1)
-    scale = torch.where(believed, found.scale, within)
-    scale = torch.where((scale > 0) & scale.isfinite(), scale, state.scale)
     if len(late) < 4:
         return state
-    factor = (state.scale / scale).log().mean(-1).exp()  # [B]
+    # Within chains, so that modes which hold one chain each are not averaged over; draws in a row count for a third.
+    within = (late - late.mean(0)).flatten(0, 1)
+    learned = fit_scale(within, torch.full_like(found.ess, len(within) / 3))
+    believed = (found.ess >= BELIEVED).reshape(-1, *(1,) * (learned.dim() - 1))
+    scale = torch.where(believed, found.scale, learned)
+    factor = size(state.scale) / size(scale)  # [B]
+    sound = (factor > 1e-8) & (factor < 1e8)  # else the chains have not moved, or run away
+    scale = torch.where(sound.reshape(believed.shape), scale, state.scale)
+    factor = torch.where(sound, factor, 1.0)
     step = state.averaging.frozen * factor
     return replace(
         state,
-        averaging=DualAveraging(step.log(), step.log(), torch.zeros_like(step), step.log() + 0.7),
+        averaging=DualAveraging.start(step, ahead=2.0),
         chees=replace(state.chees, log_length=state.chees.log_length + factor.log()),
         scale=scale,
     )
@@ -170,20 +177,20 @@ def _rescaled(state: _Adapting, visited: Tensor, found: Found) -> _Adapting:
 
 def _proposal(
     found: Found, visited: Tensor, log_joint: Callable[[Tensor], Tensor], streams: Streams, settings: Settings
-) -> tuple[Mixture, Tensor, int]:
+) -> tuple[Mixture, Tensor, Tensor, int]:
     """Fit the mixture that jumps propose from to the search's points and the chains' states; measure its worth."""
     late = visited[len(visited) // 2 :].flatten(0, 1)
     index = torch.linspace(0, len(late) - 1, NUM_POINTS, device=late.device).round().long()
     states = late[index]
     odd = torch.arange(NUM_POINTS, device=late.device).reshape(-1, 1, 1) % 2 == 1
-    trusted = (found.ess > _BELIEVED).unsqueeze(-1)
+    trusted = (found.ess >= BELIEVED).unsqueeze(-1)
     mixture = Mixture.fit(torch.where(trusted & odd, found.points, states))
     if not settings.jumps:
-        return mixture, torch.zeros_like(found.ess), found.evaluations
+        return mixture, torch.zeros_like(found.ess), found.ess < 0, found.evaluations
     spent = found.evaluations
     for r in range(2):
         population = from_mixture(mixture, streams, f"proposal {r}", NUM_POINTS, log_joint)
-        better = Found(states, torch.full_like(found.ess, _BELIEVED), found.scale, found.starts, 0)
+        better = Found(states, torch.full_like(found.ess, BELIEVED), found.scale, 0)
         if r == 0:
             points = better.improved(population, streams.uniform(f"proposal {r}: resample", 1)[0]).points
             # The chains keep a part, so that a mode that only they know keeps a component.
@@ -191,4 +198,5 @@ def _proposal(
             mixture = Mixture.fit(torch.where(keep, states, points))
         spent += NUM_POINTS
     acceptance = population.acceptance
-    return mixture, torch.where(acceptance < USELESS, 0.0, acceptance), spent
+    acceptance = torch.where(acceptance < USELESS, 0.0, acceptance)
+    return mixture, acceptance, population.ess > _EASY * NUM_POINTS, spent

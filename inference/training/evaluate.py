@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 
 from elbowroom.inference.chunks import plan
+from elbowroom.inference.structure import ProgramError
 from elbowroom.inference.target import Target
 
 
@@ -21,7 +22,8 @@ class Evaluation:
         reconstruction: E_q[log p(x|z)].
         kl: E_q[log q(z|x) − log p(z)].
         kl_per_dim: latent site -> KL of each latent dimension, where guide and prior factorise over them (nested lists
-            with the shape of the site's value), else of the site as a whole. Empty for guides with auxiliary sites.
+            with the shape of the site's value), else of the site as a whole. Empty where sites have no densities of
+            their own: guides with auxiliary sites, priors that depend on a discrete site that is summed out.
         non_finite: rows whose log p(x, z) − log q(z|x) is NaN or infinite for some draw; the means then are too.
     """
 
@@ -75,8 +77,9 @@ def _moments(target: Target, num_samples: int, seed: int) -> tuple[Tensor, Tenso
     """log w, log p(x|z) and log q − log p(z), `[S, B]` each, and the latter's sum by dimension."""
     z, log_q = target.propose(num_samples, seed=seed)
     prior, likelihood = target.log_joint(z)
-    by_dimension = {}
-    if not target.structure.auxiliary:
+    try:
         terms = target.latent_terms(z)
-        by_dimension = {name: (q - p).double().sum((0, 1)) for name, (q, p) in terms.items()}
+    except ProgramError:  # no densities of their own; the sums above hold all the same
+        terms = {}
+    by_dimension = {name: (q - p).double().sum((0, 1)) for name, (q, p) in terms.items()}
     return prior + likelihood - log_q, likelihood, log_q - prior, by_dimension

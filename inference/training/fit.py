@@ -13,6 +13,7 @@ import torch
 from torch import Tensor
 from tqdm.auto import tqdm
 
+from elbowroom.inference.global_state import module_local_parameters
 from elbowroom.inference.structure import Program
 from elbowroom.inference.target import Target
 from elbowroom.inference.training.batches import Batches, Data, as_tensors
@@ -21,7 +22,6 @@ from elbowroom.inference.training.objective import Loss, make_loss
 from elbowroom.inference.training.parameters import (
     Parameters,
     find_parameters,
-    module_local_parameters,
     name_of,
     owner_of,
 )

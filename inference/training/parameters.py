@@ -8,7 +8,6 @@ from typing import Any
 
 import pyro
 import torch
-from pyro.nn.module import _Context
 from pyro.poutine.messenger import Messenger
 from torch import Tensor, nn
 
@@ -112,25 +111,6 @@ def find_parameters(model: Program, guide: Program, run: Callable[[Program, Prog
     return Parameters(trainable, modules)
 
 
-@contextmanager
-def module_local_parameters() -> Iterator[None]:
-    """Inside, the parameters of PyroModules stay in their modules and never enter the global parameter store.
-
-    In the store, a model and a guide that use one attribute name would share a parameter, and an old module's values
-    would replace a new one's. Pyro's setting works only for modules built under it, because their call context has a
-    `param_state` from then on; the others are given theirs when they are first called here.
-    """
-    had = "param_state" in vars(_Context)
-    with pyro.settings.context(module_local_params=True):
-        if not had:
-            _Context.param_state = _OwnState()  # type: ignore[assignment]
-        try:
-            yield
-        finally:
-            if not had:
-                del _Context.param_state  # type: ignore[misc]
-
-
 def owner_of(program: Any) -> nn.Module | None:
     """The module that is the program, or whose method it is."""
     while isinstance(program, functools.partial):
@@ -179,16 +159,6 @@ class _Seen(Messenger):
     def _pyro_post_param(self, msg: Any) -> None:
         value = msg["value"]
         self.values[msg["name"]] = value.unconstrained() if hasattr(value, "unconstrained") else value
-
-
-class _OwnState:
-    """Gives a call context of Pyro's its own, empty parameter state at first sight."""
-
-    def __get__(self, context: Any, owner: type | None = None) -> dict[str, dict[str, Any]]:
-        state: dict[str, dict[str, Any]] = {"params": {}, "constraints": {}}
-        if context is not None:
-            context.__dict__["param_state"] = state
-        return state
 
 
 def _under(program: Program, messenger: Messenger) -> Program:

@@ -80,6 +80,12 @@ def test_power_means_written_out() -> None:
     assert cubo_upper(w.log(), 1).item() == pytest.approx(math.log(2))  # both halves have mean 2
 
 
+def test_upper_bound_of_halves_that_say_nothing() -> None:
+    """A half without a weight excludes nothing from above, and neither does a single sample."""
+    for log_w in ([[0.0], [-math.inf]], [[-math.inf], [0.0]], [[-math.inf], [-math.inf]], [[0.0]]):
+        assert cubo_upper(torch.tensor(log_w), 1).item() == math.inf
+
+
 def test_jackknife_written_out() -> None:
     w = torch.tensor([[1.0], [2.0], [6.0], [4.0], [4.0], [4.0]])
     left_out = (math.log(8 / 2) + math.log(7 / 2) + math.log(3 / 2)) / 3
@@ -123,20 +129,20 @@ def test_order_on_any_weights(num_samples: int, seed: int, scale: float) -> None
 
 
 def test_upper_bounds_are_above_and_lower_bounds_below_on_average() -> None:
-    """6400 repetitions of S = 10 with a light-tailed guide: the mean of each bound against the exact log p(x).
+    """100,000 repetitions of S = 4 with a light-tailed guide: the mean of each bound against the exact log p(x).
 
-    The plug-in CUBO is not one of them: at S = 10 its mean lies below the bound that it estimates.
+    The plug-in CUBO is not one of them: its mean lies below the bound that it estimates.
     """
-    x = torch.zeros(64)
+    x = torch.zeros(400)
     target, truth = Target(normal_model, normal_guide(1.2), x), normal_evidence(x)[0].item()
-    log_w = target.log_weights(1000).unflatten(0, (100, 10)).transpose(0, 1).flatten(1)  # [10, 6400]
+    log_w = target.log_weights(1000).unflatten(0, (250, 4)).transpose(0, 1).flatten(1)  # [4, 100000]
     # E[w²]/p² of N(0, s²/2) under N(0, 1/2): s² / √(2s² − 1)
     second = 0.5 * math.log(1.2**2 / math.sqrt(2 * 1.2**2 - 1))
 
     def standing(values: Tensor) -> tuple[float, float]:
         return values.mean().item() - truth, values.std().item() / math.sqrt(values.numel())
 
-    for values in (weights.log_marginal(log_w), renyi(log_w, 0.5), renyi(log_w, 2.0), weights.iwae(log_w, 5)):
+    for values in (weights.log_marginal(log_w), renyi(log_w, 0.5), renyi(log_w, 2.0), weights.iwae(log_w, 2)):
         mean, error = standing(values)
         assert mean < -sigmas(8) * error
     for n, exact in ((1, 0.0), (2, second)):
@@ -151,7 +157,7 @@ def test_estimated_bias_is_the_bias() -> None:
     x = data(64) * math.sqrt(2.0)
     target = Target(normal_model, normal_guide(0.9), x)
     found, truth = bounds(target, num_samples=10_000, num_particles=[10, 50]), normal_evidence(x)
-    relative_variance = 1 / (0.9 * math.sqrt(2 - 0.81)) - 1
+    relative_variance = 0.81 / math.sqrt(2 * 0.81 - 1) - 1
     for k in (10, 50):
         exact = -relative_variance / (2 * k)
         mean = found[f"iwae-{k}"].info["bias_delta"].mean().item()
@@ -315,10 +321,11 @@ def test_every_program(name: str) -> None:
 def test_nan_stays_with_its_datum_and_is_told() -> None:
     x = data(4)
     worst = int(x.argmax())
+    bad = x[worst].item()
 
     def guide(x: Tensor) -> None:
         with pyro.plate("data", len(x)):
-            pyro.sample("z", dist.Normal(x / 2, torch.where(x == x.max(), torch.nan, 0.8)))
+            pyro.sample("z", dist.Normal(x / 2, torch.where(x == bad, torch.nan, 0.8)))
 
     target = Target(normal_model, guide, x)
     found = bounds(target, num_samples=100)
@@ -380,6 +387,30 @@ def test_float32() -> None:
         assert estimate.value.dtype == torch.float64 and bool(estimate.value.isfinite().all())
     for name in ("upper-1", "upper-2", "iwae-5", "renyi-0.5"):
         torch.testing.assert_close(exact[name].value, normal_evidence(x.double()), rtol=1e-5, atol=1e-5)
+
+
+@pytest.mark.parametrize(("pixels", "latents", "sigma"), [(784, 2, 0.05), (784, 50, 0.1), (64, 10, 0.1)])
+def test_float32_rounding_of_large_sums_is_no_tail(pixels: int, latents: int, sigma: float) -> None:
+    """log w is the difference of terms of hundreds of nats: with the exact posterior its spread is rounding alone."""
+    problem = Ppca.make(pixels, latents, sigma)
+    x = problem.sample(5).float()
+    exact = problem.posterior(x.double())
+    single = Ppca(problem.weight.float(), problem.mean.float(), sigma)
+    loc, tril = exact.mean.float(), exact.scale_tril.float()
+    torch.set_default_dtype(torch.float32)
+
+    def model(x: Tensor, loc: Tensor) -> None:
+        single.model(x)
+
+    def guide(x: Tensor, loc: Tensor) -> None:
+        with pyro.plate("data", len(x)):
+            pyro.sample("z", dist.MultivariateNormal(loc, scale_tril=tril))
+
+    target = Target(model, guide, x, loc)
+    found = bounds(target, num_samples=500, num_particles=[5])
+    assert target.log_weights(5).dtype == torch.float32
+    assert found.info["pareto_k"].tolist() == [-math.inf] * 5
+    assert set(found["upper-2"].flags) == {""}
 
 
 def test_a_prior_that_cannot_be_drawn_from_is_told() -> None:

@@ -58,6 +58,7 @@ CASES = {
     "ties": lambda: with_repeats(torch.randn(4, 201, 3, 2)),
     "few values": lambda: torch.randint(0, 4, (4, 100, 3, 2)).double(),
     "two values": lambda: torch.randint(0, 2, (4, 100, 3, 2)).double(),
+    "two values as often": lambda: torch.stack([torch.randperm(400) % 2 for _ in range(3)], 1).reshape(4, 100, 3, 1),
     "apart": lambda: torch.randn(4, 100, 2, 1) + torch.tensor([0.0, 0.0, 0.0, 5.0]).reshape(4, 1, 1, 1),
     "NaN": lambda: one_value(torch.randn(4, 100, 2, 2), (1, 5, 0, 1), math.nan),
     "infinite": lambda: one_value(torch.randn(4, 100, 2, 2), (1, 5, 0, 1), math.inf),

@@ -178,3 +178,68 @@ def test_seeds_do_not_come_from_the_global_generator() -> None:
     torch.manual_seed(99)
     np.random.seed(99)  # noqa: NPY002
     assert torch.equal(target.propose(3)[0]["z"], first)
+
+
+class OneName(PyroModule):
+    """A program of either kind whose parameter is called `loc`, as the other's is."""
+
+    def __init__(self, what: str, loc: float) -> None:
+        super().__init__()
+        self.what = what
+        self.loc = PyroParam(torch.tensor(loc))
+
+    def forward(self, x: Tensor) -> None:
+        with pyro.plate("data", len(x)):
+            z = pyro.sample("z", dist.Normal(self.loc, 1.0))
+            if self.what == "model":
+                pyro.sample("x", dist.Normal(z, 1.0), obs=x)
+
+
+def test_parameters_of_one_name_in_model_and_guide_are_two() -> None:
+    """In Pyro's store they would be one, and the guide's module would be given the model's tensor for good."""
+    model, guide, x = OneName("model", 1.0), OneName("guide", -2.0), torch.tensor([0.5, 1.5])
+    own = model.loc_unconstrained, guide.loc_unconstrained
+    pyro.param("loc", torch.tensor(7.0))  # nor does a parameter of that name that the caller has
+    z = torch.randn(3, 2)
+    with untouched():
+        target = Target(model, guide, x)
+        prior, likelihood = target.log_joint({"z": z})
+        log_q = target.log_guide({"z": z})
+        importance(target, num_samples=8)
+        check_program(model, guide, x)
+    torch.testing.assert_close(prior, dist.Normal(1.0, 1.0).log_prob(z))
+    torch.testing.assert_close(likelihood, dist.Normal(z, 1.0).log_prob(x))
+    torch.testing.assert_close(log_q, dist.Normal(-2.0, 1.0).log_prob(z))
+    assert (model.loc_unconstrained, guide.loc_unconstrained) == own and own[0] is not own[1]
+    assert "param_state" not in vars(model._pyro_context)
+
+
+def test_statements_inside_a_module_find_what_was_trained() -> None:
+    """`pyro.param` in the forward of a PyroModule belongs to no module: its value is the store's."""
+
+    class Guide(PyroModule):
+        def forward(self, x: Tensor) -> None:
+            loc = pyro.param("where", torch.tensor(0.0))
+            with pyro.plate("data", len(x)):
+                pyro.sample("z", dist.Normal(loc, 1.0))
+
+    guide, x, z = Guide(), torch.tensor([0.5, 1.5]), torch.randn(3, 2)
+    guide(x)
+    pyro.get_param_store()["where"] = torch.tensor(4.0)
+    with untouched():
+        log_q = Target(normal_model, guide, x).log_guide({"z": z})
+    torch.testing.assert_close(log_q, dist.Normal(4.0, 1.0).log_prob(z))
+
+
+def test_the_callers_choice_of_local_parameters_stands() -> None:
+    x, z = torch.tensor([0.5, 1.5]), torch.randn(3, 2)
+    with pyro.settings.context(module_local_params=True):
+        guide = OneName("guide", -2.0)
+        state = guide._pyro_context.param_state
+        with untouched():
+            log_q = Target(normal_model, guide, x).log_guide({"z": z})
+        assert guide._pyro_context.param_state is state
+    torch.testing.assert_close(log_q, dist.Normal(-2.0, 1.0).log_prob(z))
+    with untouched():  # and a module of its own state is evaluated outside, too
+        torch.testing.assert_close(Target(normal_model, guide, x).log_guide({"z": z}), log_q)
+    assert guide._pyro_context.param_state is state

@@ -22,6 +22,33 @@ def test_bernoulli_equals_torch(scale: float) -> None:
     torch.testing.assert_close(BernoulliVector(logits).log_prob(x), expected, rtol=1e-14, atol=1e-14)
 
 
+@pytest.mark.parametrize(
+    ("shape", "value_shape"), [((P,), (P,)), ((300, B, P), (B, P)), ((1, P), (700, P)), ((2, 700, P), (700, P))]
+)
+def test_bernoulli_without_gradients_is_the_same_in_blocks(
+    shape: tuple[int, ...], value_shape: tuple[int, ...]
+) -> None:
+    for scale in (1.0, 30.0, 500.0):
+        logits, x = scale * torch.randn(shape), torch.randint(0, 2, value_shape).to(torch.get_default_dtype())
+        with torch.no_grad():
+            found = BernoulliVector(logits).log_prob(x)
+        expected = dist.Bernoulli(logits=logits).to_event(1).log_prob(x)
+        torch.testing.assert_close(found, expected, rtol=1e-14, atol=1e-14)
+
+
+def test_bernoulli_in_blocks_takes_vmap_and_lets_nan_through() -> None:
+    logits, x = torch.randn(300, B, P), bits()
+    with torch.no_grad():
+        expected = BernoulliVector(logits).log_prob(x)
+        batched = vmap(lambda a, v: BernoulliVector(a, validate_args=False).log_prob(v), in_dims=(1, 0), out_dims=1)(
+            logits, x
+        )
+        torch.testing.assert_close(batched, expected)
+        logits[299, 1, 2] = torch.nan
+        found = BernoulliVector(logits, validate_args=False).log_prob(x)
+    assert found.isnan().nonzero().tolist() == [[299, 1]]
+
+
 @pytest.mark.parametrize("scale_shape", [(), (P,), (B, P), (S, B, P)])
 def test_normal_equals_torch(scale_shape: tuple[int, ...]) -> None:
     loc, scale, x = torch.randn(S, B, P), 0.1 + torch.rand(scale_shape), torch.randn(B, P)
@@ -64,6 +91,10 @@ def test_bernoulli_is_exact_for_large_logits(logit: float) -> None:
         likely, unlikely = float(logit > 0), float(logit < 0)
         assert vector.log_prob(torch.full((1, 1), unlikely, dtype=dtype)).item() == -abs(logit)
         small = vector.log_prob(torch.full((1, 1), likely, dtype=dtype)).item()
+        assert small == pytest.approx(-torch.tensor(-abs(logit)).double().exp().item(), rel=1e-6, abs=1e-30)
+        with torch.no_grad():
+            assert vector.log_prob(torch.full((1, 1), unlikely, dtype=dtype)).item() == -abs(logit)
+            small = vector.log_prob(torch.full((1, 1), likely, dtype=dtype)).item()
         assert small == pytest.approx(-torch.tensor(-abs(logit)).double().exp().item(), rel=1e-6, abs=1e-30)
 
 

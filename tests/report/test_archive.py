@@ -79,7 +79,7 @@ def test_arviz_reads_summarises_and_plots_it(path: Path) -> None:
 def test_energies_of_a_sampler_that_has_them_are_kept_and_diagnosed() -> None:
     comparison = toy().comparison
     assert comparison.draws is not None
-    energy = torch.randn(NUM_CHAINS, NUM_DRAWS, SIZE)
+    energy = torch.randn(NUM_CHAINS, NUM_DRAWS, len(DATA))
     draws = replace(comparison.draws, stats=comparison.draws.stats | {"energy": energy})
     tree = to_datatree(replace(comparison, draws=draws))
     assert tree["sample_stats/energy"].dims == ("chain", "draw", "datum")

@@ -27,10 +27,10 @@ from training_toys import (
     values,
 )
 
+from elbowroom.inference.global_state import module_local_parameters
 from elbowroom.inference.target import Target
 from elbowroom.inference.training import LOSSES, evaluate, fit
 from elbowroom.inference.training.batches import Batches
-from elbowroom.inference.training.parameters import module_local_parameters
 
 OPTIONS: dict[str, dict[str, Any]] = {
     "Trace_ELBO": {},

@@ -11,10 +11,10 @@ import torch
 from torch import Tensor, nn
 from training_toys import ToyGuide, ToyModel, equal, make_data, make_pair, values
 
+from elbowroom.inference.global_state import module_local_parameters
 from elbowroom.inference.training import NonFiniteError, fit, load_checkpoint
 from elbowroom.inference.training.batches import Batches
 from elbowroom.inference.training.nonfinite import find_rows
-from elbowroom.inference.training.parameters import module_local_parameters
 
 
 class Fragile(ToyModel):

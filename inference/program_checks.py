@@ -1,0 +1,159 @@
+"""What a pair of programs must be like to be evaluated datum by datum, checked on one trace of each."""
+
+from collections.abc import Callable
+from typing import Any
+
+import torch
+from pyro.distributions import MaskedDistribution
+from torch import Tensor
+from torch.distributions import Independent
+
+Sites = dict[str, Any]
+"""Name -> Pyro's record of a sample site."""
+
+
+class ProgramError(ValueError):
+    """A model or guide that cannot be evaluated datum by datum; the message says which site and what to do."""
+
+
+def check_partners(latents: Sites, drawn: Sites, discrete: tuple[str, ...], observed: Sites) -> None:
+    """Every latent of the model must be drawn by the guide, or be finite; something must be observed."""
+    missing = [n for n in latents if n not in drawn and n not in discrete]
+    surplus = [n for n, s in drawn.items() if n not in latents and not s["infer"].get("is_auxiliary")]
+    if missing or surplus:
+        told = [f"the model's latent site '{n}' is not drawn by the guide" for n in missing]
+        told += [f"the guide's site '{n}' is not a latent site of the model" for n in surplus]
+        raise ProgramError(
+            "guide and model have different sites: "
+            + "; ".join(told)
+            + f".\n  model draws {sorted(latents)}, guide draws {sorted(drawn)}. Give both the same names "
+            "(finite discrete latents may be left to the model: they are summed out; helper draws of a guide need "
+            "infer={'is_auxiliary': True})."
+        )
+    if not observed:
+        raise ProgramError("the model observes nothing (no sample site with obs=...), so there is no p(x) to ask for")
+    for name, site in drawn.items():
+        if _is_point_mass(site, drawn):
+            raise ProgramError(
+                f"guide site '{name}' is a point mass (Delta): log q is infinite and no weight exists. Use a guide "
+                "with spread, for example AutoNormal or AmortizedNormal (of AutoLaplaceApproximation, what "
+                "laplace_approximation(...) returns)."
+            )
+
+
+def _is_point_mass(site: Any, drawn: Sites) -> bool:
+    # Where latents follow from auxiliary draws, a Delta on a latent carries its density; one on those draws does not.
+    carries = any(s["infer"].get("is_auxiliary") for s in drawn.values()) and not site["infer"].get("is_auxiliary")
+    return type(_innermost(site["fn"])).__name__ == "Delta" and not carries
+
+
+def check_vectorized(sites: list[tuple[str, Any]]) -> None:
+    """All plates must be `with` plates."""
+    for name, site in sites:
+        for frame in site["cond_indep_stack"]:
+            if not frame.vectorized:
+                raise ProgramError(
+                    f"site '{name}' is in the sequential plate '{frame.name}' (for i in pyro.plate(...)). Write it as "
+                    f"`with pyro.plate('{frame.name}', size):` so that all data are evaluated at once."
+                )
+
+
+def check_plates(sites: list[tuple[str, Any]], plate: str | None) -> None:
+    """The data plate must exist, and every site must be in it."""
+    if plate is None:
+        return
+    plates = {f for _, site in sites for f in _frames(site)}
+    if plate not in plates:
+        found = f"its plates are {sorted(plates)}" if plates else "it has no plates"
+        raise ProgramError(
+            f"no site is in a plate named '{plate}'; {found}. Put the data in `with pyro.plate('{plate}', len(x)):`, "
+            "name your plate with plate=..., or use plate=None to treat the whole program as one datum."
+        )
+    for name, site in sites:
+        if plate not in _frames(site):
+            raise ProgramError(_outside(name, site, plate))
+
+
+def _outside(name: str, site: Any, plate: str) -> str:
+    event = tuple(site["fn"].event_shape)
+    if site["infer"].get("is_auxiliary"):
+        return (
+            f"the guide draws its latents from '{name}' (event shape {event}), which is outside the data plate "
+            f"'{plate}': log q does not split by datum. Use a guide that factorises over data (AutoNormal, or an "
+            "amortized guide), or plate=None to treat the whole program as one datum."
+        )
+    kind = "observed" if site["is_observed"] else "latent"
+    return (
+        f"{kind} site '{name}' (batch shape {tuple(site['fn'].batch_shape)}, event shape {event}) is outside the data "
+        f"plate '{plate}'; its plates are {sorted(_frames(site)) or 'none'}. It would be shared by all data, so "
+        "log p(x) would not be a sum over data. Move it inside the plate, or use plate=None to treat the whole "
+        "program as one datum."
+    )
+
+
+def check_batch(name: str, site: Any, plate: str | None) -> None:
+    """Every batch dim must belong to a plate; a forgotten `.to_event` is the classic way to fail."""
+    if plate is None:
+        return
+    batch, covered = site["fn"].batch_shape, {f.dim for f in site["cond_indep_stack"]}
+    bare = [dim for dim in range(-len(batch), 0) if batch[dim] > 1 and dim not in covered]
+    if bare:
+        raise ProgramError(
+            f"site '{name}' has batch shape {tuple(batch)}, but no plate of its own covers dim {bare[0]} (size "
+            f"{batch[bare[0]]}); its plates are {[(f.name, f.dim, f.size) for f in site['cond_indep_stack']]}. "
+            f"Call .to_event({len(bare)}) on its distribution if that dim is part of one datum."
+        )
+
+
+def check_observed(name: str, site: Any, data_dim: int | None) -> None:
+    """Observed values must be finite and inside the support, but for masked ones."""
+    value, mask, fn = site["value"], site["mask"], site["fn"]
+    if not isinstance(value, Tensor) or mask is False or type(fn).__name__ == "Unit":
+        return
+    for bad, told in (
+        (_anywhere(fn, value, lambda base: ~_finite(base, value)), "NaN or infinite values"),
+        (
+            _anywhere(fn, value, lambda base: ~_inside(base, value)),
+            f"values outside the support {fn.support} of {type(_innermost(fn)).__name__}",
+        ),
+    ):
+        bad = bad & mask if isinstance(mask, Tensor) else bad
+        if bool(bad.any()):
+            rows = sorted({int(i) for i in bad.nonzero()[:, data_dim]}) if data_dim is not None and bad.dim() else [0]
+            raise ProgramError(
+                f"observed site '{name}' has {told} in {len(rows)} of its data (first rows: {rows[:8]}). Remove or "
+                "mend these data, mask them with poutine.mask or .mask(...) on the distribution, or choose a "
+                "likelihood whose support holds them."
+            )
+
+
+def _anywhere(fn: Any, value: Tensor, bad: Callable[[Any], Tensor]) -> Tensor:
+    """Whether a datum's value is bad somewhere along its event, where no mask inside `fn` hides it."""
+    if isinstance(fn, Independent):
+        found = _anywhere(fn.base_dist, value, bad)
+        return found.flatten(-fn.reinterpreted_batch_ndims).any(-1) if fn.reinterpreted_batch_ndims else found
+    if isinstance(fn, MaskedDistribution):
+        return _anywhere(fn.base_dist, value, bad) & torch.as_tensor(fn._mask, device=value.device)
+    return bad(fn)
+
+
+def _finite(fn: Any, value: Tensor) -> Tensor:
+    finite = value.isfinite()
+    return finite.flatten(-fn.event_dim).all(-1) if fn.event_dim else finite
+
+
+def _inside(fn: Any, value: Tensor) -> Tensor:
+    try:
+        return fn.support.check(value)
+    except NotImplementedError:  # a distribution that states no support cannot be checked
+        return torch.ones(value.shape[: value.dim() - fn.event_dim], dtype=torch.bool, device=value.device)
+
+
+def _innermost(fn: Any) -> Any:
+    while hasattr(fn, "base_dist"):
+        fn = fn.base_dist
+    return fn
+
+
+def _frames(site: Any) -> dict[str, Any]:
+    return {f.name: f for f in site["cond_indep_stack"]}

@@ -1,0 +1,35 @@
+"""The reference problems by name."""
+
+from collections.abc import Callable
+
+from elbowroom.reference import (
+    banana,
+    correlated,
+    eight_schools,
+    funnel,
+    mixtures,
+    modes,
+    normal,
+    ppca,
+    regression,
+    shells,
+)
+from elbowroom.reference.reference import Reference
+
+FAMILIES = (normal, ppca, mixtures, correlated, banana, funnel, shells, modes, eight_schools, regression)
+
+PROBLEMS: dict[str, Callable[[], Reference]] = {
+    name: make for family in FAMILIES for name, make in family.PROBLEMS.items()
+}
+"""name -> constructor, by family."""
+
+
+def problem(name: str) -> Reference:
+    """Build a reference problem.
+
+    Raises:
+        ValueError: for a name that is not in `PROBLEMS`.
+    """
+    if name not in PROBLEMS:
+        raise ValueError(f"no reference problem {name!r}; there are {', '.join(PROBLEMS)}")
+    return PROBLEMS[name]()
