@@ -99,11 +99,11 @@ class Path:
         )
         outside = known & ~u.isfinite().all(-1)
         ends = self.evaluate(torch.where(outside.unsqueeze(-1), 0.0, u))
-        log_start, log_joint = (
-            torch.where(outside, 0.0, ends.log_start),
-            torch.where(outside, -torch.inf, ends.log_joint),
+        return replace(
+            ends,
+            log_start=torch.where(outside, 0.0, ends.log_start),
+            log_joint=torch.where(outside, -torch.inf, ends.log_joint),
         )
-        return replace(ends, log_start=log_start, log_joint=log_joint)
 
     def evaluate(self, u: Tensor) -> Ends:
         """Both ends of the path at u `[C, B, D]`."""
