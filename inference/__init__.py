@@ -1,6 +1,10 @@
 """All that is computed from a (model, guide, data) triple."""
 
+from elbowroom.inference.adapted import Adapted, adapted_importance
+from elbowroom.inference.annealing import Bidirectional, anneal, anneal_reverse, bidirectional, smc
 from elbowroom.inference.bounds import Bounds, bounds
+from elbowroom.inference.bracket import Bracket, StateError, bracket
+from elbowroom.inference.bridge import bridge
 from elbowroom.inference.check import ProgramReport, check_program
 from elbowroom.inference.compare import Comparison, compare
 from elbowroom.inference.diagnostics import Gates
@@ -22,7 +26,10 @@ from elbowroom.inference.training import (
 )
 
 __all__ = [
+    "Adapted",
+    "Bidirectional",
     "Bounds",
+    "Bracket",
     "CheckpointError",
     "Comparison",
     "Draws",
@@ -33,9 +40,16 @@ __all__ = [
     "NotAReference",
     "ProgramError",
     "ProgramReport",
+    "StateError",
     "Target",
     "TrainingInterrupted",
+    "adapted_importance",
+    "anneal",
+    "anneal_reverse",
+    "bidirectional",
     "bounds",
+    "bracket",
+    "bridge",
     "check_program",
     "compare",
     "fit",
@@ -44,4 +58,5 @@ __all__ = [
     "load_checkpoint",
     "nuts",
     "quadrature",
+    "smc",
 ]

@@ -28,8 +28,9 @@ TIGHT = {"rtol": 1e-9, "atol": 1e-9}
 # Exact answers: the guide is the posterior, so the path stands still -------------------------------------------------
 
 
-@pytest.mark.parametrize("schedule_name", schedule.SCHEDULES)
-@pytest.mark.parametrize("num_steps", [1, 2, 20])
+@pytest.mark.parametrize(
+    ("schedule_name", "num_steps"), [("adaptive", 1), ("sigmoid", 2), ("linear", 5), ("adaptive", 20)]
+)
 def test_exact_guide_makes_every_weight_the_evidence(schedule_name: str, num_steps: int) -> None:
     problem = Ppca.make(6, 2, 0.7)
     x = problem.sample(4)
@@ -111,8 +112,7 @@ def check_law(estimate: Estimate, truth: Tensor, error: Tensor | float = 0.0) ->
     assert estimate.stderr.max() < 0.25, "the test would see nothing"
 
 
-@pytest.mark.parametrize("start", ["guide", "prior"])
-@pytest.mark.parametrize("schedule_name", schedule.SCHEDULES)
+@pytest.mark.parametrize(("start", "schedule_name"), [("guide", "sigmoid"), ("prior", "adaptive"), ("prior", "linear")])
 def test_ppca_with_a_bad_guide(start: str, schedule_name: str) -> None:
     problem = Ppca.make(20, 4, 0.7)
     x = problem.sample(8)
@@ -171,7 +171,7 @@ def test_positive_latents() -> None:
         check_law(anneal(Target(model, guide, x), num_steps=40, num_chains=300, start=start), truth)
 
 
-@pytest.mark.parametrize("name", ["convolution", "inner_plate", "regression", "masked_pixels"])
+@pytest.mark.parametrize("name", ["convolution", "regression"])
 def test_other_programs(name: str) -> None:
     """A small VAE against quadrature, and programs of other shapes against plenty of importance samples."""
     target = TRIPLES[name]().target()
@@ -198,7 +198,7 @@ def test_rows_do_not_see_each_other(start: str) -> None:
             pyro.sample("z", dist.Normal(torch.zeros(len(x), 2), 0.8).to_event(1))
 
     whole = anneal(Target(problem.model, guide, x), **options)
-    for rows in ([3], [6, 0, 2, 1]):
+    for rows in ([3], [6, 0, 2]):
         some = anneal(Target(problem.model, guide, x[rows]), **options)
         torch.testing.assert_close(some.info["log_weights"], whole.info["log_weights"][:, rows], **TIGHT)
         torch.testing.assert_close(some.value, whole.value[rows], **TIGHT)
@@ -223,9 +223,9 @@ def test_pieces_under_a_small_budget(start: str, monkeypatch: pytest.MonkeyPatch
 
 
 def test_a_budget_cuts_the_data() -> None:
-    target = conjugate(s=0.6, num_data=40).target()
-    whole = anneal(target, num_steps=200, num_chains=8)
-    cut = anneal(target, num_steps=200, num_chains=8, memory_bytes=8 * 4 * 200 * 8 * 5)  # records of five data
+    target = conjugate(s=0.6, num_data=10).target()
+    whole = anneal(target, num_steps=50, num_chains=8)
+    cut = anneal(target, num_steps=50, num_chains=8, memory_bytes=8 * 4 * 50 * 8 * 5)  # records of five data
     torch.testing.assert_close(cut.info["log_weights"], whole.info["log_weights"], **TIGHT)
 
 

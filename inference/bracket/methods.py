@@ -1,0 +1,140 @@
+"""What a bracket runs: each stage answers some data and writes them into the ledger."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from elbowroom.inference.adapted import adapted_importance
+from elbowroom.inference.annealing import anneal, anneal_reverse
+from elbowroom.inference.bracket.choice import settled
+from elbowroom.inference.bracket.ledger import Ledger
+from elbowroom.inference.bridge import bridge
+from elbowroom.inference.coordinates import Coordinates
+from elbowroom.inference.diagnostics import Gates
+from elbowroom.inference.draws import Draws
+from elbowroom.inference.estimate import Estimate
+from elbowroom.inference.importance import importance
+from elbowroom.inference.mcmc import hmc
+from elbowroom.inference.quadrature import quadrature
+from elbowroom.inference.target import Target
+
+NUM_SAMPLES = 1000
+NUM_CHAINS, NUM_WARMUP, NUM_DRAWS = 4, 100, 250
+NUM_ADAPTED = 4000
+NUM_STEPS, NUM_ANNEALED, NUM_PILOT, NUM_LEAPFROG = 100, 16, 8, 3
+GROWTH = 4
+"""Each round of effort multiplies draws, weighed samples and temperatures by this."""
+
+MAX_LATTICE_DIM = 2
+"""Up to here a lattice is cheaper than chains."""
+
+MIXING = Gates(rhat=1.05, ess_per_chain=10.0, divergences=NUM_CHAINS * NUM_DRAWS // 100, ebfmi=0.1)
+"""Chains here only teach a proposal and a reverse path: coarser gates than those of a reference."""
+
+
+@dataclass(frozen=True)
+class Work:
+    """What every stage needs."""
+
+    target: Target
+    ledger: Ledger
+    seed: int
+    tolerance: float
+    memory_bytes: int | None
+
+    def part(self, rows: Tensor) -> Target:
+        """Some of the data."""
+        return self.target if len(rows) == len(self.target) else self.target.select(rows)
+
+    def is_settled(self, rows: Tensor) -> Tensor:
+        """Which of these data are."""
+        return settled(self.ledger, self.tolerance)[rows]
+
+
+Stage = Callable[[Work, Tensor, int], None]
+"""(work, rows, effort 0, 1, …): answer these data."""
+
+
+def by_importance(work: Work, rows: Tensor, effort: int) -> None:
+    """Importance sampling from the guide: where everything begins."""
+    num_samples = NUM_SAMPLES * GROWTH**effort
+    found = importance(work.part(rows), num_samples=num_samples, seed=work.seed, memory_bytes=work.memory_bytes)
+    work.ledger.put("importance", rows, found)
+
+
+def by_quadrature(work: Work, rows: Tensor, effort: int) -> None:
+    """Exact, where there are few latents."""
+    work.ledger.put("quadrature", rows, quadrature(work.part(rows), memory_bytes=work.memory_bytes))
+
+
+def by_chains(work: Work, rows: Tensor, effort: int) -> None:
+    """Chains; a proposal fitted to them, weighed from both sides; a bridge; annealing both ways where that fails."""
+    part, growth, seed = work.part(rows), GROWTH**effort, work.seed + effort
+    draws = hmc(
+        part,
+        num_chains=NUM_CHAINS,
+        num_warmup=NUM_WARMUP * (1 + effort),
+        num_draws=NUM_DRAWS * growth,
+        seed=seed,
+        gates=MIXING,
+        memory_bytes=work.memory_bytes,
+    )
+    mixing = draws.flags
+    adapted = adapted_importance(
+        part, draws, num_samples=NUM_ADAPTED * growth, seed=seed, memory_bytes=work.memory_bytes
+    )
+    for name, found in zip(("adapted importance", "adapted importance, upper"), adapted, strict=True):
+        work.ledger.put(name, rows, found, _with(found, mixing))
+    work.ledger.put("bridge", rows, bridge(part, draws, seed=seed, memory_bytes=work.memory_bytes))
+    rest = (~work.is_settled(rows)).nonzero().flatten()
+    if len(rest):
+        _anneal(work, rows[rest], draws.select(rest.tolist()), effort)
+
+
+def _anneal(work: Work, rows: Tensor, draws: Draws, effort: int) -> None:
+    """From the guide up, and from the chains' draws down."""
+    part = work.part(rows)
+    arguments: dict[str, Any] = {
+        "num_steps": NUM_STEPS * GROWTH**effort,
+        "num_chains": NUM_ANNEALED,
+        "start": _start(part),
+        "num_pilot": NUM_PILOT,
+        "num_leapfrog": NUM_LEAPFROG,
+        "seed": work.seed + effort,
+        "memory_bytes": work.memory_bytes,
+    }
+    work.ledger.put("annealing", rows, anneal(part, **arguments))
+    down = anneal_reverse(part, draws, allow_failed=True, **arguments)
+    work.ledger.put("reverse annealing", rows, down)
+
+
+STAGES: dict[str, Stage] = {"importance": by_importance, "quadrature": by_quadrature, "chains": by_chains}
+
+
+def stages_of(target: Target) -> list[str]:
+    """The stages that can answer a target, in order."""
+    dim = Coordinates.of(target).dim
+    names = ["importance"]
+    if dim <= MAX_LATTICE_DIM:
+        names.append("quadrature")
+    if dim > 0:
+        names.append("chains")
+    return names
+
+
+def _start(target: Target) -> str:
+    """Where annealing begins: at the guide if its density can be told at any point."""
+    try:
+        with torch.no_grad():
+            target.log_guide(target.propose(1)[0])
+    except NotImplementedError:
+        return "prior"
+    return "guide"
+
+
+def _with(found: Estimate, mixing: tuple[str, ...]) -> tuple[str, ...]:
+    told = (f"chains do not mix: {flag}" if flag else "" for flag in mixing)
+    return tuple("; ".join(filter(None, pair)) for pair in zip(found.flags, told, strict=True))
