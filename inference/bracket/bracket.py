@@ -71,7 +71,8 @@ def bracket(
     if missing and needed > budget:
         raise ValueError(
             f"budget={budget:g} s is too small to answer: a first estimate of {missing} data takes about "
-            f"{needed:.1f} s, all stages about {sum(expected.values()):.0f} s. Give more time, or fewer data (target.select)"
+            f"{needed:.1f} s, all stages about {sum(expected.values()):.0f} s. Give more time, or fewer data "
+            "(target.select)"
         )
     work = Work(target, ledger, seed, tolerance, memory_bytes)
     with tqdm(total=len(target), desc="bracket", unit="datum", delay=1, disable=not progress, leave=False) as bar:

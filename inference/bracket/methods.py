@@ -23,10 +23,12 @@ from elbowroom.inference.target import Target
 
 NUM_SAMPLES = 1000
 NUM_CHAINS, NUM_WARMUP, NUM_DRAWS = 4, 100, 250
-NUM_ADAPTED = 4000
+NUM_ADAPTED, MORE = 4000, 16  # weighed draws; so many times as many where that alone is missing
 NUM_STEPS, NUM_ANNEALED, NUM_PILOT, NUM_LEAPFROG = 100, 16, 8, 3
 GROWTH = 4
 """Each round of effort multiplies draws, weighed samples and temperatures by this."""
+
+ADAPTED = ("adapted importance", "adapted importance, upper")
 
 MAX_LATTICE_DIM = 2
 """Up to here a lattice is cheaper than chains."""
@@ -82,16 +84,30 @@ def by_chains(work: Work, rows: Tensor, effort: int) -> None:
         gates=MIXING,
         memory_bytes=work.memory_bytes,
     )
-    mixing = draws.flags
-    adapted = adapted_importance(
-        part, draws, num_samples=NUM_ADAPTED * growth, seed=seed, memory_bytes=work.memory_bytes
-    )
-    for name, found in zip(("adapted importance", "adapted importance, upper"), adapted, strict=True):
-        work.ledger.put(name, rows, found, _with(found, mixing))
+    _weigh(work, rows, draws, NUM_ADAPTED * growth, seed)
     work.ledger.put("bridge", rows, bridge(part, draws, seed=seed, memory_bytes=work.memory_bytes))
+    wide = _promising(work, rows)
+    if len(wide):
+        _weigh(work, rows[wide], draws.select(wide.tolist()), NUM_ADAPTED * growth * MORE, seed)
     rest = (~work.is_settled(rows)).nonzero().flatten()
     if len(rest):
         _anneal(work, rows[rest], draws.select(rest.tolist()), effort)
+
+
+def _weigh(work: Work, rows: Tensor, draws: Draws, num_samples: int, seed: int) -> None:
+    """A proposal fitted to the draws, weighed from both sides."""
+    adapted = adapted_importance(
+        work.part(rows), draws, num_samples=num_samples, seed=seed, memory_bytes=work.memory_bytes
+    )
+    for name, found in zip(ADAPTED, adapted, strict=True):
+        work.ledger.put(name, rows, found, _with(found, draws.flags))
+
+
+def _promising(work: Work, rows: Tensor) -> Tensor:
+    """Which of these data have sound weights that are merely too few, as positions in `rows`."""
+    unsettled = ~work.is_settled(rows)
+    sound = torch.tensor([not any(work.ledger.columns[name].flags[row] for name in ADAPTED) for row in rows.tolist()])
+    return (unsettled & sound).nonzero().flatten()
 
 
 def _anneal(work: Work, rows: Tensor, draws: Draws, effort: int) -> None:

@@ -65,15 +65,19 @@ class Bracket:
         return "\n".join([*self._head(), *aligned])
 
     def _head(self) -> list[str]:
-        (low, low_error), (high, high_error) = self.lower.mean(), self.upper.mean()
+        both = (self.lower.value.isfinite() & self.upper.value.isfinite()).nonzero().flatten()
         count = int(self.settled.sum())
         told = Counter(flag.split(":")[0] for flag in self.flags if flag)
-        lines = [
-            f"log p(x), mean of {len(self)} data: from {low:.3f} ± {low_error:.3f} to {high:.3f} ± {high_error:.3f} "
-            "nats",
-            f"{count} of {len(self)} settled within {self.tolerance:g} nats, in {self.seconds:.1f} s",
-        ]
+        lines = [f"{count} of {len(self)} data settled within {self.tolerance:g} nats, in {self.seconds:.1f} s"]
+        if len(both):
+            (low, low_error), (high, high_error) = (_mean(side, both) for side in (self.lower, self.upper))
+            whom = "" if len(both) == len(self) else f" of {len(both)} data with both sides"
+            lines.append(f"mean log p(x){whom}: from {low:.3f} ± {low_error:.3f} to {high:.3f} ± {high_error:.3f} nats")
         return [*lines, *(f"  {n} flagged: {reason}" for reason, n in told.most_common(4))]
+
+
+def _mean(side: Estimate, rows: Tensor) -> tuple[float, float]:
+    return Estimate(side.value[rows], side.stderr[rows], side.bound).mean()
 
 
 def read(ledger: Ledger, tolerance: float, forecast: dict[str, float]) -> Bracket:
