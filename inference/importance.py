@@ -8,8 +8,9 @@ from tqdm.auto import tqdm
 from elbowroom.inference import weights
 from elbowroom.inference.chunks import plan
 from elbowroom.inference.estimate import Estimate
-from elbowroom.inference.streams import Stream, Wanted, joined, stream
+from elbowroom.inference.streams import Stream, Wanted, from_guide, joined, stream
 from elbowroom.inference.target import Target
+from elbowroom.inference.tiles import compiled_draws
 
 K_LIMIT = 0.7
 """Above it the estimate, its error bar included, cannot be trusted (Vehtari et al. 2024)."""
@@ -22,6 +23,7 @@ def importance(
     seed: int = 0,
     num_particles: Sequence[int] = (),
     memory_bytes: int | None = None,
+    compile: bool = False,
     progress: bool = False,
 ) -> Estimate:
     """Estimate log p(x_b) by importance sampling from the guide.
@@ -36,6 +38,8 @@ def importance(
         seed: seed of the draws.
         num_particles: report the IWAE-K bound for each of these K ≤ S too (groups of K of the same samples).
         memory_bytes: byte budget for one evaluation (default 256 MiB).
+        compile: compile both programs with `torch.compile`: the same numbers to rounding, about 1.5 times as fast,
+            after tens of seconds once for a target. Worth it for many millions of samples.
         progress: show a progress bar if it takes longer than two seconds.
 
     Returns:
@@ -57,8 +61,9 @@ def importance(
         disable=not progress,
         leave=False,
     )
+    sampler = compiled_draws(target, cut.samples) if compile else from_guide
     with bar:
-        pieces = stream(target, cut, num_samples, seed, Wanted(tuple(num_particles)), bar)
+        pieces = stream(target, cut, num_samples, seed, Wanted(tuple(num_particles)), bar, sampler)
     return collect(pieces, num_samples, num_particles)
 
 

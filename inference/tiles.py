@@ -1,21 +1,21 @@
 """Weighted draws of the guide by one recorded program: noise goes in, log weights come out, a tile at a time."""
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
+from torch.utils._python_dispatch import TorchDispatchMode
 
 from elbowroom.inference.coordinates import Coordinates
 from elbowroom.inference.noise import BLOCK, Noise
-from elbowroom.inference.streams import Drawn
+from elbowroom.inference.streams import Drawn, Sampler, from_guide
 from elbowroom.inference.target import Target
 from elbowroom.inference.terms import draw
 from elbowroom.inference.traced import Traced
 
-TILE = 2048
+TILE = 1024
 """Points (samples times data) evaluated at once: few enough for the processor's cache, enough for its threads."""
 
 
@@ -38,28 +38,32 @@ class Weights:
     def __call__(self, coordinates: Coordinates, *noise: Tensor) -> tuple[Tensor, Tensor]:
         target = coordinates.target
         given = _Given(target, self.asked, noise)
-        z, terms = target._run("guide", partial(draw, noise=given), {}, given.num_samples, given)
-        prior, likelihood = target.log_joint(z)
+        with _Rewrite():
+            z, terms = target._run("guide", partial(draw, noise=given), {}, given.num_samples, given)
+            prior, likelihood = target.log_joint(z)
         return prior + likelihood - terms["log_q"], likelihood
 
 
-def compiled_draws(target: Target, num_samples: int) -> Callable[[Target, int, int, int], Drawn]:
+def compiled_draws(target: Target, num_samples: int) -> Sampler:
     """A sampler like `streams.from_guide`, of the same draws, which compiles one tile and runs it over and over.
 
-    Programs that cannot be recorded are run plainly, tile by tile.
+    Programs that cannot be recorded are run plainly, tile by tile; a guide that draws nothing has nothing to record.
     """
     asked = _asked(target)
+    if not asked:
+        return from_guide
     rows, samples = _tile(target, num_samples)
     traced = Traced(Weights(asked), Coordinates(target, 0), compile=True)
-    tiles: dict[int, list[Traced]] = {}
+    last: Target | None = None
+    tiles: list[Traced] = []
 
     def sampler(part: Target, count: int, seed: int, start: int) -> Drawn:
-        if id(part) not in tiles:
-            tiles.clear()
-            tiles[id(part)] = [traced.on(Coordinates(tile, 0)) for tile in _cut(part, rows)]
+        nonlocal last, tiles
+        if part is not last:
+            last, tiles = part, [traced.on(Coordinates(tile, 0)) for tile in _cut(part, rows)]
         noise = Noise(seed, part.keys, count, start)
         numbers = [noise.draw(*each).to(part.device) for each in asked]  # [count, B, width]
-        return _evaluate(tiles[id(part)], numbers, len(part), samples)
+        return _evaluate(tiles, numbers, len(part), samples)
 
     return sampler
 
@@ -91,7 +95,7 @@ def _tile(target: Target, num_samples: int) -> tuple[int, int]:
     """Data and samples of one tile: a block of samples of some data, or more samples of few."""
     if not target.sliceable:
         return len(target), max(1, min(num_samples, TILE // len(target)))
-    rows = min(len(target), TILE // min(BLOCK, num_samples))
+    rows = min(len(target), max(1, TILE // min(BLOCK, num_samples)))
     return rows, min(num_samples, TILE // rows)
 
 
@@ -101,6 +105,15 @@ def _cut(part: Target, rows: int) -> list[Target]:
         return [part]
     pieces = torch.arange(len(part)).split(rows)
     return [part.select(_made_up(piece, 0, rows)) for piece in pieces]
+
+
+class _Rewrite(TorchDispatchMode):
+    """tanh as 2 σ(2x) − 1, the same to a unit in the last place of 1: compiled, it takes 0.4 of the time."""
+
+    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        if func is torch.ops.aten.tanh.default:
+            return 2 * torch.sigmoid(2 * args[0]) - 1
+        return func(*args, **(kwargs or {}))
 
 
 class _Asking(Noise):

@@ -23,7 +23,7 @@ def smc(
     target: Target,
     *,
     num_particles: int = 32,
-    num_runs: int = 8,
+    num_runs: int = 16,
     num_steps: int = 100,
     start: str = "guide",
     schedule: str = "adaptive",

@@ -7,12 +7,13 @@ import torch
 from torch import Tensor
 from tqdm.auto import tqdm
 
+from elbowroom.inference.autocorrelation import effective_sample_size
 from elbowroom.inference.chunks import MEMORY_BYTES, bytes_per_cell, plan
 from elbowroom.inference.coordinates import Coordinates
 from elbowroom.inference.diagnostics import Gates
 from elbowroom.inference.draws import Draws
 from elbowroom.inference.mcmc.programs import Densities
-from elbowroom.inference.mcmc.sampling import Chains, sample
+from elbowroom.inference.mcmc.sampling import BURN_IN, Chains, sample
 from elbowroom.inference.mcmc.search import STARTS
 from elbowroom.inference.mcmc.streams import Streams
 from elbowroom.inference.mcmc.warmup import Settings, warm_up
@@ -87,8 +88,8 @@ def hmc(
     rows = plan(target, _LEAST_ROWS, memory_bytes).rows
     cells = max(num_chains, int((memory_bytes or MEMORY_BYTES) // bytes_per_cell(target)))
     densities = Densities.of(coordinates, cells, compile)
-    begin, pieces = time.perf_counter(), []
-    total = len(target) * num_chains * (num_warmup + num_draws)
+    begin, pieces, effective = time.perf_counter(), [], 0.0
+    total = len(target) * num_chains * (num_warmup + BURN_IN + num_draws)
     with tqdm(total=total, desc="HMC", unit="draw", delay=2, disable=not progress, leave=False) as bar:
         for first in range(0, len(target), rows):
             # The last chunk is made up to full size by its own data, so that one record serves all.
@@ -96,6 +97,9 @@ def hmc(
             padded = torch.cat([chunk, chunk[:1].expand(rows - len(chunk))])
             part = densities.at(coordinates.at(padded)) if target.sliceable else densities
             pieces.append(_run(part, settings, num_draws, seed, len(chunk), bar))
+            if progress:
+                effective += _effective(pieces[-1][0])
+                bar.set_postfix_str(f"{effective:,.0f} effective draws of {first + len(chunk)} data")
     return _collect(target, pieces, time.perf_counter() - begin, settings, seed, gates)
 
 
@@ -119,6 +123,12 @@ def _run(
     z = {name: value[:, :, :count] for name, value in _sites(densities, chains).items()}
     stats = {name: value.transpose(0, 1)[:, :, :count].cpu() for name, value in chains.stats.items()}
     return z, stats, {name: value[:count].cpu() for name, value in counts.items()}
+
+
+def _effective(z: dict[str, Tensor]) -> float:
+    """Effective draws of the worst latent of each datum, summed over data."""
+    least = [effective_sample_size(value).reshape(value.shape[2], -1).amin(1) for value in z.values()]
+    return float(torch.stack(least).amin(0).nan_to_num(0.0).sum())
 
 
 def _sites(densities: Densities, chains: Chains) -> dict[str, Tensor]:

@@ -17,6 +17,9 @@ from elbowroom.inference.mcmc.warmup import Tuned
 SELDOM = 16
 """Where most jumps are accepted, only every so many draws make an HMC move as well."""
 
+BURN_IN = 2 * SELDOM
+"""Draws thrown away after warm-up: until then there were no jumps."""
+
 
 @dataclass(frozen=True)
 class Schedule:
@@ -76,15 +79,14 @@ def sample(densities: Densities, tuned: Tuned, streams: Streams, num_draws: int,
     kept = torch.empty(num_draws, num_chains, num_data, dim, dtype=point.u.dtype, device=point.u.device)
     names = ("lp", "energy", "acceptance_rate", "n_steps", "diverging")
     stats = {name: torch.zeros(num_draws, num_chains, num_data, device=point.u.device) for name in names}
-    burn_in = 2 * SELDOM
-    for begin in range(-burn_in, num_draws, block):
+    for begin in range(-BURN_IN, num_draws, block):
         count = min(block, num_draws - begin)
-        first = (begin + burn_in) * num_chains
+        first = (begin + BURN_IN) * num_chains
         momenta = streams.normal("momentum", count * num_chains, dim, first).unflatten(0, (count, num_chains))
         uniforms = streams.uniform("accept", count * num_chains, first).unflatten(0, (count, num_chains))
         proposals = _propose(densities, tuned.mixture, streams, tries, (block, num_chains), first) if tries else None
         for n in range(count):
-            row = _draw(state, movers, schedule, momenta[n], uniforms[n], proposals, n, begin + burn_in + n)
+            row = _draw(state, movers, schedule, momenta[n], uniforms[n], proposals, n, begin + BURN_IN + n)
             if begin + n >= 0:
                 kept[begin + n] = state.u
                 for name, value in zip(names, row, strict=True):
