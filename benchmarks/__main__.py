@@ -5,7 +5,16 @@ import subprocess
 import sys
 from pathlib import Path
 
-SCRIPTS = ("svi_step", "importance_mnist", "digits", "ppca_mnist", "mnist_vae", "annealing_mnist", "mcmc_digits")
+SCRIPTS = (
+    "svi_step",
+    "importance_mnist",
+    "digits",
+    "ppca_mnist",
+    "mnist_vae",
+    "annealing_mnist",
+    "mcmc_digits",
+    "coverage",
+)
 NEEDS_MNIST = ("ppca_mnist", "mnist_vae", "annealing_mnist")
 
 

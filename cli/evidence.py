@@ -4,7 +4,8 @@ import time
 from pathlib import Path
 from typing import Any
 
-from elbowroom.inference import Estimate, Target, importance, quadrature
+from elbowroom.bracketing import run_bracket
+from elbowroom.inference import Bracket, Estimate, Target, importance, quadrature
 from elbowroom.inference.coordinates import Coordinates
 from elbowroom.inference.quadrature import MAX_DIM
 from elbowroom.options import EvidenceOptions
@@ -13,10 +14,14 @@ from elbowroom.report import bounds_table
 from elbowroom.runs import open_run
 
 
-def run(options: EvidenceOptions) -> tuple[Estimate, Estimate | None]:
+def run(options: EvidenceOptions) -> tuple[Estimate, Estimate | None] | Bracket:
     """Estimate log p(x) of every datum of a split, and print the means with what they bound."""
     opened = open_run(options.run, options.which, options.device)
     target = opened.target(options.split, options.limit)
+    return run_bracket(target, options) if options.method == "bracket" else _run_importance(target, options)
+
+
+def _run_importance(target: Target, options: EvidenceOptions) -> tuple[Estimate, Estimate | None]:
     budget = options.memory_mib * 2**20
     begin = time.perf_counter()
     sampled = importance(

@@ -112,12 +112,15 @@ class EvidenceOptions:
         which: the last or the best checkpoint.
         split: which part of the data.
         limit: evaluate the first so many data only.
+        method: importance (with its bounds), or bracket (from below and above by whatever it takes, within a budget).
+        budget: seconds for bracket; a second call goes on where the first ended.
+        tolerance: width in nats at which bracket lets a datum rest.
         num_samples: importance samples for each datum.
         num_particles: report the IWAE bound for these numbers of particles, such as [5,50].
         exact: integrate on a lattice; auto does so for up to three latents.
         memory_mib: budget of one evaluation in MiB.
         output: where to write evidence.json (default: the run directory).
-        seed: of the importance samples.
+        seed: of everything random.
         device: cpu or cuda.
         json: print the result as JSON.
     """
@@ -126,6 +129,9 @@ class EvidenceOptions:
     which: Literal["last", "best"] = "last"
     split: Split = "test"
     limit: int | None = None
+    method: Literal["importance", "bracket"] = "importance"
+    budget: float = 60.0
+    tolerance: float = 0.1
     num_samples: int = 5000
     num_particles: list[int] = field(default_factory=lambda: [5, 50, 500])
     exact: Literal["auto", "yes", "no"] = "auto"

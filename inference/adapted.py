@@ -1,5 +1,6 @@
 """Importance sampling from mixtures that were fitted to posterior draws: log p(x) from below and from above."""
 
+from dataclasses import replace
 from typing import NamedTuple
 
 import torch
@@ -42,7 +43,8 @@ def adapted_importance(
         memory_bytes: byte budget for one evaluation (default 256 MiB).
 
     Returns:
-        lower and upper: values and stderr `[B]` in nats, `info` as of `importance`.
+        lower and upper: values and stderr `[B]` in nats, `info` as of `importance`. Where the programs return NaN at
+        more than a hundredth of the draws, a flag says so.
 
     Raises:
         ValueError: on fewer than two samples, draws of other data, or a budget too small.
@@ -53,15 +55,17 @@ def adapted_importance(
         raise ValueError(f"draws are of {len(draws)} data, the target has {len(target)}: select the same data for both")
     cut = plan(target, num_samples, memory_bytes)
     pieces: list[Stream] = []
+    lost: list[Tensor] = []  # of each datum, how many draws cannot be weighed
     with torch.no_grad(), tqdm(disable=True) as silent:
         for rows, part in cut.data(target):
             coordinates = Coordinates.of(part)
             z = {name: value[:, :, rows].flatten(0, 1).to(part.device) for name, value in draws.z.items()}
             mixture = Mixture.fit(_thinned(coordinates.unconstrain(z)))
             whole = Plan(len(part), len(part), cut.samples)
-            sampler = _from_mixture(coordinates, mixture)
+            lost.append(torch.zeros(len(part), dtype=torch.long))
+            sampler = _from_mixture(coordinates, mixture, lost[-1])
             pieces += stream(part, whole, num_samples, seed, Wanted(powers=(1.0,)), silent, sampler)
-    lower = collect(pieces, num_samples)
+    lower = _told(collect(pieces, num_samples), torch.cat(lost) / num_samples)
     parts = [piece.powers[1.0].sums() for piece in pieces]
     halves = PowerSums(
         1.0, torch.cat([p.log_sums for p in parts], 1), torch.cat([p.log_squares for p in parts], 1), num_samples
@@ -73,6 +77,7 @@ def adapted_importance(
 
 
 _MOST_POINTS = 2048  # that a mixture is fitted to
+_MOST_LOST = 0.01  # share of draws that cannot be weighed
 
 
 def _thinned(points: Tensor) -> Tensor:
@@ -81,8 +86,8 @@ def _thinned(points: Tensor) -> Tensor:
     return points[::step]
 
 
-def _from_mixture(coordinates: Coordinates, mixture: Mixture) -> Sampler:
-    """Weighted draws of the mixtures of these data."""
+def _from_mixture(coordinates: Coordinates, mixture: Mixture, lost: Tensor) -> Sampler:
+    """Weighted draws of the mixtures of these data; those that cannot be weighed are counted in `lost`."""
 
     def sampler(target: Target, num_samples: int, seed: int, start: int) -> Drawn:
         streams = Streams(target, seed)
@@ -93,7 +98,16 @@ def _from_mixture(coordinates: Coordinates, mixture: Mixture) -> Sampler:
         )
         log_w = coordinates.log_joint(u) - mixture.log_density(u)
         # Far out in a tail a program may overflow: a point that it cannot weigh has no mass.
+        lost.add_(log_w.isnan().sum(0).cpu())
         log_w = torch.where(log_w.isnan(), -torch.inf, log_w)
         return Drawn(log_w, log_w)
 
     return sampler
+
+
+def _told(lower: Estimate, lost: Tensor) -> Estimate:
+    """Flag the data whose programs are NaN not just far out, but where the draws are."""
+    reasons = (f"the programs return NaN at {100 * s:.0f} % of the proposal's draws" for s in lost.tolist())
+    told = [reason if s > _MOST_LOST else "" for reason, s in zip(reasons, lost.tolist(), strict=True)]
+    flags = tuple("; ".join(filter(None, pair)) for pair in zip(lower.flags, told, strict=True))
+    return replace(lower, info=lower.info | {"flags": flags})

@@ -1,5 +1,6 @@
 """Weighted draws of the guide by one recorded program: noise goes in, log weights come out, a tile at a time."""
 
+import math
 from dataclasses import dataclass
 from functools import partial
 from typing import Any, NamedTuple
@@ -8,8 +9,9 @@ import torch
 from torch import Tensor
 from torch.utils._python_dispatch import TorchDispatchMode
 
+from elbowroom.inference.chunks import Plan
 from elbowroom.inference.coordinates import Coordinates
-from elbowroom.inference.noise import BLOCK, Noise
+from elbowroom.inference.noise import Noise
 from elbowroom.inference.streams import Drawn, Sampler, from_guide
 from elbowroom.inference.target import Target
 from elbowroom.inference.terms import draw
@@ -17,6 +19,8 @@ from elbowroom.inference.traced import Traced
 
 TILE = 1024
 """Points (samples times data) evaluated at once: few enough for the processor's cache, enough for its threads."""
+
+_ROWS = 16  # data at most: each needs its encoder once a tile, and each tile of new data is checked once
 
 
 class Asked(NamedTuple):
@@ -44,7 +48,7 @@ class Weights:
         return prior + likelihood - terms["log_q"], likelihood
 
 
-def compiled_draws(target: Target, num_samples: int) -> Sampler:
+def compiled_draws(target: Target, cut: Plan) -> Sampler:
     """A sampler like `streams.from_guide`, of the same draws, which compiles one tile and runs it over and over.
 
     Programs that cannot be recorded are run plainly, tile by tile; a guide that draws nothing has nothing to record.
@@ -52,7 +56,7 @@ def compiled_draws(target: Target, num_samples: int) -> Sampler:
     asked = _asked(target)
     if not asked:
         return from_guide
-    rows, samples = _tile(target, num_samples)
+    rows, samples = _tile(target, cut)
     traced = Traced(Weights(asked), Coordinates(target, 0), compile=True)
     last: Target | None = None
     tiles: list[Traced] = []
@@ -91,12 +95,12 @@ def _made_up(values: Tensor, dim: int, size: int) -> Tensor:
     return torch.cat([values, values.narrow(dim, 0, 1).repeat_interleave(lack, dim)], dim)
 
 
-def _tile(target: Target, num_samples: int) -> tuple[int, int]:
-    """Data and samples of one tile: a block of samples of some data, or more samples of few."""
-    if not target.sliceable:
-        return len(target), max(1, min(num_samples, TILE // len(target)))
-    rows = min(len(target), max(1, TILE // min(BLOCK, num_samples)))
-    return rows, min(num_samples, TILE // rows)
+def _tile(target: Target, cut: Plan) -> tuple[int, int]:
+    """Data and samples of one tile: some of the data of a piece, in equal parts, so that few are made up."""
+    rows = min(len(target), cut.rows)
+    if target.sliceable:
+        rows = math.ceil(rows / math.ceil(rows / min(TILE, _ROWS)))
+    return rows, min(cut.samples, max(1, TILE // rows))
 
 
 def _cut(part: Target, rows: int) -> list[Target]:

@@ -15,12 +15,14 @@ if TYPE_CHECKING:
     from elbowroom.report.rounding import with_error
     from elbowroom.report.sentences import summary
     from elbowroom.report.table_bounds import bounds_table
+    from elbowroom.report.table_bracket import bracket_table
     from elbowroom.report.table_comparison import comparison_table
     from elbowroom.report.table_evidence import evidence_table
     from elbowroom.report.table_training import training_table
 
 __all__ = [
     "bounds_table",
+    "bracket_table",
     "comparison_record",
     "comparison_table",
     "evidence_table",
@@ -52,6 +54,7 @@ _FILES = {
     "rounding": ("with_error",),
     "sentences": ("summary",),
     "table_bounds": ("bounds_table",),
+    "table_bracket": ("bracket_table",),
     "table_comparison": ("comparison_table",),
     "table_evidence": ("evidence_table",),
     "table_training": ("training_table",),

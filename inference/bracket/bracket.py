@@ -100,8 +100,8 @@ def _run_stage(
         size = clock.affordable(name, effort, min(len(rows), _BLOCK[name]))
         if not work.target.sliceable:
             size = len(rows) if size else 0
-        if name == "importance":
-            size = max(size, 1)  # promised before
+        if name == "importance" and not size:
+            size = min(len(rows), _BLOCK[name])  # promised before, and quickest in one block
         if not size:
             return
         begin = time.perf_counter()

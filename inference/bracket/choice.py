@@ -79,8 +79,11 @@ def notes(ledger: Ledger, lower: Side) -> tuple[str, ...]:
 
 
 def width(lower: Side, upper: Side) -> Tensor:
-    """Length of the 95 % interval that holds both sides, `[B]`, nats; +∞ where a side is missing."""
-    length = (upper.value + Z * upper.stderr) - (lower.value - Z * lower.stderr)
+    """Length of the 95 % interval that holds both sides, `[B]`, nats; +∞ where a side is missing.
+
+    Sides that noise has crossed count as equal: they do not make up for each other's errors.
+    """
+    length = (upper.value - lower.value).clamp_min(0) + Z * (upper.stderr + lower.stderr)
     return length.nan_to_num(torch.inf, posinf=torch.inf, neginf=torch.inf)
 
 

@@ -1,5 +1,6 @@
 """What every method has said about every datum so far, kept in a file if asked."""
 
+import hashlib
 import json
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -72,6 +73,7 @@ class Ledger:
             "seconds": self.seconds,
             "flags": {name: column.flags for name, column in self.columns.items()},
         }
+        told["digest"] = _digest(tensors, told)
         path.parent.mkdir(parents=True, exist_ok=True)
         replace_file(path, save(tensors, {"elbowroom": json.dumps(told)}))
 
@@ -82,16 +84,7 @@ class Ledger:
         Raises:
             StateError: if it is damaged, or was written for other data, programs or seed.
         """
-        try:
-            with safe_open(path, framework="pt") as file:
-                told = json.loads((file.metadata() or {}).get("elbowroom", "{}"))
-                tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
-        except (SafetensorError, ValueError) as error:
-            raise StateError(
-                f"state={str(path)!r} is no readable state file ({error}): remove it to begin anew"
-            ) from error
-        if told.get("format") != _FORMAT:
-            raise StateError(f"state={str(path)!r} is not a bracket's state: give another path")
+        told, tensors = _load(path)
         for name, wanted in fingerprint.items():
             if told["fingerprint"].get(name) != wanted:
                 raise StateError(
@@ -103,3 +96,26 @@ class Ledger:
             for name, flags in told["flags"].items()
         }
         return cls(len(tensors["effort"]), columns, tensors["effort"], told["seconds"])
+
+
+def _load(path: Path) -> tuple[dict[str, Any], dict[str, Tensor]]:
+    """What a state file holds, as it was written."""
+    try:
+        with safe_open(path, framework="pt") as file:
+            told = json.loads((file.metadata() or {}).get("elbowroom", "{}"))
+            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+    except (SafetensorError, ValueError, OSError) as error:
+        raise StateError(f"state={str(path)!r} is no readable state file ({error}): remove it to begin anew") from error
+    if not isinstance(told, dict) or told.get("format") != _FORMAT:
+        raise StateError(f"state={str(path)!r} is not a bracket's state: give another path")
+    if told.pop("digest", None) != _digest(tensors, told):
+        raise StateError(f"state={str(path)!r} is damaged, its contents have changed: remove it to begin anew")
+    return told, tensors
+
+
+def _digest(tensors: dict[str, Tensor], told: dict[str, Any]) -> str:
+    """Of everything in a state file: safetensors itself notices no changed number."""
+    digest = hashlib.blake2b(json.dumps(told, sort_keys=True).encode(), digest_size=16)
+    for name in sorted(tensors):
+        digest.update(name.encode() + tensors[name].numpy().tobytes())
+    return digest.hexdigest()

@@ -11,6 +11,7 @@ from elbowroom.inference.adapted import adapted_importance
 from elbowroom.inference.annealing import anneal, anneal_reverse
 from elbowroom.inference.bracket.choice import settled
 from elbowroom.inference.bracket.ledger import Ledger
+from elbowroom.inference.bracket.limits import at_limits
 from elbowroom.inference.bridge import bridge
 from elbowroom.inference.coordinates import Coordinates
 from elbowroom.inference.diagnostics import Gates
@@ -32,6 +33,9 @@ ADAPTED = ("adapted importance", "adapted importance, upper")
 
 MAX_LATTICE_DIM = 2
 """Up to here a lattice is cheaper than chains."""
+
+MOST_POINTS = {0: 1, 1: 5_000, 2: 60_000}
+"""Points of a lattice: ten times what hard posteriors need, few enough to give up soon on an improper one."""
 
 MIXING = Gates(rhat=1.05, ess_per_chain=10.0, divergences=NUM_CHAINS * NUM_DRAWS // 100, ebfmi=0.1)
 """Chains here only teach a proposal and a reverse path: coarser gates than those of a reference."""
@@ -69,7 +73,9 @@ def by_importance(work: Work, rows: Tensor, effort: int) -> None:
 
 def by_quadrature(work: Work, rows: Tensor, effort: int) -> None:
     """Exact, where there are few latents."""
-    work.ledger.put("quadrature", rows, quadrature(work.part(rows), memory_bytes=work.memory_bytes))
+    part = work.part(rows)
+    most = MOST_POINTS[Coordinates.of(part).dim]
+    work.ledger.put("quadrature", rows, quadrature(part, max_points=most, memory_bytes=work.memory_bytes))
 
 
 def by_chains(work: Work, rows: Tensor, effort: int) -> None:
@@ -96,11 +102,12 @@ def by_chains(work: Work, rows: Tensor, effort: int) -> None:
 
 def _weigh(work: Work, rows: Tensor, draws: Draws, num_samples: int, seed: int) -> None:
     """A proposal fitted to the draws, weighed from both sides."""
+    limits = at_limits(draws)
     adapted = adapted_importance(
         work.part(rows), draws, num_samples=num_samples, seed=seed, memory_bytes=work.memory_bytes
     )
     for name, found in zip(ADAPTED, adapted, strict=True):
-        work.ledger.put(name, rows, found, _with(found, draws.flags))
+        work.ledger.put(name, rows, found, _with(found, draws.flags, limits))
 
 
 def _promising(work: Work, rows: Tensor) -> Tensor:
@@ -122,9 +129,10 @@ def _anneal(work: Work, rows: Tensor, draws: Draws, effort: int) -> None:
         "seed": work.seed + effort,
         "memory_bytes": work.memory_bytes,
     }
-    work.ledger.put("annealing", rows, anneal(part, **arguments))
-    down = anneal_reverse(part, draws, allow_failed=True, **arguments)
-    work.ledger.put("reverse annealing", rows, down)
+    limits = at_limits(draws)
+    up, down = anneal(part, **arguments), anneal_reverse(part, draws, allow_failed=True, **arguments)
+    for name, found in (("annealing", up), ("reverse annealing", down)):
+        work.ledger.put(name, rows, found, _joined(found.flags, limits))
 
 
 STAGES: dict[str, Stage] = {"importance": by_importance, "quadrature": by_quadrature, "chains": by_chains}
@@ -151,6 +159,10 @@ def _start(target: Target) -> str:
     return "guide"
 
 
-def _with(found: Estimate, mixing: tuple[str, ...]) -> tuple[str, ...]:
-    told = (f"chains do not mix: {flag}" if flag else "" for flag in mixing)
-    return tuple("; ".join(filter(None, pair)) for pair in zip(found.flags, told, strict=True))
+def _with(found: Estimate, mixing: tuple[str, ...], limits: tuple[str, ...]) -> tuple[str, ...]:
+    return _joined(found.flags, tuple(f"chains do not mix: {flag}" if flag else "" for flag in mixing), limits)
+
+
+def _joined(*reasons: tuple[str, ...]) -> tuple[str, ...]:
+    """Each datum's reasons as one."""
+    return tuple("; ".join(filter(None, told)) for told in zip(*reasons, strict=True))

@@ -49,14 +49,31 @@ class Bracket:
         """lower − z·stderr and upper + z·stderr, `[B]` each: with the default z, 95 % intervals on each side."""
         return self.lower.value - z * self.lower.stderr, self.upper.value + z * self.upper.stderr
 
+    def method(self, b: int) -> str:
+        """Which method gave a datum's lower and which its upper value: one name where they are one."""
+        lower, upper = self.lower.info["method"][b], self.upper.info["method"][b].removesuffix(", upper")
+        return (lower or "none") if lower == upper else f"{lower or 'none'} / {upper or 'none'}"
+
+    def least_certain(self, most: int) -> list[int]:
+        """The flagged data with the longest intervals, then the others: at most so many."""
+        longest = self.width.argsort(descending=True, stable=True)
+        return longest[self.settled[longest].long().argsort(stable=True)][:most].tolist()
+
     def table(self, data: list[int] | None = None, most: int = 20) -> str:
-        """The mean bracket, and rows of chosen data, or of the `most` data that are least certain; nats."""
-        chosen = self.width.argsort(descending=True)[:most].tolist() if data is None else data
+        """The mean bracket, and rows of chosen data, or of the `most` data that are least certain; nats.
+
+        Raises:
+            ValueError: for data that are not there.
+        """
+        chosen = self.least_certain(most) if data is None else data
+        if absent := [b for b in chosen if not 0 <= b < len(self)]:
+            raise ValueError(f"data must be indices 0 … {len(self) - 1}, got {absent}")
         rows: list[tuple[str, ...]] = [("datum", "lower", "± error", "upper", "± error", "method", "flag")]
         for b in chosen:
-            method = _methods(self.lower.info["method"][b], self.upper.info["method"][b])
             numbers = (self.lower.value, self.lower.stderr, self.upper.value, self.upper.stderr)
-            rows.append((str(b), *(f"{float(n[b]):.3f}" for n in numbers), method, self.flags[b] or self.notes[b]))
+            rows.append(
+                (str(b), *(f"{float(n[b]):.3f}" for n in numbers), self.method(b), self.flags[b] or self.notes[b])
+            )
         widths = [max(len(row[i]) for row in rows) for i in range(6)]
         aligned = (
             "  ".join([*(row[i].rjust(widths[i]) for i in range(5)), row[5].ljust(widths[5]), row[6]]).rstrip()
@@ -108,7 +125,8 @@ def _estimate(side: Side, bound: Bound) -> Estimate:
 
 
 def _flag(b: int, lower: Side, upper: Side, suspicion: str, length: float, tolerance: float) -> str:
-    reasons = list(dict.fromkeys(filter(None, (lower.flags[b], upper.flags[b], suspicion))))
+    told = "; ".join((lower.flags[b], upper.flags[b], suspicion)).split("; ")
+    reasons = list(dict.fromkeys(filter(None, told)))  # both sides may say the same
     if not upper.methods[b]:
         reasons.append(
             "no upper bound: the time ended before chains were run, so a mode that the guide misses is missed"
@@ -116,8 +134,3 @@ def _flag(b: int, lower: Side, upper: Side, suspicion: str, length: float, toler
     elif length > tolerance and not reasons:
         reasons.append(f"the interval is {length:.2f} nats wide, more than {tolerance:g}: more time would narrow it")
     return "; ".join(reasons)
-
-
-def _methods(lower: str, upper: str) -> str:
-    upper = upper.removesuffix(", upper")
-    return lower if lower == upper else f"{lower} / {upper or 'none'}"

@@ -41,9 +41,10 @@ def hmc(
     """Sample p(z | x_b) for every datum b at once.
 
     Each (chain, datum) is a Markov chain of its own in unconstrained coordinates, with its own step size and accept
-    decisions. A draw is a mixture of two reversible moves: independence Metropolis–Hastings proposals from a Gaussian
-    mixture fitted to the posterior, which cross between modes, and HMC with a jittered trajectory length (Neal 2011;
-    ChEES adaptation, Hoffman, Radul & Sountsov 2021), which moves where the mixture does not fit. Warm-up weighs draws
+    decisions. Two kinds of moves are made in turn, each of which leaves the posterior as it is: HMC with a jittered
+    trajectory length (Neal 2011; ChEES adaptation, Hoffman, Radul & Sountsov 2021), which moves where no proposal fits,
+    and independence Metropolis–Hastings proposals from a Gaussian mixture fitted to the posterior, which cross between
+    modes. Warm-up weighs draws
     of guide and prior (population Monte Carlo, Cappé et al. 2004), adapts HMC from chains that start apart, and fits
     the mixture to both; then everything is frozen. How often each move is made is decided for each datum by how often
     jumps were accepted in warm-up.
@@ -67,8 +68,10 @@ def hmc(
         progress: show a progress bar if it takes longer than two seconds.
 
     Returns:
-        Draws with `stats` `[C, T, B]`: `lp` (log density of u, nats), `energy`, `acceptance_rate`, `step_size`,
-        `n_steps` (gradients), `diverging`; `info`: `num_evaluations` (gradients, warm-up included, `[B]`),
+        Draws with `stats` `[C, T, B]`: `lp` (log density of u, nats); `energy` (H with the momentum drawn afresh,
+        before the draw's moves, nats: jumps raise E-BFMI, too); `acceptance_rate` (probability that the HMC move is
+        accepted; in draws without one, the first jump); `step_size`; `n_steps` (gradients; zero in draws without an
+        HMC move); `diverging` (of HMC moves); `info`: `num_evaluations` (gradients, warm-up included, `[B]`),
         `num_densities` (densities without gradient, `[B]`), `jump_acceptance` `[B]`, `seconds`.
 
     Raises:

@@ -46,19 +46,26 @@ class Mixture:
         share = _nearest(x, count)  # responsibilities [B, N, K]
         for _ in range(_ITERATIONS if count > 1 else 1):
             mixture = _maximise(x, share)
-            share = mixture._terms(x).softmax(-1)
+            distance, constant = mixture._distances(x)
+            share = (constant - 0.5 * distance).softmax(-1)
         return mixture._with_backdrop(_maximise(x, torch.ones_like(x[..., :1])))._scaled(centre, scale)
 
     def log_density(self, u: Tensor) -> Tensor:
         """log q(u), `[S, B]`, nats, at u `[S, B, D]`."""
-        return self._terms(u.transpose(0, 1)).logsumexp(-1).T
+        distance, constant = self._distances(u.transpose(0, 1))
+        # With t = exp(−d/8): 0.9 exp(−d/2) + 0.1 c exp(−d/8) = t (0.9 t³ + 0.1 c), so two exponentials do for both.
+        eighth = -0.5 / WIDTH**2 * distance
+        height = constant + eighth
+        top = height.amax(-1, keepdim=True).clamp_min(-1e30)
+        inner = (1 - WIDE_SHARE) * (3 * eighth).exp() + WIDE_SHARE / WIDTH ** u.shape[-1]
+        return (((height - top).exp() * inner).sum(-1).log() + top.squeeze(-1)).T
 
     def sample(self, normal: Tensor, choice: Tensor, width: Tensor) -> Tensor:
         """Draws `[S, B, D]` from standard normals `[S, B, D]` and two uniforms `[S, B]`."""
         dim = normal.shape[-1]
         component = (choice.T.unsqueeze(-1) > self.log_share.exp().cumsum(-1).unsqueeze(1)).sum(-1)  # [B, S]
         component = component.clamp(max=self.mean.shape[1] - 1)
-        stretched = normal * torch.where(width < WIDE_SHARE, WIDTH, 1.0).unsqueeze(-1)
+        stretched = normal * torch.where(width < WIDE_SHARE, WIDTH, 1.0).to(normal).unsqueeze(-1)
         every = stretched.transpose(0, 1) @ self.factor.flatten(1, 2).mT  # [B, S, K D]
         every = every.unflatten(-1, (-1, dim)) + self.mean.unsqueeze(1)  # [B, S, K, D]
         index = component[..., None, None].expand(*component.shape, 1, dim)
@@ -68,17 +75,14 @@ class Mixture:
         """The mixtures of some of the data."""
         return Mixture(self.log_share[rows], self.mean[rows], self.factor[rows], self.inverse[rows])
 
-    def _terms(self, x: Tensor) -> Tensor:
-        """log of each component's share of the density at x `[B, N, D]`, `[B, N, K]`."""
+    def _distances(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        """|L⁻¹ (x − m)|² at x `[B, N, D]`, `[B, N, K]`, and log of share times density at the mean, `[B, 1, K]`."""
         dim = x.shape[-1]
         flat = self.inverse.flatten(1, 2)  # [B, K D, D]
         origin = (self.inverse @ self.mean.unsqueeze(-1)).flatten(1).unsqueeze(1)  # [B, 1, K D]
         distance = (x @ flat.mT - origin).unflatten(-1, (-1, dim)).square().sum(-1)  # [B, N, K]
         log_det = self.inverse.diagonal(dim1=-2, dim2=-1).log().sum(-1)  # [B, K]
-        constant = self.log_share + log_det - 0.5 * dim * math.log(2 * math.pi)
-        narrow = math.log(1 - WIDE_SHARE) - 0.5 * distance
-        wide = math.log(WIDE_SHARE) - dim * math.log(WIDTH) - 0.5 / WIDTH**2 * distance
-        return torch.logaddexp(narrow, wide) + constant.unsqueeze(1)
+        return distance, (self.log_share + log_det - 0.5 * dim * math.log(2 * math.pi)).unsqueeze(1)
 
     def _with_backdrop(self, whole: "Mixture") -> "Mixture":
         """One more component, as wide as all points together and twice more, for arms that no component reaches."""
@@ -120,8 +124,8 @@ def _maximise(x: Tensor, share: Tensor) -> Mixture:
     dim = x.shape[-1]
     weight = share.sum(1) + 1e-6  # [B, K]
     mean = share.mT @ x / weight.unsqueeze(-1)
-    centred = x.unsqueeze(2) - mean.unsqueeze(1)  # [B, N, K, D]
-    covariance = torch.einsum("bnk,bnkd,bnke->bkde", share, centred, centred) / weight[..., None, None]
+    covariance = torch.stack([_second_moment(x - mean[:, k : k + 1], share[..., k]) for k in range(share.shape[-1])], 1)
+    covariance = covariance / weight[..., None, None]
     shrink = ((dim + 1) / (weight + dim + 1))[..., None, None]
     eye = torch.eye(dim, dtype=x.dtype, device=x.device)
     covariance = (1 - shrink * (1 - eye)) * covariance + (1e-3 + shrink * 0.1) * eye
@@ -129,3 +133,8 @@ def _maximise(x: Tensor, share: Tensor) -> Mixture:
     inverse = torch.linalg.solve_triangular(factor, eye.expand_as(factor), upper=False)
     portion = (weight / weight.sum(-1, keepdim=True)).clamp_min(_LEAST_SHARE)
     return Mixture((portion / portion.sum(-1, keepdim=True)).log(), mean, factor, inverse)
+
+
+def _second_moment(centred: Tensor, share: Tensor) -> Tensor:
+    """Σ_n share_n c_n c_nᵀ of points `[B, N, D]`, `[B, D, D]`."""
+    return (share.unsqueeze(-1) * centred).mT @ centred

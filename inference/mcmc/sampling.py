@@ -14,8 +14,10 @@ from elbowroom.inference.mcmc.trajectory import halton
 from elbowroom.inference.mcmc.transition import Kernel, transition
 from elbowroom.inference.mcmc.warmup import Tuned
 
-SELDOM = 16
-"""Where most jumps are accepted, only every so many draws make an HMC move as well."""
+SELDOM, NOW_AND_THEN, ALWAYS = 16, 8, 1
+"""Every so many draws make an HMC move: where jumps travel well, where they are accepted but uneven, and elsewhere."""
+
+_ACCEPTED = 0.5  # jumps, from which on HMC need not move at every draw
 
 BURN_IN = 2 * SELDOM
 """Draws thrown away after warm-up: until then there were no jumps."""
@@ -27,17 +29,25 @@ class Schedule:
 
     Attributes:
         tries: independence moves in a draw, `[B]`.
-        often: whether every draw makes an HMC move, `[B]`; else every sixteenth does.
+        period: every so many draws make an HMC move, `[B]`; divisors of one another.
     """
 
     tries: Tensor
-    often: Tensor
+    period: Tensor
 
     @classmethod
     def of(cls, acceptance: Tensor, easy: Tensor) -> "Schedule":
         """More tries where fewer are accepted; HMC moves in every draw where jumps alone would not mix."""
         tries = torch.where(acceptance >= 0.6, 1, torch.where(acceptance >= 0.35, 2, 4))
-        return cls(torch.where(acceptance > 0, tries, 0), ~easy)
+        uneven = torch.where(acceptance >= _ACCEPTED, NOW_AND_THEN, ALWAYS)
+        return cls(torch.where(acceptance > 0, tries, 0), torch.where(easy, SELDOM, uneven))
+
+    def jitter(self, index: int) -> Tensor:
+        """Of the HMC move at a draw, `[B]`: the next number of each datum's own sequence."""
+        jitter = torch.ones(len(self.period), dtype=torch.float64, device=self.period.device)
+        for period in (ALWAYS, NOW_AND_THEN, SELDOM):
+            jitter[self.period == period] = halton(index // period)
+        return jitter
 
 
 @dataclass(frozen=True)
@@ -73,7 +83,7 @@ def sample(densities: Densities, tuned: Tuned, streams: Streams, num_draws: int,
     num_chains, num_data, dim = tuned.point.u.shape
     point = tuned.point
     state = _State(point.u, point.log_p, point.log_p - tuned.mixture.log_density(point.u))
-    movers = {often: _Mover.of(densities, tuned, schedule.often, often) for often in (True, False)}
+    movers = {p: _Mover.of(densities, tuned, schedule.period <= p) for p in (ALWAYS, NOW_AND_THEN, SELDOM)}
     tries = int(schedule.tries.max())
     block = max(1, densities.slice_of(num_data) // (num_chains * max(tries, 1)))
     kept = torch.empty(num_draws, num_chains, num_data, dim, dtype=point.u.dtype, device=point.u.device)
@@ -100,7 +110,7 @@ def sample(densities: Densities, tuned: Tuned, streams: Streams, num_draws: int,
 
 @dataclass(frozen=True)
 class _Mover:
-    """HMC on the data that are due: those that move at every draw, or all."""
+    """HMC on the data that are due at a draw."""
 
     density: Callable[[Tensor], tuple[Tensor, Tensor]]
     kernel: Kernel
@@ -108,19 +118,20 @@ class _Mover:
     rows: Tensor | None  # None: all of them
 
     @classmethod
-    def of(cls, densities: Densities, tuned: Tuned, often: Tensor, only_often: bool) -> "_Mover | None":
-        """None if no datum is due."""
+    def of(cls, densities: Densities, tuned: Tuned, due: Tensor) -> "_Mover | None":
+        """Of the data that are due `[B]`; None if none is."""
         kernel, mixture = tuned.kernel, tuned.mixture
-        if not only_often or bool(often.all()):
+        if bool(due.all()):
             return cls(densities.gradient, kernel, mixture, None)
-        if not bool(often.any()):
+        if not bool(due.any()):
             return None
-        rows = often.nonzero().flatten()
+        rows = due.nonzero().flatten()
         return cls(densities.on(rows), kernel.select(rows), mixture.select(rows), rows)
 
-    def move(self, state: _State, momentum: Tensor, uniform: Tensor, jitter: float, row: list[Tensor]) -> None:
+    def move(self, state: _State, momentum: Tensor, uniform: Tensor, jitter: Tensor, row: list[Tensor]) -> None:
         """Change the state in place, and the statistics (acceptance, steps, divergence)."""
         rows = slice(None) if self.rows is None else self.rows
+        jitter = jitter[rows]
         point = evaluate(self.density, state.u[:, rows])
         point, move = transition(self.density, point, self.kernel, momentum[:, rows], uniform[:, rows], jitter)
         log_w = point.log_p - self.mixture.log_density(point.u)
@@ -136,7 +147,7 @@ class _Mover:
 
 def _draw(
     state: _State,
-    movers: dict[bool, _Mover | None],
+    movers: dict[int, _Mover | None],
     schedule: Schedule,
     momentum: Tensor,
     uniform: Tensor,
@@ -148,9 +159,10 @@ def _draw(
     energy = kinetic(momentum) - state.log_p
     state.u, state.log_p, state.log_w = state.u.clone(), state.log_p.clone(), state.log_w.clone()
     moved = [torch.zeros_like(state.log_p) for _ in range(3)]
-    mover = movers[index % SELDOM != 0]
+    period = max(p for p in movers if index % p == 0)
+    mover = movers[period]
     if mover is not None:
-        mover.move(state, momentum, uniform, halton(index // SELDOM if mover.rows is None else index), moved)
+        mover.move(state, momentum, uniform, schedule.jitter(index), moved)
     if proposals is not None:
         jumped = _jump(state, proposals, schedule.tries, n)
         moved[0] = torch.where(moved[1] > 0, moved[0], jumped)

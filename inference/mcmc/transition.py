@@ -29,7 +29,7 @@ class Kernel:
         most = self.max_steps[rows] if isinstance(self.max_steps, Tensor) else self.max_steps
         return Kernel(self.step_size[:, rows], self.length[rows], self.scale[rows], most)
 
-    def num_steps(self, jitter: float) -> Tensor:
+    def num_steps(self, jitter: Tensor | float) -> Tensor:
         """⌈jitter · length / ε⌉ leapfrog steps, `[C, B]`: at least one."""
         steps = (jitter * self.length / self.step_size).ceil()
         return torch.minimum(steps.nan_to_num(1.0), torch.as_tensor(self.max_steps).to(steps)).clamp_min(1).long()
@@ -59,7 +59,7 @@ class Move:
 
 
 def transition(
-    density: Density, point: Point, kernel: Kernel, momentum: Tensor, uniform: Tensor, jitter: float = 1.0
+    density: Density, point: Point, kernel: Kernel, momentum: Tensor, uniform: Tensor, jitter: Tensor | float = 1.0
 ) -> tuple[Point, Move]:
     """Hamiltonian Monte Carlo (Neal 2011, figure 2) on [chains, data].
 
@@ -69,7 +69,7 @@ def transition(
         kernel: step sizes, lengths and scales.
         momentum: standard normal numbers, `[C, B, D]`.
         uniform: uniform numbers of the accept decisions, `[C, B]`.
-        jitter: factor of the trajectory length, the same for every chain; drawn without regard to their states.
+        jitter: factor of the trajectory length, one number or `[B]`; chosen without regard to the chains' states.
 
     Returns:
         The new points and what happened.

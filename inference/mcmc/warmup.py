@@ -20,9 +20,10 @@ from elbowroom.inference.mcmc.transition import Kernel, transition
 USELESS = 0.02
 """Independence moves accepted less often than this are not worth their evaluations."""
 
-SHORT = 5
+SHORT = 3
 """Leapfrog steps of an HMC move at most where jumps do the travelling."""
 
+_REFITS = 2  # of the proposal to its own weighed draws
 _FIRST_STEP, _FIRST_LENGTH = 0.5, 1.5  # in units of the posterior's scale
 _EASY = 0.65  # share of effective points in a proposal's draws from which on jumps do the travelling
 
@@ -187,16 +188,15 @@ def _proposal(
     mixture = Mixture.fit(torch.where(trusted & odd, found.points, states))
     if not settings.jumps:
         return mixture, torch.zeros_like(found.ess), found.ess < 0, found.evaluations
-    spent = found.evaluations
-    for r in range(2):
+    # The chains keep a part of the points, so that a mode which only they know keeps a component.
+    keep = torch.arange(NUM_POINTS, device=late.device).reshape(-1, 1, 1) % 8 == 0
+    learned = Found(states, torch.full_like(found.ess, BELIEVED), found.scale, found.evaluations)
+    for r in range(_REFITS):
         population = from_mixture(mixture, streams, f"proposal {r}", NUM_POINTS, log_joint)
-        better = Found(states, torch.full_like(found.ess, BELIEVED), found.scale, 0)
-        if r == 0:
-            points = better.improved(population, streams.uniform(f"proposal {r}: resample", 1)[0]).points
-            # The chains keep a part, so that a mode that only they know keeps a component.
-            keep = torch.arange(NUM_POINTS, device=late.device).reshape(-1, 1, 1) % 8 == 0
-            mixture = Mixture.fit(torch.where(keep, states, points))
-        spent += NUM_POINTS
+        learned = learned.improved(population, streams.uniform(f"proposal {r}: resample", 1)[0])
+        mixture = Mixture.fit(torch.where(keep, states, learned.points))
+    population = from_mixture(mixture, streams, "proposal", NUM_POINTS, log_joint)
+    spent = learned.evaluations + NUM_POINTS
     acceptance = population.acceptance
     acceptance = torch.where(acceptance < USELESS, 0.0, acceptance)
     return mixture, acceptance, population.ess > _EASY * NUM_POINTS, spent

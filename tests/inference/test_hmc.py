@@ -78,6 +78,22 @@ def test_constrained_posterior() -> None:
     assert not any(draws.flags)
 
 
+@pytest.mark.parametrize("default", [torch.float32, torch.float64])
+def test_float32_data_whatever_the_default_is(default: torch.dtype) -> None:
+    torch.set_default_dtype(default)
+    x = torch.tensor([0.0, 3.0, 40.0], dtype=torch.float32)
+
+    def model(x: Tensor) -> None:
+        with pyro.plate("data", len(x)):
+            rate = pyro.sample("rate", dist.Gamma(torch.full_like(x, 2.0), 0.5))
+            pyro.sample("x", dist.Poisson(rate), obs=x)
+
+    draws = hmc(Target(model, gamma_guide, x), num_draws=300, seed=1)
+    mean, _ = errors(draws, (2 + x).unsqueeze(-1) / 1.5, (2 + x).sqrt().unsqueeze(-1) / 1.5)
+    assert draws.flat.dtype == torch.float32
+    assert mean.abs().max() < SIGMA
+
+
 def test_a_global_latent() -> None:
     """plate=None: one datum, a posterior Beta(7, 3)."""
 

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from elbowroom.guides import AmortizedNormal
 from elbowroom.inference import Target, importance, tiles, traced
-from elbowroom.inference.chunks import measure
+from elbowroom.inference.chunks import Plan, measure
 from elbowroom.inference.streams import from_guide
 from elbowroom.models import VAE
 from tests.inference.programs import data, normal_guide, normal_model
@@ -70,7 +70,7 @@ def test_the_numbers_are_those_of_plain_runs(recorded_only: list[Any], name: str
 def test_tiles_and_chunks_change_nothing(recorded_only: list[Any], monkeypatch: pytest.MonkeyPatch, tile: int) -> None:
     """Neither do tiles that samples or data do not fill."""
     monkeypatch.setattr(tiles, "TILE", tile)
-    monkeypatch.setattr(tiles, "BLOCK", 2)
+    monkeypatch.setattr(tiles, "_ROWS", 3)
     target = vae(7)
     whole = importance(target, num_samples=40)
     same(importance(target, num_samples=40, compile=True), whole)
@@ -81,7 +81,7 @@ def test_tiles_and_chunks_change_nothing(recorded_only: list[Any], monkeypatch: 
 def test_draws_are_those_of_the_guide(recorded_only: list[Any]) -> None:
     """A range of samples of some of the data: the same weights, sample by sample."""
     target = vae(7)
-    sampler = tiles.compiled_draws(target, 300)
+    sampler = tiles.compiled_draws(target, Plan(7, 7, 300))
     for part, start in ((target, 0), (target.select([4, 2]), 300), (target.select([1, 0]), 300), (target, 37)):
         for found, expected in zip(sampler(part, 300, 5, start), from_guide(part, 300, 5, start), strict=True):
             torch.testing.assert_close(found, expected, rtol=1e-12, atol=1e-12)

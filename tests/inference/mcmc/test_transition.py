@@ -12,7 +12,7 @@ from elbowroom.inference.mcmc.transition import Kernel, transition
 from tests.inference.failure_budget import BUDGET, sigmas
 from tests.inference.programs import data, generator
 
-SD = torch.tensor([0.3, 1.0, 2.5])  # of each datum
+SD = torch.tensor([0.3, 1.0, 2.5], dtype=torch.float64)  # of each datum
 MANY = 40_000
 
 

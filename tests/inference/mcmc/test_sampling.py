@@ -1,0 +1,241 @@
+"""Draws of a frozen kernel: jumps and HMC moves leave the target exactly as it is, for every schedule."""
+
+import math
+from dataclasses import replace
+
+import pytest
+import torch
+from scipy import stats
+from torch import Tensor
+
+from elbowroom.inference import Target
+from elbowroom.inference.coordinates import Coordinates
+from elbowroom.inference.mcmc import sampling
+from elbowroom.inference.mcmc.leapfrog import evaluate
+from elbowroom.inference.mcmc.mixture import Mixture
+from elbowroom.inference.mcmc.programs import Densities
+from elbowroom.inference.mcmc.sampling import Chains, Schedule, sample
+from elbowroom.inference.mcmc.streams import Streams
+from elbowroom.inference.mcmc.trajectory import halton
+from elbowroom.inference.mcmc.transition import Kernel
+from elbowroom.inference.mcmc.warmup import Tuned
+from elbowroom.models import VAE
+from tests.inference.failure_budget import BUDGET, sigmas
+from tests.inference.programs import data, normal_guide, normal_model
+from tests.inference.test_hmc import gamma_guide, gamma_model
+
+MANY = 4000
+
+
+def conjugate(num_data: int = 3) -> tuple[Target, Tensor]:
+    """The target N(x/2, ½) and chains that start in it, `[C, B, 1]`."""
+    x = data(num_data)
+    return Target(normal_model, normal_guide(0.9), x), x[:, None] / 2 + math.sqrt(0.5) * data(
+        MANY, num_data, 1, seed=12
+    )
+
+
+def tuned_at(
+    target: Target,
+    start: Tensor,
+    acceptance: float = 0.5,
+    easy: Tensor | None = None,
+    step: float = 1.1,
+    points: Tensor | None = None,
+) -> tuple[Densities, Tuned]:
+    """A kernel with a big step and a proposal that is off by a shift and a scale."""
+    coordinates = Coordinates.of(target)
+    densities = Densities.of(coordinates, 1 << 15)
+    num_chains, num_data, dim = start.shape
+    if points is None:
+        points = start[:512] * 1.6 + 0.4
+    kernel = Kernel(
+        torch.full((num_chains, num_data), step), torch.full((num_data,), 2.0), torch.ones(num_data, dim), 5
+    )
+    zero = torch.zeros(num_data)
+    return densities, Tuned(
+        kernel=kernel,
+        mixture=Mixture.fit(points),
+        acceptance=zero + acceptance,
+        easy=torch.zeros(num_data, dtype=torch.bool) if easy is None else easy,
+        point=evaluate(densities.gradient, start),
+        gradients=zero,
+        evaluations=zero,
+        alive=zero == 0,
+    )
+
+
+def run(densities: Densities, tuned: Tuned, num_draws: int, seed: int = 1) -> Chains:
+    target = densities.coordinates.target
+    return sample(densities, tuned, Streams(target, seed), num_draws, lambda _: None)
+
+
+@pytest.mark.parametrize(
+    ("acceptance", "easy"), [(0.5, False), (0.1, False), (0.9, True), (0.4, True), (0.0, False)], ids=str
+)
+def test_chains_that_start_in_the_target_stay_in_it(acceptance: float, easy: bool) -> None:
+    """Many chains, one draw each after the burn-in: any wrong acceptance rule moves the distribution."""
+    target, start = conjugate()
+    densities, tuned = tuned_at(target, start, acceptance, torch.tensor([easy] * 3))
+    chains = run(densities, tuned, 2)
+    z = (chains.u[-1, :, :, 0] - target.args[0] / 2) / math.sqrt(0.5)  # [C, B]
+    for b in range(3):
+        assert stats.kstest(z[:, b].numpy(), "norm").pvalue > BUDGET / 15
+    assert (z.mean(0) * math.sqrt(MANY)).abs().max() < sigmas(15)
+    assert ((z.square().mean(0) - 1) * math.sqrt(MANY / 2)).abs().max() < sigmas(15)
+    rate = chains.stats["acceptance_rate"].mean()
+    assert 0.2 < rate < 0.97  # proposals are refused at times
+    moved = (chains.u[1] != chains.u[0]).double().mean()
+    assert moved > 0.3 if acceptance > 0 or not easy else True
+
+
+def test_a_constrained_target_stays_what_it_is() -> None:
+    """Gamma posteriors in log coordinates, and a proposal that is far too narrow and off."""
+    x = torch.tensor([0.0, 3.0, 20.0])
+    target = Target(gamma_model, gamma_guide, x)
+    torch.manual_seed(3)
+    exact = torch.distributions.Gamma(2 + x, torch.full((3,), 1.5))
+    start = exact.sample((MANY,)).log().unsqueeze(-1)
+    points = start.mean(0) + 0.3 + 0.8 * (start[:512] - start.mean(0))
+    densities, tuned = tuned_at(target, start, 0.2, torch.tensor([False, True, False]), step=0.3, points=points)
+    z = run(densities, tuned, 2).u[-1, :, :, 0].exp()
+    for b in range(3):
+        cdf = stats.gamma(float(2 + x[b]), scale=1 / 1.5).cdf
+        assert stats.kstest(z[:, b].numpy(), cdf).pvalue > BUDGET / 3
+
+
+def test_statistics_are_those_of_the_draws() -> None:
+    target, start = conjugate(4)
+    easy = torch.tensor([True, False, True, False])
+    densities, tuned = tuned_at(target, start[:6], easy=easy)
+    tuned = replace(tuned, acceptance=torch.where(easy, 0.7, 0.1))  # the others move at every draw
+    chains = run(densities, tuned, 40)
+    log_p, _ = densities.gradient(chains.u.flatten(0, 1))
+    torch.testing.assert_close(chains.stats["lp"].flatten(0, 1), log_p)
+    steps = chains.stats["n_steps"]
+    assert bool((steps[:, :, ~easy] > 0).all())
+    due = (torch.arange(40) + sampling.BURN_IN) % sampling.SELDOM == 0
+    assert torch.equal(steps[:, 0, 0] > 0, due) and torch.equal(steps[:, 0, 2] > 0, due)
+    # ⌈j · 2 / 1.1⌉ leapfrog steps for jitters j in (0, 1), and the gradient where they begin.
+    assert sorted(set(steps[:, :, ~easy].flatten().tolist())) == [2, 3]
+    before = chains.stats["lp"][:-1]
+    kinetic = chains.stats["energy"][1:] + before
+    assert kinetic.min() > 0  # the energy is that of the draw before with the momentum drawn afresh
+    assert abs(kinetic.mean() - 0.5) < sigmas() * math.sqrt(0.5 / kinetic.numel())
+    torch.testing.assert_close(chains.stats["step_size"], tuned.kernel.step_size.expand(40, -1, -1))
+
+
+def test_acceptance_rate_is_of_the_hmc_move_where_there_is_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    target, start = conjugate(3)
+    densities, tuned = tuned_at(target, start[:6], 0.7, torch.tensor([True, False, True]))
+    monkeypatch.setattr(sampling, "_jump", lambda state, *_: torch.full_like(state.log_p, 9.0))
+    stats = run(densities, tuned, 40).stats
+    assert torch.equal(stats["acceptance_rate"] == 9.0, stats["n_steps"] == 0)
+
+
+def test_jumps_weigh_the_place_that_an_hmc_move_has_reached() -> None:
+    """After every draw the log weight kept is that of where the chain is; a stale one would let it jump too often."""
+    target, start = conjugate(3)
+    densities, tuned = tuned_at(target, start[:50], 0.5, torch.tensor([True, False, False]))
+    seen = []
+    inner = sampling._jump
+
+    def spy(state: sampling._State, proposals: sampling._Proposals, tries: Tensor, n: int) -> Tensor:
+        for when in range(2):
+            log_p = densities.log_joint(state.u)
+            seen.append((state.log_p - log_p).abs().max())
+            seen.append((state.log_w - log_p + tuned.mixture.log_density(state.u)).abs().max())
+            if when == 0:
+                first = inner(state, proposals, tries, n)
+        return first
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(sampling, "_jump", spy)
+        run(densities, tuned, 20)
+    assert len(seen) == 4 * (20 + sampling.BURN_IN) and torch.stack(seen).max() < 1e-10
+
+
+def test_tries_are_each_datums_own() -> None:
+    """A datum has as many jumps in a draw as its schedule says, whatever the others have."""
+    target, start = conjugate(3)
+    densities, tuned = tuned_at(target, start[:40])
+    mixed = replace(tuned, acceptance=torch.tensor([0.9, 0.5, 0.1]))
+    together = run(densities, mixed, 30).u
+    for b in range(3):
+        same = replace(tuned, acceptance=mixed.acceptance[[b]].expand(3))
+        torch.testing.assert_close(run(densities, same, 30).u[:, :, b], together[:, :, b], rtol=1e-9, atol=1e-9)
+    only = replace(mixed, easy=torch.ones(3, dtype=torch.bool), acceptance=torch.tensor([0.9, 0.5, 0.1]))
+    moved = (run(densities, only, 200).u.diff(dim=0) != 0).double().mean((0, 1, 3))
+    assert moved[0] < moved[1] < moved[2]
+
+
+def test_draws_of_a_datum_do_not_depend_on_whether_others_are_easy() -> None:
+    target, start = conjugate(3)
+    densities, tuned = tuned_at(target, start[:4], 0.0)
+    alone = run(densities, tuned, 40).u
+    mixed = replace(tuned, easy=torch.tensor([False, True, False]), acceptance=torch.tensor([0.0, 0.7, 0.0]))
+    together = run(densities, mixed, 40).u
+    torch.testing.assert_close(together[:, :, [0, 2]], alone[:, :, [0, 2]], rtol=1e-9, atol=1e-9)
+
+
+def test_draws_do_not_depend_on_how_they_are_cut_into_blocks() -> None:
+    target, start = conjugate(3)
+    densities, tuned = tuned_at(target, start[:4], 0.4, torch.tensor([True, False, False]))
+    whole = run(densities, tuned, 50)
+    for cells in (24, 130):
+        cut = run(replace(densities, cells=cells), tuned, 50)
+        torch.testing.assert_close(cut.u, whole.u, rtol=1e-9, atol=1e-9)
+    longer = run(densities, tuned, 70)
+    torch.testing.assert_close(longer.u[:50], whole.u, rtol=1e-9, atol=1e-9)
+
+
+def test_proposals_of_no_probability_are_refused_and_any_other_accepted_from_there() -> None:
+    shape = (2, 1, 4, 3)  # tries, draws, chains, data
+    bad = torch.full(shape, -math.inf)
+    proposals = sampling._Proposals(data(*shape, 1), bad, bad, torch.full(shape, -0.1))
+    state = sampling._State(data(4, 3, 1, seed=3), torch.zeros(4, 3), torch.zeros(4, 3))
+    kept = state.u.clone()
+    assert bool((sampling._jump(state, proposals, torch.full((3,), 2), 0) == 0).all())
+    assert torch.equal(state.u, kept)
+    lost = sampling._State(kept, bad[0, 0], bad[0, 0])
+    assert bool((sampling._jump(lost, proposals, torch.full((3,), 2), 0) == 0).all()) and torch.equal(lost.u, kept)
+    good = replace(proposals, log_w=torch.zeros(shape), log_p=torch.ones(shape), log_uniform=torch.full(shape, -1e-9))
+    assert bool((sampling._jump(lost, good, torch.full((3,), 1), 0) == 1).all())
+    assert torch.equal(lost.u, proposals.u[0, 0]) and bool((lost.log_p == 1).all())
+
+
+def test_schedule() -> None:
+    acceptance = torch.tensor([0.0, 0.02, 0.34, 0.35, 0.59, 0.6, 1.0])
+    easy = acceptance >= 0.6
+    schedule = Schedule.of(acceptance, easy)
+    assert schedule.tries.tolist() == [0, 4, 4, 2, 2, 1, 1]
+    assert schedule.period.tolist() == [1, 1, 1, 1, 8, 16, 16]
+    moves = [index for index in range(400) if index % 16 == 0]
+    jitters = torch.stack([schedule.jitter(index) for index in moves])
+    assert jitters[:, -1].tolist() == [halton(n) for n in range(25)]  # each datum goes through its own sequence
+    assert jitters[:, 0].tolist() == [halton(index) for index in moves]
+
+
+def test_densities_of_some_rows_are_those_of_the_whole() -> None:
+    torch.manual_seed(0)
+    for num_data in (3, 20):
+        target = Target(VAE(6, 2, (8,)), _guide(), (data(num_data, 6) > 0).double())
+        densities = Densities.of(Coordinates.of(target), 1 << 12)
+        u = data(4, num_data, 2)
+        value, gradient = densities.gradient(u)
+        torch.testing.assert_close(densities.log_joint(u), value)
+        for rows in ([0], [num_data - 1, 0], [2, 1, 0], list(range(0, num_data, 2)), list(range(num_data))):
+            index = torch.tensor(rows)
+            found = densities.on(index)(u[:, index])
+            torch.testing.assert_close(found[0], value[:, index])
+            torch.testing.assert_close(found[1], gradient[:, index])
+        small = replace(densities, cells=2 * num_data + 1)  # slices of two samples, the last made up
+        long = data(7, num_data, 2)
+        torch.testing.assert_close(small.log_joint(long), densities.log_joint(long))
+        assert small.slice_of(num_data) == 2
+
+
+def _guide() -> torch.nn.Module:
+    from elbowroom.guides import AmortizedNormal
+
+    return AmortizedNormal(6, 2, (8,))
