@@ -19,7 +19,7 @@ from elbowroom.inference.mcmc.streams import Streams
 from elbowroom.inference.mcmc.warmup import Settings, warm_up
 from elbowroom.inference.target import Target
 
-_LEAST_ROWS = 256  # samples of a datum that a search evaluates at once
+_AT_ONCE = 256  # samples of a datum that a search draws from the prior at once
 
 
 def hmc(
@@ -88,7 +88,7 @@ def hmc(
     if coordinates.dim == 0:
         raise ValueError("this target has no continuous latent to sample (finite discrete ones are summed out)")
     settings = Settings(num_chains, num_warmup, start, jumps, target_accept, max_steps)
-    rows = plan(target, _LEAST_ROWS, memory_bytes).rows
+    rows = plan(target, _AT_ONCE, memory_bytes).rows
     cells = max(num_chains, int((memory_bytes or MEMORY_BYTES) // bytes_per_cell(target)))
     densities = Densities.of(coordinates, cells, compile)
     begin, pieces, effective = time.perf_counter(), [], 0.0
@@ -119,8 +119,8 @@ def _run(
     tuned = warm_up(coordinates, densities.gradient, densities.log_joint, streams, settings, tick)
     chains = sample(densities, tuned, streams, num_draws, tick)
     counts = {
-        "num_evaluations": (tuned.gradients + chains.stats["n_steps"].sum((0, 1))).long(),
-        "num_densities": tuned.evaluations.long(),
+        "num_evaluations": (tuned.gradients + chains.gradients).long(),
+        "num_densities": (tuned.evaluations + chains.densities).long(),
         "jump_acceptance": tuned.acceptance,
     }
     z = {name: value[:, :, :count] for name, value in _sites(densities, chains).items()}

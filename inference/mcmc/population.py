@@ -66,7 +66,7 @@ class Population:
         cumulative = log_w.double().softmax(0).cumsum(0).T.contiguous()  # [B, M]
         ladder = torch.arange(count, dtype=torch.float64, device=uniform.device)
         wanted = (ladder + uniform.unsqueeze(-1)) / count  # [B, count]
-        index = torch.searchsorted(cumulative, wanted).clamp(max=len(log_w) - 1).T
+        index = torch.searchsorted(cumulative, wanted, right=True).clamp(max=len(log_w) - 1).T
         return self.u.gather(0, index.unsqueeze(-1).expand(*index.shape, self.u.shape[-1]))
 
 
@@ -76,7 +76,7 @@ def from_guide(coordinates: Coordinates, count: int, seed: int) -> Population:
     with torch.no_grad():
         z, log_q = target.propose(count, seed=seed)
         prior, likelihood = target.log_joint(z)
-        return _clean(coordinates.unconstrain(z), prior + likelihood - log_q)
+        return _clean(coordinates.unconstrain(z).to(target.dtype), (prior + likelihood - log_q).to(target.dtype))
 
 
 def from_prior(coordinates: Coordinates, count: int, seed: int) -> Population:
@@ -84,7 +84,7 @@ def from_prior(coordinates: Coordinates, count: int, seed: int) -> Population:
     target = coordinates.target
     with torch.no_grad():
         z = target.sample_prior(count, seed=seed)
-        return _clean(coordinates.unconstrain(z), target.log_joint(z)[1])
+        return _clean(coordinates.unconstrain(z).to(target.dtype), target.log_joint(z)[1].to(target.dtype))
 
 
 def from_mixture(

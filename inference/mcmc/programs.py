@@ -55,13 +55,13 @@ class Densities:
         for begin in range(0, len(u), size):
             piece = u[begin : begin + size]
             padded = torch.cat([piece, piece[:1].expand(size - len(piece), *piece.shape[1:])])
-            pieces.append(self.value(padded)[0][: len(piece)])
+            pieces.append(self.value(padded)[0][: len(piece)].to(u.dtype))
         return torch.cat(pieces)
 
     def gradient(self, u: Tensor) -> tuple[Tensor, Tensor]:
         """log density `[C, B]` and its gradient `[C, B, D]`."""
         value, gradient = self.value_and_gradient(u)
-        return value, gradient
+        return value.to(u.dtype), gradient.to(u.dtype)
 
 
 @dataclass(frozen=True)

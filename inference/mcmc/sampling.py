@@ -1,7 +1,7 @@
 """Draws of a frozen kernel: independence moves between modes, HMC moves within them."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor
@@ -52,10 +52,15 @@ class Schedule:
 
 @dataclass(frozen=True)
 class Chains:
-    """Draws in unconstrained coordinates, `[T, C, B, D]`, and their statistics `[T, C, B]`."""
+    """Draws in unconstrained coordinates, `[T, C, B, D]`, and their statistics `[T, C, B]`.
+
+    `gradients` and `densities` are what they cost, `[B]`, draws that were thrown away included.
+    """
 
     u: Tensor
     stats: dict[str, Tensor]
+    gradients: Tensor
+    densities: Tensor
 
 
 @dataclass
@@ -80,6 +85,8 @@ class _Proposals:
 def sample(densities: Densities, tuned: Tuned, streams: Streams, num_draws: int, tick: Callable[[int], None]) -> Chains:
     """`num_draws` draws of every chain, after a few that are thrown away since jumps have only just begun."""
     schedule = Schedule.of(tuned.acceptance, tuned.easy)
+    if not densities.coordinates.target.sliceable:  # all data move together
+        schedule = replace(schedule, period=schedule.period.amin().expand_as(schedule.period))
     num_chains, num_data, dim = tuned.point.u.shape
     point = tuned.point
     state = _State(point.u, point.log_p, point.log_p - tuned.mixture.log_density(point.u))
@@ -88,7 +95,8 @@ def sample(densities: Densities, tuned: Tuned, streams: Streams, num_draws: int,
     block = max(1, densities.slice_of(num_data) // (num_chains * max(tries, 1)))
     kept = torch.empty(num_draws, num_chains, num_data, dim, dtype=point.u.dtype, device=point.u.device)
     names = ("lp", "energy", "acceptance_rate", "n_steps", "diverging")
-    stats = {name: torch.zeros(num_draws, num_chains, num_data, device=point.u.device) for name in names}
+    stats = {name: torch.zeros_like(kept[..., 0]) for name in names}
+    gradients = torch.zeros_like(state.log_p[0])
     for begin in range(-BURN_IN, num_draws, block):
         count = min(block, num_draws - begin)
         first = (begin + BURN_IN) * num_chains
@@ -97,6 +105,7 @@ def sample(densities: Densities, tuned: Tuned, streams: Streams, num_draws: int,
         proposals = _propose(densities, tuned.mixture, streams, tries, (block, num_chains), first) if tries else None
         for n in range(count):
             row = _draw(state, movers, schedule, momenta[n], uniforms[n], proposals, n, begin + BURN_IN + n)
+            gradients = gradients + row[3].sum(0)
             if begin + n >= 0:
                 kept[begin + n] = state.u
                 for name, value in zip(names, row, strict=True):
@@ -105,7 +114,7 @@ def sample(densities: Densities, tuned: Tuned, streams: Streams, num_draws: int,
     stats["step_size"] = tuned.kernel.step_size.expand(num_draws, -1, -1)
     stats["diverging"] = stats["diverging"] > 0
     stats["n_steps"] = stats["n_steps"].long()
-    return Chains(kept, stats)
+    return Chains(kept, stats, gradients, schedule.tries * num_chains * (num_draws + BURN_IN))
 
 
 @dataclass(frozen=True)

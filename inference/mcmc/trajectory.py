@@ -39,7 +39,7 @@ class Chees:
         start, end = whiten(scale, before - centre), whiten(scale, move.proposal.u - centre)
         change = end.square().sum(-1) - start.square().sum(-1)
         slope = jitter * change * (end * move.velocity).sum(-1)  # [C, B]
-        weight = torch.where(slope.isfinite() & ~move.diverging, move.acceptance, 0.0)
+        weight = torch.where(slope.isfinite(), move.acceptance, 0.0)
         gradient = (weight * slope.nan_to_num(0.0, 0.0, 0.0)).sum(0) / weight.sum(0).clamp_min(_TINY)
         gradient = gradient * self.length  # in log length
         count = self.count + 1

@@ -42,7 +42,6 @@ class Move:
     Attributes:
         acceptance: min(1, exp(−ΔH)).
         accepted: whether the chain moved to the proposal.
-        energy: H of the accepted state with the momentum drawn for this transition, nats.
         num_steps: leapfrog steps, each a gradient evaluation.
         diverging: whether the energy error exceeded 1000 nats or was not finite.
         proposal: the end of the trajectory.
@@ -51,7 +50,6 @@ class Move:
 
     acceptance: Tensor
     accepted: Tensor
-    energy: Tensor
     num_steps: Tensor
     diverging: Tensor
     proposal: Point
@@ -84,7 +82,6 @@ def transition(
     move = Move(
         acceptance=acceptance,
         accepted=accepted,
-        energy=torch.where(accepted, after, before),
         num_steps=num_steps,
         diverging=change > DIVERGENCE,
         proposal=proposal,

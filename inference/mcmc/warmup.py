@@ -51,7 +51,6 @@ class Tuned:
         easy: whether jumps do the travelling, `[B]`, so that HMC moves may be few and short.
         point: the chains' positions.
         gradients, evaluations: gradients, and densities without gradient, spent so far, `[B]`.
-        alive: whether a point of positive probability was found, `[B]`.
     """
 
     kernel: Kernel
@@ -61,7 +60,6 @@ class Tuned:
     point: Point
     gradients: Tensor
     evaluations: Tensor
-    alive: Tensor
 
 
 @dataclass(frozen=True)
@@ -98,7 +96,7 @@ def warm_up(
         DualAveraging.start(zero + _FIRST_STEP / coordinates.dim**0.25),
         Chees.start(zero[0] + _FIRST_LENGTH),
         found.scale,
-        zero[0],
+        zero[0] + settings.num_chains,
         _most_steps(settings, found.ess > _EASY * NUM_POINTS),
     )
     middle, visited = settings.num_warmup // 2, starts.unsqueeze(0)
@@ -117,7 +115,6 @@ def warm_up(
         point=state.point,
         gradients=state.gradients,
         evaluations=torch.full_like(state.gradients, evaluations),
-        alive=state.point.log_p.isfinite().any(0),
     )
 
 

@@ -296,8 +296,8 @@ def test_a_budget_too_small_to_answer(monkeypatch: pytest.MonkeyPatch) -> None:
     """The message says what a first estimate and what everything would take."""
     monkeypatch.setattr(Forecast, "measure", classmethod(lambda cls, target: Forecast(1.0, 0.001, 1)))
     first = 4 * 1.0 + 4 * methods.NUM_SAMPLES * 0.001
-    with pytest.raises(ValueError, match=rf"budget=2 s is too small.*of 4 data takes about {first:.1f} s, all stages"):
-        bracket(conjugate()[0], budget=2.0)
+    with pytest.raises(ValueError, match=rf"budget=7 s is too small.*of 4 data takes about {first:.1f} s, all stages"):
+        bracket(conjugate()[0], budget=7.0)
 
 
 def test_time_for_importance_sampling_alone(monkeypatch: pytest.MonkeyPatch) -> None:

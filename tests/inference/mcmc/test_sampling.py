@@ -61,7 +61,6 @@ def tuned_at(
         point=evaluate(densities.gradient, start),
         gradients=zero,
         evaluations=zero,
-        alive=zero == 0,
     )
 
 
