@@ -59,6 +59,7 @@ sampled = importance(target, num_samples=5000)
 value, error = sampled.mean()
 elbo = sampled.info["elbo"].mean()
 flagged = [b for b, flag in enumerate(sampled.flags) if flag]
+assert elbo < value, "more samples cannot loosen the bound"
 print(f"ELBO {elbo:.3f}, importance sampling {value:.3f} ± {error:.3f} nats; {len(flagged)} of {len(sampled)} flagged")
 
 # %% [markdown]
@@ -90,6 +91,12 @@ axis.annotate("k̂ = 0.7", (0.7, axis.get_ylim()[1]), textcoords="offset points"
 axis.set(xlabel="Pareto k̂ of the guide's weights", ylabel="bracket − importance sampling, nats")
 axis.set_title("How low importance sampling is, digit by digit (±2 standard errors)", loc="left", fontsize=10)
 plt.show()
+heavy = k > 0.7
+print(
+    f"{int(heavy.sum())} digits beyond 0.7 are {short[heavy].mean():.2f} nats low, the others {short[~heavy].mean():.3f}"
+)
+assert short[heavy].mean() > short[~heavy].mean(), "a heavy tail did not mean a low value here"
+assert short[~heavy].mean().abs() < 0.05, "importance sampling should be right where k̂ is low"
 
 # %% [markdown]
 # ## 4 The parts by themselves
@@ -101,6 +108,7 @@ plt.show()
 draws = hmc(target, num_draws=500)
 said = draws.convergence
 print(f"{draws.info['seconds']:.1f} s; largest R-hat {said.rhat.max():.3f}, smallest ESS {said.ess_moments.min():.0f}")
+assert said.rhat.max() < 1.1, "some chains disagree"
 print(f"{sum(map(bool, draws.flags))} of {len(draws)} digits do not pass their gates")
 
 # %% [markdown]
@@ -111,3 +119,4 @@ print(f"{sum(map(bool, draws.flags))} of {len(draws)} digits do not pass their g
 annealed = anneal(target, num_steps=50, num_chains=16)
 low, low_error = annealed.mean()
 print(f"AIS from the guide, 50 temperatures: {low:.3f} ± {low_error:.3f}; bracket {found.lower.mean()[0]:.3f}")
+assert abs(low - found.lower.mean()[0]) < 0.1, "annealing and the bracket should agree"
