@@ -144,6 +144,7 @@ def side_by_side(target: Target, nums_draws: list[int], repeats: int) -> list[Ro
         for name, side in sides.items():
             told = f"{max(side.rates):,.0f} at best, {statistics.median(side.rates):,.0f} at the median; {side.told}"
             rows.append((f"{name}, {num_draws} draws: effective draws a second", told))
+            print("  ".join(rows[-1]), flush=True)  # what is known stays known if the run is stopped
             best[name] = max(best.get(name, []), side.rates, key=lambda rates: max(rates, default=0.0))
     return rows + _ratios(best, by_pyro(target))
 

@@ -44,10 +44,9 @@ def hmc(
     decisions. Two kinds of moves are made in turn, each of which leaves the posterior as it is: HMC with a jittered
     trajectory length (Neal 2011; ChEES adaptation, Hoffman, Radul & Sountsov 2021), which moves where no proposal fits,
     and independence Metropolis–Hastings proposals from a Gaussian mixture fitted to the posterior, which cross between
-    modes. Warm-up weighs draws
-    of guide and prior (population Monte Carlo, Cappé et al. 2004), adapts HMC from chains that start apart, and fits
-    the mixture to both; then everything is frozen. How often each move is made is decided for each datum by how often
-    jumps were accepted in warm-up.
+    modes. Warm-up weighs draws of guide and prior (population Monte Carlo, Cappé et al. 2004), adapts HMC from chains
+    that start apart, and fits the mixture to both; then everything is frozen. How often each move is made is decided
+    for each datum by how evenly the mixture covers its posterior.
 
     A good guide makes this cheap; a bad one costs time, not correctness: chains that disagree are flagged.
 

@@ -94,6 +94,15 @@ def test_float32_data_whatever_the_default_is(default: torch.dtype) -> None:
     assert mean.abs().max() < SIGMA
 
 
+def test_latents_of_another_dtype_than_the_data() -> None:
+    """Single-precision data under a double-precision default, with a prior written in plain numbers."""
+    x = torch.tensor([0.0, 3.0, 10.0], dtype=torch.float32)
+    draws = hmc(Target(gamma_model, gamma_guide, x), num_draws=500, seed=1)
+    exact = (2 + x.double()).unsqueeze(-1) / 1.5
+    assert ((draws.mean.double() - exact) / draws.convergence.mcse_mean).abs().max() < SIGMA
+    assert not any(draws.flags)
+
+
 def test_a_global_latent() -> None:
     """plate=None: one datum, a posterior Beta(7, 3)."""
 
