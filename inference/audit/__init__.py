@@ -1,0 +1,5 @@
+"""One call that answers: how much room, where from, what next, and may q be used?"""
+
+from elbowroom.inference.audit.result import Audit, Chains, Finding, Number, Portrait
+
+__all__ = ["Audit", "Chains", "Finding", "Number", "Portrait"]

@@ -1,0 +1,133 @@
+"""What an audit found: numbers with intervals, and a verdict made of sentences that point to them."""
+
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from torch import Tensor
+
+from elbowroom.inference.agreement import Agreement
+from elbowroom.inference.bracket import Bracket
+from elbowroom.inference.calibration import Calibration
+from elbowroom.inference.diagnostics import Convergence
+from elbowroom.inference.gap import Decomposition
+from elbowroom.inference.latent_use import LatentUse
+
+Topic = Literal["room", "source", "next", "worst", "use", "calibration", "latents", "caution"]
+Tone = Literal["good", "note", "warning", "bad"]
+
+
+@dataclass(frozen=True)
+class Number:
+    """A quantity that a sentence of the verdict rests on, with its 95 % interval.
+
+    Attributes:
+        value: the estimate.
+        low, high: ends of the interval; for a bound one of them may be infinite.
+        unit: `"nats"`, `"share"`, `"data"`, `"p"`, `"sd"`, or empty.
+        about: one line that says what it is and how it was found.
+    """
+
+    value: float
+    low: float
+    high: float
+    unit: str
+    about: str
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One sentence of the verdict.
+
+    Attributes:
+        topic: what it answers: how much room, where it comes from, what to do next, which data are worst, what q may be
+            used for, calibration, the latents, or what to be careful about.
+        tone: good, note, warning or bad.
+        sentence: plain language.
+        numbers: keys into `Audit.numbers` of all that the sentence says.
+        data: indices of the data that it speaks of.
+    """
+
+    topic: Topic
+    tone: Tone
+    sentence: str
+    numbers: tuple[str, ...]
+    data: tuple[int, ...] = ()
+
+
+@dataclass(frozen=True)
+class Portrait:
+    """Draws of a few chosen data, for pictures.
+
+    Attributes:
+        data: indices of the P chosen data, the worst first.
+        latents: names of the N scalar latents.
+        guide: draws of q, `[S, P, N]`.
+        posterior: draws of the posterior, `[M, P, N]`; None if chains were not run.
+    """
+
+    data: tuple[int, ...]
+    latents: tuple[str, ...]
+    guide: Tensor
+    posterior: Tensor | None
+
+
+@dataclass(frozen=True)
+class Chains:
+    """How the Markov chains of the examined data fared.
+
+    Attributes:
+        rows: the data that they were run on.
+        convergence: R-hat, ESS and the rest for each of them.
+        num_chains, num_draws, num_warmup: their sizes.
+    """
+
+    rows: tuple[int, ...]
+    convergence: Convergence
+    num_chains: int
+    num_draws: int
+    num_warmup: int
+
+
+@dataclass(frozen=True)
+class Audit:
+    """All that `audit` found. Parts that the budget did not allow are None or of some of the data.
+
+    Attributes:
+        num_data: B, the data that were given.
+        bracket: log p(x) from both sides, all data.
+        decomposition: where the room comes from, of the data `rows["decomposition"]`.
+        agreement: q against the posterior, of the data `rows["agreement"]`.
+        chains: diagnostics of the chains behind `agreement`.
+        calibration: over simulated data sets.
+        latent_use: what the model does with its latents.
+        portrait: draws for pictures.
+        rows: part -> the data that it covers.
+        numbers: name -> quantity with interval, all that the verdict rests on and `--fail-if` may name.
+        findings: the sentences of the verdict, in order.
+        cost: part -> seconds.
+        provenance: versions, seed, budget, shapes, when: strings and numbers only.
+        x: the data, `[B, ...]`, for pictures; None if the programs take no single tensor.
+    """
+
+    num_data: int
+    bracket: Bracket
+    decomposition: Decomposition | None
+    agreement: Agreement | None
+    chains: Chains | None
+    calibration: Calibration | None
+    latent_use: LatentUse | None
+    portrait: Portrait | None
+    rows: dict[str, tuple[int, ...]]
+    numbers: dict[str, Number]
+    findings: tuple[Finding, ...]
+    cost: dict[str, float]
+    provenance: dict[str, Any]
+    x: Tensor | None
+
+    def __len__(self) -> int:
+        return self.num_data
+
+    @property
+    def verdict(self) -> str:
+        """The verdict in plain language, one sentence a line."""
+        return "\n".join(finding.sentence for finding in self.findings)

@@ -1,0 +1,5 @@
+"""Is the guide calibrated over data sets: ranks, coverage, TARP."""
+
+from elbowroom.inference.calibration.result import Calibration, Check
+
+__all__ = ["Calibration", "Check"]

@@ -1,0 +1,73 @@
+"""What a calibration of a guide over many data sets found."""
+
+from dataclasses import dataclass
+
+from torch import Tensor
+
+
+@dataclass(frozen=True)
+class Check:
+    """One test of the hypothesis that the guide is the posterior.
+
+    Attributes:
+        name: such as `"ranks of z[0]"`, `"TARP"`, `"coverage"`.
+        p_value: under the hypothesis.
+        rejected: whether it is rejected at the calibration's level (corrected for the number of tests of its kind).
+        meaning: in plain words, what the shape of the deviation says; empty if not rejected.
+    """
+
+    name: str
+    p_value: float
+    rejected: bool
+    meaning: str
+
+
+@dataclass(frozen=True)
+class Calibration:
+    """Simulation-based calibration of a guide: N parameters drawn from a prior, data simulated, guide draws ranked.
+
+    Attributes:
+        kind: `"prior"`, or `"posterior"` where simulations are made around observed data.
+        quantities: names of the Q ranked quantities: the latents, and `"log p(x, z)"`.
+        ranks: of the true value among `num_draws` guide draws, `[N, Q]`, 0 … num_draws.
+        num_draws: L.
+        grid: K points between 0 and 1 at which the curves below are given, `[K]`.
+        ecdf_difference: ECDF of the ranks less the uniform one, `[K, Q]`.
+        band_low, band_high: simultaneous bands of one such curve at the level, `[K]`.
+        coverage: of the guide's highest-density regions, against `grid`, `[K]`; `coverage_low`, `coverage_high`: its
+            simultaneous band around the diagonal, `[K]`.
+        tarp: expected coverage of TARP regions (Lemos et al. 2023), with the same kind of band.
+        level: of each kind of test.
+        checks: the tests.
+        flags: what is wrong with the calibration itself (simulations that failed), or empty.
+        seconds: wall-clock time.
+    """
+
+    kind: str
+    quantities: tuple[str, ...]
+    ranks: Tensor
+    num_draws: int
+    grid: Tensor
+    ecdf_difference: Tensor
+    band_low: Tensor
+    band_high: Tensor
+    coverage: Tensor
+    coverage_low: Tensor
+    coverage_high: Tensor
+    tarp: Tensor
+    tarp_low: Tensor
+    tarp_high: Tensor
+    level: float
+    checks: tuple[Check, ...]
+    flags: tuple[str, ...]
+    seconds: float
+
+    @property
+    def num_simulations(self) -> int:
+        """N."""
+        return len(self.ranks)
+
+    @property
+    def rejected(self) -> tuple[Check, ...]:
+        """The tests that say that the guide is not the posterior."""
+        return tuple(check for check in self.checks if check.rejected)

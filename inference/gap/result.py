@@ -1,0 +1,64 @@
+"""Where the room between an ELBO and log p(x) comes from, datum by datum."""
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from elbowroom.inference.estimate import Estimate
+from elbowroom.inference.gap.refined import RefinedGuide
+
+ENCODER = "encoder"
+"""The first rung of every ladder: the guide as it is."""
+
+
+@dataclass(frozen=True)
+class Decomposition:
+    """log p(x) − ELBO, additive by construction: elbo + amortization + optimisation + approximation = log p(x).
+
+    Attributes:
+        ladder: rung -> ELBO of each datum: `"encoder"` (the guide itself), then ever larger families (`"mean-field"`,
+            `"full covariance"`, `"mixture"`), each started from the one before; values never fall.
+        gains: rung -> what it gained over the one before, `[B]` nats; stderr of the paired difference.
+        family: the rung that is the guide's own family.
+        log_p: log p(x).
+        amortization: best member found of `family` less the encoder's output.
+        optimisation: how far the local fit of `family` may still be from its optimum (an upper estimate).
+        approximation: log p(x) less the best member of `family`, the optimisation slack taken off.
+        refined: the best member of each rung, as a guide.
+        exploded: data whose encoder output is not usable (named in `flags`), `[B]`; means leave them out.
+        flags: for each datum the reason not to rely on its terms, or an empty string.
+        num_evaluations: of log p(x, z) or its gradient, for each datum, `[B]`.
+        seconds: wall-clock time for all data.
+    """
+
+    ladder: dict[str, Estimate]
+    gains: dict[str, Estimate]
+    family: str
+    log_p: Estimate
+    amortization: Estimate
+    optimisation: Estimate
+    approximation: Estimate
+    refined: RefinedGuide
+    exploded: Tensor
+    flags: tuple[str, ...]
+    num_evaluations: Tensor
+    seconds: float
+
+    def __len__(self) -> int:
+        return len(self.log_p)
+
+    @property
+    def elbo(self) -> Estimate:
+        """The guide's ELBO, a lower bound."""
+        return self.ladder[ENCODER]
+
+    @property
+    def usable(self) -> Tensor:
+        """Which data enter means: finite, and the encoder's output has not exploded, `[B]`."""
+        return ~self.exploded & self.elbo.value.isfinite() & self.log_p.value.isfinite()
+
+    def room(self) -> Estimate:
+        """log p(x) − ELBO = KL(q(z|x) ‖ p(z|x)), `[B]`, nats."""
+        stderr = torch.hypot(self.log_p.stderr, self.elbo.stderr)
+        return Estimate(self.log_p.value - self.elbo.value, stderr, "none", {"flags": self.flags})

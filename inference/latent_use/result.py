@@ -1,0 +1,50 @@
+"""What a model does with its latents."""
+
+from dataclasses import dataclass
+
+from torch import Tensor
+
+from elbowroom.inference.estimate import Estimate
+
+
+@dataclass(frozen=True)
+class LatentUse:
+    """Which latents carry information about x, over the data at hand. N scalar latents.
+
+    Attributes:
+        latents: names of the N scalar latents.
+        activity: variance over data of E_q[z_n | x] (Burda, Grosse & Salakhutdinov 2016), `[N]`; `activity_stderr`.
+        active: activity above 0.01, `[N]` bool.
+        kl: mean over data of KL(q(z_n|x) ‖ p(z_n)), `[N]`, nats; `kl_stderr`. NaN where sites do not factorise.
+        rate: mean over data of log q(z|x) − log p(z) under q, one number (shape `[1]`), nats.
+        mutual_information: I_q(x; z) = rate − KL(q(z) ‖ p(z)), shape `[1]`, nats; `info["limit"]` is log B, which it
+            cannot exceed, and a flag says if it is too near to that.
+        marginal_kl: KL(q(z) ‖ p(z)) of the aggregate posterior, shape `[1]`, nats.
+        aggregate_mean, aggregate_sd: of each latent under the aggregate posterior, `[N]`, in prior sds;
+            `aggregate_distance`: Kolmogorov–Smirnov distance of its marginal to the prior's, `[N]`.
+        collapsed: latents named as collapsed, with their likely cause: sentences.
+        pruned: mean over data of log p̂(x) with the dead latents drawn from the prior less that with the guide's, shape
+            `[1]`, nats (near zero: they are dead indeed); None if there are none.
+        sigma: what is known of a learned observation noise: `value`, `optimal` (from the residuals), `log_lik_gain`;
+            empty if the likelihood has none.
+        sigma_told: what it does to samples, in words; empty if there is none.
+        seconds: wall-clock time.
+    """
+
+    latents: tuple[str, ...]
+    activity: Tensor
+    activity_stderr: Tensor
+    active: Tensor
+    kl: Tensor
+    kl_stderr: Tensor
+    rate: Estimate
+    mutual_information: Estimate
+    marginal_kl: Estimate
+    aggregate_mean: Tensor
+    aggregate_sd: Tensor
+    aggregate_distance: Tensor
+    collapsed: tuple[str, ...]
+    pruned: Estimate | None
+    sigma: dict[str, float]
+    sigma_told: str
+    seconds: float
