@@ -271,7 +271,7 @@ class Target:
         return tracer.trace
 
     def _at(self, rows: Tensor, structure: Structure | None = None) -> "Target":
-        new = object.__new__(Target)
+        new = object.__new__(type(self))
         new.__dict__.update({k: v for k, v in self.__dict__.items() if k != "latent_names"})
         picked = set(self.per_datum)
         new.args = tuple(a[rows.to(a.device)] if i in picked else a for i, a in enumerate(self.args))

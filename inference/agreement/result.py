@@ -13,16 +13,19 @@ class Agreement:
     """Errors of q against a reference posterior (MCMC or quadrature), datum by datum. N scalar latents.
 
     Attributes:
-        reference: `"hmc"` or `"quadrature"`.
+        reference: `"hmc"`, `"nuts"` or `"quadrature"`: where means, sds, correlations and divergences come from.
         latents: names of the N scalar latents.
         mean_error: (mean of q − posterior mean) / posterior sd, `[B, N]`; `mean_error_stderr` likewise.
         log_sd_ratio: log(sd of q / posterior sd), `[B, N]`; `log_sd_ratio_stderr` likewise.
         correlation_error: largest |correlation under q − under the posterior|, `[B]` (zero for one latent);
             `correlation_error_floor`: what Monte Carlo noise alone would show on average.
         tail_mass: posterior probability outside q's central 90 % interval of each latent, `[B, N]` (0.1 if q is right);
-            `tail_mass_stderr` likewise.
-        mode_distance: distance between q's mode (its mean) and the nearest posterior mode, in posterior sds, `[B]`.
-        missed_mass: posterior probability of the region where q has next to no draws, `[B]`; its `…_stderr`.
+            `tail_mass_stderr` likewise. `far_tail_mass`, `far_tail_mass_stderr`: the same for the central 99 % interval
+            (0.01 if q is right).
+        mode_distance: distance between q's mean and the nearest posterior mode, in posterior sds of the latent in which
+            it is largest, `[B]`.
+        missed_mass: posterior probability of modes in which q has next to no draws, `[B]`; its `…_stderr`. A q that is
+            only too narrow misses no mode; NaN where q's density at a point is unknown.
         wasserstein: W₁ of each marginal in posterior sds, `[B, N]`; `wasserstein_floor`: that of the noise alone.
         c2st: held-out accuracy of a classifier between draws of q and of the posterior, `[B]` (0.5: cannot be told
             apart); `c2st_stderr` likewise.
@@ -45,6 +48,8 @@ class Agreement:
     correlation_error_floor: Tensor
     tail_mass: Tensor
     tail_mass_stderr: Tensor
+    far_tail_mass: Tensor
+    far_tail_mass_stderr: Tensor
     mode_distance: Tensor
     missed_mass: Tensor
     missed_mass_stderr: Tensor

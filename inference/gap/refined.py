@@ -1,8 +1,124 @@
-"""The best members of each family, one distribution a datum, as a guide."""
+"""The best members of each family, one distribution a datum, as a guide: semi-amortized inference."""
 
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from typing import Any
+
+from torch import Tensor
+
+from elbowroom.inference.coordinates import Coordinates
+from elbowroom.inference.gap.family import Family
+from elbowroom.inference.mcmc.streams import Streams
+from elbowroom.inference.target import Target
+from elbowroom.inference.terms import Values
+
+_KEYS = ("refined_log_share", "refined_loc", "refined_scale")
+
+
+class RefinedTarget(Target):
+    """A target whose guide is a family member of its own for each datum; everything that takes a target takes it.
+
+    Made by `RefinedGuide.target`. The members travel as per-datum arguments, so they are cut with the data.
+    """
+
+    @classmethod
+    def of(cls, target: Target, family: Family) -> "RefinedTarget":
+        """The same model and data, each datum with its own member, in the data's dtype."""
+        new = object.__new__(cls)
+        new.__dict__.update({k: v for k, v in target.__dict__.items() if k != "latent_names"})
+        values = (t.to(target.device, target.dtype) for t in (family.log_share, family.loc, family.scale))
+        members = dict(zip(_KEYS, values, strict=True))
+        new.model, new.guide = _Without(target.model), _Without(target.guide)
+        new.kwargs = target.kwargs | members
+        new.per_datum = (*target.per_datum, *_KEYS)
+        return new
+
+    @property
+    def family(self) -> Family:
+        """The members."""
+        return Family(*(self.kwargs[key] for key in _KEYS))
+
+    def propose(self, num_samples: int, *, seed: int = 0, start: int = 0) -> tuple[Values, Tensor]:
+        """Draws of the members and their log density, as `Target.propose`."""
+        if num_samples < 1:
+            raise ValueError(f"num_samples must be at least 1, got {num_samples}")
+        coordinates, family, streams = Coordinates.of(self), self.family, Streams(self, seed)
+        noise = streams.normal("refined: normal", num_samples, coordinates.dim, start)
+        every = family.at(noise.unsqueeze(2).expand(-1, -1, family.num_components, -1))  # [S, B, K, D]
+        if family.num_components == 1:
+            u = every.squeeze(2)
+        else:
+            uniform = streams.uniform("refined: component", num_samples, start).to(noise)
+            chosen = (uniform.unsqueeze(-1) > family.log_share.exp().cumsum(-1)).sum(-1)
+            chosen = chosen.clamp(max=family.num_components - 1)
+            u = every.gather(2, chosen[..., None, None].expand(*chosen.shape, 1, coordinates.dim)).squeeze(2)
+        log_q, values = family.log_density(u), coordinates.unpack(u)
+        if coordinates.real:
+            return values, log_q
+        _, log_jacobian, z = self.log_joint_unconstrained(values)
+        return z, log_q - log_jacobian
+
+    def log_guide(self, z: Mapping[str, Tensor]) -> Tensor:
+        """The members' log density at any point, as `Target.log_guide`."""
+        coordinates = Coordinates.of(self)
+        if coordinates.real:
+            return self.family.log_density(coordinates.pack(z))
+        u = coordinates.unconstrain(z)
+        return self.family.log_density(u) - self.log_joint_unconstrained(coordinates.unpack(u))[1]
 
 
 @dataclass(frozen=True)
 class RefinedGuide:
-    """Semi-amortized guides: what the ladder found."""
+    """The members that a ladder found: for each rung one distribution a datum.
+
+    Attributes:
+        base: the programs and data that were refined.
+        families: rung -> members, in unconstrained coordinates.
+    """
+
+    base: Target
+    families: dict[str, Family]
+
+    def target(self, rung: str | None = None) -> Target:
+        """The model and data with the members of a rung (default: the largest family) in place of the guide.
+
+        Every estimator takes it: `importance(refined.target())`, `anneal`, `bracket`, `hmc`.
+
+        Raises:
+            ValueError: if there is no such rung.
+        """
+        return RefinedTarget.of(self.base, self.families[self._named(rung)])
+
+    def distribution(self, rung: str | None = None) -> Any:
+        """q(u) of all data as a `pyro.distributions` object of batch shape `[B]` and event shape `[D]`."""
+        from pyro import distributions as dist
+
+        family = self.families[self._named(rung)]
+        parts = (
+            dist.Normal(family.loc, family.scale).to_event(1)
+            if family.is_diagonal
+            else dist.MultivariateNormal(family.loc, scale_tril=family.scale)
+        )
+        if family.num_components > 1:
+            return dist.MixtureSameFamily(dist.Categorical(logits=family.log_share), parts)
+        return (
+            dist.Normal(family.loc[:, 0], family.scale[:, 0]).to_event(1)
+            if family.is_diagonal
+            else (dist.MultivariateNormal(family.loc[:, 0], scale_tril=family.scale[:, 0]))
+        )
+
+    def _named(self, rung: str | None) -> str:
+        name = list(self.families)[-1] if rung is None else rung
+        if name not in self.families:
+            raise ValueError(f"rung must be one of {list(self.families)}, got {rung!r}")
+        return name
+
+
+class _Without:
+    """A program that is not given the members."""
+
+    def __init__(self, program: Callable[..., Any]) -> None:
+        self.program = program
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        return self.program(*args, **{k: v for k, v in kwargs.items() if k not in _KEYS})

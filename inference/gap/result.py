@@ -6,10 +6,8 @@ import torch
 from torch import Tensor
 
 from elbowroom.inference.estimate import Estimate
+from elbowroom.inference.gap.climbing import ENCODER
 from elbowroom.inference.gap.refined import RefinedGuide
-
-ENCODER = "encoder"
-"""The first rung of every ladder: the guide as it is."""
 
 
 @dataclass(frozen=True)
@@ -28,6 +26,7 @@ class Decomposition:
         refined: the best member of each rung, as a guide.
         exploded: data whose encoder output is not usable (named in `flags`), `[B]`; means leave them out.
         flags: for each datum the reason not to rely on its terms, or an empty string.
+        notes: for each datum what is worth knowing though its terms stand.
         num_evaluations: of log p(x, z) or its gradient, for each datum, `[B]`.
         seconds: wall-clock time for all data.
     """
@@ -42,6 +41,7 @@ class Decomposition:
     refined: RefinedGuide
     exploded: Tensor
     flags: tuple[str, ...]
+    notes: tuple[str, ...]
     num_evaluations: Tensor
     seconds: float
 

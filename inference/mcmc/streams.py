@@ -22,7 +22,11 @@ class Streams:
 
     def uniform(self, name: str, count: int, start: int = 0) -> Tensor:
         """Uniforms on [0, 1), `[count, B]`."""
-        return self._draw("uniform", name, count, 1, start).squeeze(-1)
+        return self.uniforms(name, count, 1, start).squeeze(-1)
+
+    def uniforms(self, name: str, count: int, width: int, start: int = 0) -> Tensor:
+        """Uniforms on [0, 1), `[count, B, width]`."""
+        return self._draw("uniform", name, count, width, start)
 
     def _draw(self, kind: str, name: str, count: int, width: int, start: int) -> Tensor:
         # A domain of its own: no chain reads the numbers that `propose` draws with the same seed.

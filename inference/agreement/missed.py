@@ -1,0 +1,120 @@
+"""Posterior modes that q has next to no draws in, and how far q's centre is from the nearest mode."""
+
+import math
+
+import torch
+from torch import Tensor
+
+from elbowroom.inference.agreement.climbing import ascend, valley
+from elbowroom.inference.agreement.sides import Sides, by_site, share
+from elbowroom.inference.coordinates import Coordinates
+
+THIN = 20.0
+"""q is thin at a point where its density is less than a twentieth of the posterior's."""
+
+DEPTH = 3.0
+"""Nats that a valley between two modes must have: the density falls to a twentieth of the lower one's."""
+
+_SMALLEST = 0.005  # share of the posterior in thin places below which no mode is looked for
+_NUM_THIN = 64  # posterior draws in thin places that climb
+_NUM_BULK = 16  # draws of q that climb
+
+
+def missed_mass(sides: Sides, log_p: Tensor, most: Tensor) -> tuple[Tensor, Tensor]:
+    """Posterior probability of modes in which q has next to no draws, and its standard error, `[B]` each.
+
+    A posterior draw counts if (1) q is thin there, q(z|x) < p(z|x)/20, which compares two densities at one point and
+    so works in any dimension, and (2) it belongs to another mode than q's draws do: climbing from it and from the
+    denser half of q's draws ends at points with a valley of more than 3 nats between them. Thin places without a valley
+    are where q is too narrow or too far off, which shows in tail mass and mean errors: (2) never holds for a
+    log-concave posterior.
+
+    Args:
+        sides: draws of both.
+        log_p: log p(x), `[B]`, nats. A value that lacks the missed mode only makes q look thinner there.
+        most: largest effective number of posterior draws to be believed, `[B]`.
+
+    Returns:
+        Mass and standard error; NaN where q's density at the posterior's draws is unknown.
+    """
+    thin = sides.log_ratio - log_p > math.log(THIN)  # [C, T, B]
+    mass, stderr = share(thin, most)
+    parted, doubt = torch.zeros_like(mass), torch.zeros_like(mass)
+    rows = (mass >= _SMALLEST).nonzero().flatten()
+    if len(rows):
+        found = _parted(sides, thin.flatten(0, 1)[:, rows], rows)
+        climbed = (mass[rows] * most[rows]).clamp(1, _NUM_THIN)
+        smooth = (found * climbed + 0.5) / (climbed + 1)
+        parted[rows], doubt[rows] = found, smooth * (1 - smooth) / climbed
+    unknown = sides.log_ratio.isnan().all(0).all(0)
+    stderr = ((parted * stderr).square() + mass.square() * doubt).sqrt()
+    return (mass * parted).masked_fill(unknown, torch.nan), stderr.masked_fill(unknown, torch.nan)
+
+
+def mode_distance(sides: Sides, lp: Tensor, posterior_sd: Tensor) -> Tensor:
+    """From q's mean to the nearest mode that ascents from there and from each chain's highest draw find, `[B]`.
+
+    The largest difference of a latent, in posterior sds.
+
+    Args:
+        sides: draws of both.
+        lp: log density of the posterior draws, `[C, T, B]`.
+        posterior_sd: `[B, N]`.
+    """
+    coordinates = Coordinates.of(sides.target)
+    every = torch.arange(sides.q.shape[1])
+    centre = sides.q.mean(0, keepdim=True)
+    best = lp.argmax(1)  # [C, B]
+    highest = sides.p.gather(1, best[:, None, :, None].expand(-1, 1, -1, sides.p.shape[-1])).squeeze(1)
+    starts = _unconstrained(coordinates, torch.cat([_inside(sides), highest]))
+    modes, _ = ascend(coordinates, starts, _scale(coordinates, sides, every, starts[1:]), sides.cells)
+    with torch.no_grad():
+        z = coordinates.constrain(modes.to(coordinates.target.device, coordinates.target.dtype)).double().cpu()
+    return ((z - centre) / posterior_sd).abs().amax(2).amin(0)
+
+
+def _inside(sides: Sides) -> Tensor:
+    """The draw of q nearest to its mean, which lies in the support where the mean itself may not, `[1, B, N]`."""
+    away = ((sides.q - sides.q.mean(0)) / sides.q.std(0)).square().sum(-1)
+    return sides.q.gather(0, away.argmin(0).reshape(1, -1, 1).expand(1, *sides.q.shape[1:]))
+
+
+def _parted(sides: Sides, thin: Tensor, rows: Tensor) -> Tensor:
+    """Of the thin draws of some data, `[C T, R]`, the share that a valley parts from q's modes, `[R]`."""
+    coordinates = Coordinates.of(sides.target).at(rows)
+    p, q = sides.p.flatten(0, 1)[:, rows], sides.q[:, rows]
+    one = _unconstrained(coordinates, _evenly(p, thin))  # [M, R, D]
+    other = _unconstrained(coordinates, _densest(q, sides.log_q[:, rows]))
+    scale = _scale(coordinates, sides, rows, one)
+    one, _ = ascend(coordinates, one, scale, sides.cells)
+    other, _ = ascend(coordinates, other, scale, sides.cells)
+    away = torch.cdist((one / scale).transpose(0, 1), (other / scale).transpose(0, 1))  # [R, M, M']
+    nearest = away.argmin(2).T.unsqueeze(-1).expand_as(one)
+    return (valley(coordinates, one, other.gather(0, nearest), sides.cells) > DEPTH).double().mean(0)
+
+
+def _evenly(p: Tensor, thin: Tensor) -> Tensor:
+    """Draws in thin places, evenly spaced among them in time, `[M, R, N]`."""
+    order = thin.long().sort(dim=0, descending=True, stable=True).indices
+    steps = torch.linspace(0, 1, _NUM_THIN, dtype=torch.float64).unsqueeze(1)
+    place = (steps * (thin.sum(0) - 1)).round().long()
+    return p.gather(0, order.gather(0, place).unsqueeze(-1).expand(-1, -1, p.shape[-1]))
+
+
+def _densest(q: Tensor, log_q: Tensor) -> Tensor:
+    """The denser half of a few draws of q, `[M', R, N]`: stragglers may have climbed another mode."""
+    few = min(len(q), 2 * _NUM_BULK)
+    place = log_q[:few].topk(max(1, few // 2), dim=0).indices
+    return q[:few].gather(0, place.unsqueeze(-1).expand(-1, -1, q.shape[-1]))
+
+
+def _scale(coordinates: Coordinates, sides: Sides, rows: Tensor, u: Tensor) -> Tensor:
+    """A length within one mode for each coordinate, `[R, D]`: the smaller spread of q and of posterior draws `u`."""
+    own = _unconstrained(coordinates, sides.q[:64, rows]).std(0)
+    spread = u.std(0) if len(u) > 8 else own
+    return torch.minimum(own, torch.where(spread > 0, spread, own)).clamp_min(1e-12)
+
+
+def _unconstrained(coordinates: Coordinates, z: Tensor) -> Tensor:
+    with torch.no_grad():
+        return coordinates.unconstrain(by_site(coordinates.target, z)).double().cpu()

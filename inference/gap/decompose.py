@@ -1,0 +1,146 @@
+"""Where the room comes from: the family, the encoder, the optimiser, and Monte Carlo error."""
+
+import time
+from collections.abc import Sequence
+from itertools import pairwise
+
+import torch
+from torch import Tensor
+from tqdm.auto import tqdm
+
+from elbowroom.inference.bracket import Bracket
+from elbowroom.inference.coordinates import Coordinates
+from elbowroom.inference.draws import Draws
+from elbowroom.inference.estimate import Estimate
+from elbowroom.inference.gap.climbing import ENCODER, Climbed, climb
+from elbowroom.inference.gap.evaluation import NUM_SHIFTS
+from elbowroom.inference.gap.evidence import log_evidence
+from elbowroom.inference.gap.ladder import RUNGS
+from elbowroom.inference.gap.refined import RefinedGuide
+from elbowroom.inference.gap.result import Decomposition
+from elbowroom.inference.mcmc.metric import MAX_DENSE
+from elbowroom.inference.target import Target
+
+_NOT_GAUSSIAN = "the guide is not Gaussian in unconstrained coordinates: its best member is taken to be a {family} one"
+
+
+def decompose(
+    target: Target,
+    *,
+    log_p: Estimate | Bracket | None = None,
+    draws: Draws | None = None,
+    families: Sequence[str] = tuple(RUNGS),
+    family: str | None = None,
+    num_samples: int = 2048,
+    seed: int = 0,
+    memory_bytes: int | None = None,
+    progress: bool = False,
+) -> Decomposition:
+    """Take log p(x_b) − ELBO(x_b) apart, for every datum (Cremer, Li & Duvenaud 2018, equation 5, refined).
+
+        log p(x) = ELBO + amortization + optimisation + approximation
+
+    amortization = ELBO of the best member found of the guide's own family − ELBO of the encoder's output;
+    optimisation = how far that member may still be from the best one nearby; approximation = the rest: log p(x) less
+    the best member of the family. All data are refined in one batch, in unconstrained coordinates, by natural-gradient
+    steps with a rate and a stop of their own; every rung starts from the best member found before, is scored on the
+    same quasi-random draws, and is kept only where it scores better, so values never fall along the ladder (choosing
+    by score favours a rung by less than the standard error of its gain).
+
+    A member found from the encoder's output is a local optimum. With `draws` the posterior's modes are starts too: only
+    then can a guide that sits on the wrong mode be told from one whose family is too small.
+
+    Args:
+        target: programs and data.
+        log_p: log p(x) of the same data, or a bracket of it. By default a lattice for up to two latents, else annealing
+            from the largest refined family (a lower bound in expectation, so the approximation gap is one too).
+        draws: posterior draws of the same data, from `hmc` or `nuts`.
+        families: rungs, from small to large, of `"mean-field"`, `"full covariance"`, `"mixture"`.
+        family: the rung that counts as the guide's own; by default told by the guide's density.
+        num_samples: draws that each rung is scored on, at least 32.
+        seed: of everything random; the result of a datum is a function of (seed, datum).
+        memory_bytes: byte budget for one evaluation (default 256 MiB).
+        progress: show a progress bar if it takes longer than two seconds.
+
+    Returns:
+        Decomposition; every term is an `Estimate` with `[B]` values and stderr in nats.
+
+    Raises:
+        ValueError: on unknown families or ones out of order, too few samples, `log_p` or `draws` of other data, or a
+            guide that draws a discrete latent.
+    """
+    begin = time.perf_counter()
+    rungs = _checked(target, families, family, num_samples, draws)
+    with tqdm(total=len(target), desc="ladder", unit="datum", delay=2, disable=not progress, leave=False) as bar:
+        climbed = climb(target, rungs, num_samples, draws, seed, memory_bytes, bar)
+    refined = RefinedGuide(target, climbed.families)
+    known = log_evidence(target, refined, log_p, seed, memory_bytes)
+    own = family or _family_of(climbed, rungs)
+    return _assemble(climbed, known, own, refined, time.perf_counter() - begin)
+
+
+def _assemble(climbed: Climbed, log_p: Estimate, own: str, refined: RefinedGuide, seconds: float) -> Decomposition:
+    names = list(climbed.elbo)
+    ladder = {name: _mean(climbed.elbo[name], "lower") for name in names}
+    gains = {name: _mean(climbed.elbo[name] - climbed.elbo[before], "none") for before, name in pairwise(names)}
+    slack, slack_stderr = climbed.slack.get(own, (torch.zeros_like(log_p.value),) * 2)
+    value = log_p.value.to(ladder[own].value) - ladder[own].value - slack
+    stderr = torch.stack([log_p.stderr.to(value), ladder[own].stderr, slack_stderr]).square().sum(0).sqrt()
+    gaussian = climbed.is_gaussian.tolist()
+    flags = tuple("; ".join(filter(None, told)) for told in zip(climbed.exploded, log_p.flags, strict=True))
+    notes = tuple(
+        "" if ok or climbed.exploded[b] else _NOT_GAUSSIAN.format(family=own) for b, ok in enumerate(gaussian)
+    )
+    return Decomposition(
+        ladder=ladder,
+        gains=gains,
+        family=own,
+        log_p=log_p,
+        amortization=_mean(climbed.elbo[own] - climbed.elbo[ENCODER], "none"),
+        optimisation=Estimate(slack, slack_stderr, "none"),
+        approximation=Estimate(value, stderr, "lower" if log_p.bound == "lower" else "none"),
+        refined=refined,
+        exploded=torch.tensor([bool(told) for told in climbed.exploded]),
+        flags=flags,
+        notes=notes,
+        num_evaluations=climbed.num_evaluations,
+        seconds=seconds,
+    )
+
+
+def _mean(replicates: Tensor, bound: str) -> Estimate:
+    """Over R independent randomisations `[R, B]`."""
+    stderr = replicates.std(0) / len(replicates) ** 0.5
+    return Estimate(replicates.mean(0).cpu(), stderr.cpu(), bound)  # type: ignore[arg-type]
+
+
+def _family_of(climbed: Climbed, rungs: list[str]) -> str:
+    """The smallest rung that holds the guide; where it is not Gaussian, the largest Gaussian one."""
+    usable = torch.tensor([not told for told in climbed.exploded])
+    if bool(climbed.is_diagonal[usable].all()) and "mean-field" in rungs:
+        return "mean-field"
+    return next((name for name in ("full covariance", "mean-field") if name in rungs), rungs[0])
+
+
+def _checked(
+    target: Target, families: Sequence[str], family: str | None, num_samples: int, draws: Draws | None
+) -> list[str]:
+    rungs, order = list(families), list(RUNGS)
+    if not rungs or any(name not in RUNGS for name in rungs) or rungs != sorted(set(rungs), key=order.index):
+        raise ValueError(f"families must be some of {order}, in that order, got {rungs}")
+    if family is not None and family not in rungs:
+        raise ValueError(f"family must be one of the families {rungs}, got {family!r}")
+    if num_samples < 2 * NUM_SHIFTS:
+        raise ValueError(f"num_samples must be at least {2 * NUM_SHIFTS}, got {num_samples}")
+    if draws is not None and len(draws) != len(target):
+        raise ValueError(f"draws are of {len(draws)} data, the target has {len(target)}: give those of the same data")
+    dim = Coordinates.of(target).dim
+    if dim == 0:
+        raise ValueError("this target has no continuous latent: log p(x) is the ELBO, there is nothing to take apart")
+    if dim > MAX_DENSE:
+        rungs = [name for name in rungs if name == "mean-field"]
+        if not rungs:
+            raise ValueError(
+                f"families of {dim} latents: above {MAX_DENSE} only 'mean-field' is fitted, got {families}"
+            )
+    return rungs

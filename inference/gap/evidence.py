@@ -1,0 +1,84 @@
+"""log p(x) for a decomposition: the caller's, a lattice's, or annealed from the refined guide."""
+
+from dataclasses import replace
+
+import torch
+from torch import Tensor
+
+from elbowroom.inference.annealing import anneal
+from elbowroom.inference.bracket import Bracket
+from elbowroom.inference.coordinates import Coordinates
+from elbowroom.inference.estimate import Estimate
+from elbowroom.inference.gap.refined import RefinedGuide
+from elbowroom.inference.quadrature import quadrature
+from elbowroom.inference.target import Target
+
+MAX_LATTICE_DIM = 2
+"""Up to here a lattice is cheaper than annealing."""
+
+NUM_STEPS, NUM_CHAINS = 64, 16
+"""Of annealing from the largest family."""
+
+
+def log_evidence(
+    target: Target, refined: RefinedGuide, given: Estimate | Bracket | None, seed: int, memory_bytes: int | None
+) -> Estimate:
+    """log p(x) of every datum.
+
+    Raises:
+        ValueError: if what was given is of other data.
+    """
+    if given is not None and len(given) != len(target):
+        raise ValueError(f"log_p is of {len(given)} data, the target has {len(target)}: give that of the same data")
+    if isinstance(given, Bracket):
+        return between(given)
+    if given is not None:
+        return _told(given, "given")
+    if Coordinates.of(target).dim > MAX_LATTICE_DIM:
+        return _annealed(refined, seed, memory_bytes)
+    exact = quadrature(target, memory_bytes=memory_bytes)
+    failed = torch.tensor([bool(flag) for flag in exact.flags])
+    if not bool(failed.any()) or not target.sliceable:
+        return _told(exact, "quadrature")
+    rows = failed.nonzero().flatten()
+    some = _annealed(RefinedGuide(target.select(rows), _selected(refined, rows)), seed, memory_bytes)
+    return _merged(exact, rows, some)
+
+
+def between(found: Bracket) -> Estimate:
+    """The middle of a bracket; its error covers both sides (half their distance, and the larger error)."""
+    lower, upper = found.lower, found.upper
+    both = upper.value.isfinite() & lower.value.isfinite()
+    half = torch.where(both, (upper.value - lower.value).clamp_min(0.0) / 2, 0.0)
+    error = torch.where(both, torch.hypot(half, torch.maximum(lower.stderr, upper.stderr)), lower.stderr)
+    middle = torch.where(both, (lower.value + upper.value) / 2, lower.value)
+    methods = tuple(found.method(b) for b in range(len(found)))
+    return Estimate(middle, error, "none", {"flags": found.flags, "method": methods})
+
+
+def _annealed(refined: RefinedGuide, seed: int, memory_bytes: int | None) -> Estimate:
+    start = refined.target()
+    return _told(
+        anneal(start, num_steps=NUM_STEPS, num_chains=NUM_CHAINS, seed=seed, memory_bytes=memory_bytes), "annealing"
+    )
+
+
+def _selected(refined: RefinedGuide, rows: Tensor) -> dict:
+    return {name: family.select(rows) for name, family in refined.families.items()}
+
+
+def _told(found: Estimate, method: str) -> Estimate:
+    return replace(found, info={"flags": found.flags, "method": (method,) * len(found)})
+
+
+def _merged(exact: Estimate, rows: Tensor, some: Estimate) -> Estimate:
+    """Annealing where the lattice failed."""
+    flags, methods = list(exact.flags), ["quadrature"] * len(exact)
+    for row, flag in zip(rows.tolist(), some.flags, strict=True):
+        flags[row], methods[row] = flag, "annealing"
+    return Estimate(
+        exact.value.index_copy(0, rows, some.value.to(exact.value)),
+        exact.stderr.index_copy(0, rows, some.stderr.to(exact.stderr)),
+        "none",
+        {"flags": tuple(flags), "method": tuple(methods)},
+    )

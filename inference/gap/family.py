@@ -1,0 +1,139 @@
+"""Variational families of a datum's unconstrained coordinates: Gaussians, diagonal or full, and mixtures of them."""
+
+import math
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from elbowroom.inference.mcmc.metric import pull, stretch, whiten
+
+_NOTHING = -1e4
+"""Log share of a component that is not there; finite, so that it can be differentiated and saved."""
+
+
+@dataclass(frozen=True)
+class Family:
+    """q(u) = Σ_k π_k N(u; m_k, L_k L_kᵀ) for each datum; one component is a plain Gaussian.
+
+    Attributes:
+        log_share: log π_k, `[B, K]`.
+        loc: m_k, `[B, K, D]`.
+        scale: standard deviations `[B, K, D]`, or Cholesky factors `[B, K, D, D]`.
+    """
+
+    log_share: Tensor
+    loc: Tensor
+    scale: Tensor
+
+    @classmethod
+    def gaussian(cls, loc: Tensor, scale: Tensor) -> "Family":
+        """One Gaussian a datum: loc `[B, D]`, scale `[B, D]` or `[B, D, D]`."""
+        return cls(loc.new_zeros(len(loc), 1), loc.unsqueeze(1), scale.unsqueeze(1))
+
+    def __len__(self) -> int:
+        return len(self.loc)
+
+    @property
+    def num_components(self) -> int:
+        """K."""
+        return self.loc.shape[1]
+
+    @property
+    def dim(self) -> int:
+        """D."""
+        return self.loc.shape[2]
+
+    @property
+    def is_diagonal(self) -> bool:
+        """Whether the coordinates are independent in each component."""
+        return self.scale.dim() == 3
+
+    @property
+    def log_det(self) -> Tensor:
+        """log |det L_k|, `[B, K]`."""
+        diagonal = self.scale if self.is_diagonal else self.scale.diagonal(dim1=-2, dim2=-1)
+        return diagonal.log().sum(-1)
+
+    @property
+    def mean(self) -> Tensor:
+        """Of q, `[B, D]`."""
+        return (self.log_share.exp().unsqueeze(-1) * self.loc).sum(1)
+
+    def at(self, noise: Tensor) -> Tensor:
+        """u = m_k + L_k ε of every component, `[S, B, K, D]`; ε `[S, B, K, D]`."""
+        flat = stretch(self.scale.flatten(0, 1), noise.flatten(1, 2))
+        return self.loc + flat.unflatten(1, self.loc.shape[:2])
+
+    def pulled(self, gradient: Tensor) -> Tensor:
+        """L_kᵀ g, `[S, B, K, D]`: a gradient in u as one in ε."""
+        flat = pull(self.scale.flatten(0, 1), gradient.flatten(1, 2))
+        return flat.unflatten(1, self.loc.shape[:2])
+
+    def whitened(self, u: Tensor) -> Tensor:
+        """L_j⁻¹ (u − m_j) of every component j, `[S, B, K, D]`, at u `[S, B, D]`."""
+        flat = whiten(self.scale.flatten(0, 1), (u.unsqueeze(2) - self.loc).flatten(1, 2))
+        return flat.unflatten(1, self.loc.shape[:2])
+
+    def log_density(self, u: Tensor) -> Tensor:
+        """log q(u), `[S, B]`, nats, at u `[S, B, D]`."""
+        return self._log_components(self.whitened(u)).logsumexp(-1)
+
+    def log_density_and_gradient(self, u: Tensor) -> tuple[Tensor, Tensor]:
+        """log q(u) `[S, B]` and its gradient `[S, B, D]`."""
+        white = self.whitened(u)
+        parts = self._log_components(white)
+        responsibility = parts.softmax(-1).unsqueeze(-1)  # [S, B, K, 1]
+        return parts.logsumexp(-1), -(responsibility * self._unpulled(white)).sum(2)
+
+    def select(self, rows: Tensor) -> "Family":
+        """The families of some of the data."""
+        return Family(self.log_share[rows], self.loc[rows], self.scale[rows])
+
+    def where(self, chosen: Tensor, other: "Family") -> "Family":
+        """These where `chosen` `[B]`, the other ones elsewhere; both of the same form."""
+        return Family(
+            torch.where(chosen[:, None], self.log_share, other.log_share),
+            torch.where(chosen[:, None, None], self.loc, other.loc),
+            torch.where(chosen.reshape(-1, *(1,) * (self.scale.dim() - 1)), self.scale, other.scale),
+        )
+
+    def full(self) -> "Family":
+        """The same with Cholesky factors."""
+        return self if not self.is_diagonal else Family(self.log_share, self.loc, torch.diag_embed(self.scale))
+
+    def formed_as(self, other: "Family") -> "Family":
+        """The same distribution in the form of a larger family: Cholesky factors, further components of no share."""
+        wider = self if other.is_diagonal else self.full()
+        extra = other.num_components - self.num_components
+        if not extra:
+            return wider
+        nothing = wider.log_share.new_full((len(self), extra), _NOTHING)
+        copies = [torch.cat([t, t[:, :1].expand(-1, extra, *t.shape[2:])], 1) for t in (wider.loc, wider.scale)]
+        return Family(torch.cat([wider.log_share, nothing], 1), *copies)
+
+    def diagonal(self) -> "Family":
+        """The Gaussians of independent coordinates that are nearest in KL(q ‖ these): 1/s² = diag of the precision."""
+        if self.is_diagonal:
+            return self
+        eye = torch.eye(self.dim, dtype=self.scale.dtype, device=self.scale.device).expand_as(self.scale)
+        inverse = torch.linalg.solve_triangular(self.scale, eye, upper=False)
+        return Family(self.log_share, self.loc, inverse.square().sum(-2).rsqrt())
+
+    def _log_components(self, white: Tensor) -> Tensor:
+        constant = self.log_share - self.log_det - 0.5 * self.dim * math.log(2 * math.pi)
+        return constant - 0.5 * white.square().sum(-1)
+
+    def _unpulled(self, white: Tensor) -> Tensor:
+        """L_j⁻ᵀ ζ, `[S, B, K, D]`."""
+        if self.is_diagonal:
+            return white / self.scale
+        columns = white.permute(1, 2, 3, 0)  # [B, K, D, S]
+        return torch.linalg.solve_triangular(self.scale.mT, columns, upper=True).permute(3, 0, 1, 2)
+
+
+def joined(parts: list[Family]) -> Family:
+    """Families of different data, one after the other."""
+    return Family(
+        torch.cat([p.log_share for p in parts]), torch.cat([p.loc for p in parts]), torch.cat([p.scale for p in parts])
+    )

@@ -1,0 +1,69 @@
+"""Calibration curves: rank ECDF differences, coverage and TARP, each with its simultaneous band."""
+
+from collections.abc import Sequence
+
+from markupsafe import Markup
+from torch import Tensor
+
+from elbowroom.inference.calibration import Calibration
+from elbowroom.report.page.svg import Plot
+from elbowroom.report.rounding import significant
+
+MOST = 6
+"""So many rank curves are drawn, those that leave their band the farthest first."""
+_HEIGHT = 150
+
+
+def rank_charts(found: Calibration) -> list[tuple[str, bool, Markup]]:
+    """For the worst quantities: name, whether its curve leaves the band, and the drawing."""
+    outside = _outside(found.ecdf_difference, found.band_low, found.band_high)  # [Q]
+    worst = outside.argsort(descending=True, stable=True)[:MOST].tolist()
+    return [(found.quantities[q], bool(outside[q] > 0), _rank_chart(found, q)) for q in worst]
+
+
+def coverage_chart(found: Calibration) -> Markup:
+    """Coverage of the guide's highest-density regions against their level."""
+    return _diagonal(found, found.coverage, found.coverage_low, found.coverage_high, "Coverage of the guide's regions")
+
+
+def tarp_chart(found: Calibration) -> Markup:
+    """Expected coverage of TARP regions against their level."""
+    return _diagonal(found, found.tarp, found.tarp_low, found.tarp_high, "Expected coverage by TARP")
+
+
+def _rank_chart(found: Calibration, q: int) -> Markup:
+    difference = found.ecdf_difference[:, q]
+    edge = 1.15 * max(float(difference.abs().max()), float(found.band_high.abs().max()), 0.02)
+    plot = Plot((0, 1), (-edge, edge), _HEIGHT)
+    _curve(plot, found.grid, difference, found.band_low, found.band_high)
+    plot.line((0, 1), (0, 0), "zero")
+    largest = difference[difference.abs().argmax()]
+    words = f"The largest difference from uniform ranks is {significant(float(largest), 2)}."
+    return plot.svg(f"Ranks of {found.quantities[q]}", f"{words} {_told(difference, found.band_low, found.band_high)}")
+
+
+def _diagonal(found: Calibration, curve: Tensor, low: Tensor, high: Tensor, title: str) -> Markup:
+    plot = Plot((0, 1), (0, 1), _HEIGHT + 30)
+    _curve(plot, found.grid, curve, low, high, ticks=[0, 0.25, 0.5, 0.75, 1.0])
+    plot.line((0, 1), (0, 1), "zero")
+    at = int((found.grid - 0.9).abs().argmin())
+    words = f"Regions of level {float(found.grid[at]):.2f} hold the truth {100 * float(curve[at]):.0f} % of the time."
+    return plot.svg(title, f"{words} {_told(curve, low, high)}")
+
+
+def _curve(plot: Plot, grid: Tensor, curve: Tensor, low: Tensor, high: Tensor, ticks: Sequence[float] | None = None) -> None:
+    plot.side_axis(ticks)
+    plot.band(grid.tolist(), low.tolist(), high.tolist(), "band")
+    plot.curve(grid.tolist(), curve.tolist(), "curve")
+    plot.axis("rank, as a share" if ticks is None else "level of the region", [0, 0.25, 0.5, 0.75, 1.0])
+
+
+def _outside(curves: Tensor, low: Tensor, high: Tensor) -> Tensor:
+    """How far each curve `[K, Q]` leaves its band, `[Q]`; negative or zero inside."""
+    above, below = curves - high[:, None], low[:, None] - curves
+    return above.maximum(below).nan_to_num(-1.0).amax(0)
+
+
+def _told(curve: Tensor, low: Tensor, high: Tensor) -> str:
+    leaves = bool(_outside(curve[:, None], low, high)[0] > 0)
+    return "The curve leaves its band." if leaves else "The curve stays within its band."

@@ -1,0 +1,98 @@
+"""Where the room comes from, as a waterfall, and how it spreads over the data, as a histogram."""
+
+import math
+from collections.abc import Mapping, Sequence
+from itertools import pairwise
+
+import numpy as np
+from markupsafe import Markup
+
+from elbowroom.inference.gap import Decomposition
+from elbowroom.report.audit_means import ROOM, Mean
+from elbowroom.report.page.svg import Plot
+from elbowroom.report.rounding import significant, with_error
+
+Z = 1.96
+_ROW, _BAR = 46.0, 14.0  # pixels
+_BINS = 28
+_REST = "rest"
+
+
+def waterfall(found: Decomposition, mean: Mapping[str, Mean]) -> Markup:
+    """From the ELBO up to log p(x): a bar for what each family gains, one for what no family gained."""
+    steps = waterfall_steps(found, mean)
+    ends = [end + sign * Z * error for _, start, end, error, _ in steps for sign in (-1, 1) if math.isfinite(error)]
+    ends += [level for _, start, end, _, _ in steps for level in (start, end) if math.isfinite(level)]
+    if not ends:
+        return Markup("")
+    margin = 0.03 * (max(ends) - min(ends))
+    plot = Plot((min(ends) - margin, max(ends) + margin), (_ROW * len(steps), 0.0), _ROW * len(steps))
+    for i, (label, start, end, error, kind) in enumerate(steps):
+        top = _ROW * i
+        gained = kind not in ("start", "total")
+        told = with_error(end - start, error, max_decimals=3) if gained else with_error(end, error, max_decimals=3)
+        plot.text(plot.x[0], top + 17, label, "label")
+        plot.text(plot.x[1], top + 17, ("+" if gained and end >= start else "") + told, "value", "end")
+        middle = top + 24 + _BAR / 2
+        if gained:
+            plot.box((start, end), (top + 24, top + 24 + _BAR), kind, least=0.4)
+        else:
+            plot.dot(end, middle, "node", 5)
+        if math.isfinite(error) and error > 0:
+            plot.line((end - Z * error, end + Z * error), (middle, middle), "whisker")
+        if i + 1 < len(steps):
+            plot.line((end, end), (top + 24 + _BAR, top + _ROW + 24), "connector")
+    plot.axis("nats per datum")
+    words = "; ".join(f"{label}: {with_error(e if k in ('start', 'total') else e - s, error, max_decimals=3)}"
+                      for label, s, e, error, k in steps)  # fmt: skip
+    return plot.svg("Waterfall from the ELBO up to log p(x)", f"Means over data in nats. {words}.", "plot flush")
+
+
+def waterfall_steps(found: Decomposition, mean: Mapping[str, Mean]) -> list[tuple[str, float, float, float, str]]:
+    """Rows: label, from, to, standard error of the step (of the value at both ends), kind."""
+    rungs = list(found.ladder)
+    own = rungs.index(found.family) if found.family in rungs else len(rungs) - 1
+    level = mean[f"ELBO, {rungs[0]}"]
+    steps = [("ELBO of the guide as trained", level.value, level.value, level.stderr, "start")]
+    for i, (before, after) in enumerate(pairwise(rungs), 1):
+        low, high, gain = mean[f"ELBO, {before}"], mean[f"ELBO, {after}"], mean[f"gain, {after}"]
+        whose = "encoder" if i <= own else "family"
+        told = f"best {after} for each datum" if i == own else after if i < own else f"larger family: {after}"
+        steps.append((told, low.value, high.value, gain.stderr, whose))
+    last, top = mean[f"ELBO, {rungs[-1]}"], mean["log p(x)"]
+    error = math.hypot(last.stderr, top.stderr)
+    steps.append(("what no family tried could reach", last.value, top.value, error, _REST))
+    return [*steps, ("log p(x)", top.value, top.value, top.stderr, "total")]
+
+
+def room_histogram(room: Sequence[float], mean: Mean) -> Markup:
+    """How many data have how much room; NaN and infinite ones are left out."""
+    values = np.asarray([value for value in room if math.isfinite(value)])
+    if not len(values):
+        return Markup("")
+    low, cut = min(0.0, float(values.min())), _cut(values)
+    counts, edges = np.histogram(values.clip(max=cut), bins=min(_BINS, max(5, round(2 * len(values) ** 0.5))), range=(low, cut))
+    plot = Plot((low, cut), (0.0, float(counts.max()) * 1.12), 170)
+    whole = [tick for tick in range(0, int(counts.max()) + 1, max(1, int(counts.max()) // 3))]
+    plot.side_axis(whole)
+    for size, left, right in zip(counts, edges, edges[1:], strict=False):
+        if size:
+            gap = 0.08 * (right - left)
+            plot.box((left + gap, right - gap), (0, float(size)), "column")
+    plot.line((mean.value, mean.value), (0, plot.y[1]), "marker")
+    side = mean.value > (low + cut) / 2
+    plot.text(mean.value, plot.y[1] * 0.96, f"mean {significant(mean.value, 3)}", "label", "end" if side else "start", -6 if side else 6)
+    beyond = int((values > cut).sum())
+    plot.axis("room, nats" + (f" (the last bar holds {beyond} data with more)" if beyond else ""))
+    quartiles = [significant(float(q), 3) for q in np.quantile(values, [0.0, 0.25, 0.5, 0.75, 1.0])]
+    words = "smallest {}, quartiles {}, {} and {}, largest {}".format(*quartiles)
+    return plot.svg("Histogram of the room over the data", f"Room of {len(values)} data in nats: {words}.")
+
+
+def _cut(values: np.ndarray) -> float:
+    """The right end: the largest value, unless a few are far away from all others."""
+    far = 1.5 * float(np.quantile(values, 0.99))
+    return far if 0 < far < values.max() else float(values.max())
+
+
+__all__ = ["ROOM", "room_histogram", "waterfall", "waterfall_steps"]

@@ -1,0 +1,75 @@
+"""Data as small pictures inside the page."""
+
+import base64
+import io
+import math
+
+import numpy as np
+from PIL import Image
+from torch import Tensor
+
+_LARGEST = 64  # pixels of a side
+_FEWEST = 64  # pixels of a flat row that may be taken for a picture
+
+
+def image_shape_of(x: Tensor, image_shape: tuple[int, ...] | None) -> tuple[int, ...] | None:
+    """Height, width and perhaps channels of a datum; None if the data are no pictures.
+
+    Without a given shape, `[B, H, W]` and `[B, C, H, W]` (C = 1 or 3) are pictures, and so are flat rows between 0 and
+    1 whose length is a square of at least 8. An empty shape `()` says that they are none.
+
+    Raises:
+        ValueError: if the shape does not fit the data.
+    """
+    size = math.prod(x.shape[1:])
+    if image_shape is not None:
+        if not image_shape:
+            return None
+        if math.prod(image_shape) != size or len(image_shape) not in (2, 3):
+            raise ValueError(
+                f"image_shape is {image_shape}, but a datum has {size} values: give (height, width) or (height, width, "
+                "channels) with that product, or () for data that are no pictures"
+            )
+        return image_shape
+    if x.dim() == 4 and x.shape[1] in (1, 3):
+        return (*x.shape[2:], x.shape[1])
+    if x.dim() == 3 and min(x.shape[1:]) > 3:
+        return tuple(x.shape[1:])
+    side = math.isqrt(size)
+    flat = x.dim() == 2 and side * side == size and size >= _FEWEST
+    return (side, side) if flat and bool(((x >= 0) & (x <= 1)).all()) else None
+
+
+def data_uri(datum: Tensor, shape: tuple[int, ...], ends: tuple[float, float]) -> str:
+    """One datum as a PNG in a `data:` address; black is the upper of the two ends, as ink on paper is.
+
+    Colours are shown as they are. Sides above 64 pixels are thinned out.
+    """
+    values = datum.detach().cpu().double().numpy()
+    if values.ndim == 3 and len(shape) == 3:  # channels come first in torch
+        values = np.moveaxis(values, 0, -1)
+    values = values.reshape(shape)
+    step = max(1, -(-max(shape[:2]) // _LARGEST))
+    share = np.nan_to_num((values[::step, ::step] - ends[0]) / ((ends[1] - ends[0]) or 1.0)).clip(0, 1)
+    if share.ndim == 3 and share.shape[-1] == 1:
+        share = share[..., 0]
+    pixels = (255 * (share if share.ndim == 3 else 1 - share)).round().astype(np.uint8)
+    buffer = io.BytesIO()
+    Image.fromarray(pixels).save(buffer, format="PNG", optimize=True)
+    return "data:image/png;base64," + base64.b64encode(buffer.getvalue()).decode()
+
+
+def ends_of(x: Tensor) -> tuple[float, float]:
+    """The smallest and the largest finite value: 0 and 1 where all lie between them."""
+    finite = x[x.isfinite()]
+    if not finite.numel():
+        return 0.0, 1.0
+    low, high = float(finite.min()), float(finite.max())
+    return (0.0, 1.0) if low >= 0 and high <= 1 else (low, high)
+
+
+def row_text(datum: Tensor, most: int = 5) -> str:
+    """The first values of a datum that is no picture."""
+    values = datum.flatten()
+    shown = ", ".join(f"{float(value):.3g}" for value in values[:most])
+    return shown + (f", … ({len(values)})" if len(values) > most else "")
