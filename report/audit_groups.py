@@ -24,12 +24,13 @@ _PER_LATENT = {
     "mean_error": "(mean of q − posterior mean) / posterior sd",
     "log_sd_ratio": "log(sd of q / posterior sd)",
     "tail_mass": "posterior probability outside q's central 90 % interval",
+    "far_tail_mass": "posterior probability outside q's central 99 % interval",
 }
 _PER_DATUM = {
     "correlation_error": "largest |correlation under q − under the posterior|",
     "correlation_error_floor": "correlation_error that Monte Carlo noise alone would show",
     "mode_distance": "from q's mode to the nearest posterior mode, in posterior sds",
-    "missed_mass": "posterior probability of the region where q has next to no draws",
+    "missed_mass": "posterior probability of modes in which q has next to no draws",
     "missed_mass_stderr": "",
     "c2st": "held-out accuracy of a classifier between draws of q and of the posterior",
     "c2st_stderr": "",
@@ -173,19 +174,33 @@ def _decomposition(audit: Audit, found: Any) -> Group:
     variables = rows.examined()
     for name, about in _TERMS.items():
         variables |= rows.estimate(name, found.room() if name == "room" else getattr(found, name), about)
-    for name, part, about in (("ladder", found.ladder, "ELBO of each rung"), ("gain", found.gains, "over the rung before")):
-        for suffix, attribute in (("", "value"), ("_stderr", "stderr")):
-            columns = [
-                spread(getattr(part[rung], attribute), rows.rows, audit.num_data)
-                if rung in part
-                else np.full(audit.num_data, np.nan)
-                for rung in rungs
-            ]
-            variables[name + suffix] = Variable(("datum", "rung"), np.stack(columns, 1), NATS, about if not suffix else "")
+    variables |= _by_rung(rows, "ladder", found.ladder, rungs, "ELBO of each rung")
+    variables |= _by_rung(rows, "gain", found.gains, rungs, "ELBO over that of the rung before")
     variables["exploded"] = rows.numbers(found.exploded, "", "the encoder's output is not usable: left out of means")
     variables["evaluations"] = rows.numbers(found.num_evaluations, "", "of log p(x, z) or its gradient")
     variables["flag"] = rows.words(found.flags, "why not to rely on its terms")
+    variables["note"] = rows.words(found.notes, "what is worth knowing though its terms stand")
     return Group(variables, rows.coords | {"rung": rungs}, {"family": found.family, "seconds": found.seconds})
+
+
+def _by_rung(
+    rows: _Rows, name: str, part: Mapping[str, Estimate], rungs: Sequence[str], about: str
+) -> dict[str, Variable]:
+    """An estimate of each rung side by side; NaN for rungs that have none."""
+    nothing = np.full(rows.num_data, np.nan)
+
+    def side_by_side(attribute: str) -> np.ndarray:
+        columns = [
+            spread(getattr(part[rung], attribute), rows.rows, rows.num_data) if rung in part else nothing
+            for rung in rungs
+        ]
+        return np.stack(columns, 1)
+
+    dims, error = ("datum", "rung"), f"standard error of {name}"
+    return {
+        name: Variable(dims, side_by_side("value"), NATS, about),
+        f"{name}_stderr": Variable(dims, side_by_side("stderr"), NATS, error),
+    }
 
 
 def _agreement(audit: Audit, found: Any) -> Group:

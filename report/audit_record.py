@@ -39,13 +39,14 @@ def audit_record(audit: Audit) -> dict[str, Any]:
             `note`, by `datum`.
         decomposition: `examined`, `log_p`, `amortization`, `optimisation`, `approximation`, `room`, each with its
             `log_p_stderr`, `amortization_stderr`, `optimisation_stderr`, `approximation_stderr`, `room_stderr`;
-            `exploded`, `evaluations`, `flag`, by `datum`; `ladder` (ELBO), `ladder_stderr`, `gain` (over the rung
-            before), `gain_stderr`, by `datum` and `rung`.
+            `exploded`, `evaluations`, `flag`, `note`, by `datum`; `ladder` (ELBO), `ladder_stderr`, `gain` (over
+            the rung before), `gain_stderr`, by `datum` and `rung`.
         means: `value`, `stderr` (Monte Carlo), `over_data` (as a sample of data), `num_data` of the usable data;
             `with_all`, `num_all` with the data left out; by `term`: `log p(x)`, `room`, the terms, `ELBO, <rung>` and
             `gain, <rung>`.
         agreement: `examined`, `mean_error`, `mean_error_stderr`, `log_sd_ratio`, `log_sd_ratio_stderr`, `tail_mass`,
-            `tail_mass_stderr`, `wasserstein`, `wasserstein_floor`, by `datum` and `latent`; `correlation_error`,
+            `tail_mass_stderr` (outside q's 90 % interval), `far_tail_mass`, `far_tail_mass_stderr` (99 %),
+            `wasserstein`, `wasserstein_floor`, by `datum` and `latent`; `correlation_error`,
             `correlation_error_floor`, `mode_distance`, `missed_mass`, `missed_mass_stderr`, `c2st`, `c2st_stderr`,
             `pareto_k`, `ess_share`, `kl_q_p`, `kl_q_p_stderr`, `kl_p_q`, `kl_p_q_stderr`, `flag`, by `datum`;
             `fit_for` (1 or 0) and `why_not`, by `datum` and `use`.

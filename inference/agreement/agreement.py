@@ -16,11 +16,11 @@ from elbowroom.inference.agreement.uses import Evidence, Limits, judge
 from elbowroom.inference.draws import Draws
 from elbowroom.inference.estimate import Estimate
 from elbowroom.inference.importance import collect
-from elbowroom.inference.posteriors import GRID_LEVELS, Posterior, from_draws, wasserstein, wasserstein_floor
+from elbowroom.inference.posteriors import GRID_LEVELS, Posterior, wasserstein, wasserstein_floor
 from elbowroom.inference.target import Target
 
 CLOSE = 0.15
-"""Draws that failed their gates are believed beside quadrature if their means and log sds are this near to the truth."""
+"""Draws that failed their gates are believed beside quadrature if means and log sds are this near to the truth."""
 
 Columns = dict[str, Tensor]
 """Fields of the result by name, a row for each datum."""
@@ -105,38 +105,38 @@ def _columns(sides: Sides, draws: Draws, log_p: Tensor, exact: Estimate | None) 
         **_named("missed_mass", missed),
         **_named("c2st", accuracy),
         **_named("ratio", (sides.log_ratio.mean((0, 1)), (sides.log_ratio.flatten(0, 1).var(0) / ess).sqrt())),
-        **_distances(sides, draws, exact, truth.sd),
+        **_distances(sides, exact, truth.sd, least),
         "mode_distance": mode_distance(sides, lp, truth.sd),
         "draws_close": _close(by_chains.mean, by_chains.sd, truth.mean, truth.sd).double(),
     }
 
 
-def _distances(sides: Sides, draws: Draws, exact: Estimate | None, sd: Tensor) -> Columns:
-    """W₁ of each marginal and what noise alone would show, in posterior sds."""
+def _distances(sides: Sides, exact: Estimate | None, sd: Tensor, ess: Tensor) -> Columns:
+    """W₁ of each marginal and what noise alone would show, in posterior sds; `ess` of the posterior's draws, `[B]`."""
     size = float(len(sides.q))
-    guide = _marginals("guide", sides.q.mean(0), sides.q.std(0), sides.q, size)
-    reference = from_draws(draws.select(range(len(draws))[sides.rows]))
-    ess = reference.ess.nan_to_num(1.0).clamp_min(1.0)
+    guide = _marginals("guide", sides.q_sorted, torch.full_like(ess, size))
     if exact is not None and tuple(exact.info["levels"]) == tuple(GRID_LEVELS.tolist()):
-        grid = exact.info["quantiles"][:, sides.rows]
-        reference = Posterior(**{**reference.__dict__, "grid": grid})
         ess = torch.full_like(ess, torch.inf)
-    both = 1 / (1 / ess + 1 / size)
+        grid = exact.info["quantiles"][:, sides.rows]
+        reference = Posterior(**{**guide.__dict__, "method": "quadrature", "grid": grid, "ess": ess})
+    else:
+        reference = _marginals("draws", sides.p.flatten(0, 1).sort(0).values, ess)
     return {
         "wasserstein": wasserstein(guide, reference) / sd,
-        "wasserstein_floor": wasserstein_floor(reference, both) / sd,
+        "wasserstein_floor": wasserstein_floor(reference, 1 / (1 / ess + 1 / size)) / sd,
     }
 
 
-def _marginals(method: str, mean: Tensor, sd: Tensor, z: Tensor, ess: float) -> Posterior:
-    num_data = len(mean)
+def _marginals(method: str, ordered: Tensor, ess: Tensor) -> Posterior:
+    """The marginals of draws sorted along their first dim, `[S, B, N]`."""
+    num_data, sd = ordered.shape[1], ordered.std(0)
     return Posterior(
         method=method,
-        mean=mean,
+        mean=ordered.mean(0),
         sd=sd,
-        mean_stderr=sd / ess**0.5,
-        grid=sorted_quantiles(z.sort(0).values, GRID_LEVELS),
-        ess=torch.full((num_data,), ess, dtype=torch.float64),
+        mean_stderr=sd / ess.unsqueeze(1).sqrt(),
+        grid=sorted_quantiles(ordered, GRID_LEVELS),
+        ess=ess,
         seconds=0.0,
         evaluations=torch.zeros(num_data, dtype=torch.long),
         flags=("",) * num_data,
@@ -190,9 +190,7 @@ def _rows(estimate: Estimate, rows: slice) -> Estimate:
     return Estimate(estimate.value[rows], estimate.stderr[rows], estimate.bound)
 
 
-def _check(
-    target: Target, draws: Draws, num_samples: int, exact: Estimate | None, log_p: Estimate | None
-) -> None:
+def _check(target: Target, draws: Draws, num_samples: int, exact: Estimate | None, log_p: Estimate | None) -> None:
     if num_samples < 50:
         raise ValueError(f"num_samples must be at least 50, got {num_samples}: q's intervals are read off its draws")
     if draws.latents != target.latent_names:

@@ -46,7 +46,10 @@ def of_draws(p: Tensor, found: Convergence, rows: slice) -> Moments:
     """Of chains `[C, T, B, N]`, with the Monte Carlo errors that their diagnostics found."""
     z = p.flatten(0, 1)
     mean, sd = z.mean(0), z.std(0)
-    correlation = _correlation((z - mean) / sd, found.ess_moments[rows])
+    scaled = (z - mean) / sd
+    # What the error of the sd was made of: products of latents forget as fast as squares do.
+    ess = (scaled.pow(4).mean(0) - 1) / (2 * found.mcse_sd[rows] / sd).square()
+    correlation = _correlation(scaled, ess)
     return Moments(mean, sd, found.mcse_mean[rows], found.mcse_sd[rows], *correlation)
 
 
@@ -84,11 +87,11 @@ def tail_mass(sides: Sides, central: float, most: Tensor) -> tuple[Tensor, Tenso
     Args:
         sides: draws of both.
         central: probability of the interval under q.
-        most: largest effective number of posterior draws to be believed, `[B, N]`.
+        most: effective number of posterior draws where nothing else tells it, `[B, N]`.
     """
     alpha = 1 - central
     levels = torch.tensor([alpha / 4, alpha / 2, 3 * alpha / 4], dtype=torch.float64)
-    below, low, inside, beneath, high, above = sorted_quantiles(sides.q.sort(0).values, torch.cat([levels, 1 - levels.flip(0)]))
+    below, low, inside, beneath, high, above = sorted_quantiles(sides.q_sorted, torch.cat([levels, 1 - levels.flip(0)]))
     p = sides.p
     mass, stderr = share((p < low) | (p > high), most)
     band = ((p > below) & (p < inside)) | ((p > beneath) & (p < above))

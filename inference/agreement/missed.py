@@ -32,7 +32,7 @@ def missed_mass(sides: Sides, log_p: Tensor, most: Tensor) -> tuple[Tensor, Tens
     Args:
         sides: draws of both.
         log_p: log p(x), `[B]`, nats. A value that lacks the missed mode only makes q look thinner there.
-        most: largest effective number of posterior draws to be believed, `[B]`.
+        most: effective number of posterior draws where nothing else tells it, `[B]`.
 
     Returns:
         Mass and standard error; NaN where q's density at the posterior's draws is unknown.

@@ -3,6 +3,7 @@
 import math
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
+from functools import cached_property
 
 import torch
 from torch import Tensor
@@ -42,6 +43,11 @@ class Sides:
     p: Tensor
     log_ratio: Tensor
     weights: Stream
+
+    @cached_property
+    def q_sorted(self) -> Tensor:
+        """Draws of the guide, each latent in ascending order, `[S, B, N]`."""
+        return self.q.sort(0).values
 
 
 def pieces(target: Target, draws: Draws, num_samples: int, seed: int, memory_bytes: int | None) -> Iterator[Sides]:
@@ -83,12 +89,12 @@ def effective(values: Tensor) -> Tensor:
 def share(indicator: Tensor, most: Tensor) -> tuple[Tensor, Tensor]:
     """The share of draws `[C, T, B, ...]` that are marked, and its standard error, `[B, ...]` each.
 
-    √(p̃ (1 − p̃) / n) with n the effective number of draws, at most `most` (an indicator that is always or never true
+    √(p̃ (1 − p̃) / n) with n the effective number of draws (`most` where the indicator is always or never true and so
     shows no autocorrelation), and p̃ = (n p + ½)/(n + 1), so that zero out of n has an error of about 1/n.
     """
     values = indicator.double()
     p = values.mean((0, 1))
-    n = torch.minimum(effective(values), most)
+    n = torch.where((p == 0) | (p == 1), most, effective(values))
     smooth = (n * p + 0.5) / (n + 1)
     return p, (smooth * (1 - smooth) / n).sqrt()
 

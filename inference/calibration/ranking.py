@@ -47,9 +47,9 @@ def places(
     u = (Σ_{l ≥ 1} w_l [f(z_l) < f(z₀)] + V (w₀ + Σ_{l ≥ 1} w_l [f(z_l) = f(z₀)])) / Σ_{l ≥ 0} w_l, V ~ U(0, 1).
 
     If q is the posterior and all weights are one, z₀ … z_L are exchangeable, so u is exactly uniform whatever L and f
-    are, and ⌊(L + 1) u⌋ is the rank with ties broken at random (Talts et al. 2018, theorem 1; Modrák et al. 2023 for f
-    that depend on x). If z₀ was drawn from a distribution with density proportional to p(z | x) w(z), the chance that
-    it is the i-th of the unordered set is w_i / Σ w: weighted exchangeability (Tibshirani et al. 2019, lemma 3), and u
+    are, and ⌊(L + 1) u⌋ is the rank with ties broken at random (Talts et al. 2018; Modrák et al. 2023 for f that
+    depend on x). If z₀ was drawn from a distribution with density proportional to p(z | x) w(z), the chance that
+    it is the i-th of the unordered set is w_i / Σ w: weighted exchangeability (Tibshirani et al. 2019), and u
     is exactly uniform again, however unequal the weights are. Unequal weights cost power only: where w₀ is nearly all,
     u is nearly V.
 

@@ -13,7 +13,11 @@ from elbowroom.inference.target import Target
 
 NUM_PILOTS = 64
 RADIUS = 2.0
-"""Distance of the reference point from the guide's mean, in √D of the guide's standard deviations."""
+"""A reference point is `RADIUS` (1 + √D) of the guide's standard deviations away from the guide's mean.
+
+Much nearer, distances mix both sides of the mean and lose sight of a bias; much farther, they see one direction only
+and lose sight of the spread in all others.
+"""
 
 _FIRST = 1 << 40  # sample index of the pilot draws: never among the ranked ones
 
@@ -32,9 +36,9 @@ class Reference(NamedTuple):
 
 
 def reference_points(target: Target, observed: Target | None, seed: int) -> Reference:
-    """A reference point for each datum: `RADIUS` √D away from the guide's mean, in a direction that depends on x.
+    """A reference point for each datum: outside the bulk of the guide, in a direction that depends on x.
 
-    TARP is sufficient only if reference points depend on x (Lemos et al. 2023, theorem 3 and section 3): with points
+    TARP is sufficient only if reference points depend on x (Lemos et al. 2023, section 3): with points
     that do not, a guide that equals the prior passes. Any rule that sees x and noise, and neither the true latents nor
     the ranked draws, is valid. This one takes 64 pilot draws of the guide, v = (u − mean) / sd, and looks in the
     direction √n Σ w̄ v + ε with importance weights w̄ ∝ p(x, z) / q(z | x), their effective number n, and
@@ -59,7 +63,7 @@ def reference_points(target: Target, observed: Target | None, seed: int) -> Refe
     pull = (weight.unsqueeze(-1) * standard).sum(0).nan_to_num(nan=0.0, posinf=0.0, neginf=0.0)
     direction = effective.sqrt().unsqueeze(-1) * pull + noise
     unit = direction / direction.norm(dim=-1, keepdim=True).clamp_min(torch.finfo(torch.float64).tiny)
-    return Reference(mean, sd, RADIUS * math.sqrt(u.shape[-1]) * unit)
+    return Reference(mean, sd, RADIUS * (1 + math.sqrt(u.shape[-1])) * unit)
 
 
 def _flat(target: Target, z: dict[str, Tensor]) -> Tensor:

@@ -93,19 +93,25 @@ def _climb(densities: Densities, rungs: list[str], num_samples: int, draws: Draw
     elbo, slack, families = {ENCODER: best}, {}, {}
     found = [sane, *([] if points is None else starts_of(points))]
     cost = torch.full((len(exploded),), num_samples)
-    before, known = sane, start.is_gaussian & ~bad
+    before = sane
     for name in rungs:
         rung = RUNGS[name](climber, found)
+        scores_better = _is_better(rung.evaluation.elbo, best)
         # What is kept must be a member of this family: an encoder of another kind is not.
-        is_better = (rung.evaluation.value > best.mean(0)) | ~known
-        before = rung.family.where(is_better, before.formed_as(rung.family))
-        best = torch.where(rung.evaluation.value > best.mean(0), rung.evaluation.elbo, best)
-        known = torch.ones_like(known)
+        is_member = (start.is_diagonal if rung.family.is_diagonal else start.is_gaussian) & ~bad | (len(families) > 0)
+        before = rung.family.where(scores_better | ~is_member, before.formed_as(rung.family))
+        best = torch.where(scores_better, rung.evaluation.elbo, best)
         elbo[name], families[name] = best, before
         if rung.evaluation.slack is not None:
             slack[name] = rung.evaluation.slack
         found, cost = [before, *found[1:]], cost + rung.num_evaluations
     return Climbed(elbo, slack, families, start.is_gaussian, start.is_diagonal, exploded, cost)
+
+
+def _is_better(elbo: Tensor, before: Tensor) -> Tensor:
+    """Beyond twice the error of the paired difference, so that noise alone does not choose, `[B]`."""
+    gain = elbo - before
+    return gain.mean(0) > 2 * gain.std(0) / len(gain) ** 0.5
 
 
 def _points(coordinates: Coordinates, draws: Draws) -> Tensor:

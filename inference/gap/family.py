@@ -103,8 +103,11 @@ class Family:
         return self if not self.is_diagonal else Family(self.log_share, self.loc, torch.diag_embed(self.scale))
 
     def formed_as(self, other: "Family") -> "Family":
-        """The same distribution in the form of a larger family: Cholesky factors, further components of no share."""
-        wider = self if other.is_diagonal else self.full()
+        """The same in the form of another family: Cholesky factors, further components of no share.
+
+        Only a Gaussian whose coordinates are not independent changes: it becomes the nearest that has them so.
+        """
+        wider = self.diagonal() if other.is_diagonal else self.full()
         extra = other.num_components - self.num_components
         if not extra:
             return wider

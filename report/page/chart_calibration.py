@@ -15,10 +15,11 @@ _HEIGHT = 150
 
 
 def rank_charts(found: Calibration) -> list[tuple[str, bool, Markup]]:
-    """For the worst quantities: name, whether its curve leaves the band, and the drawing."""
+    """For the worst quantities: name, whether the test of its ranks rejects, and the drawing."""
     outside = _outside(found.ecdf_difference, found.band_low, found.band_high)  # [Q]
     worst = outside.argsort(descending=True, stable=True)[:MOST].tolist()
-    return [(found.quantities[q], bool(outside[q] > 0), _rank_chart(found, q)) for q in worst]
+    rejected = {check.name for check in found.rejected}
+    return [(found.quantities[q], f"ranks of {found.quantities[q]}" in rejected, _rank_chart(found, q)) for q in worst]
 
 
 def coverage_chart(found: Calibration) -> Markup:
@@ -51,7 +52,9 @@ def _diagonal(found: Calibration, curve: Tensor, low: Tensor, high: Tensor, titl
     return plot.svg(title, f"{words} {_told(curve, low, high)}")
 
 
-def _curve(plot: Plot, grid: Tensor, curve: Tensor, low: Tensor, high: Tensor, ticks: Sequence[float] | None = None) -> None:
+def _curve(
+    plot: Plot, grid: Tensor, curve: Tensor, low: Tensor, high: Tensor, ticks: Sequence[float] | None = None
+) -> None:
     plot.side_axis(ticks)
     plot.band(grid.tolist(), low.tolist(), high.tolist(), "band")
     plot.curve(grid.tolist(), curve.tolist(), "curve")

@@ -25,7 +25,7 @@ class Picture:
 
 
 def portraits(portrait: Portrait) -> list[Picture]:
-    """A picture for each of the first `MOST_DATA` data: a pair of latents, or marginals; those that differ most first."""
+    """A picture for each of the first `MOST_DATA` data, of the latents in which q and the posterior differ most."""
     return [_picture(portrait, p) for p in range(min(len(portrait.data), MOST_DATA))]
 
 
@@ -40,10 +40,13 @@ def _picture(portrait: Portrait, p: int) -> Picture:
     drawings: list[tuple[str, Markup]] = []
     if len(names) > 1:
         a, b = sorted(worst[:2])
-        drawings.append((f"{names[a]} across, {names[b]} up", _pair(datum, q, truth, (a, b), ends, names)))
+        across, up = (f"{ends[n][0]:.2g} to {ends[n][1]:.2g}" for n in (a, b))
+        label = f"{names[a]} across ({across}), {names[b]} up ({up})".replace("-", "−")
+        drawings.append((label, _pair(datum, q, truth, (a, b), ends, names)))
     if len(names) != 2:
         for n in worst[:MOST_MARGINALS]:
-            drawings.append((names[n], _marginal(datum, q[:, n], None if truth is None else truth[:, n], ends[n], names[n])))
+            theirs = None if truth is None else truth[:, n]
+            drawings.append((names[n], _marginal(datum, q[:, n], theirs, ends[n], names[n])))
     beyond = np.any([(q[:, n] < ends[n][0]) | (q[:, n] > ends[n][1]) for n in worst[:2]], 0).mean()
     told = f"{100 * beyond:.0f} % of the draws of q lie outside of the picture" if beyond > 0.02 else ""
     return Picture(datum, drawings, told)
@@ -82,7 +85,7 @@ def _regions(z: np.ndarray) -> Markup:
     grid = np.linspace(-0.1 * _SIDE, 1.1 * _SIDE, _GRID)
     height = density(np.stack([a.ravel() for a in np.meshgrid(grid, grid)])).reshape(_GRID, _GRID)
     at_draws = density(z.T)
-    lines = contour_generator(grid, grid, height)
+    lines = contour_generator(grid, grid, height, line_type="Separate")
     parts = Markup("")
     for level, name in zip(_LEVELS, ("outer", "inner"), strict=True):
         rings = lines.lines(float(np.quantile(at_draws, 1 - level)))

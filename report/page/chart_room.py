@@ -8,14 +8,15 @@ import numpy as np
 from markupsafe import Markup
 
 from elbowroom.inference.gap import Decomposition
-from elbowroom.report.audit_means import ROOM, Mean
+from elbowroom.report.audit_means import Mean
 from elbowroom.report.page.svg import Plot
-from elbowroom.report.rounding import significant, with_error
+from elbowroom.report.page.words import nats
+from elbowroom.report.rounding import significant
 
 Z = 1.96
 _ROW, _BAR = 46.0, 14.0  # pixels
 _BINS = 28
-_REST = "rest"
+_REST, _ENDS = "rest", ("start", "total")
 
 
 def waterfall(found: Decomposition, mean: Mapping[str, Mean]) -> Markup:
@@ -29,10 +30,10 @@ def waterfall(found: Decomposition, mean: Mapping[str, Mean]) -> Markup:
     plot = Plot((min(ends) - margin, max(ends) + margin), (_ROW * len(steps), 0.0), _ROW * len(steps))
     for i, (label, start, end, error, kind) in enumerate(steps):
         top = _ROW * i
-        gained = kind not in ("start", "total")
-        told = with_error(end - start, error, max_decimals=3) if gained else with_error(end, error, max_decimals=3)
+        gained = kind not in _ENDS
+        told = _told(start, end, error, kind)
         plot.text(plot.x[0], top + 17, label, "label")
-        plot.text(plot.x[1], top + 17, ("+" if gained and end >= start else "") + told, "value", "end")
+        plot.text(plot.x[1], top + 17, told, "value", "end")
         middle = top + 24 + _BAR / 2
         if gained:
             plot.box((start, end), (top + 24, top + 24 + _BAR), kind, least=0.4)
@@ -43,8 +44,7 @@ def waterfall(found: Decomposition, mean: Mapping[str, Mean]) -> Markup:
         if i + 1 < len(steps):
             plot.line((end, end), (top + 24 + _BAR, top + _ROW + 24), "connector")
     plot.axis("nats per datum")
-    words = "; ".join(f"{label}: {with_error(e if k in ('start', 'total') else e - s, error, max_decimals=3)}"
-                      for label, s, e, error, k in steps)  # fmt: skip
+    words = "; ".join(f"{label}: {_told(start, end, error, kind)}" for label, start, end, error, kind in steps)
     return plot.svg("Waterfall from the ELBO up to log p(x)", f"Means over data in nats. {words}.", "plot flush")
 
 
@@ -53,7 +53,7 @@ def waterfall_steps(found: Decomposition, mean: Mapping[str, Mean]) -> list[tupl
     rungs = list(found.ladder)
     own = rungs.index(found.family) if found.family in rungs else len(rungs) - 1
     level = mean[f"ELBO, {rungs[0]}"]
-    steps = [("ELBO of the guide as trained", level.value, level.value, level.stderr, "start")]
+    steps = [("ELBO of the guide as trained", level.value, level.value, level.stderr, _ENDS[0])]
     for i, (before, after) in enumerate(pairwise(rungs), 1):
         low, high, gain = mean[f"ELBO, {before}"], mean[f"ELBO, {after}"], mean[f"gain, {after}"]
         whose = "encoder" if i <= own else "family"
@@ -61,8 +61,8 @@ def waterfall_steps(found: Decomposition, mean: Mapping[str, Mean]) -> list[tupl
         steps.append((told, low.value, high.value, gain.stderr, whose))
     last, top = mean[f"ELBO, {rungs[-1]}"], mean["log p(x)"]
     error = math.hypot(last.stderr, top.stderr)
-    steps.append(("what no family tried could reach", last.value, top.value, error, _REST))
-    return [*steps, ("log p(x)", top.value, top.value, top.stderr, "total")]
+    steps.append(("left up to log p(x)", last.value, top.value, error, _REST))
+    return [*steps, ("log p(x)", top.value, top.value, top.stderr, _ENDS[1])]
 
 
 def room_histogram(room: Sequence[float], mean: Mean) -> Markup:
@@ -71,17 +71,21 @@ def room_histogram(room: Sequence[float], mean: Mean) -> Markup:
     if not len(values):
         return Markup("")
     low, cut = min(0.0, float(values.min())), _cut(values)
-    counts, edges = np.histogram(values.clip(max=cut), bins=min(_BINS, max(5, round(2 * len(values) ** 0.5))), range=(low, cut))
+    bins = min(_BINS, max(5, round(2 * len(values) ** 0.5)))
+    counts, edges = np.histogram(values.clip(max=cut), bins=bins, range=(low, cut if cut > low else low + 1e-9))
     plot = Plot((low, cut), (0.0, float(counts.max()) * 1.12), 170)
-    whole = [tick for tick in range(0, int(counts.max()) + 1, max(1, int(counts.max()) // 3))]
+    whole = list(range(0, int(counts.max()) + 1, max(1, int(counts.max()) // 3)))
     plot.side_axis(whole)
     for size, left, right in zip(counts, edges, edges[1:], strict=False):
         if size:
             gap = 0.08 * (right - left)
             plot.box((left + gap, right - gap), (0, float(size)), "column")
     plot.line((mean.value, mean.value), (0, plot.y[1]), "marker")
-    side = mean.value > (low + cut) / 2
-    plot.text(mean.value, plot.y[1] * 0.96, f"mean {significant(mean.value, 3)}", "label", "end" if side else "start", -6 if side else 6)
+    words, level = f"mean {significant(mean.value, 3)}", 0.96 * plot.y[1]
+    if mean.value > (low + cut) / 2:
+        plot.text(mean.value, level, words, "label", "end", -6)
+    else:
+        plot.text(mean.value, level, words, "label", "start", 6)
     beyond = int((values > cut).sum())
     plot.axis("room, nats" + (f" (the last bar holds {beyond} data with more)" if beyond else ""))
     quartiles = [significant(float(q), 3) for q in np.quantile(values, [0.0, 0.25, 0.5, 0.75, 1.0])]
@@ -89,10 +93,12 @@ def room_histogram(room: Sequence[float], mean: Mean) -> Markup:
     return plot.svg("Histogram of the room over the data", f"Room of {len(values)} data in nats: {words}.")
 
 
+def _told(start: float, end: float, error: float, kind: str) -> str:
+    """The value at an end of the waterfall, the gain of a step."""
+    return nats(end, error) if kind in _ENDS else nats(end - start, error, signed=True)
+
+
 def _cut(values: np.ndarray) -> float:
     """The right end: the largest value, unless a few are far away from all others."""
     far = 1.5 * float(np.quantile(values, 0.99))
     return far if 0 < far < values.max() else float(values.max())
-
-
-__all__ = ["ROOM", "room_histogram", "waterfall", "waterfall_steps"]

@@ -5,14 +5,12 @@ Colours are classes of `page.css`, which knows light, dark and print; nothing he
 
 import math
 from collections.abc import Sequence
-from itertools import count
 from typing import Literal
 
-from markupsafe import Markup, escape
+from markupsafe import Markup
 
 Anchor = Literal["start", "middle", "end"]
 _WIDE = 1000  # of the user space of curves, which are stretched to the width of the drawing
-_ids = count()
 
 
 class Plot:
@@ -53,7 +51,9 @@ class Plot:
         """A filled circle."""
         self._add('<circle class="{}" cx="{}" cy="{}" r="{}"/>', style, self.percent(x), self.pixel(y), radius)
 
-    def text(self, x: float, y: float, words: str, style: str = "label", anchor: Anchor = "start", dx: float = 0) -> None:
+    def text(
+        self, x: float, y: float, words: str, style: str = "label", anchor: Anchor = "start", dx: float = 0
+    ) -> None:
         """Words at a point, moved right by dx pixels."""
         place = self.percent(x), self.pixel(y), dx, anchor
         self._add('<text class="{}" x="{}" y="{}" dx="{}" text-anchor="{}">{}</text>', style, *place, words)
@@ -74,7 +74,9 @@ class Plot:
         shown = nice_ticks(*self.x) if ticks is None else ticks
         for tick in shown:
             where = self.percent(tick)
-            self._add('<line class="axis" x1="{}" y1="{}" x2="{}" y2="{}"/>', where, self.height, where, self.height + 4)
+            self._add(
+                '<line class="axis" x1="{}" y1="{}" x2="{}" y2="{}"/>', where, self.height, where, self.height + 4
+            )
             words = tick_text(tick, shown)
             self._add('<text class="tick" x="{}" y="{}" text-anchor="middle">{}</text>', where, self.height + 17, words)
         self._add('<text class="tick" x="50%" y="{}" text-anchor="middle">{}</text>', self.height + 34, label)
@@ -85,15 +87,15 @@ class Plot:
         for tick in shown:
             level = self.pixel(tick)
             self._add('<line class="grid" x1="0" y1="{}" x2="100%" y2="{}"/>', level, level)
-            self._add('<text class="tick" x="0" dx="-6" y="{}" text-anchor="end">{}</text>', level + 4, tick_text(tick, shown))
+            self._add(
+                '<text class="tick" x="0" dx="-6" y="{}" text-anchor="end">{}</text>', level + 4, tick_text(tick, shown)
+            )
 
     def svg(self, title: str, description: str, style: str = "plot", below: float = 40) -> Markup:
         """The drawing as an image whose description says its numbers."""
-        name = f"drawing{next(_ids)}"
-        head = Markup(
-            '<svg class="{}" role="img" aria-labelledby="{}-title {}-text" height="{}">'
-            '<title id="{}-title">{}</title><desc id="{}-text">{}</desc>'
-        ).format(style, name, name, round(self.height + below), name, title, name, description)
+        head = Markup('<svg class="{}" role="img" height="{}"><title>{}</title><desc>{}</desc>').format(
+            style, round(self.height + below), title, description
+        )
         return head + Markup("").join(self._marks) + Markup("</svg>")
 
     def _add(self, template: str, *values: object) -> None:
@@ -141,14 +143,10 @@ def nice_ticks(low: float, high: float, most: int = 5) -> list[float]:
 def tick_text(value: float, ticks: Sequence[float]) -> str:
     """A tick with as many decimals as its neighbours need."""
     step = abs(ticks[1] - ticks[0]) if len(ticks) > 1 else abs(value) or 1.0
-    decimals = min(max(0, -math.floor(math.log10(step) + 1e-9)), 9)
+    least = max(0, -math.floor(math.log10(step) + 1e-9))
+    decimals = min(least + (abs(round(step, least) - step) > 1e-6 * step), 9)
     text = f"{value:.{decimals}f}"
     return "0" if float(text) == 0 else text.replace("-", "−")
-
-
-def safe(text: str) -> Markup:
-    """Text as HTML that shows it and runs nothing."""
-    return escape(text)
 
 
 def _apart(ends: tuple[float, float]) -> tuple[float, float]:
@@ -157,4 +155,4 @@ def _apart(ends: tuple[float, float]) -> tuple[float, float]:
     if not (math.isfinite(low) and math.isfinite(high)):
         return 0.0, 1.0
     least = 1e-9 * max(1.0, abs(low), abs(high))
-    return (low, high) if high - low > least else (low - 0.5, low + 0.5)
+    return (low, high) if abs(high - low) > least else (low - 0.5, low + 0.5)

@@ -3,6 +3,7 @@
 import math
 from collections.abc import Sequence
 from functools import cache
+from itertools import pairwise
 from typing import Any, cast
 
 import torch
@@ -118,7 +119,7 @@ class _Maker:
             ladder["encoder"][8], exploded[8], flags[8] = -math.inf, True, "the encoder's output is not a number"
             amortization[8] = math.nan
         names = list(ladder)
-        gains = {b: _estimate(ladder[b] - ladder[a], error / 2) for a, b in zip(names, names[1:], strict=False)}
+        gains = {b: _estimate(ladder[b] - ladder[a], error / 2) for a, b in pairwise(names)}
         return Decomposition(
             ladder={name: _estimate(value, error, "lower") for name, value in ladder.items()},
             gains=gains,
@@ -130,6 +131,7 @@ class _Maker:
             refined=cast(RefinedGuide, None),  # no report reads it
             exploded=exploded,
             flags=tuple(flags),
+            notes=("a mixture was fitted from two starts", *[""] * (size - 1)),
             num_evaluations=torch.full((size,), 4800),
             seconds=33.25,
         )
@@ -156,6 +158,7 @@ class _Maker:
             log_sd_ratio=scale * self.randn(*shape), log_sd_ratio_stderr=torch.full(shape, 0.02),
             correlation_error=scale * self.rand(size), correlation_error_floor=torch.full((size,), 0.03),
             tail_mass=0.1 + 0.2 * scale * self.rand(*shape), tail_mass_stderr=torch.full(shape, 0.01),
+            far_tail_mass=0.01 + 0.05 * scale * self.rand(*shape), far_tail_mass_stderr=torch.full(shape, 0.003),
             mode_distance=3 * scale * self.rand(size),
             missed_mass=missed, missed_mass_stderr=torch.full((size,), 0.002),
             wasserstein=scale * self.rand(*shape), wasserstein_floor=torch.full(shape, 0.02),
@@ -187,7 +190,7 @@ class _Maker:
             uniform[:, 0] = uniform[:, 0] ** 1.6
         ranks = (uniform * (draws + 1)).long().clamp_max(draws)
         grid = torch.linspace(0, 1, 51)
-        ecdf = (ranks.double()[:, None] <= grid[:, None] * draws).double().mean(0)
+        ecdf = (ranks.double()[:, None] + 0.5 <= grid[:, None] * (draws + 1)).double().mean(0)
         band = 1.5 * (grid * (1 - grid) / num).sqrt() * 2 + 1e-3
         bent = (grid - (0.14 if self.bad else 0.02) * (4 * grid * (1 - grid))).clamp(0, 1)
         meaning = "ranks are low: the guide's draws of this latent lie too high"

@@ -1,0 +1,121 @@
+"""An audit in the terminal: the verdict, the ladder with its means, and the worst data."""
+
+import math
+
+from elbowroom.inference.audit import Audit
+from elbowroom.report.audit_means import ROOM, Mean, means
+from elbowroom.report.page.data_table import DataTable, Row
+from elbowroom.report.page.words import count, interval_text, nats, percent, seconds_text, short, value_text
+from elbowroom.report.render import Part, Sheet, note, render, warning
+
+_MARKS = {"good": ("✓", "green"), "note": ("·", ""), "warning": ("!", "yellow"), "bad": ("✗", "bold red")}
+
+
+def audit_table(audit: Audit, *, most: int = 10, width: int | None = None, color: bool | None = None) -> str:
+    """The verdict and the numbers it rests on, the ladder from ELBO to log p(x), uses, tests, and the worst data.
+
+    Args:
+        audit: from `audit`.
+        most: so many data at most.
+        width, color: see `render`.
+
+    Raises:
+        ValueError: if `most` is negative.
+    """
+    if most < 0:
+        raise ValueError(f"most must not be negative, got {most}: so many data are shown")
+    parts = [*_verdict(audit), *_numbers(audit), *_ladder(audit), *_uses(audit), *_tests(audit), *_worst(audit, most)]
+    spent = ", ".join(f"{part} {seconds_text(seconds)}" for part, seconds in audit.cost.items())
+    return render([*parts, note(f"Cost: {spent}.")] if spent else parts, width=width, color=color)
+
+
+def _verdict(audit: Audit) -> list[Part]:
+    parts: list[Part] = []
+    for finding in audit.findings:
+        mark, style = _MARKS[finding.tone]
+        parts.append(note(f"{mark} {finding.sentence}", style=style))
+    return [*parts, note("")]
+
+
+def _numbers(audit: Audit) -> list[Part]:
+    if not audit.numbers:
+        return []
+    columns = [("number", "left"), ("value", "right"), ("95\u00a0% interval", "right"), ("what it is", "left")]
+    sheet = Sheet("What the verdict rests on", columns)
+    for name, number in audit.numbers.items():
+        sheet.add(name, value_text(number), interval_text(number), number.about)
+    return [sheet]
+
+
+def _ladder(audit: Audit) -> list[Part]:
+    """Means of each rung with what it gained, up to log p(x); both means where data are left out."""
+    found = audit.decomposition
+    if found is None:
+        return [warning("! The room was not taken apart: the budget did not allow it."), note("")]
+    mean = means(found)
+    left_out = mean[ROOM].left_out
+    columns = [("", "left"), ("mean ± error", "right"), ("gain ± error", "right"), ("over data", "right")]
+    columns += [("mean of all data", "right")] if left_out else []
+    sheet = Sheet(f"From the ELBO up to log p(x), {count(mean[ROOM].num_data)}, nats", columns)
+    for rung in found.ladder:
+        gain = mean.get(f"gain, {rung}")
+        own = " (the guide's family)" if rung == found.family else ""
+        sheet.add(*_row(f"ELBO, {rung}{own}", mean[f"ELBO, {rung}"], gain, bool(left_out)))
+    sheet.add(*_row("log p(x)", mean["log p(x)"], None, bool(left_out)))
+    sheet.add_line()
+    for name, label in (
+        (ROOM, "room"), ("amortization", "of it the encoder's"), ("optimisation", "of it still to be found"),
+        ("approximation", "of it the family's"),
+    ):  # fmt: skip
+        sheet.add(*_row(label, mean[name], None, bool(left_out)))
+    told: list[Part] = [sheet, note("± error: Monte Carlo; over data: of the mean as a sample of data.")]
+    if left_out:
+        told.append(warning(f"! {count(left_out)} left out of means: the encoder's output is not usable"))
+    return [*told, note("")]
+
+
+def _row(label: str, mean: Mean, gain: Mean | None, everything: bool) -> list[str]:
+    gained = "" if gain is None else nats(gain.value, gain.stderr, signed=True)
+    over = "–" if math.isnan(mean.over_data) else f"± {short(mean.over_data, 2)}"
+    return [label, nats(mean.value, mean.stderr), gained, over, *([nats(mean.with_all)] if everything else [])]
+
+
+def _uses(audit: Audit) -> list[Part]:
+    found = audit.agreement
+    if found is None:
+        return []
+    told = ", ".join(f"{use} {percent(found.share(use))}" for use in found.uses)
+    return [note(f"q is good enough for: {told} of {count(len(found))} examined.", style=""), note("")]
+
+
+def _tests(audit: Audit) -> list[Part]:
+    found = audit.calibration
+    if found is None:
+        return []
+    outcome = f"{len(found.rejected)} of {len(found.checks)} tests reject"
+    head = f"Calibration over {found.num_simulations} simulations: {outcome}"
+    lines = [warning(f"! {c.name}, p = {short(c.p_value, 2)}: {c.meaning}") for c in found.rejected]
+    return [note(f"{head}.", style=""), *lines, note("")]
+
+
+def _worst(audit: Audit, most: int) -> list[Part]:
+    columns, rows = DataTable(audit, ()).filled()
+    rows = rows[:most]
+    if not rows:
+        return []
+    used = any(row.uses for row in rows)
+    header = [("datum", "right"), *((name, "right") for _, name, _ in columns), *([("uses", "left")] if used else [])]
+    sheet = Sheet(f"Worst {len(rows)} of {audit.num_data}", header)
+    told: list[Part] = []
+    for row in rows:
+        sheet.add(f"{row.datum}{' !' if row.notes else ''}", *(cell.text for cell in row.cells), *_fit(row, used))
+        if row.notes:
+            told.append(warning(f"! datum {row.datum}: {row.notes}"))
+    letters = next((row.uses for row in rows if row.uses), [])
+    legend = "Nats ± standard error." + (" Uses: " if used else "")
+    legend += ", ".join(f"{letter} {use}" for use, letter, _ in letters) + ("." if used else "")
+    return [sheet, note(legend), *told, note("")]
+
+
+def _fit(row: Row, used: bool) -> list[str]:
+    return [" ".join(f"{letter}{'✓' if fit else '✗'}" for _, letter, fit in row.uses)] if used else []

@@ -1,0 +1,106 @@
+"""An audit as one HTML file that opens anywhere, with no network."""
+
+from pathlib import Path
+from typing import Any
+
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from markupsafe import Markup
+
+from elbowroom.inference.audit import Audit, Finding
+from elbowroom.report.files import replacing
+from elbowroom.report.json_file import versions
+from elbowroom.report.page.chart_posterior import MOST_DATA, portraits
+from elbowroom.report.page.data_table import MOST_PICTURES, MOST_ROWS, DataTable
+from elbowroom.report.page.sections import (
+    calibration_section,
+    chains_section,
+    cost_section,
+    latents_section,
+    room_section,
+    uses_section,
+)
+from elbowroom.report.page.words import count, interval_text, value_text
+
+_FOLDER = Path(__file__).parent
+_MOST_LINKS = 12  # data named below a sentence
+_TONES = {"good": ("✓", "Good"), "note": ("i", "Note"), "warning": ("!", "Warning"), "bad": ("✗", "Bad")}
+
+
+def save_html(
+    audit: Audit, path: str | Path, *, image_shape: tuple[int, ...] | None = None, title: str | None = None
+) -> Path:
+    """Write the report of an audit as one self-contained HTML file, whole or not at all, and return its path.
+
+    The file asks for nothing over the network, is readable on a phone, in the dark and on paper, and stays below 8 MB
+    whatever the number of data: it lists the 3000 worst data, the 80 worst of them with a picture, and portrays 8.
+
+    Args:
+        audit: from `audit`.
+        path: of the file.
+        image_shape: of a datum, `(height, width)` or `(height, width, channels)`; `()` says that data are no pictures.
+            By default it is guessed: see `image_shape_of`.
+        title: a heading; by default a general one.
+
+    Raises:
+        ValueError: if `image_shape` does not fit the data.
+    """
+    text = page(audit, image_shape=image_shape, title=title)
+    with replacing(path) as temporary:
+        temporary.write_text(text, encoding="utf-8")
+    return Path(path)
+
+
+def page(audit: Audit, *, image_shape: tuple[int, ...] | None = None, title: str | None = None) -> str:
+    """What `save_html` writes."""
+    table = DataTable(audit, image_shape)
+    columns, rows = table.filled()
+    shown = {row.datum for row in rows}
+    environment = Environment(
+        loader=FileSystemLoader(_FOLDER), autoescape=True, undefined=StrictUndefined, trim_blocks=True,
+        lstrip_blocks=True,
+    )  # fmt: skip
+    pictures = [] if audit.portrait is None else portraits(audit.portrait)
+    return environment.get_template("page.html.jinja").render(
+        title=title or "How much room is above the ELBO, and can q be trusted?",
+        style=_own("page.css"),
+        script=_own("page.js"),
+        num_data=count(audit.num_data),
+        findings=[_finding(finding, audit, shown) for finding in audit.findings],
+        numbers=[(name, value_text(n), interval_text(n), n.about) for name, n in audit.numbers.items()],
+        room=room_section(audit),
+        table={
+            "rows": rows, "columns": columns, "shown": len(rows), "all": audit.num_data,
+            "uses": [(use, letter) for use, letter, _ in next((row.uses for row in rows if row.uses), [])],
+            "pictures": MOST_PICTURES if any(row.picture for row in rows) else 0,
+            "inputs": any(row.picture or row.values for row in rows), "most": MOST_ROWS,
+        },
+        portraits=[(picture, table.picture(picture.datum), table.values(picture.datum)) for picture in pictures],
+        portrait_truth=audit.portrait is not None and audit.portrait.posterior is not None,
+        portrait_note="" if audit.portrait is None or len(audit.portrait.data) <= MOST_DATA else f"first {MOST_DATA}",
+        uses=None if audit.agreement is None else uses_section(audit.agreement),
+        calibration=None if audit.calibration is None else calibration_section(audit.calibration),
+        latents=None if audit.latent_use is None else latents_section(audit.latent_use),
+        chains=None if audit.chains is None else chains_section(audit.chains),
+        cost=cost_section(audit.cost),
+        provenance=[(key, str(value)) for key, value in audit.provenance.items()],
+        versions=list(versions().items()),
+    )  # fmt: skip
+
+
+def _finding(finding: Finding, audit: Audit, shown: set[int]) -> dict[str, Any]:
+    order = {name: i for i, name in enumerate(audit.numbers)}
+    rests = [
+        (order[name], name, value_text(audit.numbers[name]), interval_text(audit.numbers[name]))
+        for name in finding.numbers
+        if name in order
+    ]
+    mark, word = _TONES[finding.tone]
+    return {
+        "sentence": finding.sentence, "tone": finding.tone, "mark": mark, "word": word, "rests": rests,
+        "data": [(b, b in shown) for b in finding.data[:_MOST_LINKS]], "more": max(0, len(finding.data) - _MOST_LINKS),
+    }  # fmt: skip
+
+
+def _own(name: str) -> Markup:
+    """A file of this folder, which needs no escaping."""
+    return Markup((_FOLDER / name).read_text(encoding="utf-8"))

@@ -1,0 +1,200 @@
+"""What each section of the page says: text, numbers as text, and drawings."""
+
+from collections import Counter
+from typing import Any
+
+from torch import Tensor
+
+from elbowroom.inference.agreement import Agreement
+from elbowroom.inference.audit import Audit, Chains
+from elbowroom.inference.calibration import Calibration
+from elbowroom.inference.estimate import Estimate
+from elbowroom.inference.latent_use import LatentUse
+from elbowroom.report.audit_means import ROOM, Mean, means
+from elbowroom.report.page.chart_calibration import coverage_chart, rank_charts, tarp_chart
+from elbowroom.report.page.chart_room import room_histogram, waterfall
+from elbowroom.report.page.svg import bar
+from elbowroom.report.page.words import count, nats, percent, seconds_text, short
+
+MOST_LATENTS, MOST_FLAGS, MOST_CHECKS = 200, 30, 100
+_USES = {
+    "means": "report E[z | x], use it as a feature",
+    "intervals": "say where z lies with 90 % probability",
+    "tails": "speak of rare values, or propose for importance sampling",
+    "model comparison": "estimate log p(x) from its draws and compare models",
+}
+_SIGMA = {
+    "value": "σ as learned",
+    "optimal": "σ that the residuals ask for",
+    "log_lik_gain": "log-likelihood it would gain, nats",
+}
+_ERRORS = (
+    ("mean_error", "error of the mean, posterior sds", "0"),
+    ("log_sd_ratio", "log(sd of q / posterior sd)", "0"),
+    ("correlation_error", "error of the correlations", "0, up to noise"),
+    ("tail_mass", "posterior mass outside q’s 90 % interval", "0.1"),
+    ("missed_mass", "posterior mass in modes that q misses", "0"),
+    ("wasserstein", "Wasserstein distance, posterior sds", "0, up to noise"),
+    ("c2st", "classifier that tells q from the posterior", "0.5"),
+    ("pareto_k", "k̂ of the importance weights", "below 0.7"),
+)
+
+
+def room_section(audit: Audit) -> dict[str, Any]:
+    """Means of log p(x), ELBO and room, the waterfall, the histogram and the terms."""
+    found = audit.decomposition
+    if found is None:
+        return {"bracket": _bracket(audit)}
+    mean = means(found)
+    first = next(iter(found.ladder))
+    shown = (("log p(x)", "log p(x)"), (f"ELBO, {first}", "ELBO"), (ROOM, "room"))
+    terms = (
+        ("amortization", "the encoder", "the best member of the family for each datum, less what the encoder gives"),
+        ("optimisation", "still to be found", "how far that fit may be from its optimum: an upper estimate"),
+        ("approximation", "the family", "log p(x) less the best member of the family"),
+    )
+    finite = found.room().value[found.usable]
+    return {
+        "headline": [(label, nats(mean[key].value, mean[key].stderr), _over(mean[key])) for key, label in shown],
+        "left_out": [(label, nats(mean[key].with_all), nats(mean[key].value)) for key, label in shown]
+        if mean[ROOM].left_out
+        else [],
+        "usable": count(mean[ROOM].num_data), "out": count(mean[ROOM].left_out), "family": found.family,
+        "waterfall": waterfall(found, mean),
+        "histogram": room_histogram(finite.tolist(), mean[ROOM]),
+        "terms": [(name, about, nats(mean[k].value, mean[k].stderr), _over(mean[k])) for k, name, about in terms],
+        "error": nats(mean[ROOM].stderr),
+        "reasons": [(b, flag) for b, flag, bad in zip(audit.rows.get("decomposition", range(len(found))), found.flags,
+                    found.exploded.tolist(), strict=True) if bad][:MOST_FLAGS],
+        "examined": len(found), "num_data": audit.num_data,
+    }  # fmt: skip
+
+
+def uses_section(found: Agreement) -> dict[str, Any]:
+    """For what share of the data q may be used for what, the usual reason why not, and how large the errors are."""
+    sound = [b for b, flag in enumerate(found.flags) if not flag]
+    uses = []
+    for use in found.uses:
+        fit = int(found.uses[use][sound].sum())
+        reasons = Counter(found.why_not[use][b] for b in sound if found.why_not[use][b]).most_common(1)
+        share = found.share(use)
+        told = f"{fit} of {count(len(sound))}"
+        uses.append({
+            "name": use, "about": _USES.get(use, ""), "share": percent(share), "told": told,
+            "bar": bar(share, f"{percent(share)} of the data"), "why": reasons[0][0] if reasons else "",
+        })  # fmt: skip
+    errors = []
+    for name, label, right in _ERRORS:
+        values = _worst_latent(getattr(found, name)[sound], right == "0.1")
+        values = values[values.isfinite()]
+        if len(values):
+            ends = (float(values.median()), float(values.quantile(0.95)), float(values.max()))
+            errors.append((label, *(short(end, 2) for end in ends), right))
+    return {
+        "uses": uses, "errors": errors, "examined": count(len(found)), "unsound": len(found) - len(sound),
+        "reference": "quadrature" if found.reference == "quadrature" else "Markov chains",
+        "reverse": nats(*_mean(found.kl_q_p, sound)), "forward": nats(*_mean(found.kl_p_q, sound)),
+    }  # fmt: skip
+
+
+def calibration_section(found: Calibration) -> dict[str, Any]:
+    """Tests with their meaning, and the curves."""
+    checks = sorted(found.checks, key=lambda check: (not check.rejected, check.p_value))
+    return {
+        "kind": found.kind, "simulations": found.num_simulations, "draws": found.num_draws,
+        "level": f"{100 * found.level:g} %", "flags": found.flags, "rejected": len(found.rejected),
+        "checks": [(c.name, short(c.p_value, 2), c.rejected, c.meaning) for c in checks[:MOST_CHECKS]],
+        "ranks": rank_charts(found), "quantities": len(found.quantities),
+        "coverage": coverage_chart(found) if bool(found.coverage.isfinite().any()) else "", "tarp": tarp_chart(found),
+    }  # fmt: skip
+
+
+def latents_section(found: LatentUse) -> dict[str, Any]:
+    """Each latent's share of the information, collapse, σ."""
+    largest = max([float(k) for k in found.kl if k == k], default=0.0) or 1.0
+    order = found.kl.nan_to_num(-1.0).argsort(descending=True, stable=True).tolist()
+    rows = []
+    for n in order[:MOST_LATENTS]:
+        kl = float(found.kl[n])
+        rows.append({
+            "name": found.latents[n], "kl": nats(kl, float(found.kl_stderr[n])),
+            "bar": bar(kl / largest, f"{short(100 * kl / largest, 3)} % of the largest"),
+            "activity": nats(float(found.activity[n]), float(found.activity_stderr[n])),
+            "active": bool(found.active[n]), "mean": short(float(found.aggregate_mean[n]), 2),
+            "sd": short(float(found.aggregate_sd[n]), 2), "distance": short(float(found.aggregate_distance[n]), 2),
+        })  # fmt: skip
+    limit = found.mutual_information.info.get("limit")
+    return {
+        "rows": rows, "active": int(found.active.sum()), "all": len(found.latents), "collapsed": found.collapsed,
+        "rate": _one(found.rate), "information": _one(found.mutual_information), "marginal": _one(found.marginal_kl),
+        "limit": None if limit is None else short(float(limit), 3),
+        "warnings": [flag for flag in found.mutual_information.flags if flag],
+        "pruned": None if found.pruned is None else _one(found.pruned),
+        "sigma": [(_SIGMA.get(name, name), short(float(value), 3)) for name, value in found.sigma.items()],
+        "sigma_told": found.sigma_told,
+    }  # fmt: skip
+
+
+def chains_section(chains: Chains) -> dict[str, Any]:
+    """The worst of each diagnostic over data, and the reasons why chains are no reference."""
+    found = chains.convergence
+    rows = [
+        ("R-hat, largest", _extreme(found.rhat, True, 4), "at most 1.01"),
+        ("ESS of the bulk, smallest", _extreme(found.ess_bulk, False), f"at least {100 * chains.num_chains}"),
+        ("ESS of the tails, smallest", _extreme(found.ess_tail, False), f"at least {100 * chains.num_chains}"),
+        ("divergent transitions, most", _extreme(found.divergences, True), "0"),
+    ]
+    if found.ebfmi is not None:
+        rows.append(("E-BFMI, smallest", _extreme(found.ebfmi, False, 2), "at least 0.2"))
+    flagged = [(datum, flag) for datum, flag in zip(chains.rows, found.flags, strict=True) if flag]
+    sizes = {name: f"{getattr(chains, name):,}" for name in ("num_chains", "num_draws", "num_warmup")}
+    return {
+        "rows": rows, "flagged": flagged[:MOST_FLAGS], "num_flagged": len(flagged), "data": count(len(chains.rows)),
+        "undefined": int(found.rhat.isnan().any(1).sum()), **sizes,
+    }  # fmt: skip
+
+
+def cost_section(cost: dict[str, float]) -> dict[str, Any]:
+    """Seconds of each part and in all."""
+    largest = max(cost.values(), default=0.0) or 1.0
+    rows = [
+        (part, seconds_text(s), bar(s / largest, f"{short(100 * s / largest, 2)} % of the longest"))
+        for part, s in cost.items()
+    ]
+    return {"rows": rows, "total": seconds_text(sum(cost.values()))}
+
+
+def _bracket(audit: Audit) -> dict[str, Any]:
+    sides: list[tuple[str, str, str]] = []
+    for name, side in (("from below", audit.bracket.lower), ("from above", audit.bracket.upper)):
+        known = side.value.isfinite().nonzero().flatten().tolist()
+        sides.append((name, nats(*_mean(side, known)), f"mean of {count(len(known))}" if known else "not found"))
+    return {"sides": sides}
+
+
+def _mean(found: Estimate, rows: list[int]) -> tuple[float, float]:
+    rows = [b for b in rows if bool(found.value[b].isfinite())]
+    part = Estimate(found.value[rows], found.stderr[rows], "none")
+    return part.mean() if rows else (float("nan"), float("nan"))
+
+
+def _over(mean: Mean) -> str:
+    return f"± {short(mean.over_data, 2)} as a sample of data" if mean.over_data == mean.over_data else ""
+
+
+def _one(found: Estimate) -> str:
+    return nats(float(found.value[0]), float(found.stderr[0]))
+
+
+def _worst_latent(values: Tensor, keep_sign: bool) -> Tensor:
+    """The largest size over latents, `[B]`."""
+    values = values.double() if keep_sign or values.dim() == 1 else values.double().abs()
+    return values if values.dim() == 1 else values.nan_to_num(0.0).amax(1)
+
+
+def _extreme(values: Tensor, largest: bool, digits: int = 0) -> str:
+    finite = values[~values.isnan()].double()
+    if not finite.numel():
+        return "–"
+    value = float(finite.max() if largest else finite.min())
+    return f"{value:,.{digits}f}" if abs(value) != float("inf") else "∞"
