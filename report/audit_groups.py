@@ -61,6 +61,7 @@ _LATENTS = {
     "active": "activity above 0.01",
     "kl": "mean over data of KL(q(z|x) ‖ p(z)), nats",
     "kl_stderr": "",
+    "sensitivity": "root mean square change of log p(x | z) per prior sd, nats: zero where the decoder ignores it",
     "aggregate_mean": "of the aggregate posterior, in prior sds",
     "aggregate_sd": "of the aggregate posterior, in prior sds",
     "aggregate_distance": "Kolmogorov–Smirnov distance of the aggregate posterior's marginal to the prior's",

@@ -55,7 +55,7 @@ def audit_record(audit: Audit) -> dict[str, Any]:
         calibration: `ranks`, by `simulation` and `quantity`; `ecdf_difference`, by `level` and `quantity`; `band_low`,
             `band_high`, `coverage`, `coverage_low`, `coverage_high`, `tarp`, `tarp_low`, `tarp_high`, by `level`;
             `p_value`, `rejected`, `meaning`, by `check`.
-        latent_use: `activity`, `activity_stderr`, `active`, `kl`, `kl_stderr`, `aggregate_mean`, `aggregate_sd`,
+        latent_use: `activity`, `activity_stderr`, `active`, `kl`, `kl_stderr`, `sensitivity`, `aggregate_mean`, `aggregate_sd`,
             `aggregate_distance`, by `latent`; one number each: `rate`, `rate_stderr`, `mutual_information`,
             `mutual_information_stderr`, `marginal_kl`, `marginal_kl_stderr`, `pruned`, `pruned_stderr`.
     """

@@ -44,7 +44,7 @@ def two_sample(sides: Sides, most: Tensor) -> tuple[Tensor, Tensor]:
     times, numbers = _halves(length), _halves(len(q))
     for taught, asked in ((0, 1), (1, 0)):
         lessons = [q[numbers[taught]], p[:, times[taught]].flatten(0, 1)]
-        axes = _axes(*lessons, most / 2)
+        axes = _axes(lessons[0], lessons[1], most / 2)
         x = torch.cat([features(z, *axes) for z in lessons], 1)  # [B, n, F]
         y = torch.cat([x.new_zeros(len(lessons[0])), x.new_ones(len(lessons[1]))])
         beta = fit_logistic(x, y.expand(x.shape[:2]))

@@ -44,7 +44,7 @@ def decompose(
     optimisation = how far that member may still be from the best one nearby; approximation = the rest: log p(x) less
     the best member of the family. All data are refined in one batch, in unconstrained coordinates, by natural-gradient
     steps with a rate and a stop of their own; every rung starts from the best member found before, is scored on the
-    same quasi-random draws, and is kept only where it scores better beyond noise, so values never fall along the ladder.
+    same quasi-random draws, and is kept only where it scores better beyond noise, so values never fall.
 
     A member found from the encoder's output is a local optimum. With `draws` the posterior's modes are starts too: only
     then can a guide that sits on the wrong mode be told from one whose family is too small.

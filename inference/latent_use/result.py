@@ -16,6 +16,8 @@ class LatentUse:
         activity: variance over data of E_q[z_n | x] (Burda, Grosse & Salakhutdinov 2016), `[N]`; `activity_stderr`.
         active: activity above 0.01, `[N]` bool.
         kl: mean over data of KL(q(z_n|x) ‖ p(z_n)), `[N]`, nats; `kl_stderr`. NaN where sites do not factorise.
+        sensitivity: root mean square change of log p(x | z) per prior sd of each latent, at draws of q, `[N]`, nats:
+            zero where the decoder does not use it; NaN where the likelihood has no slope in z.
         rate: mean over data of log q(z|x) − log p(z) under q, one number (shape `[1]`), nats.
         mutual_information: I_q(x; z) = rate − KL(q(z) ‖ p(z)), shape `[1]`, nats; `info["limit"]` is log B, which it
             cannot exceed, and a flag says if it is too near to that.
@@ -24,9 +26,11 @@ class LatentUse:
             `aggregate_distance`: Kolmogorov–Smirnov distance of its marginal to the prior's, `[N]`.
         collapsed: latents named as collapsed, with their likely cause: sentences.
         pruned: mean over data of log p̂(x) with the dead latents drawn from the prior less that with the guide's, shape
-            `[1]`, nats (near zero: they are dead indeed); None if there are none.
-        sigma: what is known of a learned observation noise: `value`, `optimal` (from the residuals), `log_lik_gain`;
-            empty if the likelihood has none.
+            `[1]`, nats (near zero: they are dead indeed); None if there are none, or if latents are not independent of
+            each other under prior and guide.
+        sigma: what is known of the noise of a Gaussian likelihood: `value`, `optimal` (from the residuals) and
+            `optimal_stderr`, `log_lik_gain` (nats per datum), `explained` (share of the variance of x), `num_values` of
+            a datum; empty if the likelihood has none that is the same for every datum.
         sigma_told: what it does to samples, in words; empty if there is none.
         seconds: wall-clock time.
     """
@@ -37,6 +41,7 @@ class LatentUse:
     active: Tensor
     kl: Tensor
     kl_stderr: Tensor
+    sensitivity: Tensor
     rate: Estimate
     mutual_information: Estimate
     marginal_kl: Estimate

@@ -89,7 +89,7 @@ def _regions(z: np.ndarray) -> Markup:
     parts = Markup("")
     for level, name in zip(_LEVELS, ("outer", "inner"), strict=True):
         rings = lines.lines(float(np.quantile(at_draws, 1 - level)))
-        path = "".join("M" + "L".join(f"{x:.0f} {y:.0f}" for x, y in ring) + "Z" for ring in rings)
+        path = "".join("M" + "L".join(f"{x:.0f} {y:.0f}" for x, y in ring) + "Z" for ring in rings if ring is not None)
         parts += Markup('<path class="region {}" fill-rule="evenodd" d="{}"/>').format(name, path)
     return parts
 

@@ -26,6 +26,9 @@ _USES = {
 _SIGMA = {
     "value": "σ as learned",
     "optimal": "σ that the residuals ask for",
+    "optimal_stderr": "± its standard error",
+    "explained": "share of the variance of x that the means explain",
+    "num_values": "values of a datum",
     "log_lik_gain": "log-likelihood it would gain, nats",
 }
 _ERRORS = (
@@ -120,7 +123,7 @@ def latents_section(found: LatentUse) -> dict[str, Any]:
             "name": found.latents[n], "kl": nats(kl, float(found.kl_stderr[n])),
             "bar": bar(kl / largest, f"{short(100 * kl / largest, 3)} % of the largest"),
             "activity": nats(float(found.activity[n]), float(found.activity_stderr[n])),
-            "active": bool(found.active[n]), "mean": short(float(found.aggregate_mean[n]), 2),
+            "sensitivity": short(float(found.sensitivity[n]), 2), "active": bool(found.active[n]), "mean": short(float(found.aggregate_mean[n]), 2),
             "sd": short(float(found.aggregate_sd[n]), 2), "distance": short(float(found.aggregate_distance[n]), 2),
         })  # fmt: skip
     limit = found.mutual_information.info.get("limit")

@@ -65,10 +65,12 @@ def count(number: int, one: str = "datum", many: str = "data") -> str:
 
 
 def _with_unit(number: Number, value: float, unit: bool = True) -> str:
+    if not math.isfinite(value):
+        return short(value)
     if number.unit == "share":
         return percent(value) if unit else percent(value).removesuffix(" %")
     if number.unit == "data":
-        return short(value, 6) + (" data" if unit else "")
+        return (f"{value:,.0f}" if value == round(value) else short(value, 3)) + (" data" if unit else "")
     if number.unit == "p":
         return short(value, 2)
     ends = [abs(end - number.value) for end in (number.low, number.high) if math.isfinite(end)]

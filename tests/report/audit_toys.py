@@ -216,7 +216,7 @@ class _Maker:
         collapsed = f"{self.latents[-1]} is not used: its KL is 0.001 nats for every datum, likely since β was 4."
         return LatentUse(
             latents=self.latents, activity=activity, activity_stderr=activity / 20, active=activity > 0.01,
-            kl=2 * activity, kl_stderr=activity / 30,
+            kl=2 * activity, kl_stderr=activity / 30, sensitivity=5 * activity,
             rate=_estimate(2 * activity.sum()[None], torch.tensor([0.05])),
             mutual_information=Estimate(
                 1.8 * activity.sum()[None], torch.tensor([0.06]), "lower", {"limit": math.log(self.num_data)}
@@ -226,7 +226,7 @@ class _Maker:
             aggregate_distance=0.1 * self.rand(size),
             collapsed=(collapsed,) if activity[-1] < 0.01 else (),
             pruned=_estimate(torch.tensor([-0.002]), torch.tensor([0.004])) if activity[-1] < 0.01 else None,
-            sigma={"value": 0.21, "optimal": 0.19, "log_lik_gain": 0.6},
+            sigma={"value": 0.21, "optimal": 0.19, "optimal_stderr": 0.002, "log_lik_gain": 0.6, "explained": 0.7},
             sigma_told="Each pixel is told with σ = 0.21: finer strokes than that are noise to the model.",
             seconds=2.5,
         )  # fmt: skip

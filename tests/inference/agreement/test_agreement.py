@@ -86,7 +86,7 @@ def test_known_shift_and_scale_are_found_within_their_errors() -> None:
 
 @pytest.mark.parametrize("stickiness", [0.0, 0.8])
 def test_an_exact_guide_fails_nothing_and_every_error_is_priced_right(stickiness: float) -> None:
-    x = torch.randn(300, 2)
+    x = torch.randn(150, 2)
     target = normal_target(x)
     found = agreement(target, normal_draws(target, x, 600, stickiness), num_samples=1500)
     assert all(bool(ok.all()) for ok in found.uses.values()), found.why_not
@@ -102,7 +102,8 @@ def test_an_exact_guide_fails_nothing_and_every_error_is_priced_right(stickiness
         assert 0.8 < float(score.std()) < 1.2, (name, float(score.std()))
     ratio = float(found.correlation_error.mean() / found.correlation_error_floor.mean())
     assert 0.8 < ratio < 1.2
-    assert 0.8 < float(found.wasserstein.mean() / found.wasserstein_floor.mean()) < 1.2
+    # Quantiles forget faster than the mean, whose sample size the floor takes.
+    assert 0.6 < float(found.wasserstein.mean() / found.wasserstein_floor.mean()) < 1.2
     assert float(found.kl_q_p.value.abs().max()) < 1e-12
     assert float(found.kl_p_q.value.abs().max()) < 1e-12
     assert bool((found.pareto_k == -torch.inf).all())

@@ -53,7 +53,7 @@ def test_weights_are_unequal_and_still_exact() -> None:
 
 
 def test_without_weights_posterior_simulations_look_biased() -> None:
-    """The weights are needed: by their simulated datum alone, latents near the observed one's are no posterior draws."""
+    """The weights are needed: latents near the observed datum's are no draws of p(z | x') alone."""
     source = many(Target(normal_model, normal_guide(1.0), torch.full((4,), 2.5)), 1000)
     new = simulated(source, source.propose(1, seed=99)[0], 3)
     cut = Plan(1000, 1000, 256)
@@ -124,7 +124,7 @@ def test_ties_are_broken_at_random() -> None:
 
 def test_guides_that_draw_discrete_sites_have_places() -> None:
     found = placed(many(drawn_discrete().target(), 60), 50)
-    assert found.u.shape == (60, 6) and found.u.isfinite().all()
+    assert found.u.shape == (60, 7) and found.u.isfinite().all()
 
 
 CUTS: dict[str, Callable[[Target], Places]] = {
