@@ -8,7 +8,8 @@ import xarray as xr
 from torch import Tensor
 
 from elbowroom.inference.audit import Audit, Portrait
-from elbowroom.report.audit_groups import Group, audit_groups
+from elbowroom.report.audit_fields import Group
+from elbowroom.report.audit_groups import audit_groups
 from elbowroom.report.audit_record import SCHEMA
 from elbowroom.report.files import replacing
 from elbowroom.report.json_file import versions
@@ -40,6 +41,7 @@ def audit_datatree(audit: Audit) -> xr.DataTree:
     told |= {"verdict": audit.verdict}
     told |= {f"provenance_{key}": _attribute(value) for key, value in audit.provenance.items()}
     told |= {f"seconds_{part}": seconds for part, seconds in audit.cost.items()}
+    told |= {f"skipped_{part.replace(' ', '_')}": why for part, why in audit.skipped.items()}
     root = xr.Dataset(attrs=common | told)
     named = {name: dataset.assign_attrs(common | dataset.attrs) for name, dataset in groups.items()}
     return xr.DataTree.from_dict({"/": root, **named})

@@ -1,7 +1,7 @@
 """What an audit found as named arrays with dimensions: the one source of its JSON and its netCDF file."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, fields
+from dataclasses import fields
 from typing import Any
 
 import numpy as np
@@ -9,82 +9,19 @@ from torch import Tensor
 
 from elbowroom.inference import Estimate
 from elbowroom.inference.audit import Audit
+from elbowroom.report.audit_fields import (
+    CHAINS,
+    CURVES,
+    LATENTS,
+    NATS,
+    PER_DATUM,
+    PER_LATENT,
+    SIDES,
+    TERMS,
+    Group,
+    Variable,
+)
 from elbowroom.report.audit_means import Mean, means
-
-NATS = "nats"
-_SIDES = ("lower", "upper")
-_TERMS = {
-    "log_p": "log p(x)",
-    "amortization": "best member found of the guide's family less the encoder's output",
-    "optimisation": "how far the local fit may still be from its optimum, an upper estimate",
-    "approximation": "log p(x) less the best member of the guide's family",
-    "room": "log p(x) − ELBO = KL(q(z|x) ‖ p(z|x))",
-}
-_PER_LATENT = {
-    "mean_error": "(mean of q − posterior mean) / posterior sd",
-    "log_sd_ratio": "log(sd of q / posterior sd)",
-    "tail_mass": "posterior probability outside q's central 90 % interval",
-    "far_tail_mass": "posterior probability outside q's central 99 % interval",
-}
-_PER_DATUM = {
-    "correlation_error": "largest |correlation under q − under the posterior|",
-    "correlation_error_floor": "correlation_error that Monte Carlo noise alone would show",
-    "mode_distance": "from q's mode to the nearest posterior mode, in posterior sds",
-    "missed_mass": "posterior probability of modes in which q has next to no draws",
-    "missed_mass_stderr": "",
-    "c2st": "held-out accuracy of a classifier between draws of q and of the posterior",
-    "c2st_stderr": "",
-    "pareto_k": "Pareto tail index of the importance weights",
-    "ess_share": "effective share of importance draws",
-}
-_CHAINS = {
-    "rhat": "rank-normalised split R-hat",
-    "ess_bulk": "effective sample size of the ranks",
-    "ess_tail": "effective sample size of the 5 % and 95 % quantiles",
-    "ess_moments": "effective sample size of mean and square",
-    "mcse_mean": "Monte Carlo standard error of the posterior mean",
-    "mcse_sd": "Monte Carlo standard error of the posterior sd",
-}
-_CURVES = {
-    "band_low": "lower end of the simultaneous band of ecdf_difference",
-    "band_high": "upper end of the simultaneous band of ecdf_difference",
-    "coverage": "share of truths inside the guide's highest-density region of this level",
-    "coverage_low": "lower end of the band of coverage",
-    "coverage_high": "upper end of the band of coverage",
-    "tarp": "expected coverage of TARP regions (Lemos et al. 2023)",
-    "tarp_low": "lower end of the band of tarp",
-    "tarp_high": "upper end of the band of tarp",
-}
-_LATENTS = {
-    "activity": "variance over data of E_q[z | x]",
-    "activity_stderr": "",
-    "active": "activity above 0.01",
-    "kl": "mean over data of KL(q(z|x) ‖ p(z)), nats",
-    "kl_stderr": "",
-    "sensitivity": "root mean square change of log p(x | z) per prior sd, nats: zero where the decoder ignores it",
-    "aggregate_mean": "of the aggregate posterior, in prior sds",
-    "aggregate_sd": "of the aggregate posterior, in prior sds",
-    "aggregate_distance": "Kolmogorov–Smirnov distance of the aggregate posterior's marginal to the prior's",
-}
-
-
-@dataclass(frozen=True)
-class Variable:
-    """An array with named dimensions, its unit and one line on what it is."""
-
-    dims: tuple[str, ...]
-    values: np.ndarray
-    unit: str = ""
-    about: str = ""
-
-
-@dataclass(frozen=True)
-class Group:
-    """Variables that share coordinates; attributes are strings and numbers."""
-
-    variables: dict[str, Variable]
-    coords: dict[str, Sequence[Any]] = field(default_factory=dict)
-    attrs: dict[str, Any] = field(default_factory=dict)
 
 
 def audit_groups(audit: Audit) -> dict[str, Group]:
@@ -102,7 +39,7 @@ def audit_groups(audit: Audit) -> dict[str, Group]:
     }
     groups = {name: make(audit, part) for name, (part, make) in makers.items() if part is not None}
     if audit.decomposition is not None:
-        groups["means"] = _means(means(audit.decomposition))
+        groups["means"] = _means(means(audit))
     return groups
 
 
@@ -162,7 +99,7 @@ def _log_evidence(audit: Audit, bracket: Any) -> Group:
     variables = rows.estimate("lower", bracket.lower, "lower side of log p(x)")
     variables |= rows.estimate("upper", bracket.upper, "upper side of log p(x)")
     variables["width"] = rows.numbers(bracket.width, NATS, "length of the 95 % interval around both sides")
-    for side in _SIDES:
+    for side in SIDES:
         method = getattr(bracket, side).info.get("method", ("",) * audit.num_data)
         variables[f"{side}_method"] = rows.words(method, "what gave it; empty if nothing did")
     variables["flag"] = rows.words(bracket.flags, "why not to rely on it")
@@ -173,7 +110,7 @@ def _log_evidence(audit: Audit, bracket: Any) -> Group:
 def _decomposition(audit: Audit, found: Any) -> Group:
     rows, rungs = _Rows(audit, rows_of(audit, "decomposition")), list(found.ladder)
     variables = rows.examined()
-    for name, about in _TERMS.items():
+    for name, about in TERMS.items():
         variables |= rows.estimate(name, found.room() if name == "room" else getattr(found, name), about)
     variables |= _by_rung(rows, "ladder", found.ladder, rungs, "ELBO of each rung")
     variables |= _by_rung(rows, "gain", found.gains, rungs, "ELBO over that of the rung before")
@@ -207,12 +144,12 @@ def _by_rung(
 def _agreement(audit: Audit, found: Any) -> Group:
     rows = _Rows(audit, rows_of(audit, "agreement"), found.latents)
     variables, latent = rows.examined(), ("latent",)
-    for name, about in _PER_LATENT.items():
+    for name, about in PER_LATENT.items():
         variables[name] = rows.numbers(getattr(found, name), "", about, latent)
         variables[f"{name}_stderr"] = rows.numbers(getattr(found, f"{name}_stderr"), "", "", latent)
     variables["wasserstein"] = rows.numbers(found.wasserstein, "posterior sd", "W₁ of the marginals", latent)
     variables["wasserstein_floor"] = rows.numbers(found.wasserstein_floor, "posterior sd", "W₁ of noise alone", latent)
-    for name, about in _PER_DATUM.items():
+    for name, about in PER_DATUM.items():
         variables[name] = rows.numbers(getattr(found, name), "", about)
     variables |= rows.estimate("kl_q_p", found.kl_q_p, "KL(q(z|x) ‖ p(z|x))")
     variables |= rows.estimate("kl_p_q", found.kl_p_q, "KL(p(z|x) ‖ q(z|x))")
@@ -231,7 +168,7 @@ def _convergence(audit: Audit, chains: Any) -> Group:
     latents = _latent_names(audit, found.rhat.shape[1])
     rows = _Rows(audit, chain_rows(audit), latents)
     variables = rows.examined()
-    for name, about in _CHAINS.items():
+    for name, about in CHAINS.items():
         variables[name] = rows.numbers(getattr(found, name), "", about, ("latent",))
     variables["divergences"] = rows.numbers(found.divergences, "", "divergent transitions")
     if found.ebfmi is not None:
@@ -242,7 +179,7 @@ def _convergence(audit: Audit, chains: Any) -> Group:
 
 
 def _calibration(audit: Audit, found: Any) -> Group:
-    curve = {name: Variable(("level",), _array(getattr(found, name)), "", about) for name, about in _CURVES.items()}
+    curve = {name: Variable(("level",), _array(getattr(found, name)), "", about) for name, about in CURVES.items()}
     about = "ECDF of the ranks less the uniform one"
     checks = found.checks
     variables = {
@@ -262,7 +199,7 @@ def _calibration(audit: Audit, found: Any) -> Group:
 
 
 def _latent_use(audit: Audit, found: Any) -> Group:
-    variables = {n: Variable(("latent",), _array(getattr(found, n)), "", about) for n, about in _LATENTS.items()}
+    variables = {n: Variable(("latent",), _array(getattr(found, n)), "", about) for n, about in LATENTS.items()}
     for name in ("rate", "mutual_information", "marginal_kl", "pruned"):
         part = getattr(found, name)
         for suffix, attribute in (("", "value"), ("_stderr", "stderr")):
@@ -277,7 +214,7 @@ def _latent_use(audit: Audit, found: Any) -> Group:
 def _means(found: Mapping[str, Mean]) -> Group:
     columns = {f.name: np.array([getattr(mean, f.name) for mean in found.values()]) for f in fields(Mean)}
     about = {
-        "value": "mean over usable data", "stderr": "its Monte Carlo error, data held fixed",
+        "value": "mean over usable data that speak for all", "stderr": "its Monte Carlo error, data held fixed",
         "over_data": "its standard error as a sample of data", "num_data": "usable data",
         "with_all": "mean with the data that were left out", "num_all": "all data looked at",
     }  # fmt: skip

@@ -1,8 +1,12 @@
-"""Means over data of a decomposition: of the usable data, and of all where some were left out."""
+"""Means over the data that speak for all: of the usable ones, and with those that were left out."""
 
 from dataclasses import dataclass
 
+import torch
+
 from elbowroom.inference import Estimate
+from elbowroom.inference.agreement import Agreement
+from elbowroom.inference.audit import Audit
 from elbowroom.inference.gap import Decomposition
 
 ROOM = "room"
@@ -34,8 +38,31 @@ class Mean:
         return self.num_all - self.num_data
 
 
-def means(found: Decomposition) -> dict[str, Mean]:
-    """Means by name: `log p(x)`, `room`, the three terms, each rung `ELBO, <rung>` and each gain `gain, <rung>`."""
+def representative(audit: Audit, part: str) -> list[int]:
+    """Positions in a part of the data that speak for all: a random sample, where others were chosen as the worst.
+
+    `audit.rows["random"]` names them; all data of the part where it does not.
+    """
+    rows = audit.rows.get(part, tuple(range(audit.num_data)))
+    random = set(audit.rows.get("random", ()))
+    return [place for place, row in enumerate(rows) if row in random] or list(range(len(rows)))
+
+
+def share(found: Agreement, use: str, rows: list[int]) -> float:
+    """The share of some data for which q is good enough for a use; NaN of none."""
+    return float(found.uses[use][rows].double().mean()) if rows else float("nan")
+
+
+def means(audit: Audit) -> dict[str, Mean]:
+    """Means by name: `log p(x)`, `room`, the three terms, each rung `ELBO, <rung>` and each gain `gain, <rung>`.
+
+    They are over the representative data of the decomposition; empty if there is none.
+    """
+    found = audit.decomposition
+    if found is None:
+        return {}
+    chosen = torch.zeros(len(found), dtype=torch.bool)
+    chosen[representative(audit, "decomposition")] = True
     terms = {
         "log p(x)": found.log_p,
         ROOM: found.room(),
@@ -45,12 +72,13 @@ def means(found: Decomposition) -> dict[str, Mean]:
         **{f"ELBO, {rung}": estimate for rung, estimate in found.ladder.items()},
         **{f"gain, {rung}": estimate for rung, estimate in found.gains.items()},
     }
-    return {name: mean_of(found, estimate) for name, estimate in terms.items()}
+    return {name: _mean_of(found, estimate, chosen) for name, estimate in terms.items()}
 
 
-def mean_of(found: Decomposition, estimate: Estimate) -> Mean:
-    """The means of one estimate of a decomposition's data."""
-    kept = found.usable
+def _mean_of(found: Decomposition, estimate: Estimate, chosen: torch.Tensor) -> Mean:
+    kept = found.usable.cpu() & chosen
     part = Estimate(estimate.value[kept], estimate.stderr[kept], "none")
     value, stderr = part.mean() if len(part) else (float("nan"), float("nan"))
-    return Mean(value, stderr, part.spread(), len(part), float(estimate.value.double().mean()), len(kept))
+    return Mean(
+        value, stderr, part.spread(), len(part), float(estimate.value[chosen].double().mean()), int(chosen.sum())
+    )

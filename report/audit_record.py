@@ -9,7 +9,8 @@ from typing import Any
 import numpy as np
 
 from elbowroom.inference.audit import Audit
-from elbowroom.report.audit_groups import Group, audit_groups
+from elbowroom.report.audit_fields import Group
+from elbowroom.report.audit_groups import audit_groups
 from elbowroom.report.files import replacing
 from elbowroom.report.json_file import versions
 
@@ -29,7 +30,9 @@ def audit_record(audit: Audit) -> dict[str, Any]:
         num_data: B. interval: the probability of every interval, 0.95.
         verdict: the sentences in order: `topic`, `tone`, `sentence`, `numbers` (keys of the next), `data` (indices).
         numbers: name -> `value`, `low`, `high` (None: unbounded), `unit`, `about`.
-        rows: part -> indices of the data it looked at.
+        rows: part -> indices of the data it looked at; `random`: those of them that are a random sample of all data
+            (the others were chosen for being the worst), which means and shares are over.
+        skipped: part -> why the programs or the budget did not allow it.
         groups: name -> `coords` (dimension -> labels), `attrs`, and `variables`: name -> `dims`, `unit`, `about`,
             `values` (nested lists in the order of `dims`). Over the dimension `datum` there is an entry for each of the
             B data: None or "" where the part did not look at one. Parts that did not run have no group.
@@ -41,8 +44,8 @@ def audit_record(audit: Audit) -> dict[str, Any]:
             `log_p_stderr`, `amortization_stderr`, `optimisation_stderr`, `approximation_stderr`, `room_stderr`;
             `exploded`, `evaluations`, `flag`, `note`, by `datum`; `ladder` (ELBO), `ladder_stderr`, `gain` (over
             the rung before), `gain_stderr`, by `datum` and `rung`.
-        means: `value`, `stderr` (Monte Carlo), `over_data` (as a sample of data), `num_data` of the usable data;
-            `with_all`, `num_all` with the data left out; by `term`: `log p(x)`, `room`, the terms, `ELBO, <rung>` and
+        means: `value`, `stderr` (Monte Carlo), `over_data` (as a sample of data), `num_data` of the usable data
+            that speak for all (`rows["random"]`); `with_all`, `num_all` with the data left out; by `term`: `log p(x)`, `room`, the terms, `ELBO, <rung>` and
             `gain, <rung>`.
         agreement: `examined`, `mean_error`, `mean_error_stderr`, `log_sd_ratio`, `log_sd_ratio_stderr`, `tail_mass`,
             `tail_mass_stderr` (outside q's 90 % interval), `far_tail_mass`, `far_tail_mass_stderr` (99 %),
@@ -55,9 +58,10 @@ def audit_record(audit: Audit) -> dict[str, Any]:
         calibration: `ranks`, by `simulation` and `quantity`; `ecdf_difference`, by `level` and `quantity`; `band_low`,
             `band_high`, `coverage`, `coverage_low`, `coverage_high`, `tarp`, `tarp_low`, `tarp_high`, by `level`;
             `p_value`, `rejected`, `meaning`, by `check`.
-        latent_use: `activity`, `activity_stderr`, `active`, `kl`, `kl_stderr`, `sensitivity`, `aggregate_mean`, `aggregate_sd`,
-            `aggregate_distance`, by `latent`; one number each: `rate`, `rate_stderr`, `mutual_information`,
-            `mutual_information_stderr`, `marginal_kl`, `marginal_kl_stderr`, `pruned`, `pruned_stderr`.
+        latent_use: `activity`, `activity_stderr`, `active`, `kl`, `kl_stderr`, `sensitivity`, `aggregate_mean`,
+            `aggregate_sd`, `aggregate_distance`, by `latent`; one number each: `rate`, `rate_stderr`,
+            `mutual_information`, `mutual_information_stderr`, `marginal_kl`, `marginal_kl_stderr`, `pruned`,
+            `pruned_stderr`.
     """
     record = {
         "schema": SCHEMA,
@@ -68,6 +72,7 @@ def audit_record(audit: Audit) -> dict[str, Any]:
         "verdict": [asdict(finding) for finding in audit.findings],
         "numbers": {name: asdict(number) for name, number in audit.numbers.items()},
         "rows": audit.rows,
+        "skipped": audit.skipped,
         "cost": audit.cost,
         "groups": {name: _group(group) for name, group in audit_groups(audit).items()},
     }

@@ -3,7 +3,7 @@
 import math
 
 from elbowroom.inference.audit import Audit
-from elbowroom.report.audit_means import ROOM, Mean, means
+from elbowroom.report.audit_means import ROOM, Mean, means, representative, share
 from elbowroom.report.page.data_table import DataTable, Row
 from elbowroom.report.page.words import count, interval_text, nats, percent, seconds_text, short, value_text
 from elbowroom.report.render import Part, Sheet, note, render, warning
@@ -51,8 +51,9 @@ def _ladder(audit: Audit) -> list[Part]:
     """Means of each rung with what it gained, up to log p(x); both means where data are left out."""
     found = audit.decomposition
     if found is None:
-        return [warning("! The room was not taken apart: the budget did not allow it."), note("")]
-    mean = means(found)
+        why = audit.skipped.get("examination", "the budget did not allow it")
+        return [warning(f"! The room was not taken apart: {why}."), note("")]
+    mean = means(audit)
     left_out = mean[ROOM].left_out
     columns = [("", "left"), ("mean ± error", "right"), ("gain ± error", "right"), ("over data", "right")]
     columns += [("mean of all data", "right")] if left_out else []
@@ -84,8 +85,9 @@ def _uses(audit: Audit) -> list[Part]:
     found = audit.agreement
     if found is None:
         return []
-    told = ", ".join(f"{use} {percent(found.share(use))}" for use in found.uses)
-    return [note(f"q is good enough for: {told} of {count(len(found))} examined.", style=""), note("")]
+    rows = [b for b in representative(audit, "agreement") if not found.flags[b]]
+    told = ", ".join(f"{use} {percent(share(found, use, rows))}" for use in found.uses)
+    return [note(f"q is good enough for: {told} of {count(len(rows))} with a sound reference.", style=""), note("")]
 
 
 def _tests(audit: Audit) -> list[Part]:

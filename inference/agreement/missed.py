@@ -16,8 +16,8 @@ DEPTH = 3.0
 """Nats that a valley between two modes must have: the density falls to a twentieth of the lower one's."""
 
 _SMALLEST = 0.005  # share of the posterior in thin places below which no mode is looked for
-_NUM_THIN = 64  # posterior draws in thin places that climb
-_NUM_BULK = 16  # draws of q that climb
+_NUM_THIN = 32  # posterior draws in thin places that climb
+_NUM_BULK = 8  # draws of q that climb
 
 
 def missed_mass(sides: Sides, log_p: Tensor, most: Tensor) -> tuple[Tensor, Tensor]:

@@ -1,11 +1,15 @@
 """What an audit found: numbers with intervals, and a verdict made of sentences that point to them."""
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from importlib import import_module
+from pathlib import Path
 from typing import Any, Literal
 
 from torch import Tensor
 
 from elbowroom.inference.agreement import Agreement
+from elbowroom.inference.audit.table import table_rows
 from elbowroom.inference.bracket import Bracket
 from elbowroom.inference.calibration import Calibration
 from elbowroom.inference.diagnostics import Convergence
@@ -106,7 +110,8 @@ class Audit:
         findings: the sentences of the verdict, in order.
         cost: part -> seconds.
         provenance: versions, seed, budget, shapes, when: strings and numbers only.
-        x: the data, `[B, ...]`, for pictures; None if the programs take no single tensor.
+        x: the data, `[B, ...]`, for pictures; None if the programs take no tensor with a row for each datum.
+        skipped: part -> why these programs or this budget did not allow it.
     """
 
     num_data: int
@@ -123,6 +128,7 @@ class Audit:
     cost: dict[str, float]
     provenance: dict[str, Any]
     x: Tensor | None
+    skipped: dict[str, str] = field(default_factory=dict)
 
     def __len__(self) -> int:
         return self.num_data
@@ -131,3 +137,17 @@ class Audit:
     def verdict(self) -> str:
         """The verdict in plain language, one sentence a line."""
         return "\n".join(finding.sentence for finding in self.findings)
+
+    def table(self, data: Sequence[int] | None = None, most: int = 20) -> str:
+        """The verdict, and rows of chosen examined data, or of the `most` with the largest room; nats.
+
+        Raises:
+            ValueError: for data that were not examined.
+        """
+        return "\n".join([self.verdict, "", *table_rows(self.decomposition, self.agreement, self.rows, data, most)])
+
+    def save(self, directory: str | Path) -> list[Path]:
+        """Write `report.html`, `audit.json` and `audit.nc` and return their paths; each is whole or not there."""
+        # Drawing is the business of a room above this one: it is asked for by name, when a person wants files.
+        written: list[Path] = import_module("elbowroom.report.audit_files").save_audit(self, directory)
+        return written

@@ -1,6 +1,5 @@
 """One call for log p(x): the estimators combined within a time budget."""
 
-import hashlib
 import time
 from pathlib import Path
 from typing import Any
@@ -13,6 +12,7 @@ from elbowroom.inference.bracket.forecast import Forecast
 from elbowroom.inference.bracket.ledger import Ledger
 from elbowroom.inference.bracket.methods import STAGES, Work, stages_of
 from elbowroom.inference.bracket.result import Bracket, read
+from elbowroom.inference.state_file import fingerprint_of
 from elbowroom.inference.target import Target
 
 _BLOCK = {"importance": 1024, "quadrature": 256, "chains": 128}  # data answered at once at most
@@ -60,7 +60,7 @@ def bracket(
         StateError: if `state` belongs to another problem or is damaged; it is left as it is.
     """
     _check(target, budget, tolerance)
-    forecast, told = Forecast.measure(target), _fingerprint(target, seed)
+    forecast, told = Forecast.measure(target), fingerprint_of(target, seed)
     path = None if state is None else Path(state)
     ledger = Ledger.read(path, told) if path is not None and path.exists() else Ledger.empty(len(target))
     stages = stages_of(target)
@@ -160,15 +160,3 @@ def _innermost(fn: Any) -> Any:
     while hasattr(fn, "base_dist"):
         fn = fn.base_dist
     return fn
-
-
-def _fingerprint(target: Target, seed: int) -> dict[str, Any]:
-    """What a state file must agree on: the data, the programs as far as three weights tell, the seed."""
-    first = target.select([0]) if target.sliceable else target
-    with torch.no_grad():
-        log_w = first.log_weights(3, seed=seed)[:, 0].double()
-    return {
-        "data": hashlib.blake2b(target.keys.tobytes(), digest_size=8).hexdigest(),
-        "programs": [f"{value:.4g}" for value in log_w.tolist()],
-        "seed": seed,
-    }

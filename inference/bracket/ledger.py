@@ -1,24 +1,15 @@
 """What every method has said about every datum so far, kept in a file if asked."""
 
-import hashlib
-import json
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors import SafetensorError, safe_open
-from safetensors.torch import save
 from torch import Tensor
 
 from elbowroom.inference.estimate import Estimate
-from elbowroom.inference.training.durable import replace_file
-
-_FORMAT = "elbowroom bracket 1"
-
-
-class StateError(ValueError):
-    """A state file that cannot be continued: damaged, or of another problem."""
+from elbowroom.inference.state_file import read_state, write_state
 
 
 @dataclass
@@ -55,6 +46,15 @@ class Ledger:
         for row, flag in zip(rows.tolist(), flags or estimate.flags, strict=True):
             column.flags[row] = flag
 
+    def select(self, rows: Sequence[int]) -> "Ledger":
+        """What is known of some of the data."""
+        chosen = list(rows)
+        columns = {
+            name: Column(c.value[chosen], c.stderr[chosen], [c.flags[row] for row in chosen])
+            for name, c in self.columns.items()
+        }
+        return Ledger(len(chosen), columns, self.effort[chosen], self.seconds)
+
     def has(self, method: str) -> Tensor:
         """Which data a method has answered, if only with a flag, `[B]`."""
         if method not in self.columns:
@@ -67,15 +67,8 @@ class Ledger:
         tensors = {"effort": self.effort}
         for name, column in self.columns.items():
             tensors |= {f"{name}/value": column.value, f"{name}/stderr": column.stderr}
-        told = {
-            "format": _FORMAT,
-            "fingerprint": fingerprint,
-            "seconds": self.seconds,
-            "flags": {name: column.flags for name, column in self.columns.items()},
-        }
-        told["digest"] = _digest(tensors, told)
-        path.parent.mkdir(parents=True, exist_ok=True)
-        replace_file(path, save(tensors, {"elbowroom": json.dumps(told)}))
+        told = {"seconds": self.seconds, "flags": {name: column.flags for name, column in self.columns.items()}}
+        write_state(path, "bracket", fingerprint, tensors, told)
 
     @classmethod
     def read(cls, path: Path, fingerprint: dict[str, Any]) -> "Ledger":
@@ -84,38 +77,9 @@ class Ledger:
         Raises:
             StateError: if it is damaged, or was written for other data, programs or seed.
         """
-        told, tensors = _load(path)
-        for name, wanted in fingerprint.items():
-            if told["fingerprint"].get(name) != wanted:
-                raise StateError(
-                    f"state={str(path)!r} was written for other {name}: it holds {told['fingerprint'].get(name)!r}, "
-                    f"this call has {wanted!r}. Give another path, or remove it to begin anew"
-                )
+        told, tensors = read_state(path, "bracket", fingerprint)
         columns = {
             name: Column(tensors[f"{name}/value"], tensors[f"{name}/stderr"], list(flags))
             for name, flags in told["flags"].items()
         }
         return cls(len(tensors["effort"]), columns, tensors["effort"], told["seconds"])
-
-
-def _load(path: Path) -> tuple[dict[str, Any], dict[str, Tensor]]:
-    """What a state file holds, as it was written."""
-    try:
-        with safe_open(path, framework="pt") as file:
-            told = json.loads((file.metadata() or {}).get("elbowroom", "{}"))
-            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
-    except (SafetensorError, ValueError, OSError) as error:
-        raise StateError(f"state={str(path)!r} is no readable state file ({error}): remove it to begin anew") from error
-    if not isinstance(told, dict) or told.get("format") != _FORMAT:
-        raise StateError(f"state={str(path)!r} is not a bracket's state: give another path")
-    if told.pop("digest", None) != _digest(tensors, told):
-        raise StateError(f"state={str(path)!r} is damaged, its contents have changed: remove it to begin anew")
-    return told, tensors
-
-
-def _digest(tensors: dict[str, Tensor], told: dict[str, Any]) -> str:
-    """Of everything in a state file: safetensors itself notices no changed number."""
-    digest = hashlib.blake2b(json.dumps(told, sort_keys=True).encode(), digest_size=16)
-    for name in sorted(tensors):
-        digest.update(name.encode() + tensors[name].numpy().tobytes())
-    return digest.hexdigest()

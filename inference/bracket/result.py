@@ -1,6 +1,7 @@
 """log p(x) of every datum between a lower and an upper value."""
 
 from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -48,6 +49,10 @@ class Bracket:
     def interval(self, z: float = Z) -> tuple[Tensor, Tensor]:
         """lower − z·stderr and upper + z·stderr, `[B]` each: with the default z, 95 % intervals on each side."""
         return self.lower.value - z * self.lower.stderr, self.upper.value + z * self.upper.stderr
+
+    def select(self, rows: Sequence[int]) -> "Bracket":
+        """The bracket of some of the data; `seconds` and `forecast` stay what all of them took."""
+        return read(self.ledger.select(rows), self.tolerance, self.forecast)
 
     def method(self, b: int) -> str:
         """Which method gave a datum's lower and which its upper value: one name where they are one."""

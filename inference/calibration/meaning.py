@@ -80,13 +80,19 @@ def _is_told(found: Uniformity, q: int, part: int, limit: float) -> bool:
 
 
 def _size(found: Uniformity, q: int) -> str:
-    return f"{abs(float(found.shift[q])):.2f} ± {1.96 * float(found.spread[q]) / math.sqrt(found.size):.2f}"
+    """The shift with its 95 % interval; past one standard deviation, places near 0 and 1 hide how far it goes."""
+    shift = abs(float(found.shift[q]))
+    return f"{shift:.2f} ± {1.96 * float(found.spread[q]) / math.sqrt(found.size):.2f}{' or more' if shift > 1 else ''}"
 
 
 def _ratio(found: Uniformity, q: int) -> str:
-    """The spread with its 95 % interval, from χ²(N − 1)."""
+    """The spread with its 95 % interval from χ²(N − 1): from below only if it is above one, as true values beyond all
+    draws of q do not tell how far beyond.
+    """
     low, high = (math.sqrt((found.size - 1) / stats.chi2.isf(p, found.size - 1)) for p in (0.025, 0.975))
     spread = float(found.spread[q])
+    if spread > 1:
+        return f"{spread:.2f} or more (at least {low * spread:.2f})"
     return f"{spread:.2f} ({low * spread:.2f} to {high * spread:.2f})"
 
 

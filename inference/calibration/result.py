@@ -11,7 +11,7 @@ class Check:
 
     Attributes:
         name: such as `"ranks of z[0]"`, `"TARP"`, `"coverage"`.
-        p_value: under the hypothesis.
+        p_value: under the hypothesis, of this test alone.
         rejected: whether it is rejected at the calibration's level (corrected for the number of tests of its kind).
         meaning: in plain words, what the shape of the deviation says; empty if not rejected.
     """
@@ -29,17 +29,21 @@ class Calibration:
     Attributes:
         kind: `"prior"`, or `"posterior"` where simulations are made around observed data.
         quantities: names of the Q ranked quantities: the latents, and `"log p(x, z)"`.
-        ranks: of the true value among `num_draws` guide draws, `[N, Q]`, 0 … num_draws.
+        ranks: of the true value among `num_draws` guide draws, `[N, Q]`, 0 … num_draws, ties broken at random; around
+            observed data, where draws weigh unequally, the place between 0 and 1 (`ranking.places`) in as many steps.
         num_draws: L.
         grid: K points between 0 and 1 at which the curves below are given, `[K]`.
         ecdf_difference: ECDF of the ranks less the uniform one, `[K, Q]`.
-        band_low, band_high: simultaneous bands of one such curve at the level, `[K]`.
+        band_low, band_high: a band that all Q curves together stay inside of, everywhere, with probability 1 − level
+            at least if the guide is right, `[K]`. A curve that leaves it is rejected; one that stays inside may be
+            rejected by the mean or the spread of its ranks.
         coverage: of the guide's highest-density regions, against `grid`, `[K]`; `coverage_low`, `coverage_high`: its
-            simultaneous band around the diagonal, `[K]`.
+            simultaneous band around the diagonal, `[K]`. All NaN if the guide's density is not known at a given point.
         tarp: expected coverage of TARP regions (Lemos et al. 2023), with the same kind of band.
         level: of each kind of test.
         checks: the tests.
-        flags: what is wrong with the calibration itself (simulations that failed), or empty.
+        flags: what is wrong with the calibration itself (simulations that failed, weights that leave few draws), or
+            empty.
         seconds: wall-clock time.
     """
 

@@ -31,7 +31,7 @@ def log_evidence(
     if given is not None and len(given) != len(target):
         raise ValueError(f"log_p is of {len(given)} data, the target has {len(target)}: give that of the same data")
     if isinstance(given, Bracket):
-        return between(given)
+        return _settled(target, refined, given, seed, memory_bytes)
     if given is not None:
         return _told(given, "given")
     if Coordinates.of(target).dim > MAX_LATTICE_DIM:
@@ -42,7 +42,19 @@ def log_evidence(
         return _told(exact, "quadrature")
     rows = failed.nonzero().flatten()
     some = _annealed(RefinedGuide(target.select(rows), _selected(refined, rows)), seed, memory_bytes)
-    return _merged(exact, rows, some)
+    return _merged(_told(exact, "quadrature"), rows, some)
+
+
+def _settled(target: Target, refined: RefinedGuide, found: Bracket, seed: int, memory_bytes: int | None) -> Estimate:
+    """The bracket, and annealing from the refined guide where a side of it is missing or flagged."""
+    sides = zip(found.lower.flags, found.upper.flags, found.upper.value.isfinite().tolist(), strict=True)
+    unsound = torch.tensor([bool(low or high) or not finite for low, high, finite in sides])
+    middle, rows = between(found), unsound.nonzero().flatten()
+    if not len(rows) or not target.sliceable:
+        return middle
+    some = _annealed(RefinedGuide(target.select(rows), _selected(refined, rows)), seed, memory_bytes)
+    better = [i for i, row in enumerate(rows.tolist()) if some.value[i] > middle.value[row] or not some.flags[i]]
+    return _merged(middle, rows[better], _picked(some, better))
 
 
 def between(found: Bracket) -> Estimate:
@@ -71,9 +83,15 @@ def _told(found: Estimate, method: str) -> Estimate:
     return replace(found, info={"flags": found.flags, "method": (method,) * len(found)})
 
 
+def _picked(found: Estimate, rows: list[int]) -> Estimate:
+    """An annealed estimate of some of its data."""
+    flags = tuple(found.flags[row] for row in rows)
+    return Estimate(found.value[rows], found.stderr[rows], found.bound, {"flags": flags})
+
+
 def _merged(exact: Estimate, rows: Tensor, some: Estimate) -> Estimate:
-    """Annealing where the lattice failed."""
-    flags, methods = list(exact.flags), ["quadrature"] * len(exact)
+    """Annealing in place of what failed."""
+    flags, methods = list(exact.flags), list(exact.info["method"])
     for row, flag in zip(rows.tolist(), some.flags, strict=True):
         flags[row], methods[row] = flag, "annealing"
     return Estimate(

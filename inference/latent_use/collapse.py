@@ -9,9 +9,14 @@ from elbowroom.inference.target import Target
 DEAD = 0.01
 """Activity below which a latent is called dead (Burda, Grosse & Salakhutdinov 2016)."""
 
-FELT = 0.1
-"""Nats that log p(x|z) must change by, for a change of one prior sd, before the decoder is said to use a latent."""
+FELT = 0.5
+"""Nats that log p(x|z) must change by, for a change of one prior sd, before the decoder is said to use a latent.
 
+In a linear Gaussian model with slope s, the exact posterior's activity is s²/(1 + s²) and carries ½ log(1 + s²) nats: a
+fifth, and a tenth of a nat. Below that a latent may be dead because there is nothing to be gained by its use.
+"""
+
+_COSTLY = 0.1  # nats of KL to the prior, of a latent that the decoder does not use, that are worth a sentence
 _DRAWS = 8  # of each datum at which the likelihood's slope is taken
 
 
@@ -56,7 +61,7 @@ def diagnose(latents: tuple[str, ...], dead: Tensor, slope: Tensor, kl: Tensor, 
     if not bool(dead.any()):
         return ()
     used = dead & (slope >= FELT)
-    fixed = dead & ~used & (kl > FELT)
+    fixed = dead & ~used & (kl > _COSTLY)
     ignored = dead & ~used & ~fixed
     told = []
     if bool(dead.all()):
@@ -67,7 +72,7 @@ def diagnose(latents: tuple[str, ...], dead: Tensor, slope: Tensor, kl: Tensor, 
         told.append(_lagging(latents, used, slope, room))
     if bool(fixed.any()):
         told.append(
-            f"{_names(latents, fixed)}: q is the same for every x and the decoder does not use it, but q is not the "
+            f"{_names(latents, fixed)}: q is the same for every x and the decoder hardly uses it, but q is not the "
             f"prior, which costs {float(kl[fixed].sum()):.2g} nats of the ELBO per datum for nothing: training has not "
             "converged, or the KL was left out or weighed down there."
         )
@@ -77,15 +82,15 @@ def diagnose(latents: tuple[str, ...], dead: Tensor, slope: Tensor, kl: Tensor, 
 def _ignored(latents: tuple[str, ...], which: Tensor, slope: Tensor, everything: bool) -> str:
     steepest = slope[which].nan_to_num(0.0).max()
     seen = (
-        f"{_names(latents, which)}: q is the prior and the decoder does not use it (log p(x|z) changes by "
-        f"{float(steepest):.2g} nats or less per prior sd), so the posterior is the prior, too."
+        f"{_names(latents, which)}: q is the prior and the decoder hardly uses it (log p(x|z) changes by "
+        f"{float(steepest):.2g} nats or less per prior sd), so the posterior is close to the prior, too."
     )
     if not everything:
         return seen + " The model does with fewer latents than it has: usual and harmless, they can be removed."
     return seen + (
         " The model, not the guide, has given z up: a decoder that explains x alone, a KL weight above one, or a "
-        "warm-up too short in training. Which of them cannot be told from the trained programs, for scales of training are "
-        "undone here."
+        "warm-up too short in training. Which of them cannot be told from the trained programs, for scales of "
+        "training are undone here."
     )
 
 

@@ -67,8 +67,8 @@ def _sentences(name: str, told: dict[str, float]) -> str:
     unexplained = 100 * (1 - told["explained"])
     first = (
         f"'{name}' is a mean plus Gaussian noise of σ = {told['value']:.3g}. The means leave {unexplained:.0f} % of "
-        "the variance of x to that noise: shown as means, samples and reconstructions are smooth where x has the detail in "
-        "those per cent (blur); shown with the noise, they are grainy, for noise has no structure."
+        "the variance of x to that noise: shown as means, samples and reconstructions are smooth where x has the "
+        "detail in those per cent (blur); shown with the noise, they are grainy, for noise has no structure."
     )
     off = told["value"] / told["optimal"] - 1
     gain = f"setting it there gains {told['log_lik_gain']:.3g} nats per datum, everything else left as it is"

@@ -26,13 +26,14 @@ def prune(target: Target, dead: Tensor, num_samples: int, seed: int, memory_byte
 
     Returns:
         Estimate of shape `[1]`, nats; its stderr is that of estimating the mean, by the delta method on the difference
-        of paired weights. `info`: `per_datum` and `per_datum_stderr` `[B]`. None if there is no dead latent, or if
-        latents are not independent of each other under prior and guide.
+        of paired weights. `info`: `per_datum` and `per_datum_stderr` `[B]`; `elbo`, `elbo_stderr`: the same
+        difference of ELBOs, one number each, which heavy-tailed weights do not disturb. None if there is no dead
+        latent, or if latents are not independent of each other under prior and guide.
     """
     if not bool(dead.any()):
         return None
     cut = plan(target, num_samples, memory_bytes)
-    differences, errors = [], []
+    differences, errors, elbos = [], [], []
     with torch.no_grad():
         for _, part in cut.data(target):
             pairs = []
@@ -46,10 +47,21 @@ def prune(target: Target, dead: Tensor, num_samples: int, seed: int, memory_byte
             # d log(mean w' / mean w) = mean of w'/w̄' − w/w̄
             spread = num_samples * (weights.normalized(with_prior) - weights.normalized(with_q))
             errors.append(spread.std(0) / num_samples**0.5)
+            elbos.append(torch.stack([weights.elbo(with_prior - with_q), weights.elbo_stderr(with_prior - with_q)]))
     value, stderr = torch.cat(differences), torch.cat(errors)
-    total = stderr.square().sum().sqrt() / len(stderr)
-    info = {"per_datum": value, "per_datum_stderr": stderr}
-    return Estimate(value.mean().reshape(1), total.reshape(1), "none", info)
+    elbo, elbo_stderr = torch.cat(elbos, 1)
+    info = {
+        "per_datum": value,
+        "per_datum_stderr": stderr,
+        "elbo": float(elbo.mean()),
+        "elbo_stderr": float(_of_mean(elbo_stderr)),
+    }
+    return Estimate(value.mean().reshape(1), _of_mean(stderr).reshape(1), "none", info)
+
+
+def _of_mean(stderr: Tensor) -> Tensor:
+    """Standard error of the mean of independent errors."""
+    return stderr.square().sum().sqrt() / len(stderr)
 
 
 def _paired(part: Target, dead: Tensor, count: int, seed: int, start: int) -> tuple[Tensor, Tensor] | None:

@@ -1,6 +1,7 @@
 """Posterior pictures of chosen data: regions of the posterior, draws of q over them."""
 
 from dataclasses import dataclass
+from typing import cast
 
 import numpy as np
 from contourpy import contour_generator
@@ -88,8 +89,8 @@ def _regions(z: np.ndarray) -> Markup:
     lines = contour_generator(grid, grid, height, line_type="Separate")
     parts = Markup("")
     for level, name in zip(_LEVELS, ("outer", "inner"), strict=True):
-        rings = lines.lines(float(np.quantile(at_draws, 1 - level)))
-        path = "".join("M" + "L".join(f"{x:.0f} {y:.0f}" for x, y in ring) + "Z" for ring in rings if ring is not None)
+        rings = cast(list[np.ndarray], lines.lines(float(np.quantile(at_draws, 1 - level))))
+        path = "".join("M" + "L".join(f"{x:.0f} {y:.0f}" for x, y in ring) + "Z" for ring in rings)
         parts += Markup('<path class="region {}" fill-rule="evenodd" d="{}"/>').format(name, path)
     return parts
 

@@ -6,7 +6,8 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from elbowroom.inference.audit import Audit
-from elbowroom.report.audit_groups import Group, audit_groups
+from elbowroom.report.audit_fields import Group
+from elbowroom.report.audit_groups import audit_groups
 from elbowroom.report.page.pictures import data_uri, ends_of, image_shape_of, row_text
 from elbowroom.report.page.words import nats, short
 

@@ -1,6 +1,7 @@
 """What each section of the page says: text, numbers as text, and drawings."""
 
-from collections import Counter
+import re
+from collections.abc import Sequence
 from typing import Any
 
 from torch import Tensor
@@ -10,7 +11,7 @@ from elbowroom.inference.audit import Audit, Chains
 from elbowroom.inference.calibration import Calibration
 from elbowroom.inference.estimate import Estimate
 from elbowroom.inference.latent_use import LatentUse
-from elbowroom.report.audit_means import ROOM, Mean, means
+from elbowroom.report.audit_means import ROOM, Mean, means, representative, share
 from elbowroom.report.page.chart_calibration import coverage_chart, rank_charts, tarp_chart
 from elbowroom.report.page.chart_room import room_histogram, waterfall
 from elbowroom.report.page.svg import bar
@@ -32,8 +33,8 @@ _SIGMA = {
     "log_lik_gain": "log-likelihood it would gain, nats",
 }
 _ERRORS = (
-    ("mean_error", "error of the mean, posterior sds", "0"),
-    ("log_sd_ratio", "log(sd of q / posterior sd)", "0"),
+    ("mean_error", "size of the error of the mean, posterior sds", "0"),
+    ("log_sd_ratio", "size of log(sd of q / posterior sd)", "0"),
     ("correlation_error", "error of the correlations", "0, up to noise"),
     ("tail_mass", "posterior mass outside q’s 90 % interval", "0.1"),
     ("missed_mass", "posterior mass in modes that q misses", "0"),
@@ -48,7 +49,7 @@ def room_section(audit: Audit) -> dict[str, Any]:
     found = audit.decomposition
     if found is None:
         return {"bracket": _bracket(audit)}
-    mean = means(found)
+    mean = means(audit)
     first = next(iter(found.ladder))
     shown = (("log p(x)", "log p(x)"), (f"ELBO, {first}", "ELBO"), (ROOM, "room"))
     terms = (
@@ -56,7 +57,8 @@ def room_section(audit: Audit) -> dict[str, Any]:
         ("optimisation", "still to be found", "how far that fit may be from its optimum: an upper estimate"),
         ("approximation", "the family", "log p(x) less the best member of the family"),
     )
-    finite = found.room().value[found.usable]
+    chosen = representative(audit, "decomposition")
+    finite = found.room().value[chosen][found.usable[chosen]]
     return {
         "headline": [(label, nats(mean[key].value, mean[key].stderr), _over(mean[key])) for key, label in shown],
         "left_out": [(label, nats(mean[key].with_all), nats(mean[key].value)) for key, label in shown]
@@ -69,22 +71,21 @@ def room_section(audit: Audit) -> dict[str, Any]:
         "error": nats(mean[ROOM].stderr),
         "reasons": [(b, flag) for b, flag, bad in zip(audit.rows.get("decomposition", range(len(found))), found.flags,
                     found.exploded.tolist(), strict=True) if bad][:MOST_FLAGS],
-        "examined": len(found), "num_data": audit.num_data,
+        "examined": len(found), "num_data": audit.num_data, "sample": len(chosen),
     }  # fmt: skip
 
 
-def uses_section(found: Agreement) -> dict[str, Any]:
+def uses_section(audit: Audit, found: Agreement) -> dict[str, Any]:
     """For what share of the data q may be used for what, the usual reason why not, and how large the errors are."""
-    sound = [b for b, flag in enumerate(found.flags) if not flag]
+    chosen = representative(audit, "agreement")
+    sound = [b for b in chosen if not found.flags[b]]
     uses = []
     for use in found.uses:
         fit = int(found.uses[use][sound].sum())
-        reasons = Counter(found.why_not[use][b] for b in sound if found.why_not[use][b]).most_common(1)
-        share = found.share(use)
-        told = f"{fit} of {count(len(sound))}"
+        fraction, told = share(found, use, sound), f"{fit} of {count(len(sound))}"
         uses.append({
-            "name": use, "about": _USES.get(use, ""), "share": percent(share), "told": told,
-            "bar": bar(share, f"{percent(share)} of the data"), "why": reasons[0][0] if reasons else "",
+            "name": use, "about": _USES.get(use, ""), "share": percent(fraction), "told": told,
+            "bar": bar(fraction, f"{percent(fraction)} of the data"), "why": _usual(found.why_not[use], sound),
         })  # fmt: skip
     errors = []
     for name, label, right in _ERRORS:
@@ -94,7 +95,7 @@ def uses_section(found: Agreement) -> dict[str, Any]:
             ends = (float(values.median()), float(values.quantile(0.95)), float(values.max()))
             errors.append((label, *(short(end, 2) for end in ends), right))
     return {
-        "uses": uses, "errors": errors, "examined": count(len(found)), "unsound": len(found) - len(sound),
+        "uses": uses, "errors": errors, "examined": count(len(chosen)), "unsound": len(chosen) - len(sound),
         "reference": "quadrature" if found.reference == "quadrature" else "Markov chains",
         "reverse": nats(*_mean(found.kl_q_p, sound)), "forward": nats(*_mean(found.kl_p_q, sound)),
     }  # fmt: skip
@@ -123,7 +124,8 @@ def latents_section(found: LatentUse) -> dict[str, Any]:
             "name": found.latents[n], "kl": nats(kl, float(found.kl_stderr[n])),
             "bar": bar(kl / largest, f"{short(100 * kl / largest, 3)} % of the largest"),
             "activity": nats(float(found.activity[n]), float(found.activity_stderr[n])),
-            "sensitivity": short(float(found.sensitivity[n]), 2), "active": bool(found.active[n]), "mean": short(float(found.aggregate_mean[n]), 2),
+            "sensitivity": short(float(found.sensitivity[n]), 2),
+            "active": bool(found.active[n]), "mean": short(float(found.aggregate_mean[n]), 2),
             "sd": short(float(found.aggregate_sd[n]), 2), "distance": short(float(found.aggregate_distance[n]), 2),
         })  # fmt: skip
     limit = found.mutual_information.info.get("limit")
@@ -165,6 +167,15 @@ def cost_section(cost: dict[str, float]) -> dict[str, Any]:
         for part, s in cost.items()
     ]
     return {"rows": rows, "total": seconds_text(sum(cost.values()))}
+
+
+def _usual(reasons: Sequence[str], rows: list[int]) -> str:
+    """An example of the reason that is given most often, whatever its numbers."""
+    kinds: dict[str, list[str]] = {}
+    for b in rows:
+        if reasons[b]:
+            kinds.setdefault(re.sub(r"\[?-?\d[\d.,]*(e-?\d+)?\]?", "#", reasons[b]), []).append(reasons[b])
+    return max(kinds.values(), key=len)[0] if kinds else ""
 
 
 def _bracket(audit: Audit) -> dict[str, Any]:

@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Sequence
+from dataclasses import replace
 from functools import cache
 from itertools import pairwise
 from typing import Any, cast
@@ -59,9 +60,12 @@ def short_audit() -> Audit:
 
 @cache
 def tabular_audit(num_data: int = 25) -> Audit:
-    """Rows of five columns and nine latents."""
+    """Rows of five columns and nine latents; examined out of order, and 15 of them are a random sample."""
     x = torch.randn(num_data, 5, generator=torch.Generator().manual_seed(9), dtype=torch.float64) * 3
-    return _Maker(num_data, seed=4, num_latents=9, x=x).audit()
+    made = _Maker(num_data, seed=4, num_latents=9, x=x)
+    made.decomposed = made.examined = (*range(20, num_data), *range(20))
+    audit = made.audit()
+    return replace(audit, rows=audit.rows | {"random": tuple(range(5, 20))})
 
 
 class _Maker:

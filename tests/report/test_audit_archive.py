@@ -8,12 +8,18 @@ import arviz
 import numpy as np
 import pytest
 import xarray as xr
-from audit_toys import EXPLODED, HOSTILE, bad_audit, good_audit, short_audit, tabular_audit
+from audit_toys import EXPLODED, HOSTILE, bad_audit, short_audit, tabular_audit
 
 from elbowroom.report.audit_archive import audit_datatree, save_audit_netcdf
 from elbowroom.report.audit_record import audit_record
 
-KINDS = (good_audit, bad_audit, short_audit, tabular_audit)
+KINDS = (bad_audit, short_audit, tabular_audit)
+
+
+@pytest.fixture(scope="module")
+def bad_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The file of the bad audit."""
+    return save_audit_netcdf(bad_audit(), tmp_path_factory.mktemp("audit") / "audit.nc")
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -44,10 +50,10 @@ def assert_same(array: np.ndarray, values: Any) -> None:
         assert array.tolist() == values
 
 
-def test_arviz_reads_it(tmp_path: Path) -> None:
+def test_arviz_reads_it(bad_file: Path) -> None:
     audit = bad_audit()
     assert audit.portrait is not None and audit.portrait.posterior is not None and audit.x is not None
-    data = arviz.from_netcdf(str(save_audit_netcdf(audit, tmp_path / "audit.nc")))
+    data = arviz.from_netcdf(str(bad_file))
     assert {"posterior", "guide", "observed_data", "agreement", "convergence", "means"} <= set(data.groups())
     assert dict(data.posterior.sizes) == {"chain": 1, "draw": 600, "datum": 6, "latent": 2}
     np.testing.assert_array_equal(data.posterior["z"].values[0], audit.portrait.posterior.numpy())
@@ -60,9 +66,8 @@ def test_arviz_reads_it(tmp_path: Path) -> None:
     )  # three decimals are printed
 
 
-def test_plain_xarray_reads_a_group(tmp_path: Path) -> None:
-    path = save_audit_netcdf(bad_audit(), tmp_path / "audit.nc")
-    with xr.open_dataset(path, group="decomposition") as found:
+def test_plain_xarray_reads_a_group(bad_file: Path) -> None:
+    with xr.open_dataset(bad_file, group="decomposition") as found:
         assert found.sizes["datum"] == 60 and found["log_p"].attrs["units"] == "nats"
         assert np.isneginf(found["ladder"].sel(rung="encoder").values[8])  # infinity is kept, unlike in JSON
         assert found["ladder"].sel(rung="encoder").values[EXPLODED] == -4.1e17

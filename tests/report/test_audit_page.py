@@ -6,7 +6,9 @@ import math
 import re
 from collections import Counter
 from dataclasses import replace
+from functools import cache
 from html.parser import HTMLParser
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -19,6 +21,7 @@ from elbowroom.inference import Estimate
 from elbowroom.report.page.data_table import MOST_PICTURES, MOST_ROWS, worst_first
 from elbowroom.report.page.document import page, save_html
 from elbowroom.report.page.pictures import data_uri, image_shape_of
+from elbowroom.report.page.sections import uses_section
 
 KINDS = (good_audit, bad_audit, short_audit, tabular_audit)
 PARTS = ("decomposition", "agreement", "chains", "calibration", "latent_use", "portrait", "x")
@@ -55,6 +58,12 @@ class Elements(HTMLParser):
         return [(attributes, "".join(text)) for name, attributes, text in self.found if name == tag]
 
 
+@cache
+def bad_page() -> str:
+    """The page of the bad audit."""
+    return page(bad_audit())
+
+
 @pytest.mark.parametrize("kind", KINDS)
 def test_nothing_comes_from_outside(kind: object) -> None:
     text = page(kind())  # type: ignore[operator]
@@ -75,7 +84,7 @@ def test_it_can_be_read_without_seeing_it(kind: object) -> None:
     assert elements.all("html")[0][0]["lang"] == "en"
     levels = [int(tag[1]) for tag, *_ in elements.found if re.fullmatch("h[1-6]", tag)]
     assert levels[0] == 1 and levels.count(1) == 1
-    assert all(after <= before + 1 for before, after in zip(levels, levels[1:], strict=False))
+    assert all(after <= before + 1 for before, after in pairwise(levels))
     assert all("alt" in attributes for attributes, _ in elements.all("img"))
     assert len(elements.all("caption")) == len(elements.all("table"))
     assert all(attributes.get("scope") in ("row", "col") for attributes, _ in elements.all("th"))
@@ -108,7 +117,7 @@ def test_words_of_the_user_are_text_and_never_run() -> None:
 def test_the_page_says_what_was_found() -> None:
     audit = bad_audit()
     assert audit.decomposition is not None and audit.calibration is not None and audit.latent_use is not None
-    elements = Elements(page(audit))
+    elements = Elements(bad_page())
     told = re.sub(r"\s+", " ", elements.all("main")[0][1])
     for finding in audit.findings:
         assert finding.sentence in told
@@ -127,10 +136,13 @@ def test_the_page_says_what_was_found() -> None:
 
 @pytest.mark.parametrize("part", PARTS)
 def test_a_part_that_is_missing_is_said_to_be(part: str) -> None:
-    whole, cut = page(bad_audit()), page(replace(bad_audit(), **{part: None}))
+    whole, cut = bad_page(), page(replace(bad_audit(), **{part: None}))
     Elements(cut)
     expected = {"decomposition": 2, "x": 0}.get(part, 1)
     assert "Not answered" not in whole and cut.count("Not answered") == expected
+    why = dict.fromkeys(("examination", "calibration", "use of the latents"), "<improper> prior")
+    told = page(replace(bad_audit(), skipped=why, **{part: None}))
+    assert told.count("was not possible: &lt;improper&gt; prior") == expected
     if part == "x":
         assert "<img" in whole and "<img" not in cut
 
@@ -141,7 +153,7 @@ def test_nothing_usable() -> None:
     assert found is not None
     nothing = Estimate(torch.full_like(found.elbo.value, -math.inf), found.elbo.stderr, "lower")
     exploded = torch.ones(len(found), dtype=torch.bool)
-    ladder = {rung: nothing for rung in found.ladder}
+    ladder = dict.fromkeys(found.ladder, nothing)
     text = page(replace(audit, decomposition=replace(found, ladder=ladder, exploded=exploded)))
     Elements(text)
     assert "50 data left out of every mean" in re.sub(r"\s+", " ", text)
@@ -173,6 +185,16 @@ def test_the_page_of_ten_thousand_data_stays_small() -> None:
 def test_the_same_audit_gives_the_same_file(tmp_path: Path) -> None:
     one, other = (save_html(tabular_audit(), tmp_path / name, title="Twice") for name in ("a.html", "b.html"))
     assert one.read_bytes() == other.read_bytes() and b"<title>Twice</title>" in one.read_bytes()
+
+
+def test_the_usual_reason_is_the_most_frequent_kind_whatever_its_numbers() -> None:
+    audit = bad_audit()
+    found = audit.agreement
+    assert found is not None
+    reasons = [f"the mean of z[{b}] is off by -0.{b} ± 0.01" for b in range(20)] + ["k̂ is 0.9"] * 10
+    section = uses_section(audit, replace(found, why_not=found.why_not | {"means": tuple(reasons)}))
+    assert section["uses"][0]["why"] == reasons[0] and section["uses"][0]["told"] == "26 of 29 data"
+    assert uses_section(audit, replace(found, why_not=found.why_not | {"means": ("",) * 30}))["uses"][0]["why"] == ""
 
 
 def test_worst_first() -> None:

@@ -2,6 +2,7 @@
 
 import json
 import re
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +11,7 @@ import torch
 from audit_toys import EXPLODED, HOSTILE, bad_audit, good_audit, short_audit, tabular_audit
 
 from elbowroom.inference.audit import Audit
+from elbowroom.report.audit_means import means, representative, share
 from elbowroom.report.audit_record import SCHEMA, audit_record, save_audit_json
 
 KINDS = (good_audit, bad_audit, short_audit, tabular_audit)
@@ -89,6 +91,23 @@ def test_both_means_are_told_where_data_were_left_out() -> None:
     assert variables["stderr"] == pytest.approx((stderr.square().sum().sqrt() / 48).item(), abs=1e-12)
     terms = dict(zip(means["coords"]["term"], means["variables"]["with_all"]["values"], strict=True))
     assert terms["room"] is None  # infinite with the exploded data
+
+
+def test_means_and_shares_are_over_the_random_sample() -> None:
+    audit = tabular_audit()
+    found, close = audit.decomposition, audit.agreement
+    assert found is not None and close is not None
+    sample = [place for place, row in enumerate(audit.rows["decomposition"]) if row in audit.rows["random"]]
+    mean = means(audit)["room"]
+    assert (mean.num_data, mean.num_all) == (15, 15)
+    assert mean.value == pytest.approx(found.room().value[sample].mean().item(), abs=1e-12)
+    told = audit_record(audit)["groups"]
+    room = told["decomposition"]["variables"]["room"]["values"]
+    assert mean.value == pytest.approx(sum(room[5:20]) / 15, abs=1e-12)  # by index of the datum
+    tails = close.uses["tails"].clone()
+    tails[sample[:3]] = False
+    assert share(replace(close, uses={"tails": tails}), "tails", sample) == 12 / 15
+    assert representative(replace(audit, rows={}), "agreement") == list(range(25))
 
 
 def test_parts_that_did_not_run_have_no_group() -> None:

@@ -22,7 +22,7 @@ def test_the_ladder_has_every_mean_with_its_error_and_both_means() -> None:
     found = bad_audit().decomposition
     assert found is not None
     text = audit_table(bad_audit())
-    for name, mean in means(found).items():
+    for name, mean in means(bad_audit()).items():
         assert nats(mean.value, mean.stderr, signed=name.startswith("gain")) in text
         if not name.startswith("gain"):
             assert nats(mean.with_all) in text

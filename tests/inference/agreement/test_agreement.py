@@ -116,6 +116,25 @@ def test_a_correlation_that_the_family_lacks(rho: str) -> None:
     assert bool(((found.correlation_error - float(rho)).abs() < 4 * found.correlation_error_floor).all())
 
 
+def test_the_floor_of_a_correlation_counts_its_size() -> None:
+    tril = torch.tensor([[1.0, 0.0], [0.9, math.sqrt(1 - 0.81)]])
+
+    def program(x: Tensor) -> None:
+        with pyro.plate("data", len(x)):
+            pyro.sample("z", dist.MultivariateNormal(torch.zeros(2), scale_tril=tril))
+
+    def joint(x: Tensor) -> None:
+        with pyro.plate("data", len(x)):
+            pyro.sample("z", dist.MultivariateNormal(torch.zeros(2), scale_tril=tril))
+            pyro.sample("x", dist.Normal(0.0, 1.0), obs=x)
+
+    target = Target(joint, program, torch.zeros(100))
+    draws = as_draws(target, torch.randn(4, 200, 100, 2) @ tril.T)
+    found = agreement(target, draws, num_samples=500)
+    ratio = float(found.correlation_error.mean() / found.correlation_error_floor.mean())
+    assert ratio == pytest.approx(1.0, abs=4 * 0.76 / math.sqrt(100))  # sd/mean of |Z| is 0.76
+
+
 @pytest.mark.parametrize(("name", "kept"), [("modes-large", 1), ("modes-small", 0)])
 def test_a_guide_on_one_of_two_modes_misses_the_others_weight(name: str, kept: int) -> None:
     reference = problem(name)

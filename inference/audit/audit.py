@@ -1,0 +1,223 @@
+"""One call, one budget: how much room, where from, what next, and what q may be used for."""
+
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from elbowroom.inference.audit.clock import Clock
+from elbowroom.inference.audit.examination import Examiner, queue_of
+from elbowroom.inference.audit.numbers import Parts, numbers_of
+from elbowroom.inference.audit.result import Audit
+from elbowroom.inference.audit.store import load_result, save_result
+from elbowroom.inference.audit.verdict import findings_of
+from elbowroom.inference.bracket import bracket
+from elbowroom.inference.calibration import calibrate
+from elbowroom.inference.importance import importance
+from elbowroom.inference.latent_use import LatentUse, latent_use
+from elbowroom.inference.state_file import StateError, fingerprint_of
+from elbowroom.inference.structure import Program
+from elbowroom.inference.target import Target
+
+NUM_SAMPLES = 1000
+"""Importance samples of every datum."""
+
+NUM_WORST = 8
+"""Data examined first because their room is the largest."""
+
+LEVEL = 0.005
+"""Of each of the three kinds of calibration tests: a sound guide is accused in one audit of seventy."""
+
+LEAST_DATA = 8
+"""For what is said of the latents."""
+
+_BRACKET_SHARE = 0.35  # of the time left
+
+
+def audit(
+    model: Program,
+    guide: Program,
+    *args: Any,
+    budget: float = 120.0,
+    plate: str | None = "data",
+    per_datum: Sequence[int | str] | None = None,
+    seed: int = 0,
+    tolerance: float = 0.1,
+    num_simulations: int = 300,
+    state: str | Path | None = None,
+    memory_bytes: int | None = None,
+    progress: bool = False,
+    **kwargs: Any,
+) -> Audit:
+    """Answer for a model and a guide: may this variational posterior be trusted, how much room is there, and why?
+
+    log p(x) is bracketed for every datum; data with the largest room, then a random sample for as long as the time
+    lasts, get Markov chains, a comparison of q with them, and a decomposition of their room; the guide is calibrated on
+    simulated data sets, and its use of the latents described. The verdict's sentences rest on `numbers`.
+
+    Args:
+        model, guide, *args, **kwargs: as of `Target`: two Pyro programs and their arguments, data first.
+        budget: seconds of wall time; a first small block of data is examined in any case.
+        plate, per_datum: as of `Target`.
+        seed: of everything random.
+        tolerance: width in nats at which a datum's bracket is settled.
+        num_simulations: data sets that the guide is calibrated on.
+        state: a directory that keeps every finished part; a later call with the same programs, data and seed goes on
+            from there with a fresh budget.
+        memory_bytes: byte budget for one evaluation (default 256 MiB).
+        progress: show progress bars.
+
+    Returns:
+        Audit; `print(result.verdict)`, `result.table()`, `result.save(directory)`.
+
+    Raises:
+        ProgramError: the pair cannot be evaluated datum by datum.
+        ValueError: on a budget too small to answer at all, or an improper prior.
+        StateError: if `state` belongs to another problem or is damaged.
+    """
+    target = Target(model, guide, *args, plate=plate, per_datum=per_datum, **kwargs)
+    return audit_target(
+        target,
+        budget=budget,
+        seed=seed,
+        tolerance=tolerance,
+        num_simulations=num_simulations,
+        state=state,
+        memory_bytes=memory_bytes,
+        progress=progress,
+    )
+
+
+def audit_target(
+    target: Target,
+    *,
+    budget: float = 120.0,
+    seed: int = 0,
+    tolerance: float = 0.1,
+    num_simulations: int = 300,
+    state: str | Path | None = None,
+    memory_bytes: int | None = None,
+    progress: bool = False,
+) -> Audit:
+    """`audit` of programs that are pinned to their data already."""
+    if not budget > 0:
+        raise ValueError(f"budget must be positive, got {budget}")
+    begin, clock = time.perf_counter(), Clock(budget)
+    work = _Work(target, None if state is None else Path(state), fingerprint_of(target, seed), clock)
+    options: dict[str, Any] = {"seed": seed, "memory_bytes": memory_bytes}
+    sampled = work.part("importance", lambda: importance(target, num_samples=NUM_SAMPLES, **options))
+    first = time.perf_counter()
+    found = bracket(
+        target,
+        budget=max(clock.left * _BRACKET_SHARE, 1.0),
+        tolerance=tolerance,
+        state=work.path("bracket"),
+        progress=progress,
+        **options,
+    )
+    clock.charge("bracket", first)
+    use = work.optional("use of the latents", lambda: _use(target, options))
+    calibration = work.optional(
+        "calibration", lambda: calibrate(target, num_simulations=num_simulations, level=LEVEL, **options)
+    )
+    examiner = Examiner(target, found, seed, memory_bytes, work.state, work.fingerprint)
+    room = found.lower.value - sampled.info["elbo"]
+    queue = queue_of(examiner.order(), room, NUM_WORST)
+    look = work.guarded("examination", lambda: examiner.examine(queue, NUM_WORST, clock, progress))
+    parts = Parts(len(target), sampled, found, look, calibration, use)
+    numbers = numbers_of(parts)
+    rows = {} if look is None else {"decomposition": look.rows, "agreement": look.rows, "random": look.representative}
+    return Audit(
+        num_data=len(target),
+        bracket=found,
+        decomposition=None if look is None else look.decomposition,
+        agreement=None if look is None else look.agreement,
+        chains=None if look is None else look.chains,
+        calibration=calibration,
+        latent_use=use,
+        portrait=None if look is None else look.portrait,
+        rows=rows,
+        numbers=numbers,
+        findings=findings_of(parts, numbers, work.skipped),
+        cost=clock.cost,
+        provenance=_provenance(target, seed, budget, time.perf_counter() - begin),
+        x=_data(target),
+        skipped=work.skipped,
+    )
+
+
+def _use(target: Target, options: dict[str, Any]) -> LatentUse:
+    if len(target) < LEAST_DATA:
+        raise ValueError(f"activity is a variance over data: {len(target)} data say too little, give {LEAST_DATA}")
+    return latent_use(target, **options)
+
+
+@dataclass
+class _Work:
+    """Parts that are kept in a directory as soon as they are there."""
+
+    target: Target
+    state: Path | None
+    fingerprint: dict[str, Any]
+    clock: Clock
+
+    def __post_init__(self) -> None:
+        self.skipped: dict[str, str] = {}
+
+    def path(self, name: str) -> Path | None:
+        return None if self.state is None else self.state / f"{name.replace(' ', '-')}.safetensors"
+
+    def part(self, name: str, run: Callable[[], Any]) -> Any:
+        """The part from its file, or run and kept."""
+        path = self.path(name)
+        if path is not None and path.exists():
+            return load_result(path, name, self.fingerprint, self.target)
+        begin = time.perf_counter()
+        result = run()
+        self.clock.charge(name, begin)
+        if path is not None:
+            save_result(path, name, self.fingerprint, result)
+        return result
+
+    def optional(self, name: str, run: Callable[[], Any]) -> Any:
+        """The part, or None and the reason in `skipped` where these programs do not allow it."""
+        return self.guarded(name, lambda: self.part(name, run))
+
+    def guarded(self, name: str, run: Callable[[], Any]) -> Any:
+        """As `optional`, of what keeps itself."""
+        try:
+            return run()
+        except StateError:
+            raise
+        except (ValueError, NotImplementedError) as error:  # ProgramError and NotAReference among them
+            self.skipped[name] = str(error)
+            return None
+
+
+def _provenance(target: Target, seed: int, budget: float, seconds: float) -> dict[str, Any]:
+    return {
+        "elbowroom": version("elbowroom"),
+        "torch": version("torch"),
+        "pyro-ppl": version("pyro-ppl"),
+        "seed": seed,
+        "budget": budget,
+        "seconds": seconds,
+        "num_data": len(target),
+        "latents": ", ".join(f"{name} {list(shape)}" for name, shape in target.latents.items()),
+        "dtype": str(target.dtype).removeprefix("torch."),
+        "device": str(target.device),
+        "threads": torch.get_num_threads(),
+        "finished": datetime.now(UTC).isoformat(timespec="seconds"),
+    }
+
+
+def _data(target: Target) -> Tensor | None:
+    """The first per-datum argument, for pictures."""
+    rows = target._rows()
+    return rows[0].detach().cpu() if rows else None

@@ -1,0 +1,49 @@
+"""Conditions such as `gap > 5` on what an audit found: for continuous integration."""
+
+import operator
+import re
+from collections.abc import Mapping
+
+from elbowroom.inference.audit.result import Number
+
+_OPERATORS = {">": operator.gt, ">=": operator.ge, "<": operator.lt, "<=": operator.le, "==": operator.eq}
+_TERM = re.compile(
+    r"\s*([a-z_][a-z0-9_]*)\s*(>=|<=|==|>|<)\s*([-+]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:e[-+]?[0-9]+)?)\s*", re.IGNORECASE
+)
+
+
+def failed(condition: str, numbers: Mapping[str, Number]) -> tuple[str, ...]:
+    """The parts of a condition that are true, told with their numbers; none: the condition does not hold.
+
+    The value is compared, not the interval; a value that is not a number fails.
+
+    Raises:
+        ValueError: if the condition cannot be read, or names a number that the audit does not have.
+    """
+    told = []
+    for name, sign, limit in terms(condition):
+        if name not in numbers:
+            raise ValueError(f"fail_if: this audit has no number {name!r}; it has {', '.join(sorted(numbers))}")
+        number = numbers[name]
+        if number.value != number.value or _OPERATORS[sign](number.value, limit):
+            told.append(f"{name} = {number.value:.4g} ({number.low:.4g} to {number.high:.4g}) {sign} {limit:g}")
+    return tuple(told)
+
+
+def terms(condition: str) -> list[tuple[str, str, float]]:
+    """A condition read: `name operator number`, or several of them joined by `or`.
+
+    Raises:
+        ValueError: if it cannot be read.
+    """
+    found = []
+    for part in re.split(r"\s+or\s+", condition.strip()):
+        read = _TERM.fullmatch(part)
+        if read is None:
+            raise ValueError(
+                f"fail_if: cannot read {part!r}; expected 'name > number', several joined by 'or', such as "
+                "'gap > 5 or missed_modes > 0'"
+            )
+        name, sign, limit = read.groups()
+        found.append((name, sign, float(limit)))
+    return found

@@ -1,0 +1,192 @@
+"""The close look at some data: chains, agreement of q with them, and where their room comes from; block by block."""
+
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+from tqdm.auto import tqdm
+
+from elbowroom.inference.agreement import Agreement, agreement
+from elbowroom.inference.audit.clock import Clock
+from elbowroom.inference.audit.result import Chains, Portrait
+from elbowroom.inference.audit.rows import joined
+from elbowroom.inference.audit.store import load_result, save_result, storable
+from elbowroom.inference.bracket import Bracket
+from elbowroom.inference.coordinates import Coordinates
+from elbowroom.inference.diagnostics import Convergence, Gates
+from elbowroom.inference.draws import Draws
+from elbowroom.inference.gap import Decomposition, decompose
+from elbowroom.inference.mcmc import hmc
+from elbowroom.inference.target import Target
+
+NUM_CHAINS, NUM_WARMUP, NUM_DRAWS = 4, 100, 500
+GATES = Gates(rhat=1.02, ess_per_chain=50.0, divergences=NUM_CHAINS * NUM_DRAWS // 200, ebfmi=0.1)
+"""Chains here measure moments to a tenth of a posterior sd: coarser gates than those of a published reference."""
+
+NUM_PICTURED = 6
+"""Data whose draws are kept for pictures: the worst ones, and typical ones beside them."""
+
+_FIRST, _MOST = 16, 64  # data in the first block, and in the others at most
+_PICTURED_DRAWS = 400
+_KIND = "examination"
+
+
+@storable
+@dataclass(frozen=True)
+class Block:
+    """What is known of some data; every tensor but those of `portrait` has a row for each of them."""
+
+    rows: tuple[int, ...]
+    agreement: Agreement
+    decomposition: Decomposition
+    convergence: Convergence
+    portrait: Portrait | None
+
+
+@dataclass(frozen=True)
+class Examination:
+    """All blocks together.
+
+    Attributes:
+        rows: the examined data, in order of examination: the first few are those with the largest room.
+        representative: examined data that are a random sample of all.
+    """
+
+    rows: tuple[int, ...]
+    representative: tuple[int, ...]
+    agreement: Agreement
+    decomposition: Decomposition
+    chains: Chains
+    portrait: Portrait | None
+
+
+@dataclass(frozen=True)
+class Examiner:
+    """What every block needs; `state` is a directory that keeps finished blocks, or None."""
+
+    target: Target
+    bracket: Bracket
+    seed: int
+    memory_bytes: int | None
+    state: Path | None
+    fingerprint: dict[str, Any]
+
+    def examine(self, queue: list[int], num_worst: int, clock: Clock, progress: bool) -> Examination | None:
+        """Blocks of the queue until the time is up; None if there was none for the first.
+
+        Args:
+            queue: data in order of examination: the worst, then a random order of the rest.
+            num_worst: how many of the queue are there for being the worst.
+            clock: the time.
+            progress: show a progress bar.
+        """
+        if Coordinates.of(self.target).dim == 0:
+            return None
+        blocks, pace = self._known(), 0.0
+        done = sum(len(block.rows) for block in blocks)
+        with tqdm(total=len(queue), desc="examine", unit="datum", disable=not progress, leave=False) as bar:
+            bar.update(done)
+            while done < len(queue):
+                size = self._size(len(queue) - done, pace, clock.left, bool(blocks))
+                if not size:
+                    break
+                begin = time.perf_counter()
+                blocks.append(self._block(queue[done : done + size], first=not blocks))
+                pace = (time.perf_counter() - begin) / size
+                clock.charge("chains, agreement and decomposition", begin)
+                self._keep(blocks[-1], len(blocks) - 1)
+                done += size
+                bar.update(size)
+        return self._together(blocks, num_worst) if blocks else None
+
+    def _size(self, rest: int, pace: float, left: float, any_done: bool) -> int:
+        if not self.target.sliceable:
+            return rest if left > 0 else 0
+        if not any_done:
+            return min(rest, _FIRST) if left > 0 else 0
+        most = min(rest, _MOST if pace else _FIRST)
+        return most if not pace and left > 0 else min(most, int(max(left, 0.0) / pace)) if pace else 0
+
+    def _block(self, rows: list[int], first: bool) -> Block:
+        part = self.target.select(rows) if self.target.sliceable else self.target
+        draws = hmc(
+            part,
+            num_chains=NUM_CHAINS,
+            num_warmup=NUM_WARMUP,
+            num_draws=NUM_DRAWS,
+            seed=self.seed,
+            gates=GATES,
+            memory_bytes=self.memory_bytes,
+        )
+        room = decompose(
+            part, log_p=self.bracket.select(rows), draws=draws, seed=self.seed, memory_bytes=self.memory_bytes
+        )
+        seen = agreement(part, draws, log_p=room.log_p, seed=self.seed, memory_bytes=self.memory_bytes)
+        portrait = self._portrait(rows, part, draws) if first else None
+        return Block(tuple(rows), seen, room, draws.convergence, portrait)
+
+    def _portrait(self, rows: list[int], part: Target, draws: Draws) -> Portrait:
+        """Draws of a few: half of them the worst, half of them random."""
+        half = NUM_PICTURED // 2
+        chosen = list(range(min(half, len(rows)))) + list(range(max(half, len(rows) - half), len(rows)))
+        few = part.select(chosen) if part.sliceable else part
+        with torch.no_grad():
+            z, _ = few.propose(_PICTURED_DRAWS, seed=self.seed + 1)
+        flat = [v.flatten(2) if v.dim() > 2 else v.unsqueeze(-1) for v in z.values()]
+        posterior = draws.flat[:, :, chosen].flatten(0, 1)
+        step = max(1, len(posterior) // _PICTURED_DRAWS)
+        names = tuple(rows[i] for i in chosen)
+        return Portrait(names, tuple(draws.latents), torch.cat(flat, -1).double().cpu(), posterior[::step].double())
+
+    def _path(self, number: int) -> Path:
+        assert self.state is not None
+        return self.state / f"examination-{number:04d}.safetensors"
+
+    def _keep(self, block: Block, number: int) -> None:
+        if self.state is not None:
+            save_result(self._path(number), _KIND, self.fingerprint, block)
+
+    def _known(self) -> list[Block]:
+        blocks: list[Block] = []
+        while self.state is not None and self._path(len(blocks)).exists():
+            found: Block = load_result(self._path(len(blocks)), _KIND, self.fingerprint, self.target)
+            blocks.append(found)
+        return blocks
+
+    def _together(self, blocks: list[Block], num_worst: int) -> Examination:
+        rows = [row for block in blocks for row in block.rows]
+        target = self.target.select(rows) if self.target.sliceable else self.target
+        return Examination(
+            rows=tuple(rows),
+            representative=representative(rows, self.order(), num_worst),
+            agreement=joined([block.agreement for block in blocks], target),
+            decomposition=joined([block.decomposition for block in blocks], target),
+            chains=Chains(
+                tuple(rows), joined([block.convergence for block in blocks], target), NUM_CHAINS, NUM_DRAWS, NUM_WARMUP
+            ),
+            portrait=blocks[0].portrait,
+        )
+
+    def order(self) -> list[int]:
+        """A random order of all data, a function of the seed."""
+        generator = torch.Generator().manual_seed(self.seed)
+        return torch.randperm(len(self.target), generator=generator).tolist()
+
+
+def queue_of(order: list[int], room: Tensor, num_worst: int) -> list[int]:
+    """The data with the largest room, then the others in random order."""
+    worst = room.nan_to_num(torch.inf).argsort(descending=True, stable=True)[:num_worst].tolist()
+    return worst + [b for b in order if b not in set(worst)]
+
+
+def representative(examined: list[int], order: list[int], num_worst: int) -> tuple[int, ...]:
+    """The examined data that come first in the random order: a random sample, whatever was examined for being worst."""
+    known, sample = set(examined), []
+    for b in order:
+        if b not in known:
+            break
+        sample.append(b)
+    return tuple(sample)

@@ -1,0 +1,235 @@
+"""Every quantity that a verdict may rest on, with its 95 % interval."""
+
+import math
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from elbowroom.inference.audit.examination import Examination
+from elbowroom.inference.audit.result import Number
+from elbowroom.inference.bracket import Bracket
+from elbowroom.inference.calibration import Calibration
+from elbowroom.inference.estimate import Estimate
+from elbowroom.inference.importance import K_LIMIT
+from elbowroom.inference.latent_use import LatentUse
+
+Z = 1.959964  # of a 95 % interval
+MISSED = 0.05
+"""Posterior mass in missed modes from which on a datum counts as one whose modes q misses."""
+
+
+@dataclass(frozen=True)
+class Parts:
+    """What an audit has gathered; parts that are missing are None."""
+
+    num_data: int
+    sampled: Estimate  # importance sampling of all data
+    bracket: Bracket
+    examination: Examination | None
+    calibration: Calibration | None
+    latent_use: LatentUse | None
+
+
+def numbers_of(parts: Parts) -> dict[str, Number]:
+    """All that the parts allow, by name."""
+    found: dict[str, Number] = {}
+    for gather in (_of_bracket, _of_decomposition, _of_agreement, _of_chains, _of_calibration, _of_latents):
+        found |= gather(parts)
+    return found
+
+
+def representative(parts: Parts) -> Tensor:
+    """Positions, among the examined data, of those that are a random sample and whose terms are usable."""
+    look = parts.examination
+    assert look is not None
+    place = {row: i for i, row in enumerate(look.rows)}
+    chosen = torch.tensor([place[row] for row in look.representative], dtype=torch.long)
+    return chosen[look.decomposition.usable[chosen]]
+
+
+def _of_bracket(parts: Parts) -> dict[str, Number]:
+    settled, k = parts.bracket.settled, parts.sampled.info["pareto_k"]
+    return {
+        "settled": share(settled, "data whose log p(x) is bracketed within the tolerance, without a flag"),
+        "k_hat_too_high": share(k > K_LIMIT, f"data whose importance weights have Pareto k̂ above {K_LIMIT}"),
+    }
+
+
+def _of_decomposition(parts: Parts) -> dict[str, Number]:
+    look = parts.examination
+    if look is None:
+        return {}
+    found, rows = look.decomposition, representative(parts)
+    everybody, room = parts.num_data, found.room()
+    told: dict[str, Number] = {"examined": _exactly(float(len(look.rows)), "data", f"examined data, of {everybody}")}
+    told["exploded"] = count(found.exploded, "examined data whose encoder output has exploded")
+    if bool(found.exploded.any()):
+        told["gap_with_exploded"] = _plain(room.value, "nats", "mean room with the exploded data left in")
+    if not len(rows):
+        return told
+    means = {
+        "elbo": (found.elbo, "the guide's ELBO, mean over data"),
+        "log_p": (found.log_p, "log p(x), mean over data"),
+        "gap": (room, "room between ELBO and log p(x), KL(q ‖ p(z|x)), mean over data"),
+        "amortization": (
+            found.amortization,
+            "room that is the encoder's: the best member of its family less its output",
+        ),
+        "optimisation": (found.optimisation, "room that the local fit may have left"),
+        "approximation": (found.approximation, "room that is the family's: log p(x) less its best member"),
+    }
+    for name, gain in found.gains.items():
+        means[f"gain_{name.replace(' ', '_').replace('-', '_')}"] = (
+            gain,
+            f"what a {name} q gains over the rung before",
+        )
+    top = list(found.ladder.values())[-1]
+    beyond = Estimate(found.log_p.value - top.value, torch.hypot(found.log_p.stderr, top.stderr), "none")
+    means["beyond"] = (beyond, "room beyond the largest family of the ladder")
+    weighed = Estimate(parts.sampled.value[list(look.rows)], parts.sampled.stderr[list(look.rows)], "lower")
+    short = Estimate(found.log_p.value - weighed.value, torch.hypot(found.log_p.stderr, weighed.stderr), "none")
+    means["importance_shortfall"] = (short, "log p(x) less importance sampling from q with 1000 draws")
+    told |= {name: mean(estimate, rows, everybody, about) for name, (estimate, about) in means.items()}
+    value, worst = room.value.masked_fill(~found.usable, -torch.inf).max(0)
+    told["gap_largest"] = _normal(float(value), float(room.stderr[worst]), "nats", f"room of datum {look.rows[worst]}")
+    told["gap_median"] = _quantile(room.value[rows], "median room over data")
+    return told
+
+
+def _of_agreement(parts: Parts) -> dict[str, Number]:
+    look = parts.examination
+    if look is None:
+        return {}
+    seen, place = look.agreement, {row: i for i, row in enumerate(look.rows)}
+    sound = torch.tensor([not flag for flag in seen.flags])
+    rows = torch.tensor([place[row] for row in look.representative if sound[place[row]]], dtype=torch.long)
+    told = {
+        "missed_modes": count(
+            missed(seen.missed_mass, seen.missed_mass_stderr), "examined data with modes that q misses"
+        ),
+        "missed_mass": _largest(seen.missed_mass, seen.missed_mass_stderr, "posterior mass that q misses, worst datum"),
+    }
+    if not len(rows):
+        return told
+    for use, good in seen.uses.items():
+        told[f"use_{use.replace(' ', '_')}"] = share(good[rows], f"data for which q is good enough for {use}")
+    told["kl_p_q"] = mean(seen.kl_p_q, rows, parts.num_data, "KL(p(z|x) ‖ q), mean over data")
+    accuracy = Estimate(seen.c2st[rows], seen.c2st_stderr[rows], "none")
+    told["c2st"] = mean(
+        accuracy, torch.arange(len(rows)), parts.num_data, "accuracy of telling q from the posterior (0.5: cannot)", ""
+    )
+    return told
+
+
+def _of_chains(parts: Parts) -> dict[str, Number]:
+    if parts.examination is None:
+        return {}
+    found = parts.examination.chains.convergence
+    failed = torch.tensor([bool(flag) for flag in found.flags])
+    return {
+        "unconverged": share(failed, "examined data whose chains did not pass their gates"),
+        "rhat": _exactly(float(found.rhat.nan_to_num(torch.inf).max()), "", "largest R-hat of the examined data"),
+    }
+
+
+def _of_calibration(parts: Parts) -> dict[str, Number]:
+    found = parts.calibration
+    if found is None:
+        return {}
+    least = min(check.p_value for check in found.checks)
+    about = f"smallest p-value of {len(found.checks)} tests on {found.num_simulations} simulated data sets"
+    return {
+        "calibration_p": _exactly(least, "p", about),
+        "calibration_rejected": _exactly(float(len(found.rejected)), "", "tests of calibration that fail"),
+    }
+
+
+def _of_latents(parts: Parts) -> dict[str, Number]:
+    found = parts.latent_use
+    if found is None:
+        return {}
+    told = {
+        "active_latents": _exactly(
+            float(found.active.sum()), "", f"of {len(found.latents)} latents, those that are used"
+        ),
+        "num_latents": _exactly(float(len(found.latents)), "", "latents of a datum"),
+        "rate": _of_one(found.rate, "KL(q(z|x) ‖ p(z)), mean over data"),
+        "mutual_information": _of_one(found.mutual_information, "I(x; z) under q"),
+    }
+    if not bool(found.active.all()):
+        largest = float(found.sensitivity[~found.active].nan_to_num(0.0).max())
+        told["sensitivity"] = _exactly(
+            largest, "nats", "change of log p(x|z) per prior sd of an inactive latent, largest"
+        )
+    if found.sigma:
+        told["sigma"] = _exactly(found.sigma["value"], "", "the likelihood's noise, σ (a parameter, not an estimate)")
+        optimal, stderr = found.sigma["optimal"], found.sigma["optimal_stderr"]
+        told["sigma_optimal"] = _normal(optimal, stderr, "", "the σ that the residuals under q ask for")
+        told["sigma_gain"] = _exactly(
+            found.sigma["log_lik_gain"], "nats", "E log p(x|z) gained by that σ on these data"
+        )
+    if found.pruned is not None:
+        told["pruned"] = _of_one(found.pruned, "change of log p̂(x) when dead latents are drawn from the prior")
+    return told
+
+
+def missed(mass: Tensor, stderr: Tensor) -> Tensor:
+    """Which data have modes that q misses, beyond noise, `[B]`."""
+    return (mass - 2 * stderr).nan_to_num(-1.0) > MISSED
+
+
+def mean(estimate: Estimate, rows: Tensor, num_data: int, about: str, unit: str = "nats") -> Number:
+    """Over data; where they are a sample of more data, their spread is part of the interval."""
+    value, stderr = estimate.value[rows].double(), estimate.stderr[rows].double()
+    variance, n = float(stderr.square().sum()) / len(rows) ** 2, len(rows)
+    if n < num_data:
+        spread = float(value.var()) if n > 1 else math.inf
+        variance += (1 - n / num_data) * spread / n
+        about += f"; of {n} data, a random sample of {num_data}"
+    return _normal(float(value.mean()), math.sqrt(variance), unit, about)
+
+
+def share(marks: Tensor, about: str) -> Number:
+    """Of data with a mark, with Wilson's interval (Wilson 1927)."""
+    n, p = len(marks), float(marks.double().mean())
+    middle, half = p + Z**2 / (2 * n), Z * math.sqrt(p * (1 - p) / n + Z**2 / (4 * n**2))
+    scale = 1 + Z**2 / n
+    return Number(p, max(0.0, (middle - half) / scale), min(1.0, (middle + half) / scale), "share", f"{about}; of {n}")
+
+
+def count(marks: Tensor, about: str) -> Number:
+    """How many data have a mark: counted, so there is no interval."""
+    return _exactly(float(marks.sum()), "data", f"{about}, of {len(marks)}")
+
+
+def _exactly(value: float, unit: str, about: str) -> Number:
+    return Number(value, value, value, unit, about)
+
+
+def _normal(value: float, stderr: float, unit: str, about: str) -> Number:
+    return Number(value, value - Z * stderr, value + Z * stderr, unit, about)
+
+
+def _of_one(estimate: Estimate, about: str) -> Number:
+    return _normal(float(estimate.value[0]), float(estimate.stderr[0]), "nats", about)
+
+
+def _plain(values: Tensor, unit: str, about: str) -> Number:
+    value = float(values.mean())
+    return Number(value, -math.inf, math.inf, unit, about)
+
+
+def _largest(values: Tensor, stderr: Tensor, about: str) -> Number:
+    value, worst = values.nan_to_num(-torch.inf).max(0)
+    if not math.isfinite(float(value)):
+        return Number(math.nan, 0.0, 1.0, "share", about)
+    return _normal(float(value), float(stderr[worst]), "share", about)
+
+
+def _quantile(values: Tensor, about: str) -> Number:
+    """The median with its distribution-free interval (order statistics)."""
+    ordered, n = values.sort().values, len(values)
+    half = Z * math.sqrt(n) / 2
+    low, high = max(0, math.floor(n / 2 - half)), min(n - 1, math.ceil(n / 2 + half))
+    return Number(float(ordered.median()), float(ordered[low]), float(ordered[high]), "nats", about)
