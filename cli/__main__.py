@@ -8,13 +8,21 @@ from importlib import import_module
 from typing import Any
 
 from elbowroom import __version__
-from elbowroom.options import CompareOptions, DemoOptions, EvidenceOptions, GenerateOptions, TrainOptions
+from elbowroom.options import (
+    AuditOptions,
+    CompareOptions,
+    DemoOptions,
+    EvidenceOptions,
+    GenerateOptions,
+    TrainOptions,
+)
 from elbowroom.output import flush
 
 COMMANDS: dict[str, type] = {
     "demo": DemoOptions,
     "train": TrainOptions,
     "evidence": EvidenceOptions,
+    "audit": AuditOptions,
     "compare": CompareOptions,
     "generate": GenerateOptions,
 }
@@ -26,6 +34,7 @@ EXIT_CODES = """exit codes:
   2    unknown option or a value that cannot be parsed
   3    unusable input: data, programs, run directory or values; the message says what to do
   4    training met a NaN or infinite loss or gradient; the rows are saved in the run directory
+  5    audit has answered, and the condition of --fail_if holds
   130  interrupted by SIGINT (Ctrl-C); a training run has been saved and can be resumed
   143  interrupted by SIGTERM; a training run has been saved and can be resumed"""
 
@@ -47,6 +56,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def _guarded(name: str, options: Any) -> int:
     """Turn errors that a person can mend into a message and an exit code; everything else is a defect."""
     from elbowroom.inference import CheckpointError, NonFiniteError, TrainingInterrupted
+    from elbowroom.output import ConditionHolds
 
     try:
         import_module(f"elbowroom.{name}").run(options)
@@ -54,6 +64,8 @@ def _guarded(name: str, options: Any) -> int:
         return _say(stop, stop.exit_code)
     except NonFiniteError as error:
         return _say(error, 4)
+    except ConditionHolds as found:
+        return _say(found, 5)
     except (ValueError, TypeError, CheckpointError, ImportError, OSError) as error:
         return _say(error, 3)
     return 0

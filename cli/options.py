@@ -178,6 +178,77 @@ class CompareOptions:
 
 
 @dataclass
+class Networks:
+    """A plain PyTorch VAE that is trained already.
+
+    Attributes:
+        decoder: the decoder network as module:name, or a class or function without arguments that returns it.
+        encoder: the encoder network, likewise; give both or neither.
+        latent_dim: number of latents.
+        likelihood: bernoulli, normal-fixed, normal-learned or normal-heteroscedastic.
+        sigma: the sigma of normal-fixed.
+        decoder_output: what the decoder returns: logits, probs, mean, mean_log_var or mean_std.
+        encoder_output: what the encoder returns: mean_log_var or mean_std.
+        image_shape: shape of a datum for networks that take images, such as [1,28,28].
+    """
+
+    decoder: str | None = None
+    encoder: str | None = None
+    latent_dim: int = 2
+    likelihood: str = "bernoulli"
+    sigma: float | None = None
+    decoder_output: str = "logits"
+    encoder_output: str = "mean_log_var"
+    image_shape: list[int] | None = None
+
+
+@dataclass
+class AuditOptions:
+    """May q be trusted? How much room, where from, what to do next: a verdict and an HTML report, within a budget.
+
+    Attributes:
+        run: a run directory written by train; not used if model and guide, or networks, are given.
+        which: the last or the best checkpoint.
+        model: your own trained model as module:name, a Pyro program or what returns one; give guide, too.
+        guide: your own trained guide, likewise.
+        plate: name of the data plate in your own programs.
+        networks: a plain PyTorch VAE instead.
+        data: which data, for your own programs and networks (a run knows its own).
+        split: which part of the data.
+        limit: audit the first so many data only.
+        budget: seconds; a second call goes on where the first ended.
+        tolerance: width in nats at which a datum's bracket is settled.
+        num_simulations: data sets that the guide is calibrated on.
+        fail_if: a condition on the audit's numbers, such as 'gap > 5 or missed_modes > 0'; if it holds the exit code is
+            5. The names are those under numbers in audit.json.
+        memory_mib: budget of one evaluation in MiB.
+        output: where the report, JSON, netCDF and the state go (default: audit/ in the run directory, else audit/).
+        seed: of everything random.
+        device: cpu or cuda.
+        json: print the result as JSON.
+    """
+
+    run: str = "runs/latest"
+    which: Literal["last", "best"] = "last"
+    model: str | None = None
+    guide: str | None = None
+    plate: str = "data"
+    networks: Networks = field(default_factory=Networks)
+    data: Data = field(default_factory=Data)
+    split: Split = "test"
+    limit: int | None = None
+    budget: float = 120.0
+    tolerance: float = 0.1
+    num_simulations: int = 300
+    fail_if: str | None = None
+    memory_mib: int = 256
+    output: str | None = None
+    seed: int = 0
+    device: Literal["cpu", "cuda"] = "cpu"
+    json: bool = False
+
+
+@dataclass
 class GenerateOptions:
     """Pictures of what the model has learned: samples, reconstructions, traversals, interpolations.
 

@@ -8,6 +8,10 @@ from pathlib import Path
 from typing import Any
 
 
+class ConditionHolds(Exception):
+    """What the user asked to be told of by an exit code has come true."""
+
+
 def say(text: str, quiet: bool) -> None:
     """Print text for a person, unless JSON was asked for."""
     if not quiet:

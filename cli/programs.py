@@ -5,7 +5,7 @@ import inspect
 import os
 import sys
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import torch
@@ -27,11 +27,19 @@ def build(options: Programs, data_dim: int, seed: int) -> tuple[Any, Any]:
         torch.manual_seed(seed)
         if options.model is None or options.guide is None:
             return _FAMILIES[options.family](options, data_dim)
-        places = {"programs.model": options.model, "programs.guide": options.guide}
-        found = [(option, place, _found(option, place)) for option, place in places.items()]
-        torch.manual_seed(seed)  # whatever the imports have drawn
-        model, guide = (_made(*each) for each in found)
+        model, guide = named_programs({"programs.model": options.model, "programs.guide": options.guide}, seed)
         return model, guide
+
+
+def named_programs(places: Mapping[str, str], seed: int) -> tuple[Any, ...]:
+    """What is at each `module:name`, made from the seed; keys are the options that name them.
+
+    Raises:
+        ValueError: if a name does not lead to a program.
+    """
+    found = [(option, place, _found(option, place)) for option, place in places.items()]
+    torch.manual_seed(seed)  # whatever the imports have drawn
+    return tuple(_made(*each) for each in found)
 
 
 def _found(option: str, place: str) -> Any:

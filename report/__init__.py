@@ -5,6 +5,10 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from elbowroom.report.archive import save_netcdf, to_datatree
+    from elbowroom.report.audit_archive import audit_datatree, save_audit_netcdf
+    from elbowroom.report.audit_files import save_audit
+    from elbowroom.report.audit_record import audit_record, save_audit_json
+    from elbowroom.report.audit_table import audit_table
     from elbowroom.report.figure_gap import gap_figure
     from elbowroom.report.figure_images import prior_samples_figure, reconstruction_figure
     from elbowroom.report.figure_latents import interpolation_figure, traversal_figure
@@ -12,6 +16,7 @@ if TYPE_CHECKING:
     from elbowroom.report.figure_posterior import posterior_figure
     from elbowroom.report.figure_style import save_figure
     from elbowroom.report.json_file import comparison_record, save_json
+    from elbowroom.report.page.document import save_html
     from elbowroom.report.rounding import with_error
     from elbowroom.report.sentences import summary
     from elbowroom.report.table_bounds import bounds_table
@@ -21,6 +26,9 @@ if TYPE_CHECKING:
     from elbowroom.report.table_training import training_table
 
 __all__ = [
+    "audit_datatree",
+    "audit_record",
+    "audit_table",
     "bounds_table",
     "bracket_table",
     "comparison_record",
@@ -32,7 +40,11 @@ __all__ = [
     "posterior_figure",
     "prior_samples_figure",
     "reconstruction_figure",
+    "save_audit",
+    "save_audit_json",
+    "save_audit_netcdf",
     "save_figure",
+    "save_html",
     "save_json",
     "save_netcdf",
     "summary",
@@ -44,6 +56,10 @@ __all__ = [
 
 _FILES = {
     "archive": ("save_netcdf", "to_datatree"),
+    "audit_archive": ("audit_datatree", "save_audit_netcdf"),
+    "audit_files": ("save_audit",),
+    "audit_record": ("audit_record", "save_audit_json"),
+    "audit_table": ("audit_table",),
     "figure_gap": ("gap_figure",),
     "figure_images": ("prior_samples_figure", "reconstruction_figure"),
     "figure_latents": ("interpolation_figure", "traversal_figure"),
@@ -51,6 +67,7 @@ _FILES = {
     "figure_posterior": ("posterior_figure",),
     "figure_style": ("save_figure",),
     "json_file": ("comparison_record", "save_json"),
+    "page.document": ("save_html",),
     "rounding": ("with_error",),
     "sentences": ("summary",),
     "table_bounds": ("bounds_table",),

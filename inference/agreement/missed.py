@@ -25,9 +25,10 @@ def missed_mass(sides: Sides, log_p: Tensor, most: Tensor) -> tuple[Tensor, Tens
 
     A posterior draw counts if (1) q is thin there, q(z|x) < p(z|x)/20, which compares two densities at one point and
     so works in any dimension, and (2) it belongs to another mode than q's draws do: climbing from it and from the
-    denser half of q's draws ends at points with a valley of more than 3 nats between them. Thin places without a valley
-    are where q is too narrow or too far off, which shows in tail mass and mean errors: (2) never holds for a
-    log-concave posterior.
+    denser half of q's draws ends at points with a valley of more than 3 nats between them; and (3) most draws of which
+    that holds lie where q's density is below its own first percentile. Thin places without a valley are where q is too
+    narrow or too far off, which shows in tail mass and mean errors: (2) never holds for a log-concave posterior. A q
+    that is wide enough to cover several modes is thin on all of them, but (3) does not hold.
 
     Args:
         sides: draws of both.
@@ -80,17 +81,28 @@ def _inside(sides: Sides) -> Tensor:
 
 
 def _parted(sides: Sides, thin: Tensor, rows: Tensor) -> Tensor:
-    """Of the thin draws of some data, `[C T, R]`, the share that a valley parts from q's modes, `[R]`."""
+    """Of the thin draws of some data, `[C T, R]`, the share that belongs to other modes than q's, `[R]`.
+
+    Where most of those beyond a valley are outside of q, all of them count: in many dimensions a single draw's log q
+    scatters by more than some modes are apart.
+    """
     coordinates = Coordinates.of(sides.target).at(rows)
     p, q = sides.p.flatten(0, 1)[:, rows], sides.q[:, rows]
-    one = _unconstrained(coordinates, _evenly(p, thin))  # [M, R, D]
+    z = _evenly(p, thin)  # [M, R, N]
+    with torch.no_grad():
+        log_q = coordinates.target.log_guide(by_site(coordinates.target, z)).double().cpu()
+    outside = log_q < sides.log_q[:, rows].sort(0).values[len(q) // 100]
+    one = _unconstrained(coordinates, z)
     other = _unconstrained(coordinates, _densest(q, sides.log_q[:, rows]))
     scale = _scale(coordinates, sides, rows, one)
     one, _ = ascend(coordinates, one, scale, sides.cells)
     other, _ = ascend(coordinates, other, scale, sides.cells)
     away = torch.cdist((one / scale).transpose(0, 1), (other / scale).transpose(0, 1))  # [R, M, M']
     nearest = away.argmin(2).T.unsqueeze(-1).expand_as(one)
-    return (valley(coordinates, one, other.gather(0, nearest), sides.cells) > DEPTH).double().mean(0)
+    beyond = valley(coordinates, one, other.gather(0, nearest), sides.cells) > DEPTH  # [M, R]
+    counted = (beyond & outside).double().mean(0)
+    share_beyond = beyond.double().mean(0)
+    return torch.where(counted > share_beyond / 2, share_beyond, counted)
 
 
 def _evenly(p: Tensor, thin: Tensor) -> Tensor:

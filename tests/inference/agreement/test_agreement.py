@@ -194,6 +194,26 @@ def test_modes_on_both_sides_and_in_many_dimensions_are_missed(dim: int) -> None
     assert bool((found.missed_mass_stderr < 0.04).all())
 
 
+def test_a_guide_that_is_wide_enough_to_cover_narrow_modes_misses_none() -> None:
+    centres, x = torch.tensor([-6.0, 5.0, 6.5]), torch.zeros(6)
+
+    def model(x: Tensor) -> None:
+        which = dist.Categorical(torch.tensor([0.05, 0.9, 0.05]))
+        with pyro.plate("data", len(x)):
+            z = pyro.sample("z", dist.MixtureSameFamily(which, dist.Normal(centres, 0.05)))
+            pyro.sample("x", dist.Normal(0 * z, 1.0), obs=x)
+
+    def guide(x: Tensor) -> None:
+        with pyro.plate("data", len(x)):
+            pyro.sample("z", dist.Normal(0 * x, 6.0))
+
+    target = Target(model, guide, x)
+    which = torch.multinomial(torch.tensor([0.05, 0.9, 0.05]), 4 * 250 * 6, replacement=True)
+    z = (centres[which] + 0.05 * torch.randn(len(which))).reshape(4, 250, 6, 1)
+    found = agreement(target, as_draws(target, z), num_samples=1000, log_p=quadrature(target))
+    assert bool((found.missed_mass == 0).all()), found.missed_mass
+
+
 def test_a_guide_with_wrong_weights_on_both_modes_misses_none() -> None:
     target = problem("modes").target()
     found = agreement(target, hmc(target, num_draws=500))

@@ -1,0 +1,28 @@
+"""All files of an audit: the page for people, JSON and netCDF for machines."""
+
+from pathlib import Path
+
+from elbowroom.inference.audit import Audit
+from elbowroom.report.audit_archive import save_audit_netcdf
+from elbowroom.report.audit_record import save_audit_json
+from elbowroom.report.page.document import save_html
+
+PAGE, RECORD, ARCHIVE = "report.html", "audit.json", "audit.nc"
+
+
+def save_audit(
+    audit: Audit, directory: str | Path, *, image_shape: tuple[int, ...] | None = None, title: str | None = None
+) -> list[Path]:
+    """Write `report.html`, `audit.json` and `audit.nc` into a directory and return their paths.
+
+    Args:
+        audit: what to write.
+        directory: made if it is not there.
+        image_shape: of a datum; `()` says that data are no pictures, None lets it be guessed (see `save_html`).
+        title: of the page.
+    """
+    where = Path(directory)
+    written = [save_html(audit, where / PAGE, image_shape=image_shape, title=title)]
+    written.append(save_audit_json(audit, where / RECORD))
+    written.append(save_audit_netcdf(audit, where / ARCHIVE))
+    return written
