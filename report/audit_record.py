@@ -44,9 +44,9 @@ def audit_record(audit: Audit) -> dict[str, Any]:
             `log_p_stderr`, `amortization_stderr`, `optimisation_stderr`, `approximation_stderr`, `room_stderr`;
             `exploded`, `evaluations`, `flag`, `note`, by `datum`; `ladder` (ELBO), `ladder_stderr`, `gain` (over
             the rung before), `gain_stderr`, by `datum` and `rung`.
-        means: `value`, `stderr` (Monte Carlo), `over_data` (as a sample of data), `num_data` of the usable data
-            that speak for all (`rows["random"]`); `with_all`, `num_all` with the data left out; by `term`: `log p(x)`, `room`, the terms, `ELBO, <rung>` and
-            `gain, <rung>`.
+        means: `value`, `stderr` (Monte Carlo), `over_data` (as a sample of data), `num_data` of the usable data that
+            speak for all (`rows["random"]`); `with_all`, `num_all` with the data left out; by `term`: `log p(x)`,
+            `room`, the terms, `ELBO, <rung>` and `gain, <rung>`.
         agreement: `examined`, `mean_error`, `mean_error_stderr`, `log_sd_ratio`, `log_sd_ratio_stderr`, `tail_mass`,
             `tail_mass_stderr` (outside q's 90 % interval), `far_tail_mass`, `far_tail_mass_stderr` (99 %),
             `wasserstein`, `wasserstein_floor`, by `datum` and `latent`; `correlation_error`,

@@ -17,15 +17,16 @@ DEPTH = 3.0
 
 _SMALLEST = 0.005  # share of the posterior in thin places below which no mode is looked for
 _NUM_THIN = 32  # posterior draws in thin places that climb
-_NUM_BULK = 8  # draws of q that climb
+_NUM_APART = 8  # draws of q that climb
+_NUM_CANDIDATES = 128  # draws of q that they are chosen among
 
 
 def missed_mass(sides: Sides, log_p: Tensor, most: Tensor) -> tuple[Tensor, Tensor]:
     """Posterior probability of modes in which q has next to no draws, and its standard error, `[B]` each.
 
     A posterior draw counts if (1) q is thin there, q(z|x) < p(z|x)/20, which compares two densities at one point and
-    so works in any dimension, and (2) it belongs to another mode than q's draws do: climbing from it and from the
-    denser half of q's draws ends at points with a valley of more than 3 nats between them; and (3) most draws of which
+    so works in any dimension, and (2) it belongs to another mode than q's draws do: climbing from it and from
+    draws of q that lie apart ends at points with a valley of more than 3 nats between them; and (3) most draws of which
     that holds lie where q's density is below its own first percentile. Thin places without a valley are where q is too
     narrow or too far off, which shows in tail mass and mean errors: (2) never holds for a log-concave posterior. A q
     that is wide enough to cover several modes is thin on all of them, but (3) does not hold.
@@ -93,7 +94,7 @@ def _parted(sides: Sides, thin: Tensor, rows: Tensor) -> Tensor:
         log_q = coordinates.target.log_guide(by_site(coordinates.target, z)).double().cpu()
     outside = log_q < sides.log_q[:, rows].sort(0).values[len(q) // 100]
     one = _unconstrained(coordinates, z)
-    other = _unconstrained(coordinates, _densest(q, sides.log_q[:, rows]))
+    other = _unconstrained(coordinates, _apart(q, sides.log_q[:, rows]))
     scale = _scale(coordinates, sides, rows, one)
     one, _ = ascend(coordinates, one, scale, sides.cells)
     other, _ = ascend(coordinates, other, scale, sides.cells)
@@ -113,11 +114,22 @@ def _evenly(p: Tensor, thin: Tensor) -> Tensor:
     return p.gather(0, order.gather(0, place).unsqueeze(-1).expand(-1, -1, p.shape[-1]))
 
 
-def _densest(q: Tensor, log_q: Tensor) -> Tensor:
-    """The denser half of a few draws of q, `[M', R, N]`: stragglers may have climbed another mode."""
-    few = min(len(q), 2 * _NUM_BULK)
-    place = log_q[:few].topk(max(1, few // 2), dim=0).indices
-    return q[:few].gather(0, place.unsqueeze(-1).expand(-1, -1, q.shape[-1]))
+def _apart(q: Tensor, log_q: Tensor) -> Tensor:
+    """Draws of q that lie apart from each other, so that each of its modes has one, `[M', R, N]`.
+
+    Each is the farthest from those chosen before it. The least dense twentieth is left out: stragglers may climb a mode
+    in which q has next to no draws.
+    """
+    few = min(len(q), _NUM_CANDIDATES)
+    place = log_q[:few].topk(few - few // 20, dim=0).indices
+    among = q[:few].gather(0, place.unsqueeze(-1).expand(-1, -1, q.shape[-1]))
+    unit = among.std(0).clamp_min(1e-300)
+    chosen, nearest = [among[0]], torch.full_like(log_q[: len(among)], torch.inf)
+    for _ in range(min(_NUM_APART, len(among)) - 1):
+        nearest = torch.minimum(nearest, ((among - chosen[-1]) / unit).square().sum(-1))
+        farthest = nearest.argmax(0).reshape(1, -1, 1).expand(1, *among.shape[1:])
+        chosen.append(among.gather(0, farthest)[0])
+    return torch.stack(chosen)
 
 
 def _scale(coordinates: Coordinates, sides: Sides, rows: Tensor, u: Tensor) -> Tensor:

@@ -112,7 +112,6 @@ def audit_target(
     work = _Work(target, None if state is None else Path(state), fingerprint_of(target, seed), clock)
     options: dict[str, Any] = {"seed": seed, "memory_bytes": memory_bytes}
     sampled = work.part("importance", lambda: importance(target, num_samples=NUM_SAMPLES, **options))
-    first = time.perf_counter()
     found = bracket(
         target,
         budget=max(clock.left * _BRACKET_SHARE, 1.0),
@@ -121,7 +120,7 @@ def audit_target(
         progress=progress,
         **options,
     )
-    clock.charge("bracket", first)
+    clock.spend("bracket", found.seconds)
     use = work.optional("use of the latents", lambda: _use(target, options))
     calibration = work.optional(
         "calibration", lambda: calibrate(target, num_simulations=num_simulations, level=LEVEL, **options)
@@ -177,12 +176,14 @@ class _Work:
         """The part from its file, or run and kept."""
         path = self.path(name)
         if path is not None and path.exists():
-            return load_result(path, name, self.fingerprint, self.target)
+            result, seconds = load_result(path, name, self.fingerprint, self.target)
+            self.clock.spend(name, seconds)
+            return result
         begin = time.perf_counter()
         result = run()
-        self.clock.charge(name, begin)
+        seconds = self.clock.charge(name, begin)
         if path is not None:
-            save_result(path, name, self.fingerprint, result)
+            save_result(path, name, self.fingerprint, (result, seconds))
         return result
 
     def optional(self, name: str, run: Callable[[], Any]) -> Any:

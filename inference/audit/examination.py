@@ -32,6 +32,7 @@ NUM_PICTURED = 6
 _FIRST, _MOST = 16, 64  # data in the first block, and in the others at most
 _PICTURED_DRAWS = 400
 _KIND = "examination"
+_COST = "chains, agreement and decomposition"
 
 
 @storable
@@ -44,6 +45,7 @@ class Block:
     decomposition: Decomposition
     convergence: Convergence
     portrait: Portrait | None
+    seconds: float
 
 
 @dataclass(frozen=True)
@@ -86,6 +88,7 @@ class Examiner:
         if Coordinates.of(self.target).dim == 0:
             return None
         blocks, pace = self._known(), 0.0
+        clock.spend(_COST, sum(block.seconds for block in blocks))
         done = sum(len(block.rows) for block in blocks)
         with tqdm(total=len(queue), desc="examine", unit="datum", disable=not progress, leave=False) as bar:
             bar.update(done)
@@ -93,10 +96,9 @@ class Examiner:
                 size = self._size(len(queue) - done, pace, clock.left, bool(blocks))
                 if not size:
                     break
-                begin = time.perf_counter()
                 blocks.append(self._block(queue[done : done + size], first=not blocks))
-                pace = (time.perf_counter() - begin) / size
-                clock.charge("chains, agreement and decomposition", begin)
+                pace = blocks[-1].seconds / size
+                clock.spend(_COST, blocks[-1].seconds)
                 self._keep(blocks[-1], len(blocks) - 1)
                 done += size
                 bar.update(size)
@@ -111,6 +113,7 @@ class Examiner:
         return most if not pace and left > 0 else min(most, int(max(left, 0.0) / pace)) if pace else 0
 
     def _block(self, rows: list[int], first: bool) -> Block:
+        begin = time.perf_counter()
         part = self.target.select(rows) if self.target.sliceable else self.target
         draws = hmc(
             part,
@@ -126,7 +129,7 @@ class Examiner:
         )
         seen = agreement(part, draws, log_p=room.log_p, seed=self.seed, memory_bytes=self.memory_bytes)
         portrait = self._portrait(rows, part, draws) if first else None
-        return Block(tuple(rows), seen, room, draws.convergence, portrait)
+        return Block(tuple(rows), seen, room, draws.convergence, portrait, time.perf_counter() - begin)
 
     def _portrait(self, rows: list[int], part: Target, draws: Draws) -> Portrait:
         """Draws of a few: half of them the worst, half of them random."""

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from torch import Tensor
 
@@ -11,6 +11,9 @@ from elbowroom.inference.gap.family import Family
 from elbowroom.inference.mcmc.streams import Streams
 from elbowroom.inference.target import Target
 from elbowroom.inference.terms import Values
+
+if TYPE_CHECKING:
+    from elbowroom.inference.gap.program import RefinedProgram
 
 _KEYS = ("refined_log_share", "refined_loc", "refined_scale")
 
@@ -106,6 +109,18 @@ class RefinedGuide:
             if family.is_diagonal
             else (dist.MultivariateNormal(family.loc[:, 0], scale_tril=family.scale[:, 0]))
         )
+
+    def program(self, rung: str | None = None) -> "RefinedProgram":
+        """The members of a rung (default: the largest family) as a Pyro guide program for the same data, in order.
+
+        It is a module whose parameters are the members: for `Trace_ELBO` and `SVI`, `Predictive`, `Target`.
+
+        Raises:
+            ValueError: if there is no such rung, or a latent site stands in further plates.
+        """
+        from elbowroom.inference.gap.program import RefinedProgram
+
+        return RefinedProgram(self.base, self.families[self._named(rung)])
 
     def _named(self, rung: str | None) -> str:
         name = list(self.families)[-1] if rung is None else rung

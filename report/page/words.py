@@ -33,7 +33,7 @@ def percent(share: float) -> str:
     """A share as a percentage."""
     if not math.isfinite(share):
         return "–"
-    decimals = 1 if 0 < share < 0.0995 or 0.9905 < share < 1 else 0
+    decimals = 1 if 0 < share < 0.0995 or 0.9905 < share < 0.9995 else 0
     return f"{100 * share:.{decimals}f} %"
 
 
@@ -45,6 +45,8 @@ def value_text(number: Number) -> str:
 def interval_text(number: Number) -> str:
     """The 95 % interval in words; an open end is said to be one."""
     low, high = math.isfinite(number.low), math.isfinite(number.high)
+    if low and number.low == number.high:
+        return "as observed"
     if low and high:
         return f"{_with_unit(number, number.low, False)} to {_with_unit(number, number.high)}"
     if low:
@@ -69,8 +71,8 @@ def _with_unit(number: Number, value: float, unit: bool = True) -> str:
         return short(value)
     if number.unit == "share":
         return percent(value) if unit else percent(value).removesuffix(" %")
-    if number.unit == "data":
-        return (f"{value:,.0f}" if value == round(value) else short(value, 3)) + (" data" if unit else "")
+    if number.unit in ("data", "") and value == round(value) and abs(value) < _HUGE:
+        return f"{_minus(f'{value:,.0f}')}{' data' if unit and number.unit else ''}"
     if number.unit == "p":
         return short(value, 2)
     ends = [abs(end - number.value) for end in (number.low, number.high) if math.isfinite(end)]

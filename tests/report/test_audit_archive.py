@@ -37,7 +37,8 @@ def test_the_file_holds_what_the_json_holds(kind: Any, tmp_path: Path) -> None:
             for dim, labels in group["coords"].items():
                 assert tree[name][dim].values.tolist() == labels
         assert tree["verdict"]["sentence"].values.tolist() == [f["sentence"] for f in record["verdict"]]
-        assert_same(tree["verdict"]["high"].values, [number["high"] for number in record["numbers"].values()])
+        for key in ("value", "low", "high"):
+            assert_same(tree["verdict"][key].values, [number[key] for number in record["numbers"].values()])
         assert tree.attrs["schema"] == record["schema"] and tree.attrs["verdict"] == audit.verdict
 
 

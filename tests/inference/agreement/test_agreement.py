@@ -214,6 +214,26 @@ def test_a_guide_that_is_wide_enough_to_cover_narrow_modes_misses_none() -> None
     assert bool((found.missed_mass == 0).all()), found.missed_mass
 
 
+@pytest.mark.parametrize("weight", [0.5, 0.9])
+def test_a_guide_that_is_too_narrow_on_both_of_two_modes_misses_none(weight: float) -> None:
+    weights, centres, x = torch.tensor([weight, 1 - weight]), torch.tensor([-5.0, 5.0]), torch.zeros(8)
+
+    def model(x: Tensor) -> None:
+        with pyro.plate("data", len(x)):
+            z = pyro.sample("z", dist.MixtureSameFamily(dist.Categorical(weights), dist.Normal(centres, 1.0)))
+            pyro.sample("x", dist.Normal(0 * z, 1.0), obs=x)
+
+    def guide(x: Tensor) -> None:
+        which = dist.Categorical(weights.expand(len(x), -1))
+        with pyro.plate("data", len(x)):
+            pyro.sample("z", dist.MixtureSameFamily(which, dist.Normal(centres, 0.3)))
+
+    target = Target(model, guide, x)
+    z = centres[torch.multinomial(weights, 4 * 250 * 8, replacement=True)] + torch.randn(4 * 250 * 8)
+    found = agreement(target, as_draws(target, z.reshape(4, 250, 8, 1)), num_samples=1000)
+    assert bool((found.missed_mass == 0).all()), found.missed_mass
+
+
 def test_a_guide_with_wrong_weights_on_both_modes_misses_none() -> None:
     target = problem("modes").target()
     found = agreement(target, hmc(target, num_draws=500))

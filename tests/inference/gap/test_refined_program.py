@@ -1,0 +1,166 @@
+"""Refined members as a Pyro guide program: the same numbers as the ladder's, in Pyro's own hands."""
+
+import pyro
+import pyro.distributions as dist
+import pytest
+import torch
+from gap_toys import POSITIVE, Decoder, Pixels, positive_guide, positive_model
+from pyro.infer import SVI, Predictive, Trace_ELBO
+from pyro.infer.autoguide import AutoNormal
+from torch import Tensor
+
+from elbowroom.inference import Target, importance
+from elbowroom.inference.gap import decompose
+from elbowroom.inference.gap.result import Decomposition
+from elbowroom.reference import problem
+
+RUNGS = ("mean-field", "full covariance", "mixture")
+
+
+def found(target: Target) -> Decomposition:
+    return decompose(target, num_samples=256)
+
+
+def pixels() -> Target:
+    return Pixels().target(4)
+
+
+def bent() -> Target:
+    return problem("banana-mean-field").target()
+
+
+def positive() -> Target:
+    return Target(positive_model, positive_guide, torch.tensor(POSITIVE))
+
+
+def deep() -> Target:
+    """Data at dim −2, behind a plate of repeats that only what is observed stands in."""
+
+    def model(x: Tensor) -> None:
+        with pyro.plate("data", len(x), dim=-2):
+            z = pyro.sample("z", dist.Normal(torch.zeros(2), 1.0).to_event(1))
+            w = pyro.sample("w", dist.Gamma(2.0, z[..., 0].exp()))
+            with pyro.plate("repeats", 3, dim=-1):
+                pyro.sample("x", dist.Normal(w + z[..., 1], 0.5), obs=x)
+
+    def guide(x: Tensor) -> None:
+        with pyro.plate("data", len(x), dim=-2):
+            pyro.sample("z", dist.Normal(0.1 * torch.ones(2), 0.5).to_event(1))
+            pyro.sample("w", dist.LogNormal(0.2 * torch.ones(len(x), 1), 0.5))
+
+    return Target(model, guide, torch.tensor([[0.3, 0.5, 1.1], [2.0, 2.4, 1.7]]))
+
+
+MAKERS = {make.__name__: make for make in (pixels, bent, positive, deep)}
+
+
+@pytest.mark.parametrize("name", MAKERS)
+@pytest.mark.parametrize("rung", RUNGS)
+def test_density_and_elbo_are_the_members(name: str, rung: str) -> None:
+    """The chain of conditional densities is the joint one, at any point."""
+    target = MAKERS[name]()
+    d = found(target)
+    program = d.refined.program(rung)
+    own = Target(target.model, program, *target.args)
+    member = d.refined.target(rung)
+    z, log_q = member.propose(7, seed=3)
+    torch.testing.assert_close(own.log_guide(z), log_q, atol=1e-8, rtol=1e-8)
+    again, log_own = own.propose(5, seed=4)
+    torch.testing.assert_close(member.log_guide(again), log_own, atol=1e-8, rtol=1e-8)
+    assert not own.structure.auxiliary
+    direct, there = importance(own, num_samples=4000), importance(member, num_samples=4000)
+    error = torch.hypot(direct.info["elbo_stderr"], there.info["elbo_stderr"])
+    assert bool(((direct.info["elbo"] - there.info["elbo"]).abs() < 4.5 * error).all())
+
+
+@pytest.mark.parametrize("name", MAKERS)
+def test_trace_elbo_is_the_ladders_value(name: str) -> None:
+    target = MAKERS[name]()
+    d = found(target)
+    for rung in RUNGS:
+        loss = Trace_ELBO(num_particles=2000, vectorize_particles=True, max_plate_nesting=2)
+        value = -loss.loss(target.model, d.refined.program(rung), *target.args)
+        spread = importance(d.refined.target(rung), num_samples=2000).info["elbo_stderr"].square().sum().sqrt()
+        sum_of_ladder = d.ladder[rung].value.sum()
+        error = torch.hypot(spread, d.ladder[rung].stderr.square().sum().sqrt())
+        assert abs(value - sum_of_ladder) < 4 * error + 1e-6
+
+
+def test_scales_of_the_model_are_the_programs() -> None:
+    """A subsampling plate and a KL weight: model and guide are weighed alike."""
+
+    def model(x: Tensor) -> None:
+        with pyro.plate("data", 40, subsample_size=len(x)), pyro.poutine.scale(scale=0.5):
+            z = pyro.sample("z", dist.Normal(0.0, 1.0))
+            pyro.sample("x", dist.Normal(z, 1.0), obs=x)
+
+    def guide(x: Tensor) -> None:
+        with pyro.plate("data", 40, subsample_size=len(x)), pyro.poutine.scale(scale=0.5):
+            pyro.sample("z", dist.Normal(x / 3, 0.5))
+
+    x = torch.tensor([0.3, -1.0, 2.0])
+    d = found(Target(model, guide, x))
+    loss = Trace_ELBO().loss(model, d.refined.program(), x)
+    # The refined member is the posterior: a single draw gives the sum of log p(x), times 40/3 and a half.
+    evidence = dist.Normal(0.0, 2.0**0.5).log_prob(x).sum()
+    assert abs(-loss - 40 / 3 / 2 * float(evidence)) < 1e-3
+
+
+def test_predictive_and_batches() -> None:
+    target = positive()
+    program = found(target).refined.program("full covariance")
+    drawn = Predictive(target.model, guide=program, num_samples=50, parallel=False)(*target.args)
+    assert drawn["rate"].reshape(50, -1).shape == (50, 5)
+    assert bool((drawn["rate"] > 0).all())
+    with pytest.raises(ValueError, match="refined for 5 data and is called with 2"):
+        program(target.args[0][:2])
+
+
+def test_members_can_be_trained_and_the_decoder_beneath_them() -> None:
+    decoder, toy = Decoder(), Pixels()
+    x = toy.data(6)
+    target = Target(decoder, toy.guide, x)
+    start = found(target).refined.families["mean-field"]
+    program = found(target).refined.program("mean-field")
+    assert {name for name, _ in program.named_parameters()} == {"loc", "scale", "log_share"}
+    with torch.no_grad():
+        program.loc.add_(1.0)
+    before = decoder.weight.detach().clone()
+    svi = SVI(lambda x: toy.model(x), program, pyro.optim.Adam({"lr": 0.05}), Trace_ELBO(num_particles=20, vectorize_particles=True, max_plate_nesting=1))
+    for _ in range(150):
+        svi.step(x)
+    assert torch.equal(decoder.weight, before)
+    assert float((program.loc.detach() - start.loc).abs().max()) < 0.25  # back from 1.0 away
+    program.requires_grad_(False)
+    held = program.loc.detach().clone()
+    pyro.clear_param_store()
+    svi = SVI(decoder, program, pyro.optim.Adam({"lr": 0.05}), Trace_ELBO())
+    svi.step(x)
+    assert torch.equal(program.loc, held)
+
+
+def test_an_automatic_guide_and_its_auxiliary_sites_leave_no_trace() -> None:
+    x = torch.tensor(POSITIVE)
+    guide = AutoNormal(positive_model)
+    guide(x)
+    program = found(Target(positive_model, guide, x)).refined.program()
+    trace = pyro.poutine.trace(program).get_trace(x)
+    assert {name for name in trace.stochastic_nodes if name != "data"} == {"rate", "level"}
+    assert all(node["type"] != "param" or name in ("loc", "scale", "log_share") for name, node in trace.nodes.items())
+
+
+def test_sites_in_further_plates_are_refused() -> None:
+    def model(x: Tensor) -> None:
+        with pyro.plate("data", len(x), dim=-2), pyro.plate("repeats", 3, dim=-1):
+            w = pyro.sample("w", dist.Normal(0.0, 1.0))
+            pyro.sample("x", dist.Normal(w, 1.0), obs=x)
+
+    def guide(x: Tensor) -> None:
+        with pyro.plate("data", len(x), dim=-2), pyro.plate("repeats", 3, dim=-1):
+            pyro.sample("w", dist.Normal(x / 2, 0.5))
+
+    refined = found(Target(model, guide, torch.randn(2, 3))).refined
+    with pytest.raises(ValueError, match="'w'.* plates besides"):
+        refined.program()
+    with pytest.raises(ValueError, match="rung must be one of"):
+        refined.program("flow")
