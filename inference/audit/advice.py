@@ -13,8 +13,10 @@ _STEPS = {
     "amortization": "train the encoder further or make it wider, or refine q for each datum (decompose(...).refined)",
     "gain_full_covariance": "give the guide a full covariance",
     "gain_mixture": "give the guide a mixture or a flow",
-    "beyond": "a family richer than mixtures of Gaussians, or importance-weighted training",
+    "beyond": "try a family richer than mixtures of Gaussians, or train with an importance-weighted bound",
 }
+
+_PLACES = ("To gain the most,", "Then")
 
 
 def next_steps(parts: Parts, numbers: Mapping[str, Number]) -> list[Finding]:
@@ -30,6 +32,6 @@ def next_steps(parts: Parts, numbers: Mapping[str, Number]) -> list[Finding]:
         return [Finding("next", "good", sentence, tuple(k for k in ("amortization", "approximation") if k in numbers))]
     steps.sort(key=lambda step: -step[1].value)
     return [
-        Finding("next", "note", f"{place}. {_STEPS[key][0].upper()}{_STEPS[key][1:]}: {nats(number)} nats.", (key,))
-        for place, (key, number) in enumerate(steps, 1)
+        Finding("next", "note", f"{_PLACES[min(i, 1)]} {_STEPS[key]}: up to {nats(number)} nats.", (key,))
+        for i, (key, number) in enumerate(steps)
     ]

@@ -19,6 +19,7 @@ from elbowroom.inference.audit.store import load_result, save_result
 from elbowroom.inference.audit.verdict import findings_of
 from elbowroom.inference.bracket import bracket
 from elbowroom.inference.calibration import calibrate
+from elbowroom.inference.gap.exploded import exploded
 from elbowroom.inference.importance import importance
 from elbowroom.inference.latent_use import LatentUse, latent_use
 from elbowroom.inference.state_file import StateError, fingerprint_of
@@ -152,9 +153,11 @@ def audit_target(
 
 
 def _use(target: Target, options: dict[str, Any]) -> LatentUse:
+    """Of the data whose encoder output is usable: one that is not would be all that a mean over data shows."""
     if len(target) < LEAST_DATA:
         raise ValueError(f"activity is a variance over data: {len(target)} data say too little, give {LEAST_DATA}")
-    return latent_use(target, **options)
+    sound = [b for b, told in enumerate(exploded(target, options["seed"], options["memory_bytes"])) if not told]
+    return latent_use(target if len(sound) == len(target) else target.select(sound), **options)
 
 
 @dataclass

@@ -16,7 +16,7 @@ from elbowroom.inference.diagnostics import Convergence
 from elbowroom.inference.gap import Decomposition
 from elbowroom.inference.latent_use import LatentUse
 
-Topic = Literal["room", "source", "next", "worst", "use", "calibration", "latents", "caution"]
+Topic = Literal["verdict", "room", "source", "next", "worst", "use", "calibration", "latents", "caution"]
 Tone = Literal["good", "note", "warning", "bad"]
 
 
@@ -43,8 +43,8 @@ class Finding:
     """One sentence of the verdict.
 
     Attributes:
-        topic: what it answers: how much room, where it comes from, what to do next, which data are worst, what q may be
-            used for, calibration, the latents, or what to be careful about.
+        topic: what it answers: the whole in short, how much room, where it comes from, what to do next, which data are
+            worst, what q may be used for, calibration, the latents, or what to be careful about.
         tone: good, note, warning or bad.
         sentence: plain language.
         numbers: keys into `Audit.numbers` of all that the sentence says.

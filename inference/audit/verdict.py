@@ -20,10 +20,69 @@ _MOST_FAILING = 0.05  # share of data that may fail a use before it is warned of
 def findings_of(parts: Parts, numbers: Numbers, skipped: Mapping[str, str]) -> tuple[Finding, ...]:
     """All sentences, in the order in which a person asks."""
     told: list[Finding] = []
-    for tell in (_room, _source, _missed_modes, _exploded, _next, _worst, _uses, _calibration, _latents, _caution):
+    for tell in (
+        _in_short,
+        _room,
+        _source,
+        _missed_modes,
+        _exploded,
+        _next,
+        _worst,
+        _uses,
+        _calibration,
+        _latents,
+        _caution,
+    ):
         told += tell(parts, numbers)
     told += [Finding("caution", "note", f"Not examined: {part} ({why}).", ()) for part, why in skipped.items()]
     return tuple(told)
+
+
+def _in_short(parts: Parts, numbers: Numbers) -> list[Finding]:
+    """Whether q may be trusted, in one sentence."""
+    if "gap" not in numbers:
+        return []
+    faults = _faults(parts, numbers)
+    if not faults:
+        keys = [key for key in ("gap", "missed_modes", "calibration_rejected", *_use_keys(numbers)) if key in numbers]
+        sentence = f"In short: q can be trusted. There are {nats(numbers['gap'])} nats of room, and no check fails."
+        return [Finding("verdict", "good", sentence, tuple(keys))]
+    tone: Tone = "bad" if any(key in ("missed_modes", "exploded") for key, _ in faults) else "warning"
+    start = "do not trust q as it is" if tone == "bad" else "use q with care"
+    sentence = f"In short: {start}: {listed([told for _, told in faults])}."
+    keys = [key for key, _ in faults if key in numbers] + _failing(numbers)
+    return [Finding("verdict", tone, sentence, tuple(dict.fromkeys(keys)))]
+
+
+def _faults(parts: Parts, numbers: Numbers) -> list[tuple[str, str]]:
+    """What is wrong, worst first: the number that says so, and words for it."""
+    told = []
+    if numbers.get("missed_modes") and numbers["missed_modes"].value:
+        told.append(
+            ("missed_modes", f"it misses modes ({plural(int(numbers['missed_modes'].value), 'datum', 'data')})")
+        )
+    if numbers.get("exploded") and numbers["exploded"].value:
+        told.append(("exploded", f"the encoder fails ({plural(int(numbers['exploded'].value), 'datum', 'data')})"))
+    if numbers["gap"].low > LARGE:
+        told.append(("gap", f"the ELBO is {nats(numbers['gap'])} nats below log p(x)"))
+    if failing := _failing(numbers):
+        told.append((failing[0], f"it is not good enough for {listed([_use(key) for key in failing])}"))
+    if parts.calibration is not None and parts.calibration.rejected:
+        told.append(("calibration_rejected", "it is not calibrated"))
+    return told
+
+
+def _use_keys(numbers: Numbers) -> list[str]:
+    return [key for key in numbers if key.startswith("use_")]
+
+
+def _failing(numbers: Numbers) -> list[str]:
+    """Uses for which q is not good enough for nearly all data, beyond the noise of a sample."""
+    return [
+        key
+        for key in _use_keys(numbers)
+        if numbers[key].high < 1 - _MOST_FAILING or numbers[key].value < 1 - 2 * _MOST_FAILING
+    ]
 
 
 def _room(parts: Parts, numbers: Numbers) -> list[Finding]:
@@ -32,9 +91,9 @@ def _room(parts: Parts, numbers: Numbers) -> list[Finding]:
     gap = numbers["gap"]
     tone: Tone = "good" if gap.high < NEGLIGIBLE else "warning" if gap.low > LARGE else "note"
     sentence = (
-        f"The ELBO is {nats(numbers['elbo'])} nats per datum and log p(x) is {nats(numbers['log_p'])}: "
-        f"{nats(gap)} nats of room on average; for half of the data it is below {nats(numbers['gap_median'])}, "
-        f"the largest found is {nats(numbers['gap_largest'])}."
+        f"There are {nats(gap)} nats of room per datum between the ELBO, {nats(numbers['elbo'])}, and log p(x), "
+        f"{nats(numbers['log_p'])}. For half of the data it is below {nats(numbers['gap_median'])}; the largest found "
+        f"is {nats(numbers['gap_largest'])}."
     )
     if "gap_with_exploded" in numbers:
         sentence += f" With exploded data left in, the mean room would be {nats(numbers['gap_with_exploded'])}."
@@ -49,9 +108,9 @@ def _source(parts: Parts, numbers: Numbers) -> list[Finding]:
     encoder, family_s = numbers["amortization"], numbers["approximation"]
     first = "the encoder" if encoder.value >= family_s.value else "the family"
     sentence = (
-        f"Most of it is {first}'s: {nats(encoder)} nats would be gained by the best {family} q of each datum "
-        f"(amortization), {nats(family_s)} are out of reach of any {family} q (approximation); the local fit may "
-        f"have left {nats(numbers['optimisation'])}."
+        f"Most of it is {first}'s. The best {family} q of each datum would gain {nats(encoder)} nats over the "
+        f"encoder's (amortization); {nats(family_s)} are out of reach of any {family} q (approximation); and the search for the "
+        f"best may have left {nats(numbers['optimisation'])}."
     )
     return [Finding("source", "note", sentence, ("amortization", "approximation", "optimisation"))]
 
@@ -119,15 +178,13 @@ def _larger_term(found, i: int) -> str:  # type: ignore[no-untyped-def]
 
 
 def _uses(parts: Parts, numbers: Numbers) -> list[Finding]:
-    keys = {key: number for key, number in numbers.items() if key.startswith("use_")}
-    if not keys:
-        return []
-    good = {key: n for key, n in keys.items() if n.high >= 1 - _MOST_FAILING and n.value >= 1 - 2 * _MOST_FAILING}
-    bad = {key: n for key, n in keys.items() if key not in good}
+    bad = {key: numbers[key] for key in _failing(numbers)}
+    good = {key: numbers[key] for key in _use_keys(numbers) if key not in bad}
     told: list[Finding] = []
     if good:
-        named = listed([f"{_use(key)} ({percent(n)} of the data)" for key, n in good.items()])
-        told.append(Finding("use", "good", f"q may be used for {named}.", tuple(good)))
+        named = listed([f"{_use(key)} ({percent(n)})" for key, n in good.items()])
+        sentence = f"q may be used for {named}; in brackets, the share of data for which it is good enough."
+        told.append(Finding("use", "good", sentence, tuple(good)))
     if bad:
         named = listed([f"{_use(key)} (good enough for {percent(n)} of the data)" for key, n in bad.items()])
         told.append(Finding("use", "warning", f"q should not be used as it is for {named}.", tuple(bad)))

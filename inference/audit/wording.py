@@ -4,12 +4,14 @@ import math
 
 from elbowroom.inference.audit.result import Number
 
-_MOST_DECIMALS = 4
+_MOST_DECIMALS = 2
+_MORE_BELOW = 0.1  # in size: such numbers are shown with one decimal more
 
 
 def nats(number: Number) -> str:
     """`3.12 (3.08 to 3.17)`; without the interval where it is shorter than what is shown."""
-    places = decimals(number.high - number.low)
+    most = _MOST_DECIMALS + (abs(number.value) < _MORE_BELOW)
+    places = min(most, decimals(number.high - number.low))
     value = f"{_plain(number.value, places)}"
     if not math.isfinite(number.high - number.low):
         return value
@@ -29,10 +31,10 @@ def whole(number: Number) -> str:
 
 
 def decimals(width: float) -> int:
-    """Places after the point for an interval of a width: two digits of it."""
+    """Places after the point that show two digits of an interval of a width."""
     if not math.isfinite(width) or width <= 0:
-        return _MOST_DECIMALS if width == 0 else 2
-    return min(_MOST_DECIMALS, max(0, 1 - math.floor(math.log10(width))))
+        return _MOST_DECIMALS + 1
+    return max(0, 1 - math.floor(math.log10(width)))
 
 
 def plural(count: int, singular: str, many: str) -> str:

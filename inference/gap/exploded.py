@@ -3,13 +3,29 @@
 import torch
 from torch import Tensor
 
+from elbowroom.inference.chunks import plan
 from elbowroom.inference.coordinates import Coordinates
 from elbowroom.inference.gap.family import Family
+from elbowroom.inference.gap.start import read_guide
+from elbowroom.inference.target import Target
 
 _TIMES = 100.0
 """An sd, or a distance to the prior's mean, beyond so many prior sds in unconstrained coordinates."""
 
 _DRAWS = 256
+
+
+def exploded(target: Target, seed: int, memory_bytes: int | None = None) -> tuple[str, ...]:
+    """For each datum what is wrong with its encoder's output, or an empty string."""
+    dim = Coordinates.of(target).dim
+    told: list[str] = []
+    if dim == 0:
+        return ("",) * len(target)
+    for _, part in plan(target, _DRAWS, memory_bytes, gradients=True).data(target):
+        coordinates = Coordinates(part, dim)
+        start = read_guide(coordinates, seed)
+        told += told_exploded(coordinates, start.family, start.is_finite, seed)[0]
+    return tuple(told)
 
 
 def told_exploded(

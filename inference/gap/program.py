@@ -44,7 +44,9 @@ class RefinedProgram(PyroModule):
                 "written site by site. RefinedGuide.target() evaluates and draws them all the same"
             )
         share, loc, scale = (t.to(target.device, target.dtype) for t in (family.log_share, family.loc, family.scale))
-        scale = scale.log() if family.is_diagonal else scale.tril(-1) + scale.diagonal(dim1=-2, dim2=-1).log().diag_embed()
+        scale = (
+            scale.log() if family.is_diagonal else scale.tril(-1) + scale.diagonal(dim1=-2, dim2=-1).log().diag_embed()
+        )
         self.log_share, self.loc, self.scale = (nn.Parameter(t.detach().clone()) for t in (share, loc, scale))
         self.__dict__["_coordinates"] = coordinates  # not a child: the model's parameters are not this module's
 
