@@ -14,8 +14,10 @@ SCRIPTS = (
     "annealing_mnist",
     "mcmc_digits",
     "coverage",
+    "calibration",
+    "decomposition_mnist",
 )
-NEEDS_MNIST = ("ppca_mnist", "mnist_vae", "annealing_mnist")
+NEEDS_MNIST = ("ppca_mnist", "mnist_vae", "annealing_mnist", "decomposition_mnist")
 
 
 def main() -> int:

@@ -77,7 +77,7 @@ class Examiner:
     fingerprint: dict[str, Any]
 
     def examine(self, queue: list[int], num_worst: int, clock: Clock, progress: bool) -> Examination | None:
-        """Blocks of the queue until the time is up; None if there was none for the first.
+        """Blocks of the queue until the time is up, the first in any case; None for no continuous latent.
 
         Args:
             queue: data in order of examination: the worst, then a random order of the rest.
@@ -89,28 +89,29 @@ class Examiner:
             return None
         blocks, pace = self._known(), 0.0
         clock.spend(_COST, sum(block.seconds for block in blocks))
-        done = sum(len(block.rows) for block in blocks)
+        known = {row for block in blocks for row in block.rows}
+        rest = [row for row in queue if row not in known]  # an earlier call may have held others for the worst
         with tqdm(total=len(queue), desc="examine", unit="datum", disable=not progress, leave=False) as bar:
-            bar.update(done)
-            while done < len(queue):
-                size = self._size(len(queue) - done, pace, clock.left, bool(blocks))
+            bar.update(len(known))
+            while rest:
+                size = self._size(len(rest), pace, clock.left, bool(blocks))
                 if not size:
                     break
-                blocks.append(self._block(queue[done : done + size], first=not blocks))
+                blocks.append(self._block(rest[:size], first=not blocks))
                 pace = blocks[-1].seconds / size
                 clock.spend(_COST, blocks[-1].seconds)
                 self._keep(blocks[-1], len(blocks) - 1)
-                done += size
+                rest = rest[size:]
                 bar.update(size)
         return self._together(blocks, num_worst) if blocks else None
 
     def _size(self, rest: int, pace: float, left: float, any_done: bool) -> int:
+        """How many data the next block takes: the first block in any case, the others as the time allows."""
         if not self.target.sliceable:
-            return rest if left > 0 else 0
-        if not any_done:
-            return min(rest, _FIRST) if left > 0 else 0
-        most = min(rest, _MOST if pace else _FIRST)
-        return most if not pace and left > 0 else min(most, int(max(left, 0.0) / pace)) if pace else 0
+            return rest
+        if any_done and left <= 0:
+            return 0
+        return min(rest, _MOST, int(left / pace)) if pace else min(rest, _FIRST)
 
     def _block(self, rows: list[int], first: bool) -> Block:
         begin = time.perf_counter()

@@ -7,6 +7,7 @@ from elbowroom.inference.audit.advice import next_steps
 from elbowroom.inference.audit.numbers import Parts, missed
 from elbowroom.inference.audit.result import Finding, Number, Tone
 from elbowroom.inference.audit.wording import listed, nats, percent, plural, whole
+from elbowroom.inference.latent_use import LatentUse
 
 Numbers = Mapping[str, Number]
 
@@ -109,8 +110,8 @@ def _source(parts: Parts, numbers: Numbers) -> list[Finding]:
     first = "the encoder" if encoder.value >= family_s.value else "the family"
     sentence = (
         f"Most of it is {first}'s. The best {family} q of each datum would gain {nats(encoder)} nats over the "
-        f"encoder's (amortization); {nats(family_s)} are out of reach of any {family} q (approximation); and the search for the "
-        f"best may have left {nats(numbers['optimisation'])}."
+        f"encoder's (amortization); {nats(family_s)} are out of reach of any {family} q (approximation); and the "
+        f"search for the best may have left {nats(numbers['optimisation'])}."
     )
     return [Finding("source", "note", sentence, ("amortization", "approximation", "optimisation"))]
 
@@ -229,7 +230,7 @@ def _latents(parts: Parts, numbers: Numbers) -> list[Finding]:
         return []
     sentence = (
         f"Active latents: {whole(numbers['active_latents'])} of {whole(numbers['num_latents'])}; q carries "
-        f"{nats(numbers['mutual_information'])} nats about x."
+        f"{_least(found)}{nats(numbers['mutual_information'])} nats about x."
     )
     if "pruned" in numbers:
         sentence += f" Drawn from the prior instead, the dead ones change log p(x) by {nats(numbers['pruned'])} nats."
@@ -240,6 +241,11 @@ def _latents(parts: Parts, numbers: Numbers) -> list[Finding]:
     told += [Finding("latents", "warning", text, dead) for text in found.collapsed]
     sigma = tuple(key for key in ("sigma", "sigma_optimal", "sigma_gain") if key in numbers)
     return told + ([Finding("latents", "note", found.sigma_told, sigma)] if found.sigma_told else [])
+
+
+def _least(found: LatentUse) -> str:
+    """Mutual information cannot show more than log B nats on B data."""
+    return "at least " if any(found.mutual_information.flags) else ""
 
 
 def _caution(parts: Parts, numbers: Numbers) -> list[Finding]:

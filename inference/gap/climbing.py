@@ -141,7 +141,8 @@ def _encoder(climber: Climber, is_gaussian: Tensor, family: Family, num_points: 
             part.log_weights(num_points, seed=seed + 1, start=i * num_points).double().mean(0)
             for i in range(NUM_SHIFTS)
         ]
-    return common.index_copy(1, other, torch.stack(own).to(common.device))
+    known = torch.stack(own).to(common.device)
+    return common.index_copy(1, other, known if target.sliceable else known[:, other])
 
 
 def _first(found: Climbed, count: int) -> Climbed:

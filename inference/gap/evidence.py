@@ -34,7 +34,8 @@ def log_evidence(
         return _settled(target, refined, given, seed, memory_bytes)
     if given is not None:
         return _told(given, "given")
-    if Coordinates.of(target).dim > MAX_LATTICE_DIM:
+    # A lattice lets data go that are done: programs that cannot be given part of their data are annealed.
+    if Coordinates.of(target).dim > MAX_LATTICE_DIM or (len(target) > 1 and not target.sliceable):
         return _annealed(refined, seed, memory_bytes)
     # With the members found as guide: a lattice over an encoder's output that has exploded would never end.
     exact = quadrature(refined.target(), memory_bytes=memory_bytes)

@@ -43,15 +43,28 @@ class Climber:
 
     def subset(self, rows: Tensor) -> Density:
         """Log density and gradient of some of the data, in float64."""
-        whole = len(rows) == len(self.densities.coordinates.target)
-        density = self.densities.gradient if whole else self.densities.on(rows)
-        dtype = self.densities.coordinates.target.dtype
+        target = self.densities.coordinates.target
+        dtype, whole = target.dtype, len(rows) == len(target)
+        density = self.densities.gradient if whole else self._on(rows)
 
         def in_double(u: Tensor) -> tuple[Tensor, Tensor]:
             value, gradient = density(u.to(dtype))
             return value.double(), gradient.double()
 
         return in_double
+
+    def _on(self, rows: Tensor) -> Density:
+        """Of some of the data; programs that cannot be given part of them run on all."""
+        target = self.densities.coordinates.target
+        if target.sliceable:
+            return self.densities.on(rows)
+
+        def of_all(u: Tensor) -> tuple[Tensor, Tensor]:
+            filled = u[:, :1].expand(-1, len(target), -1).index_copy(1, rows, u)
+            value, gradient = self.densities.gradient(filled)
+            return value[:, rows], gradient[:, rows]
+
+        return of_all
 
     @property
     def everything(self) -> Density:

@@ -54,7 +54,8 @@ class RefinedProgram(PyroModule):
         """Draw every latent site, for all the data that were refined, in their order."""
         coordinates: Coordinates = self.__dict__["_coordinates"]
         latents = coordinates.target.structure.latents
-        placed = _Place(coordinates.target, Family(self.log_share.log_softmax(-1), self.loc, self._factor()))
+        family = Family(self._member("log_share").log_softmax(-1), self._member("loc"), self._factor())
+        placed = _Place(coordinates.target, family)
 
         def is_hidden(msg: Any) -> bool:
             return msg["type"] == "param" or (msg["type"] == "sample" and msg["name"] not in latents)
@@ -67,9 +68,15 @@ class RefinedProgram(PyroModule):
 
     def _factor(self) -> Tensor:
         """Standard deviations or Cholesky factors."""
-        if self.scale.dim() == 3:
-            return self.scale.exp()
-        return self.scale.tril(-1) + self.scale.diagonal(dim1=-2, dim2=-1).exp().diag_embed()
+        scale = self._member("scale")
+        if scale.dim() == 3:
+            return scale.exp()
+        return scale.tril(-1) + scale.diagonal(dim1=-2, dim2=-1).exp().diag_embed()
+
+    def _member(self, name: str) -> Tensor:
+        """A parameter; one that is held still is kept from Pyro, which would make it trainable again."""
+        held = self._parameters[name]
+        return held if held is not None and not held.requires_grad else getattr(self, name)
 
 
 class _AllDrawn(Exception):
