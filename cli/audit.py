@@ -6,9 +6,8 @@ from elbowroom.audited import Subject, subject_of
 from elbowroom.inference.audit import Audit, audit_target, failed, terms
 from elbowroom.options import AuditOptions
 from elbowroom.output import ConditionHolds, finish, say
-from elbowroom.report.audit_files import RECORD, save_audit
-from elbowroom.report.audit_record import audit_record
-from elbowroom.report.audit_table import audit_table
+from elbowroom.report import audit_record, audit_table, save_audit
+from elbowroom.report.audit_files import RECORD
 
 
 def run(options: AuditOptions) -> Audit:

@@ -7,18 +7,18 @@ if TYPE_CHECKING:
     from elbowroom.report.archive import save_netcdf, to_datatree
     from elbowroom.report.audit_archive import audit_datatree, save_audit_netcdf
     from elbowroom.report.audit_files import save_audit
-    from elbowroom.report.audit_record import audit_record, save_audit_json
-    from elbowroom.report.audit_table import audit_table
     from elbowroom.report.figure_gap import gap_figure
     from elbowroom.report.figure_images import prior_samples_figure, reconstruction_figure
     from elbowroom.report.figure_latents import interpolation_figure, traversal_figure
     from elbowroom.report.figure_losses import loss_figure
     from elbowroom.report.figure_posterior import posterior_figure
     from elbowroom.report.figure_style import save_figure
+    from elbowroom.report.json_audit import audit_record, save_audit_json
     from elbowroom.report.json_file import comparison_record, save_json
     from elbowroom.report.page.document import save_html
     from elbowroom.report.rounding import with_error
     from elbowroom.report.sentences import summary
+    from elbowroom.report.table_audit import audit_table
     from elbowroom.report.table_bounds import bounds_table
     from elbowroom.report.table_bracket import bracket_table
     from elbowroom.report.table_comparison import comparison_table
@@ -58,8 +58,8 @@ _FILES = {
     "archive": ("save_netcdf", "to_datatree"),
     "audit_archive": ("audit_datatree", "save_audit_netcdf"),
     "audit_files": ("save_audit",),
-    "audit_record": ("audit_record", "save_audit_json"),
-    "audit_table": ("audit_table",),
+    "json_audit": ("audit_record", "save_audit_json"),
+    "table_audit": ("audit_table",),
     "figure_gap": ("gap_figure",),
     "figure_images": ("prior_samples_figure", "reconstruction_figure"),
     "figure_latents": ("interpolation_figure", "traversal_figure"),

@@ -10,8 +10,8 @@ from torch import Tensor
 from elbowroom.inference.audit import Audit, Portrait
 from elbowroom.report.audit_fields import Group
 from elbowroom.report.audit_groups import audit_groups
-from elbowroom.report.audit_record import SCHEMA
 from elbowroom.report.files import replacing
+from elbowroom.report.json_audit import SCHEMA
 from elbowroom.report.json_file import versions
 
 

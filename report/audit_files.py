@@ -4,7 +4,7 @@ from pathlib import Path
 
 from elbowroom.inference.audit import Audit
 from elbowroom.report.audit_archive import save_audit_netcdf
-from elbowroom.report.audit_record import save_audit_json
+from elbowroom.report.json_audit import save_audit_json
 from elbowroom.report.page.document import save_html
 
 PAGE, RECORD, ARCHIVE = "report.html", "audit.json", "audit.nc"

@@ -30,6 +30,7 @@ def audit_groups(audit: Audit) -> dict[str, Group]:
     A part that is None gives no group. The variables are listed in `audit_record`.
     """
     makers = {
+        "importance": (audit.sampled, _importance),
         "log_evidence": (audit.bracket, _log_evidence),
         "decomposition": (audit.decomposition, _decomposition),
         "agreement": (audit.agreement, _agreement),
@@ -105,6 +106,17 @@ def _log_evidence(audit: Audit, bracket: Any) -> Group:
     variables["flag"] = rows.words(bracket.flags, "why not to rely on it")
     variables["note"] = rows.words(bracket.notes, "what is worth knowing though it stands")
     return Group(variables, rows.coords, {"tolerance": bracket.tolerance, "seconds": bracket.seconds})
+
+
+def _importance(audit: Audit, found: Any) -> Group:
+    rows = _Rows(audit, range(audit.num_data))
+    variables = rows.estimate("importance", found, "importance sampling from q, a lower bound on log p(x)")
+    elbo = Estimate(found.info["elbo"], found.info["elbo_stderr"], "lower")
+    variables |= rows.estimate("elbo", elbo, "ELBO of the guide on the same draws")
+    variables["pareto_k"] = rows.numbers(found.info["pareto_k"], "", "tail index of the weights, above 0.7 is bad")
+    variables["ess"] = rows.numbers(found.info["ess"], "", "effective number of draws")
+    variables["flag"] = rows.words(found.flags, "why not to rely on importance sampling")
+    return Group(variables, rows.coords, {"num_samples": found.info["num_samples"]})
 
 
 def _decomposition(audit: Audit, found: Any) -> Group:

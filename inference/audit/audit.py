@@ -124,7 +124,9 @@ def audit_target(
     clock.spend("bracket", found.seconds)
     use = work.optional("use of the latents", lambda: _use(target, options))
     calibration = work.optional(
-        "calibration", lambda: calibrate(target, num_simulations=num_simulations, level=LEVEL, **options)
+        "calibration",
+        lambda: calibrate(target, num_simulations=num_simulations, level=LEVEL, **options),
+        f"calibration-{num_simulations}",
     )
     examiner = Examiner(target, found, seed, memory_bytes, work.state, work.fingerprint)
     room = found.lower.value - sampled.info["elbo"]
@@ -148,6 +150,7 @@ def audit_target(
         cost=clock.cost,
         provenance=_provenance(target, seed, budget, time.perf_counter() - begin),
         x=_data(target),
+        sampled=sampled,
         skipped=work.skipped,
     )
 
@@ -175,9 +178,9 @@ class _Work:
     def path(self, name: str) -> Path | None:
         return None if self.state is None else self.state / f"{name.replace(' ', '-')}.safetensors"
 
-    def part(self, name: str, run: Callable[[], Any]) -> Any:
-        """The part from its file, or run and kept."""
-        path = self.path(name)
+    def part(self, name: str, run: Callable[[], Any], file: str | None = None) -> Any:
+        """The part from its file (by default called after it), or run and kept."""
+        path = self.path(file or name)
         if path is not None and path.exists():
             result, seconds = load_result(path, name, self.fingerprint, self.target)
             self.clock.spend(name, seconds)
@@ -189,9 +192,9 @@ class _Work:
             save_result(path, name, self.fingerprint, (result, seconds))
         return result
 
-    def optional(self, name: str, run: Callable[[], Any]) -> Any:
+    def optional(self, name: str, run: Callable[[], Any], file: str | None = None) -> Any:
         """The part, or None and the reason in `skipped` where these programs do not allow it."""
-        return self.guarded(name, lambda: self.part(name, run))
+        return self.guarded(name, lambda: self.part(name, run, file))
 
     def guarded(self, name: str, run: Callable[[], Any]) -> Any:
         """As `optional`, of what keeps itself."""

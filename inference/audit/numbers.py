@@ -51,8 +51,12 @@ def representative(parts: Parts) -> Tensor:
 def _of_bracket(parts: Parts) -> dict[str, Number]:
     settled, k = parts.bracket.settled, parts.sampled.info["pareto_k"]
     return {
-        "settled": share(settled, "data whose log p(x) is bracketed within the tolerance, without a flag"),
-        "k_hat_too_high": share(k > K_LIMIT, f"data whose importance weights have Pareto k̂ above {K_LIMIT}"),
+        "settled": share(
+            settled, parts.num_data, "data whose log p(x) is bracketed within the tolerance, without a flag"
+        ),
+        "k_hat_too_high": share(
+            k > K_LIMIT, parts.num_data, f"data whose importance weights have Pareto k̂ above {K_LIMIT}"
+        ),
     }
 
 
@@ -93,7 +97,7 @@ def _of_decomposition(parts: Parts) -> dict[str, Number]:
     told |= {name: mean(estimate, rows, everybody, about) for name, (estimate, about) in means.items()}
     value, worst = room.value.masked_fill(~found.usable, -torch.inf).max(0)
     told["gap_largest"] = _normal(float(value), float(room.stderr[worst]), "nats", f"room of datum {look.rows[worst]}")
-    told["gap_median"] = _quantile(room.value[rows], "median room over data")
+    told["gap_median"] = median(room, rows, everybody, "median room over data")
     return told
 
 
@@ -113,12 +117,16 @@ def _of_agreement(parts: Parts) -> dict[str, Number]:
     if not len(rows):
         return told
     for use, good in seen.uses.items():
-        told[f"use_{use.replace(' ', '_')}"] = share(good[rows], f"data for which q is good enough for {use}")
-    told["kl_p_q"] = mean(seen.kl_p_q, rows, parts.num_data, "KL(p(z|x) ‖ q), mean over data")
-    accuracy = Estimate(seen.c2st[rows], seen.c2st_stderr[rows], "none")
-    told["c2st"] = mean(
-        accuracy, torch.arange(len(rows)), parts.num_data, "accuracy of telling q from the posterior (0.5: cannot)", ""
-    )
+        told[f"use_{use.replace(' ', '_')}"] = share(
+            good[rows], parts.num_data, f"data for which q is good enough for {use}"
+        )
+    rows = rows[~look.decomposition.exploded[rows]]
+    if len(rows):
+        accuracy = Estimate(seen.c2st, seen.c2st_stderr, "none")
+        told["kl_p_q"] = mean(seen.kl_p_q, rows, parts.num_data, "KL(p(z|x) ‖ q), mean over data")
+        told["c2st"] = mean(
+            accuracy, rows, parts.num_data, "accuracy of telling q from the posterior (0.5: cannot)", ""
+        )
     return told
 
 
@@ -128,7 +136,7 @@ def _of_chains(parts: Parts) -> dict[str, Number]:
     found = parts.examination.chains.convergence
     failed = torch.tensor([bool(flag) for flag in found.flags])
     return {
-        "unconverged": share(failed, "examined data whose chains did not pass their gates"),
+        "unconverged": share(failed, len(failed), "examined data whose chains did not pass their gates"),
         "rhat": _exactly(float(found.rhat.nan_to_num(torch.inf).max()), "", "largest R-hat of the examined data"),
     }
 
@@ -190,12 +198,28 @@ def mean(estimate: Estimate, rows: Tensor, num_data: int, about: str, unit: str 
     return _normal(float(value.mean()), math.sqrt(variance), unit, about)
 
 
-def share(marks: Tensor, about: str) -> Number:
-    """Of data with a mark, with Wilson's interval (Wilson 1927)."""
+def share(marks: Tensor, num_data: int, about: str) -> Number:
+    """Of data with a mark, with Wilson's interval (Wilson 1927) where they are a sample of more data."""
     n, p = len(marks), float(marks.double().mean())
-    middle, half = p + Z**2 / (2 * n), Z * math.sqrt(p * (1 - p) / n + Z**2 / (4 * n**2))
-    scale = 1 + Z**2 / n
-    return Number(p, max(0.0, (middle - half) / scale), min(1.0, (middle + half) / scale), "share", f"{about}; of {n}")
+    about += f"; of {n}" + (f" data, a random sample of {num_data}" if n < num_data else "")
+    if n >= num_data:
+        return Number(p, p, p, "share", about)
+    size = n * (num_data - 1) / (num_data - n)  # a sample without replacement tells as much as so many with
+    middle, half = p + Z**2 / (2 * size), Z * math.sqrt(p * (1 - p) / size + Z**2 / (4 * size**2))
+    scale = 1 + Z**2 / size
+    low, high = max(0.0, (middle - half) / scale), min(1.0, (middle + half) / scale)
+    return Number(p, min(p, low), max(p, high), "share", about)
+
+
+def median(estimate: Estimate, rows: Tensor, num_data: int, about: str) -> Number:
+    """Over data, with its distribution-free interval (order statistics); errors of the values move both ends."""
+    value, stderr, n = estimate.value[rows].double(), estimate.stderr[rows].double(), len(rows)
+    rest = (num_data - n) / max(num_data - 1, 1)  # none of the interval is left where these are all data
+    half = Z * math.sqrt(n * rest) / 2
+    first, last = math.floor((n - 1) / 2 - half), math.ceil((n - 1) / 2 + half)
+    low = (value - Z * stderr).sort().values[max(0, first)] if first >= 0 else -torch.inf
+    high = (value + Z * stderr).sort().values[last] if last < n else torch.inf
+    return Number(float(value.quantile(0.5)), float(low), float(high), "nats", about)
 
 
 def count(marks: Tensor, about: str) -> Number:
@@ -224,12 +248,5 @@ def _largest(values: Tensor, stderr: Tensor, about: str) -> Number:
     value, worst = values.nan_to_num(-torch.inf).max(0)
     if not math.isfinite(float(value)):
         return Number(math.nan, 0.0, 1.0, "share", about)
-    return _normal(float(value), float(stderr[worst]), "share", about)
-
-
-def _quantile(values: Tensor, about: str) -> Number:
-    """The median with its distribution-free interval (order statistics)."""
-    ordered, n = values.sort().values, len(values)
-    half = Z * math.sqrt(n) / 2
-    low, high = max(0, math.floor(n / 2 - half)), min(n - 1, math.ceil(n / 2 + half))
-    return Number(float(ordered.median()), float(ordered[low]), float(ordered[high]), "nats", about)
+    error = Z * float(stderr[worst])
+    return Number(float(value), max(0.0, float(value) - error), min(1.0, float(value) + error), "share", about)

@@ -13,6 +13,7 @@ from elbowroom.inference.audit.table import table_rows
 from elbowroom.inference.bracket import Bracket
 from elbowroom.inference.calibration import Calibration
 from elbowroom.inference.diagnostics import Convergence
+from elbowroom.inference.estimate import Estimate
 from elbowroom.inference.gap import Decomposition
 from elbowroom.inference.latent_use import LatentUse
 
@@ -105,12 +106,13 @@ class Audit:
         calibration: over simulated data sets.
         latent_use: what the model does with its latents.
         portrait: draws for pictures.
-        rows: part -> the data that it covers.
+        rows: part -> the data that it covers; `"random"`: the examined data that are a random sample of all.
         numbers: name -> quantity with interval, all that the verdict rests on and `--fail-if` may name.
         findings: the sentences of the verdict, in order.
         cost: part -> seconds.
         provenance: versions, seed, budget, shapes, when: strings and numbers only.
         x: the data, `[B, ...]`, for pictures; None if the programs take no tensor with a row for each datum.
+        sampled: importance sampling of all data, with `info["elbo"]`, `["pareto_k"]` and `["ess"]`.
         skipped: part -> why these programs or this budget did not allow it.
     """
 
@@ -128,6 +130,7 @@ class Audit:
     cost: dict[str, float]
     provenance: dict[str, Any]
     x: Tensor | None
+    sampled: Estimate | None = None
     skipped: dict[str, str] = field(default_factory=dict)
 
     def __len__(self) -> int:

@@ -1,4 +1,4 @@
-"""Results of some data out of results of all of them, and back: for dataclasses whose tensors have a row a datum."""
+"""Results of disjoint data made one: for dataclasses whose tensors have a row for each datum."""
 
 from collections.abc import Sequence
 from dataclasses import fields, is_dataclass
@@ -10,19 +10,6 @@ from torch import Tensor
 from elbowroom.inference.target import Target
 
 T = TypeVar("T")
-
-
-def pick(result: T, rows: Sequence[int], num_data: int) -> T:
-    """The result for some of the data: tensors and tuples with a row for each of B data are cut."""
-
-    def cut(value: Any) -> Any:
-        if isinstance(value, Tensor) and value.dim() and len(value) == num_data:
-            return value[list(rows)]
-        if isinstance(value, tuple) and len(value) == num_data:
-            return tuple(value[row] for row in rows)
-        return _through(value, cut)
-
-    return cut(result)
 
 
 def joined(parts: Sequence[T], target: Target) -> T:
@@ -54,11 +41,3 @@ def joined(parts: Sequence[T], target: Target) -> T:
 
 _PER_DATUM = ("flags", "notes", "method", "why_not")
 """Names of tuples that have an entry for each datum (others, such as names of latents, are of the programs)."""
-
-
-def _through(value: Any, change: Any) -> Any:
-    if isinstance(value, dict):
-        return {key: change(item) for key, item in value.items()}
-    if is_dataclass(value) and not isinstance(value, (type, Target)):
-        return type(value)(**{f.name: change(getattr(value, f.name)) for f in fields(value)})
-    return value

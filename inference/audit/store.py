@@ -16,7 +16,7 @@ from elbowroom.inference.estimate import Estimate
 from elbowroom.inference.gap import Decomposition, RefinedGuide
 from elbowroom.inference.gap.family import Family
 from elbowroom.inference.latent_use import LatentUse
-from elbowroom.inference.state_file import read_state, write_state
+from elbowroom.inference.state_file import StateError, read_state, write_state
 from elbowroom.inference.target import Target
 
 T = TypeVar("T")
@@ -47,10 +47,16 @@ def load_result(path: Path, kind: str, fingerprint: Mapping[str, Any], target: T
     """Read a result back; `target` takes the place of the one that it was about.
 
     Raises:
-        StateError: if the file is damaged or of another problem.
+        StateError: if the file is damaged, of another problem, or of another version.
     """
     told, tensors = read_state(path, kind, fingerprint)
-    return _decoded(told["result"], tensors, target)
+    try:
+        return _decoded(told["result"], tensors, target)
+    except (KeyError, TypeError) as error:
+        raise StateError(
+            f"state={str(path)!r} was written by another version of elbowroom ({type(error).__name__}: {error}): "
+            "remove it to begin anew"
+        ) from error
 
 
 def _encoded(value: Any, tensors: dict[str, Tensor]) -> Any:

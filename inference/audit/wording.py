@@ -51,4 +51,4 @@ def _plain(value: float, places: int) -> str:
     if math.isfinite(value) and abs(value) >= 1e6:
         return f"{value:.3g}"
     text = f"{value:.{places}f}"
-    return text.lstrip("-") if float(text) == 0 else text
+    return text.lstrip("-") if float(text) == 0 else text.replace("-", "−")

@@ -52,7 +52,9 @@ class EncoderOverfitting:
             f"{self.difference:+.2f} (95 % interval {low:.2f} … {high:.2f})"
         )
         if low > 0:
-            return f"{told}. The encoder overfits: it finds q for data that it was trained on and less well for new ones"
+            return (
+                f"{told}. The encoder overfits: it finds q for data that it was trained on and less well for new ones"
+            )
         if high < 0:
             return f"{told}. The encoder is worse on the training data: are the two sets drawn alike?"
         return f"{told}. No overfitting of the encoder is seen"

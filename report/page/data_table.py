@@ -60,7 +60,11 @@ class DataTable:
         self.audit, self._groups = audit, audit_groups(audit)
         self._shape = None if audit.x is None else image_shape_of(audit.x, image_shape)
         self._ends = (0.0, 1.0) if audit.x is None else ends_of(audit.x)
-        self._room = self._column("decomposition", "room")
+        decomposed = self._column("decomposition", "room")
+        # Where the room was not taken apart it is what the bracket leaves above the ELBO.
+        left = self._column("log_evidence", "lower") - self._column("importance", "elbo")
+        self._left = np.where(np.isnan(decomposed), left, np.nan)
+        self._room = np.where(np.isnan(decomposed), left, decomposed)
         exploded = self._column("decomposition", "exploded") == 1
         self._key = np.where(exploded & np.isnan(self._room), np.inf, self._room)
         self.order = worst_first(self._key, self._column("log_evidence", "width"))
@@ -92,8 +96,13 @@ class DataTable:
             return Cell(nats(value, error), _key(value if key is None else key))
 
         k = column("agreement", "pareto_k")
+        k = column("importance", "pareto_k") if math.isnan(k) else k
+        left = float(self._left[b])
+        error = math.hypot(column("log_evidence", "lower_stderr"), column("importance", "elbo_stderr"))
         cells = [
-            estimate("decomposition", "room", self._key[b]),
+            estimate("decomposition", "room", self._key[b])
+            if math.isnan(left)
+            else Cell(nats(left, error), _key(self._key[b])),
             estimate("decomposition", "amortization"),
             estimate("decomposition", "approximation"),
             estimate("log_evidence", "lower"),

@@ -11,7 +11,7 @@ import xarray as xr
 from audit_toys import EXPLODED, HOSTILE, bad_audit, short_audit, tabular_audit
 
 from elbowroom.report.audit_archive import audit_datatree, save_audit_netcdf
-from elbowroom.report.audit_record import audit_record
+from elbowroom.report.json_audit import audit_record
 
 KINDS = (bad_audit, short_audit, tabular_audit)
 

@@ -12,7 +12,7 @@ from audit_toys import EXPLODED, HOSTILE, bad_audit, good_audit, short_audit, ta
 
 from elbowroom.inference.audit import Audit
 from elbowroom.report.audit_means import means, representative, share
-from elbowroom.report.audit_record import SCHEMA, audit_record, save_audit_json
+from elbowroom.report.json_audit import SCHEMA, audit_record, save_audit_json
 
 KINDS = (good_audit, bad_audit, short_audit, tabular_audit)
 

@@ -7,7 +7,7 @@ from audit_toys import bad_audit, good_audit, short_audit, tabular_audit
 from rich.cells import cell_len
 
 from elbowroom.report.audit_means import means
-from elbowroom.report.audit_table import audit_table
+from elbowroom.report.table_audit import audit_table
 from elbowroom.report.page.words import nats
 
 

@@ -38,6 +38,7 @@ def audit_record(audit: Audit) -> dict[str, Any]:
             B data: None or "" where the part did not look at one. Parts that did not run have no group.
 
     Groups and their variables (each `…_stderr` is the standard error of its namesake):
+        importance: `importance`, `elbo`, each with `…_stderr`, `pareto_k`, `ess`, `flag`, over datum.
         log_evidence: `lower`, `lower_stderr`, `upper`, `upper_stderr`, `width`, `lower_method`, `upper_method`, `flag`,
             `note`, by `datum`.
         decomposition: `examined`, `log_p`, `amortization`, `optimisation`, `approximation`, `room`, each with its

@@ -3,20 +3,27 @@
 import math
 
 from elbowroom.inference.audit import Audit
-from elbowroom.report.audit_means import ROOM, Mean, means, representative, share
+from elbowroom.report.audit_means import ROOM, Mean, means
 from elbowroom.report.page.data_table import DataTable, Row
-from elbowroom.report.page.words import count, interval_text, nats, percent, seconds_text, short, value_text
+from elbowroom.report.page.words import count, interval_text, nats, seconds_text, short, value_text
 from elbowroom.report.render import Part, Sheet, note, render, warning
 
 _MARKS = {"good": ("✓", "green"), "note": ("·", ""), "warning": ("!", "yellow"), "bad": ("✗", "bold red")}
 
 
-def audit_table(audit: Audit, *, most: int = 10, width: int | None = None, color: bool | None = None) -> str:
-    """The verdict and the numbers it rests on, the ladder from ELBO to log p(x), uses, tests, and the worst data.
+_EXPLAINED = 3
+"""So many of the data that are shown get the reasons why q does not do for them: the page and the JSON have all."""
+
+
+def audit_table(
+    audit: Audit, *, most: int = 10, numbers: bool = False, width: int | None = None, color: bool | None = None
+) -> str:
+    """The verdict, the ladder from ELBO to log p(x), and the worst data.
 
     Args:
         audit: from `audit`.
         most: so many data at most.
+        numbers: also list the numbers that the verdict rests on.
         width, color: see `render`.
 
     Raises:
@@ -24,7 +31,7 @@ def audit_table(audit: Audit, *, most: int = 10, width: int | None = None, color
     """
     if most < 0:
         raise ValueError(f"most must not be negative, got {most}: so many data are shown")
-    parts = [*_verdict(audit), *_numbers(audit), *_ladder(audit), *_uses(audit), *_tests(audit), *_worst(audit, most)]
+    parts = [*_verdict(audit), *(_numbers(audit) if numbers else []), *_ladder(audit), *_worst(audit, most)]
     spent = ", ".join(f"{part} {seconds_text(seconds)}" for part, seconds in audit.cost.items())
     return render([*parts, note(f"Cost: {spent}.")] if spent else parts, width=width, color=color)
 
@@ -81,25 +88,6 @@ def _row(label: str, mean: Mean, gain: Mean | None, everything: bool) -> list[st
     return [label, nats(mean.value, mean.stderr), gained, over, *([nats(mean.with_all)] if everything else [])]
 
 
-def _uses(audit: Audit) -> list[Part]:
-    found = audit.agreement
-    if found is None:
-        return []
-    rows = [b for b in representative(audit, "agreement") if not found.flags[b]]
-    told = ", ".join(f"{use} {percent(share(found, use, rows))}" for use in found.uses)
-    return [note(f"q is good enough for: {told} of {count(len(rows))} with a sound reference.", style=""), note("")]
-
-
-def _tests(audit: Audit) -> list[Part]:
-    found = audit.calibration
-    if found is None:
-        return []
-    outcome = f"{len(found.rejected)} of {len(found.checks)} tests reject"
-    head = f"Calibration over {found.num_simulations} simulations: {outcome}"
-    lines = [warning(f"! {c.name}, p = {short(c.p_value, 2)}: {c.meaning}") for c in found.rejected]
-    return [note(f"{head}.", style=""), *lines, note("")]
-
-
 def _worst(audit: Audit, most: int) -> list[Part]:
     columns, rows = DataTable(audit, ()).filled()
     rows = rows[:most]
@@ -111,8 +99,10 @@ def _worst(audit: Audit, most: int) -> list[Part]:
     told: list[Part] = []
     for row in rows:
         sheet.add(f"{row.datum}{' !' if row.notes else ''}", *(cell.text for cell in row.cells), *_fit(row, used))
-        if row.notes:
+        if row.notes and len(told) < _EXPLAINED:
             told.append(warning(f"! datum {row.datum}: {row.notes}"))
+    if (silent := sum(bool(row.notes) for row in rows) - len(told)) > 0:
+        told.append(note(f"  and {silent} more; report.html and audit.json have the reasons"))
     letters = next((row.uses for row in rows if row.uses), [])
     legend = "Nats ± standard error." + (" Uses: " if used else "")
     legend += ", ".join(f"{letter} {use}" for use, letter, _ in letters) + ("." if used else "")
