@@ -17,8 +17,14 @@ from elbowroom.inference.audit.numbers import Parts, numbers_of
 from elbowroom.inference.audit.result import Audit
 from elbowroom.inference.audit.store import load_result, save_result
 from elbowroom.inference.audit.verdict import findings_of
-from elbowroom.inference.bracket import bracket
+from elbowroom.inference.bracket import Bracket, bracket
+from elbowroom.inference.bracket.bracket import check_proper
+from elbowroom.inference.bracket.ledger import Ledger
+from elbowroom.inference.bracket.methods import MAX_LATTICE_DIM
+from elbowroom.inference.bracket.result import read
 from elbowroom.inference.calibration import calibrate
+from elbowroom.inference.coordinates import Coordinates
+from elbowroom.inference.estimate import Estimate
 from elbowroom.inference.gap.exploded import exploded
 from elbowroom.inference.importance import importance
 from elbowroom.inference.latent_use import LatentUse, latent_use
@@ -109,19 +115,12 @@ def audit_target(
     """`audit` of programs that are pinned to their data already."""
     if not budget > 0:
         raise ValueError(f"budget must be positive, got {budget}")
+    check_proper(target)
     begin, clock = time.perf_counter(), Clock(budget)
     work = _Work(target, None if state is None else Path(state), fingerprint_of(target, seed), clock)
     options: dict[str, Any] = {"seed": seed, "memory_bytes": memory_bytes}
     sampled = work.part("importance", lambda: importance(target, num_samples=NUM_SAMPLES, **options))
-    found = bracket(
-        target,
-        budget=max(clock.left * _BRACKET_SHARE, 1.0),
-        tolerance=tolerance,
-        state=work.path("bracket"),
-        progress=progress,
-        **options,
-    )
-    clock.spend("bracket", found.seconds)
+    found = _first_bracket(work, sampled, tolerance, progress, options)
     use = work.optional("use of the latents", lambda: _use(target, options))
     calibration = work.optional(
         "calibration",
@@ -132,6 +131,7 @@ def audit_target(
     room = found.lower.value - sampled.info["elbo"]
     queue = queue_of(examiner.order(), room, NUM_WORST)
     look = work.guarded("examination", lambda: examiner.examine(queue, NUM_WORST, clock, progress))
+    found = found if look is None else look.bracket
     parts = Parts(len(target), sampled, found, look, calibration, use)
     numbers = numbers_of(parts)
     rows = {} if look is None else {"decomposition": look.rows, "agreement": look.rows, "random": look.representative}
@@ -153,6 +153,23 @@ def audit_target(
         sampled=sampled,
         skipped=work.skipped,
     )
+
+
+def _first_bracket(
+    work: "_Work", sampled: Estimate, tolerance: float, progress: bool, options: dict[str, Any]
+) -> Bracket:
+    """Of all data: by a lattice where there are few latents; else by importance sampling, until chains have run."""
+    target = work.target
+    if Coordinates.of(target).dim > MAX_LATTICE_DIM:
+        ledger = Ledger.empty(len(target))
+        ledger.put("importance", torch.arange(len(target)), sampled)
+        return read(ledger, tolerance, {})
+    budget = max(work.clock.left * _BRACKET_SHARE, 1.0)
+    found = bracket(
+        target, budget=budget, tolerance=tolerance, state=work.path("bracket"), progress=progress, **options
+    )
+    work.clock.spend("bracket", found.seconds)
+    return found
 
 
 def _use(target: Target, options: dict[str, Any]) -> LatentUse:

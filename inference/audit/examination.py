@@ -14,7 +14,9 @@ from elbowroom.inference.audit.clock import Clock
 from elbowroom.inference.audit.result import Chains, Portrait
 from elbowroom.inference.audit.rows import joined
 from elbowroom.inference.audit.store import load_result, save_result, storable
-from elbowroom.inference.bracket import Bracket
+from elbowroom.inference.bracket import Bracket, bracket
+from elbowroom.inference.bracket.ledger import Ledger
+from elbowroom.inference.bracket.result import read
 from elbowroom.inference.coordinates import Coordinates
 from elbowroom.inference.diagnostics import Convergence, Gates
 from elbowroom.inference.draws import Draws
@@ -31,6 +33,7 @@ NUM_PICTURED = 6
 
 _FIRST, _MOST = 16, 64  # data in the first block, and in the others at most
 _PICTURED_DRAWS = 400
+_LEAST_BUDGET = 5.0  # seconds
 _KIND = "examination"
 _COST = "chains, agreement and decomposition"
 
@@ -44,6 +47,7 @@ class Block:
     agreement: Agreement
     decomposition: Decomposition
     convergence: Convergence
+    ledger: Ledger
     portrait: Portrait | None
     seconds: float
 
@@ -55,10 +59,12 @@ class Examination:
     Attributes:
         rows: the examined data, in order of examination: the first few are those with the largest room.
         representative: examined data that are a random sample of all.
+        bracket: of all data, with what the examination has added.
     """
 
     rows: tuple[int, ...]
     representative: tuple[int, ...]
+    bracket: Bracket
     agreement: Agreement
     decomposition: Decomposition
     chains: Chains
@@ -75,6 +81,11 @@ class Examiner:
     memory_bytes: int | None
     state: Path | None
     fingerprint: dict[str, Any]
+
+    @property
+    def options(self) -> dict[str, Any]:
+        """What every part is told."""
+        return {"seed": self.seed, "memory_bytes": self.memory_bytes}
 
     def examine(self, queue: list[int], num_worst: int, clock: Clock, progress: bool) -> Examination | None:
         """Blocks of the queue until the time is up, the first in any case; None for no continuous latent.
@@ -97,7 +108,7 @@ class Examiner:
                 size = self._size(len(rest), pace, clock.left, bool(blocks))
                 if not size:
                     break
-                blocks.append(self._block(rest[:size], first=not blocks))
+                blocks.append(self._block(rest[:size], blocks[:1]))
                 pace = blocks[-1].seconds / size
                 clock.spend(_COST, blocks[-1].seconds)
                 self._keep(blocks[-1], len(blocks) - 1)
@@ -113,7 +124,8 @@ class Examiner:
             return 0
         return min(rest, _MOST, int(left / pace)) if pace else min(rest, _FIRST)
 
-    def _block(self, rows: list[int], first: bool) -> Block:
+    def _block(self, rows: list[int], first: list[Block]) -> Block:
+        """A block; `first` holds the first one, if this is another."""
         begin = time.perf_counter()
         part = self.target.select(rows) if self.target.sliceable else self.target
         draws = hmc(
@@ -121,16 +133,29 @@ class Examiner:
             num_chains=NUM_CHAINS,
             num_warmup=NUM_WARMUP,
             num_draws=NUM_DRAWS,
-            seed=self.seed,
             gates=GATES,
-            memory_bytes=self.memory_bytes,
+            **self.options,
         )
+        known = [self.bracket.select(rows)]
+
+        def sides(refined: Target) -> Bracket:
+            """From the chains that there are, in about the time that they took."""
+            budget = max(_LEAST_BUDGET, time.perf_counter() - begin)
+            known.append(bracket(refined, draws=draws, budget=budget, tolerance=known[0].tolerance, **self.options))
+            return known[-1]
+
+        settled = bool(known[0].settled.all())
         room = decompose(
-            part, log_p=self.bracket.select(rows), draws=draws, seed=self.seed, memory_bytes=self.memory_bytes
+            part,
+            log_p=known[0] if settled else sides,
+            draws=draws,
+            family=first[0].decomposition.family if first else None,
+            **self.options,
         )
-        seen = agreement(part, draws, log_p=room.log_p, seed=self.seed, memory_bytes=self.memory_bytes)
-        portrait = self._portrait(rows, part, draws) if first else None
-        return Block(tuple(rows), seen, room, draws.convergence, portrait, time.perf_counter() - begin)
+        seen = agreement(part, draws, log_p=room.log_p, **self.options)
+        portrait = self._portrait(rows, part, draws) if not first else None
+        seconds = time.perf_counter() - begin
+        return Block(tuple(rows), seen, room, draws.convergence, known[-1].ledger, portrait, seconds)
 
     def _portrait(self, rows: list[int], part: Target, draws: Draws) -> Portrait:
         """Draws of a few: half of them the worst, half of them random."""
@@ -171,8 +196,18 @@ class Examiner:
             chains=Chains(
                 tuple(rows), joined([block.convergence for block in blocks], target), NUM_CHAINS, NUM_DRAWS, NUM_WARMUP
             ),
+            bracket=self._bracket(blocks),
             portrait=blocks[0].portrait,
         )
+
+    def _bracket(self, blocks: list[Block]) -> Bracket:
+        """Of all data: what was known before, and what each block has found with its chains."""
+        ledger = self.bracket.ledger.select(range(len(self.target)))
+        for block in blocks:
+            # Importance sampling there was from the refined guide; what is known of the guide's own stays.
+            found = [name for name in block.ledger.columns if name != "importance"]
+            ledger.take(block.rows, block.ledger, found)
+        return read(ledger, self.bracket.tolerance, self.bracket.forecast)
 
     def order(self) -> list[int]:
         """A random order of all data, a function of the seed."""

@@ -4,6 +4,7 @@ import math
 from dataclasses import dataclass
 
 import torch
+from scipy.stats import t as student
 from torch import Tensor
 
 from elbowroom.inference.audit.examination import Examination
@@ -64,12 +65,14 @@ def _of_decomposition(parts: Parts) -> dict[str, Number]:
     look = parts.examination
     if look is None:
         return {}
-    found, rows = look.decomposition, representative(parts)
-    everybody, room = parts.num_data, found.room()
-    told: dict[str, Number] = {"examined": _exactly(float(len(look.rows)), "data", f"examined data, of {everybody}")}
+    found, rows, room = look.decomposition, representative(parts), look.decomposition.room()
+    everybody = _population(parts, rows)
+    about = f"examined data, of {parts.num_data}"
+    told: dict[str, Number] = {"examined": _exactly(float(len(look.rows)), "data", about)}
     told["exploded"] = count(found.exploded, "examined data whose encoder output has exploded")
     if bool(found.exploded.any()):
-        told["gap_with_exploded"] = _plain(room.value, "nats", "mean room with the exploded data left in")
+        about = "mean room of all examined data, the exploded ones left in"
+        told["gap_with_exploded"] = _plain(room.value, "nats", about)
     if not len(rows):
         return told
     means = {
@@ -101,12 +104,18 @@ def _of_decomposition(parts: Parts) -> dict[str, Number]:
     return told
 
 
+def _population(parts: Parts, rows: Tensor) -> int:
+    """Of how many data those are a random sample: all but the ones that are left out for cause."""
+    assert parts.examination is not None
+    return parts.num_data - (len(parts.examination.representative) - len(rows))
+
+
 def _of_agreement(parts: Parts) -> dict[str, Number]:
     look = parts.examination
     if look is None:
         return {}
     seen, place = look.agreement, {row: i for i, row in enumerate(look.rows)}
-    sound = torch.tensor([not flag for flag in seen.flags])
+    sound = torch.tensor([not flag for flag in seen.flags]) & ~look.decomposition.exploded.cpu()
     rows = torch.tensor([place[row] for row in look.representative if sound[place[row]]], dtype=torch.long)
     told = {
         "missed_modes": count(
@@ -116,17 +125,13 @@ def _of_agreement(parts: Parts) -> dict[str, Number]:
     }
     if not len(rows):
         return told
+    everybody = _population(parts, rows)
     for use, good in seen.uses.items():
-        told[f"use_{use.replace(' ', '_')}"] = share(
-            good[rows], parts.num_data, f"data for which q is good enough for {use}"
-        )
-    rows = rows[~look.decomposition.exploded[rows]]
-    if len(rows):
-        accuracy = Estimate(seen.c2st, seen.c2st_stderr, "none")
-        told["kl_p_q"] = mean(seen.kl_p_q, rows, parts.num_data, "KL(p(z|x) ‖ q), mean over data")
-        told["c2st"] = mean(
-            accuracy, rows, parts.num_data, "accuracy of telling q from the posterior (0.5: cannot)", ""
-        )
+        about = f"data for which q is good enough for {use}"
+        told[f"use_{use.replace(' ', '_')}"] = share(good[rows], everybody, about)
+    accuracy = Estimate(seen.c2st, seen.c2st_stderr, "none")
+    told["kl_p_q"] = mean(seen.kl_p_q, rows, everybody, "KL(p(z|x) ‖ q), mean over data")
+    told["c2st"] = mean(accuracy, rows, everybody, "accuracy of telling q from the posterior (0.5: cannot)", "")
     return told
 
 
@@ -188,11 +193,11 @@ def missed(mass: Tensor, stderr: Tensor) -> Tensor:
 
 
 def mean(estimate: Estimate, rows: Tensor, num_data: int, about: str, unit: str = "nats") -> Number:
-    """Over data; where they are a sample of more data, their spread is part of the interval."""
-    value, stderr = estimate.value[rows].double(), estimate.stderr[rows].double()
-    variance, n = float(stderr.square().sum()) / len(rows) ** 2, len(rows)
+    """Over data; where they are a sample of more data, their spread is part of the interval, by Student's t."""
+    value, stderr, n = estimate.value[rows].double(), estimate.stderr[rows].double(), len(rows)
+    variance = float(stderr.square().sum()) / n**2
     if n < num_data:
-        spread = float(value.var()) if n > 1 else math.inf
+        spread = float(value.var()) * (float(student.ppf(0.975, n - 1)) / Z) ** 2 if n > 1 else math.inf
         variance += (1 - n / num_data) * spread / n
         about += f"; of {n} data, a random sample of {num_data}"
     return _normal(float(value.mean()), math.sqrt(variance), unit, about)

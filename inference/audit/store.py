@@ -10,6 +10,7 @@ from torch import Tensor
 
 from elbowroom.inference.agreement import Agreement
 from elbowroom.inference.audit.result import Chains, Portrait
+from elbowroom.inference.bracket.ledger import Column, Ledger
 from elbowroom.inference.calibration import Calibration, Check
 from elbowroom.inference.diagnostics import Convergence
 from elbowroom.inference.estimate import Estimate
@@ -24,8 +25,8 @@ T = TypeVar("T")
 _TYPES: dict[str, type] = {
     kind.__name__: kind
     for kind in (
-        Agreement, Calibration, Chains, Check, Convergence, Decomposition, Estimate, Family, LatentUse, Portrait,
-        RefinedGuide,
+        Agreement, Calibration, Chains, Check, Column, Convergence, Decomposition, Estimate, Family, LatentUse, Ledger,
+        Portrait, RefinedGuide,
     )
 }  # fmt: skip
 

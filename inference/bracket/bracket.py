@@ -12,6 +12,7 @@ from elbowroom.inference.bracket.forecast import Forecast
 from elbowroom.inference.bracket.ledger import Ledger
 from elbowroom.inference.bracket.methods import STAGES, Work, stages_of
 from elbowroom.inference.bracket.result import Bracket, read
+from elbowroom.inference.draws import Draws
 from elbowroom.inference.state_file import fingerprint_of
 from elbowroom.inference.target import Target
 
@@ -26,6 +27,7 @@ def bracket(
     seed: int = 0,
     tolerance: float = 0.1,
     state: str | Path | None = None,
+    draws: Draws | None = None,
     memory_bytes: int | None = None,
     progress: bool = False,
 ) -> Bracket:
@@ -48,6 +50,8 @@ def bracket(
         tolerance: width of a settled 95 % interval, nats.
         state: a file that keeps what is known after each block of data; a later call with the same target, seed and
             file goes on from there with a fresh budget.
+        draws: posterior draws of the same data, if there are any: they serve in place of its own first chains, and the
+            first round is made of all data whatever the budget says.
         memory_bytes: byte budget for one evaluation (default 256 MiB).
         progress: show a progress bar of settled data.
 
@@ -55,11 +59,13 @@ def bracket(
         Bracket; `print(result.table())`.
 
     Raises:
-        ValueError: on an improper prior (the evidence does not exist), a budget that is not positive or too small to
-            answer at all (the message says what would do), or a tolerance that is not positive.
+        ValueError: on draws of other data, an improper prior (the evidence does not exist), a budget that is not
+            positive or too small to answer at all (the message says what would do), or a tolerance not positive.
         StateError: if `state` belongs to another problem or is damaged; it is left as it is.
     """
     _check(target, budget, tolerance)
+    if draws is not None and len(draws) != len(target):
+        raise ValueError(f"draws are of {len(draws)} data, the target has {len(target)}: give those of the same data")
     forecast, told = Forecast.measure(target), fingerprint_of(target, seed)
     path = None if state is None else Path(state)
     ledger = Ledger.read(path, told) if path is not None and path.exists() else Ledger.empty(len(target))
@@ -74,7 +80,7 @@ def bracket(
             f"{needed:.1f} s, all stages about {sum(expected.values()):.0f} s. Give more time, or fewer data "
             "(target.select)"
         )
-    work = Work(target, ledger, seed, tolerance, memory_bytes)
+    work = Work(target, ledger, seed, tolerance, memory_bytes, draws)
     with tqdm(total=len(target), desc="bracket", unit="datum", delay=1, disable=not progress, leave=False) as bar:
         for name, effort in _agenda(stages):
             _run_stage(work, name, effort, clock, bar, path, told)
@@ -100,8 +106,9 @@ def _run_stage(
         size = clock.affordable(name, effort, min(len(rows), _BLOCK[name]))
         if not work.target.sliceable:
             size = len(rows) if size else 0
-        if name == "importance" and not size:
-            size = min(len(rows), _BLOCK[name])  # promised before, and quickest in one block
+        promised = name == "importance" or (name == "chains" and effort == 0 and work.draws is not None)
+        if promised and not size:
+            size = min(len(rows), _BLOCK[name])  # quickest in one block
         if not size:
             return
         begin = time.perf_counter()
@@ -148,6 +155,15 @@ def _check(target: Target, budget: float, tolerance: float) -> None:
     for name, value in (("budget", budget), ("tolerance", tolerance)):
         if not value > 0:
             raise ValueError(f"{name} must be positive, got {value}")
+    check_proper(target)
+
+
+def check_proper(target: Target) -> None:
+    """Refuse an improper prior.
+
+    Raises:
+        ValueError: naming the site.
+    """
     for program, kind, name, site in target.sites():
         if program == "model" and kind == "latent" and type(_innermost(site["fn"])).__name__ == "ImproperUniform":
             raise ValueError(

@@ -43,7 +43,7 @@ class Ledger:
         column = self.columns[method]
         column.value[rows] = estimate.value.double().cpu()
         column.stderr[rows] = estimate.stderr.double().cpu()
-        for row, flag in zip(rows.tolist(), flags or estimate.flags, strict=True):
+        for row, flag in zip(rows.tolist(), estimate.flags if flags is None else flags, strict=True):
             column.flags[row] = flag
 
     def select(self, rows: Sequence[int]) -> "Ledger":
@@ -54,6 +54,16 @@ class Ledger:
             for name, c in self.columns.items()
         }
         return Ledger(len(chosen), columns, self.effort[chosen], self.seconds)
+
+    def take(self, rows: Sequence[int], other: "Ledger", methods: Sequence[str]) -> None:
+        """Write down what another ledger knows of these data, by some methods."""
+        chosen = torch.tensor(list(rows), dtype=torch.long)
+        for name in methods:
+            if name in other.columns:
+                column = other.columns[name]
+                self.put(name, chosen, Estimate(column.value, column.stderr, "none"), tuple(column.flags))
+        self.effort[chosen] = other.effort
+        self.seconds += other.seconds
 
     def has(self, method: str) -> Tensor:
         """Which data a method has answered, if only with a flag, `[B]`."""

@@ -1,7 +1,7 @@
 """What a bracket runs: each stage answers some data and writes them into the ledger."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import torch
@@ -50,6 +50,7 @@ class Work:
     seed: int
     tolerance: float
     memory_bytes: int | None
+    draws: Draws | None = None  # chains that were run already, of all data
 
     def part(self, rows: Tensor) -> Target:
         """Some of the data."""
@@ -81,15 +82,7 @@ def by_quadrature(work: Work, rows: Tensor, effort: int) -> None:
 def by_chains(work: Work, rows: Tensor, effort: int) -> None:
     """Chains; a proposal fitted to them, weighed from both sides; a bridge; annealing both ways where that fails."""
     part, growth, seed = work.part(rows), GROWTH**effort, work.seed + effort
-    draws = hmc(
-        part,
-        num_chains=NUM_CHAINS,
-        num_warmup=NUM_WARMUP * (1 + effort),
-        num_draws=NUM_DRAWS * growth,
-        seed=seed,
-        gates=MIXING,
-        memory_bytes=work.memory_bytes,
-    )
+    draws = _draws(work, part, rows, effort)
     _weigh(work, rows, draws, NUM_ADAPTED * growth, seed)
     work.ledger.put("bridge", rows, bridge(part, draws, seed=seed, memory_bytes=work.memory_bytes))
     wide = _promising(work, rows)
@@ -98,6 +91,21 @@ def by_chains(work: Work, rows: Tensor, effort: int) -> None:
     rest = (~work.is_settled(rows)).nonzero().flatten()
     if len(rest):
         _anneal(work, rows[rest], draws.select(rest.tolist()), effort)
+
+
+def _draws(work: Work, part: Target, rows: Tensor, effort: int) -> Draws:
+    """Of these data: the chains that were given, or new ones."""
+    if effort == 0 and work.draws is not None:
+        return replace(work.draws.select(rows.tolist()), gates=MIXING)
+    return hmc(
+        part,
+        num_chains=NUM_CHAINS,
+        num_warmup=NUM_WARMUP * (1 + effort),
+        num_draws=NUM_DRAWS * GROWTH**effort,
+        seed=work.seed + effort,
+        gates=MIXING,
+        memory_bytes=work.memory_bytes,
+    )
 
 
 def _weigh(work: Work, rows: Tensor, draws: Draws, num_samples: int, seed: int) -> None:

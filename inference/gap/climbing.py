@@ -113,7 +113,8 @@ def _climb(densities: Densities, rungs: list[str], num_samples: int, draws: Draw
 def _is_better(elbo: Tensor, before: Tensor) -> Tensor:
     """Better beyond noise: the mean gain over twice its error, or a gain in nearly every randomisation, `[B]`.
 
-    The error alone would keep an encoder whose ELBO rests on a few draws far out: the worse it is, the larger its error.
+    The error alone would keep an encoder whose ELBO rests on a few draws far out: the worse it is, the larger its
+    error.
     """
     gain = elbo - before
     mean, share = gain.mean(0), (gain > 0).double().mean(0)

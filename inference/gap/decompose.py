@@ -8,13 +8,12 @@ import torch
 from torch import Tensor
 from tqdm.auto import tqdm
 
-from elbowroom.inference.bracket import Bracket
 from elbowroom.inference.coordinates import Coordinates
 from elbowroom.inference.draws import Draws
 from elbowroom.inference.estimate import Estimate
 from elbowroom.inference.gap.climbing import ENCODER, Climbed, climb
 from elbowroom.inference.gap.evaluation import NUM_SHIFTS
-from elbowroom.inference.gap.evidence import log_evidence
+from elbowroom.inference.gap.evidence import LogP, log_evidence
 from elbowroom.inference.gap.ladder import RUNGS
 from elbowroom.inference.gap.refined import RefinedGuide
 from elbowroom.inference.gap.result import Decomposition
@@ -27,7 +26,7 @@ _NOT_GAUSSIAN = "the guide is not Gaussian in unconstrained coordinates: its bes
 def decompose(
     target: Target,
     *,
-    log_p: Estimate | Bracket | None = None,
+    log_p: LogP | None = None,
     draws: Draws | None = None,
     families: Sequence[str] = tuple(RUNGS),
     family: str | None = None,
@@ -51,8 +50,10 @@ def decompose(
 
     Args:
         target: programs and data.
-        log_p: log p(x) of the same data, or a bracket of it. By default a lattice for up to two latents, else annealing
-            from the largest refined family (a lower bound in expectation, so the approximation gap is one too).
+        log_p: log p(x) of the same data, a bracket of it, or a function that finds one of these for a target whose
+            guide is the largest refined family, such as `lambda refined: bracket(refined, draws=draws)`. By default a
+            lattice for up to two latents, else annealing from the largest refined family (a lower bound in expectation,
+            so the approximation gap is one too).
         draws: posterior draws of the same data, from `hmc` or `nuts`.
         families: rungs, from small to large, of `"mean-field"`, `"full covariance"`, `"mixture"`.
         family: the rung that counts as the guide's own; by default told by the guide's density.

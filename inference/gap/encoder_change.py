@@ -1,6 +1,7 @@
 """What another encoder would change: overfitting to the training data, and a new guide on the same model."""
 
 import math
+import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -64,7 +65,7 @@ def encoder_overfitting(train: Decomposition, test: Decomposition) -> EncoderOve
     """Compare the amortization gaps of training and test data (two independent samples; Cremer et al. 2018, section 5).
 
     Args:
-        train, test: decompositions of the same programs and family; data whose encoder output has exploded are left out.
+        train, test: decompositions of the same programs and family; data whose encoder output has exploded stay out.
 
     Raises:
         ValueError: if the families differ, or a side has fewer than two usable data.
@@ -220,7 +221,10 @@ def _frozen(target: Target) -> Iterator[Program]:
             p.requires_grad_(False)
         for m, _ in modes:
             m.training = False  # batch statistics are the model's too
-        yield model
+        with warnings.catch_warnings():
+            # pyro.module says that it leaves out what requires no gradient: as it should.
+            warnings.filterwarnings("ignore", message=".*was not registered in the param store", category=UserWarning)
+            yield model
     finally:
         for p, required, gradient in state:
             p.requires_grad_(required)
@@ -234,5 +238,5 @@ def _stated(target: Target) -> list[Tensor]:
     seen = poutine.trace(target.model, param_only=True)
     with quiet_globals(target.args), torch.no_grad():
         statements = seen.get_trace(*target.args, **target.kwargs).nodes.values()
-    values = [site["value"] for site in statements if site["type"] == "param"]
+    values: list[Any] = [site["value"] for site in statements if site["type"] == "param"]
     return [value.unconstrained() if hasattr(value, "unconstrained") else value for value in values]

@@ -40,7 +40,8 @@ def evaluate(density: Density, streams: Streams, family: Family, num_points: int
 
     The part of log w that is quadratic in ε has a known mean, so only the rest is estimated: with b = E[r] and
     C = E[r εᵀ] (Stein's identity: the means of gradient and Hessian), log w − b·ε − ½ (εᵀ C ε − tr C) has the mean of
-    log w and no variance where q and the posterior are Gaussian. Each randomisation takes b and C from the others.
+    log w and, where q and the posterior are Gaussian, next to no variance (the product of two sampling errors; none at
+    all where q is exact). Each randomisation takes b and C from the others.
     """
     points = max(4, num_points // family.num_components)
     seen = []

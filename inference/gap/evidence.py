@@ -1,5 +1,6 @@
 """log p(x) for a decomposition: the caller's, a lattice's, or annealed from the refined guide."""
 
+from collections.abc import Callable
 from dataclasses import replace
 
 import torch
@@ -13,6 +14,9 @@ from elbowroom.inference.gap.refined import RefinedGuide
 from elbowroom.inference.quadrature import quadrature
 from elbowroom.inference.target import Target
 
+LogP = Estimate | Bracket | Callable[[Target], Estimate | Bracket]
+"""log p(x), or how to find it with a target whose guide is the largest refined family."""
+
 MAX_LATTICE_DIM = 2
 """Up to here a lattice is cheaper than annealing."""
 
@@ -21,13 +25,15 @@ NUM_STEPS, NUM_CHAINS = 64, 16
 
 
 def log_evidence(
-    target: Target, refined: RefinedGuide, given: Estimate | Bracket | None, seed: int, memory_bytes: int | None
+    target: Target, refined: RefinedGuide, given: LogP | None, seed: int, memory_bytes: int | None
 ) -> Estimate:
     """log p(x) of every datum.
 
     Raises:
         ValueError: if what was given is of other data.
     """
+    if callable(given):
+        given = given(refined.target())
     if given is not None and len(given) != len(target):
         raise ValueError(f"log_p is of {len(given)} data, the target has {len(target)}: give that of the same data")
     if isinstance(given, Bracket):

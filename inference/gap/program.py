@@ -1,5 +1,6 @@
 """Refined members as a Pyro guide program: for `Trace_ELBO`, `Predictive`, or training on from where they are."""
 
+import math
 from typing import Any
 
 import pyro.distributions as dist
@@ -9,8 +10,9 @@ from pyro.nn import PyroModule
 from pyro.poutine.messenger import Messenger
 from pyro.poutine.util import site_is_subsample
 from torch import Tensor, nn
-from torch.distributions.transforms import ReshapeTransform, identity_transform
+from torch.distributions.transforms import ReshapeTransform
 
+from elbowroom.inference.arguments import named
 from elbowroom.inference.coordinates import Coordinates
 from elbowroom.inference.densities import bijection
 from elbowroom.inference.gap.family import Family
@@ -40,8 +42,8 @@ class RefinedProgram(PyroModule):
         inner = {name: latent.inner for name, latent in target.structure.latents.items()}
         if wide := [name for name, sizes in inner.items() if any(n > 1 for n in sizes)]:
             raise ValueError(
-                f"the latent sites {wide} stand in plates besides the data's, where the members' correlations cannot be "
-                "written site by site. RefinedGuide.target() evaluates and draws them all the same"
+                f"the latent sites {wide} stand in plates besides the data's, where the members' correlations cannot "
+                "be written site by site. RefinedGuide.target() evaluates and draws them all the same"
             )
         share, loc, scale = (t.to(target.device, target.dtype) for t in (family.log_share, family.loc, family.scale))
         scale = (
@@ -53,6 +55,7 @@ class RefinedProgram(PyroModule):
     def forward(self, *args: Any, **kwargs: Any) -> None:
         """Draw every latent site, for all the data that were refined, in their order."""
         coordinates: Coordinates = self.__dict__["_coordinates"]
+        _check_same(coordinates.target, args, kwargs)
         latents = coordinates.target.structure.latents
         family = Family(self._member("log_share").log_softmax(-1), self._member("loc"), self._factor())
         placed = _Place(coordinates.target, family)
@@ -139,30 +142,29 @@ class _Place(Messenger):
     def _conditional(self, latent: Latent) -> Any:
         """q(z_i | z_<i) with the batch shape of the site."""
         event = latent.unconstrained or ()
-        loc, scale = self._part(int(torch.Size(event).numel()))
+        size, family = math.prod(event), self.family
+        loc, scale = self._part(size)
         lead = torch.broadcast_shapes(self.log_share.shape[:-1], loc.shape[:-2])
         batch = self._to_site(lead, latent)
-        loc, scale = (t.expand(*lead, *t.shape[len(t.shape) - dims :]) for t, dims in ((loc, 2), (scale, self._dims)))
-        loc, scale = (t.reshape(*batch, *t.shape[len(lead) :]) for t in (loc, scale))
-        share = self.log_share.expand(*lead, -1).reshape(*batch, -1)
-        if self.family.num_components == 1:
-            loc, scale = loc.squeeze(-2), scale.squeeze(-2 if self.family.is_diagonal else -3)
+
+        def laid_out(value: Tensor, dims: int) -> Tensor:
+            own = value.shape[value.dim() - dims :]
+            return value.expand(*lead, *own).reshape(*batch, *own)
+
+        loc, scale = laid_out(loc, 2), laid_out(scale, 2 if family.is_diagonal else 3)  # [*batch, K, n], and (…, n)
+        if family.num_components == 1:
+            loc, scale = loc[..., 0, :], scale[..., 0, :] if family.is_diagonal else scale[..., 0, :, :]
         if not event:
-            q = dist.Normal(loc.squeeze(-1), scale.flatten(-1 if self.family.is_diagonal else -2).squeeze(-1))
-        elif self.family.is_diagonal:
+            q = dist.Normal(loc[..., 0], scale[..., 0] if family.is_diagonal else scale[..., 0, 0])
+        elif family.is_diagonal:
             q = dist.Normal(loc, scale).to_event(1)
         else:
             q = dist.MultivariateNormal(loc, scale_tril=scale)
-        if self.family.num_components > 1:
-            q = dist.MixtureSameFamily(dist.Categorical(logits=share), q)
-        maps = [ReshapeTransform((int(torch.Size(event).numel()),), event)] if len(event) > 1 else []
-        if not latent.real or self.maps[latent.name] != identity_transform:
-            maps.append(self.maps[latent.name])
-        return dist.TransformedDistribution(q, maps) if maps and not (latent.real and len(event) < 2) else q
-
-    @property
-    def _dims(self) -> int:
-        return 2 if self.family.is_diagonal else 3
+        if family.num_components > 1:
+            q = dist.MixtureSameFamily(dist.Categorical(logits=laid_out(self.log_share, 1)), q)
+        maps = [ReshapeTransform(torch.Size((size,)), torch.Size(event))] if len(event) > 1 else []
+        maps += [] if latent.real else [self.maps[latent.name]]
+        return dist.TransformedDistribution(q, maps) if maps else q
 
     def _to_site(self, lead: tuple[int, ...], latent: Latent) -> tuple[int, ...]:
         """`[..., B]` to the batch shape that the site has in the model."""
@@ -185,6 +187,20 @@ class _Place(Messenger):
                 f"this program was refined for {count} data and is called with {given[data_dim]}: call it with all of "
                 "them, in the order that they were refined in"
             )
+
+
+def _check_same(target: Target, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
+    """Raise ValueError if there are as many data as were refined, but other ones."""
+    given = named(args, kwargs)
+    for key, known in zip(target.per_datum, target._rows(), strict=True):
+        value = given.get(key)
+        if isinstance(value, Tensor) and value.shape == known.shape:
+            there = value.to(known)
+            if not bool(((there == known) | ((there != there) & (known != known))).all()):
+                raise ValueError(
+                    f"argument {key!r} holds other data than this program was refined for, or the same in another "
+                    "order: members belong to their data. For new data decompose(...) a target of them"
+                )
 
 
 def _is_subsample(msg: Any) -> bool:

@@ -9,6 +9,7 @@ from torch import Tensor
 from elbowroom.inference.coordinates import Coordinates
 from elbowroom.inference.gap.family import Family
 from elbowroom.inference.mcmc.streams import Streams
+from elbowroom.inference.structure import ProgramError
 from elbowroom.inference.target import Target
 from elbowroom.inference.terms import Values
 
@@ -68,6 +69,13 @@ class RefinedTarget(Target):
             return self.family.log_density(coordinates.pack(z))
         u = coordinates.unconstrain(z)
         return self.family.log_density(u) - self.log_joint_unconstrained(coordinates.unpack(u))[1]
+
+    def latent_terms(self, z: Mapping[str, Tensor]) -> dict[str, tuple[Tensor, Tensor]]:
+        """Members are densities of all latents together: refused, as by `Target.latent_terms`."""
+        raise ProgramError(
+            "the members are densities of all latents together; for densities of each site use "
+            "Target(model, refined.program(), x)"
+        )
 
 
 @dataclass(frozen=True)

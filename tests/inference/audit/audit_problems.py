@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 
 from elbowroom.inference import Audit, Target, audit_target
+from elbowroom.inference.audit.advice import LEAST
 from elbowroom.reference import problem
 
 TINY = 1e-3
@@ -124,23 +125,37 @@ def untraced(audit: Audit) -> list[str]:
     """Numbers in the sentences that are not, rounded alike, among the numbers that their findings point to.
 
     Not looked for: whole numbers without a per cent sign (data and counts), and what other parts word for themselves:
-    meanings of calibration tests, collapse, noise, reasons and flags.
+    meanings of calibration tests, collapse, noise, what has exploded, why something was not examined.
     """
     missing = []
     for finding in audit.findings:
         if finding.topic == "calibration" or "Not examined" in finding.sentence or _of_other_parts(audit, finding):
             continue
         values = [v for key in finding.numbers for v in _ends(audit.numbers[key])] + _rooms(audit, finding.data)
-        sentence = re.sub(r"\[\d+\]|\(datum \d+[^)]*\)|prior sds|: the encoder's output has exploded[^);]*", "", finding.sentence)
-        for told in re.findall(r"(?<![\d.])-?\d+\.\d+(?:e[-+]?\d+)?", sentence):
-            places = len(told.partition(".")[2].partition("e")[0])
-            if "e" not in told and not any(abs(round(v, places) - float(told)) < 1e-9 for v in values):
+        sentence = finding.sentence.replace("\N{MINUS SIGN}", "-")
+        for text in _foreign(audit, finding.data):
+            sentence = sentence.replace(text, "")
+        for told in re.findall(r"-?\d+\.\d+(?:e[-+]?\d+)?", sentence):
+            if not any(math.isclose(_like(told, v), float(told), abs_tol=1e-12) for v in (*values, LEAST)):
                 missing.append(f"{told} in: {finding.sentence}")
-        shares = [100 * v for v in values] + [100.0 * 0.9]  # the level of the intervals that q is used for
-        for told in re.findall(r"(-?\d+) %", sentence):
-            if not any(abs(round(v) - int(told)) < 1e-9 for v in shares):
+        for told in re.findall(r"(\d+) %", sentence.replace("90 % intervals", "")):
+            if not any(round(100 * v) == int(told) for v in values):
                 missing.append(f"{told} % in: {finding.sentence}")
     return missing
+
+
+def _like(told: str, value: float) -> float:
+    """A value rounded as a text is."""
+    digits, _, exponent = told.partition("e")
+    places = len(digits.partition(".")[2])
+    return float(f"{value:.{places}e}" if exponent else f"{value:.{places}f}")
+
+
+def _foreign(audit: Audit, data: tuple[int, ...]) -> list[str]:
+    """Words of the decomposition about data that a sentence names."""
+    place = {row: i for i, row in enumerate(audit.rows.get("decomposition", ()))}
+    flags = [audit.decomposition.flags[place[row]] for row in data] if audit.decomposition is not None else []
+    return [part for flag in flags for part in flag.split("; ") if part]
 
 
 def _of_other_parts(audit: Audit, finding: Any) -> bool:

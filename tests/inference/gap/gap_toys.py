@@ -13,7 +13,7 @@ Guide = Callable[..., None]
 
 
 class Pixels:
-    """z ~ N(0, I) in the plane, 8 binary pixels: posteriors that are neither Gaussian nor factorised, with light tails."""
+    """z ~ N(0, I) in the plane, 8 binary pixels: posteriors neither Gaussian nor factorised, with light tails."""
 
     def __init__(self, dtype: torch.dtype = torch.float64) -> None:
         generator = torch.Generator().manual_seed(3)

@@ -8,6 +8,7 @@ import pyro.distributions as dist
 import pytest
 import torch
 from gap_toys import Amortized, Decoder, Pixels
+from scipy.stats import ttest_ind
 from torch import Tensor, nn
 
 from elbowroom.inference import Estimate, Target, quadrature
@@ -21,7 +22,12 @@ def with_gaps(one: Decomposition, gaps: Tensor) -> Decomposition:
     zero = Estimate(torch.zeros(count), torch.zeros(count), "none")
     no = torch.zeros(count, dtype=torch.bool)
     return replace(
-        one, ladder={"encoder": zero}, log_p=zero, exploded=no, flags=("",) * count, amortization=replace(zero, value=gaps)
+        one,
+        ladder={"encoder": zero},
+        log_p=zero,
+        exploded=no,
+        flags=("",) * count,
+        amortization=replace(zero, value=gaps),
     )
 
 
@@ -33,8 +39,6 @@ def small() -> Decomposition:
 def test_the_difference_and_its_interval(small: Decomposition) -> None:
     train, test = torch.tensor([0.1, 0.2, 0.3, 0.2]), torch.tensor([0.6, 0.8, 1.0])
     found = encoder_overfitting(with_gaps(small, train), with_gaps(small, test))
-    from scipy.stats import ttest_ind
-
     reference = ttest_ind(test.numpy(), train.numpy(), equal_var=False).confidence_interval(0.95)
     assert math.isclose(found.difference, 0.6, rel_tol=1e-12)
     assert math.isclose(found.interval[0], reference.low, rel_tol=1e-9)
@@ -80,7 +84,9 @@ def test_a_new_encoder_gains_what_the_old_one_lost_and_the_model_stays() -> None
     decoder.weight.grad = torch.ones_like(decoder.weight)
     target = Target(decoder, toy.guide, toy.data(60))
     new = Amortized(16)
-    found = retrain_guide(target, new, toy.data(400), num_epochs=60, batch_size=100, learning_rate=0.02, num_samples=256)
+    found = retrain_guide(
+        target, new, toy.data(400), num_epochs=60, batch_size=100, learning_rate=0.02, num_samples=256
+    )
     assert all(torch.equal(value, before[name]) for name, value in frozen(decoder).items())
     assert decoder.weight.requires_grad
     assert not decoder.bias.requires_grad

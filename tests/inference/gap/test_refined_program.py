@@ -101,6 +101,17 @@ def test_predictive_and_batches() -> None:
     assert bool((drawn["rate"] > 0).all())
     with pytest.raises(ValueError, match="refined for 5 data and is called with 2"):
         program(target.args[0][:2])
+    with pytest.raises(ValueError, match="other data than"):
+        program(target.args[0].flip(0))
+
+
+def test_two_data_are_not_taken_for_copies_of_one() -> None:
+    two = Pixels().target(2)
+    d = found(two)
+    own = Target(two.model, d.refined.program(), *two.args)
+    assert not own.sliceable
+    z, log_q = d.refined.target().propose(3)
+    torch.testing.assert_close(own.log_guide(z), log_q)
 
 
 def test_members_can_be_trained_and_the_decoder_beneath_them() -> None:
@@ -113,7 +124,12 @@ def test_members_can_be_trained_and_the_decoder_beneath_them() -> None:
     with torch.no_grad():
         program.loc.add_(1.0)
     before = decoder.weight.detach().clone()
-    svi = SVI(lambda x: toy.model(x), program, pyro.optim.Adam({"lr": 0.05}), Trace_ELBO(num_particles=20, vectorize_particles=True, max_plate_nesting=1))
+    svi = SVI(
+        lambda x: toy.model(x),
+        program,
+        pyro.optim.Adam({"lr": 0.05}),
+        Trace_ELBO(num_particles=20, vectorize_particles=True, max_plate_nesting=1),
+    )
     for _ in range(150):
         svi.step(x)
     assert torch.equal(decoder.weight, before)
@@ -147,7 +163,7 @@ def test_sites_in_further_plates_are_refused() -> None:
             pyro.sample("w", dist.Normal(x / 2, 0.5))
 
     refined = found(Target(model, guide, torch.randn(2, 3))).refined
-    with pytest.raises(ValueError, match="'w'.* plates besides"):
+    with pytest.raises(ValueError, match=r"'w'.* plates besides"):
         refined.program()
     with pytest.raises(ValueError, match="rung must be one of"):
         refined.program("flow")

@@ -1,0 +1,126 @@
+"""Numbers with intervals: of samples of data they cover what all data would say, of all data they are that."""
+
+import math
+from collections.abc import Callable
+
+import pytest
+import torch
+from audit_problems import generator
+from scipy.stats import binom
+from torch import Tensor
+
+from elbowroom.inference import Estimate
+from elbowroom.inference.audit.examination import queue_of, representative
+from elbowroom.inference.audit.numbers import MISSED, Z, mean, median, missed, share
+from elbowroom.inference.audit.result import Number
+
+REPEATS = 1000
+LEAST = binom.ppf(1e-3, REPEATS, 0.95) / REPEATS
+"""A 95 % interval covers less often than this in one of a thousand runs."""
+
+
+def of(values: Tensor, stderr: float = 0.0) -> Estimate:
+    return Estimate(values, torch.full_like(values, stderr), "none")
+
+
+def coverage(found: Callable[[Tensor], Number], truth: float, num_data: int, num_sampled: int) -> float:
+    """How often the interval from a random sample holds the truth."""
+    noise, hits = generator(0), 0
+    for _ in range(REPEATS):
+        number = found(torch.randperm(num_data, generator=noise)[:num_sampled])
+        assert number.low <= number.value <= number.high
+        hits += number.low <= truth <= number.high
+    return hits / REPEATS
+
+
+@pytest.mark.parametrize(("num_data", "num_sampled"), [(500, 8), (500, 40), (60, 40)])
+def test_the_interval_of_a_mean_covers_the_mean_of_all_data(num_data: int, num_sampled: int) -> None:
+    values = torch.randn(num_data, generator=generator(1))
+    found = coverage(lambda rows: mean(of(values), rows, num_data, ""), float(values.mean()), num_data, num_sampled)
+    assert LEAST <= found <= 0.975
+
+
+def test_the_interval_of_a_mean_covers_in_spite_of_noise() -> None:
+    """Every value has an error of its own, as large as the spread: both are in the interval."""
+    values, noise = torch.randn(200, generator=generator(1)), generator(2)
+
+    def found(rows: Tensor) -> Number:
+        return mean(of(values + torch.randn(200, generator=noise), 1.0), rows, 200, "")
+
+    assert coverage(found, float(values.mean()), 200, 30) >= LEAST
+    everything = torch.arange(200)
+    truth = float(values.mean())
+    assert LEAST <= coverage(lambda _: found(everything), truth, 200, 1) <= 0.975
+
+
+@pytest.mark.parametrize("p", [0.02, 0.3, 0.5, 0.95])
+@pytest.mark.parametrize(("num_data", "num_sampled"), [(500, 12), (500, 60), (60, 40)])
+def test_the_interval_of_a_share_covers_the_share_of_all_data(p: float, num_data: int, num_sampled: int) -> None:
+    """Wilson's interval of few data may fall a little short of 95 % where the share is near 0 or 1."""
+    marks = torch.arange(num_data) < round(p * num_data)
+    truth = float(marks.double().mean())
+    found = coverage(lambda rows: share(marks[rows], num_data, ""), truth, num_data, num_sampled)
+    assert found >= LEAST - 0.03
+
+
+@pytest.mark.parametrize(("num_data", "num_sampled"), [(500, 9), (500, 40), (60, 40)])
+def test_the_interval_of_a_median_covers_the_median_of_all_data(num_data: int, num_sampled: int) -> None:
+    values = -torch.rand(num_data, generator=generator(3)).log()
+    truth = float(values.quantile(0.5))
+    assert coverage(lambda r: median(of(values), r, num_data, ""), truth, num_data, num_sampled) >= LEAST
+
+
+def test_of_all_data_nothing_is_left_to_sampling() -> None:
+    values = torch.tensor([0.0, 1.0, 5.0, 2.0])
+    rows = torch.arange(4)
+    assert mean(of(values), rows, 4, "m") == Number(2.0, 2.0, 2.0, "nats", "m")
+    assert median(of(values), rows, 4, "m") == Number(1.5, 1.0, 2.0, "nats", "m")
+    assert share(values > 0.5, 4, "s") == Number(0.75, 0.75, 0.75, "share", "s; of 4")
+    found = mean(of(values, 0.3), rows, 4, "m")
+    assert found.high - found.value == pytest.approx(Z * 0.3 / 2) == found.value - found.low
+    odd = median(of(values[:3], 0.1), rows[:3], 3, "m")
+    assert (odd.low, odd.value, odd.high) == pytest.approx((1 - Z * 0.1, 1.0, 1 + Z * 0.1))
+
+
+def test_one_datum_of_many_says_nothing_of_the_others() -> None:
+    found = mean(of(torch.tensor([3.0])), torch.tensor([0]), 9, "m")
+    assert (found.value, found.low, found.high) == (3.0, -math.inf, math.inf)
+    assert found.about == "m; of 1 data, a random sample of 9"
+    middle = median(of(torch.tensor([3.0])), torch.tensor([0]), 9, "m")
+    assert (middle.value, middle.low, middle.high) == (3.0, -math.inf, math.inf)
+
+
+def test_a_mode_counts_as_missed_beyond_noise() -> None:
+    mass = torch.tensor([MISSED + 0.01, MISSED + 0.01, 0.9, math.nan, 0.0])
+    assert missed(mass, torch.tensor([0.001, 0.01, 0.1, 0.1, 0.0])).tolist() == [True, False, True, False, False]
+
+
+def test_the_worst_come_first_and_the_others_in_random_order() -> None:
+    order, room = [3, 0, 4, 1, 2], torch.tensor([0.1, 7.0, math.nan, 0.2, 5.0])
+    assert queue_of(order, room, 2) == [2, 1, 3, 0, 4]
+    assert queue_of(order, room, 9) == [2, 1, 4, 3, 0]
+    assert sorted(queue_of(order, room, 3)) == list(range(5))
+    assert representative([2, 1], order, 2) == ()
+    assert representative([2, 1, 3], order, 2) == (3,)
+    assert representative([2, 1, 3, 0], order, 2) == (3, 0)
+    assert representative([2, 1, 3, 0, 4], order, 2) == (3, 0, 4, 1, 2)
+
+
+def test_means_are_not_those_of_the_worst() -> None:
+    """A tenth of the data, ten times as bad as the others, is examined first: the random sample stays one.
+
+    The sample ends before the first datum that is not known, so the worst are a little too many in it: by one of
+    `num_examined` at most on average, where all examined data together would overstate the mean two times.
+    """
+    num_data, noise, kept, naive = 100, generator(5), [], []
+    room = torch.where(torch.arange(num_data) < 10, 10.0, 1.0)
+    for _ in range(400):
+        order = torch.randperm(num_data, generator=noise).tolist()
+        examined = queue_of(order, room, 10)[:40]
+        rows = representative(examined, order, 10)
+        kept.append(float(room[list(rows)].mean()))
+        naive.append(float(room[examined].mean()))
+    sampled = torch.tensor(kept)
+    truth, stderr = float(room.mean()), float(sampled.std()) / 400**0.5
+    assert abs(float(sampled.mean()) - truth) < 4 * stderr + 9 / 40
+    assert sum(naive) / 400 > 1.5 * truth
