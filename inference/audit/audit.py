@@ -17,6 +17,7 @@ from elbowroom.inference.audit.numbers import Parts, numbers_of
 from elbowroom.inference.audit.result import Audit
 from elbowroom.inference.audit.store import load_result, save_result
 from elbowroom.inference.audit.verdict import findings_of
+from elbowroom.inference.audit.wording import plural
 from elbowroom.inference.bracket import Bracket, bracket
 from elbowroom.inference.bracket.bracket import check_proper
 from elbowroom.inference.bracket.ledger import Ledger
@@ -175,7 +176,8 @@ def _first_bracket(
 def _use(target: Target, options: dict[str, Any]) -> LatentUse:
     """Of the data whose encoder output is usable: one that is not would be all that a mean over data shows."""
     if len(target) < LEAST_DATA:
-        raise ValueError(f"activity is a variance over data: {len(target)} data say too little, give {LEAST_DATA}")
+        few = plural(len(target), "datum says", "data say")
+        raise ValueError(f"activity is a variance over data: {few} too little, give {LEAST_DATA}")
     sound = [b for b, told in enumerate(exploded(target, options["seed"], options["memory_bytes"])) if not told]
     return latent_use(target if len(sound) == len(target) else target.select(sound), **options)
 

@@ -31,9 +31,10 @@ GATES = Gates(rhat=1.02, ess_per_chain=50.0, divergences=NUM_CHAINS * NUM_DRAWS 
 NUM_PICTURED = 6
 """Data whose draws are kept for pictures: the worst ones, and typical ones beside them."""
 
-_FIRST, _MOST = 16, 64  # data in the first block, and in the others at most
+_FIRST, _MOST = 16, 32  # data in the first block, and in the others at most
 _PICTURED_DRAWS = 400
 _LEAST_BUDGET = 5.0  # seconds
+_CAUTION = 0.8  # of the time left is given away: blocks are not all alike
 _KIND = "examination"
 _COST = "chains, agreement and decomposition"
 
@@ -87,17 +88,20 @@ class Examiner:
         """What every part is told."""
         return {"seed": self.seed, "memory_bytes": self.memory_bytes}
 
-    def examine(self, queue: list[int], num_worst: int, clock: Clock, progress: bool) -> Examination | None:
-        """Blocks of the queue until the time is up, the first in any case; None for no continuous latent.
+    def examine(self, queue: list[int], num_worst: int, clock: Clock, progress: bool) -> Examination:
+        """Blocks of the queue until the time is up, the first in any case.
 
         Args:
             queue: data in order of examination: the worst, then a random order of the rest.
             num_worst: how many of the queue are there for being the worst.
             clock: the time.
             progress: show a progress bar.
+
+        Raises:
+            ValueError: for a target without a continuous latent.
         """
         if Coordinates.of(self.target).dim == 0:
-            return None
+            raise ValueError("this target has no continuous latent: log p(x) is the ELBO, and there is no room")
         blocks, pace = self._known(), 0.0
         clock.spend(_COST, sum(block.seconds for block in blocks))
         known = {row for block in blocks for row in block.rows}
@@ -114,7 +118,7 @@ class Examiner:
                 self._keep(blocks[-1], len(blocks) - 1)
                 rest = rest[size:]
                 bar.update(size)
-        return self._together(blocks, num_worst) if blocks else None
+        return self._together(blocks, num_worst)
 
     def _size(self, rest: int, pace: float, left: float, any_done: bool) -> int:
         """How many data the next block takes: the first block in any case, the others as the time allows."""
@@ -122,7 +126,7 @@ class Examiner:
             return rest
         if any_done and left <= 0:
             return 0
-        return min(rest, _MOST, int(left / pace)) if pace else min(rest, _FIRST)
+        return min(rest, _MOST, int(_CAUTION * left / pace)) if pace else min(rest, _FIRST)
 
     def _block(self, rows: list[int], first: list[Block]) -> Block:
         """A block; `first` holds the first one, if this is another."""

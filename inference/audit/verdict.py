@@ -68,6 +68,8 @@ def _faults(parts: Parts, numbers: Numbers) -> list[tuple[str, str]]:
         told.append(("gap", f"the ELBO is {nats(numbers['gap'])} nats below log p(x)"))
     if failing := _failing(numbers):
         told.append((failing[0], f"it is not good enough for {listed([_use(key) for key in failing])}"))
+    if not _use_keys(numbers):
+        told.append(("unconverged", "no chains passed their gates, so nothing can be said of its uses"))
     if parts.calibration is not None and parts.calibration.rejected:
         told.append(("calibration_rejected", "it is not calibrated"))
     return told

@@ -281,5 +281,6 @@ def _evidence(target: Target, num_samples: int, seed: int, memory_bytes: int | N
     if any(latent.unconstrained is None for latent in target.structure.latents.values()):
         return importance(target, num_samples=num_samples, seed=seed, **options)
     if Coordinates.of(target).dim <= MAX_LATTICE_DIM and (target.sliceable or len(target) == 1):
-        return quadrature(target, **options)
+        with torch.no_grad():
+            return quadrature(target, **options)
     return anneal(target, seed=seed, **options)

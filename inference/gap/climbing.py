@@ -12,7 +12,7 @@ from elbowroom.inference.draws import Draws
 from elbowroom.inference.gap.evaluation import NUM_SHIFTS, held_bytes
 from elbowroom.inference.gap.exploded import told_exploded
 from elbowroom.inference.gap.family import Family, joined
-from elbowroom.inference.gap.fitting import NUM_POINTS
+from elbowroom.inference.gap.fitting import NUM_POINTS, points_of
 from elbowroom.inference.gap.ladder import NUM_COMPONENTS, RUNGS, Climber, starts_of
 from elbowroom.inference.gap.start import read_guide
 from elbowroom.inference.mcmc.programs import Densities
@@ -76,8 +76,10 @@ def climb(
 
 def _rows(target: Target, dim: int, rungs: list[str], num_samples: int, memory_bytes: int | None) -> int:
     """Data at once: their draws with gradients, and what an evaluation holds, must fit in the budget."""
-    cut = plan(target, max(num_samples // NUM_SHIFTS, NUM_POINTS), memory_bytes, gradients=True)
-    held = held_bytes(dim, NUM_COMPONENTS if "mixture" in rungs else 1)
+    num_components = NUM_COMPONENTS if "mixture" in rungs else 1
+    most_points = max(num_samples // NUM_SHIFTS, NUM_POINTS, num_components * points_of(num_components, dim))
+    cut = plan(target, most_points, memory_bytes, gradients=True)
+    held = held_bytes(dim, num_components)
     most = max(1, (memory_bytes or MEMORY_BYTES) // held)
     return min(cut.rows, most) if target.sliceable else cut.rows
 

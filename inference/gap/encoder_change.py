@@ -157,14 +157,14 @@ def retrain_guide(
     if num_samples < 2:
         raise ValueError(f"num_samples must be at least 2 (an error bar), got {num_samples}")
     _check_apart(target.model, guide)
-    before = _elbo(target, num_samples, seed, memory_bytes)
     with _frozen(target) as model:
+        before = _elbo(target, num_samples, seed, memory_bytes)
         run = fit(model, guide, x_train, plate=target.plate, seed=seed, progress=progress, **options)
-    module = owner_of(guide)
-    if module is not None:
-        module.eval()
-    retrained = Target(target.model, guide, *target.args, plate=target.plate, **target.kwargs)
-    after = _elbo(retrained, num_samples, seed + 1, memory_bytes)
+        module = owner_of(guide)
+        if module is not None:
+            module.eval()
+        retrained = Target(target.model, guide, *target.args, plate=target.plate, **target.kwargs)
+        after = _elbo(retrained, num_samples, seed + 1, memory_bytes)
     gain = Estimate(after.value - before.value, torch.hypot(after.stderr, before.stderr), "none")
     finite = gain.value[gain.value.isfinite()].double()
     mean = float(finite.mean())
@@ -213,6 +213,7 @@ def _frozen(target: Target) -> Iterator[Program]:
     state = [(p, p.requires_grad, p.grad) for p in parameters]
 
     def model(*args: Any, **kwargs: Any) -> Any:
+        # Hidden besides: reading a PyroModule's parameter can make it require a gradient again.
         with poutine.block(hide_types=["param"]):
             return target.model(*args, **kwargs)
 

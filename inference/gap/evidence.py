@@ -44,7 +44,8 @@ def log_evidence(
     if Coordinates.of(target).dim > MAX_LATTICE_DIM or (len(target) > 1 and not target.sliceable):
         return _annealed(refined, seed, memory_bytes)
     # With the members found as guide: a lattice over an encoder's output that has exploded would never end.
-    exact = quadrature(refined.target(), memory_bytes=memory_bytes)
+    with torch.no_grad():
+        exact = quadrature(refined.target(), memory_bytes=memory_bytes)
     failed = torch.tensor([bool(flag) for flag in exact.flags])
     if not bool(failed.any()) or not target.sliceable:
         return _told(exact, "quadrature")

@@ -1,5 +1,6 @@
 """Each datum's best member of a family, all data in one batch: stochastic natural-gradient steps."""
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -13,7 +14,8 @@ from elbowroom.inference.mcmc.metric import MAX_DENSE
 from elbowroom.inference.mcmc.streams import Streams
 
 NUM_STEPS, NUM_POINTS = 32, 128
-"""Steps of a fit, and draws of each step, shared among components."""
+"""Steps of a fit, and draws of each step; those of a mixture are shared among its components if they are of few
+dimensions."""
 
 _NEWTON = 12  # steps at full rate; after them 1, 1/2, 1/3, … averages the noise away
 _RATE = {False: 1.0, True: 0.5}  # of the first steps, for one component and for a mixture
@@ -52,7 +54,7 @@ def fit_family(subset: Subset, streams: Streams, start: Family, name: str) -> Fi
     climb = _Climb(start)
     evaluations = torch.zeros(len(start), dtype=torch.long)
     num_components, dim = start.num_components, start.dim
-    points = max(8, NUM_POINTS // num_components)
+    points = points_of(num_components, dim)
     for step in range(NUM_STEPS):
         rows = climb.restless()
         if not len(rows):
@@ -62,6 +64,12 @@ def fit_family(subset: Subset, streams: Streams, start: Family, name: str) -> Fi
         climb.advance(rows, drawn, _RATE[num_components > 1] / max(1, step - _NEWTON + 2))
         evaluations[rows.cpu()] += points * num_components
     return Fitted(climb.family, evaluations)
+
+
+def points_of(num_components: int, dim: int) -> int:
+    """Draws of each component in a step: the more, the more entries E[r εᵀ] has."""
+    shared = max(8, NUM_POINTS // num_components)
+    return min(NUM_POINTS, max(shared, 2 ** math.ceil(math.log2(2 * dim))))
 
 
 class _Climb:

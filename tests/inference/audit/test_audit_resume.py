@@ -92,10 +92,8 @@ def test_an_audit_that_ran_out_of_time_goes_on(
         torch.testing.assert_close(per_datum(full)[name], column, rtol=0, atol=TOLERANCE.get(name, 1e-6), msg=name)
     assert set(whole.numbers) == set(full.numbers)
     for name, number in whole.numbers.items():
-        found, near = (
-            full.numbers[name],
-            pytest.approx((number.value, number.low, number.high), abs=TOLERANCE.get(name, 1e-6)),
-        )
+        near = pytest.approx((number.value, number.low, number.high), abs=TOLERANCE.get(name, 1e-6))
+        found = full.numbers[name]
         assert (found.value, found.low, found.high) == near, name
     assert [f.sentence for f in whole.findings] == [f.sentence for f in full.findings]
     for name, seconds in short.cost.items():
@@ -114,8 +112,8 @@ def test_an_audit_that_was_interrupted_goes_on(
     monkeypatch.setattr(examination, "_MOST", 4)
     block = examination.Examiner._block
 
-    def stopped(self: Any, rows: list[int], first: bool) -> Any:
-        if not first:
+    def stopped(self: Any, rows: list[int], first: Any) -> Any:
+        if first:  # the one that is done
             raise KeyboardInterrupt
         return block(self, rows, first)
 

@@ -166,6 +166,7 @@ def test_a_datum_does_not_depend_on_the_others_or_on_chunks() -> None:
         torch.testing.assert_close(term.stderr, cut.terms[name].stderr, atol=1e-9, rtol=0)
 
 
+@pytest.mark.slow
 def test_three_sites_of_other_shapes_and_one_site() -> None:
     """A hierarchy with vectors and a positive site; the sum is log p − ELBO of `importance` within errors."""
 

@@ -8,6 +8,7 @@ import pyro.distributions as dist
 import pytest
 import torch
 from gap_toys import Amortized, Decoder, Pixels
+from pyro.nn import PyroModule, PyroParam
 from scipy.stats import ttest_ind
 from torch import Tensor, nn
 
@@ -102,6 +103,31 @@ def test_a_new_encoder_gains_what_the_old_one_lost_and_the_model_stays() -> None
     torch.testing.assert_close(found.gain.value, found.after.value - found.before.value)
 
 
+class OfPyro(PyroModule):
+    """Parameters that Pyro sees when they are read, one with a constraint."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        toy = Pixels()
+        self.weight = nn.Parameter(toy.weight)
+        self.bias = PyroParam(toy.bias.exp(), constraint=dist.constraints.positive)
+
+    def forward(self, x: Tensor) -> None:
+        with pyro.plate("data", len(x)):
+            z = pyro.sample("z", dist.Normal(x.new_zeros(2), 1.0).to_event(1))
+            pyro.sample("x", dist.Bernoulli(logits=z @ self.weight + self.bias).to_event(1), obs=x)
+
+
+def test_parameters_of_a_pyro_module_stay() -> None:
+    model, toy = OfPyro(), Pixels()
+    target = Target(model, toy.guide, toy.data(10))
+    before = frozen(model)
+    found = retrain_guide(target, Amortized(), toy.data(50), num_epochs=3, num_samples=16)
+    assert all(torch.equal(value, before[name]) for name, value in frozen(model).items())
+    assert all(p.requires_grad and p.grad is None for p in model.parameters())
+    assert found.fit.num_steps == 3
+
+
 class Normalised(nn.Module):
     """A decoder with batch statistics, as they are after training."""
 
@@ -118,12 +144,13 @@ class Normalised(nn.Module):
 def test_batch_statistics_and_modes_are_the_models_too() -> None:
     model, toy = Normalised().eval(), Pixels()
     target = Target(model, toy.guide, toy.data(10))
-    model.net[0].train()
+    model.train()
+    model.net[0].eval()
     before = frozen(model)
     retrain_guide(target, Amortized(), toy.data(50), num_epochs=2, num_samples=16)
     assert all(torch.equal(value, before[name]) for name, value in frozen(model).items())
-    assert model.net[0].training
-    assert not model.net[1].training
+    assert model.net[1].training
+    assert not model.net[0].training
 
 
 def test_plain_functions_keep_their_parameters() -> None:
