@@ -4,19 +4,21 @@ import shutil
 import time
 from pathlib import Path
 
-from elbowroom import compare, evidence, generate, train
+from elbowroom import audit, compare, evidence, generate, train
 from elbowroom.inference import Estimate
-from elbowroom.options import CompareOptions, DemoOptions, EvidenceOptions, GenerateOptions, TrainOptions
+from elbowroom.options import AuditOptions, CompareOptions, DemoOptions, EvidenceOptions, GenerateOptions, TrainOptions
 from elbowroom.output import finish, say, write_json
 from elbowroom.report import comparison_record, gap_figure, loss_figure, save_figure
 
 MARK = "demo.json"
-WRITTEN = (MARK, "run", "training.png", "evidence.json", "room.png", "compare", "generate")
+WRITTEN = (MARK, "run", "training.png", "evidence.json", "room.png", "compare", "audit", "generate")
 """All that a demo leaves in its directory."""
+
+_NUM_AUDITED, _AUDIT_SECONDS = 80, 15.0  # a part of the digits, for the demo's two minutes
 
 
 def run(options: DemoOptions) -> None:
-    """Train a Bernoulli VAE with 2 latents, measure its room, and look at a few posteriors."""
+    """Train a Bernoulli VAE with 2 latents, measure its room, look at a few posteriors, and give a verdict."""
     if options.num_compared < 1:
         raise ValueError(f"num_compared must be at least 1, got {options.num_compared}")
     begin = time.perf_counter()
@@ -45,7 +47,12 @@ def run(options: DemoOptions) -> None:
     against.num_warmup, against.num_draws = 250, 450  # enough for the gates on most digits in the demo's two minutes
     compared = _quietly(quiet, compare.run, against)
 
-    say("\n4  What the model has learned\n", quiet)
+    say(f"\n4  May q be trusted, where does its room come from, and what next? {_NUM_AUDITED} digits\n", quiet)
+    looked = AuditOptions(run=path, limit=_NUM_AUDITED, budget=_AUDIT_SECONDS, output=str(where / "audit"), seed=seed)
+    looked.device = device
+    verdict = _quietly(quiet, audit.run, looked).verdict
+
+    say("\n5  What the model has learned\n", quiet)
     _quietly(quiet, generate.run, GenerateOptions(run=path, output=str(where / "generate"), seed=seed, device=device))
 
     seconds = time.perf_counter() - begin
@@ -56,9 +63,11 @@ def run(options: DemoOptions) -> None:
         "importance": sampled.mean(),
         "exact": None if exact is None else exact.mean(),
         "comparison": comparison_record(compared),
+        "verdict": verdict.splitlines(),
     }
     finish(result, where / MARK, options.json)
-    say(f"\nDone in {seconds:.0f} s. Look at {where}/room.png and {where}/compare/posteriors.png.", quiet)
+    files = f"{where}/room.png, {where}/compare/posteriors.png"
+    say(f"\nDone in {seconds:.0f} s. Open {where}/audit/report.html; look at {files}.", quiet)
 
 
 def agreement(sampled: Estimate, exact: Estimate) -> str:

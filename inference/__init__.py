@@ -13,7 +13,17 @@ from elbowroom.inference.compare import Comparison, compare
 from elbowroom.inference.diagnostics import Gates
 from elbowroom.inference.draws import Draws, NotAReference
 from elbowroom.inference.estimate import Estimate
-from elbowroom.inference.gap import Decomposition, RefinedGuide, decompose
+from elbowroom.inference.gap import (
+    Decomposition,
+    EncoderOverfitting,
+    RefinedGuide,
+    RetrainedGuide,
+    SiteAttribution,
+    attribute_sites,
+    decompose,
+    encoder_overfitting,
+    retrain_guide,
+)
 from elbowroom.inference.importance import importance
 from elbowroom.inference.latent_use import LatentUse, latent_use
 from elbowroom.inference.mcmc import hmc
@@ -42,6 +52,7 @@ __all__ = [
     "Comparison",
     "Decomposition",
     "Draws",
+    "EncoderOverfitting",
     "Estimate",
     "Fit",
     "Gates",
@@ -51,6 +62,8 @@ __all__ = [
     "ProgramError",
     "ProgramReport",
     "RefinedGuide",
+    "RetrainedGuide",
+    "SiteAttribution",
     "StateError",
     "Target",
     "TrainingInterrupted",
@@ -58,6 +71,7 @@ __all__ = [
     "agreement",
     "anneal",
     "anneal_reverse",
+    "attribute_sites",
     "audit",
     "audit_target",
     "bidirectional",
@@ -68,6 +82,7 @@ __all__ = [
     "check_program",
     "compare",
     "decompose",
+    "encoder_overfitting",
     "fit",
     "hmc",
     "importance",
@@ -75,5 +90,6 @@ __all__ = [
     "load_checkpoint",
     "nuts",
     "quadrature",
+    "retrain_guide",
     "smc",
 ]

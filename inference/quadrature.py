@@ -73,7 +73,7 @@ def quadrature(
     rows = _ROWS if target.sliceable else len(target)
     bar = tqdm(total=len(target), desc="quadrature", unit="datum", delay=2, disable=not progress, leave=False)
     pieces = []
-    with bar:
+    with bar, torch.no_grad():  # programs may hold parameters that are being trained
         for begin in range(0, len(target), rows):
             part = torch.arange(begin, min(begin + rows, len(target)))
             pieces.append(_integrate(coordinates.at(part), cells, tolerance, max_points, levels))

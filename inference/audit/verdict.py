@@ -8,6 +8,7 @@ from elbowroom.inference.audit.numbers import Parts, missed
 from elbowroom.inference.audit.result import Finding, Number, Tone
 from elbowroom.inference.audit.wording import listed, nats, percent, plural, whole
 from elbowroom.inference.latent_use import LatentUse
+from elbowroom.inference.latent_use.collapse import FELT
 
 Numbers = Mapping[str, Number]
 
@@ -50,7 +51,7 @@ def _in_short(parts: Parts, numbers: Numbers) -> list[Finding]:
         return [Finding("verdict", "good", sentence, tuple(keys))]
     tone: Tone = "bad" if any(key in ("missed_modes", "exploded") for key, _ in faults) else "warning"
     start = "do not trust q as it is" if tone == "bad" else "use q with care"
-    sentence = f"In short: {start}: {listed([told for _, told in faults])}."
+    sentence = f"In short: {start}: {'; '.join(told for _, told in faults)}."
     keys = [key for key, _ in faults if key in numbers] + _failing(numbers)
     return [Finding("verdict", tone, sentence, tuple(dict.fromkeys(keys)))]
 
@@ -217,8 +218,8 @@ def _calibration(parts: Parts, numbers: Numbers) -> list[Finding]:
             f"(smallest of {len(found.checks)} p-values: {numbers['calibration_p'].value:.2g})."
         )
         return [Finding("calibration", "good", sentence, keys)]
-    worst = sorted(found.rejected, key=lambda check: check.p_value)[:3]
-    told = "; ".join(f"{check.name}: {check.meaning} (p = {check.p_value:.1g})" for check in worst)
+    worst = sorted(found.rejected, key=lambda check: check.p_value)[:2]
+    told = "; ".join(f"{check.name}: {check.meaning.split(';')[0]} (p = {check.p_value:.1g})" for check in worst)
     sentence = (
         f"On {found.num_simulations} data sets simulated from the model {whole(numbers['calibration_rejected'])} of "
         f"{len(found.checks)} tests show q miscalibrated: {told}."
@@ -240,7 +241,9 @@ def _latents(parts: Parts, numbers: Numbers) -> list[Finding]:
     kept = tuple(key for key in keys if key in numbers)
     told = [Finding("latents", "note", sentence, kept)]
     dead = tuple(key for key in (*kept[:2], "sensitivity") if key in numbers)
-    told += [Finding("latents", "warning", text, dead) for text in found.collapsed]
+    some_work = bool(found.active.any()) and numbers["sensitivity"].value < FELT if found.collapsed else True
+    tone: Tone = "note" if some_work else "warning"  # spare latents are usual; an encoder that ignores one is not
+    told += [Finding("latents", tone, text, dead) for text in found.collapsed]
     sigma = tuple(key for key in ("sigma", "sigma_optimal", "sigma_gain") if key in numbers)
     return told + ([Finding("latents", "note", found.sigma_told, sigma)] if found.sigma_told else [])
 

@@ -208,20 +208,22 @@ def _check_apart(model: Program, guide: Program) -> None:
 def _frozen(target: Target) -> Iterator[Program]:
     """The model, in evaluation mode, with parameters that require no gradient and that nobody outside can see."""
     module = owner_of(target.model)
-    parameters = {id(p): p for p in (*(module.parameters() if module is not None else ()), *_stated(target))}.values()
     modes = [(m, m.training) for m in module.modules()] if module is not None else []
-    state = [(p, p.requires_grad, p.grad) for p in parameters]
+    state: list[tuple[Tensor, bool, Tensor | None]] = []
 
     def model(*args: Any, **kwargs: Any) -> Any:
-        # Hidden besides: reading a PyroModule's parameter can make it require a gradient again.
+        # No module and no parameter statements: nothing of the model is moved, saved or loaded with the guide.
         with poutine.block(hide_types=["param"]):
             return target.model(*args, **kwargs)
 
     try:
-        for p, _, _ in state:
-            p.requires_grad_(False)
         for m, _ in modes:
             m.training = False  # batch statistics are the model's too
+        own = list(module.parameters()) if module is not None else []
+        parameters = {id(p): p for p in (*own, *_stated(target))}.values()
+        state += [(p, p.requires_grad, p.grad) for p in parameters]
+        for p in parameters:
+            p.requires_grad_(False)
         with warnings.catch_warnings():
             # pyro.module says that it leaves out what requires no gradient: as it should.
             warnings.filterwarnings("ignore", message=".*was not registered in the param store", category=UserWarning)

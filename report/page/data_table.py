@@ -15,7 +15,7 @@ MOST_ROWS = 3000
 """So many data are listed, the worst ones."""
 MOST_PICTURES = 80
 """So many of them have a picture."""
-MOST_WORDS = 400
+MOST_WORDS = 160
 """Characters of the notes on a datum; more are cut, and are in the JSON file."""
 
 COLUMNS = (

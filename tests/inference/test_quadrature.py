@@ -48,6 +48,20 @@ def test_conjugate_normal_in_closed_form(scale: float) -> None:
     torch.testing.assert_close(exact.info["guide_sd"][:, 0], torch.full((4,), scale * sd), atol=1e-7, rtol=0)
 
 
+def test_a_prior_with_a_trainable_parameter_is_integrated_like_any_other() -> None:
+    loc = torch.tensor(0.5, requires_grad=True)
+
+    def model(x: Tensor) -> None:
+        with pyro.plate("data", len(x)):
+            z = pyro.sample("z", dist.Normal(loc, 1.0))
+            pyro.sample("x", dist.Normal(z, 1.0), obs=x)
+
+    x = torch.tensor([-2.0, 0.3])
+    exact = quadrature(Target(model, narrow_guide(0.9), x))
+    truth = dist.Normal(0.5, math.sqrt(2.0)).log_prob(x)
+    torch.testing.assert_close(exact.value, truth, atol=1e-9, rtol=0)
+
+
 @pytest.mark.parametrize("dim", [2, 3])
 def test_strongly_correlated_gaussian_posterior(dim: int) -> None:
     torch.manual_seed(1)

@@ -104,6 +104,7 @@ def _examiner(audit: Audit) -> Any:
     return examination.Examiner(Line(0.8).target(20), audit.bracket, 3, None, None, {})
 
 
+@pytest.mark.slow
 def test_an_audit_that_was_interrupted_goes_on(
     tmp_path: Path, calls: list[Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -141,6 +141,7 @@ def examined(target: Target) -> tuple[Any, Any, Any]:
     return found, agreement(target, draws, num_samples=100, log_p=found.log_p, seed=0), draws.convergence
 
 
+@pytest.mark.slow
 def test_joined_results_are_those_of_all_data_at_once() -> None:
     """Blocks of 3 data and 1, which is also the number of the latents."""
     target = Line(0.7).target(4)

@@ -157,9 +157,9 @@ def test_heavy_tails_behind_a_site_are_flagged_with_their_direction() -> None:
 
 def test_a_datum_does_not_depend_on_the_others_or_on_chunks() -> None:
     target = Target(model, guide(0.3, 0.2), X)
-    whole = attribute_sites(target, num_outer=16, num_inner=32)
-    part = attribute_sites(target.select([2, 0]), num_outer=16, num_inner=32)
-    cut = attribute_sites(target, num_outer=16, num_inner=32, memory_bytes=30_000)
+    whole = attribute_sites(target, log_p=log_p(X), num_outer=16, num_inner=32)
+    part = attribute_sites(target.select([2, 0]), log_p=log_p(X[[2, 0]]), num_outer=16, num_inner=32)
+    cut = attribute_sites(target, log_p=log_p(X), num_outer=16, num_inner=32, memory_bytes=30_000)
     for name, term in whole.terms.items():
         torch.testing.assert_close(term.value[[2, 0]], part.terms[name].value, atol=1e-9, rtol=0)
         torch.testing.assert_close(term.value, cut.terms[name].value, atol=1e-9, rtol=0)
@@ -213,7 +213,7 @@ def test_bad_arguments_are_named() -> None:
             attribute_sites(target, **options)
     with pytest.raises(ValueError, match="log_p is of 2 data"):
         attribute_sites(target, log_p=log_p(X[:2]))
-    refined = decompose(target, num_samples=64).refined
+    refined = decompose(target, num_samples=64, families=["full covariance"], log_p=log_p(X)).refined
     with pytest.raises(ProgramError, match=r"refined\.program"):
         attribute_sites(refined.target())
     with pytest.raises(ProgramError, match=r"refined\.program"):
