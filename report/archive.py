@@ -10,10 +10,10 @@ from torch import Tensor
 
 from elbowroom.inference import Comparison, Draws
 from elbowroom.inference.quadrature import LEVELS
-from elbowroom.report.files import replacing
 from elbowroom.report.json_file import versions
 from elbowroom.report.latent_sites import Site, sites_of
 from elbowroom.report.marginals import marginal_errors
+from elbowroom.report.netcdf import write_tree
 
 _NATS = {"units": "nats"}
 _ATTRIBUTES = {"method": "method", "seed": "seed", "num_warmup": "tuning_steps", "seconds": "sampling_time"}
@@ -86,14 +86,7 @@ def save_netcdf(
 
     Read it with `arviz.from_netcdf(path)`, `xarray.open_datatree(path)`, or `xarray.open_dataset(path, group=…)`.
     """
-    tree = to_datatree(comparison, observed=observed, attrs=attrs)
-    encoding = {
-        node.path: {name: {"zlib": True, "complevel": 4} for name, v in node.data_vars.items() if _numeric(v)}
-        for node in tree.subtree
-    }
-    with replacing(path) as temporary:
-        tree.to_netcdf(temporary, engine="h5netcdf", encoding=encoding)
-    return Path(path)
+    return write_tree(to_datatree(comparison, observed=observed, attrs=attrs), path)
 
 
 def _mcmc(comparison: Comparison, draws: Draws, sites: Sequence[Site]) -> dict[str, xr.Dataset]:
@@ -222,7 +215,3 @@ def _coords(comparison: Comparison, sites: Sequence[Site]) -> dict[str, Any]:
 
 def _array(value: Tensor) -> np.ndarray:
     return value.detach().cpu().numpy()
-
-
-def _numeric(variable: xr.DataArray) -> bool:
-    return variable.dtype.kind in "biuf" and variable.ndim > 0

@@ -10,9 +10,9 @@ from torch import Tensor
 from elbowroom.inference.audit import Audit, Portrait
 from elbowroom.report.audit_fields import Group
 from elbowroom.report.audit_groups import audit_groups
-from elbowroom.report.files import replacing
 from elbowroom.report.json_audit import SCHEMA
 from elbowroom.report.json_file import versions
+from elbowroom.report.netcdf import write_tree
 
 
 def audit_datatree(audit: Audit) -> xr.DataTree:
@@ -52,14 +52,7 @@ def save_audit_netcdf(audit: Audit, path: str | Path) -> Path:
 
     Read it with `arviz.from_netcdf(path)`, `xarray.open_datatree(path)`, or `xarray.open_dataset(path, group=…)`.
     """
-    tree = audit_datatree(audit)
-    encoding = {
-        node.path: {name: {"zlib": True, "complevel": 4} for name, v in node.data_vars.items() if _packed(v)}
-        for node in tree.subtree
-    }
-    with replacing(path) as temporary:
-        tree.to_netcdf(temporary, engine="h5netcdf", encoding=encoding)
-    return Path(path)
+    return write_tree(audit_datatree(audit), path)
 
 
 def _dataset(group: Group) -> xr.Dataset:
@@ -111,7 +104,3 @@ def _attribute(value: Any) -> Any:
     if isinstance(value, bool):
         return int(value)
     return value if isinstance(value, str | int | float) else str(value)
-
-
-def _packed(variable: xr.DataArray) -> bool:
-    return variable.dtype.kind in "biuf" and variable.ndim > 0 and variable.size > 0

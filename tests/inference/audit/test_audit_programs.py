@@ -131,6 +131,14 @@ def test_no_continuous_latent_at_all() -> None:
     assert "no continuous latent" in found.skipped["examination"]
 
 
+@pytest.mark.xfail(raises=IndexError, strict=True, reason="latent_use reads the noise of vectors only")
+def test_one_number_a_datum() -> None:
+    """Data `[B]`, without an event: the smallest model that there is."""
+    found = audit_target(problem("conjugate-normal-0.7").target(), budget=TINY, num_simulations=30)
+    check(found)
+    assert found.latent_use is not None and found.latent_use.sigma["value"] == 1.0
+
+
 def test_single_precision() -> None:
     torch.set_default_dtype(torch.float32)
     line = Line(0.7)

@@ -44,6 +44,12 @@ def test_every_number_in_a_sentence_is_among_those_that_it_points_to(audit: Audi
     assert untraced(audit) == []
 
 
+def test_every_number_that_the_room_and_its_source_point_to_is_told(audit: Audit) -> None:
+    for finding in audit.findings:
+        if finding.topic in ("room", "source"):
+            assert [key for key in finding.numbers if nats(audit.numbers[key]) not in finding.sentence] == [], finding
+
+
 def test_a_wrong_number_in_a_sentence_would_be_found() -> None:
     """The test above can fail: a number that is off in its last digit, or that another key holds, is reported."""
     audit = modes_audit("large")
