@@ -78,16 +78,12 @@ def test_a_run_is_audited_and_goes_on(run: Run, trained: Path) -> None:
     assert found["numbers"] == record["numbers"] and found["verdict"] == record["verdict"]
 
     gap = found["numbers"]["gap"]["value"]
-    assert f"Going on from {where / 'state-last-test-0'}" in run(*common).out
-    holds = run(*common, f"--fail_if=gap > {gap - 0.01:.6f}")
+    holds = run(*common, f"--fail_if=gap > 1e9 or gap > {gap - 0.01:.6f}")
     assert holds.code == 5 and "fail_if holds: gap = " in holds.err and "Traceback" not in holds.err
+    assert holds.err.count("gap") == 1 and f"Going on from {where / 'state-last-test-0'}" in holds.out
     assert "Written: " in holds.out  # the report is there all the same
     spared = run(*common, f"--fail_if=gap > {gap + 0.01:.6f} or exploded > 0", "--json")
     assert (spared.code, spared.err) == (0, "") and spared.json()["numbers"] == record["numbers"]
-    both = run(*common, f"--fail_if=gap > 1e9 or gap < {gap + 0.01:.6f}", "--json")
-    assert both.code == 5 and both.json()["numbers"] == record["numbers"] and both.err.count("gap") == 1
-    unknown = run(*common, "--fail_if=gab > 1")
-    assert unknown.refused("no number 'gab'", "missed_modes")
 
 
 def test_choices_have_states_of_their_own(run: Run, trained: Path) -> None:
@@ -101,6 +97,7 @@ def test_choices_have_states_of_their_own(run: Run, trained: Path) -> None:
     assert len(set(told)) == 5 and told[-1] == "state-last-test-0"
 
 
+@pytest.mark.slow
 def test_more_data_than_the_time_allows(run: Run, trained: Path) -> None:
     """The text says so, and what the same command would do."""
     ended = run("audit", f"--run={trained}", "--split=train", "--limit=20", *QUICK, "--output=elsewhere")
@@ -127,21 +124,27 @@ def test_ones_own_programs(run: Run, programs: Path, pixels: Path) -> None:
     assert "mine:make_model, mine:make_guide (pixels" in Path("audit/report.html").read_text()
 
 
+PLAIN = ("--networks.decoder=nets:decoder", "--data.name=pixels.npy", "--data.dir=.", "--limit=3", *QUICK)
+
+
 def test_a_plain_vae(run: Run, folder: Path, pixels: Path) -> None:
-    """Of flat pixels, and with an encoder that takes images."""
     Path("nets.py").write_text(NETWORKS)
-    given = ("--networks.decoder=nets:decoder", "--data.name=pixels.npy", "--data.dir=.", "--limit=3", *QUICK)
-    plain = run("audit", *given, "--networks.encoder=nets:Encoder", "--output=plain", "--json")
-    assert (plain.code, plain.err) == (0, "")
-    assert {"gap", "amortization", "missed_modes"} <= set(plain.json()["numbers"])
-    images = ("--networks.encoder=nets:Convolution", "--networks.image_shape=[1,3,3]", "--output=images", "--json")
-    ended = run("audit", *given, *images)
-    assert (ended.code, ended.err) == (0, "") and ended.json()["num_data"] == 3
-    pair = run("audit", *given, "--networks.encoder=nets:one_tensor")
+    pair = run("audit", *PLAIN, "--networks.encoder=nets:one_tensor")
     assert pair.refused("expected a pair of tensors", "wrap the network"), pair
-    wrong = run("audit", *given, "--networks.encoder=nets:Encoder", "--networks.latent_dim=5")
+    wrong = run("audit", *PLAIN, "--networks.encoder=nets:Encoder", "--networks.latent_dim=5")
     assert wrong.refused("the model failed", "shapes"), wrong
     assert not Path("audit").exists()
+    ended = run("audit", *PLAIN, "--networks.encoder=nets:Encoder", "--json")
+    assert (ended.code, ended.err) == (0, "")
+    assert {"gap", "amortization", "missed_modes"} <= set(ended.json()["numbers"])
+
+
+@pytest.mark.slow
+def test_an_encoder_that_takes_images(run: Run, folder: Path, pixels: Path) -> None:
+    Path("nets.py").write_text(NETWORKS)
+    images = ("--networks.encoder=nets:Convolution", "--networks.image_shape=[1,3,3]", "--json")
+    ended = run("audit", *PLAIN, *images)
+    assert (ended.code, ended.err) == (0, "") and ended.json()["num_data"] == 3
 
 
 @pytest.mark.parametrize(
