@@ -39,8 +39,8 @@ NUM_SAMPLES = 1000
 NUM_WORST = 8
 """Data examined first because their room is the largest."""
 
-LEVEL = 0.005
-"""Of each of the three kinds of calibration tests: a sound guide is accused in one audit of seventy."""
+LEVEL = 0.001
+"""Of each of the three kinds of calibration tests: a sound guide is accused in one audit of three hundred."""
 
 LEAST_DATA = 8
 """For what is said of the latents."""

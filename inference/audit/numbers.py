@@ -1,13 +1,12 @@
 """Every quantity that a verdict may rest on, with its 95 % interval."""
 
-import math
 from dataclasses import dataclass
 
 import torch
-from scipy.stats import t as student
 from torch import Tensor
 
 from elbowroom.inference.audit.examination import Examination
+from elbowroom.inference.audit.intervals import count, exactly, largest, mean, median, normal, of_one, share, unbounded
 from elbowroom.inference.audit.result import Number
 from elbowroom.inference.bracket import Bracket
 from elbowroom.inference.calibration import Calibration
@@ -15,7 +14,6 @@ from elbowroom.inference.estimate import Estimate
 from elbowroom.inference.importance import K_LIMIT
 from elbowroom.inference.latent_use import LatentUse
 
-Z = 1.959964  # of a 95 % interval
 MISSED = 0.05
 """Posterior mass in missed modes from which on a datum counts as one whose modes q misses."""
 
@@ -68,11 +66,11 @@ def _of_decomposition(parts: Parts) -> dict[str, Number]:
     found, rows, room = look.decomposition, representative(parts), look.decomposition.room()
     everybody = _population(parts, rows)
     about = f"examined data, of {parts.num_data}"
-    told: dict[str, Number] = {"examined": _exactly(float(len(look.rows)), "data", about)}
+    told: dict[str, Number] = {"examined": exactly(float(len(look.rows)), "data", about)}
     told["exploded"] = count(found.exploded, "examined data whose encoder output has exploded")
     if bool(found.exploded.any()):
         about = "mean room of all examined data, the exploded ones left in"
-        told["gap_with_exploded"] = _plain(room.value, "nats", about)
+        told["gap_with_exploded"] = unbounded(room.value, "nats", about)
     if not len(rows):
         return told
     means = {
@@ -99,7 +97,7 @@ def _of_decomposition(parts: Parts) -> dict[str, Number]:
     means["importance_shortfall"] = (short, "log p(x) less importance sampling from q with 1000 draws")
     told |= {name: mean(estimate, rows, everybody, about) for name, (estimate, about) in means.items()}
     value, worst = room.value.masked_fill(~found.usable, -torch.inf).max(0)
-    told["gap_largest"] = _normal(float(value), float(room.stderr[worst]), "nats", f"room of datum {look.rows[worst]}")
+    told["gap_largest"] = normal(float(value), float(room.stderr[worst]), "nats", f"room of datum {look.rows[worst]}")
     told["gap_median"] = median(room, rows, everybody, "median room over data")
     return told
 
@@ -121,7 +119,7 @@ def _of_agreement(parts: Parts) -> dict[str, Number]:
         "missed_modes": count(
             missed(seen.missed_mass, seen.missed_mass_stderr), "examined data with modes that q misses"
         ),
-        "missed_mass": _largest(seen.missed_mass, seen.missed_mass_stderr, "posterior mass that q misses, worst datum"),
+        "missed_mass": largest(seen.missed_mass, seen.missed_mass_stderr, "posterior mass that q misses, worst datum"),
     }
     if not len(rows):
         return told
@@ -142,7 +140,7 @@ def _of_chains(parts: Parts) -> dict[str, Number]:
     failed = torch.tensor([bool(flag) for flag in found.flags])
     return {
         "unconverged": share(failed, len(failed), "examined data whose chains did not pass their gates"),
-        "rhat": _exactly(float(found.rhat.nan_to_num(torch.inf).max()), "", "largest R-hat of the examined data"),
+        "rhat": exactly(float(found.rhat.nan_to_num(torch.inf).max()), "", "largest R-hat of the examined data"),
     }
 
 
@@ -153,8 +151,8 @@ def _of_calibration(parts: Parts) -> dict[str, Number]:
     least = min(check.p_value for check in found.checks)
     about = f"smallest p-value of {len(found.checks)} tests on {found.num_simulations} simulated data sets"
     return {
-        "calibration_p": _exactly(least, "p", about),
-        "calibration_rejected": _exactly(float(len(found.rejected)), "", "tests of calibration that fail"),
+        "calibration_p": exactly(least, "p", about),
+        "calibration_rejected": exactly(float(len(found.rejected)), "", "tests of calibration that fail"),
     }
 
 
@@ -163,95 +161,26 @@ def _of_latents(parts: Parts) -> dict[str, Number]:
     if found is None:
         return {}
     told = {
-        "active_latents": _exactly(
+        "active_latents": exactly(
             float(found.active.sum()), "", f"of {len(found.latents)} latents, those that are used"
         ),
-        "num_latents": _exactly(float(len(found.latents)), "", "latents of a datum"),
-        "rate": _of_one(found.rate, "KL(q(z|x) ‖ p(z)), mean over data"),
-        "mutual_information": _of_one(found.mutual_information, "I(x; z) under q"),
+        "num_latents": exactly(float(len(found.latents)), "", "latents of a datum"),
+        "rate": of_one(found.rate, "KL(q(z|x) ‖ p(z)), mean over data"),
+        "mutual_information": of_one(found.mutual_information, "I(x; z) under q"),
     }
     if not bool(found.active.all()):
-        largest = float(found.sensitivity[~found.active].nan_to_num(0.0).max())
-        told["sensitivity"] = _exactly(
-            largest, "nats", "change of log p(x|z) per prior sd of an inactive latent, largest"
-        )
+        felt = float(found.sensitivity[~found.active].nan_to_num(0.0).max())
+        told["sensitivity"] = exactly(felt, "nats", "change of log p(x|z) per prior sd of an inactive latent, largest")
     if found.sigma:
-        told["sigma"] = _exactly(found.sigma["value"], "", "the likelihood's noise, σ (a parameter, not an estimate)")
+        told["sigma"] = exactly(found.sigma["value"], "", "the likelihood's noise, σ (a parameter, not an estimate)")
         optimal, stderr = found.sigma["optimal"], found.sigma["optimal_stderr"]
-        told["sigma_optimal"] = _normal(optimal, stderr, "", "the σ that the residuals under q ask for")
-        told["sigma_gain"] = _exactly(
-            found.sigma["log_lik_gain"], "nats", "E log p(x|z) gained by that σ on these data"
-        )
+        told["sigma_optimal"] = normal(optimal, stderr, "", "the σ that the residuals under q ask for")
+        told["sigma_gain"] = exactly(found.sigma["log_lik_gain"], "nats", "E log p(x|z) gained by that σ on these data")
     if found.pruned is not None:
-        told["pruned"] = _of_one(found.pruned, "change of log p̂(x) when dead latents are drawn from the prior")
+        told["pruned"] = of_one(found.pruned, "change of log p̂(x) when dead latents are drawn from the prior")
     return told
 
 
 def missed(mass: Tensor, stderr: Tensor) -> Tensor:
     """Which data have modes that q misses, beyond noise, `[B]`."""
     return (mass - 2 * stderr).nan_to_num(-1.0) > MISSED
-
-
-def mean(estimate: Estimate, rows: Tensor, num_data: int, about: str, unit: str = "nats") -> Number:
-    """Over data; where they are a sample of more data, their spread is part of the interval, by Student's t."""
-    value, stderr, n = estimate.value[rows].double(), estimate.stderr[rows].double(), len(rows)
-    variance = float(stderr.square().sum()) / n**2
-    if n < num_data:
-        spread = float(value.var()) * (float(student.ppf(0.975, n - 1)) / Z) ** 2 if n > 1 else math.inf
-        variance += (1 - n / num_data) * spread / n
-        about += f"; of {n} data, a random sample of {num_data}"
-    return _normal(float(value.mean()), math.sqrt(variance), unit, about)
-
-
-def share(marks: Tensor, num_data: int, about: str) -> Number:
-    """Of data with a mark, with Wilson's interval (Wilson 1927) where they are a sample of more data."""
-    n, p = len(marks), float(marks.double().mean())
-    about += f"; of {n}" + (f" data, a random sample of {num_data}" if n < num_data else "")
-    if n >= num_data:
-        return Number(p, p, p, "share", about)
-    size = n * (num_data - 1) / (num_data - n)  # a sample without replacement tells as much as so many with
-    middle, half = p + Z**2 / (2 * size), Z * math.sqrt(p * (1 - p) / size + Z**2 / (4 * size**2))
-    scale = 1 + Z**2 / size
-    low, high = max(0.0, (middle - half) / scale), min(1.0, (middle + half) / scale)
-    return Number(p, min(p, low), max(p, high), "share", about)
-
-
-def median(estimate: Estimate, rows: Tensor, num_data: int, about: str) -> Number:
-    """Over data, with its distribution-free interval (order statistics); errors of the values move both ends."""
-    value, stderr, n = estimate.value[rows].double(), estimate.stderr[rows].double(), len(rows)
-    rest = (num_data - n) / max(num_data - 1, 1)  # none of the interval is left where these are all data
-    half = Z * math.sqrt(n * rest) / 2
-    first, last = math.floor((n - 1) / 2 - half), math.ceil((n - 1) / 2 + half)
-    low = (value - Z * stderr).sort().values[max(0, first)] if first >= 0 else -torch.inf
-    high = (value + Z * stderr).sort().values[last] if last < n else torch.inf
-    return Number(float(value.quantile(0.5)), float(low), float(high), "nats", about)
-
-
-def count(marks: Tensor, about: str) -> Number:
-    """How many data have a mark: counted, so there is no interval."""
-    return _exactly(float(marks.sum()), "data", f"{about}, of {len(marks)}")
-
-
-def _exactly(value: float, unit: str, about: str) -> Number:
-    return Number(value, value, value, unit, about)
-
-
-def _normal(value: float, stderr: float, unit: str, about: str) -> Number:
-    return Number(value, value - Z * stderr, value + Z * stderr, unit, about)
-
-
-def _of_one(estimate: Estimate, about: str) -> Number:
-    return _normal(float(estimate.value[0]), float(estimate.stderr[0]), "nats", about)
-
-
-def _plain(values: Tensor, unit: str, about: str) -> Number:
-    value = float(values.mean())
-    return Number(value, -math.inf, math.inf, unit, about)
-
-
-def _largest(values: Tensor, stderr: Tensor, about: str) -> Number:
-    value, worst = values.nan_to_num(-torch.inf).max(0)
-    if not math.isfinite(float(value)):
-        return Number(math.nan, 0.0, 1.0, "share", about)
-    error = Z * float(stderr[worst])
-    return Number(float(value), max(0.0, float(value) - error), min(1.0, float(value) + error), "share", about)

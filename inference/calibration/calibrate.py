@@ -196,6 +196,8 @@ def _check(target: Target, num_simulations: int, num_draws: int, kind: str, leve
         raise ValueError(f"kind must be one of {sorted(SOURCES)}, got {kind!r}")
     if not 0 < level < 1:
         raise ValueError(f"level must lie between 0 and 1, got {level}")
+    if not target.latents:
+        raise ValueError("this target has no latent that a guide draws: there is no q to calibrate")
     if not target.sliceable:
         raise ValueError(
             "this target's data cannot be picked and repeated, so many data sets cannot be simulated at once: its "

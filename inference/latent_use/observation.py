@@ -95,10 +95,10 @@ def _site(target: Target) -> tuple[str, Tensor, float] | None:
         return None
     value = site["value"].detach().double().cpu()
     axis = len(site["fn"].batch_shape) + structure.data_dim
-    scale = base.scale.detach().double().cpu().expand(value.shape).movedim(axis, 0).flatten(1)
+    scale = base.scale.detach().double().cpu().expand(value.shape).movedim(axis, 0).reshape(len(target), -1)
     if bool(((scale - scale[0]).abs() > 1e-6 * scale[0]).any()):
         return None
-    total = float(value.movedim(axis, 0).flatten(1).var(0).sum())
+    total = float(value.movedim(axis, 0).reshape(len(target), -1).var(0).sum())
     return (name, scale[0], total) if total > 0 else None
 
 

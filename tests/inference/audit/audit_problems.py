@@ -99,7 +99,7 @@ class Exploding:
 @cache
 def modes_audit(which: str) -> Audit:
     """Of a guide that covers only the `"large"` or the `"small"` of two modes with weights .9 and .1."""
-    return audit_target(problem(f"modes-{which}").target(), budget=TINY, num_simulations=60)
+    return audit_target(problem(f"modes-{which}").target(), budget=TINY, num_simulations=200)
 
 
 @cache

@@ -11,7 +11,8 @@ from torch import Tensor
 
 from elbowroom.inference import Estimate
 from elbowroom.inference.audit.examination import queue_of, representative
-from elbowroom.inference.audit.numbers import MISSED, Z, mean, median, missed, share
+from elbowroom.inference.audit.intervals import Z, mean, median, share
+from elbowroom.inference.audit.numbers import MISSED, missed
 from elbowroom.inference.audit.result import Number
 
 REPEATS = 1000

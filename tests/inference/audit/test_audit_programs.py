@@ -131,7 +131,6 @@ def test_no_continuous_latent_at_all() -> None:
     assert "no continuous latent" in found.skipped["examination"]
 
 
-@pytest.mark.xfail(raises=IndexError, strict=True, reason="latent_use reads the noise of vectors only")
 def test_one_number_a_datum() -> None:
     """Data `[B]`, without an event: the smallest model that there is."""
     found = audit_target(problem("conjugate-normal-0.7").target(), budget=TINY, num_simulations=30)

@@ -288,3 +288,12 @@ def test_programs_that_cannot_be_simulated() -> None:
 def test_wrong_scale_of_the_registry_is_found() -> None:
     assert calibrate(Target(normal_model, normal_guide(0.7), data(20)), level=FOUND).rejected
     assert calibrate(problem("ppca-10-wide").target(), level=FOUND).rejected
+
+
+def test_a_target_without_latents_is_refused() -> None:
+    def model(x: Tensor) -> None:
+        with pyro.plate("data", len(x)):
+            pyro.sample("x", dist.Normal(0.0, 1.0), obs=x)
+
+    with pytest.raises(ValueError, match="no latent that a guide draws"):
+        calibrate(Target(model, lambda x: None, torch.zeros(8)))

@@ -1,0 +1,82 @@
+"""95 % intervals: of means, shares and medians over data, all of them or a random sample, and of single numbers."""
+
+import math
+
+import torch
+from scipy.stats import t as student
+from torch import Tensor
+
+from elbowroom.inference.audit.result import Number
+from elbowroom.inference.estimate import Estimate
+
+Z = 1.959964  # of a 95 % interval
+
+
+def mean(estimate: Estimate, rows: Tensor, num_data: int, about: str, unit: str = "nats") -> Number:
+    """Over data; where they are a sample of more data, their spread is part of the interval, by Student's t."""
+    value, stderr, n = estimate.value[rows].double(), estimate.stderr[rows].double(), len(rows)
+    variance = float(stderr.square().sum()) / n**2
+    if n < num_data:
+        spread = float(value.var()) * (float(student.ppf(0.975, n - 1)) / Z) ** 2 if n > 1 else math.inf
+        variance += (1 - n / num_data) * spread / n
+        about += f"; of {n} data, a random sample of {num_data}"
+    return normal(float(value.mean()), math.sqrt(variance), unit, about)
+
+
+def share(marks: Tensor, num_data: int, about: str) -> Number:
+    """Of data with a mark, with Wilson's interval (Wilson 1927) where they are a sample of more data."""
+    n, p = len(marks), float(marks.double().mean())
+    about += f"; of {n}" + (f" data, a random sample of {num_data}" if n < num_data else "")
+    if n >= num_data:
+        return Number(p, p, p, "share", about)
+    size = n * (num_data - 1) / (num_data - n)  # a sample without replacement tells as much as so many with
+    middle, half = p + Z**2 / (2 * size), Z * math.sqrt(p * (1 - p) / size + Z**2 / (4 * size**2))
+    scale = 1 + Z**2 / size
+    low, high = max(0.0, (middle - half) / scale), min(1.0, (middle + half) / scale)
+    return Number(p, min(p, low), max(p, high), "share", about)
+
+
+def median(estimate: Estimate, rows: Tensor, num_data: int, about: str) -> Number:
+    """Over data, with its distribution-free interval (order statistics); errors of the values move both ends."""
+    value, stderr, n = estimate.value[rows].double(), estimate.stderr[rows].double(), len(rows)
+    rest = (num_data - n) / max(num_data - 1, 1)  # none of the interval is left where these are all data
+    half = Z * math.sqrt(n * rest) / 2
+    first, last = math.floor((n - 1) / 2 - half), math.ceil((n - 1) / 2 + half)
+    low = (value - Z * stderr).sort().values[max(0, first)] if first >= 0 else -torch.inf
+    high = (value + Z * stderr).sort().values[last] if last < n else torch.inf
+    return Number(float(value.quantile(0.5)), float(low), float(high), "nats", about)
+
+
+def count(marks: Tensor, about: str) -> Number:
+    """How many data have a mark: counted, so there is no interval."""
+    return exactly(float(marks.sum()), "data", f"{about}, of {len(marks)}")
+
+
+def exactly(value: float, unit: str, about: str) -> Number:
+    """Of what is known exactly, or only counted."""
+    return Number(value, value, value, unit, about)
+
+
+def normal(value: float, stderr: float, unit: str, about: str) -> Number:
+    """Of an estimate with a standard error."""
+    return Number(value, value - Z * stderr, value + Z * stderr, unit, about)
+
+
+def of_one(estimate: Estimate, about: str) -> Number:
+    """Of an estimate of one number, nats."""
+    return normal(float(estimate.value[0]), float(estimate.stderr[0]), "nats", about)
+
+
+def unbounded(values: Tensor, unit: str, about: str) -> Number:
+    """The plain mean of values that no interval can be given for."""
+    value = float(values.mean())
+    return Number(value, -math.inf, math.inf, unit, about)
+
+
+def largest(values: Tensor, stderr: Tensor, about: str) -> Number:
+    """The largest of some shares, with the interval of that one."""
+    value, worst = values.nan_to_num(-torch.inf).max(0)
+    if not math.isfinite(float(value)):
+        return Number(math.nan, 0.0, 1.0, "share", about)
+    error = Z * float(stderr[worst])
+    return Number(float(value), max(0.0, float(value) - error), min(1.0, float(value) + error), "share", about)

@@ -1,0 +1,57 @@
+"""The verdict on the guide over data sets, and on the latents."""
+
+from collections.abc import Mapping
+
+from elbowroom.inference.audit.numbers import Parts
+from elbowroom.inference.audit.result import Finding, Number, Tone
+from elbowroom.inference.audit.wording import nats, whole
+from elbowroom.inference.latent_use import LatentUse
+from elbowroom.inference.latent_use.collapse import FELT
+
+Numbers = Mapping[str, Number]
+
+
+def tell_calibration(parts: Parts, numbers: Numbers) -> list[Finding]:
+    found = parts.calibration
+    if found is None:
+        return []
+    keys = ("calibration_rejected", "calibration_p")
+    if not found.rejected:
+        sentence = (
+            f"On {found.num_simulations} data sets simulated from the model no test shows q miscalibrated "
+            f"(smallest of {len(found.checks)} p-values: {numbers['calibration_p'].value:.2g})."
+        )
+        return [Finding("calibration", "good", sentence, keys)]
+    worst = sorted(found.rejected, key=lambda check: check.p_value)[:2]
+    told = "; ".join(f"{check.name}: {check.meaning.split(';')[0]} (p = {check.p_value:.1g})" for check in worst)
+    sentence = (
+        f"On {found.num_simulations} data sets simulated from the model {whole(numbers['calibration_rejected'])} of "
+        f"{len(found.checks)} tests {'shows' if len(found.rejected) == 1 else 'show'} q miscalibrated: {told}."
+    )
+    return [Finding("calibration", "warning", sentence, keys)]
+
+
+def tell_latents(parts: Parts, numbers: Numbers) -> list[Finding]:
+    found = parts.latent_use
+    if found is None:
+        return []
+    sentence = (
+        f"Active latents: {whole(numbers['active_latents'])} of {whole(numbers['num_latents'])}; q carries "
+        f"{_least(found)}{nats(numbers['mutual_information'])} nats about x."
+    )
+    if "pruned" in numbers:
+        sentence += f" Drawn from the prior instead, the dead ones change log p(x) by {nats(numbers['pruned'])} nats."
+    keys = ("active_latents", "num_latents", "mutual_information", "pruned")
+    kept = tuple(key for key in keys if key in numbers)
+    told = [Finding("latents", "note", sentence, kept)]
+    dead = tuple(key for key in (*kept[:2], "sensitivity") if key in numbers)
+    some_work = bool(found.active.any()) and numbers["sensitivity"].value < FELT if found.collapsed else True
+    tone: Tone = "note" if some_work else "warning"  # spare latents are usual; an encoder that ignores one is not
+    told += [Finding("latents", tone, text, dead) for text in found.collapsed]
+    sigma = tuple(key for key in ("sigma", "sigma_optimal", "sigma_gain") if key in numbers)
+    return told + ([Finding("latents", "note", found.sigma_told, sigma)] if found.sigma_told else [])
+
+
+def _least(found: LatentUse) -> str:
+    """Mutual information cannot show more than log B nats on B data."""
+    return "at least " if any(found.mutual_information.flags) else ""
