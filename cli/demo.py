@@ -14,7 +14,7 @@ MARK = "demo.json"
 WRITTEN = (MARK, "run", "training.png", "evidence.json", "room.png", "compare", "audit", "generate")
 """All that a demo leaves in its directory."""
 
-_NUM_AUDITED, _AUDIT_SECONDS = 80, 15.0  # a part of the digits, for the demo's two minutes
+_NUM_AUDITED, _AUDIT_SECONDS = 60, 8.0  # a part of the digits, for the demo's two minutes
 
 
 def run(options: DemoOptions) -> None:

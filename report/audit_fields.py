@@ -11,7 +11,7 @@ SIDES = ("lower", "upper")
 TERMS = {
     "log_p": "log p(x)",
     "amortization": "best member found of the guide's family less the encoder's output",
-    "optimisation": "how far the local fit may still be from its optimum, an upper estimate",
+    "optimisation": "how far the member found is from the best one nearby, to second order",
     "approximation": "log p(x) less the best member of the guide's family",
     "room": "log p(x) − ELBO = KL(q(z|x) ‖ p(z|x))",
 }
@@ -24,7 +24,7 @@ PER_LATENT = {
 PER_DATUM = {
     "correlation_error": "largest |correlation under q − under the posterior|",
     "correlation_error_floor": "correlation_error that Monte Carlo noise alone would show",
-    "mode_distance": "from q's mode to the nearest posterior mode, in posterior sds",
+    "mode_distance": "from q's mean to the nearest posterior mode, in posterior sds",
     "missed_mass": "posterior probability of modes in which q has next to no draws",
     "missed_mass_stderr": "",
     "c2st": "held-out accuracy of a classifier between draws of q and of the posterior",

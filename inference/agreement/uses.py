@@ -101,7 +101,7 @@ def _mass(
 def _pareto(evidence: Evidence, limits: Limits) -> Reasons:
     # A limit on these very draws: what k̂ forecasts is the error of what is computed from them, so no noise is allowed.
     k = evidence.pareto_k
-    return k > limits.pareto_k, [f"Pareto k̂ = {v:.2f} > {limits.pareto_k:g}" for v in k.tolist()]
+    return ~(k <= limits.pareto_k), [f"Pareto k̂ = {v:.2f} > {limits.pareto_k:g}" for v in k.tolist()]
 
 
 def _missed(evidence: Evidence, limits: Limits) -> Reasons:
@@ -114,7 +114,7 @@ def _missed(evidence: Evidence, limits: Limits) -> Reasons:
 def _noisy(evidence: Evidence, limits: Limits) -> Reasons:
     stderr = evidence.log_p_stderr
     text = "importance sampling knows log p(x) only to ± {:.2f} nats (limit {:g})"
-    return stderr > limits.log_p_error, [text.format(s, limits.log_p_error) for s in stderr.tolist()]
+    return ~(stderr <= limits.log_p_error), [text.format(s, limits.log_p_error) for s in stderr.tolist()]
 
 
 def _off(evidence: Evidence, limits: Limits) -> Reasons:
@@ -135,7 +135,7 @@ RULES = {
 
 def _worst(excess: Tensor) -> tuple[Tensor, Tensor]:
     """From `[B, N]`: whether any latent breaks the limit, and which does so the most, `[B]` each."""
-    largest = excess.nan_to_num(-torch.inf, posinf=torch.inf).max(1)
+    largest = excess.nan_to_num(torch.inf, posinf=torch.inf).max(1)  # what is not a number keeps no limit
     return largest.values > 0, largest.indices
 
 

@@ -18,7 +18,7 @@ _STEPS = {
 
 _ENCODER = "train the encoder further or make it wider, or refine q for each datum (decompose(...).refined)"
 _MODES = "make q find the modes that it misses: other starts, a loss that covers mass, a mixture"
-_PLACES = ("To gain the most,", "Then")
+_PLACES = ("First,", "Then")
 
 
 def next_steps(parts: Parts, numbers: Mapping[str, Number]) -> list[Finding]:
@@ -34,8 +34,8 @@ def next_steps(parts: Parts, numbers: Mapping[str, Number]) -> list[Finding]:
         first = sum(numbers[key].value > gain for key, _ in steps)
         steps.insert(first, ("amortization", _MODES if numbers["missed_modes"].value else _ENCODER))
     if not steps:
-        sentence = f"No better q would raise the ELBO by {LEAST:g} nats."
-        return [Finding("next", "good", sentence, ("amortization", "approximation"))]
+        sentence = f"No single step is expected to raise the ELBO by {LEAST:g} nats."
+        return [Finding("next", "good", sentence, tuple(k for k in ("amortization", *_STEPS) if k in numbers))]
     return [
         Finding("next", "note", f"{_PLACES[min(i, 1)]} {text}: up to {nats(numbers[key])} nats.", (key,))
         for i, (key, text) in enumerate(steps)

@@ -71,7 +71,8 @@ def audit(
 
     Args:
         model, guide, *args, **kwargs: as of `Target`: two Pyro programs and their arguments, data first.
-        budget: seconds of wall time; a first small block of data is examined in any case.
+        budget: seconds of wall time for brackets and examination; importance sampling, calibration and what is said of
+            the latents take what they need, and a first small block of data is examined in any case.
         plate, per_datum: as of `Target`.
         seed: of everything random.
         tolerance: width in nats at which a datum's bracket is settled.
@@ -86,7 +87,8 @@ def audit(
 
     Raises:
         ProgramError: the pair cannot be evaluated datum by datum.
-        ValueError: on a budget too small to answer at all, or an improper prior.
+        ValueError: on a budget that is not positive (for up to two latents: too small to answer at all), or an improper
+            prior.
         StateError: if `state` belongs to another problem or is damaged.
     """
     target = Target(model, guide, *args, plate=plate, per_datum=per_datum, **kwargs)
@@ -175,10 +177,10 @@ def _first_bracket(
 
 def _use(target: Target, options: dict[str, Any]) -> LatentUse:
     """Of the data whose encoder output is usable: one that is not would be all that a mean over data shows."""
-    if len(target) < LEAST_DATA:
-        few = plural(len(target), "datum says", "data say")
-        raise ValueError(f"activity is a variance over data: {few} too little, give {LEAST_DATA}")
     sound = [b for b, told in enumerate(exploded(target, options["seed"], options["memory_bytes"])) if not told]
+    if len(sound) < LEAST_DATA:
+        few = plural(len(sound), "usable datum says", "usable data say")
+        raise ValueError(f"activity is a variance over data: {few} too little, give {LEAST_DATA}")
     return latent_use(target if len(sound) == len(target) else target.select(sound), **options)
 
 
@@ -221,7 +223,11 @@ class _Work:
             return run()
         except StateError:
             raise
-        except (ValueError, NotImplementedError) as error:  # ProgramError and NotAReference among them
+        except (
+            ValueError,
+            NotImplementedError,
+            torch.linalg.LinAlgError,
+        ) as error:  # ProgramError and NotAReference among them
             self.skipped[name] = str(error)
             return None
 

@@ -1,7 +1,7 @@
 """The close look at some data: chains, agreement of q with them, and where their room comes from; block by block."""
 
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -159,7 +159,8 @@ class Examiner:
         seen = agreement(part, draws, log_p=room.log_p, **self.options)
         portrait = self._portrait(rows, part, draws) if not first else None
         seconds = time.perf_counter() - begin
-        return Block(tuple(rows), seen, room, draws.convergence, known[-1].ledger, portrait, seconds)
+        ledger = known[-1].ledger if not settled else replace(known[0].ledger, seconds=0.0)
+        return Block(tuple(rows), seen, room, draws.convergence, ledger, portrait, seconds)
 
     def _portrait(self, rows: list[int], part: Target, draws: Draws) -> Portrait:
         """Draws of a few: half of them the worst, half of them random."""
@@ -198,7 +199,12 @@ class Examiner:
             agreement=joined([block.agreement for block in blocks], target),
             decomposition=joined([block.decomposition for block in blocks], target),
             chains=Chains(
-                tuple(rows), joined([block.convergence for block in blocks], target), NUM_CHAINS, NUM_DRAWS, NUM_WARMUP
+                tuple(rows),
+                joined([block.convergence for block in blocks], target),
+                NUM_CHAINS,
+                NUM_DRAWS,
+                NUM_WARMUP,
+                GATES,
             ),
             bracket=self._bracket(blocks),
             portrait=blocks[0].portrait,
@@ -226,10 +232,19 @@ def queue_of(order: list[int], room: Tensor, num_worst: int) -> list[int]:
 
 
 def representative(examined: list[int], order: list[int], num_worst: int) -> tuple[int, ...]:
-    """The examined data that come first in the random order: a random sample, whatever was examined for being worst."""
-    known, sample = set(examined), []
+    """The examined data that come first in the random order: a random sample, whatever was examined for being worst.
+
+    The order is followed up to the last one that was not examined for being worst, and that one left out: its place
+    is where the time ended, and with it the others would count too much (Haldane 1945, inverse sampling).
+    """
+    if len(examined) == len(order):
+        return tuple(order)
+    known, worst = set(examined), set(examined[:num_worst])
+    sample: list[int] = []
     for b in order:
         if b not in known:
             break
         sample.append(b)
-    return tuple(sample)
+    while sample and sample[-1] in worst:
+        sample.pop()
+    return tuple(sample[:-1])

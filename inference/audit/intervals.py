@@ -13,14 +13,22 @@ Z = 1.959964  # of a 95 % interval
 
 
 def mean(estimate: Estimate, rows: Tensor, num_data: int, about: str, unit: str = "nats") -> Number:
-    """Over data; where they are a sample of more data, their spread is part of the interval, by Student's t."""
+    """Over data; where they are a sample of more data, their spread is part of the interval, by Student's t.
+
+    Half-widths (`info["half_width"]`, of brackets) do not average out, and are added as they are. Where a datum's value
+    is known from below only (`info["one_sided"]`) the interval has no upper end.
+    """
     value, stderr, n = estimate.value[rows].double(), estimate.stderr[rows].double(), len(rows)
-    variance = float(stderr.square().sum()) / n**2
+    half = estimate.info.get("half_width", torch.zeros_like(estimate.value))[rows].double()
+    variance = float((stderr.square() - half.square()).clamp_min(0.0).sum()) / n**2
     if n < num_data:
         spread = float(value.var()) * (float(student.ppf(0.975, n - 1)) / Z) ** 2 if n > 1 else math.inf
         variance += (1 - n / num_data) * spread / n
         about += f"; of {n} data, a random sample of {num_data}"
-    return normal(float(value.mean()), math.sqrt(variance), unit, about)
+    middle, error = float(value.mean()), Z * math.sqrt(variance) + float(half.mean())
+    if (one_sided := estimate.info.get("one_sided")) is not None and bool(one_sided[rows].any()):
+        return Number(middle, middle - error, math.inf, unit, f"{about}; log p(x) of some is known from below only")
+    return Number(middle, middle - error, middle + error, unit, about)
 
 
 def share(marks: Tensor, num_data: int, about: str) -> Number:

@@ -54,7 +54,7 @@ def _of_bracket(parts: Parts) -> dict[str, Number]:
             settled, parts.num_data, "data whose log p(x) is bracketed within the tolerance, without a flag"
         ),
         "k_hat_too_high": share(
-            k > K_LIMIT, parts.num_data, f"data whose importance weights have Pareto k̂ above {K_LIMIT}"
+            ~(k <= K_LIMIT), parts.num_data, f"data whose importance weights have Pareto k̂ above {K_LIMIT}"
         ),
     }
 
@@ -69,8 +69,9 @@ def _of_decomposition(parts: Parts) -> dict[str, Number]:
     told: dict[str, Number] = {"examined": exactly(float(len(look.rows)), "data", about)}
     told["exploded"] = count(found.exploded, "examined data whose encoder output has exploded")
     if bool(found.exploded.any()):
-        about = "mean room of all examined data, the exploded ones left in"
-        told["gap_with_exploded"] = unbounded(room.value, "nats", about)
+        about = "mean room of the same data and the exploded ones"
+        both = torch.cat([rows, found.exploded.nonzero().flatten()]).unique()
+        told["gap_with_exploded"] = unbounded(room.value[both], "nats", about)
     if not len(rows):
         return told
     means = {
@@ -90,10 +91,11 @@ def _of_decomposition(parts: Parts) -> dict[str, Number]:
             f"what a {name} q gains over the rung before",
         )
     top = list(found.ladder.values())[-1]
-    beyond = Estimate(found.log_p.value - top.value, torch.hypot(found.log_p.stderr, top.stderr), "none")
+    sides = found.approximation.info
+    beyond = Estimate(found.log_p.value - top.value, torch.hypot(found.log_p.stderr, top.stderr), "none", sides)
     means["beyond"] = (beyond, "room beyond the largest family of the ladder")
     weighed = Estimate(parts.sampled.value[list(look.rows)], parts.sampled.stderr[list(look.rows)], "lower")
-    short = Estimate(found.log_p.value - weighed.value, torch.hypot(found.log_p.stderr, weighed.stderr), "none")
+    short = Estimate(found.log_p.value - weighed.value, torch.hypot(found.log_p.stderr, weighed.stderr), "none", sides)
     means["importance_shortfall"] = (short, "log p(x) less importance sampling from q with 1000 draws")
     told |= {name: mean(estimate, rows, everybody, about) for name, (estimate, about) in means.items()}
     value, worst = room.value.masked_fill(~found.usable, -torch.inf).max(0)
@@ -125,7 +127,7 @@ def _of_agreement(parts: Parts) -> dict[str, Number]:
         return told
     everybody = _population(parts, rows)
     for use, good in seen.uses.items():
-        about = f"data for which q is good enough for {use}"
+        about = f"of the data whose chains converged, those for which q is good enough for {use}"
         told[f"use_{use.replace(' ', '_')}"] = share(good[rows], everybody, about)
     accuracy = Estimate(seen.c2st, seen.c2st_stderr, "none")
     told["kl_p_q"] = mean(seen.kl_p_q, rows, everybody, "KL(p(z|x) ‖ q), mean over data")

@@ -12,7 +12,7 @@ from elbowroom.inference.agreement import Agreement
 from elbowroom.inference.audit.table import table_rows
 from elbowroom.inference.bracket import Bracket
 from elbowroom.inference.calibration import Calibration
-from elbowroom.inference.diagnostics import Convergence
+from elbowroom.inference.diagnostics import Convergence, Gates
 from elbowroom.inference.estimate import Estimate
 from elbowroom.inference.gap import Decomposition
 from elbowroom.inference.latent_use import LatentUse
@@ -84,6 +84,7 @@ class Chains:
         rows: the data that they were run on.
         convergence: R-hat, ESS and the rest for each of them.
         num_chains, num_draws, num_warmup: their sizes.
+        gates: what they had to pass.
     """
 
     rows: tuple[int, ...]
@@ -91,6 +92,7 @@ class Chains:
     num_chains: int
     num_draws: int
     num_warmup: int
+    gates: Gates
 
 
 @dataclass(frozen=True)

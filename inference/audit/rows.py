@@ -25,7 +25,7 @@ def joined(parts: Sequence[T], target: Target) -> T:
         if isinstance(one, Target):
             return target
         if isinstance(one, Tensor):
-            return torch.cat(list(values)) if one.dim() else one
+            return torch.cat([value.to(one.device) for value in values]) if one.dim() else one
         if isinstance(one, tuple) and name in _PER_DATUM:
             return tuple(item for value in values for item in value)
         if isinstance(one, dict):

@@ -12,7 +12,7 @@ from elbowroom.inference.agreement import Agreement
 from elbowroom.inference.audit.result import Chains, Portrait
 from elbowroom.inference.bracket.ledger import Column, Ledger
 from elbowroom.inference.calibration import Calibration, Check
-from elbowroom.inference.diagnostics import Convergence
+from elbowroom.inference.diagnostics import Convergence, Gates
 from elbowroom.inference.estimate import Estimate
 from elbowroom.inference.gap import Decomposition, RefinedGuide
 from elbowroom.inference.gap.family import Family
@@ -25,8 +25,8 @@ T = TypeVar("T")
 _TYPES: dict[str, type] = {
     kind.__name__: kind
     for kind in (
-        Agreement, Calibration, Chains, Check, Column, Convergence, Decomposition, Estimate, Family, LatentUse, Ledger,
-        Portrait, RefinedGuide,
+        Agreement, Calibration, Chains, Check, Column, Convergence, Decomposition, Estimate, Family, Gates, LatentUse,
+        Ledger, Portrait, RefinedGuide,
     )
 }  # fmt: skip
 

@@ -45,11 +45,13 @@ def _source(parts: Parts, numbers: Numbers) -> list[Finding]:
         return []
     family = parts.examination.decomposition.family
     encoder, family_s = numbers["amortization"], numbers["approximation"]
-    first = "the encoder" if encoder.value >= family_s.value else "the family"
+    apart = encoder.low > family_s.high or family_s.low > encoder.high
+    whose = "the encoder's" if encoder.value >= family_s.value else "the family's"
     sentence = (
-        f"Most of it is {first}'s. The best {family} q of each datum would gain {nats(encoder)} nats over the "
-        f"encoder's (amortization); {nats(family_s)} are out of reach of any {family} q (approximation); and the "
-        f"search for the best may have left {nats(numbers['optimisation'])}."
+        f"{f'Most of it is {whose}' if apart else 'Encoder and family share it'}. The best {family} q of each datum "
+        f"would gain {nats(encoder)} nats over the encoder's (amortization); {nats(family_s)} are out of reach of "
+        f"every {family} q found (approximation); and the search for the best may have left "
+        f"{nats(numbers['optimisation'])}."
     )
     return [Finding("source", "note", sentence, ("amortization", "approximation", "optimisation"))]
 
@@ -66,6 +68,9 @@ def _caution(parts: Parts, numbers: Numbers) -> list[Finding]:
         )
         told.append(Finding("caution", "note", sentence, ("unconverged",)))
     look = parts.examination
+    if look is not None and bool(look.agreement.missed_mass.isnan().all()):
+        sentence = "Whether q misses modes could not be checked: its density at a given point is unknown."
+        told.append(Finding("caution", "note", sentence, ("missed_mass",)))
     if look is not None and len(look.rows) < parts.num_data:
         sentence = (
             f"Where the room comes from was examined for {len(look.rows)} of {parts.num_data} data in the time given; "

@@ -46,7 +46,7 @@ def tell_worst(parts: Parts, numbers: Numbers) -> list[Finding]:
     if look is None or "gap" not in numbers or numbers["gap_largest"].value < NEGLIGIBLE:
         return []
     found, room = look.decomposition, look.decomposition.room().value.masked_fill(~look.decomposition.usable, -1)
-    order = room.argsort(descending=True)[:_TOLD].tolist()
+    order = [i for i in room.argsort(descending=True)[:_TOLD].tolist() if bool(found.usable[i])]
     reasons: dict[str, list[str]] = {}
     for i in order:
         reasons.setdefault(_why(look.agreement, found, i), []).append(f"{look.rows[i]} ({float(room[i]):.2f} nats)")

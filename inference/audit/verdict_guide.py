@@ -1,5 +1,6 @@
 """The verdict on the guide over data sets, and on the latents."""
 
+import math
 from collections.abc import Mapping
 
 from elbowroom.inference.audit.numbers import Parts
@@ -35,13 +36,13 @@ def tell_latents(parts: Parts, numbers: Numbers) -> list[Finding]:
     found = parts.latent_use
     if found is None:
         return []
-    sentence = (
-        f"Active latents: {whole(numbers['active_latents'])} of {whole(numbers['num_latents'])}; q carries "
-        f"{_least(found)}{nats(numbers['mutual_information'])} nats about x."
+    known = math.isfinite(numbers["mutual_information"].value)
+    sentence = f"Active latents: {whole(numbers['active_latents'])} of {whole(numbers['num_latents'])}" + (
+        f"; q carries {_least(found)}{nats(numbers['mutual_information'])} nats about x." if known else "."
     )
     if "pruned" in numbers:
         sentence += f" Drawn from the prior instead, the dead ones change log p(x) by {nats(numbers['pruned'])} nats."
-    keys = ("active_latents", "num_latents", "mutual_information", "pruned")
+    keys = ("active_latents", "num_latents", *(("mutual_information",) if known else ()), "pruned")
     kept = tuple(key for key in keys if key in numbers)
     told = [Finding("latents", "note", sentence, kept)]
     dead = tuple(key for key in (*kept[:2], "sensitivity") if key in numbers)

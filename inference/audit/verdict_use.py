@@ -11,14 +11,23 @@ Numbers = Mapping[str, Number]
 NEGLIGIBLE, LARGE = 0.1, 1.0
 """Nats per datum: room below the one matters to nobody, above the other to everybody."""
 
+_MOST_UNCONVERGED = 0.5  # share of data without a sound reference from which on little is known
 _MOST_FAILING = 0.05  # share of data that may fail a use before it is warned of
 
 
 def tell_in_short(parts: Parts, numbers: Numbers) -> list[Finding]:
     """Whether q may be trusted, in one sentence."""
     if "gap" not in numbers:
-        return []
+        if "exploded" not in numbers:
+            return []
+        sentence = "In short: do not trust q: the encoder fails for every datum of the random sample that was examined."
+        return [Finding("verdict", "bad", sentence, ("exploded", "examined"))]
     faults = _faults(parts, numbers)
+    if not faults and not numbers["gap"].high < LARGE:
+        sentence = (
+            f"In short: no check that was run fails, but the room is known too poorly: {nats(numbers['gap'])} nats."
+        )
+        return [Finding("verdict", "warning", sentence, ("gap",))]
     if not faults:
         keys = [key for key in ("gap", "missed_modes", "calibration_rejected", *_use_keys(numbers)) if key in numbers]
         room = nats(numbers["gap"])
@@ -40,12 +49,14 @@ def _faults(parts: Parts, numbers: Numbers) -> list[tuple[str, str]]:
         )
     if numbers.get("exploded") and numbers["exploded"].value:
         told.append(("exploded", f"the encoder fails ({plural(int(numbers['exploded'].value), 'datum', 'data')})"))
-    if numbers["gap"].low > LARGE:
+    if not numbers["gap"].value <= LARGE:
         told.append(("gap", f"the ELBO is {nats(numbers['gap'])} nats below log p(x)"))
     if bad := failing(numbers):
         told.append((bad[0], f"it is not good enough for {listed([_use(key) for key in bad])}"))
     if not _use_keys(numbers):
         told.append(("unconverged", "no chains passed their gates, so nothing can be said of its uses"))
+    elif numbers["unconverged"].value > _MOST_UNCONVERGED:
+        told.append(("unconverged", "most chains did not pass their gates, so little can be said of its uses"))
     if parts.calibration is not None and parts.calibration.rejected:
         told.append(("calibration_rejected", "it is not calibrated"))
     return told
@@ -57,11 +68,7 @@ def _use_keys(numbers: Numbers) -> list[str]:
 
 def failing(numbers: Numbers) -> list[str]:
     """Uses for which q is not good enough for nearly all data, beyond the noise of a sample."""
-    return [
-        key
-        for key in _use_keys(numbers)
-        if numbers[key].high < 1 - _MOST_FAILING or numbers[key].value < 1 - 2 * _MOST_FAILING
-    ]
+    return [key for key in _use_keys(numbers) if numbers[key].high < 1 - _MOST_FAILING]
 
 
 def tell_uses(parts: Parts, numbers: Numbers) -> list[Finding]:

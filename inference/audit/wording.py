@@ -13,6 +13,8 @@ def nats(number: Number) -> str:
     most = _MOST_DECIMALS + (abs(number.value) < _MORE_BELOW)
     places = min(most, decimals(number.high - number.low))
     value = f"{_plain(number.value, places)}"
+    if math.isinf(number.high) and math.isfinite(number.low):
+        return f"{value} or more"
     if not math.isfinite(number.high - number.low):
         return value
     low, high = _plain(number.low, places), _plain(number.high, places)

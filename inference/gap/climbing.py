@@ -32,6 +32,7 @@ class Climbed:
 
     Attributes:
         elbo: rung -> ELBO under R randomisations, `[R, B]`; `"encoder"` first. Values never fall from rung to rung.
+        tried: rung -> standard error of the comparison that it won or lost, `[B]`.
         slack: rung -> nats to the best member nearby and its error, `[B]` (not for mixtures).
         families: rung -> members in unconstrained coordinates.
         is_gaussian, is_diagonal: what the guide is, `[B]`.
@@ -40,6 +41,7 @@ class Climbed:
     """
 
     elbo: dict[str, Tensor]
+    tried: dict[str, Tensor]
     slack: dict[str, tuple[Tensor, Tensor]]
     families: dict[str, Family]
     is_gaussian: Tensor
@@ -93,13 +95,14 @@ def _climb(densities: Densities, rungs: list[str], num_samples: int, draws: Draw
     bad = torch.tensor([bool(told) for told in exploded], device=start.is_finite.device)
     sane = prior.where(bad, start.family) if start.family.is_diagonal else prior.full().where(bad, start.family)
     best = _encoder(climber, start.is_gaussian & ~bad, sane, num_samples // NUM_SHIFTS, seed)
-    elbo, slack, families = {ENCODER: best}, {}, {}
+    elbo, tried, slack, families = {ENCODER: best}, {}, {}, {}
     found = [sane, *([] if points is None else starts_of(points))]
     cost = torch.full((len(exploded),), num_samples)
     top, known = sane, start.is_gaussian & ~bad  # the best member so far, unless that is an encoder of another kind
     for name in rungs:
         rung = RUNGS[name](climber, found)
         better = _is_better(rung.evaluation.elbo, best)
+        tried[name] = ((rung.evaluation.elbo - best).std(0) / NUM_SHIFTS**0.5).nan_to_num(torch.inf)
         kept = known & ~better & (start.is_diagonal if rung.family.is_diagonal else torch.ones_like(known))
         best = torch.where(better, rung.evaluation.elbo, best)
         elbo[name], families[name] = best, rung.family.where(~kept, top.formed_as(rung.family))
@@ -109,7 +112,7 @@ def _climb(densities: Densities, rungs: list[str], num_samples: int, draws: Draw
         if rung.evaluation.slack is not None:
             slack[name] = rung.evaluation.slack
         found, cost = [top, *found[1:]], cost + rung.num_evaluations
-    return Climbed(elbo, slack, families, start.is_gaussian, start.is_diagonal, exploded, cost)
+    return Climbed(elbo, tried, slack, families, start.is_gaussian, start.is_diagonal, exploded, cost)
 
 
 def _is_better(elbo: Tensor, before: Tensor) -> Tensor:
@@ -118,7 +121,7 @@ def _is_better(elbo: Tensor, before: Tensor) -> Tensor:
     The error alone would keep an encoder whose ELBO rests on a few draws far out: the worse it is, the larger its
     error.
     """
-    gain = elbo - before
+    gain = (elbo - before.nan_to_num(-torch.inf, neginf=-torch.inf)).nan_to_num(0.0, torch.inf, -torch.inf)
     mean, share = gain.mean(0), (gain > 0).double().mean(0)
     return (mean > 2 * gain.std(0) / len(gain) ** 0.5) | ((mean > 0) & (share > _NEARLY_ALL))
 
@@ -153,6 +156,7 @@ def _first(found: Climbed, count: int) -> Climbed:
     kept = torch.arange(count)
     return Climbed(
         {name: value[:, :count] for name, value in found.elbo.items()},
+        {name: value[:count] for name, value in found.tried.items()},
         {name: (value[:count], error[:count]) for name, (value, error) in found.slack.items()},
         {name: family.select(kept) for name, family in found.families.items()},
         found.is_gaussian[:count],
@@ -166,6 +170,7 @@ def _together(parts: list[Climbed]) -> Climbed:
     one = parts[0]
     return Climbed(
         {name: torch.cat([p.elbo[name] for p in parts], 1) for name in one.elbo},
+        {name: torch.cat([p.tried[name] for p in parts]) for name in one.tried},
         {
             name: (torch.cat([p.slack[name][0] for p in parts]), torch.cat([p.slack[name][1] for p in parts]))
             for name in one.slack

@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Sequence
+from dataclasses import replace
 from itertools import pairwise
 
 import torch
@@ -13,13 +14,14 @@ from elbowroom.inference.draws import Draws
 from elbowroom.inference.estimate import Estimate
 from elbowroom.inference.gap.climbing import ENCODER, Climbed, climb
 from elbowroom.inference.gap.evaluation import NUM_SHIFTS
-from elbowroom.inference.gap.evidence import LogP, log_evidence
+from elbowroom.inference.gap.evidence import LogP, log_evidence, sides_of
 from elbowroom.inference.gap.ladder import RUNGS
 from elbowroom.inference.gap.refined import RefinedGuide
 from elbowroom.inference.gap.result import Decomposition
 from elbowroom.inference.mcmc.metric import MAX_DENSE
 from elbowroom.inference.target import Target
 
+_NOWHERE = "p(x, z) is zero or not a number at some of q's draws: the ELBO is −∞"
 _NOT_GAUSSIAN = "the guide is not Gaussian in unconstrained coordinates: its best member is taken to be a {family} one"
 
 
@@ -40,10 +42,11 @@ def decompose(
         log p(x) = ELBO + amortization + optimisation + approximation
 
     amortization = ELBO of the best member found of the guide's own family − ELBO of the encoder's output;
-    optimisation = how far that member may still be from the best one nearby; approximation = the rest: log p(x) less
-    the best member of the family. All data are refined in one batch, in unconstrained coordinates, by natural-gradient
-    steps with a rate and a stop of their own; every rung starts from the best member found before, is scored on the
-    same quasi-random draws, and is kept only where it scores better beyond noise, so values never fall.
+    optimisation = how far that member is from the best one nearby, to second order; approximation = the rest: log p(x)
+    less the best member of the family. All data are refined in one batch, in unconstrained coordinates, by
+    natural-gradient steps with a rate and a stop of their own; every rung starts from the best member found before, is
+    scored on quasi-random draws (the Gaussian ones on the same), and is kept only where it scores better beyond noise,
+    so values never fall; where a rung is not kept, its value is that of the encoder or rung before.
 
     A member found from the encoder's output is a local optimum. With `draws` the posterior's modes are starts too: only
     then can a guide that sits on the wrong mode be told from one whose family is too small.
@@ -56,9 +59,9 @@ def decompose(
             so the approximation gap is one too).
         draws: posterior draws of the same data, from `hmc` or `nuts`.
         families: rungs, from small to large, of `"mean-field"`, `"full covariance"`, `"mixture"`.
-        family: the rung that counts as the guide's own; by default told by the guide's density.
+        family: the rung that counts as the guide's own; by default what its density says for most of these data.
         num_samples: draws that each rung is scored on, at least 32.
-        seed: of everything random; the result of a datum is a function of (seed, datum).
+        seed: of everything random; what is found of a datum is a function of (seed, datum).
         memory_bytes: byte budget for one evaluation (default 256 MiB).
         progress: show a progress bar if it takes longer than two seconds.
 
@@ -82,12 +85,17 @@ def decompose(
 def _assemble(climbed: Climbed, log_p: Estimate, own: str, refined: RefinedGuide, seconds: float) -> Decomposition:
     names = list(climbed.elbo)
     ladder = {name: _mean(climbed.elbo[name], "lower") for name in names}
-    gains = {name: _mean(climbed.elbo[name] - climbed.elbo[before], "none") for before, name in pairwise(names)}
-    slack, slack_stderr = climbed.slack.get(own, (torch.zeros_like(log_p.value),) * 2)
+    gains = {
+        name: _gain(climbed.elbo[name] - climbed.elbo[before], climbed.tried[name]) for before, name in pairwise(names)
+    }
+    unknown = (torch.zeros_like(log_p.value), torch.full_like(log_p.value, torch.inf))  # of a mixture
+    slack, slack_stderr = (value.cpu() for value in climbed.slack.get(own, unknown))
     value = log_p.value.to(ladder[own].value) - ladder[own].value - slack
     stderr = torch.stack([log_p.stderr.to(value), ladder[own].stderr, slack_stderr]).square().sum(0).sqrt()
     gaussian = climbed.is_gaussian.tolist()
-    flags = tuple("; ".join(filter(None, told)) for told in zip(climbed.exploded, log_p.flags, strict=True))
+    nowhere = [_NOWHERE if value == -torch.inf else "" for value in ladder[ENCODER].value.tolist()]
+    told = zip(climbed.exploded, nowhere, log_p.flags, strict=True)
+    flags = tuple("; ".join(filter(None, reasons)) for reasons in told)
     notes = tuple(
         "" if ok or climbed.exploded[b] else _NOT_GAUSSIAN.format(family=own) for b, ok in enumerate(gaussian)
     )
@@ -96,9 +104,9 @@ def _assemble(climbed: Climbed, log_p: Estimate, own: str, refined: RefinedGuide
         gains=gains,
         family=own,
         log_p=log_p,
-        amortization=_mean(climbed.elbo[own] - climbed.elbo[ENCODER], "none"),
+        amortization=_gain(climbed.elbo[own] - climbed.elbo[ENCODER], climbed.tried[own]),
         optimisation=Estimate(slack, slack_stderr, "none"),
-        approximation=Estimate(value, stderr, "lower" if log_p.bound == "lower" else "none"),
+        approximation=Estimate(value, stderr, "lower" if log_p.bound == "lower" else "none", sides_of(log_p)),
         refined=refined,
         exploded=torch.tensor([bool(told) for told in climbed.exploded]),
         flags=flags,
@@ -114,10 +122,16 @@ def _mean(replicates: Tensor, bound: str) -> Estimate:
     return Estimate(replicates.mean(0).cpu(), stderr.cpu(), bound)  # type: ignore[arg-type]
 
 
+def _gain(replicates: Tensor, tried: Tensor) -> Estimate:
+    """As `_mean`; where a rung was not kept the gain is zero, known as well as the comparison that it lost."""
+    found = _mean(replicates, "none")
+    return replace(found, stderr=torch.where(found.value == 0, tried.cpu(), found.stderr))
+
+
 def _family_of(climbed: Climbed, rungs: list[str]) -> str:
-    """The smallest rung that holds the guide; where it is not Gaussian, the largest Gaussian one."""
+    """The smallest rung that holds the guide for most data; where it is not Gaussian, the largest Gaussian one."""
     usable = torch.tensor([not told for told in climbed.exploded])
-    if bool(climbed.is_diagonal[usable].all()) and "mean-field" in rungs:
+    if climbed.is_diagonal.cpu()[usable].double().mean() >= 0.5 and "mean-field" in rungs:
         return "mean-field"
     return next((name for name in ("full covariance", "mean-field") if name in rungs), rungs[0])
 
@@ -128,8 +142,6 @@ def _checked(
     rungs, order = list(families), list(RUNGS)
     if not rungs or any(name not in RUNGS for name in rungs) or rungs != sorted(set(rungs), key=order.index):
         raise ValueError(f"families must be some of {order}, in that order, got {rungs}")
-    if family is not None and family not in rungs:
-        raise ValueError(f"family must be one of the families {rungs}, got {family!r}")
     if num_samples < 2 * NUM_SHIFTS:
         raise ValueError(f"num_samples must be at least {2 * NUM_SHIFTS}, got {num_samples}")
     if draws is not None and len(draws) != len(target):
@@ -143,4 +155,6 @@ def _checked(
             raise ValueError(
                 f"families of {dim} latents: above {MAX_DENSE} only 'mean-field' is fitted, got {families}"
             )
+    if family is not None and family not in rungs:
+        raise ValueError(f"family must be one of the families that are fitted, {rungs}, got {family!r}")
     return rungs

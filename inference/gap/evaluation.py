@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from elbowroom.inference.gap.expectation import Density, Drawn, draw
+from elbowroom.inference.gap.expectation import FAR, Density, Drawn, draw
 from elbowroom.inference.gap.family import Family
 from elbowroom.inference.gap.points import quasi_normals
 from elbowroom.inference.mcmc.metric import MAX_DENSE
@@ -14,6 +14,7 @@ from elbowroom.inference.mcmc.streams import Streams
 NUM_SHIFTS = 16
 """Independent randomisations; the spread between them is the error."""
 
+_NOWHERE = FAR / 1e8  # a mean below this holds a draw of zero probability
 _FLATTEST = 0.05  # least curvature of the ELBO in the mean, where a family's own is 1
 
 
@@ -51,6 +52,7 @@ def evaluate(density: Density, streams: Streams, family: Family, num_points: int
         seen.append(_Moments.of(draw(density, family, noise.unflatten(-1, (family.num_components, family.dim)))))
     moments = _Moments(*(torch.stack(values) for values in zip(*(vars(m).values() for m in seen), strict=True)))
     elbo = (family.log_share.exp() * moments.without_quadratic_part()).sum(-1)
+    elbo = torch.where(elbo < _NOWHERE, -torch.inf, elbo)
     return Evaluation(elbo, moments.slack(family.is_diagonal) if family.num_components == 1 else None)
 
 
@@ -100,7 +102,7 @@ class _Moments:
             return _half_square(torch.cat([shift, shear / 2**0.5], -1))
         eye = torch.eye(shear.shape[-1]).to(shear)
         curvature = eye - shear.mean(0)
-        value, vector = torch.linalg.eigh((curvature + curvature.mT) / 2)
+        value, vector = torch.linalg.eigh(((curvature + curvature.mT) / 2).nan_to_num(0.0, 0.0, 0.0))
         parts = [(shift.unsqueeze(-2) @ vector).squeeze(-2) / value.clamp_min(_FLATTEST).sqrt()]
         parts.append(shear.diagonal(dim1=-2, dim2=-1) / 2**0.5)
         if not is_diagonal:

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import replace
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -62,19 +63,29 @@ def _settled(target: Target, refined: RefinedGuide, found: Bracket, seed: int, m
     if not len(rows) or not target.sliceable:
         return middle
     some = _annealed(RefinedGuide(target.select(rows), _selected(refined, rows)), seed, memory_bytes)
-    better = [i for i, row in enumerate(rows.tolist()) if some.value[i] > middle.value[row] or not some.flags[i]]
+    better = [i for i, row in enumerate(rows.tolist()) if some.value[i] > middle.value[row]]  # both bound from below
     return _merged(middle, rows[better], _picked(some, better))
 
 
 def between(found: Bracket) -> Estimate:
-    """The middle of a bracket; its error covers both sides (half their distance, and the larger error)."""
+    """The middle of a bracket; its error covers both sides (half their distance, and the larger error).
+
+    `info["half_width"]` is that half distance, which no averaging over data makes smaller; `info["one_sided"]` marks
+    data whose log p(x) is known from below only.
+    """
     lower, upper = found.lower, found.upper
     both = upper.value.isfinite() & lower.value.isfinite()
     half = torch.where(both, (upper.value - lower.value).clamp_min(0.0) / 2, 0.0)
     error = torch.where(both, torch.hypot(half, torch.maximum(lower.stderr, upper.stderr)), lower.stderr)
     middle = torch.where(both, (lower.value + upper.value) / 2, lower.value)
     methods = tuple(found.method(b) for b in range(len(found)))
-    return Estimate(middle, error, "none", {"flags": found.flags, "method": methods})
+    info = {"flags": found.flags, "method": methods, "half_width": half, "one_sided": ~both}
+    return Estimate(middle, error, "none", info)
+
+
+def sides_of(log_p: Estimate) -> dict[str, Any]:
+    """What `between` says of the sides of log p(x), for whatever is computed from it."""
+    return {name: log_p.info[name] for name in ("half_width", "one_sided") if name in log_p.info}
 
 
 def _annealed(refined: RefinedGuide, seed: int, memory_bytes: int | None) -> Estimate:
@@ -89,7 +100,9 @@ def _selected(refined: RefinedGuide, rows: Tensor) -> dict:
 
 
 def _told(found: Estimate, method: str) -> Estimate:
-    return replace(found, info={"flags": found.flags, "method": (method,) * len(found)})
+    sided = torch.full((len(found),), found.bound == "lower")
+    info = {"half_width": torch.zeros_like(found.value), "one_sided": sided.to(found.value.device)}
+    return replace(found, info=info | {"flags": found.flags, "method": (method,) * len(found)})
 
 
 def _picked(found: Estimate, rows: list[int]) -> Estimate:
@@ -103,9 +116,15 @@ def _merged(exact: Estimate, rows: Tensor, some: Estimate) -> Estimate:
     flags, methods = list(exact.flags), list(exact.info["method"])
     for row, flag in zip(rows.tolist(), some.flags, strict=True):
         flags[row], methods[row] = flag, "annealing"
+    info = {
+        "flags": tuple(flags),
+        "method": tuple(methods),
+        "half_width": exact.info["half_width"].index_fill(0, rows, 0.0),
+        "one_sided": exact.info["one_sided"].index_fill(0, rows, True),
+    }
     return Estimate(
         exact.value.index_copy(0, rows, some.value.to(exact.value)),
         exact.stderr.index_copy(0, rows, some.stderr.to(exact.stderr)),
         "none",
-        {"flags": tuple(flags), "method": tuple(methods)},
+        info,
     )

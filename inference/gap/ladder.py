@@ -139,7 +139,7 @@ def _split(climber: Climber, whole: Family) -> Family:
     noise = quasi_normals(climber.streams, "split", _TRIED, whole.dim, 1).unsqueeze(2)
     path = draw(climber.everything, whole, noise).path.squeeze(2)  # [S, B, D]
     moment = path.transpose(0, 1).mT @ path.transpose(0, 1) / len(path)
-    direction = torch.linalg.eigh(moment).eigenvectors[..., -1]  # [B, D]
+    direction = torch.linalg.eigh(moment.nan_to_num(0.0, 0.0, 0.0)).eigenvectors[..., -1]  # [B, D]
     place = _APART * (torch.arange(NUM_COMPONENTS, dtype=torch.float64, device=path.device) - (NUM_COMPONENTS - 1) / 2)
     across = place[:, None, None] * direction  # [K, B, D]
     loc = whole.at(across.unsqueeze(2)).squeeze(2).transpose(0, 1)  # [B, K, D]
@@ -147,7 +147,7 @@ def _split(climber: Climber, whole: Family) -> Family:
     shrink = torch.eye(whole.dim, dtype=path.dtype, device=path.device) - place.square().mean() * (
         direction.unsqueeze(-1) * direction.unsqueeze(-2)
     )
-    factor = torch.linalg.cholesky(whole.scale.squeeze(1) @ shrink @ whole.scale.squeeze(1).mT)
+    factor = whole.scale.squeeze(1) @ torch.linalg.cholesky(shrink)  # lower triangular, as both are
     share = torch.full(loc.shape[:2], 1 / NUM_COMPONENTS, dtype=torch.float64, device=path.device).log()
     return Family(share, loc, factor.unsqueeze(1).expand(-1, NUM_COMPONENTS, -1, -1).contiguous())
 

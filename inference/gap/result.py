@@ -7,6 +7,7 @@ from torch import Tensor
 
 from elbowroom.inference.estimate import Estimate
 from elbowroom.inference.gap.climbing import ENCODER
+from elbowroom.inference.gap.evidence import sides_of
 from elbowroom.inference.gap.refined import RefinedGuide
 
 
@@ -21,7 +22,7 @@ class Decomposition:
         family: the rung that is the guide's own family.
         log_p: log p(x).
         amortization: best member found of `family` less the encoder's output.
-        optimisation: how far the local fit of `family` may still be from its optimum (an upper estimate).
+        optimisation: how far the member found of `family` is from the best one nearby, estimated to second order.
         approximation: log p(x) less the best member of `family`, the optimisation slack taken off.
         refined: the best member of each rung, as a guide.
         exploded: data whose encoder output is not usable (named in `flags`), `[B]`; means leave them out.
@@ -61,4 +62,5 @@ class Decomposition:
     def room(self) -> Estimate:
         """log p(x) − ELBO = KL(q(z|x) ‖ p(z|x)), `[B]`, nats."""
         stderr = torch.hypot(self.log_p.stderr, self.elbo.stderr)
-        return Estimate(self.log_p.value - self.elbo.value, stderr, "none", {"flags": self.flags})
+        info = {"flags": self.flags, **sides_of(self.log_p)}
+        return Estimate(self.log_p.value - self.elbo.value, stderr, "none", info)

@@ -101,7 +101,8 @@ def _correlated(white: Tensor, slope: Tensor) -> _Gaussian:
     lower = torch.where((failed > 0)[:, None, None], eye, lower)
     covariance = torch.cholesky_inverse(lower)
     loc = (covariance @ slope.mean(0).unsqueeze(-1)).squeeze(-1)
-    return _Gaussian(loc, torch.linalg.cholesky(covariance))
+    factor, _ = torch.linalg.cholesky_ex(covariance)  # one that fails does not agree with log q, and is not used
+    return _Gaussian(loc, torch.where(factor.isfinite(), factor, eye))
 
 
 def _agrees(family: Family, u: Tensor, log_q: Tensor, tolerance: Tensor) -> Tensor:

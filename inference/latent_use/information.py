@@ -135,7 +135,13 @@ def _copied(part: Target, points: Tensor) -> Tensor:
 def _prior(target: Target, datum: Tensor, z: Tensor, cells: int) -> Tensor:
     """log p(z_i) under the prior of the datum that the draw is of, `[M]`."""
     if not target.sliceable:
-        return torch.cat([target.log_joint(by_site(target, points.unsqueeze(1)))[0][:, 0] for points in z.split(cells)])
+        pieces = [
+            target.log_joint(by_site(target, points.unsqueeze(1).expand(-1, len(target), -1)))[0]
+            .gather(1, rows.to(points.device).unsqueeze(1))
+            .squeeze(1)
+            for rows, points in zip(datum.split(cells), z.split(cells), strict=True)
+        ]
+        return torch.cat(pieces).double().cpu()
     pieces = [
         target.select(rows).log_joint(by_site(target, points.unsqueeze(0)))[0][0]
         for rows, points in zip(datum.split(cells), z.split(cells), strict=True)

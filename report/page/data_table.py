@@ -24,7 +24,7 @@ COLUMNS = (
     ("family", "Family", "approximation gap, nats"),
     ("log_p", "log p(x)", "from below ± standard error, nats"),
     ("k", "k̂", "tail index of the importance weights; above 0.7 is bad"),
-    ("rhat", "R-hat", "agreement of the Markov chains, the worst latent; above 1.01 is bad"),
+    ("rhat", "R-hat", "agreement of the Markov chains, the worst latent; it should be near 1"),
 )
 
 

@@ -11,6 +11,7 @@ from elbowroom.inference.audit import Audit, Chains
 from elbowroom.inference.calibration import Calibration
 from elbowroom.inference.estimate import Estimate
 from elbowroom.inference.latent_use import LatentUse
+from elbowroom.report.audit_groups import rows_of
 from elbowroom.report.audit_means import ROOM, Mean, means, representative, share
 from elbowroom.report.page.chart_calibration import coverage_chart, rank_charts, tarp_chart
 from elbowroom.report.page.chart_room import room_histogram, waterfall
@@ -36,7 +37,7 @@ _ERRORS = (
     ("mean_error", "size of the error of the mean, posterior sds", "0"),
     ("log_sd_ratio", "size of log(sd of q / posterior sd)", "0"),
     ("correlation_error", "error of the correlations", "0, up to noise"),
-    ("tail_mass", "posterior mass outside q’s 90 % interval", "0.1"),
+    ("tail_mass", "posterior mass outside q’s 90 % interval, distance from 0.1", "0, up to noise"),
     ("missed_mass", "posterior mass in modes that q misses", "0"),
     ("wasserstein", "Wasserstein distance, posterior sds", "0, up to noise"),
     ("c2st", "classifier that tells q from the posterior", "0.5"),
@@ -54,7 +55,7 @@ def room_section(audit: Audit) -> dict[str, Any]:
     shown = (("log p(x)", "log p(x)"), (f"ELBO, {first}", "ELBO"), (ROOM, "room"))
     terms = (
         ("amortization", "the encoder", "the best member of the family for each datum, less what the encoder gives"),
-        ("optimisation", "still to be found", "how far that fit may be from its optimum: an upper estimate"),
+        ("optimisation", "still to be found", "how far that fit may be from its optimum: to second order"),
         ("approximation", "the family", "log p(x) less the best member of the family"),
     )
     chosen = representative(audit, "decomposition")
@@ -78,7 +79,8 @@ def room_section(audit: Audit) -> dict[str, Any]:
 def uses_section(audit: Audit, found: Agreement) -> dict[str, Any]:
     """For what share of the data q may be used for what, the usual reason why not, and how large the errors are."""
     chosen = representative(audit, "agreement")
-    sound = [b for b in chosen if not found.flags[b]]
+    exploded = _exploded(audit)
+    sound = [b for b in chosen if not found.flags[b] and b not in exploded]
     uses = []
     for use in found.uses:
         fit = int(found.uses[use][sound].sum())
@@ -89,7 +91,9 @@ def uses_section(audit: Audit, found: Agreement) -> dict[str, Any]:
         })  # fmt: skip
     errors = []
     for name, label, right in _ERRORS:
-        values = _worst_latent(getattr(found, name)[sound], right == "0.1")
+        values = getattr(found, name)[sound]
+        # The worst latent of a mass that should be a tenth is the one farthest from that, on either side.
+        values = _worst_latent(values - 0.1) if name == "tail_mass" else _worst_latent(values)
         values = values[values.isfinite()]
         if len(values):
             ends = (float(values.median()), float(values.quantile(0.95)), float(values.max()))
@@ -144,13 +148,21 @@ def chains_section(chains: Chains) -> dict[str, Any]:
     """The worst of each diagnostic over data, and the reasons why chains are no reference."""
     found = chains.convergence
     rows = [
-        ("R-hat, largest", _extreme(found.rhat, True, 4), "at most 1.01"),
-        ("ESS of the bulk, smallest", _extreme(found.ess_bulk, False), f"at least {100 * chains.num_chains}"),
-        ("ESS of the tails, smallest", _extreme(found.ess_tail, False), f"at least {100 * chains.num_chains}"),
-        ("divergent transitions, most", _extreme(found.divergences, True), "0"),
+        ("R-hat, largest", _extreme(found.rhat, True, 4), f"at most {chains.gates.rhat:g}"),
+        (
+            "ESS of the bulk, smallest",
+            _extreme(found.ess_bulk, False),
+            f"at least {chains.gates.ess_per_chain * chains.num_chains:g}",
+        ),
+        (
+            "ESS of the tails, smallest",
+            _extreme(found.ess_tail, False),
+            f"at least {chains.gates.ess_per_chain * chains.num_chains:g}",
+        ),
+        ("divergent transitions, most", _extreme(found.divergences, True), f"at most {chains.gates.divergences}"),
     ]
     if found.ebfmi is not None:
-        rows.append(("E-BFMI, smallest", _extreme(found.ebfmi, False, 2), "at least 0.2"))
+        rows.append(("E-BFMI, smallest", _extreme(found.ebfmi, False, 2), f"at least {chains.gates.ebfmi:g}"))
     flagged = [(datum, flag) for datum, flag in zip(chains.rows, found.flags, strict=True) if flag]
     sizes = {name: f"{getattr(chains, name):,}" for name in ("num_chains", "num_draws", "num_warmup")}
     return {
@@ -200,10 +212,18 @@ def _one(found: Estimate) -> str:
     return nats(float(found.value[0]), float(found.stderr[0]))
 
 
-def _worst_latent(values: Tensor, keep_sign: bool) -> Tensor:
-    """The largest size over latents, `[B]`."""
-    values = values.double() if keep_sign or values.dim() == 1 else values.double().abs()
-    return values if values.dim() == 1 else values.nan_to_num(0.0).amax(1)
+def _exploded(audit: Audit) -> set[int]:
+    """Positions in the agreement of data whose encoder output is not usable."""
+    if audit.decomposition is None:
+        return set()
+    rows = rows_of(audit, "decomposition")
+    bad = {rows[i] for i in audit.decomposition.exploded.nonzero().flatten().tolist()}
+    return {place for place, row in enumerate(rows_of(audit, "agreement")) if row in bad}
+
+
+def _worst_latent(values: Tensor) -> Tensor:
+    """The largest size over latents, `[B]`; NaN of one is NaN of all."""
+    return values.double() if values.dim() == 1 else values.double().abs().amax(1)
 
 
 def _extreme(values: Tensor, largest: bool, digits: int = 0) -> str:

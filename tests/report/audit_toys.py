@@ -18,7 +18,7 @@ from elbowroom.inference.bracket.ledger import Ledger
 from elbowroom.inference.bracket.result import read
 from elbowroom.inference.calibration import Calibration
 from elbowroom.inference.calibration.result import Check
-from elbowroom.inference.diagnostics import Convergence
+from elbowroom.inference.diagnostics import Convergence, Gates
 from elbowroom.inference.gap import Decomposition
 from elbowroom.inference.gap.refined import RefinedGuide
 from elbowroom.inference.latent_use import LatentUse
@@ -185,7 +185,7 @@ class _Maker:
             rhat, *sizes, 0.01 * self.rand(*shape), 0.01 * self.rand(*shape),
             torch.zeros(shape[0], dtype=torch.long), 0.7 + 0.3 * self.rand(shape[0]), tuple(flags),
         )  # fmt: skip
-        return Chains(self.examined, found, 4, 500, 300)
+        return Chains(self.examined, found, 4, 500, 300, Gates())
 
     def calibration(self) -> Calibration:
         num, draws, names = 200, 99, (*self.latents, "log p(x, z)")
