@@ -36,7 +36,7 @@ def _room(parts: Parts, numbers: Numbers) -> list[Finding]:
         sentence += f" For half of the data it is below {half}; the largest found is {largest}."
     if "gap_with_exploded" in numbers:
         keys.append("gap_with_exploded")
-        sentence += f" With exploded data left in, the mean room would be {nats(numbers['gap_with_exploded'])}."
+        sentence += f" With exploded data left in, the mean room would be {nats(numbers['gap_with_exploded'])} nats."
     return [Finding("room", tone, sentence, tuple(keys))]
 
 
