@@ -34,7 +34,7 @@ EXIT_CODES = """exit codes:
   2    unknown option or a value that cannot be parsed
   3    unusable input: data, programs, run directory or values; the message says what to do
   4    training met a NaN or infinite loss or gradient; the rows are saved in the run directory
-  5    audit has answered, and the condition of --fail_if holds
+  5    audit has answered, and the condition of --fail-if holds
   130  interrupted by SIGINT (Ctrl-C); a training run has been saved and can be resumed
   143  interrupted by SIGTERM; a training run has been saved and can be resumed"""
 
@@ -43,7 +43,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command and return its exit code."""
     try:
         parser = _parser()
-        parsed = parser.parse_args(list(sys.argv[1:] if arguments is None else arguments))
+        parsed = parser.parse_args([_underscored(a) for a in (sys.argv[1:] if arguments is None else arguments)])
         chosen = vars(parser.instantiate(parsed)[parsed.command])
         options = COMMANDS[parsed.command](**{name: value for name, value in chosen.items() if name != "config"})
         return _guarded(parsed.command, options)
@@ -51,6 +51,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return _say("interrupted", 128 + signal.SIGINT)
     finally:
         flush()
+
+
+def _underscored(argument: str) -> str:
+    """`--fail-if` means `--fail_if`: people type either."""
+    name, equals, value = argument.partition("=")
+    return name.replace("-", "_").replace("__", "--", 1) + equals + value if name.startswith("--") else argument
 
 
 def _guarded(name: str, options: Any) -> int:

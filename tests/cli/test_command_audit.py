@@ -82,7 +82,7 @@ def test_a_run_is_audited_and_goes_on(run: Run, trained: Path) -> None:
     assert holds.code == 5 and "fail_if holds: gap = " in holds.err and "Traceback" not in holds.err
     assert holds.err.count("gap") == 1 and f"Going on from {where / 'state-last-test-0'}" in holds.out
     assert "Written: " in holds.out  # the report is there all the same
-    spared = run(*common, f"--fail_if=gap > {gap + 0.01:.6f} or exploded > 0", "--json")
+    spared = run(*common, f"--fail-if=gap > {gap + 0.01:.6f} or exploded > 0", "--json")
     assert (spared.code, spared.err) == (0, "") and spared.json()["numbers"] == record["numbers"]
 
 
@@ -184,5 +184,5 @@ def test_what_is_refused(run: Run, trained: Path) -> None:
 def test_help_lists_the_exit_code(run: Run) -> None:
     shown = run("audit", "--help")
     assert shown.code == 0
-    assert "5    audit has answered, and the condition of --fail_if holds" in shown.out
+    assert "5    audit has answered, and the condition of --fail-if holds" in shown.out
     assert "--networks.image_shape" in shown.out and "missed_modes > 0" in " ".join(shown.out.split())
