@@ -88,7 +88,7 @@ def test_parsing_imports_nothing_heavy() -> None:
 @pytest.mark.parametrize(
     ("arguments", "told"),
     [
-        ([], "demo,train,evidence,compare,generate"),
+        ([], "demo,train,evidence,audit,compare"),
         (["trian"], "invalid choice: 'trian'"),
         (["train", "--epochs", "3"], "unrecognized arguments: --epochs"),
         (["train", "--training.epochs", "many"], "many"),
