@@ -12,6 +12,7 @@ from elbowroom.__main__ import COMMANDS
 CHANGED = {
     "train": ["--training.epochs=2", "--programs.hidden=[5,4]", "--training.clip_norm=7.5", "--seed=11", "--json"],
     "evidence": ["--run=elsewhere", "--num_particles=[2,3]", "--limit=4", "--exact=no"],
+    "audit": ["--networks.image_shape=[1,8,8]", "--fail-if=gap > 5", "--budget=7.5", "--data.binarize=none"],
     "compare": ["--data=[3,1]", "--mcmc=false", "--num_draws=7"],
     "generate": ["--num_samples=9", "--which=best"],
     "demo": ["--epochs=4", "--output=here"],
