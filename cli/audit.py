@@ -46,6 +46,6 @@ def _write(result: Audit, subject: Subject, where: Path, options: AuditOptions) 
     files = save_audit(result, where, image_shape=subject.image_shape, title=subject.title)
     finish(audit_record(result), where / RECORD, options.json)
     say("Written: " + ", ".join(map(str, files)), options.json)
-    unfinished = len(result.rows.get("decomposition", ())) < len(result)
+    unfinished = "examination" not in result.skipped and len(result.rows["decomposition"]) < len(result)
     if unfinished:
         say(f"The same command again goes on from there, with {options.budget:g} s more.", options.json)

@@ -36,7 +36,7 @@ def two_sample(sides: Sides, most: Tensor) -> tuple[Tensor, Tensor]:
         sides: draws of both.
         most: effective number of posterior draws, `[B]`.
 
-    Source: Lopez-Paz & Oquab (2017), "Revisiting classifier two-sample tests", section 3.
+    Source: Lopez-Paz & Oquab (2017), "Revisiting classifier two-sample tests".
     """
     p, q = _thinned(sides)
     num_chains, length = p.shape[:2]

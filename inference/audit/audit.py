@@ -65,9 +65,10 @@ def audit(
 ) -> Audit:
     """Answer for a model and a guide: may this variational posterior be trusted, how much room is there, and why?
 
-    log p(x) is bracketed for every datum; data with the largest room, then a random sample for as long as the time
-    lasts, get Markov chains, a comparison of q with them, and a decomposition of their room; the guide is calibrated on
-    simulated data sets, and its use of the latents described. The verdict's sentences rest on `numbers`.
+    Every datum gets importance sampling, and for up to two latents a bracket of log p(x). Data with the largest room,
+    then a random sample for as long as the time lasts, get Markov chains, a bracket from them, a comparison of q with
+    them, and a decomposition of their room. The guide is calibrated on simulated data sets, and its use of the latents
+    described. The verdict's sentences rest on `numbers`.
 
     Args:
         model, guide, *args, **kwargs: as of `Target`: two Pyro programs and their arguments, data first.

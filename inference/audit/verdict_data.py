@@ -3,10 +3,11 @@
 from collections.abc import Mapping
 
 from elbowroom.inference.agreement import Agreement
+from elbowroom.inference.audit.intervals import largest, normal
 from elbowroom.inference.audit.numbers import Parts, missed
 from elbowroom.inference.audit.result import Finding, Number, Tone
 from elbowroom.inference.audit.verdict_use import LARGE, NEGLIGIBLE
-from elbowroom.inference.audit.wording import listed, plural
+from elbowroom.inference.audit.wording import listed, nats, percent, plural
 from elbowroom.inference.gap import Decomposition
 
 Numbers = Mapping[str, Number]
@@ -15,13 +16,15 @@ _TOLD = 5  # data that are named
 
 
 def tell_missed_modes(parts: Parts, numbers: Numbers) -> list[Finding]:
+    """Of which data q misses modes, and how much of their posterior mass."""
     look = parts.examination
     if look is None or not numbers["missed_modes"].value:
         return []
     seen = look.agreement
     marks = missed(seen.missed_mass, seen.missed_mass_stderr).nonzero().flatten()
     order = marks[seen.missed_mass[marks].argsort(descending=True)].tolist()
-    named = listed([f"{100 * float(seen.missed_mass[i]):.0f} % for datum {look.rows[i]}" for i in order[:_TOLD]])
+    masses = [(i, largest(seen.missed_mass[[i]], seen.missed_mass_stderr[[i]], "")) for i in order[:_TOLD]]
+    named = listed([f"{percent(mass)} for datum {look.rows[i]}" for i, mass in masses])
     count = int(numbers["missed_modes"].value)
     sentence = (
         f"q misses a mode of {plural(count, 'datum', 'data')} of {len(look.rows)}. The posterior mass that it misses "
@@ -31,6 +34,7 @@ def tell_missed_modes(parts: Parts, numbers: Numbers) -> list[Finding]:
 
 
 def tell_exploded(parts: Parts, numbers: Numbers) -> list[Finding]:
+    """For which data the encoder's output is not usable, and what it is there."""
     look = parts.examination
     if look is None or not numbers["exploded"].value:
         return []
@@ -42,14 +46,18 @@ def tell_exploded(parts: Parts, numbers: Numbers) -> list[Finding]:
 
 
 def tell_worst(parts: Parts, numbers: Numbers) -> list[Finding]:
+    """Which data have the largest room, grouped by what is wrong."""
     look = parts.examination
     if look is None or "gap" not in numbers or numbers["gap_largest"].value < NEGLIGIBLE:
         return []
-    found, room = look.decomposition, look.decomposition.room().value.masked_fill(~look.decomposition.usable, -1)
+    found, told = look.decomposition, look.decomposition.room()
+    room = told.value.masked_fill(~found.usable, -1)
     order = [i for i in room.argsort(descending=True)[:_TOLD].tolist() if bool(found.usable[i])]
     reasons: dict[str, list[str]] = {}
     for i in order:
-        reasons.setdefault(_why(look.agreement, found, i), []).append(f"{look.rows[i]} ({float(room[i]):.2f} nats)")
+        reasons.setdefault(_why(look.agreement, found, i), []).append(
+            f"{look.rows[i]} ({nats(normal(float(room[i]), float(told.stderr[i]), 'nats', ''))} nats)"
+        )
     named = "; ".join(
         f"{why}, for {'datum' if len(those) == 1 else 'data'} {listed(those)}" for why, those in reasons.items()
     )

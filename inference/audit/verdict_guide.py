@@ -13,6 +13,7 @@ Numbers = Mapping[str, Number]
 
 
 def tell_calibration(parts: Parts, numbers: Numbers) -> list[Finding]:
+    """Whether the guide is calibrated, and the two clearest signs if it is not."""
     found = parts.calibration
     if found is None:
         return []
@@ -33,6 +34,7 @@ def tell_calibration(parts: Parts, numbers: Numbers) -> list[Finding]:
 
 
 def tell_latents(parts: Parts, numbers: Numbers) -> list[Finding]:
+    """How many latents work, what they carry, why others do not, and what a learned σ does."""
     found = parts.latent_use
     if found is None:
         return []

@@ -72,6 +72,7 @@ def failing(numbers: Numbers) -> list[str]:
 
 
 def tell_uses(parts: Parts, numbers: Numbers) -> list[Finding]:
+    """What q may be used for, and what not, with the shares of data for which it is good enough."""
     bad = {key: numbers[key] for key in failing(numbers)}
     good = {key: numbers[key] for key in _use_keys(numbers) if key not in bad}
     told: list[Finding] = []

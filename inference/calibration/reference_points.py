@@ -38,7 +38,7 @@ class Reference(NamedTuple):
 def reference_points(target: Target, observed: Target | None, seed: int) -> Reference:
     """A reference point for each datum: outside the bulk of the guide, in a direction that depends on x.
 
-    TARP is sufficient only if reference points depend on x (Lemos et al. 2023, section 3): with points
+    TARP is sufficient only if reference points depend on x (Lemos et al. 2023): with points
     that do not, a guide that equals the prior passes. Any rule that sees x and noise, and neither the true latents nor
     the ranked draws, is valid. This one takes 64 pilot draws of the guide, v = (u − mean) / sd, and looks in the
     direction √n Σ w̄ v + ε with importance weights w̄ ∝ p(x, z) / q(z | x), their effective number n, and

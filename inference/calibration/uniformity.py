@@ -45,7 +45,7 @@ def uniformity(u: Tensor) -> Uniformity:
     """Test each column of `[N, Q]`; all three p-values are exact for every N.
 
     * ECDF: γ = min_k 2 min(P(C_k ≤ c_k), P(C_k ≥ c_k)), c_k = #{u ≤ t_k}, C_k ~ Binomial(N, t_k), over a grid of t_k
-      (Säilynoja, Bürkner & Vehtari 2022, section 2), and P(γ ≤ the observed one) by recursion over the grid.
+      (Säilynoja, Bürkner & Vehtari 2022), and P(γ ≤ the observed one) by recursion over the grid.
     * mean: √N s̄ ~ N(0, 1). Sees a bias of all values in one direction with more power than the ECDF.
     * spread: Σ (s − s̄)² ~ χ²(N − 1), independent of the mean. Sees a q that is too wide or too narrow, for which the
       ECDF is weak: at N = 200, with a chance of 0.05 / 6 of a false alarm, the ECDF finds a q that is 1.25 times too
@@ -86,7 +86,7 @@ def band(count: int, level: float) -> tuple[Tensor, Tensor]:
     """Simultaneous band of ECDF minus uniform for N numbers, `[K]` low and high.
 
     A curve leaves it somewhere with probability at most `level`, and as near to it as counts allow: γ is found by
-    search (Säilynoja, Bürkner & Vehtari 2022, the optimisation-based adjustment of section 2).
+    search (Säilynoja, Bürkner & Vehtari 2022, the optimisation-based adjustment).
     """
     low, high = math.log(level / NUM_STEPS), math.log(level)  # γ ≤ P(γ) ≤ (K − 2) γ
     for _ in range(_REFINEMENTS):

@@ -37,7 +37,7 @@ def decompose(
     memory_bytes: int | None = None,
     progress: bool = False,
 ) -> Decomposition:
-    """Take log p(x_b) − ELBO(x_b) apart, for every datum (Cremer, Li & Duvenaud 2018, equation 5, refined).
+    """Take log p(x_b) − ELBO(x_b) apart, for every datum (Cremer, Li & Duvenaud 2018, refined).
 
         log p(x) = ELBO + amortization + optimisation + approximation
 

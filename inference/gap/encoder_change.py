@@ -62,7 +62,7 @@ class EncoderOverfitting:
 
 
 def encoder_overfitting(train: Decomposition, test: Decomposition) -> EncoderOverfitting:
-    """Compare the amortization gaps of training and test data (two independent samples; Cremer et al. 2018, section 5).
+    """Compare the amortization gaps of training and test data (two independent samples; Cremer et al. 2018).
 
     Args:
         train, test: decompositions of the same programs and family; data whose encoder output has exploded stay out.

@@ -20,7 +20,7 @@ class Drawn:
     """Draws of a family, stratified over its components, and the path derivatives of log w there.
 
     With u = m_k + L_k ε, the path derivative is r = L_kᵀ ∇_u [log p(x, u) − log q(u)] with q held fixed ("sticking the
-    landing", Roeder, Wu & Duvenaud 2017, equation 8). E[r] is the ELBO's gradient in a shift of the mean by L_k, and
+    landing", Roeder, Wu & Duvenaud 2017). E[r] is the ELBO's gradient in a shift of the mean by L_k, and
     E[r εᵀ] that in a change of L_k to L_k (I + ·), each divided by π_k. Both are zero draw by draw where q is exact.
 
     Attributes:

@@ -40,7 +40,7 @@ def fit_family(subset: Subset, streams: Streams, start: Family, name: str) -> Fi
     """Climb the ELBO of every datum from `start`.
 
     In coordinates where q is standard normal a natural-gradient step moves the mean by E[r] and changes L to
-    L (I + tril E[r εᵀ]), the diagonal halved and exponentiated (Khan & Rue 2023, section 4; r as in `Drawn`). The mean
+    L (I + tril E[r εᵀ]), the diagonal halved and exponentiated (Khan & Rue 2023; r as in `Drawn`). The mean
     of a diagonal family moves by Newton steps, with the curvature I − E[r εᵀ] (Stein's identity) that the family
     cannot hold itself. Draws are fresh and quasi-random at each step. Each datum has a rate of its own, halved when its
     ELBO falls, and rests when there is nothing left to gain.

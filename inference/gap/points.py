@@ -14,7 +14,7 @@ def quasi_normals(streams: Streams, name: str, num_points: int, dim: int, num_sh
     """Standard normals `[R · n, B, D]`: a Sobol net of n points under R independent random digital shifts.
 
     Under one shift the points of a datum are uniform each by itself and evenly spread together: their mean is
-    unbiased, and the spread of means over shifts is its error (L'Ecuyer & Lemieux 2002, section 2.4).
+    unbiased, and the spread of means over shifts is its error (L'Ecuyer & Lemieux 2002).
 
     Args:
         streams: the random numbers of the data.

@@ -1,6 +1,7 @@
 """Refined members as a Pyro guide program: for `Trace_ELBO`, `Predictive`, or training on from where they are."""
 
 import math
+from contextlib import suppress
 from typing import Any
 
 import pyro.distributions as dist
@@ -63,11 +64,9 @@ class RefinedProgram(PyroModule):
         def is_hidden(msg: Any) -> bool:
             return msg["type"] == "param" or (msg["type"] == "sample" and msg["name"] not in latents)
 
-        try:
-            with poutine.block(hide_fn=lambda msg: is_hidden(msg) and not _is_subsample(msg)), placed:
-                coordinates.target.model(*args, **kwargs)
-        except _AllDrawn:
-            pass
+        hidden = poutine.block(hide_fn=lambda msg: is_hidden(msg) and not _is_subsample(msg))
+        with suppress(_AllDrawn), hidden, placed:  # the rest of the model is not needed, and not run
+            coordinates.target.model(*args, **kwargs)
 
     def _factor(self) -> Tensor:
         """Standard deviations or Cholesky factors."""

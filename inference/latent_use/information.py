@@ -22,7 +22,7 @@ def activity(summary: Summary) -> tuple[Tensor, Tensor]:
 
     The means are averages of S draws, whose own variance is taken off; the error is √((m₄ − m₂²)/B).
 
-    Source: Burda, Grosse & Salakhutdinov (2016), "Importance weighted autoencoders", section 5.2.
+    Source: Burda, Grosse & Salakhutdinov (2016), "Importance weighted autoencoders".
     """
     size = len(summary.mean)
     if size < 2:
@@ -56,7 +56,7 @@ def mutual_information(
         memory_bytes: byte budget for one evaluation.
         num_pairs: M is at most so many over B, and at least one.
 
-    Source: Hoffman & Johnson (2016), "ELBO surgery", equation 7.
+    Source: Hoffman & Johnson (2016), "ELBO surgery".
     """
     datum, z = _chosen(target, summary, max(1, num_pairs // len(target)))
     limit = math.log(len(target))

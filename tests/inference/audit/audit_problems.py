@@ -168,10 +168,12 @@ def _ends(number: Any) -> list[float]:
 
 
 def _rooms(audit: Audit, data: tuple[int, ...]) -> list[float]:
-    """What a sentence may say of each of the data that it names: their room and the mass that is missed."""
+    """What a sentence may say of each of the data that it names: their room, the mass that is missed, and the ends."""
     if not data or audit.decomposition is None or audit.agreement is None:
         return []
     place = {row: i for i, row in enumerate(audit.rows["decomposition"])}
     chosen = [place[row] for row in data]
-    values = (audit.decomposition.room().value[chosen], audit.agreement.missed_mass[chosen])
+    room, seen = audit.decomposition.room(), audit.agreement
+    pairs = ((room.value, room.stderr), (seen.missed_mass, seen.missed_mass_stderr))
+    values = [(value + sign * 1.959964 * stderr)[chosen] for value, stderr in pairs for sign in (-1, 0, 1)]
     return [v for value in values for v in value.tolist() if math.isfinite(v)]
