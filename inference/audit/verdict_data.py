@@ -56,7 +56,7 @@ def tell_worst(parts: Parts, numbers: Numbers) -> list[Finding]:
     reasons: dict[str, list[str]] = {}
     for i in order:
         reasons.setdefault(_why(look.agreement, found, i), []).append(
-            f"{look.rows[i]} ({nats(normal(float(room[i]), float(told.stderr[i]), 'nats', ''))} nats)"
+            f"{look.rows[i]} with {nats(normal(float(room[i]), float(told.stderr[i]), 'nats', ''))} nats"
         )
     named = "; ".join(
         f"{why}, for {'datum' if len(those) == 1 else 'data'} {listed(those)}" for why, those in reasons.items()
