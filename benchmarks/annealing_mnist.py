@@ -16,9 +16,9 @@ from benchmarks.results import report
 from elbowroom.datasets import load
 from elbowroom.guides import AmortizedNormal
 from elbowroom.inference import Target, fit, importance, load_checkpoint
-from elbowroom.inference.annealing.ais import anneal
-from elbowroom.inference.annealing.reverse import bidirectional
 from elbowroom.inference.estimate import Estimate
+from elbowroom.inference.evidence.annealing.ais import anneal
+from elbowroom.inference.evidence.annealing.reverse import bidirectional
 from elbowroom.models import VAE
 
 Row = tuple[str, str]

@@ -14,10 +14,10 @@ from torch import Tensor
 
 from benchmarks.results import report
 from elbowroom.inference import Target
-from elbowroom.inference.calibration.ranking import places
-from elbowroom.inference.calibration.simulations import simulated
-from elbowroom.inference.calibration.uniformity import holm, uniformity
-from elbowroom.inference.chunks import plan
+from elbowroom.inference.diagnostics.calibration.ranking import places
+from elbowroom.inference.diagnostics.calibration.simulations import simulated
+from elbowroom.inference.diagnostics.calibration.uniformity import holm, uniformity
+from elbowroom.inference.evaluation.budget import plan
 from elbowroom.reference import problem
 
 SIMULATIONS, DRAWS, LEVEL = 200, 200, 0.05

@@ -9,10 +9,10 @@ import time
 import torch
 
 from benchmarks.results import report
+from elbowroom.commands.options import Data, Programs, Training
+from elbowroom.commands.programs import build
 from elbowroom.datasets import load
 from elbowroom.inference import Target, fit, importance, quadrature
-from elbowroom.options import Data, Programs, Training
-from elbowroom.programs import build
 
 
 def main() -> None:

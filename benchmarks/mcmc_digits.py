@@ -28,14 +28,14 @@ import torch
 from torch import Tensor
 
 from benchmarks.results import report
+from elbowroom.commands.options import Data, Programs, Training
+from elbowroom.commands.programs import build
+from elbowroom.commands.runs import open_run
 from elbowroom.datasets import load
 from elbowroom.inference import Draws, Target, fit, hmc, nuts, quadrature
-from elbowroom.inference.diagnostics import Convergence, convergence
 from elbowroom.inference.estimate import Estimate
+from elbowroom.inference.mcmc.convergence import Convergence, convergence
 from elbowroom.models import VAE
-from elbowroom.options import Data, Programs, Training
-from elbowroom.programs import build
-from elbowroom.runs import open_run
 
 NUM_DATA, NUM_CHAINS = 100, 4
 PEER_WARMUP = 300

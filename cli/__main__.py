@@ -8,7 +8,7 @@ from importlib import import_module
 from typing import Any
 
 from elbowroom import __version__
-from elbowroom.options import (
+from elbowroom.commands.options import (
     AuditOptions,
     CompareOptions,
     DemoOptions,
@@ -16,7 +16,7 @@ from elbowroom.options import (
     GenerateOptions,
     TrainOptions,
 )
-from elbowroom.output import flush
+from elbowroom.commands.output import flush
 
 COMMANDS: dict[str, type] = {
     "demo": DemoOptions,
@@ -61,11 +61,11 @@ def _underscored(argument: str) -> str:
 
 def _guarded(name: str, options: Any) -> int:
     """Turn errors that a person can mend into a message and an exit code; everything else is a defect."""
+    from elbowroom.commands.output import ConditionHolds
     from elbowroom.inference import CheckpointError, NonFiniteError, TrainingInterrupted
-    from elbowroom.output import ConditionHolds
 
     try:
-        import_module(f"elbowroom.{name}").run(options)
+        import_module(f"elbowroom.commands.{name}").run(options)
     except TrainingInterrupted as stop:
         return _say(stop, stop.exit_code)
     except NonFiniteError as error:

@@ -4,8 +4,8 @@ import pyro.distributions as dist
 from torch import Tensor, nn
 
 from elbowroom.guides.amortized import AmortizedGuide
-from elbowroom.models.checks import check_batch, check_choice, check_module, reference_tensor
-from elbowroom.models.outputs import OUTPUTS
+from elbowroom.networks.checks import check_batch, check_choice, check_module, reference_tensor
+from elbowroom.networks.outputs import OUTPUTS
 
 
 class EncoderGuide(AmortizedGuide):

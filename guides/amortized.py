@@ -4,9 +4,9 @@ import pyro
 import pyro.distributions as dist
 from torch import Tensor
 
-from elbowroom.models.checks import check_at_least, check_batch, check_size, check_width, reference_tensor
-from elbowroom.models.mlp import MeanStd
-from elbowroom.models.program import Program
+from elbowroom.networks.checks import check_at_least, check_batch, check_size, check_width, reference_tensor
+from elbowroom.networks.mlp import MeanStd
+from elbowroom.networks.program import Program
 
 
 class AmortizedGuide(Program):

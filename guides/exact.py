@@ -6,7 +6,7 @@ import pyro.distributions as dist
 from torch import Tensor
 
 from elbowroom.guides.amortized import AmortizedGuide
-from elbowroom.models.checks import check_module
+from elbowroom.networks.checks import check_module
 
 
 class KnowsPosterior(Protocol):

@@ -1,18 +1,19 @@
 """All that is computed from a (model, guide, data) triple."""
 
-from elbowroom.inference.adapted import Adapted, adapted_importance
-from elbowroom.inference.agreement import Agreement, agreement
-from elbowroom.inference.annealing import Bidirectional, anneal, anneal_reverse, bidirectional, smc
 from elbowroom.inference.audit import Audit, audit, audit_target
-from elbowroom.inference.bounds import Bounds, bounds
-from elbowroom.inference.bracket import Bracket, StateError, bracket
-from elbowroom.inference.bridge import bridge
-from elbowroom.inference.calibration import Calibration, calibrate
 from elbowroom.inference.check import ProgramReport, check_program
-from elbowroom.inference.compare import Comparison, compare
-from elbowroom.inference.diagnostics import Gates
-from elbowroom.inference.draws import Draws, NotAReference
+from elbowroom.inference.diagnostics.agreement import Agreement, agreement
+from elbowroom.inference.diagnostics.calibration import Calibration, calibrate
+from elbowroom.inference.diagnostics.comparison import Comparison, compare
+from elbowroom.inference.diagnostics.latent_use import LatentUse, latent_use
 from elbowroom.inference.estimate import Estimate
+from elbowroom.inference.evidence.annealing import Bidirectional, anneal, anneal_reverse, bidirectional, smc
+from elbowroom.inference.evidence.bracket import Bracket, StateError, bracket
+from elbowroom.inference.evidence.bridge.adapted import Adapted, adapted_importance
+from elbowroom.inference.evidence.bridge.bridge import bridge
+from elbowroom.inference.evidence.importance.bounds import Bounds, bounds
+from elbowroom.inference.evidence.importance.importance import importance
+from elbowroom.inference.evidence.quadrature.quadrature import quadrature
 from elbowroom.inference.gap import (
     Decomposition,
     EncoderOverfitting,
@@ -24,12 +25,11 @@ from elbowroom.inference.gap import (
     encoder_overfitting,
     retrain_guide,
 )
-from elbowroom.inference.importance import importance
-from elbowroom.inference.latent_use import LatentUse, latent_use
 from elbowroom.inference.mcmc import hmc
-from elbowroom.inference.nuts import nuts
-from elbowroom.inference.quadrature import quadrature
-from elbowroom.inference.structure import ProgramError
+from elbowroom.inference.mcmc.convergence import Gates
+from elbowroom.inference.mcmc.draws import Draws, NotAReference
+from elbowroom.inference.mcmc.nuts import nuts
+from elbowroom.inference.programs.structure import ProgramError
 from elbowroom.inference.target import Target
 from elbowroom.inference.training import (
     CheckpointError,

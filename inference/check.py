@@ -7,8 +7,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from elbowroom.inference.independence import check_permuted
-from elbowroom.inference.structure import Program
+from elbowroom.inference.programs.independence import check_permuted
+from elbowroom.inference.programs.structure import Program
 from elbowroom.inference.target import Target
 
 

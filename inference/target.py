@@ -10,14 +10,14 @@ import torch
 from pyro import poutine
 from torch import Tensor
 
-from elbowroom.inference.arguments import check_per_datum, named, per_datum_tensors, picked_rows, refuse_empty
-from elbowroom.inference.global_state import quiet_globals
-from elbowroom.inference.handlers import Pin, Set, Weigh
-from elbowroom.inference.independence import check_alone
-from elbowroom.inference.layouts import LAYOUTS, Layout, choose_layout
-from elbowroom.inference.noise import Noise, datum_keys
-from elbowroom.inference.structure import Program, ProgramError, Structure, read_structure
-from elbowroom.inference.terms import (
+from elbowroom.inference.programs.arguments import check_per_datum, named, per_datum_tensors, picked_rows, refuse_empty
+from elbowroom.inference.programs.global_state import quiet_globals
+from elbowroom.inference.programs.handlers import Pin, Set, Weigh
+from elbowroom.inference.programs.independence import check_alone
+from elbowroom.inference.programs.layouts import LAYOUTS, Layout, choose_layout
+from elbowroom.inference.programs.noise import Noise, datum_keys
+from elbowroom.inference.programs.structure import Program, ProgramError, Structure, read_structure
+from elbowroom.inference.programs.terms import (
     Result,
     Values,
     densities_by_element,
@@ -199,7 +199,7 @@ class Target:
 
     def simulate(self, seed: int = 0) -> tuple["Target", Values]:
         """The programs on data drawn from the model, and exact posterior draws `[1, B, ...]` (see `simulate.py`)."""
-        from elbowroom.inference.simulate import simulate
+        from elbowroom.inference.programs.simulate import simulate
 
         return simulate(self, seed)
 

@@ -7,7 +7,7 @@ import pyro.distributions as dist
 from torch import Tensor, nn
 
 from elbowroom.models.latent_model import LatentModel
-from elbowroom.models.likelihoods import Likelihood
+from elbowroom.models.likelihoods.likelihood import Likelihood
 
 Read = Callable[[Any], tuple[Tensor, ...]]
 

@@ -7,8 +7,8 @@ import pyro.distributions as dist
 import torch
 from torch import Tensor
 
-from elbowroom.models.checks import check_batch, check_size, check_width
-from elbowroom.models.program import Program
+from elbowroom.networks.checks import check_batch, check_size, check_width
+from elbowroom.networks.program import Program
 
 
 class Generated(NamedTuple):

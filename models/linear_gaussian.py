@@ -6,9 +6,9 @@ import pyro.distributions as dist
 import torch
 from torch import Tensor, nn
 
-from elbowroom.models.checks import check_above, check_batch, check_size, check_width
 from elbowroom.models.latent_model import LatentModel
-from elbowroom.models.vectors import NormalVector
+from elbowroom.models.likelihoods.bernoulli_vector import NormalVector
+from elbowroom.networks.checks import check_above, check_batch, check_size, check_width
 
 
 class LinearGaussian(LatentModel):

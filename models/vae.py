@@ -1,9 +1,9 @@
 """The variational autoencoder's generative model: a standard-normal prior and an MLP decoder."""
 
-from elbowroom.models.checks import check_size
 from elbowroom.models.decoder_model import DecoderModel
-from elbowroom.models.likelihoods import make_likelihood
-from elbowroom.models.mlp import MeanStd, mlp
+from elbowroom.models.likelihoods.likelihood import make_likelihood
+from elbowroom.networks.checks import check_size
+from elbowroom.networks.mlp import MeanStd, mlp
 
 # The network that says what a likelihood wants to hear.
 _NETWORKS = {"logits": mlp, "mean": mlp, "mean_std": MeanStd}

@@ -9,7 +9,7 @@ import xarray as xr
 from torch import Tensor
 
 from elbowroom.inference import Comparison, Draws
-from elbowroom.inference.quadrature import LEVELS
+from elbowroom.inference.evidence.quadrature.quadrature import LEVELS
 from elbowroom.report.json_file import versions
 from elbowroom.report.latent_sites import Site, sites_of
 from elbowroom.report.marginals import marginal_errors

@@ -5,8 +5,8 @@ from dataclasses import dataclass
 import torch
 
 from elbowroom.inference import Estimate
-from elbowroom.inference.agreement import Agreement
 from elbowroom.inference.audit import Audit
+from elbowroom.inference.diagnostics.agreement import Agreement
 from elbowroom.inference.gap import Decomposition
 
 ROOM = "room"

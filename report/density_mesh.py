@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 from elbowroom.inference import Comparison, Target
-from elbowroom.inference.chunks import MEMORY_BYTES, bytes_per_cell
+from elbowroom.inference.evaluation.budget import MEMORY_BYTES, bytes_per_cell
 
 _WINDOW, _FINE, _QUANTILES = 60, 41, 40  # points along an axis: over all, over each density, at exact quantiles
 _REACH = 1.6  # how far beyond its outermost quantiles a density is shown, in distances from the 5 % one

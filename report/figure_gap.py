@@ -10,7 +10,7 @@ from matplotlib.patheffects import withStroke
 from torch import Tensor
 
 from elbowroom.inference import Estimate
-from elbowroom.inference.importance import K_LIMIT
+from elbowroom.inference.evidence.importance.importance import K_LIMIT
 from elbowroom.report.agreement import SIGMAS, in_standard_errors
 from elbowroom.report.figure_style import BLACK, BLUE, GREY, VERMILLION, Picture, new_figure, styled
 from elbowroom.report.rounding import with_error

@@ -7,8 +7,8 @@ import torch
 from torch import Tensor
 
 from elbowroom.inference import Comparison
-from elbowroom.inference.posteriors import GRID_LEVELS
-from elbowroom.inference.quadrature import LEVELS
+from elbowroom.inference.diagnostics.marginals import GRID_LEVELS
+from elbowroom.inference.evidence.quadrature.quadrature import LEVELS
 
 METHODS = {"quadrature": "exact", "guide": "q (guide)", "importance": "importance", "nuts": "NUTS"}
 """Methods in the order in which they are shown, and what they are called."""

@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from elbowroom.inference import Estimate
-from elbowroom.inference.importance import K_LIMIT
+from elbowroom.inference.evidence.importance.importance import K_LIMIT
 from elbowroom.report.render import Part, Sheet, note, render, warning
 from elbowroom.report.rounding import compact, with_error
 

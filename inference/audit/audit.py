@@ -16,21 +16,21 @@ from elbowroom.inference.audit.examination import Examiner, queue_of
 from elbowroom.inference.audit.numbers import Parts, numbers_of
 from elbowroom.inference.audit.result import Audit
 from elbowroom.inference.audit.store import load_result, save_result
-from elbowroom.inference.audit.verdict import findings_of
-from elbowroom.inference.audit.wording import plural
-from elbowroom.inference.bracket import Bracket, bracket
-from elbowroom.inference.bracket.bracket import check_proper
-from elbowroom.inference.bracket.ledger import Ledger
-from elbowroom.inference.bracket.methods import MAX_LATTICE_DIM
-from elbowroom.inference.bracket.result import read
-from elbowroom.inference.calibration import calibrate
-from elbowroom.inference.coordinates import Coordinates
+from elbowroom.inference.audit.verdict.verdict import findings_of
+from elbowroom.inference.audit.verdict.wording import plural
+from elbowroom.inference.diagnostics.calibration import calibrate
+from elbowroom.inference.diagnostics.latent_use import LatentUse, latent_use
 from elbowroom.inference.estimate import Estimate
+from elbowroom.inference.evaluation.coordinates import Coordinates
+from elbowroom.inference.evidence.bracket import Bracket, bracket
+from elbowroom.inference.evidence.bracket.bracket import check_proper
+from elbowroom.inference.evidence.bracket.ledger import Ledger
+from elbowroom.inference.evidence.bracket.result import read
+from elbowroom.inference.evidence.bracket.stages import MAX_LATTICE_DIM
+from elbowroom.inference.evidence.importance.importance import importance
 from elbowroom.inference.gap.exploded import exploded
-from elbowroom.inference.importance import importance
-from elbowroom.inference.latent_use import LatentUse, latent_use
-from elbowroom.inference.state_file import StateError, fingerprint_of
-from elbowroom.inference.structure import Program
+from elbowroom.inference.programs.structure import Program
+from elbowroom.inference.saving.state_file import StateError, fingerprint_of
 from elbowroom.inference.target import Target
 
 NUM_SAMPLES = 1000

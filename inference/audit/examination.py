@@ -9,19 +9,19 @@ import torch
 from torch import Tensor
 from tqdm.auto import tqdm
 
-from elbowroom.inference.agreement import Agreement, agreement
 from elbowroom.inference.audit.clock import Clock
+from elbowroom.inference.audit.joined import joined
 from elbowroom.inference.audit.result import Chains, Portrait
-from elbowroom.inference.audit.rows import joined
 from elbowroom.inference.audit.store import load_result, save_result, storable
-from elbowroom.inference.bracket import Bracket, bracket
-from elbowroom.inference.bracket.ledger import Ledger
-from elbowroom.inference.bracket.result import read
-from elbowroom.inference.coordinates import Coordinates
-from elbowroom.inference.diagnostics import Convergence, Gates
-from elbowroom.inference.draws import Draws
+from elbowroom.inference.diagnostics.agreement import Agreement, agreement
+from elbowroom.inference.evaluation.coordinates import Coordinates
+from elbowroom.inference.evidence.bracket import Bracket, bracket
+from elbowroom.inference.evidence.bracket.ledger import Ledger
+from elbowroom.inference.evidence.bracket.result import read
 from elbowroom.inference.gap import Decomposition, decompose
 from elbowroom.inference.mcmc import hmc
+from elbowroom.inference.mcmc.convergence import Convergence, Gates
+from elbowroom.inference.mcmc.draws import Draws
 from elbowroom.inference.target import Target
 
 NUM_CHAINS, NUM_WARMUP, NUM_DRAWS = 4, 100, 500

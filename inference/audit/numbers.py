@@ -8,11 +8,11 @@ from torch import Tensor
 from elbowroom.inference.audit.examination import Examination
 from elbowroom.inference.audit.intervals import count, exactly, largest, mean, median, normal, of_one, share, unbounded
 from elbowroom.inference.audit.result import Number
-from elbowroom.inference.bracket import Bracket
-from elbowroom.inference.calibration import Calibration
+from elbowroom.inference.diagnostics.calibration import Calibration
+from elbowroom.inference.diagnostics.latent_use import LatentUse
 from elbowroom.inference.estimate import Estimate
-from elbowroom.inference.importance import K_LIMIT
-from elbowroom.inference.latent_use import LatentUse
+from elbowroom.inference.evidence.bracket import Bracket
+from elbowroom.inference.evidence.importance.importance import K_LIMIT
 
 MISSED = 0.05
 """Posterior mass in missed modes from which on a datum counts as one whose modes q misses."""

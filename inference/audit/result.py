@@ -8,14 +8,14 @@ from typing import Any, Literal
 
 from torch import Tensor
 
-from elbowroom.inference.agreement import Agreement
 from elbowroom.inference.audit.table import table_rows
-from elbowroom.inference.bracket import Bracket
-from elbowroom.inference.calibration import Calibration
-from elbowroom.inference.diagnostics import Convergence, Gates
+from elbowroom.inference.diagnostics.agreement import Agreement
+from elbowroom.inference.diagnostics.calibration import Calibration
+from elbowroom.inference.diagnostics.latent_use import LatentUse
 from elbowroom.inference.estimate import Estimate
+from elbowroom.inference.evidence.bracket import Bracket
 from elbowroom.inference.gap import Decomposition
-from elbowroom.inference.latent_use import LatentUse
+from elbowroom.inference.mcmc.convergence import Convergence, Gates
 
 Topic = Literal["verdict", "room", "source", "next", "worst", "use", "calibration", "latents", "caution"]
 Tone = Literal["good", "note", "warning", "bad"]

@@ -8,16 +8,16 @@ from typing import Any, TypeVar
 import torch
 from torch import Tensor
 
-from elbowroom.inference.agreement import Agreement
 from elbowroom.inference.audit.result import Chains, Portrait
-from elbowroom.inference.bracket.ledger import Column, Ledger
-from elbowroom.inference.calibration import Calibration, Check
-from elbowroom.inference.diagnostics import Convergence, Gates
+from elbowroom.inference.diagnostics.agreement import Agreement
+from elbowroom.inference.diagnostics.calibration import Calibration, Check
+from elbowroom.inference.diagnostics.latent_use import LatentUse
 from elbowroom.inference.estimate import Estimate
+from elbowroom.inference.evidence.bracket.ledger import Column, Ledger
 from elbowroom.inference.gap import Decomposition, RefinedGuide
-from elbowroom.inference.gap.family import Family
-from elbowroom.inference.latent_use import LatentUse
-from elbowroom.inference.state_file import StateError, read_state, write_state
+from elbowroom.inference.gap.families.family import Family
+from elbowroom.inference.mcmc.convergence import Convergence, Gates
+from elbowroom.inference.saving.state_file import StateError, read_state, write_state
 from elbowroom.inference.target import Target
 
 T = TypeVar("T")

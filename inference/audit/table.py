@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 
 import torch
 
-from elbowroom.inference.agreement import Agreement
+from elbowroom.inference.diagnostics.agreement import Agreement
 from elbowroom.inference.gap import Decomposition
 
 _HEADER = ("datum", "ELBO", "amortization", "optimisation", "approximation", "log p(x)", "± error", "k-hat", "good for")

@@ -10,20 +10,20 @@ import torch
 from torch import Tensor
 
 from elbowroom.inference import weights
-from elbowroom.inference.annealing import anneal
-from elbowroom.inference.chunks import MEMORY_BYTES, bytes_per_cell
-from elbowroom.inference.coordinates import Coordinates
-from elbowroom.inference.densities import site_log_prob
 from elbowroom.inference.estimate import Estimate
-from elbowroom.inference.gap.evidence import MAX_LATTICE_DIM
+from elbowroom.inference.evaluation.budget import MEMORY_BYTES, bytes_per_cell
+from elbowroom.inference.evaluation.coordinates import Coordinates
+from elbowroom.inference.evidence.annealing import anneal
+from elbowroom.inference.evidence.importance.importance import K_LIMIT, importance
+from elbowroom.inference.evidence.quadrature.quadrature import quadrature
+from elbowroom.inference.gap.log_p import MAX_LATTICE_DIM
 from elbowroom.inference.gap.refined import RefinedTarget
-from elbowroom.inference.handlers import Draw, Set
-from elbowroom.inference.importance import K_LIMIT, importance
-from elbowroom.inference.noise import Noise
-from elbowroom.inference.quadrature import quadrature
-from elbowroom.inference.structure import ProgramError
+from elbowroom.inference.programs.handlers import Draw, Set
+from elbowroom.inference.programs.log_prob import site_log_prob
+from elbowroom.inference.programs.noise import Noise
+from elbowroom.inference.programs.structure import ProgramError
+from elbowroom.inference.programs.terms import Arrange, Result, Values, place
 from elbowroom.inference.target import Target
-from elbowroom.inference.terms import Arrange, Result, Values, place
 
 _MANY = 0.25  # share of the outer draws whose k̂ may be large: one k̂ of 128 weights has an error of 0.3
 _LEAST_INNER = 25  # weights that a tail index can be told from

@@ -9,15 +9,15 @@ import torch
 from torch import Tensor
 from tqdm.auto import tqdm
 
-from elbowroom.inference.coordinates import Coordinates
-from elbowroom.inference.draws import Draws
 from elbowroom.inference.estimate import Estimate
-from elbowroom.inference.gap.climbing import ENCODER, Climbed, climb
-from elbowroom.inference.gap.evaluation import NUM_SHIFTS
-from elbowroom.inference.gap.evidence import LogP, log_evidence, sides_of
-from elbowroom.inference.gap.ladder import RUNGS
+from elbowroom.inference.evaluation.coordinates import Coordinates
+from elbowroom.inference.gap.families.scoring import NUM_SHIFTS
+from elbowroom.inference.gap.ladder import ENCODER, Climbed, climb
+from elbowroom.inference.gap.log_p import LogP, log_evidence, sides_of
 from elbowroom.inference.gap.refined import RefinedGuide
 from elbowroom.inference.gap.result import Decomposition
+from elbowroom.inference.gap.rungs import RUNGS
+from elbowroom.inference.mcmc.draws import Draws
 from elbowroom.inference.mcmc.metric import MAX_DENSE
 from elbowroom.inference.target import Target
 

@@ -12,10 +12,10 @@ from pyro import poutine
 from torch import Tensor
 
 from elbowroom.inference.estimate import Estimate
+from elbowroom.inference.evidence.importance.importance import importance
 from elbowroom.inference.gap.result import Decomposition
-from elbowroom.inference.global_state import quiet_globals
-from elbowroom.inference.importance import importance
-from elbowroom.inference.structure import Program
+from elbowroom.inference.programs.global_state import quiet_globals
+from elbowroom.inference.programs.structure import Program
 from elbowroom.inference.target import Target
 from elbowroom.inference.training.batches import Data
 from elbowroom.inference.training.fit import fit

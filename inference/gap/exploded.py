@@ -3,10 +3,10 @@
 import torch
 from torch import Tensor
 
-from elbowroom.inference.chunks import plan
-from elbowroom.inference.coordinates import Coordinates
-from elbowroom.inference.gap.family import Family
-from elbowroom.inference.gap.start import read_guide
+from elbowroom.inference.evaluation.budget import plan
+from elbowroom.inference.evaluation.coordinates import Coordinates
+from elbowroom.inference.gap.families.family import Family
+from elbowroom.inference.gap.families.reading import read_guide
 from elbowroom.inference.target import Target
 
 _TIMES = 100.0

@@ -1,159 +1,183 @@
-"""A warm-started ladder of families: each rung starts from the one before and is kept only if it scores better."""
+"""The ladder of all data, in chunks that keep the byte budget."""
 
-from collections.abc import Callable
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor
+from tqdm.auto import tqdm
 
-from elbowroom.inference.gap.evaluation import Evaluation, evaluate
-from elbowroom.inference.gap.expectation import Density, draw
-from elbowroom.inference.gap.family import Family
-from elbowroom.inference.gap.fitting import fit_family
-from elbowroom.inference.gap.points import quasi_normals
-from elbowroom.inference.mcmc.metric import MAX_DENSE, fit_scale
-from elbowroom.inference.mcmc.mixture import Mixture
-from elbowroom.inference.mcmc.programs import Densities
-from elbowroom.inference.mcmc.streams import Streams
+from elbowroom.inference.evaluation.budget import MEMORY_BYTES, bytes_per_cell, plan
+from elbowroom.inference.evaluation.coordinates import Coordinates
+from elbowroom.inference.evaluation.densities import Densities
+from elbowroom.inference.evaluation.random_numbers import Streams
+from elbowroom.inference.gap.exploded import told_exploded
+from elbowroom.inference.gap.families.family import Family, joined
+from elbowroom.inference.gap.families.fitting import NUM_POINTS, points_of
+from elbowroom.inference.gap.families.reading import read_guide
+from elbowroom.inference.gap.families.scoring import NUM_SHIFTS, held_bytes
+from elbowroom.inference.gap.rungs import NUM_COMPONENTS, RUNGS, Climber, starts_of
+from elbowroom.inference.mcmc.draws import Draws
+from elbowroom.inference.target import Target
 
-NUM_COMPONENTS = 4
-"""Of a mixture that is split from a Gaussian."""
+ENCODER = "encoder"
+"""The first rung of every ladder: the guide as it is."""
 
-_APART = 0.7  # sds between neighbours of a split
-_TRIED = 64  # draws that starts are compared on
+_MOST_POINTS = 1024  # posterior draws that starts are read off
+_NEARLY_ALL = 0.8  # of the randomisations: 13 of 16 by chance once in a hundred
 
 
 @dataclass(frozen=True)
-class Rung:
-    """The best member found of a family, its evaluation, and what it took, `[B]`."""
+class Climbed:
+    """What the ladder found.
 
-    family: Family
-    evaluation: Evaluation
+    Attributes:
+        elbo: rung -> ELBO under R randomisations, `[R, B]`; `"encoder"` first. Values never fall from rung to rung.
+        tried: rung -> standard error of the comparison that it won or lost, `[B]`.
+        slack: rung -> nats to the best member nearby and its error, `[B]` (not for mixtures).
+        families: rung -> members in unconstrained coordinates.
+        is_gaussian, is_diagonal: what the guide is, `[B]`.
+        exploded: for each datum why its encoder output is not usable, or an empty string.
+        num_evaluations: `[B]`.
+    """
+
+    elbo: dict[str, Tensor]
+    tried: dict[str, Tensor]
+    slack: dict[str, tuple[Tensor, Tensor]]
+    families: dict[str, Family]
+    is_gaussian: Tensor
+    is_diagonal: Tensor
+    exploded: tuple[str, ...]
     num_evaluations: Tensor
 
 
-@dataclass(frozen=True)
-class Climber:
-    """What every rung needs of some data."""
-
-    densities: Densities
-    streams: Streams
-    num_points: int
-    points: Tensor | None  # draws of the posterior in unconstrained coordinates, `[M, B, D]`
-
-    def subset(self, rows: Tensor) -> Density:
-        """Log density and gradient of some of the data, in float64."""
-        target = self.densities.coordinates.target
-        dtype, whole = target.dtype, len(rows) == len(target)
-        density = self.densities.gradient if whole else self._on(rows)
-
-        def in_double(u: Tensor) -> tuple[Tensor, Tensor]:
-            value, gradient = density(u.to(dtype))
-            return value.double(), gradient.double()
-
-        return in_double
-
-    def _on(self, rows: Tensor) -> Density:
-        """Of some of the data; programs that cannot be given part of them run on all."""
-        target = self.densities.coordinates.target
-        if target.sliceable:
-            return self.densities.on(rows)
-
-        def of_all(u: Tensor) -> tuple[Tensor, Tensor]:
-            filled = u[:, :1].expand(-1, len(target), -1).index_copy(1, rows, u)
-            value, gradient = self.densities.gradient(filled)
-            return value[:, rows], gradient[:, rows]
-
-        return of_all
-
-    @property
-    def everything(self) -> Density:
-        """Of all the data."""
-        return self.subset(torch.arange(len(self.densities.coordinates.target)))
-
-    def evaluated(self, family: Family) -> Evaluation:
-        """The family's ELBO on the draws common to all."""
-        return evaluate(self.everything, self.streams, family, self.num_points)
-
-    def best_of(self, candidates: list[Family]) -> Family:
-        """Of each datum the candidate with the highest ELBO, on the same draws."""
-        if len(candidates) == 1:
-            return candidates[0]
-        scores = []
-        for family in candidates:
-            noise = quasi_normals(self.streams, "starts", _TRIED, family.num_components * family.dim, 1)
-            drawn = draw(self.everything, family, noise.unflatten(-1, (family.num_components, family.dim)))
-            scores.append(drawn.elbo(family).mean(0))
-        chosen, best = candidates[0], scores[0]
-        for family, score in zip(candidates[1:], scores[1:], strict=True):
-            chosen, best = family.where(score > best, chosen), torch.maximum(score, best)
-        return chosen
+def climb(
+    target: Target,
+    rungs: list[str],
+    num_samples: int,
+    draws: Draws | None,
+    seed: int,
+    memory_bytes: int | None,
+    bar: tqdm,
+) -> Climbed:
+    """The encoder and every rung on the same quasi-random draws."""
+    coordinates = Coordinates.of(target)
+    cells = max(1, int((memory_bytes or MEMORY_BYTES) // bytes_per_cell(target)))
+    densities = Densities.of(coordinates, cells)
+    rows = _rows(target, coordinates.dim, rungs, num_samples, memory_bytes)
+    pieces = []
+    for first in range(0, len(target), rows):
+        # The last chunk is made up to full size by its own data, so that one record serves all.
+        chunk = torch.arange(first, min(first + rows, len(target)))
+        padded = torch.cat([chunk, chunk[:1].expand(rows - len(chunk))])
+        part = densities.at(coordinates.at(padded)) if target.sliceable else densities
+        some = None if draws is None else draws.select(padded.tolist())
+        pieces.append(_first(_climb(part, rungs, num_samples, some, seed), len(chunk)))
+        bar.update(len(chunk))
+    return _together(pieces)
 
 
-def mean_field(climber: Climber, before: list[Family]) -> Rung:
-    """Independent coordinates."""
-    return _climbed(climber, [family.diagonal() for family in before], "mean-field")
+def _rows(target: Target, dim: int, rungs: list[str], num_samples: int, memory_bytes: int | None) -> int:
+    """Data at once: their draws with gradients, and what an evaluation holds, must fit in the budget."""
+    num_components = NUM_COMPONENTS if "mixture" in rungs else 1
+    most_points = max(num_samples // NUM_SHIFTS, NUM_POINTS, num_components * points_of(num_components, dim))
+    cut = plan(target, most_points, memory_bytes, gradients=True)
+    held = held_bytes(dim, num_components)
+    most = max(1, (memory_bytes or MEMORY_BYTES) // held)
+    return min(cut.rows, most) if target.sliceable else cut.rows
 
 
-def full_covariance(climber: Climber, before: list[Family]) -> Rung:
-    """All covariances."""
-    return _climbed(climber, [family.full() for family in before], "full covariance")
+def _climb(densities: Densities, rungs: list[str], num_samples: int, draws: Draws | None, seed: int) -> Climbed:
+    coordinates = densities.coordinates
+    start = read_guide(coordinates, seed)
+    points = None if draws is None else _points(coordinates, draws)
+    climber = Climber(densities, Streams(coordinates.target, seed), num_samples // NUM_SHIFTS, points)
+    exploded, prior = told_exploded(coordinates, start.family, start.is_finite, seed)
+    bad = torch.tensor([bool(told) for told in exploded], device=start.is_finite.device)
+    sane = prior.where(bad, start.family) if start.family.is_diagonal else prior.full().where(bad, start.family)
+    best = _encoder(climber, start.is_gaussian & ~bad, sane, num_samples // NUM_SHIFTS, seed)
+    elbo, tried, slack, families = {ENCODER: best}, {}, {}, {}
+    found = [sane, *([] if points is None else starts_of(points))]
+    cost = torch.full((len(exploded),), num_samples)
+    top, known = sane, start.is_gaussian & ~bad  # the best member so far, unless that is an encoder of another kind
+    for name in rungs:
+        rung = RUNGS[name](climber, found)
+        better = _is_better(rung.evaluation.elbo, best)
+        tried[name] = ((rung.evaluation.elbo - best).std(0) / NUM_SHIFTS**0.5).nan_to_num(torch.inf)
+        kept = known & ~better & (start.is_diagonal if rung.family.is_diagonal else torch.ones_like(known))
+        best = torch.where(better, rung.evaluation.elbo, best)
+        elbo[name], families[name] = best, rung.family.where(~kept, top.formed_as(rung.family))
+        fitted = rung.family if top.is_diagonal else rung.family.full()
+        top = fitted.where(better | ~known, top.formed_as(fitted))
+        known = torch.ones_like(known)
+        if rung.evaluation.slack is not None:
+            slack[name] = rung.evaluation.slack
+        found, cost = [top, *found[1:]], cost + rung.num_evaluations
+    return Climbed(elbo, tried, slack, families, start.is_gaussian, start.is_diagonal, exploded, cost)
 
 
-def mixture(climber: Climber, before: list[Family]) -> Rung:
-    """Mixtures of Gaussians: split off the last rung's, or of the modes that posterior draws show."""
-    starts = [_split(climber, before[-1].full())]
-    if climber.points is not None:
-        starts.append(_of_points(climber.points))
-    return _climbed(climber, starts, "mixture")
+def _is_better(elbo: Tensor, before: Tensor) -> Tensor:
+    """Better beyond noise: the mean gain over twice its error, or a gain in nearly every randomisation, `[B]`.
+
+    The error alone would keep an encoder whose ELBO rests on a few draws far out: the worse it is, the larger its
+    error.
+    """
+    gain = (elbo - before.nan_to_num(-torch.inf, neginf=-torch.inf)).nan_to_num(0.0, torch.inf, -torch.inf)
+    mean, share = gain.mean(0), (gain > 0).double().mean(0)
+    return (mean > 2 * gain.std(0) / len(gain) ** 0.5) | ((mean > 0) & (share > _NEARLY_ALL))
 
 
-RUNGS: dict[str, Callable[[Climber, list[Family]], Rung]] = {
-    "mean-field": mean_field,
-    "full covariance": full_covariance,
-    "mixture": mixture,
-}
-"""Families from small to large; each is given the members found so far, those of the rung before last."""
+def _points(coordinates: Coordinates, draws: Draws) -> Tensor:
+    """At most 1024 draws in unconstrained coordinates, `[M, B, D]`, float64."""
+    z = {name: value.flatten(0, 1).to(coordinates.target.device) for name, value in draws.z.items()}
+    step = max(1, -(-len(next(iter(z.values()))) // _MOST_POINTS))
+    with torch.no_grad():
+        return coordinates.unconstrain({name: value[::step] for name, value in z.items()}).double()
 
 
-def starts_of(points: Tensor) -> list[Family]:
-    """Gaussians that posterior draws `[M, B, D]` suggest: one over all of them, one on the largest mode."""
-    effective = torch.full((points.shape[1],), float(len(points)) / 4, dtype=points.dtype, device=points.device)
-    whole = Family.gaussian(points.mean(0), fit_scale(points, effective)).full()
-    if points.shape[-1] > MAX_DENSE:
-        return [whole.diagonal()]
-    parts = _of_points(points)
-    largest = parts.log_share.argmax(-1)
-    rows = torch.arange(len(parts), device=points.device)
-    return [whole, Family.gaussian(parts.loc[rows, largest], parts.scale[rows, largest])]
+def _encoder(climber: Climber, is_gaussian: Tensor, family: Family, num_points: int, seed: int) -> Tensor:
+    """The guide's ELBO, `[R, B]`: on the common draws where it is Gaussian, else on draws of its own."""
+    common = climber.evaluated(family).elbo
+    other = (~is_gaussian).nonzero().flatten()
+    if not len(other):
+        return common
+    target = climber.densities.coordinates.target
+    part = target.select(other) if target.sliceable else target
+    with torch.no_grad():
+        own = [
+            part.log_weights(num_points, seed=seed + 1, start=i * num_points).double().mean(0)
+            for i in range(NUM_SHIFTS)
+        ]
+    known = torch.stack(own).to(common.device)
+    return common.index_copy(1, other, known if target.sliceable else known[:, other])
 
 
-def _climbed(climber: Climber, starts: list[Family], name: str) -> Rung:
-    fitted = fit_family(climber.subset, climber.streams, climber.best_of(starts), name)
-    found = climber.evaluated(fitted.family)
-    return Rung(fitted.family, found, fitted.num_evaluations + found.elbo.shape[0] * climber.num_points)
-
-
-def _split(climber: Climber, whole: Family) -> Family:
-    """Components in a row along the direction in which the Gaussian fits worst, each narrower there."""
-    noise = quasi_normals(climber.streams, "split", _TRIED, whole.dim, 1).unsqueeze(2)
-    path = draw(climber.everything, whole, noise).path.squeeze(2)  # [S, B, D]
-    moment = path.transpose(0, 1).mT @ path.transpose(0, 1) / len(path)
-    direction = torch.linalg.eigh(moment.nan_to_num(0.0, 0.0, 0.0)).eigenvectors[..., -1]  # [B, D]
-    place = _APART * (torch.arange(NUM_COMPONENTS, dtype=torch.float64, device=path.device) - (NUM_COMPONENTS - 1) / 2)
-    across = place[:, None, None] * direction  # [K, B, D]
-    loc = whole.at(across.unsqueeze(2)).squeeze(2).transpose(0, 1)  # [B, K, D]
-    # Narrower by the spread of the means, so that the mixture has the Gaussian's covariance.
-    shrink = torch.eye(whole.dim, dtype=path.dtype, device=path.device) - place.square().mean() * (
-        direction.unsqueeze(-1) * direction.unsqueeze(-2)
+def _first(found: Climbed, count: int) -> Climbed:
+    """Without the data that a chunk was made up with."""
+    kept = torch.arange(count)
+    return Climbed(
+        {name: value[:, :count] for name, value in found.elbo.items()},
+        {name: value[:count] for name, value in found.tried.items()},
+        {name: (value[:count], error[:count]) for name, (value, error) in found.slack.items()},
+        {name: family.select(kept) for name, family in found.families.items()},
+        found.is_gaussian[:count],
+        found.is_diagonal[:count],
+        found.exploded[:count],
+        found.num_evaluations[:count],
     )
-    factor = whole.scale.squeeze(1) @ torch.linalg.cholesky(shrink)  # lower triangular, as both are
-    share = torch.full(loc.shape[:2], 1 / NUM_COMPONENTS, dtype=torch.float64, device=path.device).log()
-    return Family(share, loc, factor.unsqueeze(1).expand(-1, NUM_COMPONENTS, -1, -1).contiguous())
 
 
-def _of_points(points: Tensor) -> Family:
-    """The Gaussians of a mixture fitted to posterior draws."""
-    found = Mixture.fit(points, NUM_COMPONENTS)
-    kept = slice(0, NUM_COMPONENTS)  # the last one is a backdrop
-    return Family(found.log_share[:, kept].log_softmax(-1), found.mean[:, kept], found.factor[:, kept])
+def _together(parts: list[Climbed]) -> Climbed:
+    one = parts[0]
+    return Climbed(
+        {name: torch.cat([p.elbo[name] for p in parts], 1) for name in one.elbo},
+        {name: torch.cat([p.tried[name] for p in parts]) for name in one.tried},
+        {
+            name: (torch.cat([p.slack[name][0] for p in parts]), torch.cat([p.slack[name][1] for p in parts]))
+            for name in one.slack
+        },
+        {name: joined([p.families[name] for p in parts]) for name in one.families},
+        torch.cat([p.is_gaussian for p in parts]),
+        torch.cat([p.is_diagonal for p in parts]),
+        tuple(told for p in parts for told in p.exploded),
+        torch.cat([p.num_evaluations for p in parts]),
+    )

@@ -6,15 +6,15 @@ from typing import TYPE_CHECKING, Any
 
 from torch import Tensor
 
-from elbowroom.inference.coordinates import Coordinates
-from elbowroom.inference.gap.family import Family
-from elbowroom.inference.mcmc.streams import Streams
-from elbowroom.inference.structure import ProgramError
+from elbowroom.inference.evaluation.coordinates import Coordinates
+from elbowroom.inference.evaluation.random_numbers import Streams
+from elbowroom.inference.gap.families.family import Family
+from elbowroom.inference.programs.structure import ProgramError
+from elbowroom.inference.programs.terms import Values
 from elbowroom.inference.target import Target
-from elbowroom.inference.terms import Values
 
 if TYPE_CHECKING:
-    from elbowroom.inference.gap.program import RefinedProgram
+    from elbowroom.inference.gap.refined_program import RefinedProgram
 
 _KEYS = ("refined_log_share", "refined_loc", "refined_scale")
 
@@ -126,7 +126,7 @@ class RefinedGuide:
         Raises:
             ValueError: if there is no such rung, or a latent site stands in further plates.
         """
-        from elbowroom.inference.gap.program import RefinedProgram
+        from elbowroom.inference.gap.refined_program import RefinedProgram
 
         return RefinedProgram(self.base, self.families[self._named(rung)])
 

@@ -6,8 +6,8 @@ import torch
 from torch import Tensor
 
 from elbowroom.inference.estimate import Estimate
-from elbowroom.inference.gap.climbing import ENCODER
-from elbowroom.inference.gap.evidence import sides_of
+from elbowroom.inference.gap.ladder import ENCODER
+from elbowroom.inference.gap.log_p import sides_of
 from elbowroom.inference.gap.refined import RefinedGuide
 
 

@@ -7,15 +7,15 @@ import torch
 from torch import Tensor
 from tqdm.auto import tqdm
 
-from elbowroom.inference.autocorrelation import effective_sample_size
-from elbowroom.inference.chunks import MEMORY_BYTES, bytes_per_cell, plan
-from elbowroom.inference.coordinates import Coordinates
-from elbowroom.inference.diagnostics import Gates
-from elbowroom.inference.draws import Draws
-from elbowroom.inference.mcmc.programs import Densities
+from elbowroom.inference.evaluation.budget import MEMORY_BYTES, bytes_per_cell, plan
+from elbowroom.inference.evaluation.coordinates import Coordinates
+from elbowroom.inference.evaluation.densities import Densities
+from elbowroom.inference.evaluation.random_numbers import Streams
+from elbowroom.inference.mcmc.convergence import Gates
+from elbowroom.inference.mcmc.draws import Draws
+from elbowroom.inference.mcmc.effective_size import effective_sample_size
 from elbowroom.inference.mcmc.sampling import BURN_IN, Chains, sample
 from elbowroom.inference.mcmc.search import STARTS
-from elbowroom.inference.mcmc.streams import Streams
 from elbowroom.inference.mcmc.warmup import Settings, warm_up
 from elbowroom.inference.target import Target
 

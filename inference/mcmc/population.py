@@ -6,9 +6,9 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from elbowroom.inference.coordinates import Coordinates
+from elbowroom.inference.evaluation.coordinates import Coordinates
+from elbowroom.inference.evaluation.random_numbers import Streams
 from elbowroom.inference.mcmc.mixture import Mixture
-from elbowroom.inference.mcmc.streams import Streams
 
 NUM_POINTS = 512
 """Points that a proposal is fitted to."""

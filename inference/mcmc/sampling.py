@@ -6,10 +6,10 @@ from dataclasses import dataclass, replace
 import torch
 from torch import Tensor
 
+from elbowroom.inference.evaluation.densities import Densities
+from elbowroom.inference.evaluation.random_numbers import Streams
 from elbowroom.inference.mcmc.leapfrog import evaluate, kinetic
 from elbowroom.inference.mcmc.mixture import Mixture
-from elbowroom.inference.mcmc.programs import Densities
-from elbowroom.inference.mcmc.streams import Streams
 from elbowroom.inference.mcmc.trajectory import halton
 from elbowroom.inference.mcmc.transition import Kernel, transition
 from elbowroom.inference.mcmc.warmup import Tuned

@@ -6,11 +6,11 @@ from dataclasses import dataclass, replace
 import torch
 from torch import Tensor
 
-from elbowroom.inference.coordinates import Coordinates
+from elbowroom.inference.evaluation.coordinates import Coordinates
+from elbowroom.inference.evaluation.random_numbers import Streams
 from elbowroom.inference.mcmc.metric import fit_scale
 from elbowroom.inference.mcmc.mixture import Mixture
 from elbowroom.inference.mcmc.population import NUM_POINTS, Population, from_guide, from_mixture, from_prior
-from elbowroom.inference.mcmc.streams import Streams
 
 STARTS = ("both", "guide", "prior")
 _NUM_GUIDE, _NUM_PRIOR = 128, 256

@@ -6,14 +6,14 @@ from dataclasses import dataclass, replace
 import torch
 from torch import Tensor
 
-from elbowroom.inference.coordinates import Coordinates
+from elbowroom.inference.evaluation.coordinates import Coordinates
+from elbowroom.inference.evaluation.random_numbers import Streams
 from elbowroom.inference.mcmc.leapfrog import Density, Point, evaluate
 from elbowroom.inference.mcmc.metric import fit_scale, size
 from elbowroom.inference.mcmc.mixture import Mixture
 from elbowroom.inference.mcmc.population import NUM_POINTS, from_mixture
 from elbowroom.inference.mcmc.search import BELIEVED, Found, search
 from elbowroom.inference.mcmc.step_size import DualAveraging
-from elbowroom.inference.mcmc.streams import Streams
 from elbowroom.inference.mcmc.trajectory import Chees, halton
 from elbowroom.inference.mcmc.transition import Kernel, transition
 

@@ -12,7 +12,7 @@ import safetensors.torch
 from safetensors import SafetensorError
 from torch import Tensor
 
-from elbowroom.inference.training.durable import replace_file, write_directory
+from elbowroom.inference.saving.durable import replace_file, write_directory
 
 FOLDER = "checkpoints"
 POINTER = "last.json"

@@ -7,8 +7,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from elbowroom.inference.chunks import plan
-from elbowroom.inference.structure import ProgramError
+from elbowroom.inference.evaluation.budget import plan
+from elbowroom.inference.programs.structure import ProgramError
 from elbowroom.inference.target import Target
 
 

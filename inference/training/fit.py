@@ -13,8 +13,8 @@ import torch
 from torch import Tensor
 from tqdm.auto import tqdm
 
-from elbowroom.inference.global_state import module_local_parameters
-from elbowroom.inference.structure import Program
+from elbowroom.inference.programs.global_state import module_local_parameters
+from elbowroom.inference.programs.structure import Program
 from elbowroom.inference.target import Target
 from elbowroom.inference.training.batches import Batches, Data, as_tensors
 from elbowroom.inference.training.evaluate import default_interval

@@ -7,8 +7,8 @@ from typing import Any
 import pyro
 import torch
 
-from elbowroom.inference.global_state import module_local_parameters
-from elbowroom.inference.structure import Program
+from elbowroom.inference.programs.global_state import module_local_parameters
+from elbowroom.inference.programs.structure import Program
 from elbowroom.inference.training.checkpoint import CheckpointError, read_checkpoint
 from elbowroom.inference.training.parameters import find_parameters
 from elbowroom.inference.training.settings import KEEP

@@ -9,8 +9,8 @@ from pyro.infer import RenyiELBO, Trace_ELBO, TraceMeanField_ELBO
 from pyro.poutine.messenger import Messenger
 from pyro.poutine.runtime import effectful
 
-from elbowroom.inference.handlers import Weigh
-from elbowroom.inference.structure import Program
+from elbowroom.inference.programs.handlers import Weigh
+from elbowroom.inference.programs.structure import Program
 
 Loss = Trace_ELBO | RenyiELBO
 

@@ -11,7 +11,7 @@ import torch
 from pyro.poutine.messenger import Messenger
 from torch import Tensor, nn
 
-from elbowroom.inference.structure import Program
+from elbowroom.inference.programs.structure import Program
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from elbowroom.inference.structure import Program
+from elbowroom.inference.programs.structure import Program
 from elbowroom.inference.training.batches import fingerprint
 from elbowroom.inference.training.parameters import Parameters, name_of
 from elbowroom.inference.training.settings import Settings

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from elbowroom.inference.saving.durable import replace_file
 from elbowroom.inference.training.checkpoint import (
     POINTER,
     Checkpoint,
@@ -15,7 +16,6 @@ from elbowroom.inference.training.checkpoint import (
     sweep,
 )
 from elbowroom.inference.training.checkpoint import write_checkpoint as _write_checkpoint
-from elbowroom.inference.training.durable import replace_file
 from elbowroom.inference.training.record import differences
 
 CONFIG = "config.json"

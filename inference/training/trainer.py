@@ -12,8 +12,8 @@ from pyro.infer import SVI
 from torch import Tensor
 from tqdm.auto import tqdm
 
-from elbowroom.inference.handlers import Weigh
-from elbowroom.inference.structure import Program
+from elbowroom.inference.programs.handlers import Weigh
+from elbowroom.inference.programs.structure import Program
 from elbowroom.inference.target import Target
 from elbowroom.inference.training.batches import Batches
 from elbowroom.inference.training.evaluate import Evaluation, evaluate

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from markupsafe import Markup
 from torch import Tensor
 
-from elbowroom.inference.calibration import Calibration
+from elbowroom.inference.diagnostics.calibration import Calibration
 from elbowroom.report.page.svg import Plot
 from elbowroom.report.rounding import significant
 

@@ -6,11 +6,11 @@ from typing import Any
 
 from torch import Tensor
 
-from elbowroom.inference.agreement import Agreement
 from elbowroom.inference.audit import Audit, Chains
-from elbowroom.inference.calibration import Calibration
+from elbowroom.inference.diagnostics.agreement import Agreement
+from elbowroom.inference.diagnostics.calibration import Calibration
+from elbowroom.inference.diagnostics.latent_use import LatentUse
 from elbowroom.inference.estimate import Estimate
-from elbowroom.inference.latent_use import LatentUse
 from elbowroom.report.audit_groups import rows_of
 from elbowroom.report.audit_means import ROOM, Mean, means, representative, share
 from elbowroom.report.page.chart_calibration import coverage_chart, rank_charts, tarp_chart

@@ -9,9 +9,9 @@ import numpy as np
 import pyro
 import pytest
 import torch
-from commands import SMALL, Result
 
 from elbowroom.__main__ import main
+from toys.commands import SMALL, Result
 
 
 @pytest.fixture(autouse=True)
@@ -66,7 +66,7 @@ def pixels(folder: Path, _pixels: np.ndarray) -> Path:
 @pytest.fixture
 def programs(folder: Path) -> Path:
     """A user's own programs in the working directory."""
-    return Path(shutil.copy(Path(__file__).parent / "programs_of_mine.py", folder / "mine.py"))
+    return Path(shutil.copy(Path(__file__).parents[1] / "toys" / "programs_of_mine.py", folder / "mine.py"))
 
 
 @pytest.fixture(scope="session")

@@ -5,9 +5,9 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from commands import Result
 
 from elbowroom.__main__ import COMMANDS
+from toys.commands import Result
 
 CHANGED = {
     "train": ["--training.epochs=2", "--programs.hidden=[5,4]", "--training.clip_norm=7.5", "--seed=11", "--json"],

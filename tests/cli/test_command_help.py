@@ -11,11 +11,11 @@ from pathlib import Path
 from typing import get_type_hints
 
 import pytest
-from commands import Result
 
 import elbowroom
 from elbowroom.__main__ import COMMANDS, EXIT_CODES
-from elbowroom.options import Data, Programs, Training
+from elbowroom.commands.options import Data, Programs, Training
+from toys.commands import Result
 
 ELBOWROOM = Path(sys.executable).with_name("elbowroom")
 HEAVY = ("torch", "pyro", "numpy", "scipy", "matplotlib", "arviz", "xarray", "pandas")

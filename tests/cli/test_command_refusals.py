@@ -7,11 +7,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from commands import SMALL, Result, read_json
 
 from elbowroom.guides import AmortizedNormal
 from elbowroom.inference import fit
 from elbowroom.models import VAE
+from toys.commands import SMALL, Result, read_json
 
 Run = Callable[..., Result]
 

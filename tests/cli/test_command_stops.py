@@ -11,7 +11,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from commands import SMALL, Result, metrics, parameters, read_json
+
+from toys.commands import SMALL, Result, metrics, parameters, read_json
 
 Run = Callable[..., Result]
 ELBOWROOM = Path(sys.executable).with_name("elbowroom")

@@ -5,12 +5,12 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from dataset_files import IDX_CODES, idx_bytes
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
 from elbowroom.datasets.idx import read_idx
+from toys.dataset_files import IDX_CODES, idx_bytes
 
 ARRAYS = st.sampled_from(sorted(IDX_CODES)).flatmap(
     lambda name: hnp.arrays(np.dtype(name), hnp.array_shapes(min_dims=1, max_dims=4, min_side=0, max_side=5))

@@ -8,12 +8,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from dataset_files import real_data, write_mnist
 from scipy.io import savemat
 
 from elbowroom.datasets import NAMES, SPLITS, Dataset, load
 from elbowroom.datasets.digits import FOLDER
 from elbowroom.datasets.splits import DIGITS
+from toys.dataset_files import real_data, write_mnist
 
 
 def test_digits_are_those_of_scikit_learn() -> None:

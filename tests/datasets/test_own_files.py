@@ -7,11 +7,11 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from dataset_files import idx_bytes
 from numpy.typing import NDArray
 from scipy.io import savemat
 
 from elbowroom.datasets import SPLITS, load
+from toys.dataset_files import idx_bytes
 
 REAL = np.random.default_rng(1).normal(size=(20, 6))
 GREY = np.random.default_rng(2).integers(0, 256, (20, 4, 3), dtype=np.uint8)

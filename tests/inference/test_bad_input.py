@@ -8,11 +8,11 @@ import pyro
 import pyro.distributions as dist
 import pytest
 import torch
-from programs import Ppca, conjugate, data, normal_guide, normal_model
 from pyro import poutine
 from torch import Tensor, nn
 
 from elbowroom.inference import ProgramError, Target, check_program, importance
+from toys.programs import Ppca, conjugate, data, normal_guide, normal_model
 
 PROBLEM = Ppca.make(4, 2, 0.7)
 X = PROBLEM.sample(5)

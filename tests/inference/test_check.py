@@ -4,10 +4,10 @@ import pyro
 import pyro.distributions as dist
 import pytest
 import torch
-from programs import TRIPLES, Ppca, conjugate, data, normal_guide, normal_model
 from torch import Tensor
 
 from elbowroom.inference import ProgramError, check_program
+from toys.programs import TRIPLES, Ppca, conjugate, data, normal_guide, normal_model
 
 PROBLEM = Ppca.make(4, 2, 0.7)
 X = PROBLEM.sample(5)

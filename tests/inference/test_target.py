@@ -7,15 +7,15 @@ import pyro
 import pyro.distributions as dist
 import pytest
 import torch
-from failure_budget import BUDGET, sigmas
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from programs import TRIPLES, Triple, conjugate, constrained, data, normal, normal_guide, normal_model, ppca
 from pyro import poutine
 from pyro.infer import Trace_ELBO
 from scipy import stats
 
 from elbowroom.inference import ProgramError, Target, importance
+from toys.failure_budget import BUDGET, sigmas
+from toys.programs import TRIPLES, Triple, conjugate, constrained, data, normal, normal_guide, normal_model, ppca
 
 S = 4
 EXACT = {"rtol": 1e-12, "atol": 1e-12}

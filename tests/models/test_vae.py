@@ -11,8 +11,8 @@ from torch import Tensor, nn
 
 from elbowroom.guides import AmortizedNormal
 from elbowroom.models import VAE
-from elbowroom.models.likelihoods import FLOOR, LIKELIHOODS
-from elbowroom.models.mlp import ACTIVATIONS, mlp
+from elbowroom.models.likelihoods.likelihood import FLOOR, LIKELIHOODS
+from elbowroom.networks.mlp import ACTIVATIONS, mlp
 
 P, D = 6, 2
 

@@ -13,7 +13,7 @@ from scipy import integrate, stats
 from torch import Tensor
 
 from elbowroom.inference import importance, quadrature, weights
-from elbowroom.inference.renyi import cubo_upper, renyi
+from elbowroom.inference.weights.power_means import cubo_upper, renyi
 from elbowroom.reference import PROBLEMS, Reference, problem
 
 BUDGET = 1e-3

@@ -6,18 +6,15 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import arviz as az
 import numpy as np
 import pytest
 import torch
 import xarray as xr
-from report_toys import DATA, NUM_CHAINS, NUM_DRAWS, SIZE, toy, with_draws
 
 from elbowroom.report import comparison_record, save_json, save_netcdf, to_datatree
 from elbowroom.report.latent_sites import sites_of
-
-with warnings.catch_warnings():
-    warnings.simplefilter("ignore", FutureWarning)  # ArviZ 0.23 announces its own refactoring on import
-    import arviz as az
+from toys.report import DATA, NUM_CHAINS, NUM_DRAWS, SIZE, toy, with_draws
 
 GROUPS = {"posterior", "sample_stats", "convergence", "guide", "exact", "marginals", "log_evidence", "observed_data"}
 

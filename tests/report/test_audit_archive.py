@@ -8,10 +8,10 @@ import arviz
 import numpy as np
 import pytest
 import xarray as xr
-from audit_toys import EXPLODED, HOSTILE, bad_audit, short_audit, tabular_audit
 
 from elbowroom.report.audit_archive import audit_datatree, save_audit_netcdf
 from elbowroom.report.json_audit import audit_record
+from toys.audit_results import EXPLODED, HOSTILE, bad_audit, short_audit, tabular_audit
 
 KINDS = (bad_audit, short_audit, tabular_audit)
 

@@ -14,7 +14,6 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from audit_toys import EXPLODED, HOSTILE, bad_audit, digits, good_audit, short_audit, tabular_audit
 from PIL import Image
 
 from elbowroom.inference import Estimate
@@ -22,6 +21,7 @@ from elbowroom.report.page.data_table import MOST_PICTURES, MOST_ROWS, worst_fir
 from elbowroom.report.page.document import page, save_html
 from elbowroom.report.page.pictures import data_uri, image_shape_of
 from elbowroom.report.page.sections import uses_section
+from toys.audit_results import EXPLODED, HOSTILE, bad_audit, digits, good_audit, short_audit, tabular_audit
 
 KINDS = (good_audit, bad_audit, short_audit, tabular_audit)
 PARTS = ("decomposition", "agreement", "chains", "calibration", "latent_use", "portrait", "x")

@@ -5,10 +5,10 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from audit_toys import bad_audit, good_audit, short_audit, tabular_audit
-from browser import Browser, browser
 
 from elbowroom.report.page.document import save_html
+from toys.audit_results import bad_audit, good_audit, short_audit, tabular_audit
+from toys.browser import Browser, browser
 
 KINDS = {"good": good_audit, "bad": bad_audit, "short": short_audit, "tabular": tabular_audit}
 

@@ -8,11 +8,11 @@ from typing import Any
 
 import pytest
 import torch
-from audit_toys import EXPLODED, HOSTILE, bad_audit, good_audit, short_audit, tabular_audit
 
 from elbowroom.inference.audit import Audit
 from elbowroom.report.audit_means import means, representative, share
 from elbowroom.report.json_audit import SCHEMA, audit_record, save_audit_json
+from toys.audit_results import EXPLODED, HOSTILE, bad_audit, good_audit, short_audit, tabular_audit
 
 KINDS = (good_audit, bad_audit, short_audit, tabular_audit)
 

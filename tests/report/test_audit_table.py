@@ -3,12 +3,12 @@
 from dataclasses import replace
 
 import pytest
-from audit_toys import bad_audit, good_audit, short_audit, tabular_audit
 from rich.cells import cell_len
 
 from elbowroom.report.audit_means import means
 from elbowroom.report.page.words import nats
 from elbowroom.report.table_audit import audit_table
+from toys.audit_results import bad_audit, good_audit, short_audit, tabular_audit
 
 
 def test_the_verdict_comes_first_with_its_tones() -> None:

@@ -9,7 +9,6 @@ import matplotlib
 import pytest
 import torch
 from matplotlib.figure import Figure
-from report_toys import DATA, toy
 
 from elbowroom.inference import importance, quadrature
 from elbowroom.report import (
@@ -22,6 +21,7 @@ from elbowroom.report import (
     save_figure,
     traversal_figure,
 )
+from toys.report import DATA, toy
 
 IMAGE = (2, 2)
 

@@ -5,12 +5,12 @@ import math
 import numpy as np
 import torch
 from matplotlib.axes import Axes
-from report_toys import toy
 
 from elbowroom.inference import Estimate, importance, quadrature
 from elbowroom.report import (
     gap_figure,
 )
+from toys.report import toy
 
 
 def test_rooms_are_the_distances_to_the_exact_value() -> None:

@@ -9,12 +9,12 @@ import torch
 from matplotlib.axes import Axes
 from matplotlib.contour import QuadContourSet
 from matplotlib.figure import Figure
-from report_toys import DATA, toy
 
 from elbowroom.report import (
     posterior_figure,
 )
 from elbowroom.report.density_mesh import meshes, region_levels
+from toys.report import DATA, toy
 
 IMAGE = (2, 2)
 

@@ -3,11 +3,11 @@
 from dataclasses import replace
 
 import torch
-from report_toys import DATA, NUM_CHAINS, NUM_DRAWS, toy
 
-from elbowroom.inference.posteriors import GRID_LEVELS
-from elbowroom.inference.quadrature import LEVELS
+from elbowroom.inference.diagnostics.marginals import GRID_LEVELS
+from elbowroom.inference.evidence.quadrature.quadrature import LEVELS
 from elbowroom.report.marginals import marginal_errors, marginal_rows
+from toys.report import DATA, NUM_CHAINS, NUM_DRAWS, toy
 
 
 def test_errors_are_those_of_a_gaussian() -> None:

@@ -7,8 +7,8 @@ import torch
 from rich.cells import cell_len
 
 from elbowroom.inference import Bracket, Estimate
-from elbowroom.inference.bracket.ledger import Ledger
-from elbowroom.inference.bracket.result import read
+from elbowroom.inference.evidence.bracket.ledger import Ledger
+from elbowroom.inference.evidence.bracket.result import read
 from elbowroom.report import bracket_table, with_error
 
 LONG = "the weights' tail is too heavy, the value is likely too low; chains do not mix: R-hat 1.2 > 1.05; " * 2 + "end"

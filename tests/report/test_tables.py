@@ -5,7 +5,6 @@ from dataclasses import replace
 
 import pytest
 import torch
-from report_toys import DATA, toy, with_draws
 from rich.cells import cell_len
 
 from elbowroom.inference import Comparison, Estimate, importance, quadrature
@@ -13,6 +12,7 @@ from elbowroom.report import bounds_table, comparison_table, evidence_table, sum
 from elbowroom.report.agreement import SIGMAS, in_standard_errors
 from elbowroom.report.marginals import marginal_rows
 from elbowroom.report.rounding import compact, significant
+from toys.report import DATA, toy, with_draws
 
 ANSI = re.compile(r"\x1b\[")
 

@@ -5,7 +5,6 @@ from collections.abc import Callable
 
 import pytest
 import torch
-from audit_problems import generator
 from scipy.stats import binom
 from torch import Tensor
 
@@ -14,6 +13,7 @@ from elbowroom.inference.audit.examination import queue_of, representative
 from elbowroom.inference.audit.intervals import Z, mean, median, share
 from elbowroom.inference.audit.numbers import MISSED, missed
 from elbowroom.inference.audit.result import Number
+from toys.audit import generator
 
 REPEATS = 1000
 LEAST = binom.ppf(1e-3, REPEATS, 0.95) / REPEATS

@@ -9,12 +9,12 @@ import pyro
 import pyro.distributions as dist
 import pytest
 import torch
-from audit_problems import TINY, Line, narrow_audit, untraced
 from torch import Tensor
 
 from elbowroom.inference import Audit, Gates, ProgramError, audit, audit_target
 from elbowroom.inference.audit import examination
 from elbowroom.reference import problem
+from toys.audit import TINY, Line, narrow_audit, untraced
 
 
 @pytest.fixture(autouse=True)

@@ -9,13 +9,13 @@ from typing import Any
 
 import pytest
 import torch
-from audit_problems import GENEROUS, TINY, Line
 from safetensors import safe_open
 from safetensors.torch import save_file
 from torch import Tensor
 
 from elbowroom.inference import Audit, StateError, audit_target
 from elbowroom.inference.audit import examination
+from toys.audit import GENEROUS, TINY, Line
 
 TOLERANCE = {"rhat": 2e-3}
 """Of what depends on ranks of draws: rounding may swap two of them."""
@@ -187,7 +187,7 @@ def test_damaged_files_are_refused(tmp_path: Path) -> None:
 
 def test_a_state_of_another_version_is_refused(tmp_path: Path) -> None:
     """A field that is no more, a type that is not known: a reason, not a riddle."""
-    from elbowroom.inference.state_file import _digest
+    from elbowroom.inference.saving.state_file import _digest
 
     audited(tmp_path, TINY, num_data=4)
     path = tmp_path / "importance.safetensors"

@@ -5,14 +5,14 @@ import time
 from dataclasses import replace
 
 import pytest
-from audit_problems import clean_audit, exploded_audit, modes_audit, narrow_audit, untraced
 from hypothesis import given
 from hypothesis import strategies as st
 
 from elbowroom.inference import Audit
 from elbowroom.inference.audit.clock import Clock
 from elbowroom.inference.audit.result import Number
-from elbowroom.inference.audit.wording import decimals, listed, nats, percent, plural, whole
+from elbowroom.inference.audit.verdict.wording import decimals, listed, nats, percent, plural, whole
+from toys.audit import clean_audit, exploded_audit, modes_audit, narrow_audit, untraced
 
 AUDITS = {
     "a mode missed": lambda: modes_audit("large"),

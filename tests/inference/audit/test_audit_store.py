@@ -8,15 +8,15 @@ from typing import Any
 
 import pytest
 import torch
-from audit_problems import TINY, Line, clean_audit, exploded_audit, modes_audit
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor
 
 from elbowroom.inference import Estimate, Target, agreement, audit_target, decompose
-from elbowroom.inference.audit.rows import joined
+from elbowroom.inference.audit.joined import joined
 from elbowroom.inference.audit.store import _TYPES, load_result, save_result
 from elbowroom.inference.mcmc import hmc
+from toys.audit import TINY, Line, clean_audit, exploded_audit, modes_audit
 
 TOLD = {"data": "some"}
 PARTS = ("bracket", "decomposition", "agreement", "chains", "calibration", "latent_use", "portrait")

@@ -4,7 +4,6 @@ import math
 
 import pytest
 import torch
-from audit_problems import TINY, Line, Plane, clean_audit, exploded_audit, modes_audit, narrow_audit
 from torch import Tensor
 
 from elbowroom.inference import Audit, audit_target
@@ -12,6 +11,7 @@ from elbowroom.inference.audit import Finding
 from elbowroom.reference import problem
 from elbowroom.reference.algebra import log_normal
 from elbowroom.reference.modes import CENTRES, NOISE, SPREAD, WEIGHTS
+from toys.audit import TINY, Line, Plane, clean_audit, exploded_audit, modes_audit, narrow_audit
 
 
 def tones(audit: Audit, *wanted: str) -> list[Finding]:

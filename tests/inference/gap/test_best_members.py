@@ -6,21 +6,21 @@ import pyro
 import pyro.distributions as dist
 import pytest
 import torch
-from gap_toys import Pixels
 from numpy.polynomial.hermite_e import hermegauss
 from scipy.optimize import minimize
 from torch import Tensor
 
 from elbowroom.inference import Target, quadrature
-from elbowroom.inference.coordinates import Coordinates
+from elbowroom.inference.evaluation.coordinates import Coordinates
+from elbowroom.inference.evaluation.random_numbers import Streams
 from elbowroom.inference.gap import decompose
-from elbowroom.inference.gap.evaluation import NUM_SHIFTS, evaluate
-from elbowroom.inference.gap.expectation import Density
-from elbowroom.inference.gap.family import Family
-from elbowroom.inference.gap.fitting import fit_family
-from elbowroom.inference.gap.start import read_guide
-from elbowroom.inference.mcmc.streams import Streams
+from elbowroom.inference.gap.families.expectation import Density
+from elbowroom.inference.gap.families.family import Family
+from elbowroom.inference.gap.families.fitting import fit_family
+from elbowroom.inference.gap.families.reading import read_guide
+from elbowroom.inference.gap.families.scoring import NUM_SHIFTS, evaluate
 from elbowroom.reference import problem
+from toys.gap import Pixels
 
 RUNGS = ("mean-field", "full covariance", "mixture")
 

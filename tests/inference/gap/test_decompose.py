@@ -7,12 +7,12 @@ import pyro
 import pyro.distributions as dist
 import pytest
 import torch
-from gap_toys import POSITIVE, Pixels, gaussian_guide, positive_guide, positive_model
 from torch import Tensor
 
 from elbowroom.inference import Estimate, Target, bracket, hmc, quadrature
 from elbowroom.inference.gap import Decomposition, decompose
 from elbowroom.reference import problem
+from toys.gap import POSITIVE, Pixels, gaussian_guide, positive_guide, positive_model
 
 
 def close(found: Tensor, truth: Tensor | float, atol: float) -> None:

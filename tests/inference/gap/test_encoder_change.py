@@ -7,7 +7,6 @@ import pyro
 import pyro.distributions as dist
 import pytest
 import torch
-from gap_toys import Amortized, Decoder, Pixels
 from pyro.nn import PyroModule, PyroParam
 from scipy.stats import ttest_ind
 from torch import Tensor, nn
@@ -15,6 +14,7 @@ from torch import Tensor, nn
 from elbowroom.inference import Estimate, Target, quadrature
 from elbowroom.inference.gap import Decomposition, decompose
 from elbowroom.inference.gap.encoder_change import encoder_overfitting, retrain_guide
+from toys.gap import Amortized, Decoder, Pixels
 
 
 def with_gaps(one: Decomposition, gaps: Tensor) -> Decomposition:

@@ -4,14 +4,14 @@ import math
 
 import pytest
 import torch
-from gap_toys import POSITIVE, Pixels, positive_guide, positive_model
 from torch import Tensor
 
 from elbowroom.inference import Target, anneal, bracket, hmc, importance, quadrature
-from elbowroom.inference.coordinates import Coordinates
+from elbowroom.inference.evaluation.coordinates import Coordinates
 from elbowroom.inference.gap import RefinedGuide, decompose
-from elbowroom.inference.gap.family import Family
+from elbowroom.inference.gap.families.family import Family
 from elbowroom.reference import problem
+from toys.gap import POSITIVE, Pixels, positive_guide, positive_model
 
 RUNGS = ("mean-field", "full covariance", "mixture")
 

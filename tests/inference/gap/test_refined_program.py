@@ -4,7 +4,6 @@ import pyro
 import pyro.distributions as dist
 import pytest
 import torch
-from gap_toys import POSITIVE, Decoder, Pixels, positive_guide, positive_model
 from pyro.infer import SVI, Predictive, Trace_ELBO
 from pyro.infer.autoguide import AutoNormal
 from torch import Tensor
@@ -13,6 +12,7 @@ from elbowroom.inference import Target, importance
 from elbowroom.inference.gap import decompose
 from elbowroom.inference.gap.result import Decomposition
 from elbowroom.reference import problem
+from toys.gap import POSITIVE, Decoder, Pixels, positive_guide, positive_model
 
 RUNGS = ("mean-field", "full covariance", "mixture")
 

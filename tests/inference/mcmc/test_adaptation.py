@@ -14,7 +14,7 @@ from elbowroom.inference.mcmc.metric import MAX_DENSE, fit_scale, pull, size, st
 from elbowroom.inference.mcmc.step_size import DualAveraging
 from elbowroom.inference.mcmc.trajectory import Chees, halton
 from elbowroom.inference.mcmc.transition import Kernel, transition
-from tests.inference.programs import data, generator
+from toys.programs import data, generator
 
 MIX = torch.tensor([[2.0, 0.0, 0.0], [1.0, 0.5, 0.0], [-0.3, 0.2, 10.0]], dtype=torch.float64)
 

@@ -8,7 +8,7 @@ from torch import Tensor
 
 from elbowroom.inference.mcmc.leapfrog import Density, Point, evaluate, integrate, kinetic
 from elbowroom.inference.mcmc.metric import pull, stretch, whiten
-from tests.inference.programs import data
+from toys.programs import data
 
 CHAINS, DATA, DIM = 3, 4, 2
 

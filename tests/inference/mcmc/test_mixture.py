@@ -10,8 +10,8 @@ from scipy import stats
 from torch import Tensor
 
 from elbowroom.inference.mcmc.mixture import WIDE_SHARE, WIDTH, Mixture
-from tests.inference.failure_budget import BUDGET, sigmas
-from tests.inference.programs import data, generator
+from toys.failure_budget import BUDGET, sigmas
+from toys.programs import data, generator
 
 
 def uniform(*shape: int, seed: int) -> Tensor:

@@ -8,14 +8,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor
 
-from elbowroom.inference.coordinates import Coordinates
+from elbowroom.inference.evaluation.coordinates import Coordinates
+from elbowroom.inference.evaluation.random_numbers import Streams
 from elbowroom.inference.mcmc.mixture import Mixture
 from elbowroom.inference.mcmc.population import Population, from_guide, from_mixture, from_prior
-from elbowroom.inference.mcmc.streams import Streams
 from elbowroom.inference.target import Target
-from tests.inference.failure_budget import sigmas
-from tests.inference.programs import data, normal_evidence, normal_guide, normal_model
-from tests.inference.test_hmc import gamma_guide, gamma_model
+from toys.failure_budget import sigmas
+from toys.programs import data, gamma_guide, gamma_model, normal_evidence, normal_guide, normal_model
 
 NONE = -math.inf
 

@@ -9,20 +9,19 @@ from scipy import stats
 from torch import Tensor
 
 from elbowroom.inference import Target
-from elbowroom.inference.coordinates import Coordinates
+from elbowroom.inference.evaluation.coordinates import Coordinates
+from elbowroom.inference.evaluation.densities import Densities
+from elbowroom.inference.evaluation.random_numbers import Streams
 from elbowroom.inference.mcmc import sampling
 from elbowroom.inference.mcmc.leapfrog import evaluate
 from elbowroom.inference.mcmc.mixture import Mixture
-from elbowroom.inference.mcmc.programs import Densities
 from elbowroom.inference.mcmc.sampling import Chains, Schedule, sample
-from elbowroom.inference.mcmc.streams import Streams
 from elbowroom.inference.mcmc.trajectory import halton
 from elbowroom.inference.mcmc.transition import Kernel
 from elbowroom.inference.mcmc.warmup import Tuned
 from elbowroom.models import VAE
-from tests.inference.failure_budget import BUDGET, sigmas
-from tests.inference.programs import data, normal_guide, normal_model
-from tests.inference.test_hmc import gamma_guide, gamma_model
+from toys.failure_budget import BUDGET, sigmas
+from toys.programs import data, gamma_guide, gamma_model, normal_guide, normal_model
 
 MANY = 4000
 

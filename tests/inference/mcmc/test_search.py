@@ -6,13 +6,12 @@ import pytest
 import torch
 
 from elbowroom.inference import Target
-from elbowroom.inference.coordinates import Coordinates
+from elbowroom.inference.evaluation.coordinates import Coordinates
+from elbowroom.inference.evaluation.random_numbers import Streams
 from elbowroom.inference.mcmc.mixture import Mixture
 from elbowroom.inference.mcmc.population import NUM_POINTS, Population
 from elbowroom.inference.mcmc.search import BELIEVED, Found, search
-from elbowroom.inference.mcmc.streams import Streams
-from tests.inference.programs import data, normal_guide, normal_model
-from tests.inference.test_hmc import one_mode, two_modes
+from toys.programs import data, normal_guide, normal_model, one_mode, two_modes
 
 
 def found(target: Target, num_chains: int = 4, start: str = "both", seed: int = 0) -> tuple[Found, torch.Tensor]:

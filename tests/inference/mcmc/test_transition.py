@@ -9,8 +9,8 @@ from torch import Tensor
 
 from elbowroom.inference.mcmc.leapfrog import DIVERGENCE, evaluate, integrate, kinetic
 from elbowroom.inference.mcmc.transition import Kernel, transition
-from tests.inference.failure_budget import BUDGET, sigmas
-from tests.inference.programs import data, generator
+from toys.failure_budget import BUDGET, sigmas
+from toys.programs import data, generator
 
 SD = torch.tensor([0.3, 1.0, 2.5], dtype=torch.float64)  # of each datum
 MANY = 40_000

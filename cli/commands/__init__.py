@@ -1,0 +1,1 @@
+"""The commands of `elbowroom`, one a file."""

@@ -1,0 +1,51 @@
+"""`elbowroom audit`: may q be trusted, how much room is there, and what to do next."""
+
+from pathlib import Path
+
+from elbowroom.commands.options import AuditOptions
+from elbowroom.commands.output import ConditionHolds, finish, say
+from elbowroom.commands.subject import Subject, subject_of
+from elbowroom.inference.audit import Audit, audit_target, failed, terms
+from elbowroom.report import audit_record, audit_table, save_audit
+from elbowroom.report.audit_files import RECORD
+
+
+def run(options: AuditOptions) -> Audit:
+    """Audit, print the verdict, and write the report; exit code 5 if the condition of `fail_if` holds."""
+    if options.fail_if is not None:
+        terms(options.fail_if)  # a condition that cannot be read is no reason to wait for
+    subject = subject_of(options)
+    where = Path(options.output) if options.output else subject.place / "audit"
+    state = where / state_name(options)
+    if state.exists():
+        say(f"Going on from {state}.", options.json)
+    result = audit_target(
+        subject.target,
+        budget=options.budget,
+        seed=options.seed,
+        tolerance=options.tolerance,
+        num_simulations=options.num_simulations,
+        state=state,
+        memory_bytes=options.memory_mib * 2**20,
+        progress=not options.json,
+    )
+    say(audit_table(result), options.json)
+    _write(result, subject, where, options)
+    if options.fail_if is not None and (told := failed(options.fail_if, result.numbers)):
+        raise ConditionHolds("fail_if holds: " + "; ".join(told))
+    return result
+
+
+def state_name(options: AuditOptions) -> str:
+    """A directory of its own for each choice of data, checkpoint and seed."""
+    limit = "" if options.limit is None else f"-{options.limit}"
+    return f"state-{options.which}-{options.split}{limit}-{options.seed}"
+
+
+def _write(result: Audit, subject: Subject, where: Path, options: AuditOptions) -> None:
+    files = save_audit(result, where, image_shape=subject.image_shape, title=subject.title)
+    finish(audit_record(result), where / RECORD, options.json)
+    say("Written: " + ", ".join(map(str, files)), options.json)
+    unfinished = "examination" not in result.skipped and len(result.rows["decomposition"]) < len(result)
+    if unfinished:
+        say(f"The same command again goes on from there, with {options.budget:g} s more.", options.json)

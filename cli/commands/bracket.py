@@ -1,0 +1,81 @@
+"""`elbowroom evidence --method bracket`: log p(x) of held-out data from below and from above."""
+
+from pathlib import Path
+from typing import Any
+
+from elbowroom.commands.options import EvidenceOptions
+from elbowroom.commands.output import finish, say
+from elbowroom.inference import Bracket, Target, bracket
+from elbowroom.report import bracket_table
+
+BOUNDS = {
+    "importance": "lower",
+    "quadrature": "exact",
+    "adapted importance": "lower",
+    "adapted importance, upper": "upper",
+    "bridge": "none",
+    "annealing": "lower",
+    "reverse annealing": "an upper estimate, as far as the chains have converged",
+}
+"""What each method's value bounds, in expectation."""
+
+
+def run_bracket(target: Target, options: EvidenceOptions) -> Bracket:
+    """Bracket every datum within the budget, print the table, and write what every method said."""
+    where = Path(options.output or options.run)
+    state = where / state_name(options)
+    if state.exists():
+        say(f"Going on from {state}.", options.json)
+    found = bracket(
+        target,
+        budget=options.budget,
+        tolerance=options.tolerance,
+        seed=options.seed,
+        state=state,
+        memory_bytes=options.memory_mib * 2**20,
+        progress=not options.json,
+    )
+    say(bracket_table(found), options.json)
+    finish(record(found, options), where / "evidence.json", options.json)
+    say(f"Per-datum values: {where / 'evidence.json'}", options.json)
+    if not bool(found.settled.all()):
+        say(f"The same command again goes on from {state}, with {options.budget:g} s more.", options.json)
+    return found
+
+
+def state_name(options: EvidenceOptions) -> str:
+    """A file of its own for each choice of data, checkpoint and seed."""
+    limit = "" if options.limit is None else f"-{options.limit}"
+    return f"evidence-{options.which}-{options.split}{limit}-{options.seed}.state.safetensors"
+
+
+def record(found: Bracket, options: EvidenceOptions) -> dict[str, Any]:
+    """Every datum's bracket and every method's answer, in nats, as JSON."""
+    return {
+        "units": "nats per datum",
+        "method": "bracket",
+        "split": options.split,
+        "which": options.which,
+        "seed": options.seed,
+        "tolerance": options.tolerance,
+        "budget": options.budget,
+        "seconds": found.seconds,
+        "forecast": found.forecast,
+        "num_settled": int(found.settled.sum()),
+        "bounds": {"lower": "lower", "upper": "upper", **BOUNDS},
+        "data": [_row(found, b) for b in range(len(found))],
+    }
+
+
+def _row(found: Bracket, b: int) -> dict[str, Any]:
+    row: dict[str, Any] = {"datum": b}
+    for name, side in (("lower", found.lower), ("upper", found.upper)):
+        method = side.info["method"][b] or None
+        row |= {name: side.value[b].item(), f"{name}_stderr": side.stderr[b].item(), f"{name}_method": method}
+    row |= {"width": found.width[b].item(), "flag": found.flags[b], "note": found.notes[b]}
+    answered = {name: c for name, c in found.ledger.columns.items() if bool(found.ledger.has(name)[b])}
+    row["methods"] = {
+        name: {"value": c.value[b].item(), "stderr": c.stderr[b].item(), "flag": c.flags[b]}
+        for name, c in answered.items()
+    }
+    return row

@@ -1,0 +1,67 @@
+"""`elbowroom compare`: VI against MCMC against the exact posterior, for chosen data of a trained run."""
+
+from pathlib import Path
+
+from elbowroom.commands.options import CompareOptions
+from elbowroom.commands.output import finish, say
+from elbowroom.commands.runs import Run, open_run
+from elbowroom.inference import Comparison, Estimate, Target, compare, importance
+from elbowroom.report import comparison_record, comparison_table, posterior_figure, save_figure, save_netcdf
+
+
+def run(options: CompareOptions) -> Comparison:
+    """Compare, print the table, and write JSON, netCDF and figures."""
+    opened = open_run(options.run, options.which, options.device)
+    target = opened.target(options.split)
+    if options.data is not None:
+        chosen = _checked(options, len(target))
+    else:
+        chosen = typical_to_worst(importance(target, num_samples=1000, seed=options.seed), 4)
+    result = compare(
+        target,
+        chosen,
+        num_samples=options.num_samples,
+        mcmc=options.mcmc,
+        num_chains=options.num_chains,
+        num_warmup=options.num_warmup,
+        num_draws=options.num_draws,
+        seed=options.seed,
+        progress=not options.json,
+    )
+    say(comparison_table(result), options.json)
+    where = Path(options.output or Path(options.run) / "compare")
+    files = write(result, target, opened, options.split, where)
+    finish(comparison_record(result) | {"files": [str(f) for f in files]}, where / "comparison.json", options.json)
+    say("Written: " + ", ".join(str(f) for f in [where / "comparison.json", *files]), options.json)
+    return result
+
+
+def write(result: Comparison, target: Target, opened: Run, split: str, where: Path) -> list[Path]:
+    """The ArviZ file and the posterior figure of a comparison."""
+    where.mkdir(parents=True, exist_ok=True)
+    x = opened.tensor(split)[result.data].cpu()
+    files = [where / "comparison.nc", where / "posteriors.png"]
+    save_netcdf(result, files[0], observed=x)
+    figure = posterior_figure(target, result, images=x, image_shape=opened.data.image_shape)
+    save_figure(figure, files[1])
+    return files
+
+
+def typical_to_worst(estimate: Estimate, num: int) -> list[int]:
+    """Data spread from the median to the largest room log p̂(x) − ELBO, the largest last."""
+    room = (estimate.value - estimate.info["elbo"]).nan_to_num(-float("inf"))
+    order = room.argsort().tolist()
+    half = order[len(order) // 2 :]
+    num = min(num, len(half))
+    step = (len(half) - 1) / max(num - 1, 1)
+    return [half[round(i * step)] for i in range(num)]
+
+
+def _checked(options: CompareOptions, num_data: int) -> list[int]:
+    chosen = options.data or []
+    if not chosen or not all(0 <= datum < num_data for datum in chosen) or len(set(chosen)) < len(chosen):
+        raise ValueError(
+            f"data must be different indices of the {options.split} split, 0 … {num_data - 1}, such as [0,5]; "
+            f"got {chosen}"
+        )
+    return chosen

@@ -1,0 +1,87 @@
+"""`elbowroom evidence`: log p(x) of held-out data from a trained run."""
+
+import time
+from pathlib import Path
+from typing import Any
+
+from elbowroom.commands.bracket import run_bracket
+from elbowroom.commands.options import EvidenceOptions
+from elbowroom.commands.output import finish, say
+from elbowroom.commands.runs import open_run
+from elbowroom.inference import Bracket, Estimate, Target, importance, quadrature
+from elbowroom.inference.evaluation.coordinates import Coordinates
+from elbowroom.inference.evidence.quadrature.quadrature import MAX_DIM
+from elbowroom.report import bounds_table
+
+
+def run(options: EvidenceOptions) -> tuple[Estimate, Estimate | None] | Bracket:
+    """Estimate log p(x) of every datum of a split, and print the means with what they bound."""
+    opened = open_run(options.run, options.which, options.device)
+    target = opened.target(options.split, options.limit)
+    return run_bracket(target, options) if options.method == "bracket" else _run_importance(target, options)
+
+
+def _run_importance(target: Target, options: EvidenceOptions) -> tuple[Estimate, Estimate | None]:
+    budget = options.memory_mib * 2**20
+    begin = time.perf_counter()
+    sampled = importance(
+        target,
+        num_samples=options.num_samples,
+        seed=options.seed,
+        num_particles=[k for k in options.num_particles if k <= options.num_samples],
+        memory_bytes=budget,
+        progress=not options.json,
+    )
+    seconds = {"importance": time.perf_counter() - begin}
+    exact = None
+    if options.exact == "yes" or (options.exact == "auto" and _is_small(target)):
+        begin = time.perf_counter()
+        exact = quadrature(target, memory_bytes=budget, progress=not options.json)
+        seconds["quadrature"] = time.perf_counter() - begin
+    say(bounds_table(sampled, exact), options.json)
+    where = Path(options.output or options.run) / "evidence.json"
+    finish(record(target, sampled, exact, seconds, options), where, options.json)
+    say(f"Per-datum values: {where}", options.json)
+    return sampled, exact
+
+
+def _is_small(target: Target) -> bool:
+    return Coordinates.of(target).dim <= MAX_DIM
+
+
+def record(
+    target: Target, sampled: Estimate, exact: Estimate | None, seconds: dict[str, float], options: EvidenceOptions
+) -> dict[str, Any]:
+    """Every datum's numbers, in nats, as JSON."""
+    rows = []
+    for b in range(len(target)):
+        row: dict[str, Any] = {
+            "datum": b,
+            "elbo": sampled.info["elbo"][b].item(),
+            "elbo_stderr": sampled.info["elbo_stderr"][b].item(),
+            **{f"iwae_{k}": v[b].item() for k, v in sampled.info["iwae"].items()},
+            "importance": sampled.value[b].item(),
+            "importance_stderr": sampled.stderr[b].item(),
+            "ess": sampled.info["ess"][b].item(),
+            "pareto_k": sampled.info["pareto_k"][b].item(),
+            "flag": sampled.flags[b],
+        }
+        if exact is not None:
+            row |= {
+                "exact": exact.value[b].item(),
+                "exact_error": exact.stderr[b].item(),
+                "kl_q_p": exact.info["kl_q_p"][b].item(),
+                "kl_p_q": exact.info["kl_p_q"][b].item(),
+                "num_modes": int(exact.info["num_modes"][b]),
+                "exact_flag": exact.flags[b],
+            }
+        rows.append(row)
+    return {
+        "units": "nats per datum",
+        "split": options.split,
+        "num_samples": options.num_samples,
+        "seed": options.seed,
+        "seconds": seconds,
+        "bounds": {"elbo": "lower", "iwae": "lower", "importance": "lower", "exact": "exact"},
+        "data": rows,
+    }

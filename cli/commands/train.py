@@ -1,0 +1,82 @@
+"""`elbowroom train`: fit a model and a guide by SVI into a run directory."""
+
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from torch import Tensor
+
+from elbowroom.commands.options import TrainOptions
+from elbowroom.commands.output import finish, say
+from elbowroom.commands.programs import build
+from elbowroom.commands.runs import load_data, run_record, torch_device
+from elbowroom.inference import Fit, fit
+
+
+def run(options: TrainOptions) -> Fit:
+    """Train and report, in nats per datum of the validation split."""
+    device = torch_device(options.device)
+    own = options.programs.model is not None
+    data = load_data(options.data, "" if own else options.programs.likelihood, options.seed)
+    model, guide = build(options.programs, data.train.shape[1], options.seed)
+    say(
+        f"Training on {len(data.train)} of {data.name} ({options.data.binarize}), "
+        f"validating on {len(data.validation)}, into {options.output}",
+        options.json,
+    )
+    chosen = asdict(options.training)
+    result = fit(
+        model,
+        guide,
+        data.train,
+        validation=data.validation,
+        plate=options.programs.plate,
+        num_epochs=chosen.pop("epochs"),
+        **chosen,
+        seed=options.seed,
+        prepare=data.prepare,
+        run_dir=options.output,
+        resume=options.resume,
+        device=device,
+        progress=not options.json,
+        config=run_record(options, data),
+    )
+    say(summary(result), options.json)
+    finish(record(result, model), Path(options.output) / "result.json", options.json)
+    return result
+
+
+def summary(result: Fit) -> str:
+    """The end of training in three lines."""
+    ended = f"{result.num_steps} steps in {result.seconds:.1f} s.\n"
+    finite = [row for row in result.history if row.get("elbo") is not None]
+    if not finite:
+        return ended + "The validation ELBO was never finite: see the notes in metrics.jsonl."
+    last = finite[-1]
+    per_dim = ", ".join(f"{v:.2f}" for v in _numbers(last["kl_per_dim"]))
+    return ended + (
+        f"Validation ELBO {last['elbo']:.3f} ± {last['elbo_stderr']:.3f} nats per datum = reconstruction "
+        f"{last['reconstruction']:.3f} − KL {last['kl']:.3f} (per latent: {per_dim}).\n"
+        f"Best ELBO {result.best_elbo:.3f} at epoch {result.best_epoch}."
+    )
+
+
+def record(result: Fit, model: Any) -> dict[str, Any]:
+    """The result of training as JSON."""
+    sigma = getattr(getattr(model, "likelihood", model), "sigma", None)
+    return {
+        "steps": result.num_steps,
+        "seconds": result.seconds,
+        "best_epoch": result.best_epoch,
+        "best_elbo": result.best_elbo,
+        "last": result.history[-1],
+        "sigma": sigma.item() if isinstance(sigma, Tensor) and sigma.numel() == 1 else None,
+    }
+
+
+def _numbers(value: Any) -> list[float]:
+    if isinstance(value, dict):
+        return [v for part in value.values() for v in _numbers(part)]
+    if isinstance(value, (list, tuple)):
+        return [v for part in value for v in _numbers(part)]
+    return [float(value)]

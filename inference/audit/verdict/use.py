@@ -1,0 +1,104 @@
+"""The verdict in short, and what q may be used for."""
+
+from collections.abc import Mapping
+
+from elbowroom.inference.audit.numbers import Parts
+from elbowroom.inference.audit.result import Finding, Number, Tone
+from elbowroom.inference.audit.verdict.wording import listed, nats, percent, plural
+
+Numbers = Mapping[str, Number]
+
+NEGLIGIBLE, LARGE = 0.1, 1.0
+"""Nats per datum: room below the one matters to nobody, above the other to everybody."""
+
+_MOST_UNCONVERGED = 0.5  # share of data without a sound reference from which on little is known
+_MOST_FAILING = 0.05  # share of data that may fail a use before it is warned of
+
+
+def tell_in_short(parts: Parts, numbers: Numbers) -> list[Finding]:
+    """Whether q may be trusted, in one sentence."""
+    if "gap" not in numbers:
+        if "exploded" not in numbers:
+            return []
+        sentence = "In short: do not trust q: the encoder fails for every datum of the random sample that was examined."
+        return [Finding("verdict", "bad", sentence, ("exploded", "examined"))]
+    faults = _faults(parts, numbers)
+    if not faults and not numbers["gap"].high < LARGE:
+        sentence = (
+            f"In short: no check that was run fails, but the room is known too poorly: {nats(numbers['gap'])} nats."
+        )
+        return [Finding("verdict", "warning", sentence, ("gap",))]
+    if not faults:
+        keys = [key for key in ("gap", "missed_modes", "calibration_rejected", *_use_keys(numbers)) if key in numbers]
+        room = nats(numbers["gap"])
+        sentence = f"In short: q can be trusted. There are {room} nats of room, and no check that was run fails."
+        return [Finding("verdict", "good", sentence, tuple(keys))]
+    tone: Tone = "bad" if any(key in ("missed_modes", "exploded") for key, _ in faults) else "warning"
+    start = "do not trust q as it is" if tone == "bad" else "use q with care"
+    sentence = f"In short: {start}: {'; '.join(told for _, told in faults)}."
+    keys = [key for key, _ in faults if key in numbers] + failing(numbers)
+    return [Finding("verdict", tone, sentence, tuple(dict.fromkeys(keys)))]
+
+
+def _faults(parts: Parts, numbers: Numbers) -> list[tuple[str, str]]:
+    """What is wrong, worst first: the number that says so, and words for it."""
+    told = []
+    if numbers.get("missed_modes") and numbers["missed_modes"].value:
+        told.append(
+            ("missed_modes", f"it misses modes ({plural(int(numbers['missed_modes'].value), 'datum', 'data')})")
+        )
+    if numbers.get("exploded") and numbers["exploded"].value:
+        told.append(("exploded", f"the encoder fails ({plural(int(numbers['exploded'].value), 'datum', 'data')})"))
+    if not numbers["gap"].value <= LARGE:
+        told.append(("gap", f"the ELBO is {nats(numbers['gap'])} nats below log p(x)"))
+    if bad := failing(numbers):
+        told.append((bad[0], f"it is not good enough for {listed([_use(key) for key in bad])}"))
+    if not _use_keys(numbers):
+        told.append(("unconverged", "no chains passed their gates, so nothing can be said of its uses"))
+    elif numbers["unconverged"].value > _MOST_UNCONVERGED:
+        told.append(("unconverged", "most chains did not pass their gates, so little can be said of its uses"))
+    if parts.calibration is not None and parts.calibration.rejected:
+        told.append(("calibration_rejected", "it is not calibrated"))
+    return told
+
+
+def _use_keys(numbers: Numbers) -> list[str]:
+    return [key for key in numbers if key.startswith("use_")]
+
+
+def failing(numbers: Numbers) -> list[str]:
+    """Uses for which q is not good enough for nearly all data, beyond the noise of a sample."""
+    return [key for key in _use_keys(numbers) if numbers[key].high < 1 - _MOST_FAILING]
+
+
+def tell_uses(parts: Parts, numbers: Numbers) -> list[Finding]:
+    """What q may be used for, and what not, with the shares of data for which it is good enough."""
+    bad = {key: numbers[key] for key in failing(numbers)}
+    good = {key: numbers[key] for key in _use_keys(numbers) if key not in bad}
+    told: list[Finding] = []
+    if good:
+        told.append(Finding("use", "good", f"q may be used for {_with_shares(good)}.", tuple(good)))
+    if bad:
+        sentence = f"q should not be used as it is for {_with_shares(bad)}."
+        told.append(Finding("use", "warning", sentence, tuple(bad)))
+    return told
+
+
+def _with_shares(uses: Numbers) -> str:
+    """Uses by the share of data for which q is good enough for them; equal shares are told once."""
+    groups: dict[str, list[str]] = {}
+    for key, number in uses.items():
+        groups.setdefault(percent(number), []).append(_use(key))
+    return "; ".join(f"{listed(names)} (good enough for {share} of the data)" for share, names in groups.items())
+
+
+def _use(key: str) -> str:
+    return _USES.get(key, key.removeprefix("use_").replace("_", " "))
+
+
+_USES = {
+    "use_means": "posterior means",
+    "use_intervals": "90 % intervals",
+    "use_tails": "tail probabilities",
+    "use_model_comparison": "model comparison by importance sampling",
+}

@@ -1,0 +1,95 @@
+"""The verdict: sentences in plain language, each resting on numbers with intervals."""
+
+from collections.abc import Mapping
+
+from elbowroom.inference.audit.numbers import Parts
+from elbowroom.inference.audit.result import Finding, Number, Tone
+from elbowroom.inference.audit.verdict.data import tell_exploded, tell_missed_modes, tell_worst
+from elbowroom.inference.audit.verdict.guide import tell_calibration, tell_latents
+from elbowroom.inference.audit.verdict.next_steps import next_steps
+from elbowroom.inference.audit.verdict.use import LARGE, NEGLIGIBLE, tell_in_short, tell_uses
+from elbowroom.inference.audit.verdict.wording import nats, percent
+
+Numbers = Mapping[str, Number]
+
+
+def findings_of(parts: Parts, numbers: Numbers, skipped: Mapping[str, str]) -> tuple[Finding, ...]:
+    """All sentences, in the order in which a person asks."""
+    told = [finding for tell in _ORDER for finding in tell(parts, numbers)]
+    told += [Finding("caution", "note", f"Not examined: {part} ({why}).", ()) for part, why in skipped.items()]
+    return tuple(told)
+
+
+def _room(parts: Parts, numbers: Numbers) -> list[Finding]:
+    if "gap" not in numbers:
+        return []
+    gap = numbers["gap"]
+    tone: Tone = "good" if gap.high < NEGLIGIBLE else "warning" if gap.low > LARGE else "note"
+    sentence = (
+        f"There are {nats(gap)} nats of room per datum between the ELBO, {nats(numbers['elbo'])}, and log p(x), "
+        f"{nats(numbers['log_p'])}."
+    )
+    keys = ["elbo", "log_p", "gap"]
+    if max(gap.high, numbers["gap_largest"].value) >= NEGLIGIBLE:
+        keys += ["gap_median", "gap_largest"]
+        half, largest = nats(numbers["gap_median"]), nats(numbers["gap_largest"])
+        sentence += f" For half of the data it is below {half}; the largest found is {largest}."
+    if "gap_with_exploded" in numbers:
+        keys.append("gap_with_exploded")
+        sentence += f" With exploded data left in, the mean room would be {nats(numbers['gap_with_exploded'])} nats."
+    return [Finding("room", tone, sentence, tuple(keys))]
+
+
+def _source(parts: Parts, numbers: Numbers) -> list[Finding]:
+    if "gap" not in numbers or parts.examination is None or numbers["gap"].value < NEGLIGIBLE / 2:
+        return []
+    family = parts.examination.decomposition.family
+    encoder, family_s = numbers["amortization"], numbers["approximation"]
+    apart = encoder.low > family_s.high or family_s.low > encoder.high
+    whose = "the encoder's" if encoder.value >= family_s.value else "the family's"
+    sentence = (
+        f"{f'Most of it is {whose}' if apart else 'Encoder and family share it'}. The best {family} q of each datum "
+        f"would gain {nats(encoder)} nats over the encoder's (amortization); {nats(family_s)} are out of reach of "
+        f"every {family} q found (approximation); and the search for the best may have left "
+        f"{nats(numbers['optimisation'])}."
+    )
+    return [Finding("source", "note", sentence, ("amortization", "approximation", "optimisation"))]
+
+
+def _caution(parts: Parts, numbers: Numbers) -> list[Finding]:
+    told: list[Finding] = []
+    if numbers["settled"].value < 1:
+        sentence = f"log p(x) is settled from both sides for {percent(numbers['settled'])} of the data only."
+        told.append(Finding("caution", "note", sentence, ("settled",)))
+    if "unconverged" in numbers and numbers["unconverged"].value > 0:
+        sentence = (
+            f"Chains did not pass their gates for {percent(numbers['unconverged'])} of the examined data; what is said "
+            "of q's uses leaves them out."
+        )
+        told.append(Finding("caution", "note", sentence, ("unconverged",)))
+    look = parts.examination
+    if look is not None and bool(look.agreement.missed_mass.isnan().all()):
+        sentence = "Whether q misses modes could not be checked: its density at a given point is unknown."
+        told.append(Finding("caution", "note", sentence, ("missed_mass",)))
+    if look is not None and len(look.rows) < parts.num_data:
+        sentence = (
+            f"Where the room comes from was examined for {len(look.rows)} of {parts.num_data} data in the time given; "
+            "means are over those of them that are a random sample."
+        )
+        told.append(Finding("caution", "note", sentence, ("examined",)))
+    return told
+
+
+_ORDER = (
+    tell_in_short,
+    _room,
+    _source,
+    tell_missed_modes,
+    tell_exploded,
+    next_steps,
+    tell_worst,
+    tell_uses,
+    tell_calibration,
+    tell_latents,
+    _caution,
+)

@@ -1,7 +1,0 @@
-"""log p(x) from both sides within a time budget: the estimators combined, datum by datum."""
-
-from elbowroom.inference.bracket.bracket import bracket
-from elbowroom.inference.bracket.result import Bracket
-from elbowroom.inference.state_file import StateError
-
-__all__ = ["Bracket", "StateError", "bracket"]

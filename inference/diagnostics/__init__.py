@@ -1,0 +1,1 @@
+"""May q be used?"""

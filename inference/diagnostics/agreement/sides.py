@@ -1,0 +1,138 @@
+"""Both sides of a comparison, in memory: draws of q and of the posterior, with the densities at them."""
+
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from functools import cached_property
+
+import torch
+from torch import Tensor
+
+from elbowroom.inference.evaluation.budget import MEMORY_BYTES, Plan, plan
+from elbowroom.inference.evaluation.coordinates import Coordinates
+from elbowroom.inference.evidence.importance.reduction import Drawn, Stream, Wanted
+from elbowroom.inference.mcmc.draws import Draws
+from elbowroom.inference.mcmc.effective_size import effective_sample_size
+from elbowroom.inference.target import Target
+
+_COPIES = 12  # of the draws that are alive at once: sorted, centred, indicators, features
+_ESS_BYTES = 2**23  # draws whose autocorrelation is taken at once; its work space is thirty times as much
+
+
+@dataclass(frozen=True)
+class Sides:
+    """Draws of q and of the posterior of B data; float64 on the CPU, log densities in nats.
+
+    Attributes:
+        target: the programs on these data.
+        rows: which data of the whole they are.
+        cells: points whose density may be evaluated at once.
+        q: draws of the guide, `[S, B, N]`.
+        log_q: log q(z | x) there, `[S, B]`.
+        p: posterior draws, `[C, T, B, N]`.
+        log_ratio: log p(x, z) − log q(z | x) at the posterior draws, `[C, T, B]`; NaN where q's density at a point is
+            unknown.
+        weights: the reduced importance weights of q's draws.
+    """
+
+    target: Target
+    rows: slice
+    cells: int
+    q: Tensor
+    log_q: Tensor
+    p: Tensor
+    log_ratio: Tensor
+    weights: Stream
+
+    @cached_property
+    def q_sorted(self) -> Tensor:
+        """Draws of the guide, each latent in ascending order, `[S, B, N]`."""
+        return self.q.sort(0).values
+
+
+def pieces(target: Target, draws: Draws, num_samples: int, seed: int, memory_bytes: int | None) -> Iterator[Sides]:
+    """The data in pieces whose draws and work space fit the budget."""
+    cut = plan(target, num_samples, memory_bytes)
+    cells = cut.rows * cut.samples
+    if target.sliceable:
+        cut = replace(cut, rows=min(cut.rows, _rows(draws, num_samples, memory_bytes)))
+    for rows, part in cut.data(target):
+        with torch.no_grad():
+            yield _drawn(part, draws, rows, cut, cells, num_samples, seed)
+
+
+def by_site(target: Target, flat: Tensor) -> dict[str, Tensor]:
+    """Latents side by side `[S, B, N]` as site values `[S, B, *event]` of the target's dtype, on its device."""
+    values, position = {}, 0
+    for name, shape in target.latents.items():
+        size = math.prod(shape)
+        value = flat[..., position : position + size].to(target.device, target.dtype)
+        values[name] = value.reshape(*flat.shape[:2], *shape)
+        position += size
+    return values
+
+
+def sorted_quantiles(ordered: Tensor, levels: Tensor) -> Tensor:
+    """Quantiles `[Q, ...]` of values sorted along their first dim, interpolated (R's type 7)."""
+    place = levels.to(ordered) * (len(ordered) - 1)
+    low = place.floor().long().clamp(0, max(len(ordered) - 2, 0))
+    fraction = (place - low).reshape(-1, *(1,) * (ordered.dim() - 1))
+    return ordered[low] * (1 - fraction) + ordered[(low + 1).clamp(max=len(ordered) - 1)] * fraction
+
+
+def effective(values: Tensor) -> Tensor:
+    """Effective sample sizes of chains `[C, T, B, ...]`, `[B, ...]`, a slice of the data at a time."""
+    size = max(1, _ESS_BYTES // max(values[:, :, :1].numel() * 8, 1))
+    return torch.cat([effective_sample_size(part) for part in values.split(size, 2)])
+
+
+def share(indicator: Tensor, most: Tensor) -> tuple[Tensor, Tensor]:
+    """The share of draws `[C, T, B, ...]` that are marked, and its standard error, `[B, ...]` each.
+
+    √(p̃ (1 − p̃) / n) with n the effective number of draws (`most` where the indicator is always or never true and so
+    shows no autocorrelation), and p̃ = (n p + ½)/(n + 1), so that zero out of n has an error of about 1/n.
+    """
+    values = indicator.double()
+    p = values.mean((0, 1))
+    n = torch.where((p == 0) | (p == 1), most, effective(values))
+    smooth = (n * p + 0.5) / (n + 1)
+    return p, (smooth * (1 - smooth) / n).sqrt()
+
+
+def _rows(draws: Draws, num_samples: int, memory_bytes: int | None) -> int:
+    num_chains, length, _, num_latents = draws.flat.shape
+    scalars = (num_chains * length + num_samples) * (num_latents + 4)
+    budget = MEMORY_BYTES if memory_bytes is None else memory_bytes
+    return max(1, min(budget // (8 * _COPIES * scalars), 2**24 // scalars))  # torch.quantile takes 2²⁴ numbers at most
+
+
+def _drawn(part: Target, draws: Draws, rows: slice, cut: Plan, cells: int, num_samples: int, seed: int) -> Sides:
+    coordinates = Coordinates.of(part)
+    z, log_q, running = [], [], None
+    for start, count in cut.sample_ranges(num_samples):
+        values, density = part.propose(count, seed=seed, start=start)
+        prior, likelihood = part.log_joint(values)
+        log_w = prior + likelihood - density
+        running = running or Stream.empty(log_w, num_samples, Wanted())
+        running.add(Drawn(log_w, likelihood))
+        flat = [v.flatten(2) if v.dim() > 2 else v.unsqueeze(-1) for v in values.values()]
+        z.append(torch.cat(flat, -1).double().cpu())
+        log_q.append(density.double().cpu())
+    assert running is not None
+    p = draws.flat[:, :, rows].double().cpu()
+    log_ratio = _log_ratio(coordinates, p, draws.stats["lp"][:, :, rows], cut.samples)
+    return Sides(part, rows, cells, torch.cat(z), torch.cat(log_q), p, log_ratio, running)
+
+
+def _log_ratio(coordinates: Coordinates, p: Tensor, lp: Tensor, samples: int) -> Tensor:
+    """log p(x, z) − log q(z | x) at posterior draws, `[C, T, B]`; where z = u the sampler has kept the first term."""
+    target, found = coordinates.target, []
+    flat, kept = p.flatten(0, 1), lp.double().cpu().flatten(0, 1)
+    try:
+        for z, known in zip(flat.split(samples), kept.split(samples), strict=True):
+            values = by_site(target, z)
+            log_p = known if coordinates.real else sum(target.log_joint(values)).double().cpu()  # type: ignore[union-attr]
+            found.append(log_p - target.log_guide(values).double().cpu())
+    except NotImplementedError:  # a guide whose density at a point is unknown
+        return torch.full(p.shape[:3], torch.nan, dtype=torch.float64)
+    return torch.cat(found).reshape(p.shape[:3])

@@ -1,0 +1,143 @@
+"""What is simulated: data from the whole model, or data like those that were observed."""
+
+import copy
+from collections.abc import Callable, Mapping
+from typing import Any, NamedTuple
+
+import torch
+from torch import Tensor
+
+from elbowroom.inference.diagnostics.calibration.ranking import Simulated
+from elbowroom.inference.mcmc import hmc
+from elbowroom.inference.mcmc.draws import Draws, NotAReference
+from elbowroom.inference.programs.handlers import Set
+from elbowroom.inference.programs.terms import place
+from elbowroom.inference.target import Target
+
+
+class Source(NamedTuple):
+    """Where N simulations start.
+
+    Attributes:
+        target: the programs on N rows of the data (repeats have noise of their own).
+        given: latents that data are to be simulated from, site -> `[1, N, ...]`; None: draw them from the prior.
+        flags: what is wrong with it.
+    """
+
+    target: Target
+    given: Mapping[str, Tensor] | None
+    flags: tuple[str, ...]
+
+
+def from_prior(target: Target, num_simulations: int, draws: Draws | None, seed: int, options: Any) -> Source:
+    """z' ~ p(z), x' ~ p(x | z'), with the other arguments of each datum in turn.
+
+    Raises:
+        ValueError: if draws are given.
+    """
+    if draws is not None:
+        raise ValueError('draws are used by kind="posterior" only; leave them out, or ask for that kind')
+    order = _order(target, torch.ones(len(target), dtype=torch.bool))
+    rows = order[torch.arange(num_simulations) % len(order)]
+    return Source(_repeated(target, rows), None, ())
+
+
+def from_posterior(target: Target, num_simulations: int, draws: Draws | None, seed: int, options: Any) -> Source:
+    """z' ~ p(z | x_b), x' ~ p(x | z'), for each datum b in turn, with draws of z' far apart along the chains.
+
+    Data whose chains did not pass their gates are left out: a choice made by x_b, before anything is simulated.
+
+    Raises:
+        ValueError: if the draws are not of this target, or there are too few of them.
+        NotAReference: if the chains of no datum passed.
+    """
+    draws = hmc(target, seed=seed, **options) if draws is None else _checked(target, draws)
+    passed = torch.tensor([not flag for flag in draws.flags])
+    if not passed.any():
+        raise NotAReference(
+            f"the chains of none of the {len(draws)} data passed their convergence gates (datum 0: {draws.flags[0]}), "
+            'so there is nothing to simulate from. Give draws of longer chains, or use kind="prior"'
+        )
+    order = _order(target, passed)
+    index = torch.arange(num_simulations)
+    rows, turn = order[index % len(order)], index // len(order)
+    each = -(-num_simulations // len(order))  # draws of one datum that are used
+    chains, length = draws.flat.shape[:2]
+    if each > chains * length:
+        raise ValueError(
+            f"num_simulations={num_simulations} needs {each} draws of each of {len(order)} data, but there are "
+            f"{chains * length}. Ask for fewer, or give longer chains"
+        )
+    place_of = ((turn + 0.5) / each * chains * length).long()
+    given = {
+        name: value[place_of // length, place_of % length, rows].unsqueeze(0).to(target.device)
+        for name, value in draws.z.items()
+    }
+    return Source(_repeated(target, rows), given, _flags(draws, passed, each))
+
+
+SOURCES: dict[str, Callable[[Target, int, Draws | None, int, Any], Source]] = {
+    "prior": from_prior,
+    "posterior": from_posterior,
+}
+"""kind -> (target, N, draws, seed, options of the sampler) -> where simulations start."""
+
+
+def simulated(source: Target, given: Mapping[str, Tensor] | None, seed: int) -> Simulated:
+    """Simulate a piece of a source; the noise of a simulation is a function of (seed, its row) alone."""
+    if given is None:
+        target, truth = source.simulate(seed)
+    else:
+        programs = copy.copy(source)
+        programs.model = _given(source, given)
+        target, truth = programs.simulate(seed)
+        target.model = source.model
+    # Simulated data may be alike (a few binary pixels); by its row each keeps a noise that no other piece can change.
+    target.keys = source.keys
+    return Simulated(target, truth, None if given is None else source)
+
+
+def _given(source: Target, given: Mapping[str, Tensor]) -> Callable[..., Any]:
+    """The model with its latents set."""
+    placed = place(source.structure, dict(given), None)
+
+    def model(*args: Any, **kwargs: Any) -> Any:
+        with Set(placed):
+            return source.model(*args, **kwargs)
+
+    return model
+
+
+def _order(target: Target, allowed: Tensor) -> Tensor:
+    """The allowed rows in the order of their keys: which data are used does not depend on how they are sorted."""
+    order = torch.from_numpy(target.keys.argsort())
+    return order[allowed[order]]
+
+
+def _repeated(target: Target, rows: Tensor) -> Target:
+    """Rows with keys of their own: identical ones are told apart by how many of their like came before."""
+    return target.select(rows).pinned_to({})
+
+
+def _checked(target: Target, draws: Draws) -> Draws:
+    shapes = {name: tuple(value.shape[3:]) for name, value in draws.z.items()}
+    if len(draws) != len(target) or shapes != target.latents:
+        raise ValueError(
+            f"draws are of {len(draws)} data with latents {shapes}, expected {len(target)} data with {target.latents}: "
+            "give the draws that hmc returned for this target"
+        )
+    return draws
+
+
+def _flags(draws: Draws, passed: Tensor, each: int) -> tuple[str, ...]:
+    flags = []
+    if left_out := int((~passed).sum()):
+        reason = next(flag for flag in draws.flags if flag)
+        flags.append(f"{left_out} of {len(draws)} data left out: their chains did not pass their gates ({reason}, …)")
+    least = float(draws.convergence.ess_bulk[passed].min())
+    if each > least:
+        flags.append(
+            f"{each} posterior draws of each datum were used, but chains are worth only {least:.0f} of some: the true "
+            "latents are not independent of each other, and the tests may reject too often"
+        )
+    return tuple(flags)

@@ -1,0 +1,285 @@
+"""VI against MCMC against the exact posterior, for chosen data."""
+
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from elbowroom.inference.diagnostics.marginals import (
+    GRID_LEVELS,
+    Posterior,
+    from_draws,
+    from_guide,
+    from_quadrature,
+    wasserstein,
+    wasserstein_floor,
+)
+from elbowroom.inference.estimate import Estimate
+from elbowroom.inference.evaluation.coordinates import Coordinates
+from elbowroom.inference.evidence.importance.importance import importance
+from elbowroom.inference.evidence.quadrature.quadrature import LEVELS, MAX_DIM, quadrature
+from elbowroom.inference.mcmc.convergence import Gates
+from elbowroom.inference.mcmc.draws import Draws
+from elbowroom.inference.mcmc.nuts import nuts
+from elbowroom.inference.target import Target
+
+
+@dataclass(frozen=True)
+class Identity:
+    """log p(x) = ELBO + KL(q ‖ p(z|x)), its parts computed independently of each other; nats, `[B]` each.
+
+    log p(x) by importance sampling, the ELBO by Monte Carlo with other noise, and the KL by quadrature.
+    """
+
+    log_p: Tensor
+    log_p_stderr: Tensor
+    elbo: Tensor
+    elbo_stderr: Tensor
+    kl: Tensor
+
+    @property
+    def residual(self) -> Tensor:
+        """log p(x) − (ELBO + KL): zero up to `stderr`."""
+        return self.log_p - self.elbo - self.kl
+
+    @property
+    def stderr(self) -> Tensor:
+        """Standard error of the residual."""
+        return (self.log_p_stderr**2 + self.elbo_stderr**2).sqrt()
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """What each method says about the posterior and the evidence of the same data.
+
+    Attributes:
+        data: indices of the B data in the target.
+        latents: names of the N scalar latents.
+        posteriors: method -> marginals: `guide`, `importance`, and where asked for `nuts`, `quadrature`.
+        evidence: method -> log p(x): `importance` (lower bound), and `quadrature` (exact) for up to 3 latents.
+        reference: the method that the others are held against (`quadrature`, else `nuts`), or None if there is none.
+        kl_q_p, kl_p_q: KL(q ‖ p(z|x)) and KL(p(z|x) ‖ q), `[B]`, nats, and their standard errors. Exact by quadrature;
+            else log p̂ − ELBO, and the mean of log p(x, z) − log q(z|x) over MCMC draws less log p̂.
+        wasserstein: method -> W₁ distance of each marginal to the reference, `[B, N]`.
+        wasserstein_floor: method -> the W₁ that as many independent draws of the reference would show, `[B, N]`.
+        identity: both sides of log p = ELBO + KL; None without quadrature.
+        draws: the MCMC draws; None if MCMC was not run.
+        guide_draws: draws of q, `[S, B, N]`.
+    """
+
+    data: list[int]
+    latents: list[str]
+    posteriors: dict[str, Posterior]
+    evidence: dict[str, Estimate]
+    reference: str | None
+    kl_q_p: Tensor
+    kl_q_p_stderr: Tensor
+    kl_p_q: Tensor
+    kl_p_q_stderr: Tensor
+    wasserstein: dict[str, Tensor]
+    wasserstein_floor: dict[str, Tensor]
+    identity: Identity | None
+    draws: Draws | None
+    guide_draws: Tensor
+
+    def rows(self) -> list[dict[str, Any]]:
+        """One flat record for each datum, latent and method: what the table, JSON and tests read."""
+        levels = torch.tensor(LEVELS, dtype=torch.float64)
+        records = []
+        for method, posterior in self.posteriors.items():
+            quantiles = posterior.quantiles(levels)
+            for b, datum in enumerate(self.data):
+                for n, latent in enumerate(self.latents):
+                    distance = self.wasserstein.get(method)
+                    floor = self.wasserstein_floor.get(method)
+                    records.append(
+                        {
+                            "datum": datum,
+                            "latent": latent,
+                            "method": method,
+                            "mean": posterior.mean[b, n].item(),
+                            "mean_stderr": posterior.mean_stderr[b, n].item(),
+                            "sd": posterior.sd[b, n].item(),
+                            **{f"q{round(100 * p):02d}": quantiles[i, b, n].item() for i, p in enumerate(LEVELS)},
+                            "wasserstein": None if distance is None else distance[b, n].item(),
+                            "wasserstein_floor": None if floor is None else floor[b, n].item(),
+                            "flag": posterior.flags[b],
+                        }
+                    )
+        return sorted(records, key=lambda r: (self.data.index(r["datum"]), self.latents.index(r["latent"])))
+
+    def evidence_rows(self) -> list[dict[str, Any]]:
+        """One flat record for each datum: bounds, exact value, divergences and the identity."""
+        sampled, records = self.evidence["importance"], []
+        for b, datum in enumerate(self.data):
+            record: dict[str, Any] = {
+                "datum": datum,
+                "elbo": sampled.info["elbo"][b].item(),
+                "elbo_stderr": sampled.info["elbo_stderr"][b].item(),
+                "importance": sampled.value[b].item(),
+                "importance_stderr": sampled.stderr[b].item(),
+                "pareto_k": sampled.info["pareto_k"][b].item(),
+                "kl_q_p": self.kl_q_p[b].item(),
+                "kl_q_p_stderr": self.kl_q_p_stderr[b].item(),
+                "kl_p_q": self.kl_p_q[b].item(),
+                "kl_p_q_stderr": self.kl_p_q_stderr[b].item(),
+                "flag": sampled.flags[b],
+            }
+            if "quadrature" in self.evidence:
+                exact = self.evidence["quadrature"]
+                record |= {
+                    "exact": exact.value[b].item(),
+                    "exact_error": exact.stderr[b].item(),
+                    "num_modes": int(exact.info["num_modes"][b]),
+                }
+            if self.identity is not None:
+                record |= {
+                    "identity_residual": self.identity.residual[b].item(),
+                    "identity_stderr": self.identity.stderr[b].item(),
+                }
+            records.append(record)
+        return records
+
+    def costs(self) -> list[dict[str, Any]]:
+        """Seconds for all data and evaluations of log p(x, z) (NUTS: gradients) per datum, by method."""
+        return [
+            {
+                "method": method,
+                "seconds": p.seconds,
+                "evaluations_per_datum": p.evaluations.double().mean().item(),
+                "ess": p.ess.min().item(),
+            }
+            for method, p in self.posteriors.items()
+        ]
+
+    def record(self) -> dict[str, Any]:
+        """Everything that is printed, JSON-able (non-finite numbers as None)."""
+        parts = {
+            "data": self.data,
+            "latents": self.latents,
+            "reference": self.reference,
+            "posteriors": self.rows(),
+            "evidence": self.evidence_rows(),
+            "costs": self.costs(),
+        }
+        return _json_able(parts)
+
+
+def compare(
+    target: Target,
+    data: Sequence[int] | None = None,
+    *,
+    num_samples: int = 5000,
+    mcmc: bool = True,
+    num_chains: int = 4,
+    num_warmup: int = 300,
+    num_draws: int = 500,
+    seed: int = 0,
+    gates: Gates | None = None,
+    progress: bool = False,
+) -> Comparison:
+    """Compare the guide with importance sampling, NUTS and (up to three latents) the exact posterior, datum by datum.
+
+    Args:
+        target: programs and data.
+        data: indices of the data to compare (default: all; NUTS takes seconds for each).
+        num_samples: draws of the guide, for its marginals and for importance sampling.
+        mcmc: run Pyro's NUTS.
+        num_chains, num_warmup, num_draws, gates: of NUTS.
+        seed: of everything random.
+        progress: show progress bars on whatever takes longer than two seconds.
+
+    Raises:
+        ProgramError, ValueError: as `Target.select`, `importance` and `nuts` do.
+    """
+    if num_samples < 2:
+        raise ValueError(f"num_samples must be at least 2, got {num_samples}")
+    chosen = list(range(len(target))) if data is None else [int(b) for b in data]
+    part = target if data is None else target.select(chosen)
+    small = Coordinates.of(part).dim <= MAX_DIM
+    guide, reweighted, draws_of_q = from_guide(part, num_samples, seed)
+    sampled = importance(part, num_samples=num_samples, seed=seed + 1, progress=progress)
+    evidence, posteriors = {"importance": sampled}, {"guide": guide, "importance": reweighted}
+    draws = None
+    if mcmc:
+        sizes = {"num_chains": num_chains, "num_warmup": num_warmup, "num_draws": num_draws}
+        everything = None if not part.sliceable else range(len(part))
+        draws = nuts(part, everything, **sizes, seed=seed, gates=gates, progress=progress)
+        posteriors["nuts"] = from_draws(draws)
+    if small:
+        begin = time.perf_counter()
+        exact = quadrature(part, quantiles=GRID_LEVELS.tolist(), progress=progress)
+        evidence["quadrature"] = exact
+        posteriors["quadrature"] = from_quadrature(exact, time.perf_counter() - begin)
+    reference = "quadrature" if small else ("nuts" if draws is not None and not any(draws.flags) else None)
+    others = [m for m in posteriors if m != reference] if reference else []
+    kl = _divergences(part, evidence, draws)
+    return Comparison(
+        data=chosen,
+        latents=target.latent_names,
+        posteriors=posteriors,
+        evidence=evidence,
+        reference=reference,
+        **kl,
+        wasserstein={m: wasserstein(posteriors[m], posteriors[reference or ""]) for m in others},
+        wasserstein_floor={m: wasserstein_floor(posteriors[reference or ""], posteriors[m].ess) for m in others},
+        identity=_identity(part, evidence, num_samples, seed),
+        draws=draws,
+        guide_draws=draws_of_q,
+    )
+
+
+def _divergences(target: Target, evidence: dict[str, Estimate], draws: Draws | None) -> dict[str, Tensor]:
+    if "quadrature" in evidence:
+        exact = evidence["quadrature"]
+        return {
+            "kl_q_p": exact.info["kl_q_p"],
+            "kl_q_p_stderr": exact.stderr,
+            "kl_p_q": exact.info["kl_p_q"],
+            "kl_p_q_stderr": exact.stderr,
+        }
+    sampled = evidence["importance"]
+    reverse = sampled.value - sampled.info["elbo"]
+    reverse_stderr = (sampled.stderr**2 + sampled.info["elbo_stderr"] ** 2).sqrt()
+    forward = forward_stderr = torch.full_like(reverse, torch.nan)
+    if draws is not None:
+        z = {name: value.flatten(0, 1) for name, value in draws.z.items()}
+        with torch.no_grad():
+            prior, likelihood = target.log_joint(z)
+            ratio = (prior + likelihood - target.log_guide(z)).double().cpu()
+        forward = ratio.mean(0) - sampled.value
+        ess = draws.convergence.ess_bulk.amin(1)
+        forward_stderr = (ratio.var(0) / ess + sampled.stderr**2).sqrt()
+    return {
+        "kl_q_p": reverse,
+        "kl_q_p_stderr": reverse_stderr,
+        "kl_p_q": forward,
+        "kl_p_q_stderr": forward_stderr,
+    }
+
+
+def _identity(target: Target, evidence: dict[str, Estimate], num_samples: int, seed: int) -> Identity | None:
+    if "quadrature" not in evidence:
+        return None
+    other = importance(target, num_samples=num_samples, seed=seed + 2)
+    sampled = evidence["importance"]
+    return Identity(
+        log_p=sampled.value,
+        log_p_stderr=sampled.stderr,
+        elbo=other.info["elbo"],
+        elbo_stderr=other.info["elbo_stderr"],
+        kl=evidence["quadrature"].info["kl_q_p"],
+    )
+
+
+def _json_able(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {str(k): _json_able(v) for k, v in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_json_able(v) for v in value]
+    if isinstance(value, float) and (value != value or value in (float("inf"), float("-inf"))):
+        return None
+    return value

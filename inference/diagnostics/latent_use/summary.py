@@ -1,0 +1,99 @@
+"""One pass over draws of q: moments of each latent, its KL, the rate, and some draws to keep."""
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from elbowroom.inference.evaluation.budget import plan
+from elbowroom.inference.programs.structure import ProgramError
+from elbowroom.inference.target import Target
+
+_KEPT = 20_000  # draws of the aggregate posterior that are kept, shared evenly by the data
+
+
+@dataclass(frozen=True)
+class Summary:
+    """What q says of B data with N scalar latents; float64 on the CPU.
+
+    Attributes:
+        mean, variance: of each latent under q(z | x_b), from S draws, `[B, N]`.
+        kl: E_q[log q(z_n|x) − log p(z_n)] of each datum, `[B, N]`, nats; NaN where a site's density does not fall apart
+            into its elements.
+        rate: E_q[log q(z|x) − log p(z)] of each datum, `[B]`, nats.
+        elbo: `[B]`, nats.
+        kept: the first draws of each datum, `[K, B, N]`.
+        num_samples: S.
+    """
+
+    mean: Tensor
+    variance: Tensor
+    kl: Tensor
+    rate: Tensor
+    elbo: Tensor
+    kept: Tensor
+    num_samples: int
+
+
+def side_by_side(values: dict[str, Tensor]) -> Tensor:
+    """Site values `[S, B, *event]` as `[S, B, N]`, float64 on the CPU."""
+    flat = [v.flatten(2) if v.dim() > 2 else v.unsqueeze(-1) for v in values.values()]
+    return torch.cat(flat, -1).detach().double().cpu()
+
+
+def by_latent(target: Target, z: dict[str, Tensor]) -> tuple[Tensor, Tensor]:
+    """(log q, log p) of each scalar latent, `[S, B, N]`, nats; NaN where a site's elements hang together."""
+    found: list[list[Tensor]] = [[], []]
+    try:
+        terms = target.latent_terms(z)
+    except (ProgramError, NotImplementedError):  # sites without a density of their own
+        unknown = torch.full_like(side_by_side(z), torch.nan)
+        return unknown, unknown
+    for name, value in z.items():
+        for side, term in zip(found, terms[name], strict=True):
+            whole = term.shape == value.shape
+            side.append(term if whole else torch.full_like(value, torch.nan, dtype=term.dtype))
+    log_q, log_p = (dict(zip(z, side, strict=True)) for side in found)
+    return side_by_side(log_q), side_by_side(log_p)
+
+
+def summarise(target: Target, num_samples: int, seed: int, memory_bytes: int | None) -> Summary:
+    """Draw S times from q(z | x_b) for every datum."""
+    cut = plan(target, num_samples, memory_bytes)
+    keep = min(num_samples, max(1, _KEPT // len(target)))
+    columns = []
+    with torch.no_grad():
+        for _, part in cut.data(target):
+            sums: dict[str, Tensor] = {}
+            kept: list[Tensor] = []
+            for start, count in cut.sample_ranges(num_samples):
+                values, log_q = part.propose(count, seed=seed, start=start)
+                prior, likelihood = part.log_joint(values)
+                z, (own_q, own_p) = side_by_side(values), by_latent(part, values)
+                # Var = E[(z − c)²] − (E[z] − c)² about any c loses no digits if c is near: the first draw is.
+                centre = kept[0][:1] if kept else z[:1]
+                rate = (log_q - prior).double().cpu()
+                added = {
+                    "first": (z - centre).sum(0),
+                    "second": (z - centre).square().sum(0),
+                    "kl": (own_q - own_p).sum(0),
+                    "rate": rate.sum(0),
+                    "elbo": (likelihood.double().cpu() - rate).sum(0),
+                }
+                sums = {name: sums.get(name, 0) + value for name, value in added.items()}
+                if start < keep:
+                    kept.append(z[: keep - start])
+            average = {name: value / num_samples for name, value in sums.items()}
+            columns.append((average, torch.cat(kept)))
+    kept_all = torch.cat([kept for _, kept in columns], 1)
+    mean = {name: torch.cat([average[name] for average, _ in columns]) for name in columns[0][0]}
+    correct = num_samples / max(num_samples - 1, 1)
+    return Summary(
+        mean=kept_all[0] + mean["first"],
+        variance=(mean["second"] - mean["first"].square()).clamp_min(0) * correct,
+        kl=mean["kl"],
+        rate=mean["rate"],
+        elbo=mean["elbo"],
+        kept=kept_all,
+        num_samples=num_samples,
+    )

@@ -1,0 +1,84 @@
+"""What a model does with its latents, over the data at hand."""
+
+import time
+
+import torch
+from torch import Tensor
+
+from elbowroom.inference.diagnostics.latent_use.collapse import DEAD, diagnose, sensitivity
+from elbowroom.inference.diagnostics.latent_use.information import (
+    activity,
+    against_prior,
+    mutual_information,
+    over_data,
+)
+from elbowroom.inference.diagnostics.latent_use.observation import noise
+from elbowroom.inference.diagnostics.latent_use.pruning import prune
+from elbowroom.inference.diagnostics.latent_use.result import LatentUse
+from elbowroom.inference.diagnostics.latent_use.summary import summarise
+from elbowroom.inference.estimate import Estimate
+from elbowroom.inference.target import Target
+
+
+def latent_use(
+    target: Target,
+    *,
+    log_p: Estimate | None = None,
+    num_samples: int = 128,
+    seed: int = 0,
+    memory_bytes: int | None = None,
+) -> LatentUse:
+    """Activity, KL and information of each latent, collapse and its likely cause, and the observation noise.
+
+    Standard errors are those of the data as a sample, unless a field says otherwise. Nothing depends on the order of
+    the data or on how they are cut, but rounding.
+
+    Args:
+        target: programs and data.
+        log_p: log p(x), to say how much an encoder that has collapsed leaves to be gained.
+        num_samples: S draws of the guide for each datum.
+        seed: of the draws.
+        memory_bytes: byte budget for one evaluation (default 256 MiB).
+
+    Raises:
+        ValueError: for no latent at all, fewer than 2 samples, or a `log_p` of other data.
+    """
+    if not target.latents:
+        raise ValueError("this target has no latent that the guide draws (finite discrete ones are summed out)")
+    if num_samples < 2:
+        raise ValueError(f"num_samples must be at least 2, got {num_samples}")
+    if log_p is not None and len(log_p) != len(target):
+        raise ValueError(f"log_p has {len(log_p)} data, the target has {len(target)}: compute it on the same data")
+    begin = time.perf_counter()
+    summary = summarise(target, num_samples, seed, memory_bytes)
+    moved, moved_stderr = activity(summary)
+    kl, kl_stderr = over_data(summary.kl)
+    mutual, marginal = mutual_information(target, summary, memory_bytes)
+    beside = against_prior(target, summary, seed)
+    active = moved > DEAD
+    slope = sensitivity(target, beside.pop("prior_sd"), seed)
+    dead = ~active if len(target) > 1 else torch.zeros_like(active)  # one datum says nothing about differences
+    room = None if log_p is None else float((log_p.value.double().cpu() - summary.elbo).mean())
+    sigma, sigma_told = noise(target, num_samples, seed, memory_bytes)
+    return LatentUse(
+        latents=tuple(target.latent_names),
+        activity=moved,
+        activity_stderr=moved_stderr,
+        active=active,
+        kl=kl,
+        kl_stderr=kl_stderr,
+        sensitivity=slope,
+        rate=_one(*over_data(summary.rate)),
+        mutual_information=mutual,
+        marginal_kl=marginal,
+        **beside,
+        collapsed=diagnose(tuple(target.latent_names), dead, slope, kl, room),
+        pruned=prune(target, dead, num_samples, seed, memory_bytes),
+        sigma=sigma,
+        sigma_told=sigma_told,
+        seconds=time.perf_counter() - begin,
+    )
+
+
+def _one(value: Tensor, stderr: Tensor) -> Estimate:
+    return Estimate(value.reshape(1), stderr.reshape(1), "none")

@@ -1,0 +1,1 @@
+"""A target at many points: coordinates, byte budget, recorded programs, random numbers."""

@@ -1,0 +1,117 @@
+"""Memory bounded by an explicit byte budget: how many samples and data are evaluated at once."""
+
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.utils._python_dispatch import TorchDispatchMode
+
+from elbowroom.inference.programs.noise import BLOCK
+from elbowroom.inference.target import Target
+
+MEMORY_BYTES = 256 * 2**20
+"""Default byte budget for the tensors of one evaluation."""
+
+
+@dataclass(frozen=True)
+class Plan:
+    """How [samples, data] is cut: `rows` data and `samples` samples at a time."""
+
+    num_data: int
+    rows: int
+    samples: int
+
+    def data(self, target: Target) -> Iterator[tuple[slice, Target]]:
+        """The target in pieces of at most `rows` data."""
+        if self.rows >= self.num_data:
+            yield slice(0, self.num_data), target
+            return
+        for begin in range(0, self.num_data, self.rows):
+            end = min(begin + self.rows, self.num_data)
+            yield slice(begin, end), target.select(range(begin, end))
+
+    def sample_ranges(self, num_samples: int) -> Iterator[tuple[int, int]]:
+        """(start, count) covering 0 … num_samples − 1."""
+        for start in range(0, num_samples, self.samples):
+            yield start, min(self.samples, num_samples - start)
+
+
+@dataclass(frozen=True)
+class Cost:
+    """Bytes that one evaluation of guide and model allocates: constant + B · (datum + S · cell)."""
+
+    constant: float  # whatever S and B are: transformed weights
+    datum: float  # once a datum: the encoder
+    cell: float  # for each sample of each datum
+
+    def __call__(self, rows: int, samples: int) -> float:
+        return self.constant + rows * (self.datum + samples * self.cell)
+
+
+def plan(target: Target, num_samples: int, memory_bytes: int | None = None, gradients: bool = False) -> Plan:
+    """Cut S samples × B data so that one evaluation's tensors stay within the budget.
+
+    The cost is measured: all bytes that a guide and a model evaluation allocate. It overstates the peak, so the budget
+    is kept. All data at once are preferred (the encoder runs once for each); samples are cut at multiples of the noise
+    block, and data only when a block of samples of all data is too much.
+
+    Raises:
+        ValueError: if the budget does not hold one sample of one datum; the message says what would.
+    """
+    budget = MEMORY_BYTES if memory_bytes is None else memory_bytes
+    cost = measure(target, scale=3 if gradients else 1)
+    free = budget - cost.constant
+    rows = len(target)
+    if target.sliceable:
+        rows = min(rows, max(1, int(free // (cost.datum + min(BLOCK, num_samples) * cost.cell))))
+    samples = int((free / rows - cost.datum) // cost.cell)
+    if samples < 1:
+        raise ValueError(
+            f"memory_bytes={budget} is too small: one sample of {'one datum' if rows == 1 else f'these {rows} data'} "
+            f"takes about {math.ceil(cost(rows, 1))} bytes"
+        )
+    if samples >= BLOCK:
+        samples -= samples % BLOCK
+    return Plan(len(target), rows, min(samples, num_samples))
+
+
+def measure(target: Target, scale: float = 1.0) -> Cost:
+    """The cost of evaluating a target, from three small evaluations, times `scale`."""
+    few, one = (target.select(range(min(n, len(target)))) if target.sliceable else target for n in (8, 1))
+    small, long = _allocated(few, 1), _allocated(few, 17)
+    cell = max((long - small) / (16 * len(few)), 8.0)
+    if len(few) == 1 or not target.sliceable:
+        return Cost(0.0, scale * max(small / len(few) - cell, 0.0), scale * cell)
+    slope = max((small - _allocated(one, 1)) / (len(few) - 1), cell)  # of one more datum with one sample
+    return Cost(scale * max(small - len(few) * slope, 0.0), scale * (slope - cell), scale * cell)
+
+
+def bytes_per_cell(target: Target, num_samples: int = 16) -> float:
+    """Bytes that one guide draw and one model evaluation allocate for each (sample, datum), when there are many."""
+    few = target.select(range(min(8, len(target)))) if target.sliceable else target
+    return max(_allocated(few, num_samples) / (num_samples * len(few)), 8.0)
+
+
+def _allocated(target: Target, num_samples: int) -> int:
+    counter = _Allocations()
+    with torch.no_grad(), counter:
+        target.log_weights(num_samples)
+    return counter.bytes
+
+
+class _Allocations(TorchDispatchMode):
+    """Adds up the bytes of every tensor that an operation returns, views left out."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.bytes = 0
+
+    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        result = func(*args, **(kwargs or {}))
+        for out in result if isinstance(result, (tuple, list)) else (result,):
+            if isinstance(out, Tensor) and not out._is_view():
+                self.bytes += out.numel() * out.element_size()
+        return result

@@ -1,0 +1,79 @@
+"""The densities that a sampler calls, of one chunk of data: recorded once, evaluated in slices of bounded size."""
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from elbowroom.inference.evaluation.coordinates import Coordinates
+from elbowroom.inference.evaluation.recorded import Traced, log_joint, log_joint_and_gradient
+
+_GROUPS = 8  # groups of data that are moved apart from the others
+_SLICE = 1 << 16
+"""Points evaluated at once at most: more gains no speed."""
+
+
+@dataclass(frozen=True)
+class Densities:
+    """log p(x, T(u)) + log |det dT/du|, with and without its gradient.
+
+    Attributes:
+        coordinates: the target's.
+        value, value_and_gradient: the recorded programs.
+        cells: points that may be evaluated at once.
+    """
+
+    coordinates: Coordinates
+    value: Traced
+    value_and_gradient: Traced
+    cells: int
+
+    @classmethod
+    def of(cls, coordinates: Coordinates, cells: int, compile: bool = False) -> "Densities":
+        """Nothing is recorded yet: that happens at the first call of each shape."""
+        value = Traced(log_joint, coordinates, compile=compile)
+        return cls(coordinates, value, Traced(log_joint_and_gradient, coordinates, compile=compile), cells)
+
+    def at(self, coordinates: Coordinates) -> "Densities":
+        """The same on other data; records are shared."""
+        return Densities(coordinates, self.value.on(coordinates), self.value_and_gradient.on(coordinates), self.cells)
+
+    def on(self, rows: Tensor) -> "OnRows":
+        """The gradient on some of the data, in groups of one fixed size so that one record serves any number."""
+        size = max(1, len(self.coordinates.target) // _GROUPS)
+        padded = torch.cat([rows, rows[:1].expand(-len(rows) % size)])
+        return OnRows(tuple(self.at(self.coordinates.at(group)) for group in padded.split(size)), len(rows))
+
+    def slice_of(self, num_data: int) -> int:
+        """Samples of `num_data` data evaluated at once."""
+        return max(1, min(self.cells, _SLICE) // num_data)
+
+    def log_joint(self, u: Tensor) -> Tensor:
+        """At u `[S, B, D]`, `[S, B]`; slices are made up to one size."""
+        size = min(self.slice_of(u.shape[1]), len(u))
+        pieces = []
+        for begin in range(0, len(u), size):
+            piece = u[begin : begin + size]
+            padded = torch.cat([piece, piece[:1].expand(size - len(piece), *piece.shape[1:])])
+            pieces.append(self.value(padded)[0][: len(piece)].to(u.dtype))
+        return torch.cat(pieces)
+
+    def gradient(self, u: Tensor) -> tuple[Tensor, Tensor]:
+        """log density `[C, B]` and its gradient `[C, B, D]`."""
+        value, gradient = self.value_and_gradient(u)
+        return value.to(u.dtype), gradient.to(u.dtype)
+
+
+@dataclass(frozen=True)
+class OnRows:
+    """log density and gradient for the first `count` data of the groups."""
+
+    groups: tuple[Densities, ...]
+    count: int
+
+    def __call__(self, u: Tensor) -> tuple[Tensor, Tensor]:
+        size = len(self.groups[0].coordinates.target)
+        padded = torch.cat([u, u[:, :1].expand(-1, -self.count % size, -1)], 1)
+        pieces = [group.gradient(part) for group, part in zip(self.groups, padded.split(size, 1), strict=True)]
+        value, gradient = (torch.cat(part, 1) for part in zip(*pieces, strict=True))
+        return value[:, : self.count], gradient[:, : self.count]

@@ -1,0 +1,1 @@
+"""What is log p(x)?"""

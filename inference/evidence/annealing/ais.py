@@ -1,0 +1,98 @@
+"""Annealed importance sampling: a lower bound on log p(x) whose kernels were frozen before its chains began."""
+
+import torch
+from torch import Tensor
+
+from elbowroom.inference.estimate import Estimate
+from elbowroom.inference.evidence.annealing.path import Path
+from elbowroom.inference.evidence.annealing.randomness import FORWARD, Randomness
+from elbowroom.inference.evidence.annealing.results import Piece, assemble, observe
+from elbowroom.inference.evidence.annealing.settings import Clock, Part, Settings, in_ranges, parts
+from elbowroom.inference.evidence.annealing.walk import Walk, conditional_ess, log_weights, thermodynamic, walk
+from elbowroom.inference.target import Target
+
+
+def anneal(
+    target: Target,
+    *,
+    num_steps: int = 100,
+    num_chains: int = 16,
+    start: str = "guide",
+    schedule: str = "adaptive",
+    seed: int = 0,
+    num_pilot: int = 8,
+    num_leapfrog: int = 3,
+    memory_bytes: int | None = None,
+    progress: bool = False,
+    compile: bool = False,
+) -> Estimate:
+    """Estimate log p(x_b) by annealed importance sampling (Neal 2001) from the guide or the prior to the posterior.
+
+    Chains start at draws of f_0 and make one HMC transition at each intermediate temperature of the path
+    f_β = f_0^(1−β) p(x, z)^β, in unconstrained coordinates. Step sizes, scales and temperatures of each datum are
+    tuned on pilot chains with noise of their own and then frozen: E[w] = p(x) exactly, so log p̂(x) = log mean w is a
+    lower bound in expectation whatever the chains do. One step (`num_steps=1`) is importance sampling.
+
+    Args:
+        target: programs and data.
+        num_steps: T, increments of the temperature; T − 1 transitions.
+        num_chains: C, independent weights of each datum.
+        start: `"guide"` (a good guide saves most of the way) or `"prior"` (needs no density of the guide).
+        schedule: `"adaptive"` (equal conditional effective sample size of every step on the pilot chains, for each
+            datum), `"sigmoid"` or `"linear"`.
+        seed: the result is a function of (seed, datum, chain, step).
+        num_pilot: pilot chains of each datum.
+        num_leapfrog: leapfrog steps of a transition.
+        memory_bytes: byte budget for one evaluation and the chains' record (default 256 MiB).
+        progress: show a progress bar if it takes longer than two seconds.
+        compile: compile the densities (tens of seconds once; pays for long runs).
+
+    Returns:
+        Estimate with bound `"lower"`; value and stderr (delta method over chains) `[B]` in nats. `info`: `log_weights`
+        `[C, B]`; `spread`, their standard deviation over chains `[B]`; `ess` `[B]`, effective chains; `pareto_k` `[B]`
+        (NaN with fewer than 100 chains); `constant_weights` `[B]`; `betas` `[T + 1, B]`; `acceptance` `[T − 1, B]`;
+        `conditional_ess` `[T, B]`, as a share of the chains; `thermodynamic`, an Estimate by thermodynamic integration
+        of the same chains; `num_evaluations` (gradients of both ends of the path for each datum, pilot chains
+        included) and `num_pilot_evaluations`; `seconds`; `start`; `flags`.
+
+    Raises:
+        ValueError: on a bad size or name, a budget too small, a target without continuous latents, or
+            `start="guide"` with a guide whose density at a given point is unknown.
+    """
+    clock = Clock()
+    settings = Settings(
+        num_steps, num_chains, start, schedule, num_pilot, num_leapfrog, seed, memory_bytes, progress, compile
+    )
+    pieces, integrals = [], []
+    for part in parts(target, settings, "AIS"):
+        piece, integral = _reduce(part, forward(part, settings))
+        pieces.append(piece)
+        integrals.append(integral)
+    told = {"seconds": clock.seconds, "start": start, "thermodynamic": _side_by_side(integrals)}
+    return assemble(pieces, settings, "lower", told)
+
+
+def forward(part: Part, settings: Settings) -> Walk:
+    """The chains of some data from draws of the start on."""
+
+    def chains(path: Path, first: int, count: int) -> Walk:
+        ends = path.draw(count, settings.seed, FORWARD + first)
+        randomness = Randomness(path, settings.seed, count, FORWARD + first)
+        return walk(path, ends, part.frozen, range(1, settings.num_steps), randomness, lambda: part.tick(count))
+
+    return in_ranges(part, settings, chains)
+
+
+def _reduce(part: Part, seen: Walk) -> tuple[Piece, Estimate]:
+    betas = part.frozen.betas
+    piece = observe(part, seen, log_weights)
+    piece["conditional_ess"] = conditional_ess(betas, seen.differences).cpu()
+    return piece, thermodynamic(betas, seen.differences)
+
+
+def _side_by_side(integrals: list[Estimate]) -> Estimate:
+    def joined(values: list[Tensor]) -> Tensor:
+        return torch.cat(values).cpu()
+
+    info = {name: joined([part.info[name] for part in integrals]) for name in integrals[0].info}
+    return Estimate(joined([i.value for i in integrals]), joined([i.stderr for i in integrals]), "none", info)

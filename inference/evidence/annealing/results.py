@@ -1,0 +1,128 @@
+"""From the weights of chains to an Estimate: value, error, diagnostics and flags."""
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from elbowroom.inference import weights
+from elbowroom.inference.estimate import Bound, Estimate
+from elbowroom.inference.evidence.annealing.settings import Part, Settings
+from elbowroom.inference.evidence.annealing.walk import Walk
+
+K_LIMIT = 0.7
+"""Pareto k̂ above which an estimate, its error bar included, cannot be trusted (Vehtari et al. 2024)."""
+
+STUCK = 0.1
+"""Acceptance below which chains hardly move."""
+
+_ENOUGH = 100  # weights that a k̂ needs to say something: its tail has twenty then
+
+Piece = dict[str, Tensor]
+"""What is kept of some data, data last."""
+
+
+def observe(part: Part, seen: Walk, reduce: Callable[[Tensor, Tensor], Tensor]) -> Piece:
+    """Weights, schedule, acceptance and cost of the chains of some data."""
+    tuning = part.frozen.tuning
+    piece = {
+        "log_weights": reduce(part.frozen.betas, seen.differences),
+        "betas": part.frozen.betas,
+        "acceptance": seen.acceptance,
+        "num_pilot_evaluations": torch.full_like(part.frozen.betas[0], tuning.num_evaluations, dtype=torch.long),
+        "rounding": torch.full_like(part.frozen.betas[0], torch.finfo(tuning.log_step.dtype).eps),
+    }
+    return {name: value.cpu() for name, value in piece.items()}
+
+
+def assemble(
+    pieces: list[Piece],
+    settings: Settings,
+    bound: Bound,
+    told: Mapping[str, Any],
+    *,
+    extra: int = 0,
+    noun: str = "chains",
+) -> Estimate:
+    """log mean w over chains, or −log mean 1/w if the value is no lower bound, with all that is known of it.
+
+    Args:
+        pieces: of `observe`.
+        settings: of the chains.
+        bound: what the value bounds.
+        told: more `info`.
+        extra: gradient evaluations that `settings` do not count.
+        noun: what has a weight each.
+    """
+    info: dict[str, Any] = {name: torch.cat([piece[name] for piece in pieces], -1) for name in pieces[0]}
+    sign = 1.0 if bound == "lower" else -1.0
+    log_w, eps = sign * info["log_weights"], info.pop("rounding").max().item()
+    value = sign * weights.log_marginal(log_w)
+    several = len(log_w) > 1  # one chain says nothing about its own spread
+    constant = weights.spread_is_rounding(log_w.amax(0), log_w.amin(0), eps) & several
+    unknown = torch.full_like(value, torch.inf)
+    stderr = torch.where(constant, 0.0, weights.log_marginal_stderr(log_w)) if several else unknown
+    pilot = int(info.pop("num_pilot_evaluations")[0])
+    info |= {
+        "spread": log_w.std(0) if several else unknown,
+        "ess": weights.ess(log_w),
+        "pareto_k": torch.where(constant, -torch.inf, weights.pareto_k(log_w) if len(log_w) >= _ENOUGH else torch.nan),
+        "constant_weights": constant,
+        "num_evaluations": settings.num_evaluations + pilot + extra,
+        "num_pilot_evaluations": pilot,
+        **told,
+    }
+    info["flags"] = _flags(value, info, "low" if bound == "lower" else "high", noun)
+    return Estimate(value, stderr, bound, info)
+
+
+def least_effective(num_chains: int) -> float:
+    """Effective chains below which an error bar is not to be believed: ten, or a quarter of few chains."""
+    return min(10.0, num_chains / 4)
+
+
+def _flags(value: Tensor, info: dict[str, Any], side: str, noun: str) -> tuple[str, ...]:
+    num_chains = len(info["log_weights"])
+    acceptance = info["acceptance"].amin(0) if len(info["acceptance"]) else torch.ones_like(value)
+    columns = (value, info["ess"], info["pareto_k"], info["constant_weights"], acceptance)
+    rows = zip(*(column.tolist() for column in columns), strict=True)
+    return tuple(_flag(num_chains, noun, side, *row) for row in rows)
+
+
+def _flag(
+    num_chains: int,
+    noun: str,
+    side: str,
+    value: float,
+    ess: float,
+    pareto_k: float,
+    constant: bool,
+    acceptance: float,
+) -> str:
+    if value != value:
+        return "log w is NaN: the programs return NaN for this datum"
+    if abs(value) == float("inf"):
+        return _INFINITE[side, value > 0]
+    if constant:
+        return ""
+    if num_chains == 1:
+        return f"one of the {noun} says nothing about its own error: raise num_{noun}"
+    if ess < least_effective(num_chains):
+        return (
+            f"{ess:.1f} effective of {num_chains} {noun}: the value is likely too {side} and its error bar too small; "
+            "raise num_steps"
+        )
+    if pareto_k > K_LIMIT:
+        return f"Pareto k̂ = {pareto_k:.2f} > {K_LIMIT}: the weights' tail is too heavy, the value is likely too {side}"
+    if acceptance < STUCK:
+        return f"chains hardly move at one temperature: acceptance {acceptance:.2f} there"
+    return ""
+
+
+_INFINITE = {
+    ("low", False): "every weight is zero: no draw of the start has positive probability under the model",
+    ("low", True): "a weight is infinite: the start's density is zero at its own draw, or the model's is unbounded",
+    ("high", True): "the start's density is zero at every posterior draw: it does not cover the posterior",
+    ("high", False): "a draw that was given has probability zero under the model: it is not from this posterior",
+}

@@ -1,0 +1,230 @@
+"""Reverse annealing from posterior draws: an upper bound on log p(x), and both bounds on simulated data."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from elbowroom.inference.estimate import Estimate
+from elbowroom.inference.evidence.annealing.ais import forward
+from elbowroom.inference.evidence.annealing.path import Path
+from elbowroom.inference.evidence.annealing.randomness import REVERSE, Randomness
+from elbowroom.inference.evidence.annealing.results import assemble, observe
+from elbowroom.inference.evidence.annealing.settings import Clock, Part, Settings, in_ranges, parts
+from elbowroom.inference.evidence.annealing.walk import Walk, log_weights, walk
+from elbowroom.inference.mcmc.draws import Draws
+from elbowroom.inference.target import Target
+
+Posterior = Draws | Mapping[str, Tensor]
+
+
+@dataclass(frozen=True)
+class Bidirectional:
+    """Both bounds on log p(x) of data simulated from the model.
+
+    Attributes:
+        lower: annealing from the start to the posterior.
+        upper: annealing back from the exact posterior draws.
+        target: the programs on the simulated data.
+        z: the latents that made the data, latent site -> `[1, B, *event]`.
+    """
+
+    lower: Estimate
+    upper: Estimate
+    target: Target
+    z: dict[str, Tensor]
+
+    def __len__(self) -> int:
+        return len(self.lower)
+
+    @property
+    def width(self) -> Tensor:
+        """Upper minus lower value of each datum, `[B]`, nats; noise can make it negative."""
+        return self.upper.value - self.lower.value
+
+    @property
+    def stderr(self) -> Tensor:
+        """Standard error of `width`, `[B]`, nats."""
+        return torch.hypot(self.upper.stderr, self.lower.stderr)
+
+    def mean_width(self) -> tuple[float, float]:
+        """The mean width over data and its standard error from the spread over data, nats per datum."""
+        width = self.width
+        return width.mean().item(), (width.std() / len(width) ** 0.5).item() if len(width) > 1 else float("nan")
+
+
+def bidirectional(
+    target: Target,
+    *,
+    num_steps: int = 400,
+    num_chains: int = 16,
+    start: str = "guide",
+    schedule: str = "adaptive",
+    seed: int = 0,
+    num_pilot: int = 8,
+    num_leapfrog: int = 3,
+    num_refresh: int = 10,
+    memory_bytes: int | None = None,
+    progress: bool = False,
+    compile: bool = False,
+) -> Bidirectional:
+    """Sandwich log p(x) of simulated data between annealing and reverse annealing (Grosse, Ghahramani & Adams 2015).
+
+    (z, x) are drawn from the model, so z is an exact draw of p(z | x), and annealing *back* from it gives unbiased
+    estimates of 1 / p(x): their logarithm, with its sign changed, is an upper bound in expectation. Both directions use
+    the same frozen kernels. The width of the bracket bounds the error of `anneal` with the same settings on data like
+    the model's own.
+
+    Args:
+        target: programs and data; the data only say how many to simulate, and their shape.
+        num_steps, num_chains, start, schedule, seed, num_pilot, num_leapfrog: as for `anneal`.
+        num_refresh: transitions at β = 1 that each reverse chain makes first. The reverse chains of a datum all begin
+            at its one exact draw; these transitions leave them exact, and set them apart, without which the standard
+            error over chains misses what they have in common. `mean_width` takes its error over data.
+        memory_bytes, progress, compile: as for `anneal`.
+
+    Raises:
+        ValueError: as `anneal`.
+        ProgramError: if the model cannot simulate its data (see `Target.simulate`).
+    """
+    clock = Clock()
+    settings = Settings(
+        num_steps, num_chains, start, schedule, num_pilot, num_leapfrog, seed, memory_bytes, progress, compile
+    )
+    _check_refresh(num_refresh)
+    simulated, z = target.simulate(seed)
+    up, down = [], []
+    for part in parts(simulated, settings, "AIS both ways", walks=2):
+        up.append(observe(part, forward(part, settings), log_weights))
+        down.append(observe(part, _backward(part, settings, _rows(z, part.rows), num_refresh), _reverse_weights))
+    spent = {"seconds": clock.seconds, "start": start}
+    extra = num_chains * num_refresh * num_leapfrog
+    return Bidirectional(
+        lower=assemble(up, settings, "lower", spent),
+        upper=assemble(down, settings, "upper", spent | {"posterior": _EXACT}, extra=extra),
+        target=simulated,
+        z=z,
+    )
+
+
+def anneal_reverse(
+    target: Target,
+    posterior: Posterior,
+    *,
+    num_steps: int = 400,
+    num_chains: int = 16,
+    start: str = "guide",
+    schedule: str = "adaptive",
+    seed: int = 0,
+    num_pilot: int = 8,
+    num_leapfrog: int = 3,
+    num_refresh: int = 10,
+    allow_failed: bool = False,
+    memory_bytes: int | None = None,
+    progress: bool = False,
+    compile: bool = False,
+) -> Estimate:
+    """Estimate log p(x_b) from above, by annealing from draws of p(z | x_b) back to the start.
+
+    log p̂(x) = −log mean 1/w over chains, with the kernels that `anneal` would freeze for the same settings. From exact
+    draws E[1/w] = 1 / p(x), an upper bound in expectation. From Markov chains it is an upper *estimate*: a mode that
+    they never found is missing from it, and the value is then too low.
+
+    Args:
+        target: programs and data.
+        posterior: draws of a sampler (`Draws`), or exact ones, latent site -> `[S, B, *event]`. Chains begin at
+            `num_chains` of them, evenly spaced; they share them if there are fewer.
+        num_steps, num_chains, start, schedule, seed, num_pilot, num_leapfrog, num_refresh: as for `bidirectional`.
+        allow_failed: take sampler's draws that did not pass their convergence gates, and flag their data.
+        memory_bytes, progress, compile: as for `anneal`.
+
+    Returns:
+        Estimate with bound `"upper"` for exact draws and `"none"` for a sampler's; `info` as of `anneal` without
+        `thermodynamic` and `conditional_ess`; `log_weights` are those of the forward direction; `posterior` says what
+        the value is.
+
+    Raises:
+        NotAReference: if draws of a sampler failed their gates and `allow_failed` is not set.
+        ValueError: as `anneal`; if the draws are not of these data.
+    """
+    clock = Clock()
+    settings = Settings(
+        num_steps, num_chains, start, schedule, num_pilot, num_leapfrog, seed, memory_bytes, progress, compile
+    )
+    _check_refresh(num_refresh)
+    failed: tuple[str, ...] = ("",) * len(target)
+    if isinstance(posterior, Draws):
+        failed = posterior.flags
+        if not allow_failed:
+            posterior.reference()
+        z = {name: value.flatten(0, 1) for name, value in posterior.z.items()}
+    else:
+        z = dict(posterior)
+    _check_draws(target, z)
+    pieces = [
+        observe(part, _backward(part, settings, _rows(z, part.rows), num_refresh), _reverse_weights)
+        for part in parts(target, settings, "reverse AIS")
+    ]
+    exact = not isinstance(posterior, Draws)
+    told = {"seconds": clock.seconds, "start": start, "posterior": _EXACT if exact else _SAMPLED}
+    extra = num_chains * num_refresh * num_leapfrog
+    estimate = assemble(pieces, settings, "upper" if exact else "none", told, extra=extra)
+    reasons = (
+        "; ".join(filter(None, (f"the draws are no reference ({f})" if f else "", own)))
+        for f, own in zip(failed, estimate.flags, strict=True)
+    )
+    estimate.info["flags"] = tuple(reasons)
+    return estimate
+
+
+_EXACT = "exact posterior draws: an upper bound in expectation"
+_SAMPLED = "draws of Markov chains: an upper estimate, a bound only as far as they have converged"
+
+
+def _backward(part: Part, settings: Settings, z: Mapping[str, Tensor], num_refresh: int) -> Walk:
+    """The chains of some data from posterior draws `[S, B, ...]` down to the start."""
+    frozen, last = part.frozen, settings.num_steps
+
+    def chains(path: Path, first: int, count: int) -> Walk:
+        wanted = torch.arange(first, first + count, dtype=torch.float64)
+        randomness = Randomness(path, settings.seed, count, REVERSE + first)
+        chosen = {
+            name: value[((wanted + 0.5) * len(value) / settings.num_chains).long().to(value.device)].to(
+                path.target.device
+            )
+            for name, value in z.items()
+        }
+        with torch.no_grad():
+            ends = path.evaluate(path.coordinates.unconstrain(chosen))
+        for i in range(last, last + num_refresh):
+            kernel = frozen.tuning.kernel(frozen.betas[last], i, count)
+            ends, _ = path.step(ends, frozen.betas[last], kernel, *randomness.at(i))
+        return walk(path, ends, frozen, range(last - 1, 0, -1), randomness, lambda: part.tick(count))
+
+    return in_ranges(part, settings, chains)
+
+
+def _reverse_weights(betas: Tensor, differences: Tensor) -> Tensor:
+    """log w of chains that went from β_T to β_0, `[C, B]`, nats."""
+    return log_weights(-betas.flip(0), differences)
+
+
+def _rows(z: Mapping[str, Tensor], rows: slice) -> dict[str, Tensor]:
+    return {name: value[:, rows] for name, value in z.items()}
+
+
+def _check_refresh(num_refresh: int) -> None:
+    if num_refresh < 0:
+        raise ValueError(f"num_refresh must be at least 0, got {num_refresh}")
+
+
+def _check_draws(target: Target, z: Mapping[str, Any]) -> None:
+    for name, shape in target.latents.items():
+        found, wanted = tuple(z[name].shape) if name in z else None, (len(target), *shape)
+        if found is None or found[1:] != wanted or found[0] < 1:
+            raise ValueError(
+                f"posterior must hold draws of site '{name}' of shape [S, {', '.join(map(str, wanted))}], got "
+                f"{found if found is not None else f'the sites {sorted(z)}'}: are they of these programs and data?"
+            )

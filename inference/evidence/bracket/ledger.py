@@ -1,0 +1,95 @@
+"""What every method has said about every datum so far, kept in a file if asked."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from elbowroom.inference.estimate import Estimate
+from elbowroom.inference.saving.state_file import read_state, write_state
+
+
+@dataclass
+class Column:
+    """One method's answers: `value`, `stderr` `[B]` (NaN where it has not run) and a flag for each datum."""
+
+    value: Tensor
+    stderr: Tensor
+    flags: list[str]
+
+
+@dataclass
+class Ledger:
+    """Columns by method, how much effort each datum has had, and the seconds spent."""
+
+    num_data: int
+    columns: dict[str, Column] = field(default_factory=dict)
+    effort: Tensor = field(default_factory=lambda: torch.zeros(0, dtype=torch.long))
+    seconds: float = 0.0
+
+    @classmethod
+    def empty(cls, num_data: int) -> "Ledger":
+        """Nothing known."""
+        return cls(num_data, {}, torch.full((num_data,), -1))
+
+    def put(self, method: str, rows: Tensor, estimate: Estimate, flags: tuple[str, ...] | None = None) -> None:
+        """Write down a method's answers for some data, over what it said before."""
+        if method not in self.columns:
+            nothing = torch.full((self.num_data,), torch.nan, dtype=torch.float64)
+            self.columns[method] = Column(nothing, nothing.clone(), [""] * self.num_data)
+        column = self.columns[method]
+        column.value[rows] = estimate.value.double().cpu()
+        column.stderr[rows] = estimate.stderr.double().cpu()
+        for row, flag in zip(rows.tolist(), estimate.flags if flags is None else flags, strict=True):
+            column.flags[row] = flag
+
+    def select(self, rows: Sequence[int]) -> "Ledger":
+        """What is known of some of the data."""
+        chosen = list(rows)
+        columns = {
+            name: Column(c.value[chosen], c.stderr[chosen], [c.flags[row] for row in chosen])
+            for name, c in self.columns.items()
+        }
+        return Ledger(len(chosen), columns, self.effort[chosen], self.seconds)
+
+    def take(self, rows: Sequence[int], other: "Ledger", methods: Sequence[str]) -> None:
+        """Write down what another ledger knows of these data, by some methods."""
+        chosen = torch.tensor(list(rows), dtype=torch.long)
+        for name in methods:
+            if name in other.columns:
+                column = other.columns[name]
+                self.put(name, chosen, Estimate(column.value, column.stderr, "none"), tuple(column.flags))
+        self.effort[chosen] = other.effort
+        self.seconds += other.seconds
+
+    def has(self, method: str) -> Tensor:
+        """Which data a method has answered, if only with a flag, `[B]`."""
+        if method not in self.columns:
+            return torch.zeros(self.num_data, dtype=torch.bool)
+        column = self.columns[method]
+        return ~column.value.isnan() | torch.tensor([bool(flag) for flag in column.flags])
+
+    def write(self, path: Path, fingerprint: dict[str, Any]) -> None:
+        """Replace the state file by this ledger, whole or not at all."""
+        tensors = {"effort": self.effort}
+        for name, column in self.columns.items():
+            tensors |= {f"{name}/value": column.value, f"{name}/stderr": column.stderr}
+        told = {"seconds": self.seconds, "flags": {name: column.flags for name, column in self.columns.items()}}
+        write_state(path, "bracket", fingerprint, tensors, told)
+
+    @classmethod
+    def read(cls, path: Path, fingerprint: dict[str, Any]) -> "Ledger":
+        """Continue from a state file.
+
+        Raises:
+            StateError: if it is damaged, or was written for other data, programs or seed.
+        """
+        told, tensors = read_state(path, "bracket", fingerprint)
+        columns = {
+            name: Column(tensors[f"{name}/value"], tensors[f"{name}/stderr"], list(flags))
+            for name, flags in told["flags"].items()
+        }
+        return cls(len(tensors["effort"]), columns, tensors["effort"], told["seconds"])

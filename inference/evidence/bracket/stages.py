@@ -1,0 +1,176 @@
+"""What a bracket runs: each stage answers some data and writes them into the ledger."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from elbowroom.inference.estimate import Estimate
+from elbowroom.inference.evaluation.coordinates import Coordinates
+from elbowroom.inference.evidence.annealing import anneal, anneal_reverse
+from elbowroom.inference.evidence.bracket.choice import settled
+from elbowroom.inference.evidence.bracket.ledger import Ledger
+from elbowroom.inference.evidence.bridge.adapted import adapted_importance
+from elbowroom.inference.evidence.bridge.bridge import bridge
+from elbowroom.inference.evidence.importance.importance import importance
+from elbowroom.inference.evidence.quadrature.quadrature import quadrature
+from elbowroom.inference.mcmc import hmc
+from elbowroom.inference.mcmc.convergence import Gates
+from elbowroom.inference.mcmc.draws import Draws
+from elbowroom.inference.mcmc.limits import at_limits
+from elbowroom.inference.target import Target
+
+NUM_SAMPLES = 1000
+NUM_CHAINS, NUM_WARMUP, NUM_DRAWS = 4, 100, 250
+NUM_ADAPTED, MORE = 4000, 16  # weighed draws; so many times as many where that alone is missing
+NUM_STEPS, NUM_ANNEALED, NUM_PILOT, NUM_LEAPFROG = 100, 16, 8, 3
+GROWTH = 4
+"""Each round of effort multiplies draws, weighed samples and temperatures by this."""
+
+ADAPTED = ("adapted importance", "adapted importance, upper")
+
+MAX_LATTICE_DIM = 2
+"""Up to here a lattice is cheaper than chains."""
+
+MOST_POINTS = {0: 1, 1: 5_000, 2: 60_000}
+"""Points of a lattice: ten times what hard posteriors need, few enough to give up soon on an improper one."""
+
+MIXING = Gates(rhat=1.05, ess_per_chain=10.0, divergences=NUM_CHAINS * NUM_DRAWS // 100, ebfmi=0.1)
+"""Chains here only teach a proposal and a reverse path: coarser gates than those of a reference."""
+
+
+@dataclass(frozen=True)
+class Work:
+    """What every stage needs."""
+
+    target: Target
+    ledger: Ledger
+    seed: int
+    tolerance: float
+    memory_bytes: int | None
+    draws: Draws | None = None  # chains that were run already, of all data
+
+    def part(self, rows: Tensor) -> Target:
+        """Some of the data."""
+        return self.target if len(rows) == len(self.target) else self.target.select(rows)
+
+    def is_settled(self, rows: Tensor) -> Tensor:
+        """Which of these data are."""
+        return settled(self.ledger, self.tolerance)[rows]
+
+
+Stage = Callable[[Work, Tensor, int], None]
+"""(work, rows, effort 0, 1, …): answer these data."""
+
+
+def by_importance(work: Work, rows: Tensor, effort: int) -> None:
+    """Importance sampling from the guide: where everything begins."""
+    num_samples = NUM_SAMPLES * GROWTH**effort
+    found = importance(work.part(rows), num_samples=num_samples, seed=work.seed, memory_bytes=work.memory_bytes)
+    work.ledger.put("importance", rows, found)
+
+
+def by_quadrature(work: Work, rows: Tensor, effort: int) -> None:
+    """Exact, where there are few latents."""
+    part = work.part(rows)
+    most = MOST_POINTS[Coordinates.of(part).dim]
+    work.ledger.put("quadrature", rows, quadrature(part, max_points=most, memory_bytes=work.memory_bytes))
+
+
+def by_chains(work: Work, rows: Tensor, effort: int) -> None:
+    """Chains; a proposal fitted to them, weighed from both sides; a bridge; annealing both ways where that fails."""
+    part, growth, seed = work.part(rows), GROWTH**effort, work.seed + effort
+    draws = _draws(work, part, rows, effort)
+    _weigh(work, rows, draws, NUM_ADAPTED * growth, seed)
+    work.ledger.put("bridge", rows, bridge(part, draws, seed=seed, memory_bytes=work.memory_bytes))
+    wide = _promising(work, rows)
+    if len(wide):
+        _weigh(work, rows[wide], draws.select(wide.tolist()), NUM_ADAPTED * growth * MORE, seed)
+    rest = (~work.is_settled(rows)).nonzero().flatten()
+    if len(rest):
+        _anneal(work, rows[rest], draws.select(rest.tolist()), effort)
+
+
+def _draws(work: Work, part: Target, rows: Tensor, effort: int) -> Draws:
+    """Of these data: the chains that were given, or new ones."""
+    if effort == 0 and work.draws is not None:
+        return replace(work.draws.select(rows.tolist()), gates=MIXING)
+    return hmc(
+        part,
+        num_chains=NUM_CHAINS,
+        num_warmup=NUM_WARMUP * (1 + effort),
+        num_draws=NUM_DRAWS * GROWTH**effort,
+        seed=work.seed + effort,
+        gates=MIXING,
+        memory_bytes=work.memory_bytes,
+    )
+
+
+def _weigh(work: Work, rows: Tensor, draws: Draws, num_samples: int, seed: int) -> None:
+    """A proposal fitted to the draws, weighed from both sides."""
+    limits = at_limits(draws)
+    adapted = adapted_importance(
+        work.part(rows), draws, num_samples=num_samples, seed=seed, memory_bytes=work.memory_bytes
+    )
+    for name, found in zip(ADAPTED, adapted, strict=True):
+        work.ledger.put(name, rows, found, _with(found, draws.flags, limits))
+
+
+def _promising(work: Work, rows: Tensor) -> Tensor:
+    """Which of these data have sound weights that are merely too few, as positions in `rows`."""
+    unsettled = ~work.is_settled(rows)
+    sound = torch.tensor([not any(work.ledger.columns[name].flags[row] for name in ADAPTED) for row in rows.tolist()])
+    return (unsettled & sound).nonzero().flatten()
+
+
+def _anneal(work: Work, rows: Tensor, draws: Draws, effort: int) -> None:
+    """From the guide up, and from the chains' draws down."""
+    part = work.part(rows)
+    arguments: dict[str, Any] = {
+        "num_steps": NUM_STEPS * GROWTH**effort,
+        "num_chains": NUM_ANNEALED,
+        "start": _start(part),
+        "num_pilot": NUM_PILOT,
+        "num_leapfrog": NUM_LEAPFROG,
+        "seed": work.seed + effort,
+        "memory_bytes": work.memory_bytes,
+    }
+    limits = at_limits(draws)
+    up, down = anneal(part, **arguments), anneal_reverse(part, draws, allow_failed=True, **arguments)
+    for name, found in (("annealing", up), ("reverse annealing", down)):
+        work.ledger.put(name, rows, found, _joined(found.flags, limits))
+
+
+STAGES: dict[str, Stage] = {"importance": by_importance, "quadrature": by_quadrature, "chains": by_chains}
+
+
+def stages_of(target: Target) -> list[str]:
+    """The stages that can answer a target, in order."""
+    dim = Coordinates.of(target).dim
+    names = ["importance"]
+    if dim <= MAX_LATTICE_DIM:
+        names.append("quadrature")
+    if dim > 0:
+        names.append("chains")
+    return names
+
+
+def _start(target: Target) -> str:
+    """Where annealing begins: at the guide if its density can be told at any point."""
+    try:
+        with torch.no_grad():
+            target.log_guide(target.propose(1)[0])
+    except NotImplementedError:
+        return "prior"
+    return "guide"
+
+
+def _with(found: Estimate, mixing: tuple[str, ...], limits: tuple[str, ...]) -> tuple[str, ...]:
+    return _joined(found.flags, tuple(f"chains do not mix: {flag}" if flag else "" for flag in mixing), limits)
+
+
+def _joined(*reasons: tuple[str, ...]) -> tuple[str, ...]:
+    """Each datum's reasons as one."""
+    return tuple("; ".join(filter(None, told)) for told in zip(*reasons, strict=True))

@@ -1,0 +1,113 @@
+"""Importance sampling from mixtures that were fitted to posterior draws: log p(x) from below and from above."""
+
+from dataclasses import replace
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+from tqdm.auto import tqdm
+
+from elbowroom.inference.estimate import Estimate
+from elbowroom.inference.evaluation.budget import Plan, plan
+from elbowroom.inference.evaluation.coordinates import Coordinates
+from elbowroom.inference.evaluation.random_numbers import Streams
+from elbowroom.inference.evidence.importance.importance import collect
+from elbowroom.inference.evidence.importance.reduction import Drawn, Sampler, Stream, Wanted, stream
+from elbowroom.inference.mcmc.draws import Draws
+from elbowroom.inference.mcmc.mixture import Mixture
+from elbowroom.inference.target import Target
+from elbowroom.inference.weights.power_means import PowerSums, tangent
+
+
+class Adapted(NamedTuple):
+    """Both bounds from one set of weights."""
+
+    lower: Estimate
+    upper: Estimate
+
+
+def adapted_importance(
+    target: Target, draws: Draws, *, num_samples: int = 4000, seed: int = 0, memory_bytes: int | None = None
+) -> Adapted:
+    """Estimate log p(x_b) by importance sampling from a mixture fitted to posterior draws of datum b.
+
+    Fitting and weighing use different random numbers, so given the mixture the weights w = p(x, T(u)) |dT/du| / q(u)
+    are unbiased: log mean w is a lower bound in expectation, and the tangent bound on two halves of the weights (see
+    `cubo_upper`, n = 1) an upper one, whatever the draws are worth. Draws that miss a mode make both too low.
+
+    Args:
+        target: programs and data.
+        draws: posterior draws of these data.
+        num_samples: S, weighed draws of the mixture.
+        seed: of the weighed draws.
+        memory_bytes: byte budget for one evaluation (default 256 MiB).
+
+    Returns:
+        lower and upper: values and stderr `[B]` in nats, `info` as of `importance`. Where the programs return NaN at
+        more than a hundredth of the draws, a flag says so.
+
+    Raises:
+        ValueError: on fewer than two samples, draws of other data, or a budget too small.
+    """
+    if num_samples < 2:
+        raise ValueError(f"num_samples must be at least 2 (two halves), got {num_samples}")
+    if len(draws) != len(target):
+        raise ValueError(f"draws are of {len(draws)} data, the target has {len(target)}: select the same data for both")
+    cut = plan(target, num_samples, memory_bytes)
+    pieces: list[Stream] = []
+    lost: list[Tensor] = []  # of each datum, how many draws cannot be weighed
+    with torch.no_grad(), tqdm(disable=True) as silent:
+        for rows, part in cut.data(target):
+            coordinates = Coordinates.of(part)
+            z = {name: value[:, :, rows].flatten(0, 1).to(part.device) for name, value in draws.z.items()}
+            mixture = Mixture.fit(_thinned(coordinates.unconstrain(z)))
+            whole = Plan(len(part), len(part), cut.samples)
+            lost.append(torch.zeros(len(part), dtype=torch.long))
+            sampler = _from_mixture(coordinates, mixture, lost[-1])
+            pieces += stream(part, whole, num_samples, seed, Wanted(powers=(1.0,)), silent, sampler)
+    lower = _told(collect(pieces, num_samples), torch.cat(lost) / num_samples)
+    parts = [piece.powers[1.0].sums() for piece in pieces]
+    halves = PowerSums(
+        1.0, torch.cat([p.log_sums for p in parts], 1), torch.cat([p.log_squares for p in parts], 1), num_samples
+    )
+    value, stderr = tangent(halves)
+    constant = lower.info["constant_weights"]
+    upper = Estimate(value, torch.where(constant, 0.0, stderr), "upper", lower.info)
+    return Adapted(lower, upper)
+
+
+_MOST_POINTS = 2048  # that a mixture is fitted to
+_MOST_LOST = 0.01  # share of draws that cannot be weighed
+
+
+def _thinned(points: Tensor) -> Tensor:
+    """At most 2048 of the draws `[N, B, D]`, evenly spaced."""
+    step = -(-len(points) // _MOST_POINTS)
+    return points[::step]
+
+
+def _from_mixture(coordinates: Coordinates, mixture: Mixture, lost: Tensor) -> Sampler:
+    """Weighted draws of the mixtures of these data; those that cannot be weighed are counted in `lost`."""
+
+    def sampler(target: Target, num_samples: int, seed: int, start: int) -> Drawn:
+        streams = Streams(target, seed)
+        u = mixture.sample(
+            streams.normal("adapted: normal", num_samples, coordinates.dim, start),
+            streams.uniform("adapted: component", num_samples, start),
+            streams.uniform("adapted: width", num_samples, start),
+        )
+        log_w = coordinates.log_joint(u) - mixture.log_density(u)
+        # Far out in a tail a program may overflow: a point that it cannot weigh has no mass.
+        lost.add_(log_w.isnan().sum(0).cpu())
+        log_w = torch.where(log_w.isnan(), -torch.inf, log_w)
+        return Drawn(log_w, log_w)
+
+    return sampler
+
+
+def _told(lower: Estimate, lost: Tensor) -> Estimate:
+    """Flag the data whose programs are NaN not just far out, but where the draws are."""
+    reasons = (f"the programs return NaN at {100 * s:.0f} % of the proposal's draws" for s in lost.tolist())
+    told = [reason if s > _MOST_LOST else "" for reason, s in zip(reasons, lost.tolist(), strict=True)]
+    flags = tuple("; ".join(filter(None, pair)) for pair in zip(lower.flags, told, strict=True))
+    return replace(lower, info=lower.info | {"flags": flags})

@@ -1,0 +1,1 @@
+"""log p(x) from draws of the guide."""

@@ -1,0 +1,243 @@
+"""Every bound on log p(x) that importance weights give, on one set of weights, datum by datum."""
+
+import math
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor
+from tqdm.auto import tqdm
+
+from elbowroom.inference.estimate import Bound, Estimate
+from elbowroom.inference.evaluation.budget import Plan, plan
+from elbowroom.inference.evidence.importance.harmonic import harmonic_of_draws, harmonic_of_weights
+from elbowroom.inference.evidence.importance.importance import K_LIMIT, check_counts, collect
+from elbowroom.inference.evidence.importance.reduction import Stream, Wanted, from_prior, stream, with_room
+from elbowroom.inference.mcmc.draws import Draws
+from elbowroom.inference.target import Target
+from elbowroom.inference.weights.jackknife import iwae_bias_delta
+from elbowroom.inference.weights.power_means import PowerSums, check_alpha, check_order, power_mean, tangent
+
+PARTICLES = (1, 5, 50, 500)
+
+
+@dataclass(frozen=True, eq=False)
+class Bounds(Mapping[str, Estimate]):
+    """Bounds on log p(x) by name, each an `Estimate` with its own error, direction and flags.
+
+    `elbo`, `iwae-K`, `renyi-α` (α > 0) and `importance` are lower bounds in expectation, `upper-n` an upper one;
+    `cubo-n`, `renyi-α` (α < 0) and `jackknife-K` are estimates that bound nothing at finite S; `prior` and `harmonic`
+    show why the simplest estimators fail.
+
+    Attributes:
+        estimates: name -> Estimate.
+        info: per-datum diagnostics of the guide's weights, `[B]`: `ess`, `pareto_k`, `pareto_k_stderr`, `max_weight`,
+            `constant_weights`, `relative_variance` = Var(w) / (E w)²; `num_samples`, `num_evaluations`, `seed`.
+    """
+
+    estimates: dict[str, Estimate]
+    info: dict[str, Any]
+
+    def __getitem__(self, name: str) -> Estimate:
+        if name not in self.estimates:
+            raise KeyError(f"no bound '{name}'; there are {', '.join(self.estimates)}")
+        return self.estimates[name]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self.estimates)
+
+    def __len__(self) -> int:
+        return len(self.estimates)
+
+    def table(self, datum: int | None = None) -> str:
+        """All bounds as text, in nats: the mean over data with its error, or one datum's numbers and its flags."""
+        rows = [("", "bounds", "nats per datum", "± error", "flag")]
+        for name, estimate in self.items():
+            if datum is None:
+                value, error = estimate.mean()
+                flagged = [flag for flag in estimate.flags if flag]
+                told = f"{len(flagged)}/{len(estimate)}: {flagged[0]}" if flagged else ""
+            else:
+                value, error, told = float(estimate.value[datum]), float(estimate.stderr[datum]), estimate.flags[datum]
+            rows.append((name, estimate.bound, f"{value:.4f}", f"{error:.4f}", told))
+        widths = [max(len(row[i]) for row in rows) for i in range(4)]
+        return "\n".join(
+            f"{name:<{widths[0]}}  {bound:<{widths[1]}}  {value:>{widths[2]}}  {error:>{widths[3]}}  {told}".rstrip()
+            for name, bound, value, error, told in rows
+        )
+
+
+def bounds(
+    target: Target,
+    *,
+    num_samples: int = 5000,
+    num_particles: Sequence[int] | None = None,
+    alphas: Sequence[float] = (0.5, -1.0),
+    orders: Sequence[float] = (1.0, 2.0),
+    draws: Draws | None = None,
+    seed: int = 0,
+    memory_bytes: int | None = None,
+    progress: bool = False,
+) -> Bounds:
+    """Lower and upper bounds on log p(x_b) from S draws of the guide, and S of the prior for comparison.
+
+    All but `prior` (and `harmonic` where `draws` are given) are reductions of the same weights w = p(x, z) / q(z | x),
+    which are streamed: memory stays within `memory_bytes` whatever S is, save for three times ΣK numbers a datum.
+
+    Args:
+        target: programs and data.
+        num_samples: S.
+        num_particles: K of the IWAE bounds and of their jackknife; by default those of 1, 5, 50, 500 up to S.
+        alphas: α of the Rényi bounds: lower for α ≥ 0; for α < 0 an estimate of an upper bound that is biased
+            downwards.
+        orders: n ≥ 1 of the χ bounds: `cubo-n`, the plug-in (n > 1), and `upper-n`, an upper bound in expectation.
+        draws: posterior draws of these data for the harmonic mean; by default the weighted draws of the guide.
+        seed: seed of the draws.
+        memory_bytes: byte budget for one evaluation (default 256 MiB).
+        progress: show a progress bar if it takes longer than two seconds.
+
+    Returns:
+        Bounds, a mapping from name to Estimate. An `iwae-K` has in its `info` two estimates of its own bias
+        E[IWAE-K] − log p(x), `[B]`, nats: `bias_delta` and (K > 1) `bias_jackknife` with `bias_jackknife_stderr`.
+
+    Raises:
+        ValueError: on a non-positive `num_samples`, a K outside 1 … S, α = 1 (the ELBO), an order below 1, draws of
+            other data, or a budget too small.
+    """
+    sizes = tuple(k for k in PARTICLES if k <= num_samples) if num_particles is None else tuple(num_particles)
+    check_counts(num_samples, sizes)
+    for alpha in alphas:
+        check_alpha(alpha)
+    for order in orders:
+        check_order(order)
+    if draws is not None and len(draws) != len(target):
+        raise ValueError(f"draws are of {len(draws)} data, the target has {len(target)}: select the same data for both")
+    powers = tuple(dict.fromkeys([*(1.0 - a for a in alphas), *map(float, orders)]))
+    wanted = Wanted(sizes, jackknife=True, powers=powers, harmonic=draws is None)
+    cut = with_room(plan(target, num_samples, memory_bytes), target, wanted, memory_bytes)
+    bar = tqdm(
+        total=2 * len(target) * num_samples, desc="bounds", unit="sample", delay=2, disable=not progress, leave=False
+    )
+    with bar:
+        pieces = stream(target, cut, num_samples, seed, wanted, bar)
+        weighed = collect(pieces, num_samples, sizes)
+        found = _lower(weighed, pieces, sizes)
+        found |= {f"renyi-{a:g}": _renyi(_sums(pieces, 1.0 - a), a, weighed) for a in alphas}
+        found |= {f"cubo-{n:g}": _cubo(_sums(pieces, n), n, weighed) for n in orders if n > 1}
+        found |= {f"upper-{n:g}": _upper(_sums(pieces, n), n, weighed) for n in orders}
+        found |= {f"jackknife-{k}": _jackknife(pieces, k, weighed) for k in sizes if k > 1}
+        found["prior"] = _prior(target, num_samples, seed, cut, bar)
+    found["harmonic"] = harmonic_of_weights(pieces, weighed) if draws is None else harmonic_of_draws(target, draws, cut)
+    kept = ("ess", "pareto_k", "pareto_k_stderr", "max_weight", "constant_weights", "num_samples")
+    info = {name: weighed.info[name] for name in kept}
+    info |= {"relative_variance": _relative_variance(weighed), "num_evaluations": 2 * num_samples, "seed": seed}
+    return Bounds(found, info)
+
+
+def _lower(weighed: Estimate, pieces: Sequence[Stream], sizes: Sequence[int]) -> dict[str, Estimate]:
+    """The ELBO, IWAE-K with its estimated bias, and the estimate from all S weights."""
+    found = {"elbo": _lower_estimate(weighed.info["elbo"], weighed.info["elbo_stderr"], weighed, {})}
+    relative_variance = _relative_variance(weighed)
+    for k in sizes:
+        value, stderr = weighed.info["iwae"][k], weighed.info["iwae_stderr"][k]
+        if weighed.info["num_samples"] < 2 * k:  # one group: only the delta method knows an error
+            stderr = (relative_variance / k).sqrt()
+        info: dict[str, Any] = {"bias_delta": iwae_bias_delta(relative_variance, k)}
+        if k > 1:
+            corrections = [c for piece in pieces if (c := piece.groups[k].correction) is not None]
+            info["bias_jackknife"] = -torch.cat([c.mean for c in corrections])
+            info["bias_jackknife_stderr"] = torch.cat([c.stderr() for c in corrections])
+        found[f"iwae-{k}"] = _lower_estimate(value, stderr, weighed, info)
+    return found | {"importance": weighed}
+
+
+def _lower_estimate(value: Tensor, stderr: Tensor, weighed: Estimate, info: dict[str, Any]) -> Estimate:
+    empty = "a weight is zero: the guide draws where the model has no mass"
+    columns = (value.tolist(), weighed.flags)
+    flags = tuple(_broken(v, flag) or ("" if math.isfinite(v) else empty) for v, flag in zip(*columns, strict=True))
+    return Estimate(value, _known(value, stderr), "lower", info | {"flags": flags})
+
+
+def _renyi(sums: PowerSums, alpha: float, weighed: Estimate) -> Estimate:
+    value, stderr = power_mean(sums)
+    told = "" if alpha >= 0 else "the exact bound is an upper one, its estimate is biased downwards and bounds nothing"
+    # For α > 1 the power mean is one of 1/w, whose tail k̂ does not describe; it stays below the ELBO all the same.
+    return _of_power(value, stderr, "lower" if alpha >= 0 else "none", max(1.0 - alpha, 0.0), told, weighed)
+
+
+def _cubo(sums: PowerSums, order: float, weighed: Estimate) -> Estimate:
+    value, stderr = power_mean(sums)
+    told = f"the plug-in estimate is biased downwards and bounds nothing (upper-{order:g} does, in expectation)"
+    return _of_power(value, stderr, "none", order, told, weighed)
+
+
+def _upper(sums: PowerSums, order: float, weighed: Estimate) -> Estimate:
+    value, stderr = tangent(sums)
+    return _of_power(value, stderr, "upper", order, "", weighed)
+
+
+def _of_power(value: Tensor, stderr: Tensor, bound: Bound, power: float, told: str, weighed: Estimate) -> Estimate:
+    """An estimate from the mean of w^power, whose tail index is `power` times that of w."""
+    constant = weighed.info["constant_weights"]
+    columns = (value.tolist(), (power * weighed.info["pareto_k"]).tolist(), constant.tolist(), weighed.flags)
+    flags = []
+    for v, tail, exact, flag in zip(*columns, strict=True):
+        reasons = [told] if told and not exact else []
+        if not math.isfinite(v):
+            reasons.append("no finite power mean: too few samples, or weights of zero")
+        elif tail > K_LIMIT:
+            reasons.append(f"the tail index of w^{power:g} is {tail:.2f} > {K_LIMIT}: the value is likely too low")
+        elif tail != tail and not exact:
+            reasons.append("too few distinct weights for a Pareto k̂: the error bar is unchecked")
+        flags.append(_broken(v, flag) or "; ".join(reasons))
+    stderr = torch.where(constant, 0.0, _known(value, stderr))
+    return Estimate(value, stderr, bound, {"flags": tuple(flags)})
+
+
+def _jackknife(pieces: Sequence[Stream], k: int, weighed: Estimate) -> Estimate:
+    corrected = [c for piece in pieces if (c := piece.groups[k].corrected) is not None]
+    value, stderr = torch.cat([c.mean for c in corrected]), torch.cat([c.stderr() for c in corrected])
+    if weighed.info["num_samples"] < 2 * k:
+        stderr = (_relative_variance(weighed) / k).sqrt()
+    flags = []
+    for v, tail, flag in zip(value.tolist(), weighed.info["pareto_k"].tolist(), weighed.flags, strict=True):
+        reason = "" if math.isfinite(v) else "a group of weights has one or none that is not zero"
+        if not reason and tail > 0.5:
+            reason = f"Pareto k̂ = {tail:.2f} > 0.5: the weights lack the variance that the correction expands in"
+        flags.append(_broken(v, flag) or reason)
+    return Estimate(value, _known(value, stderr), "none", {"flags": tuple(flags)})
+
+
+def _prior(target: Target, num_samples: int, seed: int, cut: Plan, bar: tqdm) -> Estimate:
+    """log (1/S) Σ p(x | z_s), z_s ~ p(z)."""
+    try:
+        return collect(stream(target, cut, num_samples, seed, Wanted(), bar, from_prior), num_samples)
+    except NotImplementedError as error:  # an improper prior, or one that draws by rejection
+        nothing = torch.full((len(target),), torch.nan, dtype=torch.float64)
+        return Estimate(
+            nothing, nothing, "none", {"flags": (f"the prior cannot be drawn from: {error}",) * len(target)}
+        )
+
+
+def _sums(pieces: Sequence[Stream], exponent: float) -> PowerSums:
+    parts = [piece.powers[exponent].sums() for piece in pieces]
+    log_sums, log_squares = (torch.cat([getattr(p, name) for p in parts], 1) for name in ("log_sums", "log_squares"))
+    return PowerSums(exponent, log_sums, log_squares, parts[0].num_samples)
+
+
+def _relative_variance(weighed: Estimate) -> Tensor:
+    """Var(w) / (E w)², `[B]`; NaN from one sample."""
+    if weighed.info["num_samples"] < 2:
+        return torch.full_like(weighed.value, torch.nan)
+    return weighed.stderr.square() * weighed.info["num_samples"]
+
+
+def _known(value: Tensor, stderr: Tensor) -> Tensor:
+    """An unknown standard error is an infinite one; that of NaN stays NaN."""
+    return torch.where(stderr.isnan() & ~value.isnan(), torch.inf, stderr)
+
+
+def _broken(value: float, flag: str) -> str:
+    """The reason given for weights that are NaN, infinite or all zero."""
+    return flag if flag and (value != value or "NaN" in flag or "infinite" in flag or "every weight" in flag) else ""

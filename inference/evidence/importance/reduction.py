@@ -1,0 +1,170 @@
+"""Running reductions of importance weights: samples arrive chunk by chunk, a few numbers a datum are kept."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field, replace
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+from tqdm.auto import tqdm
+
+from elbowroom.inference import weights
+from elbowroom.inference.evaluation.budget import MEMORY_BYTES, Plan
+from elbowroom.inference.target import Target
+from elbowroom.inference.weights.running import Groups, Moments, Powers
+
+
+class Drawn(NamedTuple):
+    """One chunk of weighted draws, `[S', B]` each, nats."""
+
+    log_w: Tensor  # log p(x, z) − log q(z | x)
+    likelihood: Tensor  # log p(x | z)
+
+
+Sampler = Callable[[Target, int, int, int], Drawn]
+"""(target, number of samples, seed, index of the first sample) -> weighted draws."""
+
+
+def from_guide(target: Target, num_samples: int, seed: int, start: int) -> Drawn:
+    """Draws of the guide."""
+    z, log_q = target.propose(num_samples, seed=seed, start=start)
+    prior, likelihood = target.log_joint(z)
+    return Drawn(prior + likelihood - log_q, likelihood)
+
+
+def from_prior(target: Target, num_samples: int, seed: int, start: int) -> Drawn:
+    """Draws of the model's own prior, whose weights are the likelihoods."""
+    likelihood = target.log_joint(target.sample_prior(num_samples, seed=seed, start=start))[1]
+    return Drawn(likelihood, likelihood)
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """Which reductions a stream keeps besides those that it always does.
+
+    Attributes:
+        num_particles: K of each IWAE bound.
+        jackknife: whether to correct each of them with K > 1; the open group's K weights are then held.
+        powers: exponents β of the power means of w.
+        harmonic: whether to sum w / p(x | z).
+    """
+
+    num_particles: tuple[int, ...] = ()
+    jackknife: bool = False
+    powers: tuple[float, ...] = ()
+    harmonic: bool = False
+
+    def held_bytes(self) -> int:
+        """Largest number of bytes held for a datum between chunks: the open groups, while one is closed."""
+        return 3 * 8 * sum(self.num_particles) if self.jackknife else 0
+
+
+def stream(
+    target: Target, cut: Plan, num_samples: int, seed: int, wanted: Wanted, bar: tqdm, sampler: Sampler = from_guide
+) -> "list[Stream]":
+    """Reduce S weighted draws of every datum, one `Stream` for each piece of the data."""
+    pieces = []
+    with torch.no_grad():
+        for _, part in cut.data(target):
+            running: Stream | None = None
+            for start, count in cut.sample_ranges(num_samples):
+                drawn = sampler(part, count, seed, start)
+                if running is None:
+                    running = Stream.empty(drawn.log_w, num_samples, wanted)
+                running.add(drawn)
+                bar.update(count * len(part))
+            assert running is not None
+            pieces.append(running)
+    return pieces
+
+
+def with_room(cut: Plan, target: Target, wanted: Wanted, memory_bytes: int | None) -> Plan:
+    """The plan with as few data at once as leave room for what a stream holds between chunks.
+
+    Raises:
+        ValueError: if the budget does not hold the open groups of one piece of the data.
+    """
+    budget = MEMORY_BYTES if memory_bytes is None else memory_bytes
+    held = wanted.held_bytes()
+    if held * cut.rows <= budget:
+        return cut
+    rows = budget // held
+    if rows < 1 or not target.sliceable:
+        raise ValueError(
+            f"memory_bytes={budget} does not hold the weights that the jackknife with num_particles="
+            f"{list(wanted.num_particles)} keeps: {held * (1 if target.sliceable else cut.rows)} bytes. Raise it, "
+            "or ask for fewer particles"
+        )
+    return replace(cut, rows=rows)
+
+
+def joined(pieces: "Sequence[Stream]", read: "Callable[[Stream], Tensor]") -> Tensor:
+    """What is read off each piece, for all data, `[B]`."""
+    return torch.cat([read(piece) for piece in pieces])
+
+
+@dataclass
+class Stream:
+    """Running sums of the weights of some data: everything that is reported, in O(B) memory plus the tail."""
+
+    num_data: int
+    num_tail: int
+    log_sum: Tensor  # log Σ w
+    log_sum_squares: Tensor  # log Σ w²
+    moments: Moments  # of log w
+    smallest: Tensor
+    tail: Tensor  # the M + 1 largest log w so far
+    groups: dict[int, Groups] = field(default_factory=dict)
+    powers: dict[float, Powers] = field(default_factory=dict)
+    inverse: Powers | None = None  # of w / p(x | z)
+    rounding: float = 0.0  # eps of the dtype that log w was computed in
+
+    @classmethod
+    def empty(cls, log_w: Tensor, num_samples: int, wanted: Wanted) -> "Stream":
+        """Before the first chunk, for data and devices like those of `log_w`."""
+        zero = torch.zeros_like(log_w[0], dtype=torch.float64)
+        lowest = torch.full_like(zero, -torch.inf)
+
+        def powers(exponent: float) -> Powers:
+            return Powers(exponent, lowest.expand(2, -1).clone(), lowest.expand(2, -1).clone())
+
+        return cls(
+            num_data=len(zero),
+            num_tail=weights.tail_length(num_samples),
+            log_sum=lowest,
+            log_sum_squares=lowest,
+            moments=Moments(zero, zero),
+            smallest=torch.full_like(zero, torch.inf),
+            tail=lowest.new_empty(0, len(zero)),
+            groups={k: Groups.empty(k, zero, wanted.jackknife and k > 1) for k in wanted.num_particles},
+            powers={exponent: powers(exponent) for exponent in wanted.powers},
+            inverse=powers(1.0) if wanted.harmonic else None,
+        )
+
+    def add(self, drawn: Drawn) -> None:
+        """Take in a chunk; NaN weights poison their own datum only."""
+        self.rounding = max(self.rounding, torch.finfo(drawn.log_w.dtype).eps)
+        log_w = drawn.log_w.double()
+        self.moments.add(log_w)
+        self.log_sum = torch.logaddexp(self.log_sum, log_w.logsumexp(0))
+        self.log_sum_squares = torch.logaddexp(self.log_sum_squares, (2 * log_w).logsumexp(0))
+        self.smallest = torch.minimum(self.smallest, log_w.amin(0))
+        merged = torch.cat([self.tail, log_w])
+        self.tail = merged.topk(min(self.num_tail + 1, len(merged)), dim=0).values
+        for group in self.groups.values():
+            group.add(log_w)
+        for power in self.powers.values():
+            power.add(log_w)
+        if self.inverse is not None:
+            # Where the likelihood is zero so is the weight: the posterior is never there.
+            self.inverse.add(torch.where(log_w == -torch.inf, -torch.inf, log_w - drawn.likelihood.double()))
+
+    def constant(self) -> Tensor:
+        """Whether all weights of a datum are equal up to rounding, `[B]`."""
+        return weights.spread_is_rounding(self.tail[0], self.smallest, self.rounding)
+
+    def pareto_k(self, num_samples: int) -> Tensor:
+        """k̂ of all S weights, `[B]`; NaN where there are too few."""
+        if self.num_tail < 5 or self.num_tail >= num_samples:
+            return torch.full_like(self.log_sum, torch.nan)
+        return weights.pareto_k_of_tail(self.tail)

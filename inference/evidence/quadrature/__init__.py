@@ -1,0 +1,1 @@
+"""log p(x) of up to three latents, by integration."""

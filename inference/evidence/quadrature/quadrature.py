@@ -1,0 +1,205 @@
+"""Exact log p(x), posterior moments and divergences on a latent space of up to three dimensions."""
+
+import math
+from collections.abc import Sequence
+from typing import Any
+
+import torch
+from torch import Tensor
+from tqdm.auto import tqdm
+
+from elbowroom.inference.estimate import Estimate
+from elbowroom.inference.evaluation.budget import MEMORY_BYTES, bytes_per_cell
+from elbowroom.inference.evaluation.coordinates import Coordinates, constrained, log_guide, log_joint
+from elbowroom.inference.evaluation.rectangles import at_points
+from elbowroom.inference.evidence.quadrature.lattice import DEPTH
+from elbowroom.inference.evidence.quadrature.modes import Modes
+from elbowroom.inference.evidence.quadrature.quantiles import marginal_quantiles
+from elbowroom.inference.evidence.quadrature.refinement import Integral, refine
+from elbowroom.inference.evidence.quadrature.starts import find_starts, pick
+from elbowroom.inference.target import Target
+
+MAX_DIM = 3
+LEVELS = (0.05, 0.5, 0.95)
+_ROWS = 256  # data integrated at once: bounds the lattice points held in memory
+
+
+def quadrature(
+    target: Target,
+    *,
+    tolerance: float = 1e-6,
+    max_points: int = 2_000_000,
+    quantiles: Sequence[float] = LEVELS,
+    memory_bytes: int | None = None,
+    progress: bool = False,
+) -> Estimate:
+    """Integrate p(x, z) over up to three latent dimensions, to stated accuracy, for every datum.
+
+    log p(x) = log ∫ p(x, T(u)) |det dT/du| du by the trapezoidal rule on a lattice in unconstrained coordinates that
+    grows from all modes found and is refined until two levels agree to `tolerance`. Modes are sought on a grid over the
+    prior's mass and from draws of prior and guide; one narrower than that grid's mesh that neither the guide nor
+    Newton's method reaches would be missed.
+
+    Args:
+        target: programs and data with at most three scalar latents a datum.
+        tolerance: two successive lattices must agree on log p(x) to this, in nats.
+        max_points: largest lattice of one datum.
+        quantiles: levels of the marginal quantiles.
+        memory_bytes: byte budget for one evaluation (default 256 MiB).
+        progress: show a progress bar if it takes longer than two seconds.
+
+    Returns:
+        Estimate with bound `"exact"`; value `[B]` and stderr `[B]` (the last change between levels, not below the
+        rounding of the programs' dtype), nats. `info`: posterior `mean`, `sd`, `mode` `[B, N]`, `covariance`
+        `[B, N, N]`, `quantiles` `[Q, B, N]` at `levels`; `elbo`, `kl_q_p` = KL(q ‖ p(z|x)), `kl_p_q`
+        `[B]`, nats (NaN where the guide's density is unknown); the guide's own `guide_mean`, `guide_sd`,
+        `guide_quantiles`; `num_modes`, `num_points`, `num_evaluations` `[B]`; `latents`, names of the N coordinates;
+        `flags`.
+
+    Raises:
+        ValueError: with four or more latent dimensions (a lattice grows as n^D), or a discrete latent in the guide.
+    """
+    coordinates = Coordinates.of(target)
+    if coordinates.dim > MAX_DIM:
+        raise ValueError(
+            f"quadrature needs at most {MAX_DIM} latent dimensions, this target has {coordinates.dim}: a lattice of n "
+            "points a side has n^D points. Use importance(target, ...) for a lower bound with an error bar, or "
+            "nuts(target, ...) for the posterior."
+        )
+    if coordinates.dim == 0:
+        return _no_latents(target)
+    cells = max(1, int((memory_bytes or MEMORY_BYTES) // (3 * bytes_per_cell(target))))
+    levels = torch.tensor(tuple(quantiles), dtype=torch.float64)
+    rows = _ROWS if target.sliceable else len(target)
+    bar = tqdm(total=len(target), desc="quadrature", unit="datum", delay=2, disable=not progress, leave=False)
+    pieces = []
+    with bar, torch.no_grad():  # programs may hold parameters that are being trained
+        for begin in range(0, len(target), rows):
+            part = torch.arange(begin, min(begin + rows, len(target)))
+            pieces.append(_integrate(coordinates.at(part), cells, tolerance, max_points, levels))
+            bar.update(len(part))
+    return _assemble(target, pieces, quantiles, tolerance)
+
+
+def _integrate(
+    coordinates: Coordinates, cells: int, tolerance: float, max_points: int, levels: Tensor
+) -> dict[str, Tensor]:
+    starts, widest = find_starts(coordinates, cells)
+    posterior = refine(coordinates, log_joint, starts, widest, cells, tolerance, max_points)
+    result = _moments(coordinates, posterior, levels, cells)
+    result |= {
+        "value": posterior.lattice.log_integral,
+        "error": posterior.error,
+        "complete": posterior.lattice.complete,
+        "num_points": posterior.lattice.counts(),
+        "num_evaluations": posterior.evaluations,
+        "num_modes": posterior.modes.distinct(DEPTH),
+        "mode": _best_mode(coordinates, posterior.modes),
+    }
+    return result | _divergences(coordinates, posterior, starts, widest, cells, tolerance, max_points, levels)
+
+
+def _moments(coordinates: Coordinates, integral: Integral, levels: Tensor, cells: int) -> dict[str, Tensor]:
+    """Mean, standard deviations, covariance and marginal quantiles of z under a lattice's density."""
+    lattice = integral.lattice
+    z = at_points(coordinates, constrained, lattice.u, lattice.datum, cells)  # [M, N]
+    mean = lattice.average(z)
+    centred = z - mean[lattice.datum]
+    covariance = lattice.average(centred.unsqueeze(-1) * centred.unsqueeze(-2))
+    return {
+        "mean": mean,
+        "covariance": covariance,
+        "sd": covariance.diagonal(dim1=-2, dim2=-1).clamp_min(0).sqrt(),
+        "quantiles": _quantiles(coordinates, integral, z, levels),
+    }
+
+
+def _quantiles(coordinates: Coordinates, integral: Integral, z: Tensor, levels: Tensor) -> Tensor:
+    """Marginal quantiles of z, `[Q, B, N]`: exact maps of those of u where T acts element by element."""
+    lattice = integral.lattice
+    if all(latent.elementwise for latent in coordinates.target.structure.latents.values()):
+        u = marginal_quantiles(lattice, integral.origin, levels)
+        with torch.no_grad():
+            return constrained(coordinates, u.to(coordinates.target.device)).double().cpu().sort(0).values
+    result = torch.full((len(levels), len(lattice.spacing), z.shape[1]), torch.nan, dtype=torch.float64)
+    weights = lattice.weights()
+    for i in range(z.shape[1]):  # sorted by (datum, value): weighted empirical quantiles
+        order = z[:, i].argsort()
+        order = order[lattice.datum[order].argsort(stable=True)]
+        cumulative = weights[order].cumsum(0) - weights[order] / 2
+        wanted = levels.unsqueeze(1) + torch.arange(len(lattice.spacing))
+        place = torch.searchsorted(cumulative, wanted).clamp(0, len(order) - 1)
+        result[:, :, i] = z[order, i][place]
+    return result
+
+
+def _best_mode(coordinates: Coordinates, modes: Modes) -> Tensor:
+    u = pick(modes.u, modes.log_density.argmax(0, keepdim=True))
+    with torch.no_grad():
+        return constrained(coordinates, u.to(coordinates.target.device))[0].double().cpu()
+
+
+def _divergences(
+    coordinates: Coordinates,
+    posterior: Integral,
+    starts: Tensor,
+    widest: Tensor,
+    cells: int,
+    tolerance: float,
+    max_points: int,
+    levels: Tensor,
+) -> dict[str, Tensor]:
+    """ELBO, KL(q ‖ p) and KL(p ‖ q) exactly, and the guide's own moments, on lattices of p and of q."""
+    lattice, log_p = posterior.lattice, posterior.lattice.log_integral
+    try:
+        log_q = at_points(coordinates, log_guide, lattice.u, lattice.datum, cells)
+        kl_p_q = lattice.average(lattice.log_density - log_p[lattice.datum] - log_q)
+        draws = coordinates.unconstrain(coordinates.target.propose(4)[0]).double().cpu()
+        draws = torch.where(draws.isfinite(), draws, starts[:1])
+        guide = refine(coordinates, log_guide, draws, widest, cells, tolerance, max_points)
+    except NotImplementedError:  # the guide's density at a point is unknown: only its draws can be used
+        unknown = torch.full_like(log_p, torch.nan)
+        return {"elbo": unknown, "kl_q_p": unknown, "kl_p_q": unknown, "guide_complete": ~log_p.isnan()}
+    own = guide.lattice
+    joint = at_points(coordinates, log_joint, own.u, own.datum, cells)
+    elbo = own.average(joint - own.log_density)
+    return {
+        "elbo": elbo,
+        "kl_q_p": own.average(own.log_density - (joint - log_p[own.datum])),
+        "kl_p_q": kl_p_q,
+        "guide_complete": own.complete,
+        **{f"guide_{name}": value for name, value in _moments(coordinates, guide, levels, cells).items()},
+    }
+
+
+def _no_latents(target: Target) -> Estimate:
+    """Every latent is finite and summed out: one evaluation is exact."""
+    prior, likelihood = target.log_joint({})
+    value = (prior + likelihood)[0].detach().double().cpu()
+    rounding = torch.finfo(target.dtype).eps * value.abs()
+    return Estimate(value, rounding, "exact", {"latents": [], "flags": ("",) * len(target)})
+
+
+def _assemble(target: Target, pieces: list[dict[str, Tensor]], levels: Sequence[float], tolerance: float) -> Estimate:
+    along = {"quantiles": 1, "guide_quantiles": 1}
+    joined: dict[str, Any] = {
+        name: torch.cat([piece[name] for piece in pieces], along.get(name, 0)) for name in pieces[0]
+    }
+    value, error, complete = joined.pop("value"), joined.pop("error"), joined.pop("complete")
+    limit = (torch.finfo(target.dtype).eps * value.abs()).clamp_min(tolerance)
+    columns = (value, error, limit, complete, joined.pop("guide_complete"))
+    flags = tuple(_flag(*row) for row in zip(*(column.tolist() for column in columns), strict=True))
+    info = {**joined, "levels": tuple(levels), "latents": target.latent_names, "flags": flags}
+    return Estimate(value, error, "exact", info)
+
+
+def _flag(value: float, error: float, limit: float, complete: bool, guide_complete: bool) -> str:
+    if not math.isfinite(value):
+        return "log p(x) is not finite: the programs return NaN or zero density for this datum"
+    if not complete:
+        return "the mass was not covered within max_points: the posterior may be improper or very wide"
+    if error > limit:
+        return f"two lattices still differ by {error:.1e} nats, more than the {limit:.0e} asked for"
+    if not guide_complete:
+        return "log p(x) is exact, but q's mass was not covered within max_points: its ELBO and KL are not"
+    return ""

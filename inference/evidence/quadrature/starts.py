@@ -1,0 +1,60 @@
+"""Where to look for the modes of a posterior: a scan of the prior's mass, and draws of prior and guide."""
+
+import torch
+from torch import Tensor
+
+from elbowroom.inference.evaluation.coordinates import Coordinates, log_joint
+from elbowroom.inference.evaluation.rectangles import at_points
+
+_SCAN = {1: 129, 2: 33, 3: 17}  # points along each axis of the scan
+
+
+def find_starts(coordinates: Coordinates, cells: int) -> tuple[Tensor, Tensor]:
+    """Where to start looking for modes `[K, B, D]`, and the widest scale to believe in `[B, D]`.
+
+    The local maxima of a scan over ±5 prior standard deviations, and the best draws of guide and prior.
+    """
+    target, dim = coordinates.target, coordinates.dim
+    prior = coordinates.unconstrain(target.sample_prior(256)).double().cpu()
+    guide = coordinates.unconstrain(target.propose(64)[0]).double().cpu()
+    guide = torch.where(guide.isfinite(), guide, prior[:64])
+    centre, sd = prior.median(0).values, prior.std(0).clamp_min(1e-12)
+    axis = torch.linspace(-5, 5, _SCAN[dim], dtype=torch.float64)
+    mesh = torch.stack(torch.meshgrid(*[axis] * dim, indexing="ij"), -1).reshape(-1, 1, dim)
+    scan = centre + sd * mesh  # [G, B, D]
+    values = _rectangle(coordinates, torch.cat([scan, prior[:64], guide]), cells)
+    on_grid = values[: len(scan)]
+    peaks = _local_maxima(on_grid, dim, 8)
+    best_prior = values[len(scan) : len(scan) + 64].argmax(0, keepdim=True)
+    best_guide = values[len(scan) + 64 :].argmax(0, keepdim=True)
+    starts = [
+        pick(scan, peaks),
+        pick(prior, best_prior),
+        pick(guide, best_guide),
+        guide.median(0, keepdim=True).values,
+    ]
+    return torch.cat(starts), sd
+
+
+def _rectangle(coordinates: Coordinates, u: Tensor, cells: int) -> Tensor:
+    """The log joint on a full rectangle `[S, B, D]`, `[S, B]`, NaN as −∞."""
+    num_samples, num_data = u.shape[:2]
+    datum = torch.arange(num_data).repeat_interleave(num_samples)
+    points = u.transpose(0, 1).reshape(-1, coordinates.dim)
+    values = at_points(coordinates, log_joint, points, datum, cells).reshape(num_data, num_samples).T
+    return values.nan_to_num(-torch.inf, posinf=-torch.inf)
+
+
+def _local_maxima(values: Tensor, dim: int, most: int) -> Tensor:
+    """Indices of the highest local maxima of each datum on the scan, `[most, B]`."""
+    side = _SCAN[dim]
+    grid = values.T.reshape(-1, 1, *(side,) * dim).clamp_min(-1e300)
+    pool = {1: torch.nn.functional.max_pool1d, 2: torch.nn.functional.max_pool2d, 3: torch.nn.functional.max_pool3d}
+    highest = pool[dim](grid, 3, stride=1, padding=1)
+    peak = torch.where(grid >= highest, grid, -torch.inf).reshape(len(grid), -1)
+    return peak.topk(min(most, peak.shape[1]), dim=1).indices.T
+
+
+def pick(points: Tensor, index: Tensor) -> Tensor:
+    """The points `[K, B, D]` at `index` `[K, B]` of `points` `[S, B, D]`."""
+    return points.gather(0, index.unsqueeze(-1).expand(*index.shape, points.shape[-1]))

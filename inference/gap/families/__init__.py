@@ -1,0 +1,1 @@
+"""Families of posteriors, fitted to every datum at once."""

@@ -1,0 +1,130 @@
+"""log p(x) for a decomposition: the caller's, a lattice's, or annealed from the refined guide."""
+
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from elbowroom.inference.estimate import Estimate
+from elbowroom.inference.evaluation.coordinates import Coordinates
+from elbowroom.inference.evidence.annealing import anneal
+from elbowroom.inference.evidence.bracket import Bracket
+from elbowroom.inference.evidence.quadrature.quadrature import quadrature
+from elbowroom.inference.gap.refined import RefinedGuide
+from elbowroom.inference.target import Target
+
+LogP = Estimate | Bracket | Callable[[Target], Estimate | Bracket]
+"""log p(x), or how to find it with a target whose guide is the largest refined family."""
+
+MAX_LATTICE_DIM = 2
+"""Up to here a lattice is cheaper than annealing."""
+
+NUM_STEPS, NUM_CHAINS = 64, 16
+"""Of annealing from the largest family."""
+
+
+def log_evidence(
+    target: Target, refined: RefinedGuide, given: LogP | None, seed: int, memory_bytes: int | None
+) -> Estimate:
+    """log p(x) of every datum.
+
+    Raises:
+        ValueError: if what was given is of other data.
+    """
+    if callable(given):
+        given = given(refined.target())
+    if given is not None and len(given) != len(target):
+        raise ValueError(f"log_p is of {len(given)} data, the target has {len(target)}: give that of the same data")
+    if isinstance(given, Bracket):
+        return _settled(target, refined, given, seed, memory_bytes)
+    if given is not None:
+        return _told(given, "given")
+    # A lattice lets data go that are done: programs that cannot be given part of their data are annealed.
+    if Coordinates.of(target).dim > MAX_LATTICE_DIM or (len(target) > 1 and not target.sliceable):
+        return _annealed(refined, seed, memory_bytes)
+    # With the members found as guide: a lattice over an encoder's output that has exploded would never end.
+    with torch.no_grad():
+        exact = quadrature(refined.target(), memory_bytes=memory_bytes)
+    failed = torch.tensor([bool(flag) for flag in exact.flags])
+    if not bool(failed.any()) or not target.sliceable:
+        return _told(exact, "quadrature")
+    rows = failed.nonzero().flatten()
+    some = _annealed(RefinedGuide(target.select(rows), _selected(refined, rows)), seed, memory_bytes)
+    return _merged(_told(exact, "quadrature"), rows, some)
+
+
+def _settled(target: Target, refined: RefinedGuide, found: Bracket, seed: int, memory_bytes: int | None) -> Estimate:
+    """The bracket, and annealing from the refined guide where a side of it is missing or flagged."""
+    sides = zip(found.lower.flags, found.upper.flags, found.upper.value.isfinite().tolist(), strict=True)
+    unsound = torch.tensor([bool(low or high) or not finite for low, high, finite in sides])
+    middle, rows = between(found), unsound.nonzero().flatten()
+    if not len(rows) or not target.sliceable:
+        return middle
+    some = _annealed(RefinedGuide(target.select(rows), _selected(refined, rows)), seed, memory_bytes)
+    better = [i for i, row in enumerate(rows.tolist()) if some.value[i] > middle.value[row]]  # both bound from below
+    return _merged(middle, rows[better], _picked(some, better))
+
+
+def between(found: Bracket) -> Estimate:
+    """The middle of a bracket; its error covers both sides (half their distance, and the larger error).
+
+    `info["half_width"]` is that half distance, which no averaging over data makes smaller; `info["one_sided"]` marks
+    data whose log p(x) is known from below only.
+    """
+    lower, upper = found.lower, found.upper
+    both = upper.value.isfinite() & lower.value.isfinite()
+    half = torch.where(both, (upper.value - lower.value).clamp_min(0.0) / 2, 0.0)
+    error = torch.where(both, torch.hypot(half, torch.maximum(lower.stderr, upper.stderr)), lower.stderr)
+    middle = torch.where(both, (lower.value + upper.value) / 2, lower.value)
+    methods = tuple(found.method(b) for b in range(len(found)))
+    info = {"flags": found.flags, "method": methods, "half_width": half, "one_sided": ~both}
+    return Estimate(middle, error, "none", info)
+
+
+def sides_of(log_p: Estimate) -> dict[str, Any]:
+    """What `between` says of the sides of log p(x), for whatever is computed from it."""
+    return {name: log_p.info[name] for name in ("half_width", "one_sided") if name in log_p.info}
+
+
+def _annealed(refined: RefinedGuide, seed: int, memory_bytes: int | None) -> Estimate:
+    start = refined.target()
+    return _told(
+        anneal(start, num_steps=NUM_STEPS, num_chains=NUM_CHAINS, seed=seed, memory_bytes=memory_bytes), "annealing"
+    )
+
+
+def _selected(refined: RefinedGuide, rows: Tensor) -> dict:
+    return {name: family.select(rows) for name, family in refined.families.items()}
+
+
+def _told(found: Estimate, method: str) -> Estimate:
+    sided = torch.full((len(found),), found.bound == "lower")
+    info = {"half_width": torch.zeros_like(found.value), "one_sided": sided.to(found.value.device)}
+    return replace(found, info=info | {"flags": found.flags, "method": (method,) * len(found)})
+
+
+def _picked(found: Estimate, rows: list[int]) -> Estimate:
+    """An annealed estimate of some of its data."""
+    flags = tuple(found.flags[row] for row in rows)
+    return Estimate(found.value[rows], found.stderr[rows], found.bound, {"flags": flags})
+
+
+def _merged(exact: Estimate, rows: Tensor, some: Estimate) -> Estimate:
+    """Annealing in place of what failed."""
+    flags, methods = list(exact.flags), list(exact.info["method"])
+    for row, flag in zip(rows.tolist(), some.flags, strict=True):
+        flags[row], methods[row] = flag, "annealing"
+    info = {
+        "flags": tuple(flags),
+        "method": tuple(methods),
+        "half_width": exact.info["half_width"].index_fill(0, rows, 0.0),
+        "one_sided": exact.info["one_sided"].index_fill(0, rows, True),
+    }
+    return Estimate(
+        exact.value.index_copy(0, rows, some.value.to(exact.value)),
+        exact.stderr.index_copy(0, rows, some.stderr.to(exact.stderr)),
+        "none",
+        info,
+    )

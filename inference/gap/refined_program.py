@@ -1,0 +1,206 @@
+"""Refined members as a Pyro guide program: for `Trace_ELBO`, `Predictive`, or training on from where they are."""
+
+import math
+from contextlib import suppress
+from typing import Any
+
+import pyro.distributions as dist
+import torch
+from pyro import poutine
+from pyro.nn import PyroModule
+from pyro.poutine.messenger import Messenger
+from pyro.poutine.util import site_is_subsample
+from torch import Tensor, nn
+from torch.distributions.transforms import ReshapeTransform
+
+from elbowroom.inference.evaluation.coordinates import Coordinates
+from elbowroom.inference.gap.families.family import Family
+from elbowroom.inference.programs.arguments import named
+from elbowroom.inference.programs.log_prob import bijection
+from elbowroom.inference.programs.structure import Latent
+from elbowroom.inference.target import Target
+
+
+class RefinedProgram(PyroModule):
+    """q(z | x_b) = Π_i q(z_i | z_<i), the members of a rung as a guide; made by `RefinedGuide.program`.
+
+    Every latent site is drawn from its conditional density given the sites before it, which for Gaussians and mixtures
+    of them is one of the same kind, mapped to the site's support. Plates, scales and supports are the model's: it is
+    run up to its last latent site, and none of its parameters is seen from outside.
+
+    The members are parameters of this module (unconstrained), so that `SVI` can refine them further, or train a decoder
+    beneath them: `program.requires_grad_(False)` holds them still.
+
+    Attributes:
+        loc: means, `[B, K, D]`.
+        log_share: log weights of the components, up to a constant, `[B, K]`.
+        scale: log standard deviations `[B, K, D]`, or Cholesky factors with the log of their diagonal `[B, K, D, D]`.
+    """
+
+    def __init__(self, target: Target, family: Family) -> None:
+        super().__init__()
+        coordinates = Coordinates.of(target)
+        inner = {name: latent.inner for name, latent in target.structure.latents.items()}
+        if wide := [name for name, sizes in inner.items() if any(n > 1 for n in sizes)]:
+            raise ValueError(
+                f"the latent sites {wide} stand in plates besides the data's, where the members' correlations cannot "
+                "be written site by site. RefinedGuide.target() evaluates and draws them all the same"
+            )
+        share, loc, scale = (t.to(target.device, target.dtype) for t in (family.log_share, family.loc, family.scale))
+        scale = (
+            scale.log() if family.is_diagonal else scale.tril(-1) + scale.diagonal(dim1=-2, dim2=-1).log().diag_embed()
+        )
+        self.log_share, self.loc, self.scale = (nn.Parameter(t.detach().clone()) for t in (share, loc, scale))
+        self.__dict__["_coordinates"] = coordinates  # not a child: the model's parameters are not this module's
+
+    def forward(self, *args: Any, **kwargs: Any) -> None:
+        """Draw every latent site, for all the data that were refined, in their order."""
+        coordinates: Coordinates = self.__dict__["_coordinates"]
+        _check_same(coordinates.target, args, kwargs)
+        latents = coordinates.target.structure.latents
+        family = Family(self._member("log_share").log_softmax(-1), self._member("loc"), self._factor())
+        placed = _Place(coordinates.target, family)
+
+        def is_hidden(msg: Any) -> bool:
+            return msg["type"] == "param" or (msg["type"] == "sample" and msg["name"] not in latents)
+
+        hidden = poutine.block(hide_fn=lambda msg: is_hidden(msg) and not _is_subsample(msg))
+        with suppress(_AllDrawn), hidden, placed:  # the rest of the model is not needed, and not run
+            coordinates.target.model(*args, **kwargs)
+
+    def _factor(self) -> Tensor:
+        """Standard deviations or Cholesky factors."""
+        scale = self._member("scale")
+        if scale.dim() == 3:
+            return scale.exp()
+        return scale.tril(-1) + scale.diagonal(dim1=-2, dim2=-1).exp().diag_embed()
+
+    def _member(self, name: str) -> Tensor:
+        """A parameter; one that is held still is kept from Pyro, which would make it trainable again."""
+        held = self._parameters[name]
+        return held if held is not None and not held.requires_grad else getattr(self, name)
+
+
+class _AllDrawn(Exception):
+    """Ends a run of the model when its last latent site is drawn."""
+
+
+class _Place(Messenger):
+    """Puts the members' conditional densities in the place of a model's latent sites."""
+
+    def __init__(self, target: Target, family: Family) -> None:
+        super().__init__()
+        self.target, self.family = target, family
+        self.log_share = family.log_share  # log p(k | sites so far), `[..., B, K]`, up to a constant
+        self.noise: list[Tensor] = []  # ε of the sites so far, `[..., B, K, n]` each
+        self.maps: dict[str, Any] = {}
+        self.end = 0
+
+    def _pyro_sample(self, msg: Any) -> None:
+        latent = self.target.structure.latents.get(msg["name"])
+        if latent is None or msg["is_observed"]:
+            return
+        given = tuple(msg["fn"].batch_shape)
+        self.maps[latent.name] = bijection(msg["fn"])
+        q = self._conditional(latent)
+        self._check(latent, given)
+        msg["fn"] = q
+
+    def _pyro_post_sample(self, msg: Any) -> None:
+        latent = self.target.structure.latents.get(msg["name"])
+        if latent is None or msg["is_observed"]:
+            return
+        u = self.maps[latent.name].inv(msg["value"])
+        event = latent.unconstrained or ()
+        flat = u.reshape(*self._to_data(u.shape[: u.dim() - len(event)], latent), -1).unsqueeze(-2)  # [..., B, 1, n]
+        loc, scale = self._part(flat.shape[-1])
+        apart = flat - loc
+        if self.family.is_diagonal:
+            noise, log_det = apart / scale, scale.log().sum(-1)
+        else:
+            noise = torch.linalg.solve_triangular(scale, apart.unsqueeze(-1), upper=False).squeeze(-1)
+            log_det = scale.diagonal(dim1=-2, dim2=-1).log().sum(-1)
+        self.log_share = self.log_share - 0.5 * noise.square().sum(-1) - log_det
+        self.noise.append(noise)
+        self.end += flat.shape[-1]
+        if len(self.noise) == len(self.target.structure.latents):
+            raise _AllDrawn
+
+    def _part(self, size: int) -> tuple[Tensor, Tensor]:
+        """Mean `[..., B, K, n]` and scale of the next n coordinates given those so far."""
+        here = slice(self.end, self.end + size)
+        loc, scale = self.family.loc[..., here], self.family.scale
+        if self.family.is_diagonal:
+            return loc, scale[..., here]
+        if self.noise:
+            lead = torch.broadcast_shapes(*(noise.shape[:-1] for noise in self.noise))
+            before = torch.cat([noise.expand(*lead, -1) for noise in self.noise], -1)
+            loc = loc + (scale[..., here, : self.end] @ before.unsqueeze(-1)).squeeze(-1)
+        return loc, scale[..., here, here]
+
+    def _conditional(self, latent: Latent) -> Any:
+        """q(z_i | z_<i) with the batch shape of the site."""
+        event = latent.unconstrained or ()
+        size, family = math.prod(event), self.family
+        loc, scale = self._part(size)
+        lead = torch.broadcast_shapes(self.log_share.shape[:-1], loc.shape[:-2])
+        batch = self._to_site(lead, latent)
+
+        def laid_out(value: Tensor, dims: int) -> Tensor:
+            own = value.shape[value.dim() - dims :]
+            return value.expand(*lead, *own).reshape(*batch, *own)
+
+        loc, scale = laid_out(loc, 2), laid_out(scale, 2 if family.is_diagonal else 3)  # [*batch, K, n], and (…, n)
+        if family.num_components == 1:
+            loc, scale = loc[..., 0, :], scale[..., 0, :] if family.is_diagonal else scale[..., 0, :, :]
+        if not event:
+            q = dist.Normal(loc[..., 0], scale[..., 0] if family.is_diagonal else scale[..., 0, 0])
+        elif family.is_diagonal:
+            q = dist.Normal(loc, scale).to_event(1)
+        else:
+            q = dist.MultivariateNormal(loc, scale_tril=scale)
+        if family.num_components > 1:
+            q = dist.MixtureSameFamily(dist.Categorical(logits=laid_out(self.log_share, 1)), q)
+        maps = [ReshapeTransform(torch.Size((size,)), torch.Size(event))] if len(event) > 1 else []
+        maps += [] if latent.real else [self.maps[latent.name]]
+        return dist.TransformedDistribution(q, maps) if maps else q
+
+    def _to_site(self, lead: tuple[int, ...], latent: Latent) -> tuple[int, ...]:
+        """`[..., B]` to the batch shape that the site has in the model."""
+        data_dim = self.target.structure.data_dim
+        if data_dim is None:
+            return (*lead[:-1], *(1,) * latent.rank)
+        return (*lead, *(1,) * (-data_dim - 1))
+
+    def _to_data(self, batch: tuple[int, ...], latent: Latent) -> tuple[int, ...]:
+        """The batch shape of a value back to `[..., B]`."""
+        data_dim = self.target.structure.data_dim
+        if data_dim is None:
+            return (*batch[: len(batch) - latent.rank], 1)
+        return tuple(batch[: len(batch) + data_dim + 1])
+
+    def _check(self, latent: Latent, given: tuple[int, ...]) -> None:
+        data_dim, count = self.target.structure.data_dim, len(self.family)
+        if data_dim is not None and len(given) >= -data_dim and given[data_dim] != count:
+            raise ValueError(
+                f"this program was refined for {count} data and is called with {given[data_dim]}: call it with all of "
+                "them, in the order that they were refined in"
+            )
+
+
+def _check_same(target: Target, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
+    """Raise ValueError if there are as many data as were refined, but other ones."""
+    given = named(args, kwargs)
+    for key, known in zip(target.per_datum, target._rows(), strict=True):
+        value = given.get(key)
+        if isinstance(value, Tensor) and value.shape == known.shape:
+            there = value.to(known)
+            if not bool(((there == known) | ((there != there) & (known != known))).all()):
+                raise ValueError(
+                    f"argument {key!r} holds other data than this program was refined for, or the same in another "
+                    "order: members belong to their data. For new data decompose(...) a target of them"
+                )
+
+
+def _is_subsample(msg: Any) -> bool:
+    return msg["type"] == "sample" and site_is_subsample(msg)

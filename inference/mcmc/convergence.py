@@ -1,0 +1,181 @@
+"""Whether Markov chains may be believed: R-hat, effective sample sizes and errors of every datum and latent at once.
+
+The numbers are ArviZ's, to rounding, and its functions are the independent reference in the tests. They are not called
+here because they walk over data and latents one by one in Python, on the CPU: five times as long for 10,000 data.
+"""
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from elbowroom.inference.mcmc.effective_size import geyer, split, to_rows
+from elbowroom.inference.mcmc.rhat import MIN_DRAWS, normal_scores, rank_rhat
+
+CHUNK_BYTES = 2**22
+"""How many bytes of draws are diagnosed at a time; work space takes about thirty times as much."""
+
+
+@dataclass(frozen=True)
+class Gates:
+    """What draws must pass before they may be called a reference (Vehtari et al. 2021, sections 4 and 5).
+
+    Attributes:
+        rhat: largest rank-normalised split R-hat.
+        ess_per_chain: smallest bulk and tail effective sample size, for each chain.
+        divergences: largest number of divergent transitions.
+        ebfmi: smallest energy Bayesian fraction of missing information of any chain.
+    """
+
+    rhat: float = 1.01
+    ess_per_chain: float = 100.0
+    divergences: int = 0
+    ebfmi: float = 0.2
+
+
+@dataclass(frozen=True)
+class Convergence:
+    """Diagnostics of draws `[chains, draws, data, latents]`.
+
+    Attributes:
+        rhat: rank-normalised split R-hat, `[B, N]`.
+        ess_bulk, ess_tail: effective sample sizes of the ranks and of the 5 % and 95 % quantiles, `[B, N]`.
+        ess_moments: the smaller effective sample size of the mean of z and of (z − mean)², without ranks, `[B, N]`: the
+            honest number for antithetic chains, which flatter the mean alone.
+        mcse_mean, mcse_sd: Monte Carlo standard errors of the posterior mean and standard deviation, `[B, N]`.
+        divergences: divergent transitions after warm-up, `[B]`.
+        ebfmi: energy Bayesian fraction of missing information, the smallest of the chains, `[B]`; None if the sampler
+            keeps no energies.
+        flags: for each datum the reason why its draws are no reference, or an empty string.
+    """
+
+    rhat: Tensor
+    ess_bulk: Tensor
+    ess_tail: Tensor
+    ess_moments: Tensor
+    mcse_mean: Tensor
+    mcse_sd: Tensor
+    divergences: Tensor
+    ebfmi: Tensor | None
+    flags: tuple[str, ...]
+
+
+def convergence(
+    z: Tensor, diverging: Tensor, gates: Gates | None = None, *, energy: Tensor | None = None
+) -> Convergence:
+    """Diagnose draws.
+
+    Args:
+        z: `[C, T, B, N]`.
+        diverging: marks of divergent transitions, `[C, T, B]`.
+        gates: what the draws must pass.
+        energy: the Hamiltonian at each draw, `[C, T, B]`, of samplers that have one.
+
+    Raises:
+        ValueError: on tensors of other shapes.
+    """
+    _check_shapes(z, diverging, energy)
+    gates, num_chains = gates or Gates(), len(z)
+    rows = max(1, CHUNK_BYTES // max(z[:, :, :1].numel() * 8, 1))
+    pieces = [_diagnose(part) for part in z.split(rows, 2)]
+    found = {name: torch.cat([piece[name] for piece in pieces]).cpu() for name in pieces[0]}
+    divergences = diverging.sum((0, 1)).cpu()
+    fraction = None if energy is None else torch.cat([ebfmi(e).amin(0) for e in energy.split(rows, 2)]).cpu()
+    flags = _flags(found, divergences, fraction, num_chains, gates)
+    return Convergence(**found, divergences=divergences, ebfmi=fraction, flags=flags)
+
+
+def ebfmi(energy: Tensor) -> Tensor:
+    """Energy Bayesian fraction of missing information, mean (E_t − E_t−1)² / Var E, of each chain.
+
+    Small values say that momenta drawn afresh cannot reach the energies of the posterior: heavy tails.
+
+    Args:
+        energy: the Hamiltonian at each draw, `[C, T, ...]`.
+
+    Returns:
+        `[C, ...]`, float64; NaN where the energy never changes.
+
+    Source: Betancourt (2016), "Diagnosing suboptimal cotangent disintegrations in Hamiltonian Monte Carlo", equation 3.
+    """
+    if energy.shape[1] < 2:
+        return torch.full_like(energy[:, 0], torch.nan, dtype=torch.float64)
+    values = energy.detach().double()
+    return values.diff(dim=1).square().mean(1) / values.var(1)
+
+
+def _diagnose(z: Tensor) -> dict[str, Tensor]:
+    """Diagnostics `[B, N]` by name, of draws `[C, T, B, N]`."""
+    rows, shape = to_rows(z)
+    if rows.shape[2] < MIN_DRAWS:
+        names = ("rhat", "ess_bulk", "ess_tail", "ess_moments", "mcse_mean", "mcse_sd")
+        return {name: rows.new_full(shape, torch.nan) for name in names}
+    halves = split(rows)
+    scores, ordered = normal_scores(halves)
+    squares = (rows - rows.mean((1, 2), keepdim=True)).square()
+    ess_mean, ess_squares = geyer(halves), geyer(split(squares))
+    undefined = rows.isnan().any(2).any(1)
+    variance = squares.mean((1, 2))
+    spread = (squares.square().mean((1, 2)) - variance.square()) / ess_squares
+    found = {
+        "rhat": rank_rhat(halves, scores, ordered) if len(z) > 1 else torch.full_like(variance, torch.nan),
+        "ess_bulk": geyer(scores),
+        "ess_tail": _ess_tail(rows, ordered),
+        "ess_moments": torch.minimum(ess_mean, ess_squares),
+        "mcse_mean": rows.flatten(1).std(1) / ess_mean.sqrt(),
+        "mcse_sd": (spread / variance / 4).sqrt(),  # delta method: Var sd = Var(sd²) / (4 sd²)
+    }
+    return {name: value.masked_fill(undefined, torch.nan).reshape(shape) for name, value in found.items()}
+
+
+def _ess_tail(rows: Tensor, ordered: Tensor) -> Tensor:
+    """The smaller effective sample size of the indicators of the 5 % and of the 95 % quantile, `[R]`."""
+    if ordered.shape[1] < rows[0].numel():  # of chains of odd length, halves leave out the middle draw
+        ordered = rows.flatten(1).sort(1).values
+    low, high = (geyer(split((rows <= _quantile(ordered, p)).double())) for p in (0.05, 0.95))
+    return torch.minimum(low, high)
+
+
+def _quantile(ordered: Tensor, p: float) -> Tensor:
+    """R's type 7 from sorted values `[R, S]`, `[R, 1, 1]`; in ArviZ's order of operations, for ties are compared to."""
+    size = ordered.shape[1]
+    position = size * p + (1 - p)
+    low = min(max(int(position), 1), size - 1)
+    weight = min(max(position - low, 0.0), 1.0)
+    return ((1.0 - weight) * ordered[:, low - 1] + weight * ordered[:, low]).reshape(-1, 1, 1)
+
+
+def _flags(
+    found: dict[str, Tensor], divergences: Tensor, fraction: Tensor | None, num_chains: int, gates: Gates
+) -> tuple[str, ...]:
+    """For each datum every gate that it did not pass, in words."""
+    num_data = len(divergences)
+    least = gates.ess_per_chain * num_chains
+    rhat, ess = found["rhat"].amax(1), torch.minimum(found["ess_bulk"], found["ess_tail"]).amin(1)  # NaN stays NaN
+    told: list[list[str]] = [[] for _ in range(num_data)]
+
+    def tell(failed: Tensor, text: str, values: Tensor) -> None:
+        for b in failed.nonzero().flatten().tolist():
+            told[b].append(text.format(values[b].item()))
+
+    every = torch.ones(num_data, dtype=torch.bool)
+    if num_chains < 2:
+        tell(every, "one chain cannot show disagreement (run at least 2, better 4)", rhat)
+    tell(rhat.isnan(), "R-hat is undefined (a chain that never moved, or too few draws)", rhat)
+    tell(rhat > gates.rhat, f"R-hat {{:.4f}} > {gates.rhat}: the chains disagree", rhat)
+    tell(ess < least, f"effective sample size {{:.0f}} < {least:.0f}", ess)
+    tell(divergences > gates.divergences, "{} divergent transitions", divergences)
+    if fraction is not None:
+        tell(fraction < gates.ebfmi, f"E-BFMI {{:.2f}} < {gates.ebfmi}: momenta do not reach all energies", fraction)
+        tell(fraction.isnan(), "E-BFMI is undefined (an energy that never changes or is not a number)", fraction)
+    return tuple("; ".join(reasons) for reasons in told)
+
+
+def _check_shapes(z: Tensor, diverging: Tensor, energy: Tensor | None) -> None:
+    if z.dim() != 4:
+        raise ValueError(f"z must be [chains, draws, data, latents], got shape {tuple(z.shape)}")
+    for name, value in (("diverging", diverging), ("energy", energy)):
+        if value is not None and value.shape != z.shape[:3]:
+            raise ValueError(
+                f"{name} has shape {tuple(value.shape)}, expected [chains, draws, data] = {tuple(z.shape[:3])}"
+            )

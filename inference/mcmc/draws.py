@@ -1,0 +1,95 @@
+"""What every sampler returns: draws of the latents of each datum, their statistics and whether to believe them."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from elbowroom.inference.mcmc.convergence import Convergence, Gates, convergence
+
+
+class NotAReference(ValueError):
+    """Draws that did not pass their convergence gates were asked to serve as the truth."""
+
+
+@dataclass(frozen=True)
+class Draws:
+    """Posterior draws of every datum.
+
+    Attributes:
+        z: latent site -> `[chains, draws, data, *event]`.
+        latents: names of the N scalar latents, in the order of `flat`.
+        stats: per-draw statistics `[chains, draws, data]`: `lp` (log p(x, z) plus log-Jacobian, nats), `diverging`,
+            `n_steps` (gradient evaluations), `acceptance_rate`, `step_size`; of samplers that have one, `energy` (the
+            Hamiltonian after the momentum was drawn, nats).
+        info: `method`, `seconds`, `num_evaluations` (gradients of log p(x, z), warm-up included, `[data]`),
+            `num_warmup`, `seed`. Its tensors have a row for each datum.
+        gates: what the draws must pass to be called a reference.
+    """
+
+    z: dict[str, Tensor]
+    latents: list[str]
+    stats: dict[str, Tensor]
+    info: dict[str, Any]
+    gates: Gates = field(default_factory=Gates)
+
+    def __len__(self) -> int:
+        return self.flat.shape[2]
+
+    @cached_property
+    def flat(self) -> Tensor:
+        """All latents side by side, `[chains, draws, data, N]`."""
+        return torch.cat([v.flatten(3) if v.dim() > 3 else v.unsqueeze(-1) for v in self.z.values()], -1)
+
+    @cached_property
+    def convergence(self) -> Convergence:
+        """R-hat, effective sample sizes, Monte Carlo errors, divergences and E-BFMI."""
+        return convergence(self.flat, self.stats["diverging"], self.gates, energy=self.stats.get("energy"))
+
+    @property
+    def flags(self) -> tuple[str, ...]:
+        """For each datum the reason why its draws are no reference; an empty string where they are one."""
+        return self.convergence.flags
+
+    def select(self, data: Sequence[int]) -> "Draws":
+        """The draws of some of the data; `seconds` stays what all of them took."""
+        rows = list(data)
+        return Draws(
+            z={name: value[:, :, rows] for name, value in self.z.items()},
+            latents=self.latents,
+            stats={name: value[:, :, rows] for name, value in self.stats.items()},
+            info={name: value[rows] if isinstance(value, Tensor) else value for name, value in self.info.items()},
+            gates=self.gates,
+        )
+
+    def reference(self) -> Tensor:
+        """The draws `[chains, draws, data, N]`, if every datum passed its gates.
+
+        Raises:
+            NotAReference: naming the data that failed, and why.
+        """
+        failed = [(b, flag) for b, flag in enumerate(self.flags) if flag]
+        if failed:
+            told = "; ".join(f"datum {b}: {flag}" for b, flag in failed[:5])
+            raise NotAReference(
+                f"{len(failed)} of {len(self)} data did not pass the convergence gates ({told}). Run longer chains, or "
+                "leave these data out; their draws are in .z, but they are not the truth."
+            )
+        return self.flat
+
+    @property
+    def mean(self) -> Tensor:
+        """Posterior means, `[data, N]`; their Monte Carlo errors are `convergence.mcse_mean`."""
+        return self.flat.mean((0, 1))
+
+    @property
+    def sd(self) -> Tensor:
+        """Posterior standard deviations, `[data, N]`."""
+        return self.flat.flatten(0, 1).std(0)
+
+    def quantiles(self, levels: Tensor) -> Tensor:
+        """Marginal quantiles, `[Q, data, N]`."""
+        return self.flat.flatten(0, 1).quantile(levels.to(self.flat), dim=0)

@@ -1,0 +1,137 @@
+"""Pyro's own NUTS, one datum at a time, in this process: the trusted reference for small numbers of data."""
+
+import time
+from collections.abc import Sequence
+from typing import Any
+
+import torch
+from pyro.infer import MCMC, NUTS
+from torch import Tensor
+from tqdm.auto import tqdm
+
+from elbowroom.inference.mcmc.convergence import Gates
+from elbowroom.inference.mcmc.draws import Draws
+from elbowroom.inference.programs.global_state import quiet_globals
+from elbowroom.inference.target import Target
+
+
+def nuts(
+    target: Target,
+    data: Sequence[int] | None = None,
+    *,
+    num_chains: int = 4,
+    num_warmup: int = 300,
+    num_draws: int = 500,
+    seed: int = 0,
+    target_accept_prob: float = 0.8,
+    gates: Gates | None = None,
+    progress: bool = False,
+) -> Draws:
+    """Sample p(z | x_b) with the No-U-Turn sampler (Hoffman & Gelman 2014) of Pyro, for each datum by itself.
+
+    Chains start apart (uniformly in (−2, 2) in unconstrained coordinates), know nothing of the guide, adapt a step size
+    and a diagonal metric for one datum, and run one after the other in this process. The price is Pyro's trace at every
+    leapfrog step: seconds for each datum.
+
+    Args:
+        target: programs and data; plate rescaling and `poutine.scale` are undone.
+        data: which data (default: all).
+        num_chains, num_warmup, num_draws: for each datum.
+        seed: the chains are a function of (seed, datum, chain).
+        target_accept_prob: of the step size adaptation; raise it where transitions diverge.
+        gates: convergence gates; draws that fail them are flagged and `.reference()` refuses them.
+        progress: show a progress bar if it takes longer than two seconds.
+
+    Returns:
+        Draws with `.flags` (empty where R-hat ≤ 1.01, bulk and tail ESS ≥ 100 a chain and nothing diverged).
+
+    Raises:
+        ValueError: on non-positive sizes.
+        ProgramError: if `data` is given but the programs cannot be given part of their data.
+    """
+    for name, size in (("num_chains", num_chains), ("num_warmup", num_warmup), ("num_draws", num_draws)):
+        if size < 1:
+            raise ValueError(f"{name} must be at least 1, got {size}")
+    if not target.structure.latents:
+        raise ValueError("this target has no continuous latent to sample (finite discrete ones are summed out)")
+    chosen = range(len(target)) if data is None else list(data)
+    singles = [target] if len(target) == 1 and data is None else [target.select([b]) for b in chosen]
+    total = len(singles) * num_chains * (num_warmup + num_draws)
+    begin = time.perf_counter()
+    pieces = []
+    with tqdm(total=total, desc="NUTS", unit="step", delay=2, disable=not progress, leave=False) as bar:
+        for single in singles:
+            chains = [
+                _chain(single, (seed, chain), num_warmup, num_draws, target_accept_prob, bar)
+                for chain in range(num_chains)
+            ]
+            pieces.append(chains)
+    z = {
+        name: torch.stack([torch.cat([chains[c][0][name] for chains in pieces], 1) for c in range(num_chains)])
+        for name in target.structure.latents
+    }
+    stats = {
+        name: torch.stack([torch.stack([chains[c][1][name] for chains in pieces], 1) for c in range(num_chains)])
+        for name in pieces[0][0][1]
+    }
+    info = {
+        "method": "nuts",
+        "seconds": time.perf_counter() - begin,
+        "num_evaluations": torch.tensor([sum(chain[2] for chain in chains) for chains in pieces]),
+        "num_warmup": num_warmup,
+        "seed": seed,
+    }
+    return Draws(z, target.latent_names, stats, info, gates or Gates())
+
+
+def _chain(
+    target: Target, stream: tuple[int, int], num_warmup: int, num_draws: int, accept: float, bar: tqdm
+) -> tuple[dict[str, Tensor], dict[str, Tensor], int]:
+    """One chain of one datum: draws by site `[T, 1, *event]`, statistics `[T]`, number of gradients."""
+    program, gradients = target.program("model"), [0]
+
+    def counted() -> Any:
+        gradients[0] += 1
+        return program()
+
+    record = _Record(gradients, bar)
+    with quiet_globals(target.args):
+        torch.manual_seed(hash((*stream, int(target.keys[0]))) % 2**63)
+        nesting = target.structure.nesting
+        kernel = NUTS(counted, target_accept_prob=accept, max_plate_nesting=nesting)
+        sampler = MCMC(kernel, num_draws, num_warmup, num_chains=1, disable_progbar=True, hook_fn=record)
+        sampler.run()
+        samples = sampler.get_samples()
+    z = {}
+    for name, latent in target.structure.latents.items():
+        value = samples[name].detach().cpu()
+        padded = value.reshape(num_draws, *(1,) * (nesting - latent.rank), *value.shape[1:])
+        z[name] = target.structure.collect(latent, padded, latent.event)
+    return z, {name: torch.tensor(column) for name, column in record.columns.items()}, gradients[0]
+
+
+class _Record:
+    """Pyro calls this after every transition; it reads the kernel's state."""
+
+    def __init__(self, gradients: list[int], bar: tqdm) -> None:
+        self.gradients, self.bar, self.before, self.mean = gradients, bar, 0, 0.0
+        self.diverged = 0
+        self.columns: dict[str, list[Any]] = {
+            name: [] for name in ("lp", "n_steps", "acceptance_rate", "step_size", "diverging")
+        }
+
+    def __call__(self, kernel: Any, samples: Any, stage: str, i: int) -> None:
+        self.bar.update()
+        steps, self.before = self.gradients[0] - self.before, self.gradients[0]
+        if not stage.lower().startswith("sample"):
+            self.mean = 0.0
+            return
+        mean = kernel._mean_accept_prob
+        count = len(self.columns["lp"]) + 1
+        # Pyro keeps a running mean m_n = m_{n−1} + (a_n − m_{n−1}) / n; this is a_n.
+        acceptance = self.mean + (mean - self.mean) * count
+        self.mean = mean
+        diverging, self.diverged = len(kernel._divergences) > self.diverged, len(kernel._divergences)
+        row = (-float(kernel._potential_energy_last), steps, acceptance, float(kernel.step_size), diverging)
+        for column, value in zip(self.columns.values(), row, strict=True):
+            column.append(value)

@@ -1,0 +1,1 @@
+"""A pair of Pyro programs: read, checked, run."""

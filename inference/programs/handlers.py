@@ -1,0 +1,107 @@
+"""Pyro messengers: how a program is run on given values, given noise and given scales."""
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import torch
+from pyro.poutine.messenger import Messenger
+from pyro.poutine.util import site_is_subsample
+from torch import Tensor
+
+from elbowroom.inference.programs.log_prob import bijection
+from elbowroom.inference.programs.noise import Noise
+
+
+class Weigh(Messenger):
+    """Set the scale of every latent and every observed sample site.
+
+    Entered outside a program it is applied last, after the program's own `poutine.scale` and plate rescaling.
+
+    Args:
+        latent: scale of latent sites (the weight of the KL term when both programs are run under it).
+        observed: scale of observed sites (the weight of the reconstruction term).
+        replace: put these in place of the program's own scales (True), or multiply them (False).
+    """
+
+    def __init__(self, latent: float = 1.0, observed: float = 1.0, replace: bool = True) -> None:
+        super().__init__()
+        self.latent, self.observed, self.replace = latent, observed, replace
+
+    def _pyro_sample(self, msg: Any) -> None:
+        if site_is_subsample(msg):
+            return
+        scale = self.observed if msg["is_observed"] else self.latent
+        msg["scale"] = scale if self.replace else scale * msg["scale"]
+
+
+class Pin(Messenger):
+    """Give subsampling plates the indices they drew once, so that a program always sees the same data.
+
+    The plate is then told that these are all there are: Pyro's samplers refuse anything that looks like a subsample.
+    """
+
+    def __init__(self, indices: Mapping[str, Tensor]) -> None:
+        super().__init__()
+        self.indices = indices
+
+    def _pyro_sample(self, msg: Any) -> None:
+        if not site_is_subsample(msg) or msg["value"] is not None or msg["name"] not in self.indices:
+            return
+        pinned, size = self.indices[msg["name"]], msg["fn"].subsample_size
+        if size is None:  # this program's plate of that name takes no subsample
+            return
+        msg["value"], msg["done"] = pinned[torch.arange(size) % len(pinned)], True
+        msg["fn"] = type(msg["fn"])(size, size)
+
+
+class Set(Messenger):
+    """Set latent sites to given values; a site without one is left alone."""
+
+    def __init__(self, values: Mapping[str, Tensor]) -> None:
+        super().__init__()
+        self.values = values
+
+    def _pyro_sample(self, msg: Any) -> None:
+        if not msg["is_observed"] and msg["name"] in self.values:
+            msg["value"], msg["done"] = self.values[msg["name"]], True
+
+
+class SetUnconstrained(Messenger):
+    """Set latent sites to T(u), with T the bijection onto the support that the site has *in this very run*.
+
+    Supports may depend on the datum or on other latents, so the bijection is made where the site is met.
+    `values` then holds z = T(u) and `log_jacobian` holds log |det dT/du| with the site's batch shape.
+    """
+
+    def __init__(self, unconstrained: Mapping[str, Tensor]) -> None:
+        super().__init__()
+        self.unconstrained = unconstrained
+        self.values: dict[str, Tensor] = {}
+        self.log_jacobian: dict[str, Tensor] = {}
+
+    def _pyro_sample(self, msg: Any) -> None:
+        name = msg["name"]
+        if msg["is_observed"] or name not in self.unconstrained:
+            return
+        transform, u = bijection(msg["fn"]), self.unconstrained[name]
+        z = transform(u)
+        log_jacobian = transform.log_abs_det_jacobian(u, z)
+        surplus = log_jacobian.dim() - (z.dim() - msg["fn"].event_dim)
+        self.log_jacobian[name] = log_jacobian.flatten(-surplus).sum(-1) if surplus > 0 else log_jacobian
+        self.values[name] = z
+        msg["value"], msg["done"] = z, True
+
+
+class Draw(Messenger):
+    """Draw latent sites from counter-based noise, a stream for each datum, instead of the global generator."""
+
+    def __init__(self, noise: Noise, arrange: Callable[[Tensor, torch.Size], Tensor]) -> None:
+        super().__init__()
+        self.noise, self.arrange = noise, arrange  # arrange brings noise [S, B, n] to [*batch_shape, m]
+
+    def _pyro_sample(self, msg: Any) -> None:
+        if msg["done"] or msg["is_observed"] or msg["value"] is not None or site_is_subsample(msg):
+            return
+        with self.noise.at(msg["name"], msg["fn"], self.arrange):
+            msg["value"] = msg["fn"](*msg["args"], **msg["kwargs"])
+        msg["done"] = True

@@ -1,0 +1,129 @@
+"""Data drawn from the model together with the latents that made them: exact posterior draws."""
+
+from functools import partial
+from typing import Any
+
+import numpy as np
+import torch
+from pyro.poutine.messenger import Messenger
+from pyro.poutine.util import site_is_subsample
+from torch import Tensor
+
+from elbowroom.inference.programs.layouts import LAYOUTS
+from elbowroom.inference.programs.noise import Noise
+from elbowroom.inference.programs.structure import ProgramError, quiet_globals
+from elbowroom.inference.programs.terms import Values, draw_prior
+from elbowroom.inference.target import Target
+
+Key = int | str
+
+_FIRST = 1 << 48
+"""Sample index of simulated data: no estimator reads the random numbers there."""
+
+
+def simulate(target: Target, seed: int = 0) -> tuple[Target, Values]:
+    """Draw (z, x) from the model and pin the programs to the simulated x.
+
+    z is an exact draw of p(z | x) for the simulated x. Everything else that the programs are given (masks, labels,
+    inputs) stays as it is. The argument that an observed site's values come from is found by comparing them.
+
+    Args:
+        target: programs and data; the data say how many there are and what shape they have.
+        seed: the result is a function of (seed, datum).
+
+    Returns:
+        The target on the simulated data, and z, latent site -> `[1, B, *event]`.
+
+    Raises:
+        ProgramError: if an observed value is not one of the programs' tensor arguments (up to its shape, dtype and the
+            order of its dims), so that it cannot be told where to put a simulated one; if the model reads the data that
+            it should draw.
+    """
+    z, observe = _draw(target, seed, target.keys)
+    new: dict[Key, Tensor] = {}
+    for name, value in observe.drawn.items():
+        new |= _put_back(target, name, observe.given[name], value)
+    simulated = target.pinned_to(new)
+    _check_generative(observe.drawn | z, simulated, seed, target.keys)
+    return simulated, z
+
+
+def _draw(target: Target, seed: int, keys: np.ndarray) -> tuple[Values, "_Observe"]:
+    """One run of the model that draws all its sites."""
+    observe, noise = _Observe(), Noise(seed, keys, 1, _FIRST)
+    with quiet_globals(target.args), torch.no_grad():
+        z, _ = LAYOUTS["loop"](target, partial(draw_prior, noise=noise, also=(observe,)), {}, 1, noise)
+    return z, observe
+
+
+def _check_generative(drawn: Values, simulated: Target, seed: int, keys: np.ndarray) -> None:
+    """With the same random numbers the model must draw the same, whatever the data are that it is called with."""
+    z, observe = _draw(simulated, seed, keys)
+    for name, value in (observe.drawn | z).items():
+        if not torch.allclose(value.double(), drawn[name].double(), equal_nan=True):
+            raise ProgramError(
+                f"what the model draws at site '{name}' changes with the data it is called with: it reads an observed "
+                "argument before it observes it, so it does not simulate that argument. Pass what the prior or the "
+                "likelihood needs to know as an argument of its own."
+            )
+
+
+class _Observe(Messenger):
+    """Lets observed sites be drawn like latent ones, and remembers what they were and have become."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.given: Values = {}
+        self.drawn: Values = {}
+
+    def _pyro_sample(self, msg: Any) -> None:
+        if msg["is_observed"] and not site_is_subsample(msg):
+            self.given[msg["name"]] = msg["value"]
+            msg["is_observed"], msg["value"], msg["done"] = False, None, False
+
+    def _pyro_post_sample(self, msg: Any) -> None:
+        if msg["name"] in self.given:
+            self.drawn[msg["name"]] = msg["value"]
+
+
+def _put_back(target: Target, name: str, given: Tensor, drawn: Tensor) -> dict[Key, Tensor]:
+    """The arguments that an observed value was, with the drawn value in its place."""
+    named: dict[Key, Any] = dict(enumerate(target.args)) | dict(target.kwargs)
+    tensors = {key: value for key, value in named.items() if isinstance(value, Tensor)}
+    alike = {key: new for key, value in tensors.items() if (new := _replaced(value, given, drawn)) is not None}
+    # A view of an argument is that argument; another one that only looks the same may be something else.
+    same = {key: new for key, new in alike.items() if _storage(tensors[key]) == _storage(given)}
+    found = same or alike
+    if not found or (not same and len(found) > 1):
+        told = f"equals the arguments {list(found)} alike" if found else "is none of the programs' tensor arguments"
+        shapes = {key: tuple(value.shape) for key, value in tensors.items()}
+        raise ProgramError(
+            f"the observed value of site '{name}', of shape {tuple(given.shape)}, {told} (shapes {shapes}), so it "
+            "cannot be told where a simulated one belongs. Give an argument to obs= as it is, or reshaped."
+        )
+    for key, new in found.items():
+        if not new.is_floating_point() and drawn.is_floating_point() and bool((drawn != drawn.round()).any()):
+            raise ProgramError(
+                f"site '{name}' draws values that argument {key!r} of dtype {new.dtype} cannot hold. Pass it in "
+                f"{drawn.dtype}."
+            )
+    return found
+
+
+def _replaced(argument: Tensor, given: Tensor, drawn: Tensor) -> Tensor | None:
+    """The argument with drawn values, if it is the given value up to shape, dtype and the place of its first dim."""
+    if argument.numel() != given.numel() or drawn.numel() != given.numel():
+        return None
+    for place in range(max(argument.dim(), 1)):
+        view = argument.movedim(0, place) if place else argument
+        if torch.allclose(view.reshape(given.shape).double(), given.double(), rtol=0.0, atol=0.0, equal_nan=True):
+            new = drawn.reshape(view.shape)
+            new = (new.movedim(place, 0) if place else new).to(argument.dtype)
+            return (
+                torch.where(argument.isnan(), argument, new) if argument.is_floating_point() else new
+            )  # still missing
+    return None
+
+
+def _storage(value: Tensor) -> int:
+    return value.untyped_storage().data_ptr()

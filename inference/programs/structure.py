@@ -1,0 +1,249 @@
+"""What a pair of programs looks like: its sites, plates and shapes, read off one plain run of each."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import torch
+from pyro import poutine
+from pyro.poutine.util import site_is_subsample
+from torch import Tensor
+from torch.distributions.transforms import identity_transform
+
+from elbowroom.inference.programs.global_state import quiet_globals
+from elbowroom.inference.programs.handlers import Pin, Set, Weigh
+from elbowroom.inference.programs.log_prob import bijection
+from elbowroom.inference.programs.requirements import (
+    ProgramError,
+    check_batch,
+    check_observed,
+    check_partners,
+    check_plates,
+    check_vectorized,
+)
+from elbowroom.inference.programs.training_mode import RefuseTraining, TrainingModeError
+
+Program = Callable[..., Any]
+
+
+@dataclass(frozen=True)
+class Latent:
+    """One latent site: how its value `[S, B, *inner, *event]` lies inside the program.
+
+    Attributes:
+        name: the site's name.
+        rank: number of batch dims in a plain run.
+        inner: sizes of the batch dims other than the data plate's, leftmost first, absent plates as 1.
+        event: the event shape.
+        unconstrained: the event shape after `biject_to(support).inv`; None for a discrete site, and where no bijection
+            is known.
+        elementwise: whether that bijection acts on each element by itself.
+        real: whether it is the identity: the support is the whole of R^n.
+    """
+
+    name: str
+    rank: int
+    inner: tuple[int, ...]
+    event: tuple[int, ...]
+    unconstrained: tuple[int, ...] | None
+    elementwise: bool
+    real: bool
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """The shape of one value of one datum."""
+        return tuple(n for n in self.inner if n > 1) + self.event
+
+
+@dataclass(frozen=True)
+class Structure:
+    """Sites, plates and shapes of a (model, guide) pair on given data."""
+
+    num_data: int
+    data_dim: int | None  # dim of the data plate, counted from the right among batch dims
+    nesting: int  # number of batch dims that plates use
+    latents: dict[str, Latent]
+    discrete: tuple[str, ...]  # finite discrete latents that the guide leaves to be summed out
+    observed: tuple[str, ...]
+    auxiliary: tuple[str, ...]  # guide sites that are not model latents (AutoGuides draw in such spaces)
+    pinned: dict[str, Tensor] = field(default_factory=dict)  # plate name -> indices drawn once
+
+    def place(self, latent: Latent, value: Tensor, event: tuple[int, ...]) -> Tensor:
+        """`[S, B, *inner, *event]` to the program's layout `[S, *batch, *event]`."""
+        num_samples, num_data = value.shape[:2]
+        if self.data_dim is None:
+            return value.reshape(num_samples, *latent.inner, *event)
+        full = value.reshape(num_samples, num_data, *latent.inner, *event)
+        return full.movedim(1, 1 + self.nesting + self.data_dim)
+
+    def collect(self, latent: Latent, value: Tensor, event: tuple[int, ...]) -> Tensor:
+        """The program's layout `[S, *batch, *event]` back to `[S, B, *inner, *event]`, absent plates dropped."""
+        if self.data_dim is None:
+            full = value.unsqueeze(1)
+        else:
+            full = value.movedim(1 + self.nesting + self.data_dim, 1)
+        inner = tuple(n for n in latent.inner if n > 1)
+        return full.reshape(*full.shape[:2], *inner, *event)
+
+    def per_datum(self, log_prob: Tensor, num_samples: int, num_data: int) -> Tensor:
+        """Sum a site's log density over every batch dim but samples and data: `[S, B]`."""
+        lead = 1 + self.nesting - log_prob.dim()
+        full = log_prob.reshape((1,) * lead + log_prob.shape)
+        if self.data_dim is None:
+            terms = full.flatten(1).sum(1, keepdim=True) if full.dim() > 1 else full.unsqueeze(-1)
+        else:
+            terms = full.movedim(1 + self.nesting + self.data_dim, 1).flatten(2).sum(2) if self.nesting > 1 else full
+        return terms.expand(num_samples, num_data)
+
+
+def read_structure(
+    model: Program,
+    guide: Program,
+    args: tuple[Any, ...],
+    kwargs: Mapping[str, Any],
+    plate: str | None,
+    pinned: Mapping[str, Tensor] | None = None,
+) -> Structure:
+    """Run each program once, without a sample dimension, and read off its structure.
+
+    Raises:
+        ProgramError: naming the site, its shape and its plates, when the pair is not a triple of per-datum programs.
+    """
+    with quiet_globals(args):
+        torch.manual_seed(0)
+        guide_trace = run_plain("guide", guide, args, kwargs, pinned or {})
+        pins = dict(pinned or {}) | _subsamples(guide_trace)
+        model_trace = _run_model(model, guide_trace, args, kwargs, pins)
+        pins |= _subsamples(model_trace)
+    drawn = dict(_sites(guide_trace, observed=False))
+    latents = dict(_sites(model_trace, observed=False))
+    observed = dict(_sites(model_trace, observed=True))
+    factors = dict(_sites(guide_trace, observed=True))  # they weigh in log q
+    discrete = tuple(n for n, s in latents.items() if n not in drawn and s["fn"].has_enumerate_support)
+    sites = [*drawn.items(), *factors.items(), *latents.items(), *observed.items()]
+    check_vectorized(sites)
+    check_partners(latents, drawn, discrete, observed)
+    check_plates(sites, plate)
+    num_data, data_dim, nesting = _plates([site for _, site in sites], plate)
+    for name, site in sites:
+        check_batch(name, site, plate)
+    for name, site in observed.items():
+        check_observed(name, site, data_dim)
+    return Structure(
+        num_data=num_data,
+        data_dim=data_dim,
+        nesting=nesting,
+        latents={n: _latent(n, s, data_dim, nesting) for n, s in latents.items() if n in drawn},
+        discrete=discrete,
+        observed=tuple(observed),
+        auxiliary=tuple(n for n in drawn if n not in latents),
+        pinned=pins,
+    )
+
+
+def run_plain(
+    what: str,
+    program: Program,
+    args: tuple[Any, ...],
+    kwargs: Mapping[str, Any],
+    pins: Mapping[str, Tensor],
+    values: Mapping[str, Tensor] | None = None,
+) -> Any:
+    """A trace of one unscaled run, log densities computed; failures are told with the arguments' shapes."""
+    try:
+        with torch.no_grad(), Weigh(), Set(values or {}), Pin(pins), RefuseTraining():
+            trace = poutine.trace(program).get_trace(*args, **kwargs)
+            trace.compute_log_prob()
+    except TrainingModeError as error:
+        raise ProgramError(f"in the {what}, {error}") from error
+    except Exception as error:
+        shapes = ", ".join(describe(a) for a in (*args, *kwargs.values())) or "none"
+        raise ProgramError(
+            f"the {what} failed on these arguments: {shapes}.\n  {type(error).__name__}: {error}\n"
+            f"  Run {what}(*args) by itself to see where; shapes and dtypes must be the ones it was written for."
+        ) from error
+    return trace
+
+
+def _run_model(model: Program, guide_trace: Any, args: tuple[Any, ...], kwargs: Mapping[str, Any], pins: Any) -> Any:
+    """The model run on the guide's draws; if only those make it fail, the message says so."""
+    values = {name: site["value"] for name, site in _sites(guide_trace, observed=False)}
+    try:
+        return run_plain("model", model, args, kwargs, pins, values)
+    except ProgramError as error:
+        trace = run_plain("model", model, args, kwargs, pins)  # fails by itself: that message is the one to read
+        own = {name: site["value"].shape for name, site in _sites(trace, observed=False)}
+        told = [
+            f"'{name}' is {tuple(value.shape)} in the guide, {tuple(own[name])} in the model"
+            for name, value in values.items()
+            if name in own and own[name] != value.shape
+        ]
+        raise ProgramError(
+            f"the model runs on its own draws but not on the guide's: {'; '.join(told) or error.__cause__}. Give both "
+            "programs the same plate sizes and event shapes."
+        ) from error
+
+
+def describe(value: Any) -> str:
+    """An argument in a few words, for error messages."""
+    if isinstance(value, Tensor):
+        return f"tensor {tuple(value.shape)} {str(value.dtype).removeprefix('torch.')} on {value.device}"
+    return type(value).__name__
+
+
+def _sites(trace: Any, observed: bool) -> list[tuple[str, Any]]:
+    return [
+        (name, site)
+        for name, site in trace.nodes.items()
+        if site["type"] == "sample" and site["is_observed"] == observed and not site_is_subsample(site)
+        if not site["infer"].get("_deterministic", False)
+    ]
+
+
+def _subsamples(trace: Any) -> dict[str, Tensor]:
+    return {
+        name: site["value"]
+        for name, site in trace.nodes.items()
+        if site_is_subsample(site) and site["fn"].subsample_size and site["fn"].subsample_size < site["fn"].size
+    }
+
+
+def _plates(sites: list[Any], plate: str | None) -> tuple[int, int | None, int]:
+    frames = [f for site in sites for f in site["cond_indep_stack"]]
+    # Batch dims may be used without a plate when there is one datum; they count as inner dims then.
+    bare = [len(s["fn"].batch_shape) for s in sites] if plate is None else []
+    nesting = max([-f.dim for f in frames] + bare, default=0)
+    if plate is None:
+        return 1, None, nesting
+    sizes = {(f.size, f.dim) for f in frames if f.name == plate}
+    if len(sizes) > 1:
+        told = ", ".join(f"size {s} at dim {d}" for s, d in sorted(sizes))
+        raise ProgramError(f"the plate '{plate}' is not the same everywhere: {told}. Give it one size and one dim.")
+    size, dim = sizes.pop()
+    if size < 1:
+        raise ProgramError(f"the plate '{plate}' has no size or no data; give pyro.plate('{plate}', len(x)) data")
+    return size, dim, nesting
+
+
+def _latent(name: str, site: Any, data_dim: int | None, nesting: int) -> Latent:
+    fn, value = site["fn"], site["value"]
+    event = tuple(value.shape[value.dim() - fn.event_dim :])
+    batch = tuple(value.shape[: value.dim() - fn.event_dim])
+    rank, batch = len(batch), (1,) * (nesting - len(batch)) + batch
+    inner = batch if data_dim is None else tuple(n for i, n in enumerate(batch) if i - nesting != data_dim)
+    if fn.has_enumerate_support or getattr(fn.support, "is_discrete", False):
+        return Latent(name, rank, inner, event, None, False, False)
+    try:
+        transform = bijection(fn)
+    except NotImplementedError:
+        return Latent(name, rank, inner, event, None, False, False)
+    unconstrained = tuple(transform.inv(value).shape[value.dim() - fn.event_dim :])
+    innermost = _innermost_transform(transform)
+    elementwise = innermost.domain.event_dim == 0 and innermost.codomain.event_dim == 0
+    return Latent(name, rank, inner, event, unconstrained, elementwise, innermost == identity_transform)
+
+
+def _innermost_transform(transform: Any) -> Any:
+    while hasattr(transform, "base_transform"):
+        transform = transform.base_transform
+    return transform

@@ -1,0 +1,156 @@
+"""What is read off one run of a program: draws, log densities, their split by site."""
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+import torch
+from pyro.poutine.messenger import Messenger
+from pyro.poutine.util import site_is_subsample
+from torch import Tensor
+
+from elbowroom.inference.programs.autoguides import auxiliary_values
+from elbowroom.inference.programs.enumeration import enumeration, summed_log_joint
+from elbowroom.inference.programs.handlers import Draw, Set, SetUnconstrained
+from elbowroom.inference.programs.log_prob import bijection, log_prob, site_log_prob
+from elbowroom.inference.programs.noise import Noise
+from elbowroom.inference.programs.structure import ProgramError, Structure
+
+if TYPE_CHECKING:
+    from elbowroom.inference.target import Target
+
+Values = dict[str, Tensor]
+Arrange = Callable[[Tensor, torch.Size], Tensor]
+Result = tuple[Values, Values]
+"""Values by site and terms by name, all `[S, B, ...]`."""
+
+
+def draw(target: "Target", given: Values, num_samples: int | None, arrange: Arrange, *, noise: Noise) -> Result:
+    """Draws of the guide, and their log density `log_q`."""
+    trace = target._trace("guide", num_samples, Draw(noise, arrange))
+    values = {n: trace.nodes[n]["value"] for n in target.structure.latents}
+    return _collected(target, values, num_samples), {"log_q": _total(trace, target, num_samples)}
+
+
+def guide_density(target: "Target", given: Values, num_samples: int | None, arrange: Arrange) -> Result:
+    """`log_q` at given values."""
+    placed = place(target.structure, given, num_samples)
+    if target.structure.auxiliary:
+        placed = auxiliary_values(target.guide, target.structure, placed)
+    trace = target._trace("guide", num_samples, Set(placed))
+    return {}, {"log_q": _total(trace, target, num_samples)}
+
+
+def joint_density(target: "Target", given: Values, num_samples: int | None, arrange: Arrange) -> Result:
+    """`prior` = log p(z) and `likelihood` = log p(x | z) at given values."""
+    return {}, _joint(target, num_samples, Set(place(target.structure, given, num_samples)))
+
+
+def joint_density_unconstrained(target: "Target", given: Values, num_samples: int | None, arrange: Arrange) -> Result:
+    """The joint at z = T(u) with `log_jacobian` = log |det dT/du|, and z itself."""
+    structure = target.structure
+    setter = SetUnconstrained(place(structure, given, num_samples, unconstrained=True))
+    terms = _joint(target, num_samples, setter)
+    jacobians = [structure.per_datum(j, num_samples or 1, len(target)) for j in setter.log_jacobian.values()]
+    terms["log_jacobian"] = sum(jacobians, torch.zeros_like(terms["prior"]))
+    return _collected(target, setter.values, num_samples), terms
+
+
+def densities_by_element(
+    target: "Target", given: Values, num_samples: int | None, arrange: Arrange, *, what: str
+) -> Result:
+    """Log density of each latent site under one program, kept apart along the event where it factorises."""
+    structure = target.structure
+    setter = Set(place(structure, given, num_samples))
+    enumerate_discrete = enumeration(structure) if what == "model" else []
+    trace = target._trace(what, num_samples, setter, *enumerate_discrete)
+    terms: Values = {}
+    for name, latent in structure.latents.items():
+        site = trace.nodes[name]
+        if len(site["fn"].batch_shape) > 1 + structure.nesting:
+            raise ProgramError(
+                f"the prior of site '{name}' depends on {list(structure.discrete)}, which are summed out, so it has no "
+                "density of its own. log_joint gives log p(z) of all latents together."
+            )
+        fn, reinterpreted = site["fn"], 0
+        while hasattr(fn, "reinterpreted_batch_ndims"):
+            reinterpreted, fn = reinterpreted + fn.reinterpreted_batch_ndims, fn.base_dist
+        if latent.event and reinterpreted == len(latent.event) and site["mask"] is None:
+            terms |= _collected(target, {name: log_prob(fn, site["value"])}, num_samples)
+        else:
+            terms[name] = structure.per_datum(site_log_prob(site), num_samples or 1, len(target))
+    return {}, terms
+
+
+def draw_prior(
+    target: "Target",
+    given: Values,
+    num_samples: int | None,
+    arrange: Arrange,
+    *,
+    noise: Noise,
+    also: tuple[Messenger, ...] = (),
+) -> Result:
+    """Draws of the model's latents before any data are seen; `also` are messengers inside the one that draws."""
+    trace = target._trace("model", num_samples, Draw(noise, arrange), *also)
+    return _collected(target, {n: trace.nodes[n]["value"] for n in target.structure.latents}, num_samples), {}
+
+
+def unconstrain(target: "Target", given: Values, num_samples: int | None, arrange: Arrange) -> Result:
+    """The unconstrained coordinates u = T⁻¹(z) of given values."""
+    trace = target._trace("model", num_samples, Set(place(target.structure, given, num_samples)))
+    values = {}
+    for name in target.structure.latents:
+        site = trace.nodes[name]
+        values[name] = bijection(site["fn"]).inv(site["value"])
+    return _collected(target, values, num_samples, unconstrained=True), {}
+
+
+def place(structure: Structure, given: Values, num_samples: int | None, unconstrained: bool = False) -> Values:
+    """Values `[S, B, ...]` in the layout of a run: with a leading sample dim, or of a plain run without one."""
+    placed = {}
+    for name, latent in structure.latents.items():
+        event = latent.unconstrained if unconstrained else latent.event
+        if event is None:
+            raise ValueError(f"site '{name}' has no unconstrained coordinates: none are known for its support")
+        value = structure.place(latent, given[name], event)
+        # A plain run has no sample dim, and no dims for plates that the site is not in.
+        drop = 1 + structure.nesting - latent.rank
+        placed[name] = value if num_samples is not None else value.reshape(value.shape[drop:])
+    return placed
+
+
+def _joint(target: "Target", num_samples: int | None, setter: Messenger) -> Values:
+    if target.structure.discrete:
+        return summed_log_joint(target, num_samples, setter)
+    trace = target._trace("model", num_samples, setter)
+    return {
+        "prior": _total(trace, target, num_samples, observed=False),
+        "likelihood": _total(trace, target, num_samples, observed=True),
+    }
+
+
+def _total(trace: Any, target: "Target", num_samples: int | None, observed: bool | None = None) -> Tensor:
+    """Sum the log densities of the latent, of the observed, or of all sites for each sample and datum, `[S, B]`."""
+    total: Tensor | None = None
+    for site in trace.nodes.values():
+        if site["type"] != "sample" or site_is_subsample(site) or site["infer"].get("_deterministic", False):
+            continue
+        if observed not in (None, site["is_observed"]):
+            continue
+        terms = target.structure.per_datum(site_log_prob(site), num_samples or 1, len(target))
+        total = terms if total is None else total + terms
+    return total if total is not None else torch.zeros(num_samples or 1, len(target), device=target.device)
+
+
+def _collected(target: "Target", values: Values, num_samples: int | None, unconstrained: bool = False) -> Values:
+    """Values of a run back to `[S, B, ...]`."""
+    structure = target.structure
+    collected = {}
+    for name, value in values.items():
+        latent = structure.latents[name]
+        event = (latent.unconstrained or ()) if unconstrained else latent.event
+        batch = value.dim() - len(event)
+        full = value.reshape((1,) * (1 + structure.nesting - batch) + value.shape)
+        full = full.expand(num_samples or 1, *full.shape[1:])
+        collected[name] = structure.collect(latent, full, event)
+    return collected

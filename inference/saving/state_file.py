@@ -1,0 +1,78 @@
+"""State files: what a long computation knows so far, as safetensors with a fingerprint of its problem."""
+
+import hashlib
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save
+from torch import Tensor
+
+from elbowroom.inference.saving.durable import replace_file
+from elbowroom.inference.target import Target
+
+
+class StateError(ValueError):
+    """A state file that cannot be continued: damaged, or of another problem."""
+
+
+def fingerprint_of(target: Target, seed: int) -> dict[str, Any]:
+    """What a state file must agree on: the data, the programs as far as three weights tell, the seed."""
+    first = target.select([0]) if target.sliceable else target
+    with torch.no_grad():
+        log_w = first.log_weights(3, seed=seed)[:, 0].double()
+    return {
+        "data": hashlib.blake2b(target.keys.tobytes(), digest_size=8).hexdigest(),
+        "programs": [f"{value:.4g}" for value in log_w.tolist()],
+        "seed": seed,
+    }
+
+
+def write_state(
+    path: Path, kind: str, fingerprint: Mapping[str, Any], tensors: dict[str, Tensor], told: dict[str, Any]
+) -> None:
+    """Replace a state file, whole or not at all; `told` is anything that JSON can hold."""
+    told = {"format": _format(kind), "fingerprint": dict(fingerprint), **told}
+    told["digest"] = _digest(tensors, told)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    replace_file(path, save(tensors, {"elbowroom": json.dumps(told)}))
+
+
+def read_state(path: Path, kind: str, fingerprint: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, Tensor]]:
+    """What a state file holds: `told` and `tensors` as they were written.
+
+    Raises:
+        StateError: if it is damaged, of another kind, or was written for another problem.
+    """
+    try:
+        with safe_open(path, framework="pt") as file:
+            told = json.loads((file.metadata() or {}).get("elbowroom", "{}"))
+            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+    except (SafetensorError, ValueError, OSError) as error:
+        raise StateError(f"state={str(path)!r} is no readable state file ({error}): remove it to begin anew") from error
+    if not isinstance(told, dict) or told.get("format") != _format(kind):
+        raise StateError(f"state={str(path)!r} is not a state of this kind ({kind}): give another path")
+    if told.pop("digest", None) != _digest(tensors, told):
+        raise StateError(f"state={str(path)!r} is damaged, its contents have changed: remove it to begin anew")
+    for name, wanted in fingerprint.items():
+        if told["fingerprint"].get(name) != wanted:
+            raise StateError(
+                f"state={str(path)!r} was written for other {name}: it holds {told['fingerprint'].get(name)!r}, "
+                f"this call has {wanted!r}. Give another path, or remove it to begin anew"
+            )
+    return told, tensors
+
+
+def _format(kind: str) -> str:
+    return f"elbowroom {kind} 1"
+
+
+def _digest(tensors: dict[str, Tensor], told: dict[str, Any]) -> str:
+    """Of everything in a state file: safetensors itself notices no changed number."""
+    digest = hashlib.blake2b(json.dumps(told, sort_keys=True).encode(), digest_size=16)
+    for name in sorted(tensors):
+        digest.update(name.encode() + tensors[name].numpy().tobytes())
+    return digest.hexdigest()

@@ -1,0 +1,1 @@
+"""Observation models p(x | z)."""

@@ -1,0 +1,189 @@
+"""The command `audit`: what it writes and prints, that it goes on, its exit codes, and what it refuses at once."""
+
+from collections.abc import Callable
+from importlib import import_module
+from pathlib import Path
+
+import pytest
+
+from elbowroom.inference.audit import examination
+from toys.commands import Result, read_json
+
+Run = Callable[..., Result]
+QUICK = ("--budget=0.001", "--num_simulations=30")
+OWN = ("--model=mine:make_model", "--guide=mine:make_guide")
+NETWORKS = """
+import torch
+
+def decoder():
+    return torch.nn.Linear(2, 9)
+
+class Encoder(torch.nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.net = torch.nn.Linear(9, 4)
+    def forward(self, x):
+        return self.net(x).chunk(2, -1)
+
+class Convolution(Encoder):
+    def __init__(self):
+        super().__init__()
+        self.net = torch.nn.Conv2d(1, 4, 3)
+    def forward(self, x):
+        return self.net(x).flatten(1).chunk(2, -1)
+
+def one_tensor():
+    return torch.nn.Linear(9, 4)
+"""
+
+
+@pytest.fixture(autouse=True)
+def _quick(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Short chains: what is told here is the command, not the audit."""
+    monkeypatch.setattr(examination, "NUM_DRAWS", 100)
+    monkeypatch.setattr(examination, "NUM_WARMUP", 50)
+
+
+@pytest.fixture
+def no_work(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whatever comes before any work: a target that is built or audited is a failure."""
+    from elbowroom.commands import audit
+    from elbowroom.commands import subject as audited
+
+    def work(*given: object, **options: object) -> None:
+        raise AssertionError("work was begun")
+
+    monkeypatch.setattr(audit, "audit_target", work)
+    monkeypatch.setattr(audited, "Target", work)
+    monkeypatch.setattr(audited, "open_run", work)
+
+
+def test_a_run_is_audited_and_goes_on(run: Run, trained: Path) -> None:
+    """Files, the text for a person, strict JSON, and every exit code, on one state."""
+    common = ("audit", f"--run={trained}", *QUICK)
+    first = run(*common)
+    assert first.code == 0, first
+    where = trained / "audit"
+    for name in ("report.html", "audit.json", "audit.nc"):
+        assert (where / name).stat().st_size > 1000 and str(where / name) in first.out
+    assert "Going on" not in first.out and "goes on" not in first.out  # all nine data are in the first block
+    record = read_json(where / "audit.json")
+    for finding in record["verdict"]:
+        assert finding["sentence"].split(" ")[0] in first.out
+    assert (where / "state-last-test-0").is_dir()
+
+    again = run(*common, "--json")
+    assert (again.code, again.err) == (0, "")
+    found = again.json()
+    assert found == read_json(where / "audit.json")
+    assert found["numbers"] == record["numbers"] and found["verdict"] == record["verdict"]
+
+    gap = found["numbers"]["gap"]["value"]
+    holds = run(*common, f"--fail_if=gap > 1e9 or gap > {gap - 0.01:.6f}")
+    assert holds.code == 5 and "fail_if holds: gap = " in holds.err and "Traceback" not in holds.err
+    assert holds.err.count("gap") == 1 and f"Going on from {where / 'state-last-test-0'}" in holds.out
+    assert "Written: " in holds.out  # the report is there all the same
+    spared = run(*common, f"--fail-if=gap > {gap + 0.01:.6f} or exploded > 0", "--json")
+    assert (spared.code, spared.err) == (0, "") and spared.json()["numbers"] == record["numbers"]
+
+
+def test_choices_have_states_of_their_own(run: Run, trained: Path) -> None:
+    names = import_module("elbowroom.commands.audit").state_name
+    from elbowroom.commands.options import AuditOptions
+
+    told = [
+        names(AuditOptions(**{name: value}))
+        for name, value in (("which", "best"), ("split", "train"), ("limit", 3), ("seed", 1), ("seed", 0))
+    ]
+    assert len(set(told)) == 5 and told[-1] == "state-last-test-0"
+
+
+@pytest.mark.slow
+def test_more_data_than_the_time_allows(run: Run, trained: Path) -> None:
+    """The text says so, and what the same command would do."""
+    ended = run("audit", f"--run={trained}", "--split=train", "--limit=20", *QUICK, "--output=elsewhere")
+    assert ended.code == 0
+    assert "The same command again goes on from there, with 0.001 s more." in ended.out
+    assert "16 of 20 data" in " ".join(ended.out.split())
+    assert Path("elsewhere/report.html").exists() and not (trained / "audit").exists()
+    assert Path("elsewhere/state-last-train-20-0").is_dir()
+
+
+def test_a_damaged_state_is_left_as_it_is(run: Run, trained: Path) -> None:
+    state = trained / "audit" / "state-last-test-2-0" / "importance.safetensors"
+    state.parent.mkdir(parents=True)
+    state.write_bytes(b"something else")
+    assert run("audit", f"--run={trained}", "--limit=2", *QUICK).refused(str(state), "remove it to begin anew")
+    assert state.read_bytes() == b"something else" and not (trained / "audit" / "audit.json").exists()
+
+
+def test_ones_own_programs(run: Run, programs: Path, pixels: Path) -> None:
+    ended = run("audit", *OWN, "--data.name=pixels.npy", "--data.dir=.", "--limit=3", *QUICK, "--json")
+    assert (ended.code, ended.err) == (0, "")
+    found = ended.json()
+    assert found == read_json(Path("audit/audit.json")) and "gap" in found["numbers"]
+    assert "mine:make_model, mine:make_guide (pixels" in Path("audit/report.html").read_text()
+
+
+PLAIN = ("--networks.decoder=nets:decoder", "--data.name=pixels.npy", "--data.dir=.", "--limit=3", *QUICK)
+
+
+def test_a_plain_vae(run: Run, folder: Path, pixels: Path) -> None:
+    Path("nets.py").write_text(NETWORKS)
+    pair = run("audit", *PLAIN, "--networks.encoder=nets:one_tensor")
+    assert pair.refused("expected a pair of tensors", "wrap the network"), pair
+    wrong = run("audit", *PLAIN, "--networks.encoder=nets:Encoder", "--networks.latent_dim=5")
+    assert wrong.refused("the model failed", "shapes"), wrong
+    assert not Path("audit").exists()
+    ended = run("audit", *PLAIN, "--networks.encoder=nets:Encoder", "--json")
+    assert (ended.code, ended.err) == (0, "")
+    assert {"gap", "amortization", "missed_modes"} <= set(ended.json()["numbers"])
+
+
+@pytest.mark.slow
+def test_an_encoder_that_takes_images(run: Run, folder: Path, pixels: Path) -> None:
+    Path("nets.py").write_text(NETWORKS)
+    images = ("--networks.encoder=nets:Convolution", "--networks.image_shape=[1,3,3]", "--json")
+    ended = run("audit", *PLAIN, *images)
+    assert (ended.code, ended.err) == (0, "") and ended.json()["num_data"] == 3
+
+
+@pytest.mark.parametrize(
+    ("options", "told"),
+    [
+        (("--fail_if=gap",), ("fail_if", "cannot read 'gap'", "gap > 5")),
+        (("--fail_if=gap > x",), ("fail_if", "gap > 5")),
+        (("--fail_if=",), ("fail_if", "gap > 5")),
+        (("--model=mine:make_model",), ("model and guide go together",)),
+        (("--guide=mine:make_guide",), ("model and guide go together",)),
+        (("--networks.decoder=nets:decoder",), ("networks.decoder and networks.encoder go together",)),
+        (("--networks.encoder=nets:encoder",), ("networks.decoder and networks.encoder go together",)),
+        ((*OWN, "--networks.decoder=a:b"), ("networks.decoder and networks.encoder go together",)),
+        ((*OWN, "--networks.decoder=a:b", "--networks.encoder=a:c"), ("give one of", "not both")),
+        (("--model=absent:model", "--guide=absent:guide"), ("model", "no module 'absent'")),
+        (("--model=mine", "--guide=mine:guide"), ("model must be module:name", "'mine'")),
+    ],
+    ids=lambda value: " ".join(value),
+)
+def test_what_is_refused_before_any_work(
+    run: Run, no_work: None, programs: Path, options: tuple[str, ...], told: tuple[str, ...]
+) -> None:
+    assert run("audit", *options).refused(*told)
+    assert not Path("audit").exists()
+
+
+def test_what_is_refused(run: Run, trained: Path) -> None:
+    assert run("audit", "--run=nowhere").refused("no run at nowhere", "elbowroom train")
+    for option, told in (("--budget=0", "budget must be positive"), ("--limit=0", "limit must be at least 1"),
+                         ("--tolerance=-1", "tolerance must be positive")):  # fmt: skip
+        assert run("audit", f"--run={trained}", *QUICK, option).refused(told), option
+    assert run("audit", "--budget=soon").code == 2
+    assert run("audit", "--nonsense=1").code == 2
+    assert not (trained / "audit" / "audit.json").exists()
+
+
+def test_help_lists_the_exit_code(run: Run) -> None:
+    shown = run("audit", "--help")
+    assert shown.code == 0
+    assert "5    audit has answered, and the condition of --fail-if holds" in shown.out
+    assert "--networks.image_shape" in shown.out and "missed_modes > 0" in " ".join(shown.out.split())

@@ -1,0 +1,92 @@
+"""evidence --method bracket: what is printed and written, and that a second call goes on."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from test_command_runs import the_target
+
+from elbowroom.commands.bracket import BOUNDS
+from elbowroom.inference import bracket, quadrature
+from elbowroom.inference.evidence.bracket.choice import LOWER, MIDDLE, UPPER
+from toys.commands import Result, read_json
+
+Run = Callable[..., Result]
+BRACKET = ("--method=bracket", "--budget=120")
+
+
+def test_what_is_written_is_the_librarys(run: Run, trained: Path) -> None:
+    ended = run("evidence", f"--run={trained}", *BRACKET, "--tolerance=0.2", "--seed=4", "--json=true")
+    assert (ended.code, ended.err) == (0, "")
+    found = ended.json()
+    assert found == read_json(trained / "evidence.json")
+    target = the_target(trained)
+    wanted, exact = bracket(target, budget=120, tolerance=0.2, seed=4), quadrature(target)
+    rows = found["data"]
+    assert [row["datum"] for row in rows] == list(range(9))
+    for name, side in (("lower", wanted.lower), ("upper", wanted.upper)):
+        assert [row[name] for row in rows] == pytest.approx(side.value.tolist(), abs=1e-5)
+        assert [row[f"{name}_stderr"] for row in rows] == pytest.approx(side.stderr.tolist(), abs=1e-5)
+        assert [row[f"{name}_method"] for row in rows] == list(side.info["method"])
+        assert [row[name] for row in rows] == pytest.approx(exact.value.tolist(), abs=1e-4)
+    assert [row["flag"] for row in rows] == list(wanted.flags) == [""] * 9
+    assert [row["note"] for row in rows] == list(wanted.notes)
+    assert [row["width"] for row in rows] == pytest.approx(wanted.width.tolist(), abs=1e-5)
+    for row in rows:
+        assert set(row["methods"]) == {"importance", "quadrature"} <= set(found["bounds"])
+        column = wanted.ledger.columns["importance"]
+        assert row["methods"]["importance"]["value"] == pytest.approx(column.value[row["datum"]].item(), abs=1e-4)
+        assert row["methods"]["importance"]["flag"] == column.flags[row["datum"]]
+    assert (found["method"], found["units"], found["split"], found["seed"]) == ("bracket", "nats per datum", "test", 4)
+    assert (found["tolerance"], found["budget"], found["num_settled"]) == (0.2, 120.0, 9)
+    assert set(found["forecast"]) == {"importance", "quadrature", "chains"} and found["seconds"] > 0
+
+
+def test_every_method_says_what_it_bounds() -> None:
+    assert set(BOUNDS) == {*LOWER, *UPPER, MIDDLE}
+
+
+def test_for_a_person(run: Run, trained: Path) -> None:
+    ended = run("evidence", f"--run={trained}", *BRACKET)
+    assert ended.code == 0
+    assert "log p(x) of 9 data, nats per datum" in ended.out and "9 of 9 data settled" in ended.out
+    assert "quadrature (9)" in ended.out and str(trained / "evidence.json") in ended.out
+    assert "goes on from" not in ended.out and "Going on" not in ended.out
+
+
+def test_a_second_call_goes_on(run: Run, trained: Path) -> None:
+    """What stands in the state is not computed again; other choices have a state of their own."""
+    common = ("evidence", f"--run={trained}", *BRACKET)
+    first = run(*common, "--limit=3", "--json").json()
+    again = run(*common, "--limit=3", "--json").json()
+    assert again["seconds"] == first["seconds"] and again["data"] == first["data"]
+    assert "Going on from" in run(*common, "--limit=3").out
+    for other in ("--limit=2", "--split=validation", "--which=best", "--seed=1"):
+        assert "Going on" not in run(*common, other).out
+    names = {path.name for path in trained.glob("*.state.safetensors")}
+    assert "evidence-last-test-3-0.state.safetensors" in names and len(names) == 5
+    assert run(*common, "--output=elsewhere", "--limit=3").code == 0
+    assert Path("elsewhere/evidence-last-test-3-0.state.safetensors").exists()
+
+
+def test_what_cannot_be_continued_or_answered(run: Run, trained: Path) -> None:
+    for option, told in (("--budget=0", "budget must be positive"), ("--tolerance=-1", "tolerance must be positive")):
+        assert run("evidence", f"--run={trained}", "--method=bracket", option).refused(told)
+    assert run("evidence", f"--run={trained}", "--method=bracket", "--budget=1e-9").refused("too small to answer")
+    assert run("evidence", f"--run={trained}", "--method=guess").code == 2
+    state = trained / "evidence-last-test-0.state.safetensors"
+    state.write_bytes(b"something else")
+    assert run("evidence", f"--run={trained}", *BRACKET).refused(str(state), "remove it to begin anew")
+    assert state.read_bytes() == b"something else"
+    assert not (trained / "evidence.json").exists()
+
+
+def test_data_that_need_more_time_are_said_to(run: Run, trained: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from elbowroom.inference.evidence.bracket.forecast import Forecast
+
+    monkeypatch.setattr(Forecast, "measure", classmethod(lambda cls, target: Forecast(1.0, 1e-9, 2)))
+    ended = run("evidence", f"--run={trained}", "--method=bracket", "--budget=5")
+    assert ended.code == 0 and "The same command again goes on from" in ended.out
+    rows = read_json(trained / "evidence.json")["data"]
+    assert all(row["upper"] is row["upper_method"] is row["width"] is None for row in rows)
+    assert all("no upper bound" in row["flag"] for row in rows)

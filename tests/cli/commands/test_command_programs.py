@@ -1,0 +1,87 @@
+"""The user's own programs, named module:name and found beside the user."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+import torch
+
+from toys.commands import Result, parameters, read_json
+
+Run = Callable[..., Result]
+DATA = ("--data.name=pixels.npy", "--training.epochs=2", "--training.batch_size=32")
+
+
+def own(model: str, guide: str) -> tuple[str, str]:
+    return f"--programs.model=mine:{model}", f"--programs.guide=mine:{guide}"
+
+
+@pytest.mark.parametrize(
+    "pair",
+    [("make_model", "make_guide"), ("Model", "Guide"), ("the_model", "the_guide"), ("model", "guide")],
+    ids=["function", "class", "module", "program"],
+)
+def test_own_programs_train_and_are_evaluated(
+    run: Run, folder: Path, pixels: Path, programs: Path, pair: tuple[str, str]
+) -> None:
+    ended = run("train", *DATA, *own(*pair), "--output=run")
+    assert ended.code == 0, ended.err
+    first, last = (read_json(folder / "run" / name) for name in ("config.json", "last.json"))
+    assert first["record"]["programs"]["model"] == f"mine:{pair[0]}" and last["checkpoint"] == "step-000000006"
+    seen = run("evidence", "--run=run", "--num_samples=100", "--num_particles=[5]", "--json")
+    assert seen.code == 0, seen.err
+    rows = seen.json()["data"]
+    assert all(row["elbo"] < row["exact"] + 4 * row["elbo_stderr"] for row in rows)
+    trained = read_json(folder / "run" / "result.json")["last"]["elbo"]  # of other held-out data, but alike
+    assert abs(sum(row["elbo"] for row in rows) / len(rows) - trained) < 1.5
+
+
+def test_the_seed_initialises_own_programs(run: Run, folder: Path, pixels: Path, programs: Path) -> None:
+    options = (*DATA, *own("make_model", "make_guide"), "--training.learning_rate=1e-9")  # as they begin
+    for seed, output in ((0, "a"), (0, "b"), (1, "c")):
+        assert run("train", *options, f"--output={output}", f"--seed={seed}").code == 0
+    first, same, other = (parameters(folder / name) for name in "abc")
+    assert all(torch.equal(first[name], same[name]) for name in first)
+    assert not any(torch.allclose(first[name], other[name], atol=0.01) for name in first if "weight" in name)
+
+
+@pytest.mark.parametrize(
+    ("options", "told"),
+    [
+        (("--programs.model=mine:model",), ("programs.model and programs.guide go together",)),
+        (("--programs.model=mine", "--programs.guide=mine:guide"), ("programs.model", "module:name", "'mine'")),
+        (("--programs.model=mien:model", "--programs.guide=mine:guide"), ("programs.model", "no module 'mien'")),
+        (own("modle", "guide"), ("programs.model", "has no 'modle'", "mine.py")),
+        (own("a_number", "guide"), ("programs.model", "is a int, not a program")),
+        (own("model", "fails"), ("programs.guide", "mine:fails() ", "mine.py, line ", "KeyError: 'not today'")),
+        (own("NeedsWidth", "guide"), ("programs.model", "mine:NeedsWidth() without arguments", "TypeError", "width")),
+        (own("model", "wrong_site"), ("different sites", "'z'", "'w'")),
+        (own("model", "make_guide"), ("make_guide", "9")),
+        ((*own("model", "guide"), "--programs.plate=batch"), ("plate named 'batch'", "['data']")),
+    ],
+)
+def test_programs_that_cannot_be_used(
+    run: Run, folder: Path, pixels: Path, programs: Path, options: tuple[str, ...], told: tuple[str, ...]
+) -> None:
+    if "make_guide" in options[-1]:  # a guide for other data
+        programs.write_text(programs.read_text().replace("AmortizedNormal(9, 2, (8,))", "AmortizedNormal(7, 2)"))
+        told = ("9", "7")
+    ended = run("train", *DATA, *options, "--output=run")
+    assert ended.refused(*told), ended
+    assert not (folder / "run" / "last.json").exists()
+
+
+@pytest.mark.parametrize("text", ["def model(x:\n    pass\n", "import torch\n1 / 0\n", "import nowhere_to_be_found\n"])
+def test_a_module_that_does_not_import(run: Run, folder: Path, pixels: Path, text: str) -> None:
+    (folder / "broken.py").write_text(text)
+    ended = run("train", *DATA, "--programs.model=broken:model", "--programs.guide=broken:guide")
+    where = {"def": ("broken.py, line 1", "SyntaxError"), "import torch": ("broken.py, line 2", "ZeroDivisionError")}
+    told = next((t for start, t in where.items() if text.startswith(start)), ("no module 'nowhere_to_be_found'",))
+    assert ended.refused("programs.model", *told), ended
+
+
+def test_pictures_need_decode_and_encode(run: Run, folder: Path, pixels: Path, programs: Path) -> None:
+    assert run("train", *DATA, *own("model", "guide"), "--output=run").code == 0
+    assert run("generate", "--run=run").refused("decode", "generate(num_samples")
+    assert run("train", *DATA, *own("Model", "Guide"), "--output=modules").code == 0
+    assert run("generate", "--run=modules", "--num_samples=3").code == 0

@@ -1,0 +1,112 @@
+"""Memory under an explicit budget, whatever S and B are."""
+
+import re
+from functools import cache
+from typing import Any
+
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from pyro.infer import autoguide
+from torch import Tensor
+from torch.utils._python_dispatch import TorchDispatchMode
+
+from elbowroom.inference import Target, importance
+from elbowroom.inference.evaluation.budget import MEMORY_BYTES, Plan, measure, plan
+from elbowroom.inference.programs.noise import BLOCK
+from toys.programs import Ppca, conjugate, data, normal_model
+
+
+class Allocated(TorchDispatchMode):
+    """Bytes of the tensors made by operations: all of them, so more than are alive at once."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.bytes = 0
+
+    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        out = func(*args, **(kwargs or {}))
+        for tensor in out if isinstance(out, (tuple, list)) else (out,):
+            if isinstance(tensor, Tensor) and not tensor._is_view():
+                self.bytes += tensor.numel() * tensor.element_size()
+        return out
+
+
+@cache
+def wide() -> Target:
+    problem = Ppca.make(50, 2, 0.5)
+    return Target(problem.model, problem.guide, problem.sample(40))
+
+
+@settings(max_examples=25, deadline=None)
+@given(budget=st.integers(20_000, 3_000_000), num_samples=st.integers(1, 3000))
+def test_one_evaluation_stays_within_the_budget(budget: int, num_samples: int) -> None:
+    cut = plan(wide(), num_samples, budget)
+    part = wide().select(range(cut.rows))
+    with torch.no_grad(), Allocated() as allocated:
+        part.log_weights(cut.samples)
+    assert allocated.bytes <= 1.02 * budget  # of all tensors ever made: those alive at once are fewer
+
+
+@settings(max_examples=50, deadline=None)
+@given(budget=st.integers(20_000, 30_000_000), num_samples=st.integers(1, 3000))
+def test_a_plan_covers_everything_once(budget: int, num_samples: int) -> None:
+    cut = plan(wide(), num_samples, budget)
+    assert 1 <= cut.rows <= 40 and 1 <= cut.samples <= num_samples
+    assert cut.samples % BLOCK == 0 or cut.samples < BLOCK or cut.samples == num_samples
+    starts = list(cut.sample_ranges(num_samples))
+    assert [start for start, _ in starts] == list(range(0, num_samples, cut.samples))
+    assert sum(count for _, count in starts) == num_samples
+    pieces = list(cut.data(wide()))
+    covered = torch.cat([part.args[0] for _, part in pieces])
+    assert torch.equal(covered, wide().args[0])
+    assert all(piece.stop - piece.start == len(part) for piece, part in pieces)
+
+
+def test_all_data_at_once_are_preferred() -> None:
+    """A budget for a tenth of the samples cuts samples, not data: the encoder runs once for each datum and chunk."""
+    cost = measure(wide())
+    cut = plan(wide(), 10_000, int(cost(40, 1000)))
+    assert cut.rows == 40 and cut.samples == 768
+    few = plan(wide(), 10_000, int(cost(20, BLOCK)) + 1)
+    assert few.rows == 20 and few.samples == BLOCK
+
+
+def test_too_small_a_budget_says_what_would_do() -> None:
+    target = conjugate().target()
+    assert "memory_bytes=10 is too small: one sample of one datum takes about" in refusal(target)
+    needed = int(re.search(r"about (\d+) bytes", refusal(target))[1])
+    assert plan(target, 100, needed) == Plan(5, 1, 1)
+    x = data(6)
+    whole = Target(normal_model, autoguide.AutoNormal(normal_model), x)  # it has parameters for six data
+    assert "one sample of these 6 data takes" in refusal(whole)
+    needed = int(re.search(r"about (\d+) bytes", refusal(whole))[1])
+    assert plan(whole, 100, needed) == Plan(6, 6, 1)
+
+
+def refusal(target: Target) -> str:
+    with pytest.raises(ValueError) as caught:
+        plan(target, 100, 10)
+    return str(caught.value)
+
+
+def test_gradients_cost_more() -> None:
+    with_gradients = plan(wide(), 10_000, 1_000_000_000, gradients=True)
+    assert with_gradients.samples < plan(wide(), 10_000, 1_000_000_000).samples / 2
+
+
+def test_the_default_budget() -> None:
+    assert plan(wide(), 500) == plan(wide(), 500, MEMORY_BYTES) == Plan(40, 40, 500)
+
+
+@pytest.mark.slow
+def test_resident_memory_does_not_grow_with_the_number_of_samples() -> None:
+    """A million samples of 40 data (1.3 GB of z and x at once) under a budget of 16 MiB."""
+    import resource
+
+    importance(wide(), num_samples=2000, memory_bytes=2**24)
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    importance(wide(), num_samples=100_000, memory_bytes=2**24)
+    grown = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before  # kilobytes
+    assert grown < 64 * 1024

@@ -1,0 +1,181 @@
+"""Bad input to `fit`: each is an error that names it, before anything is trained."""
+
+from typing import Any
+
+import numpy as np
+import pyro
+import pyro.distributions as dist
+import pytest
+import torch
+from pyro.nn import PyroModule
+from torch import Tensor
+
+from elbowroom.inference.programs.structure import ProgramError
+from elbowroom.inference.training import fit
+from toys.training import SIZE, ToyGuide, ToyModel, equal, make_data, make_pair, values
+
+
+def refuse(error: type[Exception], match: str, data: Any = None, **options: Any) -> None:
+    """`fit` raises that error and changes no parameter."""
+    model, guide = make_pair()
+    before = values(model, guide)
+    with pytest.raises(error, match=match):
+        fit(model, guide, make_data() if data is None else data, progress=False, **options)
+    assert equal(before, values(model, guide))
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "error"),
+    [
+        ("num_epochs", 0, ValueError),
+        ("num_epochs", 2.0, TypeError),
+        ("num_epochs", True, TypeError),
+        ("batch_size", 0, ValueError),
+        ("batch_size", -5, ValueError),
+        ("num_particles", 0, ValueError),
+        ("validate_every", 0, ValueError),
+        ("num_validation_samples", 1, ValueError),
+        ("seed", -1, ValueError),
+        ("learning_rate", 0.0, ValueError),
+        ("learning_rate", -1e-3, ValueError),
+        ("learning_rate", float("nan"), ValueError),
+        ("learning_rate", "fast", ValueError),
+        ("clip_norm", 0.0, ValueError),
+        ("clip_norm", float("inf"), ValueError),
+        ("warmup_epochs", -1, ValueError),
+        ("checkpoint_seconds", -1.0, ValueError),
+        ("checkpoint_seconds", float("nan"), ValueError),
+    ],
+)
+def test_numbers(name: str, value: Any, error: type[Exception]) -> None:
+    refuse(error, name, **{name: value})
+
+
+def test_unknown_names_list_the_known_ones() -> None:
+    refuse(ValueError, "unknown loss 'ELBO'; known: RenyiELBO, TraceMeanField_ELBO, Trace_ELBO", loss="ELBO")
+    refuse(ValueError, "unknown schedule 'linear'; known: constant, cosine", schedule="linear")
+    refuse(ValueError, "unknown keep 'first'; known: last, best", keep="first")
+
+
+def test_combinations() -> None:
+    refuse(ValueError, "keep='best' needs validation", keep="best")
+    refuse(ValueError, "resume=True needs run_dir", resume=True)
+    with pytest.raises(ValueError, match="data=None is for programs without arguments"):
+        fit(*make_pair(), None, progress=False)
+    refuse(ValueError, "alpha=0.5 is the order of RenyiELBO", alpha=0.5)
+    refuse(ValueError, "num_particles=1 is the ELBO", loss="RenyiELBO")
+    refuse(ValueError, "other than 1", loss="RenyiELBO", num_particles=4, alpha=1)
+    refuse(ValueError, "warmup_epochs weighs the KL term", loss="RenyiELBO", num_particles=4, warmup_epochs=3)
+
+
+@pytest.mark.parametrize("bad", [float("nan"), float("inf"), -float("inf")])
+@pytest.mark.parametrize("name", ["data", "validation"])
+def test_rows_that_are_not_finite_are_named(bad: float, name: str) -> None:
+    broken = make_data()
+    broken[7, 2], broken[30] = bad, bad
+    data, validation = (broken, None) if name == "data" else (None, broken)
+    refuse(
+        ValueError,
+        rf"{name} has NaN or infinite values in 2 of 40 rows \(first: \[7, 30\]\)",
+        data,
+        validation=validation,
+    )
+
+
+@pytest.mark.parametrize("empty", [torch.zeros(0, SIZE), torch.zeros(4, 0), torch.tensor(1.0), ()])
+def test_empty_data(empty: Any) -> None:
+    refuse(ValueError, "data is empty", empty)
+    refuse(ValueError, "validation is empty", validation=empty)
+
+
+def test_types_of_data() -> None:
+    refuse(TypeError, "data is int64, expected floating point", torch.ones(4, SIZE, dtype=torch.int64))
+    refuse(TypeError, "data is bool, expected floating point", torch.ones(4, SIZE, dtype=torch.bool))
+    refuse(TypeError, "data must be a torch tensor or a numpy array", "mnist")
+    refuse(TypeError, r"data\[1\] must be a torch tensor or a numpy array", [make_data(), [1, 2]])
+    refuse(ValueError, r"\[40, 3\] rows", [make_data(), torch.zeros(3)])
+    refuse(ProgramError, "float32", make_data().float())
+
+
+@pytest.mark.parametrize("kind", ["plain", "read-only", "reversed"])
+def test_arrays_are_welcome(kind: str) -> None:
+    array = np.asarray(make_data()).copy()
+    array.setflags(write=kind != "read-only")
+    array = array[::-1] if kind == "reversed" else array
+    model, guide = make_pair()
+    fit(model, guide, array, validation=array, num_epochs=1, progress=False)
+
+
+def test_programs_that_do_not_fit_the_data() -> None:
+    refuse(ProgramError, "failed on these arguments", torch.zeros(4, SIZE + 1))
+    refuse(ProgramError, "no site is in a plate named 'rows'", plate="rows")
+
+
+def test_a_plate_of_fixed_size() -> None:
+    def model(x: Tensor) -> None:
+        with pyro.plate("data", 1):
+            z = pyro.sample("z", dist.Normal(pyro.param("m", torch.tensor(0.0)), 1.0))
+            pyro.sample("x", dist.Normal(z, torch.ones(SIZE)).to_event(1), obs=x.mean(0, keepdim=True))
+
+    def guide(x: Tensor) -> None:
+        with pyro.plate("data", 1):
+            pyro.sample("z", dist.Normal(pyro.param("m", torch.tensor(0.0)), 1.0))
+
+    with pytest.raises(ValueError, match="the plate 'data' has size 1, but the minibatch has 40 data"):
+        fit(model, guide, make_data(), progress=False)
+
+
+def test_discrete_latents_that_the_guide_leaves_out() -> None:
+    def model(x: Tensor) -> None:
+        shift = pyro.param("shift", torch.tensor([0.0, 1.0]))
+        with pyro.plate("data", len(x)):
+            which = pyro.sample("which", dist.Categorical(torch.tensor([0.5, 0.5])))
+            z = pyro.sample("z", dist.Normal(shift[which], 1.0))
+            pyro.sample("x", dist.Normal(z, 1.0), obs=x)
+
+    def guide(x: Tensor) -> None:
+        with pyro.plate("data", len(x)):
+            pyro.sample("z", dist.Normal(x / 2, 1.0))
+
+    with pytest.raises(ValueError, match=r"does not draw the discrete latents \['which'\]"):
+        fit(model, guide, torch.zeros(4), progress=False)
+
+
+def test_nothing_to_train() -> None:
+    def model(x: Tensor) -> None:
+        with pyro.plate("data", len(x)):
+            z = pyro.sample("z", dist.Normal(torch.zeros(()), 1.0))
+            pyro.sample("x", dist.Normal(z, 1.0), obs=x)
+
+    def guide(x: Tensor) -> None:
+        with pyro.plate("data", len(x)):
+            pyro.sample("z", dist.Normal(x / 2, 1.0))
+
+    with pytest.raises(ValueError, match="nothing to train"):
+        fit(model, guide, torch.zeros(4), progress=False)
+
+
+def test_a_parameter_that_no_module_owns() -> None:
+    """`pyro.param` inside a PyroModule would be lost when training ends."""
+
+    class Loose(PyroModule):
+        def forward(self, x: Tensor) -> None:
+            with pyro.plate("data", len(x)):
+                pyro.sample("z", dist.Normal(x[:, :2] * pyro.param("slope", torch.tensor(1.0)), 1.0).to_event(1))
+
+    with pytest.raises(ValueError, match=r"the guide calls pyro.param\('slope'\) inside a PyroModule"):
+        fit(ToyModel(), Loose(), make_data(), progress=False)
+
+
+def test_parameters_that_are_not_finite_before_training() -> None:
+    model, guide = make_pair()
+    with torch.no_grad():
+        model.network.bias[0] = float("nan")
+    with pytest.raises(
+        ValueError, match=r"parameters hold NaN or infinite values before training: \['model.network.bias'\]"
+    ):
+        fit(model, guide, make_data(), progress=False)
+
+
+def test_a_record_that_json_cannot_hold(tmp_path: Any) -> None:
+    refuse(TypeError, "config must be JSON-able", run_dir=tmp_path / "run", config={"data": ToyGuide})
