@@ -98,7 +98,7 @@ def test_a_script_can_exit_with_the_stated_code(tmp_path: Path) -> None:
     """From outside: a process told to stop by SIGTERM leaves a checkpoint and the stated exit code."""
     script = (
         "import os, signal, sys, torch\n"
-        "from training_toys import make_data, make_pair\n"
+        "from toys.training import make_data, make_pair\n"
         "from elbowroom.inference.training import TrainingInterrupted, fit\n"
         "sent = []\n"
         "def prepare(x):\n"
@@ -114,7 +114,7 @@ def test_a_script_can_exit_with_the_stated_code(tmp_path: Path) -> None:
     )
     run = subprocess.run(
         [sys.executable, "-c", script, str(tmp_path / "run")],
-        cwd=Path(__file__).parent,
+        cwd=Path(__file__).parents[2],
         env={**os.environ, "OMP_NUM_THREADS": "1"},
         capture_output=True,
         text=True,
