@@ -1,11 +1,9 @@
-"""Amortized guides z_b ~ q(z|x_b), and the diagonal Normal with an MLP encoder."""
+"""What every amortized guide is: z_b ~ q(z|x_b), one distribution per datum."""
 
 import pyro
 import pyro.distributions as dist
 from torch import Tensor
 
-from elbowroom.networks.checks import check_at_least, check_batch, check_size, check_width, reference_tensor
-from elbowroom.networks.mlp import MeanStd
 from elbowroom.networks.program import Program
 
 
@@ -31,46 +29,3 @@ class AmortizedGuide(Program):
         q_z = self.encode(x)
         with pyro.plate("data", len(x), dim=-1):
             return pyro.sample("z", q_z)
-
-
-class AmortizedNormal(AmortizedGuide):
-    """q(z|x) = N(m(x), diag s(x)²) with m and s = floor + softplus(·) from two heads of an MLP.
-
-    Args:
-        data_dim: P, the number of values of a datum; data `[B, ...]` are flattened to `[B, P]`.
-        latent_dim: D, the number of latent variables of a datum.
-        hidden: the widths of the encoder's hidden layers, from x to z; `()` makes both heads linear.
-        activation: `"silu"`, `"gelu"`, `"tanh"`, `"softplus"`, `"elu"` or `"relu"`.
-        floor: what s stays above, in units of the prior's standard deviation; 0 for none. It is there so that
-            softplus cannot underflow to a q without spread: a posterior as narrow as 1e-6 holds 13 nats a latent.
-
-    Raises:
-        TypeError, ValueError: if an argument is out of range.
-    """
-
-    def __init__(
-        self,
-        data_dim: int,
-        latent_dim: int,
-        hidden: tuple[int, ...] = (64, 64),
-        *,
-        activation: str = "silu",
-        floor: float = 1e-6,
-    ) -> None:
-        super().__init__()
-        self.data_dim = check_size("data_dim", data_dim)
-        self.latent_dim = check_size("latent_dim", latent_dim)
-        self.floor = check_at_least("floor", floor, 0)
-        self.encoder = MeanStd(self.data_dim, hidden, self.latent_dim, activation=activation)
-
-    def encode(self, x: Tensor) -> dist.TorchDistribution:
-        """q(z|x) for data `x [B, P]` or `[B, ...]`: batch shape `[B]`, event shape `[D]`.
-
-        Raises:
-            TypeError: if x is no tensor or not of the parameters' dtype.
-            ValueError: if x has no batch dimension, no data, or not P values per datum.
-        """
-        encoder = self.encoder
-        x = check_batch(x, reference_tensor(encoder))
-        mean, std = encoder(check_width(x, self.data_dim, says="the guide's data_dim"))
-        return dist.Normal(mean, self.floor + std).to_event(1)

@@ -5,7 +5,7 @@ from functools import partial
 from torch import nn
 
 from elbowroom.models.decoder_model import DecoderModel
-from elbowroom.models.likelihoods.likelihood import make_likelihood
+from elbowroom.models.likelihoods import make_likelihood
 from elbowroom.networks.checks import check_choice, check_module, reference_tensor
 from elbowroom.networks.outputs import OUTPUTS
 

@@ -7,7 +7,7 @@ import torch
 from torch import Tensor, nn
 
 from elbowroom.models.latent_model import LatentModel
-from elbowroom.models.likelihoods.bernoulli_vector import NormalVector
+from elbowroom.models.likelihoods.normal import NormalVector
 from elbowroom.networks.checks import check_above, check_batch, check_size, check_width
 
 

@@ -1,9 +1,9 @@
 """The variational autoencoder's generative model: a standard-normal prior and an MLP decoder."""
 
 from elbowroom.models.decoder_model import DecoderModel
-from elbowroom.models.likelihoods.likelihood import make_likelihood
+from elbowroom.models.likelihoods import make_likelihood
 from elbowroom.networks.checks import check_size
-from elbowroom.networks.mlp import MeanStd, mlp
+from elbowroom.networks.mlp import DEFAULT_ACTIVATION, MeanStd, mlp
 
 # The network that says what a likelihood wants to hear.
 _NETWORKS = {"logits": mlp, "mean": mlp, "mean_std": MeanStd}
@@ -37,7 +37,7 @@ class VAE(DecoderModel):
         *,
         sigma: float | None = None,
         floor: float | None = None,
-        activation: str = "silu",
+        activation: str = DEFAULT_ACTIVATION,
     ) -> None:
         data_dim, latent_dim = check_size("data_dim", data_dim), check_size("latent_dim", latent_dim)
         p_x = make_likelihood(likelihood, sigma=sigma, floor=floor)

@@ -7,12 +7,12 @@ import pytest
 import torch
 from pyro.infer import SVI, Trace_ELBO
 from pyro.optim import Adam
-from torch import Tensor, nn
+from torch import Tensor
 
 from elbowroom.guides import AmortizedNormal
 from elbowroom.models import VAE
-from elbowroom.models.likelihoods.likelihood import FLOOR, LIKELIHOODS
-from elbowroom.networks.mlp import ACTIVATIONS, mlp
+from elbowroom.models.likelihoods import LIKELIHOODS
+from elbowroom.models.likelihoods.normal import FLOOR
 
 P, D = 6, 2
 
@@ -76,20 +76,6 @@ def test_a_fixed_sigma_is_saved_with_the_parameters() -> None:
     two.load_state_dict(one.state_dict())
     assert two.likelihood.sigma.item() == 0.3
     assert "likelihood.sigma" not in dict(one.named_parameters())
-
-
-@pytest.mark.parametrize("activation", ACTIVATIONS)
-def test_mlp_has_the_layers_asked_for(activation: str) -> None:
-    layers = mlp(3, (5, 4), 2, activation=activation)
-    linear = [(m.in_features, m.out_features) for m in layers if isinstance(m, nn.Linear)]
-    assert linear == [(3, 5), (5, 4), (4, 2)]
-    assert type(layers[1]) is type(layers[3]) is type(ACTIVATIONS[activation]()) and len(layers) == 5
-    assert layers(torch.randn(7, 8, 3)).shape == (7, 8, 2)
-
-
-def test_mlp_without_hidden_layers_is_linear() -> None:
-    layers, x, y = mlp(3, (), 2), torch.randn(3), torch.randn(3)
-    torch.testing.assert_close(layers(x + y) + layers(torch.zeros(3)), layers(x) + layers(y))
 
 
 @pytest.mark.parametrize(

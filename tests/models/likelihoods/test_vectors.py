@@ -6,7 +6,8 @@ import torch
 from torch import Tensor
 from torch.func import hessian, vmap
 
-from elbowroom.models.likelihoods.bernoulli_vector import BernoulliVector, NormalVector
+from elbowroom.models.likelihoods.bernoulli import BernoulliVector
+from elbowroom.models.likelihoods.normal import NormalVector
 
 S, B, P = 5, 4, 7
 

@@ -1,4 +1,4 @@
-"""Vectors of independent variables as single distributions: log p in as few passes over [S, B, P] as it takes."""
+"""Bernoulli likelihood: vectors of zeros and ones, log p in as few passes over [S, B, P] as it takes."""
 
 import math
 from typing import Any
@@ -9,10 +9,20 @@ from torch import Tensor
 from torch.distributions import constraints
 from torch.nn import functional
 
-Size = torch.Size | list[int] | tuple[int, ...]
+from elbowroom.models.likelihoods.likelihood import Likelihood, Size, is_vector
 
 _BLOCK = 256  # rows: of 784 single-precision numbers, less than a megabyte
 _MOST_BLOCKS = 64  # so that a recorded program stays short
+
+
+class Bernoulli(Likelihood):
+    """x_p ~ Bernoulli(sigmoid(logits_p)): data of zeros and ones."""
+
+    outputs = ("logits", "probs")
+
+    def forward(self, logits: Tensor) -> dist.TorchDistribution:
+        """p(x|z) with event shape `[P]`."""
+        return BernoulliVector(logits)
 
 
 class BernoulliVector(dist.TorchDistribution):
@@ -73,7 +83,7 @@ class BernoulliVector(dist.TorchDistribution):
 
     def _validate_sample(self, value: Tensor) -> None:
         """Torch's checks, entry by entry; where values are to blame, the error tells what to do with grey ones."""
-        wrong = (value != 0) & (value != 1) if _fits(self, value) else None  # NaN is wrong too
+        wrong = (value != 0) & (value != 1) if is_vector(value, self) else None  # NaN is wrong too
         if wrong is None:
             super()._validate_sample(value)
         elif wrong.any():
@@ -82,75 +92,6 @@ class BernoulliVector(dist.TorchDistribution):
                 f"{value[wrong][0]:.4g}; expected zeros and ones under a Bernoulli likelihood; binarise the data "
                 "(threshold, static or dynamic), or choose a Normal likelihood"
             )
-
-
-class NormalVector(dist.TorchDistribution):
-    """x in R^P with independent entries, x_p ~ N(m_p, σ_p²).
-
-        log p(x) = −½ Σ_p ((x_p − m_p) / σ_p)² − Σ_p log σ_p − ½ P log 2π
-
-    The same as `Normal(m, σ).to_event(1)`, which spreads a single σ over `[S, B, P]` before it squares it and takes
-    its logarithm. Here that costs nothing: the log-density takes about 0.2 of the time with one σ and 0.5 with a σ for
-    each entry, value and gradient together 0.5.
-
-    Args:
-        loc: m, `[*batch, P]`.
-        scale: σ, `[]`, `[P]` or `[*batch, P]`.
-        validate_args: check the arguments and the values; by default as torch is set.
-    """
-
-    arg_constraints = {"loc": constraints.real, "scale": constraints.positive}  # noqa: RUF012
-    support = constraints.real_vector
-    has_rsample = True
-
-    def __init__(self, loc: Tensor, scale: Tensor, validate_args: bool | None = None) -> None:
-        self.loc, self.scale = loc, scale
-        super().__init__(loc.shape[:-1], loc.shape[-1:], validate_args=validate_args)
-
-    def expand(self, batch_shape: Size, _instance: Any = None) -> "NormalVector":
-        """The same distribution for more data; no memory is copied."""
-        new = self._get_checked_instance(NormalVector, _instance)
-        shape = torch.Size(batch_shape) + self.event_shape
-        new.loc, new.scale = self.loc.expand(shape), self.scale  # which broadcasts as it is
-        super(NormalVector, new).__init__(torch.Size(batch_shape), self.event_shape, validate_args=False)
-        new._validate_args = self._validate_args
-        return new
-
-    @property
-    def mean(self) -> Tensor:
-        """E x = m, `[*batch, P]`."""
-        return self.loc
-
-    @property
-    def variance(self) -> Tensor:
-        """Var x = σ², `[*batch, P]`."""
-        return self.scale.square().expand(self.loc.shape)
-
-    def rsample(self, sample_shape: Size = ()) -> Tensor:
-        """Draws m + σ ε, differentiable in m and σ, `[*sample_shape, *batch, P]`."""
-        shape = self._extended_shape(torch.Size(sample_shape))
-        return self.loc + self.scale * torch.randn(shape, dtype=self.loc.dtype, device=self.loc.device)
-
-    def log_prob(self, value: Tensor) -> Tensor:
-        """log p(x) in nats, `[*batch]`, for `value` broadcastable with the mean."""
-        if self._validate_args:
-            self._validate_sample(value)
-        log_scale = self.scale.log().expand(self.loc.shape[-1:] if self.scale.ndim < 2 else self.scale.shape)
-        quadratic = _squared_distance(value - self.loc, self.scale)
-        return -0.5 * (quadratic + self.loc.shape[-1] * math.log(2 * math.pi)) - log_scale.sum(-1)
-
-    def _validate_sample(self, value: Tensor) -> None:
-        """Torch's checks, entry by entry."""
-        if not _fits(self, value) or value.isnan().any():
-            super()._validate_sample(value)
-
-
-def _fits(vector: dist.TorchDistribution, value: Any) -> bool:
-    """Whether `value` is a tensor of such vectors; if not, torch's own check finds the words.
-
-    Torch's check of a *vector's* support first reduces over P, which costs more than the log-density.
-    """
-    return isinstance(value, Tensor) and value.shape[-1:] == vector.event_shape
 
 
 def _bernoulli_in_blocks(signs: Tensor, logits: Tensor) -> Tensor:
@@ -169,10 +110,3 @@ def _bernoulli_block(signs: Tensor, logits: Tensor) -> Tensor:
     a = signs * logits
     linear = a.clamp_min(0).sum(-1)
     return -(linear + a.abs_().neg_().exp_().log1p_().sum(-1))
-
-
-def _squared_distance(difference: Tensor, scale: Tensor) -> Tensor:
-    """Σ_p (d_p / σ_p)², `[*batch]`; a single σ is divided by after the sum."""
-    if scale.ndim == 0:
-        return difference.square().sum(-1) / scale.square()
-    return (difference / scale).square().sum(-1)
