@@ -1,4 +1,31 @@
-"""All that is computed from a (model, guide, data) triple."""
+"""What is known of log p(x), and of q(z|x), from a model, a guide and data: one wing for each question.
+
+One idea carries all of it: a (model, guide, data) triple is two functions on [samples, data], log q(z | x) and log
+p(x, z), and every estimator is a reduction over samples of their difference,
+
+    log w[s, b] = log p(x_b, z[s, b]) − log q(z[s, b] | x_b),    z[s, b] ~ q(z | x_b),
+
+for each datum b by itself. The mean of log w is the ELBO, the logarithm of the mean of w is log p(x), and the room
+between them is KL(q(z|x) ‖ p(z|x)). Everything is in nats, carries its own error, and is flagged where it cannot be
+trusted.
+
+    weights/        what do the weights say? log w [S, B] in, numbers out
+    estimate.py     Estimate: value, error, what it bounds, flags
+    programs/       how is a pair of Pyro programs read, checked and run?
+    target.py       Target: the triple, its draws and its densities
+    check.py        check_program: the same pair described in words
+    evaluation/     how is a target evaluated at many points, within a byte budget?
+    saving/         how is a result kept?
+    training/       how is q fitted?
+    mcmc/           what is p(z | x)?
+    evidence/       what is log p(x)?
+    gap/            where does the room come from?
+    diagnostics/    may q be used?
+    audit/          all of it in one call
+
+Read target.py first, then evidence/importance/importance.py. A wing imports wings that stand above it in this list;
+gap and diagnostics do not know each other, nor do mcmc and training. docs/house.md has the picture.
+"""
 
 from elbowroom.inference.audit import Audit, audit, audit_target
 from elbowroom.inference.check import ProgramReport, check_program

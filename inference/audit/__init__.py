@@ -1,4 +1,24 @@
-"""One call that answers: how much room, where from, what next, and may q be used?"""
+"""How much room, where from, what next, and may q be used? All wings in one call, within a time budget.
+
+Every datum gets importance sampling (and, for up to two latents, a bracket). Those with the largest room, then a
+random sample for as long as the time lasts, get chains, a bracket, agreement and a decomposition. Results become
+numbers with 95 % intervals, and sentences rest on numbers: verdict → numbers → examination → result.
+
+    audit.py          the call: parts in order, each kept in the state directory as soon as it is there
+    examination.py    the close look, block by block
+    clock.py          the time that is left
+    numbers.py        every quantity that a sentence may rest on
+    intervals.py      their 95 % intervals
+    verdict/          the sentences
+    result.py         Audit, Number, Finding, Portrait, Chains
+    table.py          examined data as text
+    criteria.py       conditions such as `gap > 5`, for continuous integration
+    store.py          results on disk, by the names of their classes
+    joined.py         results of disjoint data made one
+
+Read result.py first, then audit.py. Imports: gap, diagnostics, evidence, mcmc, evaluation, saving, target, programs,
+estimate; no wing imports audit.
+"""
 
 from elbowroom.inference.audit.audit import audit, audit_target
 from elbowroom.inference.audit.criteria import failed, terms

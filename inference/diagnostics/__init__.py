@@ -1,1 +1,15 @@
-"""May q be used?"""
+"""May q be used, and for what?
+
+The room log p(x) − ELBO = KL(q(z|x) ‖ p(z|x)) is one number. What it spoils depends on the use: posterior means,
+intervals, tails, model comparison. So q is held against the posterior of each datum, and on average over data that
+the model itself makes.
+
+    agreement/       is q(z | x_b) the posterior of each datum? Errors, missed modes, the uses that survive
+    calibration/     is q right on average over data simulated from the model? Ranks, coverage, TARP
+    latent_use/      what does the model do with its latents? Activity, information, collapse
+    marginals.py     one datum's posterior as guide, importance sampling, NUTS and quadrature see it
+    comparison.py    compare: these four side by side, for chosen data
+
+Read agreement/agreement.py first. Imports: evidence, mcmc, evaluation, target, programs, weights, estimate; never gap
+or audit. Inside: agreement and comparison use marginals; the three rooms do not know each other.
+"""

@@ -1,1 +1,20 @@
-"""A target at many points: coordinates, byte budget, recorded programs, random numbers."""
+"""How is a target evaluated at many points: in which coordinates, how many at once, on which random numbers?
+
+Samplers and lattices want each datum's latents as one vector u [S, B, D] without constraints. With z = T(u), T =
+`biject_to(support)`:
+
+    log p(x, u) = log p(x, T(u)) + log |det dT/du|,    log q(u | x) = log q(T(u) | x) + log |det dT/du|.
+
+Samples and data are cut so that one evaluation stays within a byte budget. Random numbers are a function of (seed,
+datum, sample), so cutting changes no result but rounding.
+
+    coordinates.py       z and u as one vector a datum, and the densities of u
+    budget.py            how many samples and data fit in `memory_bytes`, measured
+    rectangles.py        another number of points for each datum, in rectangles
+    recorded.py          a function of the programs recorded once and replayed as plain tensor operations
+    densities.py         what a sampler calls: log p(x, u) and its gradient, recorded, in slices
+    random_numbers.py    normals and uniforms for each datum, chain and step
+    quasi_random.py      normals from a shifted Sobol net, the same for every family
+
+Read coordinates.py first. Imports: target, programs; never a sampler or an estimator.
+"""

@@ -1,4 +1,27 @@
-"""The gap taken apart: how much of log p(x) − ELBO is the family's, how much the encoder's."""
+"""Where does the room log p(x) − ELBO come from?
+
+    log p(x) = ELBO + amortization + optimisation + approximation
+
+amortization: what the best member found of q's own family has over the encoder's output; optimisation: what that
+member lacks of the best one nearby; approximation: what the family lacks. Every datum climbs a ladder (encoder,
+mean-field, full covariance, mixture), each rung started from the one before and kept only where it scores better
+beyond noise.
+
+    decompose.py          the call
+    result.py             Decomposition
+    ladder.py             the ladder of all data, in chunks
+    rungs.py              each rung: where it starts and what it fits
+    families/             Gaussians and mixtures of them, fitted to every datum at once
+    exploded.py           encoder outputs that no posterior can be
+    log_p.py              log p(x) to hold the ladder against: given, by a lattice, or annealed
+    refined.py            the best members as a guide (a Target)
+    refined_program.py    the same as a Pyro program
+    attribution.py        KL(q ‖ p(z|x)) by latent site
+    encoder_change.py     what another encoder would change: overfitting, retraining
+
+Read decompose.py first, then rungs.py. Imports: evidence, mcmc, training, evaluation, target, programs, weights,
+estimate; never diagnostics or audit.
+"""
 
 from elbowroom.inference.gap.attribution import SiteAttribution, attribute_sites
 from elbowroom.inference.gap.decompose import decompose

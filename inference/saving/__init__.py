@@ -1,1 +1,12 @@
-"""Files that are whole or not there, and states that are read back."""
+"""How is a result kept? Files that are whole or not there, and states that are refused where they do not belong.
+
+A file is written beside its place, synced and renamed, so a reader finds the old content or the new one, never half
+of it. A state file is safetensors and JSON (no pickle) with a digest of all it holds and the fingerprint of its
+problem: the data, three weights of the first datum, the seed. What is damaged or of another problem raises
+StateError.
+
+    durable.py       write_directory and replace_file
+    state_file.py    fingerprint_of, write_state and read_state
+
+Read durable.py first. Imports: target; nothing above it.
+"""

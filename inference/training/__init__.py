@@ -1,4 +1,32 @@
-"""Training by stochastic variational inference: exact to resume, in nats per datum."""
+"""How is q fitted? Stochastic variational inference with Pyro's losses, in nats per datum, exact to resume.
+
+With the default loss a step lowers the mean over a minibatch of
+
+    −E_q[log p(x|z) + β (log p(z) − log q(z|x))],    β = 1 after a warm-up.
+
+Order and noise are functions of (seed, epoch) and of a saved generator: a run that was killed and resumed ends at the
+same last bit.
+
+    fit.py              the call: arguments in, a Fit out
+    result.py           what it returns
+    settings.py         its arguments, checked
+    schedule.py         learning rate and β of a step
+    trainer.py          the loop: steps, epochs, saves
+    objective.py        the losses, and the programs as SVI sees them
+    batches.py          minibatches in a seeded order
+    optimiser.py        one Adam over all parameters
+    parameters.py       found, named, copied and put back
+    nonfinite.py        which rows make a loss NaN
+    evaluate.py         the held-out ELBO and its parts
+    signals.py          SIGINT and SIGTERM: finish the step, save
+    run_directory.py    config, metrics and checkpoints
+    record.py           what config.json says of a run
+    checkpoint.py       written whole, read with checksums
+    load.py             trained parameters into new programs
+
+Read fit.py first, then trainer.py. Imports: target, evaluation, saving, programs; never mcmc or evidence. Beside
+programs/ the only wing that may use `pyro.poutine`.
+"""
 
 from elbowroom.inference.training.checkpoint import CheckpointError
 from elbowroom.inference.training.evaluate import Evaluation, evaluate

@@ -1,4 +1,20 @@
-"""Reductions of importance weights log w [S, B]. torch only."""
+"""What do importance weights say of log p(x)? log w [S, B] in, numbers [B] out; arithmetic on torch tensors alone.
+
+With w = p(x, z) / q(z | x) and E over draws z of q
+
+    ELBO = E log w  ≤  IWAE-K = E log (1/K) Σ_k w_k  ≤  log p(x) = log E w  ≤  (1/n) log E w^n,  n ≥ 1,
+
+and Pareto k̂, the tail index of the weights, says whether S draws can estimate such means at all: weights have 1/k̂
+moments.
+
+    reductions.py     ELBO, IWAE-K, log p̂(x), effective sample size, their standard errors
+    pareto.py         k̂ from the largest weights, and its error
+    power_means.py    Rényi and χ bounds, and an upper bound that is one in expectation
+    jackknife.py      the bias of IWAE-K, and IWAE without its leading term
+    running.py        the same sums of samples that arrive in chunks
+
+Read reductions.py first. Imports: torch; nothing of elbowroom.
+"""
 
 from elbowroom.inference.weights.pareto import (
     fit_generalized_pareto,

@@ -1,1 +1,15 @@
-"""What an audit says in plain words."""
+"""What does an audit say in plain words? Sentences, each of which names the numbers that it rests on.
+
+    Finding(topic, tone, sentence, numbers, data),   numbers ⊂ keys of Audit.numbers
+
+A sentence states no more digits than its interval leaves certain, and no quantity that is not in `numbers`.
+
+    verdict.py       all sentences, in the order in which a person asks; room, source and cautions
+    use.py           may q be trusted, in one sentence, and for which uses
+    data.py          single data: missed modes, exploded outputs, the largest room
+    guide.py         calibration and latents
+    next_steps.py    what to do next, by the nats that it may gain
+    wording.py       numbers in sentences: nats, per cent, counts
+
+Read verdict.py first. Imports: numbers, intervals and result of audit; the results of diagnostics and gap.
+"""

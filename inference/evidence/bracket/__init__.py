@@ -1,4 +1,21 @@
-"""log p(x) from both sides within a time budget: the estimators combined, datum by datum."""
+"""Between which two values does log p(x) lie? The estimators combined within a time budget, datum by datum.
+
+    lower_b ≤ log p(x_b) ≤ upper_b in expectation;    settled: no flag, and a 95 % interval within `tolerance`
+
+Each datum begins with importance sampling; a lattice follows for up to two latents, then chains, a proposal fitted to
+them and weighed from both sides, a bridge as third opinion, and annealing both ways. What is settled costs nothing
+more; the rest gets four times the effort in each round. Values are chosen by a fixed order of trust, not by size.
+
+    bracket.py     the call: stages on the data that still need them, while the time lasts
+    stages.py      what each stage runs
+    forecast.py    seconds that a stage will take, from a few timed evaluations
+    ledger.py      every method's answer for every datum, kept in a state file
+    choice.py      which answer to believe, where methods contradict each other, what is settled
+    result.py      Bracket: lower, upper, flags, notes, and its table
+
+Read choice.py first, then stages.py. Imports: the other rooms of evidence, mcmc, evaluation, saving, target,
+estimate.
+"""
 
 from elbowroom.inference.evidence.bracket.bracket import bracket
 from elbowroom.inference.evidence.bracket.result import Bracket

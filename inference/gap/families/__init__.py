@@ -1,1 +1,16 @@
-"""Families of posteriors, fitted to every datum at once."""
+"""Which member of a family is nearest to p(z | x)? Families fitted to all data in one batch.
+
+    q(u) = Σ_k π_k N(u; m_k, L_k L_kᵀ),   L_k diagonal or triangular,   of the largest E_q[log p(x, u) − log q(u)]
+
+With u = m_k + L_k ε and the path derivative r = L_kᵀ ∇_u [log p(x, u) − log q(u)], a natural-gradient step moves m_k
+by L_k E[r] and changes L_k by E[r εᵀ]: both are zero draw by draw where q is exact.
+
+    family.py         Family: shares, means, scales, and its density
+    expectation.py    draws of a family, log w and r there
+    fitting.py        fit_family: natural-gradient steps, with a rate and a stop for each datum
+    scoring.py        a member's ELBO on draws common to all families, and what it lacks of the best one nearby
+    reading.py        read_guide: the guide's own distribution as a Gaussian
+
+Read family.py first, then expectation.py. Imports: evaluation, and the metric of mcmc; it knows no rung and no
+decomposition.
+"""
