@@ -17,22 +17,23 @@ class Estimate:
         value: the estimate, `[B]`, in nats.
         stderr: its standard error (for quadrature: its numerical error), `[B]`, in nats.
         bound: what `value` bounds in expectation: `"lower"`, `"upper"`, `"none"`, or `"exact"`.
-        info: diagnostics by name. Per-datum ones are tensors `[B]`; `info["flags"]` is a tuple of B strings, each
-            empty or the reason why that datum's number should not be trusted.
+        info: diagnostics by name. Per-datum ones are tensors `[B]`.
+        flags: for each datum the reason why its number should not be trusted, or an empty string; by default B empty
+            ones.
     """
 
     value: Tensor
     stderr: Tensor
     bound: Bound
     info: dict[str, Any] = field(default_factory=dict)
+    flags: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        if not self.flags:
+            object.__setattr__(self, "flags", ("",) * self.value.shape[:1].numel())
 
     def __len__(self) -> int:
         return len(self.value)
-
-    @property
-    def flags(self) -> tuple[str, ...]:
-        """The reason not to trust each datum's number; an empty string where there is none."""
-        return tuple(self.info.get("flags", ("",) * len(self)))
 
     def mean(self) -> tuple[float, float]:
         """The mean over data and the standard error of *estimating* it (data held fixed), in nats per datum.

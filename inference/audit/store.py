@@ -87,9 +87,17 @@ def _decoded(told: Any, tensors: dict[str, Tensor], target: Target) -> Any:
     if not isinstance(told, dict):
         return told
     if "type" in told:
-        return _TYPES[told["type"]](**{k: _decoded(v, tensors, target) for k, v in told["fields"].items()})
+        return _made(told["type"], {k: _decoded(v, tensors, target) for k, v in told["fields"].items()})
     ((kind, content),) = told.items()
     return _READERS[kind](content, lambda item: _decoded(item, tensors, target), tensors, target)
+
+
+def _made(kind: str, values: dict[str, Any]) -> Any:
+    """A dataclass of the values of its fields. Files from before `Estimate.flags` was one have the flags in `info`."""
+    if kind == "Estimate" and "flags" not in values:
+        info = dict(values["info"])
+        values = values | {"flags": info.pop("flags", ()), "info": info}
+    return _TYPES[kind](**values)
 
 
 _READERS: dict[str, Any] = {

@@ -150,7 +150,7 @@ def _assembled(found: "_Levels", log_p: Estimate) -> SiteAttribution:
     )
     return SiteAttribution(
         terms,
-        replace(gap, info={"flags": flags}),
+        replace(gap, flags=flags),
         log_p,
         elbo,
         dict(zip(names, found.shortfall.cpu(), strict=True)),

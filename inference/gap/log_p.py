@@ -79,8 +79,8 @@ def between(found: Bracket) -> Estimate:
     error = torch.where(both, torch.hypot(half, torch.maximum(lower.stderr, upper.stderr)), lower.stderr)
     middle = torch.where(both, (lower.value + upper.value) / 2, lower.value)
     methods = tuple(found.method(b) for b in range(len(found)))
-    info = {"flags": found.flags, "method": methods, "half_width": half, "one_sided": ~both}
-    return Estimate(middle, error, "none", info)
+    info = {"method": methods, "half_width": half, "one_sided": ~both}
+    return Estimate(middle, error, "none", info, found.flags)
 
 
 def sides_of(log_p: Estimate) -> dict[str, Any]:
@@ -102,13 +102,13 @@ def _selected(refined: RefinedGuide, rows: Tensor) -> dict:
 def _told(found: Estimate, method: str) -> Estimate:
     sided = torch.full((len(found),), found.bound == "lower")
     info = {"half_width": torch.zeros_like(found.value), "one_sided": sided.to(found.value.device)}
-    return replace(found, info=info | {"flags": found.flags, "method": (method,) * len(found)})
+    return replace(found, info=info | {"method": (method,) * len(found)})
 
 
 def _picked(found: Estimate, rows: list[int]) -> Estimate:
     """An annealed estimate of some of its data."""
     flags = tuple(found.flags[row] for row in rows)
-    return Estimate(found.value[rows], found.stderr[rows], found.bound, {"flags": flags})
+    return Estimate(found.value[rows], found.stderr[rows], found.bound, flags=flags)
 
 
 def _merged(exact: Estimate, rows: Tensor, some: Estimate) -> Estimate:
@@ -117,7 +117,6 @@ def _merged(exact: Estimate, rows: Tensor, some: Estimate) -> Estimate:
     for row, flag in zip(rows.tolist(), some.flags, strict=True):
         flags[row], methods[row] = flag, "annealing"
     info = {
-        "flags": tuple(flags),
         "method": tuple(methods),
         "half_width": exact.info["half_width"].index_fill(0, rows, 0.0),
         "one_sided": exact.info["one_sided"].index_fill(0, rows, True),
@@ -127,4 +126,5 @@ def _merged(exact: Estimate, rows: Tensor, some: Estimate) -> Estimate:
         exact.stderr.index_copy(0, rows, some.stderr.to(exact.stderr)),
         "none",
         info,
+        tuple(flags),
     )

@@ -62,5 +62,4 @@ class Decomposition:
     def room(self) -> Estimate:
         """log p(x) − ELBO = KL(q(z|x) ‖ p(z|x)), `[B]`, nats."""
         stderr = torch.hypot(self.log_p.stderr, self.elbo.stderr)
-        info = {"flags": self.flags, **sides_of(self.log_p)}
-        return Estimate(self.log_p.value - self.elbo.value, stderr, "none", info)
+        return Estimate(self.log_p.value - self.elbo.value, stderr, "none", sides_of(self.log_p), self.flags)

@@ -1,6 +1,7 @@
 """What an estimate says about itself."""
 
 import math
+from dataclasses import replace
 
 import pytest
 import torch
@@ -21,8 +22,9 @@ def test_one_datum_has_no_spread() -> None:
 
 
 def test_flags_and_immutability() -> None:
-    estimate = Estimate(torch.ones(2), torch.zeros(2), "none", {"flags": ("", "no")})
-    assert estimate.flags == ("", "no")
+    estimate = Estimate(torch.ones(2), torch.zeros(2), "none", flags=("", "no"))
+    assert estimate.flags == ("", "no") and estimate.info == {}
+    assert replace(estimate, value=torch.zeros(2)).flags == ("", "no")
     with pytest.raises(AttributeError):
         estimate.value = torch.zeros(2)  # type: ignore[misc]
 

@@ -117,7 +117,7 @@ def test_other_groups_hold_the_numbers_of_the_comparison(path: Path) -> None:
 def test_flags_are_kept_as_text(tmp_path: Path) -> None:
     base = toy().comparison
     sampled = base.evidence["importance"]
-    flagged = replace(sampled, info=sampled.info | {"flags": ("k̂ is 1.2", "")})
+    flagged = replace(sampled, flags=("k̂ is 1.2", ""))
     path = save_netcdf(replace(base, evidence=base.evidence | {"importance": flagged}), tmp_path / "c.nc")
     with xr.open_dataset(path, group="log_evidence", engine="h5netcdf") as evidence:
         assert evidence["flag"].values.tolist() == ["k̂ is 1.2", ""]

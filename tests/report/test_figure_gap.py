@@ -34,10 +34,10 @@ def test_flagged_data_are_crosses_and_far_ones_are_counted() -> None:
     value = torch.tensor([-10.0, -10.0, -10.0])
     info = {
         "elbo": value - 1, "elbo_stderr": torch.full((3,), 0.01), "pareto_k": torch.tensor([0.1, 0.9, 0.2]),
-        "num_samples": 100, "flags": ("", "heavy", ""),
+        "num_samples": 100,
     }  # fmt: skip
-    sampled = Estimate(value, torch.full((3,), 0.1), "lower", info)
-    exact = Estimate(torch.tensor([-10.1, -5.0, -9.4]), torch.zeros(3), "exact", {"flags": ("", "", "")})
+    sampled = Estimate(value, torch.full((3,), 0.1), "lower", info, ("", "heavy", ""))
+    exact = Estimate(torch.tensor([-10.1, -5.0, -9.4]), torch.zeros(3), "exact")
     left, right = gap_figure(sampled, exact).axes[:2]
     marks = {c.get_gid(): c.get_offsets() for c in right.collections if c.get_gid()}
     np.testing.assert_allclose(marks["flagged"], [(6.0, -50.0)])
@@ -61,7 +61,6 @@ def test_constant_weights_draw_an_empty_panel_without_warnings() -> None:
     value = torch.tensor([-1.0, -2.0])
     info = {
         "elbo": value, "elbo_stderr": torch.zeros(2), "pareto_k": torch.full((2,), -math.inf), "num_samples": 9,
-        "flags": ("", ""),
     }  # fmt: skip
     sampled = Estimate(value, torch.zeros(2), "lower", info)
     for figure in (gap_figure(sampled), gap_figure(sampled, Estimate(value, torch.zeros(2), "exact"))):

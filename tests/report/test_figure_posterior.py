@@ -93,8 +93,9 @@ def test_a_datum_and_its_picture_are_chosen_together() -> None:
 def test_doubts_are_written_into_the_panel() -> None:
     made = toy()
     sampled = made.comparison.evidence["importance"]
-    info = sampled.info | {"flags": ("too heavy", ""), "pareto_k": torch.tensor([1.234, 0.1])}
-    doubted = replace(made.comparison, evidence=made.comparison.evidence | {"importance": replace(sampled, info=info)})
+    info = sampled.info | {"pareto_k": torch.tensor([1.234, 0.1])}
+    heavy = replace(sampled, info=info, flags=("too heavy", ""))
+    doubted = replace(made.comparison, evidence=made.comparison.evidence | {"importance": heavy})
     first, second = _panels(posterior_figure(made.target, doubted))
     assert any("untrusted: importance" in t.get_text() and "1.23" in t.get_text() for t in first.texts)
     assert not any("untrusted" in t.get_text() for t in second.texts)

@@ -151,7 +151,7 @@ def test_bounds_of_a_data_set() -> None:
 
 def test_flagged_data_are_counted() -> None:
     sampled = importance(toy().target, num_samples=400)
-    bad = replace(sampled, info=sampled.info | {"flags": ("too heavy", "", "too heavy")})
+    bad = replace(sampled, flags=("too heavy", "", "too heavy"))
     text = bounds_table(bad)
     assert "2 of 3" in text
     assert "flagged for 2 of 3 data; the first: too heavy" in text
@@ -205,7 +205,7 @@ def _flagged(comparison: Comparison, reason: str = "the weights are bad") -> Com
     """The comparison as if log p̂ of its first datum were 3 nats too low."""
     sampled = comparison.evidence["importance"]
     low = torch.tensor([3.0, 0.0])
-    wrong = replace(sampled, value=sampled.value - low, info=sampled.info | {"flags": (reason, "")})
+    wrong = replace(sampled, value=sampled.value - low, flags=(reason, ""))
     assert comparison.identity is not None
     identity = replace(comparison.identity, log_p=wrong.value)
     return replace(comparison, evidence=comparison.evidence | {"importance": wrong}, identity=identity)

@@ -98,7 +98,7 @@ class _Maker:
         flags = [""] * self.num_data
         if self.bad:
             flags[3], stderr[3] = LONG, 0.9
-        lower = Estimate(self.log_p - 0.01, stderr, "lower", {"flags": tuple(flags)})
+        lower = Estimate(self.log_p - 0.01, stderr, "lower", flags=tuple(flags))
         ledger.put("adapted importance", rows, lower)
         if upper:
             ledger.put("adapted importance, upper", rows, Estimate(self.log_p + 0.01, stderr, "upper"))

@@ -14,7 +14,7 @@ def reverse(log_p: Estimate, sampled: Estimate) -> Estimate:
     elbo, stderr = sampled.info["elbo"], sampled.info["elbo_stderr"]
     value = log_p.value.double().cpu() - elbo
     error = (log_p.stderr.double().cpu().square() + stderr.square()).sqrt()
-    return Estimate(value, error, log_p.bound, {"flags": log_p.flags})
+    return Estimate(value, error, log_p.bound, flags=log_p.flags)
 
 
 def forward(log_p: Estimate, mean: Tensor, stderr: Tensor, draws_flags: Sequence[str]) -> Estimate:
@@ -31,7 +31,7 @@ def forward(log_p: Estimate, mean: Tensor, stderr: Tensor, draws_flags: Sequence
         unknown if known != known else "; ".join(filter(None, both))
         for known, both in zip(mean.tolist(), zip(draws_flags, log_p.flags, strict=True), strict=True)
     )
-    return Estimate(mean - log_p.value.double().cpu(), error, _FLIPPED[log_p.bound], {"flags": flags})
+    return Estimate(mean - log_p.value.double().cpu(), error, _FLIPPED[log_p.bound], flags=flags)
 
 
 def exactly(exact: Estimate, name: str) -> Estimate:
@@ -39,4 +39,4 @@ def exactly(exact: Estimate, name: str) -> Estimate:
     value = exact.info[name]
     unknown = "q's density at a point is unknown"
     flags = tuple(f or (unknown if v != v else "") for f, v in zip(exact.flags, value.tolist(), strict=True))
-    return Estimate(value, exact.stderr.to(value), "exact", {"flags": flags})
+    return Estimate(value, exact.stderr.to(value), "exact", flags=flags)

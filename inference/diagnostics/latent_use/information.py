@@ -65,17 +65,17 @@ def mutual_information(
     except NotImplementedError:
         told = "the guide's density at a point is unknown, and with it that of the aggregate posterior"
         nothing = torch.full((1,), torch.nan, dtype=torch.float64)
-        empty = Estimate(nothing, nothing, "none", {"limit": limit, "flags": (told,)})
+        empty = Estimate(nothing, nothing, "none", {"limit": limit}, (told,))
         return empty, empty
     told = ""
     info, info_stderr = _clustered(own - pooled, datum)
     if float(info) > limit - 1:
         told = f"within a nat of log B = {limit:.2f}, the most that {len(target)} data can show: it is likely larger"
-    mutual = Estimate(info, info_stderr, "lower", {"limit": limit, "num_draws": len(datum), "flags": (told,)})
+    mutual = Estimate(info, info_stderr, "lower", {"limit": limit, "num_draws": len(datum)}, (told,))
     if _prior_varies(target, z):
         told = "the prior differs from datum to datum: this compares q(z) with each datum's own prior"
     gap, gap_stderr = _clustered(pooled - prior, datum)
-    return mutual, Estimate(gap, gap_stderr, "upper", {"limit": limit, "flags": (told,)})
+    return mutual, Estimate(gap, gap_stderr, "upper", {"limit": limit}, (told,))
 
 
 def against_prior(target: Target, summary: Summary, seed: int) -> dict[str, Tensor]:

@@ -53,7 +53,7 @@ def anneal(
         (NaN with fewer than 100 chains); `constant_weights` `[B]`; `betas` `[T + 1, B]`; `acceptance` `[T − 1, B]`;
         `conditional_ess` `[T, B]`, as a share of the chains; `thermodynamic`, an Estimate by thermodynamic integration
         of the same chains; `num_evaluations` (gradients of both ends of the path for each datum, pilot chains
-        included) and `num_pilot_evaluations`; `seconds`; `start`; `flags`.
+        included) and `num_pilot_evaluations`; `seconds`; `start`.
 
     Raises:
         ValueError: on a bad size or name, a budget too small, a target without continuous latents, or

@@ -73,8 +73,8 @@ def assemble(
         "num_pilot_evaluations": pilot,
         **told,
     }
-    info["flags"] = _flags(value, info, "low" if bound == "lower" else "high", noun)
-    return Estimate(value, stderr, bound, info)
+    flags = _flags(value, info, "low" if bound == "lower" else "high", noun)
+    return Estimate(value, stderr, bound, info, flags)
 
 
 def least_effective(num_chains: int) -> float:

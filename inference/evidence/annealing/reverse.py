@@ -1,7 +1,7 @@
 """Reverse annealing from posterior draws: an upper bound on log p(x), and both bounds on simulated data."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import torch
@@ -175,8 +175,7 @@ def anneal_reverse(
         "; ".join(filter(None, (f"the draws are no reference ({f})" if f else "", own)))
         for f, own in zip(failed, estimate.flags, strict=True)
     )
-    estimate.info["flags"] = tuple(reasons)
-    return estimate
+    return replace(estimate, flags=tuple(reasons))
 
 
 _EXACT = "exact posterior draws: an upper bound in expectation"

@@ -3,7 +3,6 @@
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import torch
 from torch import Tensor
@@ -122,11 +121,10 @@ def read(ledger: Ledger, tolerance: float, forecast: dict[str, float]) -> Bracke
 
 
 def _estimate(side: Side, bound: Bound) -> Estimate:
-    info: dict[str, Any] = {"method": side.methods, "flags": side.flags}
     missing = torch.tensor([not method for method in side.methods])
     nothing = torch.inf if bound == "upper" else -torch.inf
     value = torch.where(missing, nothing, side.value)
-    return Estimate(value, torch.where(missing, torch.inf, side.stderr), bound, info)
+    return Estimate(value, torch.where(missing, torch.inf, side.stderr), bound, {"method": side.methods}, side.flags)
 
 
 def _flag(b: int, lower: Side, upper: Side, suspicion: str, length: float, tolerance: float) -> str:

@@ -72,7 +72,7 @@ def adapted_importance(
     )
     value, stderr = tangent(halves)
     constant = lower.info["constant_weights"]
-    upper = Estimate(value, torch.where(constant, 0.0, stderr), "upper", lower.info)
+    upper = Estimate(value, torch.where(constant, 0.0, stderr), "upper", lower.info, lower.flags)
     return Adapted(lower, upper)
 
 
@@ -110,4 +110,4 @@ def _told(lower: Estimate, lost: Tensor) -> Estimate:
     reasons = (f"the programs return NaN at {100 * s:.0f} % of the proposal's draws" for s in lost.tolist())
     told = [reason if s > _MOST_LOST else "" for reason, s in zip(reasons, lost.tolist(), strict=True)]
     flags = tuple("; ".join(filter(None, pair)) for pair in zip(lower.flags, told, strict=True))
-    return replace(lower, info=lower.info | {"flags": flags})
+    return replace(lower, flags=flags)

@@ -59,8 +59,8 @@ def bridge(
         Estimate with bound `"none"`; value and stderr `[B]` in nats. The error is the relative root mean squared error
         of r (Frühwirth-Schnatter 2004, equation 20), with the posterior term at its effective sample size. `info`:
         `num_draws` N_1, `ess` (of that term, `[B]`), `proposal_share` and `posterior_share`, the two terms' shares of
-        the squared error; `num_iterations` `[B]`; `num_evaluations` of log p(x, z) per datum; `seconds`; `proposal`;
-        `flags`, the sampler's among them.
+        the squared error; `num_iterations` `[B]`; `num_evaluations` of log p(x, z) per datum; `seconds`; `proposal`.
+        The sampler's `flags` are among its own.
 
     Raises:
         ValueError: on an unknown proposal, draws of other programs or data, chains of fewer than eight draws,
@@ -88,9 +88,8 @@ def bridge(
         "num_evaluations": 2 * second,
         "seconds": time.perf_counter() - begin,
         "proposal": proposal,
-        "flags": tuple(_flag(*row) for row in zip(*columns, strict=True)),
     }
-    return Estimate(value, stderr, "none", info)
+    return Estimate(value, stderr, "none", info, tuple(_flag(*row) for row in zip(*columns, strict=True)))
 
 
 def _bridge(coordinates: Coordinates, z: dict[str, Tensor], proposal: str, seed: int, cut: Plan) -> dict[str, Tensor]:

@@ -156,7 +156,7 @@ def _lower_estimate(value: Tensor, stderr: Tensor, weighed: Estimate, info: dict
     empty = "a weight is zero: the guide draws where the model has no mass"
     columns = (value.tolist(), weighed.flags)
     flags = tuple(_broken(v, flag) or ("" if math.isfinite(v) else empty) for v, flag in zip(*columns, strict=True))
-    return Estimate(value, _known(value, stderr), "lower", info | {"flags": flags})
+    return Estimate(value, _known(value, stderr), "lower", info, flags)
 
 
 def _renyi(sums: PowerSums, alpha: float, weighed: Estimate) -> Estimate:
@@ -192,7 +192,7 @@ def _of_power(value: Tensor, stderr: Tensor, bound: Bound, power: float, told: s
             reasons.append("too few distinct weights for a Pareto k̂: the error bar is unchecked")
         flags.append(_broken(v, flag) or "; ".join(reasons))
     stderr = torch.where(constant, 0.0, _known(value, stderr))
-    return Estimate(value, stderr, bound, {"flags": tuple(flags)})
+    return Estimate(value, stderr, bound, flags=tuple(flags))
 
 
 def _jackknife(pieces: Sequence[Stream], k: int, weighed: Estimate) -> Estimate:
@@ -206,7 +206,7 @@ def _jackknife(pieces: Sequence[Stream], k: int, weighed: Estimate) -> Estimate:
         if not reason and tail > 0.5:
             reason = f"Pareto k̂ = {tail:.2f} > 0.5: the weights lack the variance that the correction expands in"
         flags.append(_broken(v, flag) or reason)
-    return Estimate(value, _known(value, stderr), "none", {"flags": tuple(flags)})
+    return Estimate(value, _known(value, stderr), "none", flags=tuple(flags))
 
 
 def _prior(target: Target, num_samples: int, seed: int, cut: Plan, bar: tqdm) -> Estimate:
@@ -215,9 +215,8 @@ def _prior(target: Target, num_samples: int, seed: int, cut: Plan, bar: tqdm) ->
         return collect(stream(target, cut, num_samples, seed, Wanted(), bar, from_prior), num_samples)
     except NotImplementedError as error:  # an improper prior, or one that draws by rejection
         nothing = torch.full((len(target),), torch.nan, dtype=torch.float64)
-        return Estimate(
-            nothing, nothing, "none", {"flags": (f"the prior cannot be drawn from: {error}",) * len(target)}
-        )
+        told = f"the prior cannot be drawn from: {error}"
+        return Estimate(nothing, nothing, "none", flags=(told,) * len(target))
 
 
 def _sums(pieces: Sequence[Stream], exponent: float) -> PowerSums:

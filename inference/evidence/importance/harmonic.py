@@ -53,4 +53,4 @@ def harmonic_of_weights(pieces: Sequence[Stream], weighed: Estimate) -> Estimate
 
 def _estimate(value: Tensor, stderr: Tensor) -> Estimate:
     stderr = torch.where(stderr.isnan() & ~value.isnan(), torch.inf, stderr)
-    return Estimate(value, stderr, "none", {"flags": (UNUSABLE,) * len(value)})
+    return Estimate(value, stderr, "none", flags=(UNUSABLE,) * len(value))

@@ -42,7 +42,7 @@ def importance(
         Estimate with bound `"lower"`; value and stderr (delta method, √(Var w / S) / mean w) `[B]` in nats. `info`:
         `elbo`, `elbo_stderr` `[B]`; `ess` `[B]`; `pareto_k` `[B]` (−∞: constant weights, NaN: too few samples),
         `pareto_k_stderr` `[B]`; `max_weight`, the largest normalised weight `[B]`; `constant_weights` `[B]`;
-        `iwae`: {K: `[B]`} and `iwae_stderr`; `num_samples`; `num_evaluations` of log p(x, z) per datum; `flags`.
+        `iwae`: {K: `[B]`} and `iwae_stderr`; `num_samples`; `num_evaluations` of log p(x, z) per datum.
 
     Raises:
         ValueError: on a non-positive `num_samples`, a K outside 1 … S, or a budget too small for one sample.
@@ -100,9 +100,9 @@ def collect(pieces: Sequence[Stream], num_samples: int, sizes: Sequence[int] = (
         "iwae_stderr": {k: torch.cat([m.stderr() for m in moments]) for k, moments in iwae.items()},
         "num_samples": num_samples,
         "num_evaluations": num_samples,
-        "flags": tuple(_flag(*row) for row in zip(value.tolist(), pareto_k.tolist(), constant.tolist(), strict=True)),
     }
-    return Estimate(value, stderr, "lower", info)
+    flags = tuple(_flag(*row) for row in zip(value.tolist(), pareto_k.tolist(), constant.tolist(), strict=True))
+    return Estimate(value, stderr, "lower", info, flags)
 
 
 def _flag(value: float, k: float, constant: bool) -> str:

@@ -53,8 +53,7 @@ def quadrature(
         rounding of the programs' dtype), nats. `info`: posterior `mean`, `sd`, `mode` `[B, N]`, `covariance`
         `[B, N, N]`, `quantiles` `[Q, B, N]` at `levels`; `elbo`, `kl_q_p` = KL(q ‖ p(z|x)), `kl_p_q`
         `[B]`, nats (NaN where the guide's density is unknown); the guide's own `guide_mean`, `guide_sd`,
-        `guide_quantiles`; `num_modes`, `num_points`, `num_evaluations` `[B]`; `latents`, names of the N coordinates;
-        `flags`.
+        `guide_quantiles`; `num_modes`, `num_points`, `num_evaluations` `[B]`; `latents`, names of the N coordinates.
 
     Raises:
         ValueError: with four or more latent dimensions (a lattice grows as n^D), or a discrete latent in the guide.
@@ -177,7 +176,7 @@ def _no_latents(target: Target) -> Estimate:
     prior, likelihood = target.log_joint({})
     value = (prior + likelihood)[0].detach().double().cpu()
     rounding = torch.finfo(target.dtype).eps * value.abs()
-    return Estimate(value, rounding, "exact", {"latents": [], "flags": ("",) * len(target)})
+    return Estimate(value, rounding, "exact", {"latents": []})
 
 
 def _assemble(target: Target, pieces: list[dict[str, Tensor]], levels: Sequence[float], tolerance: float) -> Estimate:
@@ -189,8 +188,8 @@ def _assemble(target: Target, pieces: list[dict[str, Tensor]], levels: Sequence[
     limit = (torch.finfo(target.dtype).eps * value.abs()).clamp_min(tolerance)
     columns = (value, error, limit, complete, joined.pop("guide_complete"))
     flags = tuple(_flag(*row) for row in zip(*(column.tolist() for column in columns), strict=True))
-    info = {**joined, "levels": tuple(levels), "latents": target.latent_names, "flags": flags}
-    return Estimate(value, error, "exact", info)
+    info = {**joined, "levels": tuple(levels), "latents": target.latent_names}
+    return Estimate(value, error, "exact", info, flags)
 
 
 def _flag(value: float, error: float, limit: float, complete: bool, guide_complete: bool) -> str:
