@@ -2,9 +2,8 @@
 
 import logging
 import warnings
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -17,14 +16,8 @@ from elbowroom.inference.programs.global_state import module_local_parameters
 from elbowroom.inference.programs.structure import Program
 from elbowroom.inference.target import Target
 from elbowroom.inference.training.batches import Batches, Data, as_tensors
-from elbowroom.inference.training.evaluate import default_interval
-from elbowroom.inference.training.objective import Loss, make_loss
-from elbowroom.inference.training.parameters import (
-    Parameters,
-    find_parameters,
-    name_of,
-    owner_of,
-)
+from elbowroom.inference.training.parameters import Parameters, name_of, owner_of
+from elbowroom.inference.training.preparation import examine, resolved
 from elbowroom.inference.training.record import describe_run
 from elbowroom.inference.training.result import Fit
 from elbowroom.inference.training.run_directory import RunDirectory
@@ -88,6 +81,11 @@ def fit(
         batch_size: data in a minibatch; None means 128. With `plate=None` it means the data as they are: in their
             order, of any shapes; a number then cuts and shuffles their rows, and scaling is the programs' business.
         learning_rate: Adam's, at the first step.
+        seed: of everything.
+        run_dir: where config.json, metrics.jsonl and checkpoints go.
+        resume: continue the run in `run_dir`; a new or empty directory is begun, a finished run returns at once.
+
+    Other arguments:
         schedule: "constant", or "cosine" (down to 0 at the last step).
         clip_norm: longest gradient (of the mean loss, all parameters together) that is used as it is.
         warmup_epochs: epochs over which β, the weight of the KL term, rises from 0 to 1; not for RenyiELBO.
@@ -95,15 +93,12 @@ def fit(
         loss: "Trace_ELBO", "TraceMeanField_ELBO" (closed-form KL) or "RenyiELBO".
         num_particles: draws of the guide for each datum in a step.
         alpha: order of RenyiELBO; None is 0, the importance-weighted bound.
-        seed: of everything.
         prepare: function of a minibatch (of each of its tensors) that returns what the programs are to see, for
             example a new binarisation each time; its noise must come from torch's global generator.
         validate_every: epochs between validations; by default a number that makes them a twentieth of the work. The
             first and the last epoch are always validated.
         num_validation_samples: draws of the guide for each held-out datum, at least 2.
         keep: "last" or "best".
-        run_dir: where config.json, metrics.jsonl and checkpoints go.
-        resume: continue the run in `run_dir`; a new or empty directory is begun, a finished run returns at once.
         checkpoint_seconds: time between checkpoints; there also is one at the start and one at the end.
         device: where the data are put, and the modules with them.
         progress: show a bar on stderr if training takes longer than two seconds.
@@ -121,34 +116,39 @@ def fit(
         TrainingInterrupted: SIGINT or SIGTERM came; the step was finished and saved.
     """
     settings = Settings(
-        plate, num_epochs, batch_size, learning_rate, schedule, clip_norm, warmup_epochs, loss, num_particles, alpha,
-        seed, validate_every, num_validation_samples, None if prepare is None else name_of(prepare),
-    )  # fmt: skip
+        plate=plate,
+        num_epochs=num_epochs,
+        batch_size=batch_size,
+        learning_rate=learning_rate,
+        schedule=schedule,
+        clip_norm=clip_norm,
+        warmup_epochs=warmup_epochs,
+        loss=loss,
+        num_particles=num_particles,
+        alpha=alpha,
+        seed=seed,
+        validate_every=validate_every,
+        num_validation_samples=num_validation_samples,
+        prepare=None if prepare is None else name_of(prepare),
+    )
     _check_control(keep, data, plate, validation, run_dir, resume, checkpoint_seconds)
     where = torch.device(device)
     whole = plate is None and (batch_size is None or data is None)
     tensors = as_tensors("data", data, where, whole=whole)
     held_out = as_tensors("validation", validation, where, whole=whole)
     batches = Batches(tensors, 1 if whole else min(batch_size or 128, len(tensors[0])), seed, whole)
-    settings = _resolved(settings, batches, held_out)
-    with _surroundings(where, seed), StopRequest() as stop:
-        for program in (model, guide):
-            if (module := owner_of(program)) is not None:
-                module.to(where)
-        example = batches.take(batches.order(0)[: batches.batch_size])
-        if prepare is not None:
-            example = prepared(prepare, example)
-        objective, data_dim, parameters = _examine(model, guide, example, settings)
-        directory = None
-        if run_dir is not None:
-            named = {"data": tensors, "validation": held_out}
-            described = describe_run(settings, model, guide, parameters, named, config, where)
-            directory = RunDirectory(Path(run_dir), described, resume)
-        with parameters.evaluating():
-            target = Target(model, guide, *held_out, plate=plate) if held_out else None
-        trainer = Trainer(
-            model, guide, objective, data_dim, parameters, batches, settings, prepare, target, directory, where
+    settings = resolved(settings, batches, held_out)
+
+    def directory(parameters: Parameters) -> RunDirectory | None:
+        if run_dir is None:
+            return None
+        named = {"data": tensors, "validation": held_out}
+        return RunDirectory(
+            Path(run_dir), describe_run(settings, model, guide, parameters, named, config, where), resume
         )
+
+    with _surroundings(where, seed), StopRequest() as stop:
+        trainer = _trainer(model, guide, batches, settings, prepare, held_out, directory, where)
         torch.manual_seed(seed)
         trainer.restore()
         for note in trainer.progress.notes:
@@ -161,62 +161,40 @@ def fit(
     return Fit(trainer.rows, at.best_epoch, at.best_elbo, at.step, at.seconds, Path(run_dir) if run_dir else None)
 
 
-def _resolved(settings: Settings, batches: Batches, held_out: tuple[Tensor, ...]) -> Settings:
-    """The settings with the choices made that were left open."""
-    num_validation = len(held_out[0]) if held_out and settings.plate is not None else batches.batch_size
-    interval = default_interval(
-        settings.num_validation_samples, num_validation, settings.num_particles, batches.num_data
+def _trainer(
+    model: Program,
+    guide: Program,
+    batches: Batches,
+    settings: Settings,
+    prepare: Prepare | None,
+    held_out: tuple[Tensor, ...],
+    directory: Callable[[Parameters], RunDirectory | None],
+    device: torch.device,
+) -> Trainer:
+    """The training loop of programs that have been moved to the device and run once on a minibatch."""
+    for program in (model, guide):
+        if (module := owner_of(program)) is not None:
+            module.to(device)
+    example = batches.take(batches.order(0)[: batches.batch_size])
+    if prepare is not None:
+        example = prepared(prepare, example)
+    objective, data_dim, parameters = examine(model, guide, example, settings)
+    kept_in = directory(parameters)
+    with parameters.evaluating():
+        target = Target(model, guide, *held_out, plate=settings.plate) if held_out else None
+    return Trainer(
+        model,
+        guide,
+        loss=objective,
+        data_dim=data_dim,
+        parameters=parameters,
+        batches=batches,
+        settings=settings,
+        prepare=prepare,
+        validation=target,
+        directory=kept_in,
+        device=device,
     )
-    return replace(
-        settings,
-        batch_size=None if batches.whole else batches.batch_size,
-        validate_every=settings.validate_every or interval,
-    )
-
-
-def _examine(
-    model: Program, guide: Program, example: tuple[Tensor, ...], settings: Settings
-) -> tuple[Loss, int | None, Parameters]:
-    """Run the programs on one minibatch: readable errors, then the loss that fits them, the plate's dim, parameters."""
-
-    def run(model: Program, guide: Program) -> None:
-        guide(*example)
-        model(*example)
-
-    with Parameters({}, _owners(model, guide)).evaluating(), torch.no_grad():
-        try:
-            parameters = find_parameters(model, guide, run)
-        except (RuntimeError, IndexError, KeyError, AttributeError):
-            Target(model, guide, *example, plate=settings.plate)  # says in readable words what is wrong
-            raise
-        broken = parameters.non_finite()
-        if broken:
-            raise ValueError(f"parameters hold NaN or infinite values before training: {broken[:8]}")
-        target = Target(model, guide, *example, plate=settings.plate)
-        _check_structure(target, example, settings)
-        objective = make_loss(
-            settings.loss,
-            num_particles=settings.num_particles,
-            alpha=settings.alpha,
-            nesting=target.structure.nesting,
-            broadcasts=set(target.layouts.values()) == {"plate"},
-        )
-        with pyro.settings.context(validate_infer=True):  # Pyro's own checks of the pair, once
-            objective.loss(model, guide, *example)
-    return objective, target.structure.data_dim, parameters
-
-
-def _check_structure(target: Target, example: tuple[Tensor, ...], settings: Settings) -> None:
-    if settings.plate is not None and len(target) != len(example[0]):
-        raise ValueError(
-            f"the plate '{settings.plate}' has size {len(target)}, but the minibatch has {len(example[0])} data: "
-            f"write it as pyro.plate('{settings.plate}', len(x)), or pass batch_size={len(target)}"
-        )
-    if target.structure.discrete:
-        raise ValueError(
-            f"the guide does not draw the discrete latents {list(target.structure.discrete)}, and none of the losses "
-            "of fit sums them out: draw them in the guide, or write the model with their sum (a mixture)"
-        )
 
 
 @contextmanager
@@ -245,11 +223,6 @@ def _bar(trainer: Trainer, show: bool) -> tqdm:
         disable=not show,
         leave=False,
     )
-
-
-def _owners(model: Program, guide: Program) -> dict[str, torch.nn.Module]:
-    owners = {"model": owner_of(model), "guide": owner_of(guide)}
-    return {what: module for what, module in owners.items() if module is not None}
 
 
 def _check_control(

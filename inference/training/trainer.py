@@ -64,6 +64,7 @@ class Trainer:
         self,
         model: Program,
         guide: Program,
+        *,
         loss: Loss,
         data_dim: int | None,
         parameters: Parameters,

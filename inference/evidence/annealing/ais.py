@@ -1,13 +1,16 @@
 """Annealed importance sampling: a lower bound on log p(x) whose kernels were frozen before its chains began."""
 
+import time
+
 import torch
 from torch import Tensor
 
 from elbowroom.inference.estimate import Estimate
+from elbowroom.inference.evidence.annealing.blocks import Block, blocks, in_ranges
 from elbowroom.inference.evidence.annealing.path import Path
 from elbowroom.inference.evidence.annealing.randomness import FORWARD, Randomness
 from elbowroom.inference.evidence.annealing.results import Piece, assemble, observe
-from elbowroom.inference.evidence.annealing.settings import Clock, Part, Settings, in_ranges, parts
+from elbowroom.inference.evidence.annealing.settings import Settings
 from elbowroom.inference.evidence.annealing.walk import Walk, conditional_ess, log_weights, thermodynamic, walk
 from elbowroom.inference.target import Target
 
@@ -59,33 +62,42 @@ def anneal(
         ValueError: on a bad size or name, a budget too small, a target without continuous latents, or
             `start="guide"` with a guide whose density at a given point is unknown.
     """
-    clock = Clock()
+    begin = time.perf_counter()
     settings = Settings(
-        num_steps, num_chains, start, schedule, num_pilot, num_leapfrog, seed, memory_bytes, progress, compile
+        num_steps=num_steps,
+        num_chains=num_chains,
+        start=start,
+        schedule=schedule,
+        num_pilot=num_pilot,
+        num_leapfrog=num_leapfrog,
+        seed=seed,
+        memory_bytes=memory_bytes,
+        progress=progress,
+        compile=compile,
     )
     pieces, integrals = [], []
-    for part in parts(target, settings, "AIS"):
-        piece, integral = _reduce(part, forward(part, settings))
+    for block in blocks(target, settings, "AIS"):
+        piece, integral = _reduce(block, forward(block, settings))
         pieces.append(piece)
         integrals.append(integral)
-    told = {"seconds": clock.seconds, "start": start, "thermodynamic": _side_by_side(integrals)}
-    return assemble(pieces, settings, "lower", told)
+    more = {"seconds": time.perf_counter() - begin, "start": start, "thermodynamic": _side_by_side(integrals)}
+    return assemble(pieces, settings, "lower", more)
 
 
-def forward(part: Part, settings: Settings) -> Walk:
+def forward(block: Block, settings: Settings) -> Walk:
     """The chains of some data from draws of the start on."""
 
     def chains(path: Path, first: int, count: int) -> Walk:
         ends = path.draw(count, settings.seed, FORWARD + first)
         randomness = Randomness(path, settings.seed, count, FORWARD + first)
-        return walk(path, ends, part.frozen, range(1, settings.num_steps), randomness, lambda: part.tick(count))
+        return walk(path, ends, block.frozen, range(1, settings.num_steps), randomness, lambda: block.advance(count))
 
-    return in_ranges(part, settings, chains)
+    return in_ranges(block, settings, chains)
 
 
-def _reduce(part: Part, seen: Walk) -> tuple[Piece, Estimate]:
-    betas = part.frozen.betas
-    piece = observe(part, seen, log_weights)
+def _reduce(block: Block, seen: Walk) -> tuple[Piece, Estimate]:
+    betas = block.frozen.betas
+    piece = observe(block, seen, log_weights)
     piece["conditional_ess"] = conditional_ess(betas, seen.differences).cpu()
     return piece, thermodynamic(betas, seen.differences)
 

@@ -8,7 +8,8 @@ from torch import Tensor
 
 from elbowroom.inference import weights
 from elbowroom.inference.estimate import Bound, Estimate
-from elbowroom.inference.evidence.annealing.settings import Part, Settings
+from elbowroom.inference.evidence.annealing.blocks import Block
+from elbowroom.inference.evidence.annealing.settings import Settings
 from elbowroom.inference.evidence.annealing.walk import Walk
 
 K_LIMIT = 0.7
@@ -23,15 +24,15 @@ Piece = dict[str, Tensor]
 """What is kept of some data, data last."""
 
 
-def observe(part: Part, seen: Walk, reduce: Callable[[Tensor, Tensor], Tensor]) -> Piece:
+def observe(block: Block, seen: Walk, reduce: Callable[[Tensor, Tensor], Tensor]) -> Piece:
     """Weights, schedule, acceptance and cost of the chains of some data."""
-    tuning = part.frozen.tuning
+    tuning = block.frozen.tuning
     piece = {
-        "log_weights": reduce(part.frozen.betas, seen.differences),
-        "betas": part.frozen.betas,
+        "log_weights": reduce(block.frozen.betas, seen.differences),
+        "betas": block.frozen.betas,
         "acceptance": seen.acceptance,
-        "num_pilot_evaluations": torch.full_like(part.frozen.betas[0], tuning.num_evaluations, dtype=torch.long),
-        "rounding": torch.full_like(part.frozen.betas[0], torch.finfo(tuning.log_step.dtype).eps),
+        "num_pilot_evaluations": torch.full_like(block.frozen.betas[0], tuning.num_evaluations, dtype=torch.long),
+        "rounding": torch.full_like(block.frozen.betas[0], torch.finfo(tuning.log_step.dtype).eps),
     }
     return {name: value.cpu() for name, value in piece.items()}
 
@@ -40,7 +41,7 @@ def assemble(
     pieces: list[Piece],
     settings: Settings,
     bound: Bound,
-    told: Mapping[str, Any],
+    more: Mapping[str, Any],
     *,
     extra: int = 0,
     noun: str = "chains",
@@ -51,7 +52,7 @@ def assemble(
         pieces: of `observe`.
         settings: of the chains.
         bound: what the value bounds.
-        told: more `info`.
+        more: further entries of `info`.
         extra: gradient evaluations that `settings` do not count.
         noun: what has a weight each.
     """
@@ -71,7 +72,7 @@ def assemble(
         "constant_weights": constant,
         "num_evaluations": settings.num_evaluations + pilot + extra,
         "num_pilot_evaluations": pilot,
-        **told,
+        **more,
     }
     flags = _flags(value, info, "low" if bound == "lower" else "high", noun)
     return Estimate(value, stderr, bound, info, flags)

@@ -1,5 +1,6 @@
 """Reverse annealing from posterior draws: an upper bound on log p(x), and both bounds on simulated data."""
 
+import time
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any
@@ -9,10 +10,11 @@ from torch import Tensor
 
 from elbowroom.inference.estimate import Estimate
 from elbowroom.inference.evidence.annealing.ais import forward
+from elbowroom.inference.evidence.annealing.blocks import Block, blocks, in_ranges
 from elbowroom.inference.evidence.annealing.path import Path
 from elbowroom.inference.evidence.annealing.randomness import REVERSE, Randomness
 from elbowroom.inference.evidence.annealing.results import assemble, observe
-from elbowroom.inference.evidence.annealing.settings import Clock, Part, Settings, in_ranges, parts
+from elbowroom.inference.evidence.annealing.settings import Settings
 from elbowroom.inference.evidence.annealing.walk import Walk, log_weights, walk
 from elbowroom.inference.mcmc.draws import Draws
 from elbowroom.inference.target import Target
@@ -89,17 +91,26 @@ def bidirectional(
         ValueError: as `anneal`.
         ProgramError: if the model cannot simulate its data (see `Target.simulate`).
     """
-    clock = Clock()
+    begin = time.perf_counter()
     settings = Settings(
-        num_steps, num_chains, start, schedule, num_pilot, num_leapfrog, seed, memory_bytes, progress, compile
+        num_steps=num_steps,
+        num_chains=num_chains,
+        start=start,
+        schedule=schedule,
+        num_pilot=num_pilot,
+        num_leapfrog=num_leapfrog,
+        seed=seed,
+        memory_bytes=memory_bytes,
+        progress=progress,
+        compile=compile,
     )
     _check_refresh(num_refresh)
     simulated, z = target.simulate(seed)
     up, down = [], []
-    for part in parts(simulated, settings, "AIS both ways", walks=2):
-        up.append(observe(part, forward(part, settings), log_weights))
-        down.append(observe(part, _backward(part, settings, _rows(z, part.rows), num_refresh), _reverse_weights))
-    spent = {"seconds": clock.seconds, "start": start}
+    for block in blocks(simulated, settings, "AIS both ways", walks=2):
+        up.append(observe(block, forward(block, settings), log_weights))
+        down.append(observe(block, _backward(block, settings, _rows(z, block.data), num_refresh), _reverse_weights))
+    spent = {"seconds": time.perf_counter() - begin, "start": start}
     extra = num_chains * num_refresh * num_leapfrog
     return Bidirectional(
         lower=assemble(up, settings, "lower", spent),
@@ -149,9 +160,18 @@ def anneal_reverse(
         NotAReference: if draws of a sampler failed their gates and `allow_failed` is not set.
         ValueError: as `anneal`; if the draws are not of these data.
     """
-    clock = Clock()
+    begin = time.perf_counter()
     settings = Settings(
-        num_steps, num_chains, start, schedule, num_pilot, num_leapfrog, seed, memory_bytes, progress, compile
+        num_steps=num_steps,
+        num_chains=num_chains,
+        start=start,
+        schedule=schedule,
+        num_pilot=num_pilot,
+        num_leapfrog=num_leapfrog,
+        seed=seed,
+        memory_bytes=memory_bytes,
+        progress=progress,
+        compile=compile,
     )
     _check_refresh(num_refresh)
     failed: tuple[str, ...] = ("",) * len(target)
@@ -164,13 +184,13 @@ def anneal_reverse(
         z = dict(posterior)
     _check_draws(target, z)
     pieces = [
-        observe(part, _backward(part, settings, _rows(z, part.rows), num_refresh), _reverse_weights)
-        for part in parts(target, settings, "reverse AIS")
+        observe(block, _backward(block, settings, _rows(z, block.data), num_refresh), _reverse_weights)
+        for block in blocks(target, settings, "reverse AIS")
     ]
     exact = not isinstance(posterior, Draws)
-    told = {"seconds": clock.seconds, "start": start, "posterior": _EXACT if exact else _SAMPLED}
+    more = {"seconds": time.perf_counter() - begin, "start": start, "posterior": _EXACT if exact else _SAMPLED}
     extra = num_chains * num_refresh * num_leapfrog
-    estimate = assemble(pieces, settings, "upper" if exact else "none", told, extra=extra)
+    estimate = assemble(pieces, settings, "upper" if exact else "none", more, extra=extra)
     reasons = (
         "; ".join(filter(None, (f"the draws are no reference ({f})" if f else "", own)))
         for f, own in zip(failed, estimate.flags, strict=True)
@@ -182,9 +202,9 @@ _EXACT = "exact posterior draws: an upper bound in expectation"
 _SAMPLED = "draws of Markov chains: an upper estimate, a bound only as far as they have converged"
 
 
-def _backward(part: Part, settings: Settings, z: Mapping[str, Tensor], num_refresh: int) -> Walk:
+def _backward(block: Block, settings: Settings, z: Mapping[str, Tensor], num_refresh: int) -> Walk:
     """The chains of some data from posterior draws `[S, B, ...]` down to the start."""
-    frozen, last = part.frozen, settings.num_steps
+    frozen, last = block.frozen, settings.num_steps
 
     def chains(path: Path, first: int, count: int) -> Walk:
         wanted = torch.arange(first, first + count, dtype=torch.float64)
@@ -200,9 +220,9 @@ def _backward(part: Part, settings: Settings, z: Mapping[str, Tensor], num_refre
         for i in range(last, last + num_refresh):
             kernel = frozen.tuning.kernel(frozen.betas[last], i, count)
             ends, _ = path.step(ends, frozen.betas[last], kernel, *randomness.at(i))
-        return walk(path, ends, frozen, range(last - 1, 0, -1), randomness, lambda: part.tick(count))
+        return walk(path, ends, frozen, range(last - 1, 0, -1), randomness, lambda: block.advance(count))
 
-    return in_ranges(part, settings, chains)
+    return in_ranges(block, settings, chains)
 
 
 def _reverse_weights(betas: Tensor, differences: Tensor) -> Tensor:

@@ -1,6 +1,7 @@
 """Tempered sequential Monte Carlo: annealing whose chains are resampled where their weights have spread."""
 
 import math
+import time
 from dataclasses import dataclass
 
 import torch
@@ -8,10 +9,11 @@ from torch import Tensor
 
 from elbowroom.inference.estimate import Estimate
 from elbowroom.inference.evaluation.random_numbers import Streams
+from elbowroom.inference.evidence.annealing.blocks import Block, blocks
 from elbowroom.inference.evidence.annealing.path import Ends, Path
 from elbowroom.inference.evidence.annealing.randomness import PARTICLES, Randomness
 from elbowroom.inference.evidence.annealing.results import Piece, assemble, observe
-from elbowroom.inference.evidence.annealing.settings import Clock, Part, Settings, parts
+from elbowroom.inference.evidence.annealing.settings import Settings
 from elbowroom.inference.evidence.annealing.walk import Walk
 from elbowroom.inference.target import Target
 
@@ -55,16 +57,25 @@ def smc(
     Raises:
         ValueError: as `anneal`; if the budget does not hold one run of one datum.
     """
-    clock = Clock()
+    begin = time.perf_counter()
     for name, size in (("num_particles", num_particles), ("num_runs", num_runs)):
         if size < 1:
             raise ValueError(f"{name} must be at least 1, got {size}")
     chains = num_particles * num_runs
     settings = Settings(
-        num_steps, chains, start, schedule, num_pilot, num_leapfrog, seed, memory_bytes, progress, compile
+        num_steps=num_steps,
+        num_chains=chains,
+        start=start,
+        schedule=schedule,
+        num_pilot=num_pilot,
+        num_leapfrog=num_leapfrog,
+        seed=seed,
+        memory_bytes=memory_bytes,
+        progress=progress,
+        compile=compile,
     )
-    pieces = [_all_runs(part, settings, num_particles, num_runs) for part in parts(target, settings, "SMC")]
-    return assemble(pieces, settings, "lower", {"seconds": clock.seconds, "start": start}, noun="runs")
+    pieces = [_all_runs(block, settings, num_particles, num_runs) for block in blocks(target, settings, "SMC")]
+    return assemble(pieces, settings, "lower", {"seconds": time.perf_counter() - begin, "start": start}, noun="runs")
 
 
 @dataclass(frozen=True)
@@ -76,27 +87,27 @@ class _Run:
     acceptance: Tensor  # [T − 1, B]
 
 
-def _all_runs(part: Part, settings: Settings, num_particles: int, num_runs: int) -> Piece:
-    at_once = part.cut.samples // num_particles
+def _all_runs(block: Block, settings: Settings, num_particles: int, num_runs: int) -> Piece:
+    at_once = block.plan.samples // num_particles
     if at_once < 1:
         raise ValueError(
-            f"memory_bytes={settings.memory_bytes} holds {part.cut.samples} particles of {part.cut.rows} data at a "
+            f"memory_bytes={settings.memory_bytes} holds {block.plan.samples} particles of {block.plan.rows} data at a "
             f"time, fewer than num_particles={num_particles}, which are resampled together. Raise it, or lower "
             "num_particles."
         )
     ranges = [(first, min(at_once, num_runs - first)) for first in range(0, num_runs, at_once)]
-    runs = [_runs(part, settings, num_particles, first, count) for first, count in ranges]
+    runs = [_runs(block, settings, num_particles, first, count) for first, count in ranges]
     share = [count / num_runs for _, count in ranges]
     acceptance = torch.stack([run.acceptance * s for run, s in zip(runs, share, strict=True)]).sum(0)
     log_evidence = torch.cat([run.log_evidence for run in runs])
-    piece = observe(part, Walk(log_evidence, acceptance), lambda betas, seen: seen)
+    piece = observe(block, Walk(log_evidence, acceptance), lambda betas, seen: seen)
     piece["num_resamplings"] = torch.cat([run.num_resamplings for run in runs]).cpu()
     return piece
 
 
-def _runs(part: Part, settings: Settings, num_particles: int, first: int, count: int) -> _Run:
+def _runs(block: Block, settings: Settings, num_particles: int, first: int, count: int) -> _Run:
     """Runs `first … first + count − 1` of some data, their particles as chains side by side."""
-    path, frozen, chain = part.path, part.frozen, PARTICLES + first * num_particles
+    path, frozen, chain = block.path, block.frozen, PARTICLES + first * num_particles
     ends = path.draw(count * num_particles, settings.seed, chain)
     randomness = Randomness(path, settings.seed, count * num_particles, chain)
     log_w = torch.zeros_like(ends.difference).unflatten(0, (count, num_particles))  # [R, N, B]
@@ -114,7 +125,7 @@ def _runs(part: Part, settings: Settings, num_particles: int, first: int, count:
         kernel = frozen.tuning.kernel(frozen.betas[t], t, count * num_particles)
         ends, move = path.step(ends, frozen.betas[t], kernel, *randomness.at(t))
         acceptance.append(move.acceptance.mean(0))
-        part.tick(count * num_particles)
+        block.advance(count * num_particles)
     log_w = log_w + ((1 - frozen.betas[-2]) * ends.difference).unflatten(0, (count, num_particles))
     nothing = ends.log_start.new_empty(0, ends.u.shape[1])
     return _Run(log_evidence + _log_mean(log_w), num_resamplings, torch.stack(acceptance) if acceptance else nothing)

@@ -210,12 +210,12 @@ def test_rows_do_not_see_each_other(start: str) -> None:
 @pytest.mark.parametrize("start", ["guide", "prior"])
 def test_pieces_under_a_small_budget(start: str, monkeypatch: pytest.MonkeyPatch) -> None:
     from elbowroom.inference.evaluation.budget import Plan
-    from elbowroom.inference.evidence.annealing import settings
+    from elbowroom.inference.evidence.annealing import blocks
 
     target = conjugate(s=0.6, num_data=7).target()
     options: dict[str, Any] = {"num_steps": 10, "num_chains": 20, "num_pilot": 4, "start": start}
     whole = anneal(target, **options)
-    monkeypatch.setattr(settings, "_cut", lambda target, settings: Plan(7, 3, 8))
+    monkeypatch.setattr(blocks, "_plan", lambda target, settings: Plan(7, 3, 8))
     cut = anneal(target, **options)
     for name in ("log_weights", "betas", "acceptance", "conditional_ess"):
         torch.testing.assert_close(cut.info[name], whole.info[name], **TIGHT)

@@ -68,7 +68,7 @@ def test_small_vae_against_quadrature() -> None:
 
 def test_rows_and_runs_do_not_see_each_other(monkeypatch: pytest.MonkeyPatch) -> None:
     from elbowroom.inference.evaluation.budget import Plan
-    from elbowroom.inference.evidence.annealing import settings
+    from elbowroom.inference.evidence.annealing import blocks
 
     x = data(6) * 2
     options: dict[str, Any] = {"num_steps": 8, "num_particles": 8, "num_runs": 5, "start": "prior"}
@@ -76,11 +76,11 @@ def test_rows_and_runs_do_not_see_each_other(monkeypatch: pytest.MonkeyPatch) ->
     for rows in ([4], [5, 0, 2]):
         some = smc(Target(normal_model, normal_guide(0.8), x[rows]), **options)
         torch.testing.assert_close(some.info["log_weights"], whole.info["log_weights"][:, rows], **TIGHT)
-    monkeypatch.setattr(settings, "_cut", lambda target, settings: Plan(6, 4, 17))  # two runs at once
+    monkeypatch.setattr(blocks, "_plan", lambda target, settings: Plan(6, 4, 17))  # two runs at once
     cut = smc(Target(normal_model, normal_guide(0.8), x), **options)
     for name in ("log_weights", "num_resamplings", "acceptance"):
         torch.testing.assert_close(cut.info[name], whole.info[name], **TIGHT)
-    monkeypatch.setattr(settings, "_cut", lambda target, settings: Plan(6, 4, 7))
+    monkeypatch.setattr(blocks, "_plan", lambda target, settings: Plan(6, 4, 7))
     with pytest.raises(ValueError, match="fewer than num_particles=8"):
         smc(Target(normal_model, normal_guide(0.8), x), **options)
 

@@ -1,0 +1,99 @@
+"""The data of an annealing run in blocks that fit the byte budget, each tuned on its own pilot chains and frozen."""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
+from functools import partial
+
+import torch
+from tqdm.auto import tqdm
+
+from elbowroom.inference.evaluation.budget import MEMORY_BYTES, Plan, plan
+from elbowroom.inference.evaluation.coordinates import Coordinates
+from elbowroom.inference.evidence.annealing.path import Path
+from elbowroom.inference.evidence.annealing.settings import Settings
+from elbowroom.inference.evidence.annealing.tuning import Frozen, prepare
+from elbowroom.inference.evidence.annealing.walk import Walk
+from elbowroom.inference.target import Target
+
+_COPIES = 4  # of the record of a walk, while it is reduced
+
+
+@dataclass(frozen=True)
+class Block:
+    """Some of the data, with the path and the kernels that were frozen for them.
+
+    Attributes:
+        data: which of the target's data.
+        path: from the start to these data's joint density.
+        frozen: temperatures and kernels.
+        plan: how many of them, and how many chains, the byte budget holds at a time.
+        advance: called with the number of chains that have made a step, for the progress bar.
+    """
+
+    data: slice
+    path: Path
+    frozen: Frozen
+    plan: Plan
+    advance: Callable[[int], object]
+
+
+def blocks(target: Target, settings: Settings, label: str, walks: int = 1) -> Iterator[Block]:
+    """Cut the data into blocks under the byte budget; for each of them tune on pilot chains and freeze.
+
+    Args:
+        target: programs and data.
+        settings: of the chains.
+        label: of the progress bar.
+        walks: how many walks along the path follow.
+
+    Raises:
+        ValueError: if the target has no continuous latents, or the budget is too small.
+    """
+    coordinates = Coordinates.of(target)
+    if coordinates.dim == 0:
+        raise ValueError(
+            "this target has no continuous latent to anneal (finite discrete ones are summed out): importance(target, "
+            "num_samples=1) is exact"
+        )
+    path = Path(coordinates, settings.start, compile=settings.compile)
+    within = _plan(target, settings)
+    steps = walks * len(target) * settings.num_chains * (settings.num_steps - 1)
+    with tqdm(total=steps, desc=label, unit="step", delay=2, disable=not settings.progress, leave=False) as bar:
+        for data, part in within.data(target):
+            here = path if part is target else path.on(part)
+            frozen = prepare(
+                here,
+                num_steps=settings.num_steps,
+                schedule_name=settings.schedule,
+                num_pilot=settings.num_pilot,
+                num_leapfrog=settings.num_leapfrog,
+                seed=settings.seed,
+            )
+            yield Block(data, here, frozen, within, partial(_advance, bar, len(part)))
+
+
+def in_ranges(block: Block, settings: Settings, chains: Callable[[Path, int, int], Walk]) -> Walk:
+    """Walk as many chains as the budget holds at a time, `chains(path, first, count)`, and put them side by side."""
+    ranges = list(block.plan.sample_ranges(settings.num_chains))
+    walks = [chains(block.path, first, count) for first, count in ranges]
+    share = [count / settings.num_chains for _, count in ranges]
+    acceptance = torch.stack([w.acceptance * s for w, s in zip(walks, share, strict=True)]).sum(0)
+    return Walk(torch.cat([w.differences for w in walks], 1), acceptance)
+
+
+def _advance(bar: tqdm, num_data: int, num_chains: int) -> None:
+    bar.update(num_data * num_chains)
+
+
+def _plan(target: Target, settings: Settings) -> Plan:
+    """Plan as `budget.plan` does, with the record of the walk in the budget too."""
+    chains = max(settings.num_chains, settings.num_pilot)
+    within = plan(target, chains, settings.memory_bytes, gradients=True)
+    budget = MEMORY_BYTES if settings.memory_bytes is None else settings.memory_bytes
+    most = budget // (_COPIES * 8 * settings.num_steps * settings.num_chains)
+    if most < 1 and target.sliceable:
+        raise ValueError(
+            f"memory_bytes={budget} is too small for the record of num_steps={settings.num_steps} × num_chains="
+            f"{settings.num_chains} of one datum: it takes {_COPIES * 8 * settings.num_steps * settings.num_chains}"
+        )
+    return replace(within, rows=min(within.rows, most)) if target.sliceable else within
