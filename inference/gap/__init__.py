@@ -25,14 +25,10 @@ estimate; never diagnostics or audit.
 
 from elbowroom.inference.gap.attribution import SiteAttribution, attribute_sites
 from elbowroom.inference.gap.decompose import decompose
-from elbowroom.inference.gap.encoder_change import (
-    EncoderOverfitting,
-    RetrainedGuide,
-    encoder_overfitting,
-    retrain_guide,
-)
+from elbowroom.inference.gap.overfitting import EncoderOverfitting, encoder_overfitting
 from elbowroom.inference.gap.refined import RefinedGuide
 from elbowroom.inference.gap.result import Decomposition
+from elbowroom.inference.gap.retraining import RetrainedGuide, retrain_guide
 
 __all__ = [
     "Decomposition",
