@@ -1,15 +1,11 @@
 """Refined members as a Pyro guide program: for `Trace_ELBO`, `Predictive`, or training on from where they are."""
 
 import math
-from contextlib import suppress
 from typing import Any
 
 import pyro.distributions as dist
 import torch
-from pyro import poutine
 from pyro.nn import PyroModule
-from pyro.poutine.messenger import Messenger
-from pyro.poutine.util import site_is_subsample
 from torch import Tensor, nn
 from torch.distributions.transforms import ReshapeTransform
 
@@ -17,6 +13,7 @@ from elbowroom.inference.evaluation.coordinates import Coordinates
 from elbowroom.inference.gap.families.family import Family
 from elbowroom.inference.programs.arguments import named
 from elbowroom.inference.programs.log_prob import bijection
+from elbowroom.inference.programs.replacement import draw_latents
 from elbowroom.inference.programs.structure import Latent
 from elbowroom.inference.target import Target
 
@@ -57,16 +54,9 @@ class RefinedProgram(PyroModule):
         """Draw every latent site, for all the data that were refined, in their order."""
         coordinates: Coordinates = self.__dict__["_coordinates"]
         _check_same(coordinates.target, args, kwargs)
-        latents = coordinates.target.structure.latents
         family = Family(self._member("log_share").log_softmax(-1), self._member("loc"), self._factor())
-        placed = _Place(coordinates.target, family)
-
-        def is_hidden(msg: Any) -> bool:
-            return msg["type"] == "param" or (msg["type"] == "sample" and msg["name"] not in latents)
-
-        hidden = poutine.block(hide_fn=lambda msg: is_hidden(msg) and not _is_subsample(msg))
-        with suppress(_AllDrawn), hidden, placed:  # the rest of the model is not needed, and not run
-            coordinates.target.model(*args, **kwargs)
+        target, members = coordinates.target, _Members(coordinates.target, family)
+        draw_latents(target.model, target.structure.latents, members.conditional, members.take, args, kwargs)
 
     def _factor(self) -> Tensor:
         """Standard deviations or Cholesky factors."""
@@ -81,36 +71,26 @@ class RefinedProgram(PyroModule):
         return held if held is not None and not held.requires_grad else getattr(self, name)
 
 
-class _AllDrawn(Exception):
-    """Ends a run of the model when its last latent site is drawn."""
-
-
-class _Place(Messenger):
-    """Puts the members' conditional densities in the place of a model's latent sites."""
+class _Members:
+    """Conditional densities of the members, site by site in the order in which a model draws them."""
 
     def __init__(self, target: Target, family: Family) -> None:
-        super().__init__()
         self.target, self.family = target, family
         self.log_share = family.log_share  # log p(k | sites so far), `[..., B, K]`, up to a constant
         self.noise: list[Tensor] = []  # ε of the sites so far, `[..., B, K, n]` each
         self.maps: dict[str, Any] = {}
         self.end = 0
 
-    def _pyro_sample(self, msg: Any) -> None:
-        latent = self.target.structure.latents.get(msg["name"])
-        if latent is None or msg["is_observed"]:
-            return
-        given = tuple(msg["fn"].batch_shape)
-        self.maps[latent.name] = bijection(msg["fn"])
+    def conditional(self, latent: Latent, fn: Any) -> Any:
+        """q(z_i | z_<i) in place of the site's distribution `fn`."""
+        self.maps[latent.name] = bijection(fn)
         q = self._conditional(latent)
-        self._check(latent, given)
-        msg["fn"] = q
+        self._check(latent, tuple(fn.batch_shape))
+        return q
 
-    def _pyro_post_sample(self, msg: Any) -> None:
-        latent = self.target.structure.latents.get(msg["name"])
-        if latent is None or msg["is_observed"]:
-            return
-        u = self.maps[latent.name].inv(msg["value"])
+    def take(self, latent: Latent, value: Tensor) -> None:
+        """Take in what a site has drawn: later sites are conditioned on it."""
+        u = self.maps[latent.name].inv(value)
         event = latent.unconstrained or ()
         flat = u.reshape(*self._to_data(u.shape[: u.dim() - len(event)], latent), -1).unsqueeze(-2)  # [..., B, 1, n]
         loc, scale = self._part(flat.shape[-1])
@@ -123,8 +103,6 @@ class _Place(Messenger):
         self.log_share = self.log_share - 0.5 * noise.square().sum(-1) - log_det
         self.noise.append(noise)
         self.end += flat.shape[-1]
-        if len(self.noise) == len(self.target.structure.latents):
-            raise _AllDrawn
 
     def _part(self, size: int) -> tuple[Tensor, Tensor]:
         """Mean `[..., B, K, n]` and scale of the next n coordinates given those so far."""
@@ -200,7 +178,3 @@ def _check_same(target: Target, args: tuple[Any, ...], kwargs: dict[str, Any]) -
                     f"argument {key!r} holds other data than this program was refined for, or the same in another "
                     "order: members belong to their data. For new data decompose(...) a target of them"
                 )
-
-
-def _is_subsample(msg: Any) -> bool:
-    return msg["type"] == "sample" and site_is_subsample(msg)
