@@ -55,9 +55,12 @@ def pareto_k_stderr(k: Tensor, num_samples: int) -> Tensor:
 def fit_generalized_pareto(excess: Tensor) -> tuple[Tensor, Tensor]:
     """Shape k and scale σ of a generalised Pareto distribution, `[B]` each, from sorted excesses `[M, B]`.
 
-    Leading zeros are left out: a column has as many excesses as are positive. Zhang & Stephens (2009), with the prior
-    that pulls k towards 0.5 with the weight of ten observations (Vehtari et al. 2024, appendix C).
+    In terms of θ = −k/σ the shape that fits best is k(θ) = mean log(1 − θ x). The estimate is the posterior mean of θ
+    under the profile likelihood, on a grid that follows the data (Zhang & Stephens 2009), with the prior that pulls k
+    towards 0.5 with the weight of ten observations (Vehtari et al. 2024, appendix C). Leading zeros are left out: a
+    column has as many excesses as are positive.
     """
+    # The grid has 30 + √n points θ_j = 1 / x_n + (1 − √(m / (j − ½))) / (3 x_q), x_q the first quartile.
     num_excesses = (excess > 0).sum(0)  # [B]
     num_grid = 30 + num_excesses.sqrt().floor()
     position = len(excess) - num_excesses + (num_excesses / 4 + 0.5).floor().long() - 1
@@ -65,10 +68,13 @@ def fit_generalized_pareto(excess: Tensor) -> tuple[Tensor, Tensor]:
     index = torch.arange(1, 31 + int(math.sqrt(len(excess))), dtype=excess.dtype, device=excess.device).unsqueeze(1)
     offsets = 1 - (num_grid / (index - 0.5)).sqrt()  # [G, B]
     theta = offsets / (3 * quarter) + 1 / excess[-1]  # [G, B]
+    # The profile log likelihood of each of them, n (log(−θ / k(θ)) − k(θ) − 1).
     shape = torch.stack([torch.log1p(-t * excess).sum(0) for t in theta]) / num_excesses  # [G, B], not [G, M, B]
     profile = num_excesses * ((-theta / shape).log() - shape - 1)  # [G, B]
+    # The posterior mean of θ, and the shape and scale that belong to it.
     weight = profile.masked_fill(index > num_grid, -torch.inf).softmax(0)
     best = (theta * weight).sum(0)
     k = torch.log1p(-best * excess).sum(0) / num_excesses
     sigma = -k / best
+    # The prior on k: ten more observations, of shape one half.
     return (k * num_excesses + 0.5 * 10) / (num_excesses + 10), sigma

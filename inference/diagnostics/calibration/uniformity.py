@@ -128,6 +128,7 @@ def _chance_of_leaving(gamma: Tensor, count: int) -> Tensor:
     chance that the running sum stays inside is a chain of convolutions, each cut to what is inside
     (the recursion of Säilynoja, Bürkner & Vehtari 2022 in a form that takes one kernel for all steps).
     """
+    # P(C_1 … C_k inside and C_k = c) for c = 0 … N: one step of the walk is one convolution.
     gamma, place = gamma.unique(return_inverse=True)  # few values are possible
     step = stats.poisson.pmf(np.arange(count + 1), count / NUM_STEPS)[None, :]
     within = (_two_sided(count).T.unsqueeze(1) > gamma.double().unsqueeze(1)).numpy()  # [K, Q, N + 1]
@@ -135,6 +136,7 @@ def _chance_of_leaving(gamma: Tensor, count: int) -> Tensor:
     chance[:, 0] = 1.0
     for k in range(1, NUM_STEPS):
         chance = fftconvolve(chance, step, axes=1)[:, : count + 1].clip(min=0.0) * within[k]
+    # The last step leads to N; divided by P(Poisson(N) = N), which was the condition.
     total = (chance * step[0, ::-1]).sum(1) / stats.poisson.pmf(count, count)
     # Where a band is wide the rounding of 1 − total hides the answer: it is at most the sum over the grid points.
     found = torch.minimum(torch.from_numpy(1 - total).clamp(min=1e-13), (NUM_STEPS - 1) * gamma)

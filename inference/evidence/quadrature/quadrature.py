@@ -15,7 +15,7 @@ from elbowroom.inference.evaluation.rectangles import at_points
 from elbowroom.inference.evidence.quadrature.lattice import DEPTH
 from elbowroom.inference.evidence.quadrature.modes import Modes
 from elbowroom.inference.evidence.quadrature.quantiles import marginal_quantiles
-from elbowroom.inference.evidence.quadrature.refinement import Integral, refine
+from elbowroom.inference.evidence.quadrature.refinement import Accuracy, Integral, refine
 from elbowroom.inference.evidence.quadrature.starts import find_starts, pick
 from elbowroom.inference.target import Target
 
@@ -68,6 +68,7 @@ def quadrature(
     if coordinates.dim == 0:
         return _no_latents(target)
     cells = max(1, int((memory_bytes or MEMORY_BYTES) // (3 * bytes_per_cell(target))))
+    accuracy = Accuracy(tolerance, max_points, cells)
     levels = torch.tensor(tuple(quantiles), dtype=torch.float64)
     rows = _ROWS if target.sliceable else len(target)
     bar = tqdm(total=len(target), desc="quadrature", unit="datum", delay=2, disable=not progress, leave=False)
@@ -75,17 +76,16 @@ def quadrature(
     with bar, torch.no_grad():  # programs may hold parameters that are being trained
         for begin in range(0, len(target), rows):
             part = torch.arange(begin, min(begin + rows, len(target)))
-            pieces.append(_integrate(coordinates.at(part), cells, tolerance, max_points, levels))
+            pieces.append(_integrate(coordinates.at(part), accuracy, levels))
             bar.update(len(part))
     return _assemble(target, pieces, quantiles, tolerance)
 
 
-def _integrate(
-    coordinates: Coordinates, cells: int, tolerance: float, max_points: int, levels: Tensor
-) -> dict[str, Tensor]:
-    starts, widest = find_starts(coordinates, cells)
-    posterior = refine(coordinates, log_joint, starts, widest, cells, tolerance, max_points)
-    result = _moments(coordinates, posterior, levels, cells)
+def _integrate(coordinates: Coordinates, accuracy: Accuracy, levels: Tensor) -> dict[str, Tensor]:
+    """All that a lattice says of some data."""
+    starts, widest = find_starts(coordinates, accuracy.cells)
+    posterior = refine(coordinates, log_joint, starts, widest, accuracy)
+    result = _moments(coordinates, posterior, levels, accuracy.cells)
     result |= {
         "value": posterior.lattice.log_integral,
         "error": posterior.error,
@@ -95,7 +95,7 @@ def _integrate(
         "num_modes": posterior.modes.distinct(DEPTH),
         "mode": _best_mode(coordinates, posterior.modes),
     }
-    return result | _divergences(coordinates, posterior, starts, widest, cells, tolerance, max_points, levels)
+    return result | _divergences(coordinates, posterior, starts, widest, accuracy, levels)
 
 
 def _moments(coordinates: Coordinates, integral: Integral, levels: Tensor, cells: int) -> dict[str, Tensor]:
@@ -143,31 +143,29 @@ def _divergences(
     posterior: Integral,
     starts: Tensor,
     widest: Tensor,
-    cells: int,
-    tolerance: float,
-    max_points: int,
+    accuracy: Accuracy,
     levels: Tensor,
 ) -> dict[str, Tensor]:
     """ELBO, KL(q ‖ p) and KL(p ‖ q) exactly, and the guide's own moments, on lattices of p and of q."""
     lattice, log_p = posterior.lattice, posterior.lattice.log_integral
     try:
-        log_q = at_points(coordinates, log_guide, lattice.u, lattice.datum, cells)
+        log_q = at_points(coordinates, log_guide, lattice.u, lattice.datum, accuracy.cells)
         kl_p_q = lattice.average(lattice.log_density - log_p[lattice.datum] - log_q)
         draws = coordinates.unconstrain(coordinates.target.propose(4)[0]).double().cpu()
         draws = torch.where(draws.isfinite(), draws, starts[:1])
-        guide = refine(coordinates, log_guide, draws, widest, cells, tolerance, max_points)
+        guide = refine(coordinates, log_guide, draws, widest, accuracy)
     except NotImplementedError:  # the guide's density at a point is unknown: only its draws can be used
         unknown = torch.full_like(log_p, torch.nan)
         return {"elbo": unknown, "kl_q_p": unknown, "kl_p_q": unknown, "guide_complete": ~log_p.isnan()}
     own = guide.lattice
-    joint = at_points(coordinates, log_joint, own.u, own.datum, cells)
+    joint = at_points(coordinates, log_joint, own.u, own.datum, accuracy.cells)
     elbo = own.average(joint - own.log_density)
     return {
         "elbo": elbo,
         "kl_q_p": own.average(own.log_density - (joint - log_p[own.datum])),
         "kl_p_q": kl_p_q,
         "guide_complete": own.complete,
-        **{f"guide_{name}": value for name, value in _moments(coordinates, guide, levels, cells).items()},
+        **{f"guide_{name}": value for name, value in _moments(coordinates, guide, levels, accuracy.cells).items()},
     }
 
 

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 from functools import partial
+from typing import NamedTuple
 
 import torch
 from torch import Tensor
@@ -16,6 +17,14 @@ _COARSEST = 4.0  # first spacing, in scales of the finest mode: the flood is qui
 _REFINEMENTS = 8
 
 
+class Accuracy(NamedTuple):
+    """When a lattice is fine enough, and how large it may be."""
+
+    tolerance: float  # two levels must agree on the log integral to this, in nats
+    max_points: int  # of the lattice of one datum
+    cells: int  # points that are evaluated at a time
+
+
 @dataclass(frozen=True)
 class Integral:
     """A converged lattice of some data and what it took."""
@@ -27,71 +36,92 @@ class Integral:
     modes: Modes
 
 
-def refine(
-    coordinates: Coordinates,
-    density: Evaluate,
-    starts: Tensor,
-    widest: Tensor,
-    cells: int,
-    tolerance: float,
-    max_points: int,
-) -> Integral:
-    """Flood ever finer lattices until two agree, each datum on its own."""
+def refine(coordinates: Coordinates, density: Evaluate, starts: Tensor, widest: Tensor, accuracy: Accuracy) -> Integral:
+    """Flood ever finer lattices until two agree, each datum on its own.
+
+    Args:
+        coordinates: of the data.
+        density: the log density to integrate.
+        starts: where Newton's method looks for modes from, `[K, B, D]`.
+        widest: the largest spacing worth trying, `[B, D]`.
+        accuracy: when a lattice is fine enough, and how large it may be.
+    """
     num_data, dim = starts.shape[1:]
-    modes = _climb(coordinates, density, starts, cells)
-    best = modes.log_density.argmax(0, keepdim=True)
-    origin = pick(modes.u, best)[0]
-    spacing = torch.minimum(modes.finest(DEPTH), widest)
-    spacing = torch.where(spacing.isfinite() & (spacing > 0), spacing, widest) * _COARSEST
-    within = modes.log_density >= modes.log_density.amax(0) - 2 * DEPTH  # [K, B]
-    active = torch.arange(num_data)
-    kept: list[Lattice] = []
-    owners: list[Tensor] = []
-    value = torch.full((num_data,), torch.nan, dtype=torch.float64)
-    error = torch.full((num_data,), torch.inf, dtype=torch.float64)
-    evaluations = torch.zeros(num_data, dtype=torch.long)
-    rounding = torch.finfo(coordinates.target.dtype).eps
-    before: Lattice | None = None
+    modes = _climb(coordinates, density, starts, accuracy.cells)
+    origin = pick(modes.u, modes.log_density.argmax(0, keepdim=True))[0]
+    spacing = _first_spacing(modes, widest)
+    record = _Record.empty(num_data)
+    active, coarser = torch.arange(num_data), None
     for level in range(_REFINEMENTS):
-        part = coordinates.at(active)
-        seeds, owner = _seeds(modes.u[:, active], within[:, active], origin[active], spacing[active])
-        if before is not None:  # every point of the coarser lattice is a point of this one
-            seeds, owner = torch.cat([seeds, 2 * before.index]), torch.cat([owner, before.datum])
-        lattice = flood(
-            partial(_at, part, density, cells),
-            origin[active],
-            spacing[active],
-            seeds,
-            owner,
-            max_points,
-        )
-        evaluations[active] += lattice.counts()
-        change = (lattice.log_integral - value[active]).abs()
-        floor = rounding * lattice.log_integral.abs()
-        value[active] = lattice.log_integral
-        error[active] = torch.maximum(change, floor).nan_to_num(torch.inf)
-        settled = (change <= torch.maximum(floor, torch.tensor(tolerance))) | ~lattice.complete
-        last = level == _REFINEMENTS - 1
-        grown = lattice.counts() * 2**dim > max_points
-        done = settled | grown | last
-        kept.append(_restrict(lattice, done))
-        owners.append(active[done])
-        active, before = active[~done], _restrict(lattice, ~done)
+        # 1. A lattice grows from the modes that count, and from the coarser lattice's points, which are points of it.
+        seeds, owner = _seeds(modes, origin, spacing, active)
+        if coarser is not None:
+            seeds, owner = torch.cat([seeds, 2 * coarser.index]), torch.cat([owner, coarser.datum])
+        evaluate = partial(_at, coordinates.at(active), density, accuracy.cells)
+        lattice = flood(evaluate, origin[active], spacing[active], seeds, owner, accuracy.max_points)
+        # 2. A datum is done where two levels agree, and where a finer lattice would not help or not fit.
+        settled = record.compare(active, lattice, accuracy.tolerance, torch.finfo(coordinates.target.dtype).eps)
+        too_large = lattice.counts() * 2**dim > accuracy.max_points
+        done = settled | ~lattice.complete | too_large | (level == _REFINEMENTS - 1)
+        record.keep(active[done], _restrict(lattice, done))
+        # 3. The others are refined: half the spacing, 2^D times the points.
+        active, coarser = active[~done], _restrict(lattice, ~done)
         if len(active) == 0:
             break
         spacing[active] = spacing[active] / 2
-    return Integral(_joined(kept, owners, num_data), origin, error, evaluations, modes)
+    return Integral(record.joined(), origin, record.error, record.evaluations, modes)
+
+
+@dataclass
+class _Record:
+    """What is known of each datum so far, `[B]`, and the lattices of those that are done."""
+
+    value: Tensor
+    error: Tensor
+    evaluations: Tensor
+    lattices: list[Lattice]
+    owners: list[Tensor]  # which data each of them is of
+
+    @classmethod
+    def empty(cls, num_data: int) -> "_Record":
+        unknown = torch.full((num_data,), torch.nan, dtype=torch.float64)
+        return cls(unknown, torch.full_like(unknown, torch.inf), torch.zeros(num_data, dtype=torch.long), [], [])
+
+    def compare(self, data: Tensor, lattice: Lattice, tolerance: float, eps: float) -> Tensor:
+        """Take in the next level of some data; whether each agrees with its level before."""
+        change = (lattice.log_integral - self.value[data]).abs()
+        rounding = eps * lattice.log_integral.abs()
+        self.evaluations[data] += lattice.counts()
+        self.value[data] = lattice.log_integral
+        self.error[data] = torch.maximum(change, rounding).nan_to_num(torch.inf)
+        return change <= rounding.clamp_min(tolerance)
+
+    def keep(self, data: Tensor, lattice: Lattice) -> None:
+        """Keep the lattice of data that are done."""
+        self.lattices.append(lattice)
+        self.owners.append(data)
+
+    def joined(self) -> Lattice:
+        """The lattices of all data as one."""
+        return _joined(self.lattices, self.owners)
+
+
+def _first_spacing(modes: Modes, widest: Tensor) -> Tensor:
+    """Spacings of the first lattices, `[B, D]`: coarse, for the flood is quick then."""
+    spacing = torch.minimum(modes.finest(DEPTH), widest)
+    return torch.where(spacing.isfinite() & (spacing > 0), spacing, widest) * _COARSEST
 
 
 def _at(coordinates: Coordinates, density: Evaluate, cells: int, points: Tensor, datum: Tensor) -> Tensor:
     return at_points(coordinates, density, points, datum, cells)
 
 
-def _seeds(modes: Tensor, within: Tensor, origin: Tensor, spacing: Tensor) -> tuple[Tensor, Tensor]:
-    """Lattice points nearest to the modes that count, `[M, D]`, and whose they are, `[M]`."""
-    index = ((modes - origin) / spacing).round().clamp(-1000, 1000).long()  # [K, B, D]
-    owner = torch.arange(len(origin)).expand(len(modes), -1)
-    return index[within], owner[within]
+def _seeds(modes: Modes, origin: Tensor, spacing: Tensor, data: Tensor) -> tuple[Tensor, Tensor]:
+    """Lattice points nearest to the modes that count of some data, `[M, D]`, and whose they are, `[M]`."""
+    index = ((modes.u[:, data] - origin[data]) / spacing[data]).round().clamp(-1000, 1000).long()  # [K, B, D]
+    counts = modes.log_density >= modes.log_density.amax(0) - 2 * DEPTH  # [K, B]
+    owner = torch.arange(len(data)).expand(len(index), -1)
+    return index[counts[:, data]], owner[counts[:, data]]
 
 
 def _climb(coordinates: Coordinates, density: Evaluate, starts: Tensor, cells: int) -> Modes:
@@ -120,7 +150,7 @@ def _restrict(lattice: Lattice, chosen: Tensor) -> Lattice:
     )
 
 
-def _joined(parts: list[Lattice], owners: list[Tensor], num_data: int) -> Lattice:
+def _joined(parts: list[Lattice], owners: list[Tensor]) -> Lattice:
     """Lattices of disjoint data back into one, points in order of their data."""
     owner = torch.cat(owners)
     datum = torch.cat([o[p.datum] for p, o in zip(parts, owners, strict=True)])

@@ -73,7 +73,7 @@ class _Moments:
 
     @classmethod
     def of(cls, drawn: Drawn) -> "_Moments":
-        """Of one randomisation, `[B, K, …]`."""
+        """The moments of one randomisation's draws, `[B, K, …]`."""
         if drawn.noise.shape[-1] > MAX_DENSE:
             shear, square = drawn.stretch, drawn.noise.square().mean(0)
         else:
@@ -83,9 +83,11 @@ class _Moments:
 
     def without_quadratic_part(self) -> Tensor:
         """Mean log w of each randomisation, the noise of its quadratic part taken off, `[R, B, K]`, nats."""
+        # b = E[r] and C = E[r εᵀ] of each randomisation, from the others: independent of its own noise.
         others = len(self.log_w) - 1
         slope = (self.shift.sum(0) - self.shift) / others
         bend = (self.shear.sum(0) - self.shear) / others
+        # E[b·ε + ½ (εᵀ C ε − tr C)] is 0; its mean over these very draws is noise.
         dense = self.shear.dim() == 5
         excess = self.square - (torch.eye(self.shear.shape[-1]).to(self.shear) if dense else 1.0)
         linear = (slope * self.noise).sum(-1)
@@ -99,11 +101,13 @@ class _Moments:
         """
         shift, shear = self.shift.squeeze(2), self.shear.squeeze(2)
         if shear.dim() == 3:
-            return _half_square(torch.cat([shift, shear / 2**0.5], -1))
+            return _half_square(torch.cat([shift, shear / 2**0.5], -1))  # too many dims for H: it is taken as I
+        # The mean: r in the eigenvectors of H = I − E[r εᵀ], each by the root of its eigenvalue.
         eye = torch.eye(shear.shape[-1]).to(shear)
         curvature = eye - shear.mean(0)
         value, vector = torch.linalg.eigh(((curvature + curvature.mT) / 2).nan_to_num(0.0, 0.0, 0.0))
         parts = [(shift.unsqueeze(-2) @ vector).squeeze(-2) / value.clamp_min(_FLATTEST).sqrt()]
+        # The log sds: E[r_i ε_i], of curvature 2; below the diagonal of L: E[r_i ε_j], of curvature 1.
         parts.append(shear.diagonal(dim1=-2, dim2=-1) / 2**0.5)
         if not is_diagonal:
             row, column = torch.tril_indices(shear.shape[-1], shear.shape[-1], -1)
@@ -113,8 +117,10 @@ class _Moments:
 
 def _half_square(gradient: Tensor) -> tuple[Tensor, Tensor]:
     """½ |E g|² from R independent estimates `[R, B, P]` of g, and its jackknife error, `[B]`."""
+    # Σ_{i≠j} g_i·g_j / (R (R − 1)) is unbiased for |E g|², while the square of the mean is not.
     count, total, squares = len(gradient), gradient.sum(0), gradient.square().sum(-1)
     value = (total.square().sum(-1) - squares.sum(0)) / (2 * count * (count - 1))
+    # The same without each estimate in turn, and their spread.
     rest = (total - gradient).square().sum(-1) - (squares.sum(0) - squares)
     left_out = rest / (2 * (count - 1) * (count - 2))  # [R, B]
     variance = (left_out - left_out.mean(0)).square().sum(0) * (count - 1) / count
