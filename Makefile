@@ -5,7 +5,7 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check
 
-.PHONY: demo test test-all lint bench notebooks clean help
+.PHONY: demo test test-all lint house bench notebooks clean help
 
 help:  ## what each target does
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -42,6 +42,9 @@ lint: $(VENV)/.dev  ## ruff (check and format), mypy, import-linter
 	@$(BIN)/ruff format --check .
 	@$(BIN)/mypy
 	@PYTHONPATH=typings $(BIN)/lint-imports
+
+house: $(VENV)/.dev  ## draw the picture of the house from its imports
+	@$(BIN)/python docs/house.py
 
 bench: $(VENV)/.dev  ## the benchmarks; figures go to benchmarks/RESULTS.md
 	@$(BIN)/python -m benchmarks

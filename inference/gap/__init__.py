@@ -17,7 +17,8 @@ beyond noise.
     refined.py            the best members as a guide (a Target)
     refined_program.py    the same as a Pyro program
     attribution.py        KL(q ‖ p(z|x)) by latent site
-    encoder_change.py     what another encoder would change: overfitting, retraining
+    overfitting.py        the amortization gap on training against test data
+    retraining.py         a new guide beneath the same model, and what it gains
 
 Read decompose.py first, then rungs.py. Imports: evidence, mcmc, training, evaluation, target, programs, weights,
 estimate; never diagnostics or audit.

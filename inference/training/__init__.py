@@ -11,12 +11,14 @@ same last bit.
     result.py           what it returns
     settings.py         its arguments, checked
     schedule.py         learning rate and β of a step
+    preparation.py      before the first step: both programs are run once, and what was left open is chosen
     trainer.py          the loop: steps, epochs, saves
     objective.py        the losses, and the programs as SVI sees them
     batches.py          minibatches in a seeded order
     optimiser.py        one Adam over all parameters
     parameters.py       found, named, copied and put back
     nonfinite.py        which rows make a loss NaN
+    frozen_model.py     a model whose parameters nothing can train, for training a guide beneath it
     evaluate.py         the held-out ELBO and its parts
     signals.py          SIGINT and SIGTERM: finish the step, save
     run_directory.py    config, metrics and checkpoints

@@ -14,7 +14,8 @@ upper one.
     schedule.py      the temperatures
     tuning.py        pilot chains: step sizes, scales and temperatures, frozen
     walk.py          chains along a frozen path, and the weights that they collect
-    settings.py      the arguments of all four calls, checked, and the cut of data and chains
+    settings.py      the arguments of all four calls, checked
+    blocks.py        the data in blocks that fit in the byte budget, each with its frozen kernels
     randomness.py    which random numbers belong to which chain and transition
     results.py       from weights to an Estimate with its flags
 

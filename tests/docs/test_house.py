@@ -1,0 +1,113 @@
+"""The house is as its page says: every path and name there exists, every proof holds, and every proof can fail."""
+
+import ast
+import re
+from pathlib import Path
+
+import grimp
+import pytest
+
+import house
+from house_imports import ROOT, Layers, layers
+from house_picture import Box, Floors, picture
+
+PAGE = (ROOT / "docs" / "house.md").read_text()
+PATH = re.compile(r"[\w.]+(?:/[\w.]+)*(?:/|\.py|\.md|\.svg|\.toml)")
+
+
+def place_of(path: str) -> Path:
+    """Paths on the page are from the root, or from inference/."""
+    return next((found for found in (ROOT / path, ROOT / "inference" / path) if found.exists()), ROOT / path)
+
+
+def defined_in(file: Path) -> set[str]:
+    """Names that a module defines, and `Class.attribute` for what its classes hold."""
+    names: set[str] = set()
+
+    def take(body: list[ast.stmt], prefix: str) -> None:
+        for node in body:
+            if isinstance(node, ast.ClassDef | ast.FunctionDef):
+                names.add(prefix + node.name)
+            elif isinstance(node, ast.Assign | ast.AnnAssign):
+                targets = node.targets if isinstance(node, ast.Assign) else [node.target]
+                names.update(prefix + t.id for t in targets if isinstance(t, ast.Name))
+            if isinstance(node, ast.ClassDef):
+                take(node.body, f"{prefix}{node.name}.")
+
+    take(ast.parse(file.read_text()).body, "")
+    return names
+
+
+def graph_of(*imports: tuple[str, str]) -> grimp.ImportGraph:
+    graph = grimp.ImportGraph()
+    for importer, imported in imports:
+        for module in (importer, imported):
+            for i in range(module.count(".") + 1):
+                graph.add_module(module.rsplit(".", i)[0])
+        graph.add_import(importer=importer, imported=imported)
+    return graph
+
+
+def test_every_path_on_the_page_exists() -> None:
+    paths = [token for token in re.findall(r"`([^`]+)`", PAGE) if PATH.fullmatch(token)]
+    assert len(paths) > 80
+    assert [path for path in paths if not place_of(path).exists()] == []
+
+
+def test_every_name_in_a_table_is_defined_where_the_page_says() -> None:
+    pairs = re.findall(r"`([\w/]+\.py)`,? \(?`([\w.]+)`", PAGE)
+    assert len(pairs) >= 25
+    assert [(path, name) for path, name in pairs if name not in defined_in(place_of(path))] == []
+
+
+def test_every_other_name_on_the_page_is_one_of_the_code() -> None:
+    tokens = {t for t in re.findall(r"`([A-Za-z_][\w.]+)`", PAGE) if not PATH.fullmatch(t)}
+    code = "\n".join(
+        file.read_text() for top in ("inference", "models", "guides") for file in (ROOT / top).rglob("*.py")
+    )
+    assert tokens
+    assert [t for t in sorted(tokens) if not re.search(rf"\b{t.rsplit('.', 1)[-1]}\b", code)] == []
+
+
+def test_the_glossary_has_one_line_a_word() -> None:
+    words = re.findall(r"(?m)^\| ([^|`]+) \|", PAGE.split("## Glossary")[1])[1:]
+    assert len(words) >= 25
+    assert len(set(words)) == len(words)
+
+
+def test_a_circle_would_be_found() -> None:
+    assert house.no_circles(graph_of(("e.a.x", "e.b.x"), ("e.b.y", "e.a.y"))).exceptions
+    assert not house.no_circles(graph_of(("e.a.x", "e.b.x"), ("e.b.y", "e.c.y"))).exceptions
+
+
+@pytest.mark.parametrize("wrong", [("e.low.x", "e.high.x"), ("e.left.x", "e.right.x")])
+def test_an_import_up_or_to_a_neighbour_would_be_found(wrong: tuple[str, str]) -> None:
+    known = {"e": Layers("e", [["high"], ["left", "right"], ["low"]])}
+    assert house.nothing_upwards(graph_of(wrong), known).exceptions == [" -> ".join(wrong)]
+    assert not house.nothing_upwards(graph_of(("e.high.x", "e.low.x"), ("e.left.x", "e.low.x")), known).exceptions
+
+
+def test_a_wing_without_a_floor_would_be_found() -> None:
+    known = {"elbowroom": Layers("elbowroom", [["inference"]]), "elbowroom.inference": Layers("", [["gap"]])}
+    graph = graph_of(("elbowroom.inference.gap.x", "elbowroom.inference.new.x"))
+    assert house.every_wing_has_a_floor(graph, known).exceptions == ["elbowroom.inference.new"]
+
+
+def test_rows_of_the_page_are_read_with_what_they_import() -> None:
+    rows = house.table_of_wings(
+        "| wing | … | imports |\n|---|---|---|\n| `gap/` | p(z\\|x) | mcmc, target |\n| `weights/` | w | – |\n"
+    )
+    assert rows == [("gap", ["mcmc", "target"]), ("weights", [])]
+    assert house.page_is_true(
+        graph_of(("elbowroom.inference.x", "elbowroom.inference.y")), layers()["elbowroom.inference"]
+    ).exceptions
+
+
+def test_the_picture_has_every_box_once_and_arrows_that_point_down() -> None:
+    boxes = [[Box(name, name, "Why?", "1 file") for name in floor] for floor in (["a"], ["b", "c"], ["d"])]
+    drawn = picture(Floors(boxes, [("a", "b"), ("a", "d"), ("b", "d")]))
+    assert re.findall(r'class="name"[^>]*>(\w)<', drawn) == ["a", "b", "c", "d"]
+    ways = re.findall(r'class="arrow" d="M[\d.]+,([\d.]+).*?([\d.]+)"', drawn)
+    assert len(ways) == 3
+    assert all(float(start) < float(end) for start, end in ways)
+    assert drawn == picture(Floors(boxes, [("b", "d"), ("a", "d"), ("a", "b")])), "the order of arrows must not matter"
