@@ -10,7 +10,7 @@ from elbowroom.inference.target import Target
 
 
 @dataclass(frozen=True)
-class Streams:
+class RandomNumbers:
     """Counter-based normals and uniforms for the chains of each datum of a target."""
 
     target: Target

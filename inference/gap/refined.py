@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 from torch import Tensor
 
 from elbowroom.inference.evaluation.coordinates import Coordinates
-from elbowroom.inference.evaluation.random_numbers import Streams
+from elbowroom.inference.evaluation.random_numbers import RandomNumbers
 from elbowroom.inference.gap.families.family import Family
 from elbowroom.inference.programs.structure import ProgramError
 from elbowroom.inference.programs.terms import Values
@@ -46,7 +46,7 @@ class RefinedTarget(Target):
         """Draws of the members and their log density, as `Target.propose`."""
         if num_samples < 1:
             raise ValueError(f"num_samples must be at least 1, got {num_samples}")
-        coordinates, family, streams = Coordinates.of(self), self.family, Streams(self, seed)
+        coordinates, family, streams = Coordinates.of(self), self.family, RandomNumbers(self, seed)
         noise = streams.normal("refined: normal", num_samples, coordinates.dim, start)
         every = family.at(noise.unsqueeze(2).expand(-1, -1, family.num_components, -1))  # [S, B, K, D]
         if family.num_components == 1:

@@ -8,7 +8,7 @@ from torch import Tensor
 
 from elbowroom.inference.evaluation.densities import Densities
 from elbowroom.inference.evaluation.quasi_random import quasi_normals
-from elbowroom.inference.evaluation.random_numbers import Streams
+from elbowroom.inference.evaluation.random_numbers import RandomNumbers
 from elbowroom.inference.gap.families.expectation import Density, draw
 from elbowroom.inference.gap.families.family import Family
 from elbowroom.inference.gap.families.fitting import fit_family
@@ -37,7 +37,7 @@ class Climber:
     """What every rung needs of some data."""
 
     densities: Densities
-    streams: Streams
+    streams: RandomNumbers
     num_points: int
     points: Tensor | None  # draws of the posterior in unconstrained coordinates, `[M, B, D]`
 

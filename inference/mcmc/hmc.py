@@ -10,7 +10,7 @@ from tqdm.auto import tqdm
 from elbowroom.inference.evaluation.budget import MEMORY_BYTES, bytes_per_cell, plan
 from elbowroom.inference.evaluation.coordinates import Coordinates
 from elbowroom.inference.evaluation.densities import Densities
-from elbowroom.inference.evaluation.random_numbers import Streams
+from elbowroom.inference.evaluation.random_numbers import RandomNumbers
 from elbowroom.inference.mcmc.convergence import Gates
 from elbowroom.inference.mcmc.draws import Draws
 from elbowroom.inference.mcmc.effective_size import effective_sample_size
@@ -110,13 +110,13 @@ def _run(
 ) -> tuple[dict[str, Tensor], dict[str, Tensor], dict[str, Tensor]]:
     """One chunk: draws by site and statistics, `[C, T, B, …]`, and counts `[B]`."""
     coordinates = densities.coordinates
-    streams = Streams(coordinates.target, seed)
+    numbers = RandomNumbers(coordinates.target, seed)
 
     def tick(moves: int) -> None:
         bar.update(moves * count)
 
-    tuned = warm_up(coordinates, densities.gradient, densities.log_joint, streams, settings, tick)
-    chains = sample(densities, tuned, streams, num_draws, tick)
+    tuned = warm_up(coordinates, densities.gradient, densities.log_joint, numbers, settings, tick)
+    chains = sample(densities, tuned, numbers, num_draws, tick)
     counts = {
         "num_evaluations": (tuned.gradients + chains.gradients).long(),
         "num_densities": (tuned.evaluations + chains.densities).long(),

@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 from elbowroom.inference.evaluation.coordinates import Coordinates
-from elbowroom.inference.evaluation.random_numbers import Streams
+from elbowroom.inference.evaluation.random_numbers import RandomNumbers
 from elbowroom.inference.mcmc.mixture import Mixture
 
 NUM_POINTS = 512
@@ -88,14 +88,14 @@ def from_prior(coordinates: Coordinates, count: int, seed: int) -> Population:
 
 
 def from_mixture(
-    mixture: Mixture, streams: Streams, name: str, count: int, log_joint: Callable[[Tensor], Tensor]
+    mixture: Mixture, numbers: RandomNumbers, name: str, count: int, log_joint: Callable[[Tensor], Tensor]
 ) -> Population:
     """Draws of a mixture."""
     dim = mixture.mean.shape[-1]
     u = mixture.sample(
-        streams.normal(f"{name}: normal", count, dim),
-        streams.uniform(f"{name}: component", count),
-        streams.uniform(f"{name}: width", count),
+        numbers.normal(f"{name}: normal", count, dim),
+        numbers.uniform(f"{name}: component", count),
+        numbers.uniform(f"{name}: width", count),
     )
     return _clean(u, log_joint(u) - mixture.log_density(u))
 

@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 from elbowroom.inference.evaluation.coordinates import Coordinates
-from elbowroom.inference.evaluation.random_numbers import Streams
+from elbowroom.inference.evaluation.random_numbers import RandomNumbers
 from elbowroom.inference.mcmc.metric import fit_scale
 from elbowroom.inference.mcmc.mixture import Mixture
 from elbowroom.inference.mcmc.population import NUM_POINTS, Population, from_guide, from_mixture, from_prior
@@ -46,7 +46,7 @@ class Found:
 
 
 def search(
-    coordinates: Coordinates, log_joint: Callable[[Tensor], Tensor], streams: Streams, num_chains: int, start: str
+    coordinates: Coordinates, log_joint: Callable[[Tensor], Tensor], numbers: RandomNumbers, num_chains: int, start: str
 ) -> tuple[Found, Tensor]:
     """Weigh draws of guide and prior, fit a mixture to them, weigh its draws, and once more.
 
@@ -55,18 +55,18 @@ def search(
     Returns:
         What was found, and where the chains begin, `[C, B, D]`.
     """
-    guide = from_guide(coordinates, _NUM_GUIDE, streams.seed) if start != "prior" else None
-    prior = _from_prior(coordinates, streams, start)
+    guide = from_guide(coordinates, _NUM_GUIDE, numbers.seed) if start != "prior" else None
+    prior = _from_prior(coordinates, numbers, start)
     pools = [pool for pool in (guide, prior) if pool is not None]
     population = pools[0] if len(pools) == 1 else pools[0].joined(pools[1])
     spread = torch.stack([pool.u.std(0) for pool in pools]).amin(0)
     spread = spread.clamp_min(torch.finfo(spread.dtype).tiny ** 0.25)
-    points = population.tempered(BELIEVED).resampled(NUM_POINTS, streams.uniform("search", 1)[0])
+    points = population.tempered(BELIEVED).resampled(NUM_POINTS, numbers.uniform("search", 1)[0])
     found = Found(points, population.ess, spread, len(population.u))
     for r in range(_ROUNDS):
         mixture = Mixture.fit(found.points)
-        population = from_mixture(mixture, streams, f"search {r}", NUM_POINTS, log_joint)
-        found = found.improved(population, streams.uniform(f"search {r}: resample", 1)[0])
+        population = from_mixture(mixture, numbers, f"search {r}", NUM_POINTS, log_joint)
+        found = found.improved(population, numbers.uniform(f"search {r}: resample", 1)[0])
     starts = _starts(guide, found.points, spread, num_chains, apart=start != "guide")
     return replace(found, scale=_scale(found)), starts
 
@@ -80,11 +80,11 @@ def _scale(found: Found) -> Tensor:
     return torch.where(believed, learned, torch.diag_embed(found.scale))
 
 
-def _from_prior(coordinates: Coordinates, streams: Streams, start: str) -> Population | None:
+def _from_prior(coordinates: Coordinates, numbers: RandomNumbers, start: str) -> Population | None:
     if start == "guide":
         return None
     try:
-        return from_prior(coordinates, _NUM_PRIOR, streams.seed)
+        return from_prior(coordinates, _NUM_PRIOR, numbers.seed)
     except NotImplementedError:  # a prior that has a density but cannot be drawn from
         if start == "prior":
             raise

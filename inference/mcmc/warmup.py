@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 from elbowroom.inference.evaluation.coordinates import Coordinates
-from elbowroom.inference.evaluation.random_numbers import Streams
+from elbowroom.inference.evaluation.random_numbers import RandomNumbers
 from elbowroom.inference.mcmc.leapfrog import Density, Point, evaluate
 from elbowroom.inference.mcmc.metric import fit_scale, size
 from elbowroom.inference.mcmc.mixture import Mixture
@@ -83,12 +83,12 @@ def warm_up(
     coordinates: Coordinates,
     density: Density,
     log_joint: Callable[[Tensor], Tensor],
-    streams: Streams,
+    numbers: RandomNumbers,
     settings: Settings,
     tick: Callable[[int], None],
 ) -> Tuned:
     """Search, then HMC that adapts in two halves (the scale is learned between them), then a proposal for jumps."""
-    found, starts = search(coordinates, log_joint, streams, settings.num_chains, settings.start)
+    found, starts = search(coordinates, log_joint, numbers, settings.num_chains, settings.start)
     point = evaluate(density, starts)
     zero = torch.zeros_like(point.log_p)
     state = _Adapting(
@@ -102,9 +102,9 @@ def warm_up(
     middle, visited = settings.num_warmup // 2, starts.unsqueeze(0)
     for first, last in ((0, middle), (middle, settings.num_warmup)):
         if first < last:
-            state, visited = _adapt(density, state, streams, settings, (first, last), tick)
+            state, visited = _adapt(density, state, numbers, settings, (first, last), tick)
             state = _rescaled(state, visited, found)
-    mixture, acceptance, easy, evaluations = _proposal(found, visited, log_joint, streams, settings)
+    mixture, acceptance, easy, evaluations = _proposal(found, visited, log_joint, numbers, settings)
     most = _most_steps(settings, easy)
     kernel = Kernel(state.averaging.frozen, state.chees.length, state.scale, most)
     return Tuned(
@@ -125,7 +125,7 @@ def _most_steps(settings: Settings, easy: Tensor) -> Tensor:
 def _adapt(
     density: Density,
     state: _Adapting,
-    streams: Streams,
+    numbers: RandomNumbers,
     settings: Settings,
     span: tuple[int, int],
     tick: Callable[[int], None],
@@ -133,8 +133,8 @@ def _adapt(
     """Transitions `first … last − 1` with adapting step sizes and lengths; the states visited, `[W, C, B, D]`."""
     (first, last), chains = span, settings.num_chains
     dim, count = state.point.u.shape[-1], (last - first) * chains
-    momenta = streams.normal("warm-up momentum", count, dim, first * chains).unflatten(0, (-1, chains))
-    uniforms = streams.uniform("warm-up accept", count, first * chains).unflatten(0, (-1, chains))
+    momenta = numbers.normal("warm-up momentum", count, dim, first * chains).unflatten(0, (-1, chains))
+    uniforms = numbers.uniform("warm-up accept", count, first * chains).unflatten(0, (-1, chains))
     visited = []
     for n in range(last - first):
         jitter = halton(first + n)
@@ -174,7 +174,7 @@ def _rescaled(state: _Adapting, visited: Tensor, found: Found) -> _Adapting:
 
 
 def _proposal(
-    found: Found, visited: Tensor, log_joint: Callable[[Tensor], Tensor], streams: Streams, settings: Settings
+    found: Found, visited: Tensor, log_joint: Callable[[Tensor], Tensor], numbers: RandomNumbers, settings: Settings
 ) -> tuple[Mixture, Tensor, Tensor, int]:
     """Fit the mixture that jumps propose from to the search's points and the chains' states; measure its worth."""
     late = visited[len(visited) // 2 :].flatten(0, 1)
@@ -189,10 +189,10 @@ def _proposal(
     keep = torch.arange(NUM_POINTS, device=late.device).reshape(-1, 1, 1) % 8 == 0
     learned = Found(states, torch.full_like(found.ess, BELIEVED), found.scale, found.evaluations)
     for r in range(_REFITS):
-        population = from_mixture(mixture, streams, f"proposal {r}", NUM_POINTS, log_joint)
-        learned = learned.improved(population, streams.uniform(f"proposal {r}: resample", 1)[0])
+        population = from_mixture(mixture, numbers, f"proposal {r}", NUM_POINTS, log_joint)
+        learned = learned.improved(population, numbers.uniform(f"proposal {r}: resample", 1)[0])
         mixture = Mixture.fit(torch.where(keep, states, learned.points))
-    population = from_mixture(mixture, streams, "proposal", NUM_POINTS, log_joint)
+    population = from_mixture(mixture, numbers, "proposal", NUM_POINTS, log_joint)
     spent = learned.evaluations + NUM_POINTS
     acceptance = population.acceptance
     acceptance = torch.where(acceptance < USELESS, 0.0, acceptance)

@@ -9,7 +9,7 @@ from tqdm.auto import tqdm
 
 from elbowroom.inference.diagnostics.calibration.reference_points import Reference, reference_points
 from elbowroom.inference.evaluation.budget import Plan
-from elbowroom.inference.evaluation.random_numbers import Streams
+from elbowroom.inference.evaluation.random_numbers import RandomNumbers
 from elbowroom.inference.target import Target
 
 LOG_JOINT = "log p(x, z)"
@@ -76,7 +76,7 @@ def places(
             if bar is not None:
                 bar.update(count * len(target))
     assert running is not None
-    noise = Streams(target, seed).uniform("calibration, ties", values.shape[2]).T  # [N, Q + 2]
+    noise = RandomNumbers(target, seed).uniform("calibration, ties", values.shape[2]).T  # [N, Q + 2]
     return running.places(noise)
 
 

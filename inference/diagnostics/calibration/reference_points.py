@@ -8,7 +8,7 @@ from torch import Tensor
 
 from elbowroom.inference import weights
 from elbowroom.inference.evaluation.coordinates import Coordinates
-from elbowroom.inference.evaluation.random_numbers import Streams
+from elbowroom.inference.evaluation.random_numbers import RandomNumbers
 from elbowroom.inference.target import Target
 
 NUM_PILOTS = 64
@@ -59,7 +59,7 @@ def reference_points(target: Target, observed: Target | None, seed: int) -> Refe
     log_w = (prior + likelihood - log_q + extra).double()
     weight = _normalized(log_w)
     effective = 1 / weight.square().sum(0)  # [N]
-    noise = Streams(target, seed).normal("calibration, reference points", 1, u.shape[-1])[0].to(u)
+    noise = RandomNumbers(target, seed).normal("calibration, reference points", 1, u.shape[-1])[0].to(u)
     pull = (weight.unsqueeze(-1) * standard).sum(0).nan_to_num(nan=0.0, posinf=0.0, neginf=0.0)
     direction = effective.sqrt().unsqueeze(-1) * pull + noise
     unit = direction / direction.norm(dim=-1, keepdim=True).clamp_min(torch.finfo(torch.float64).tiny)

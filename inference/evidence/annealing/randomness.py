@@ -3,7 +3,7 @@
 import torch
 from torch import Tensor
 
-from elbowroom.inference.evaluation.random_numbers import Streams
+from elbowroom.inference.evaluation.random_numbers import RandomNumbers
 from elbowroom.inference.evidence.annealing.path import Path
 from elbowroom.inference.programs.noise import BLOCK
 
@@ -18,7 +18,7 @@ class Randomness:
     """Momenta and accept decisions of chains `first … first + num_chains − 1` at any transition."""
 
     def __init__(self, path: Path, seed: int, num_chains: int, first: int) -> None:
-        self.streams, self.dim = Streams(path.target, seed), path.coordinates.dim
+        self.streams, self.dim = RandomNumbers(path.target, seed), path.coordinates.dim
         self.num_chains, self.first, self._block = num_chains, first, -1
         self._numbers = torch.empty(0)
 

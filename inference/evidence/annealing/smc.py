@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from elbowroom.inference.estimate import Estimate
-from elbowroom.inference.evaluation.random_numbers import Streams
+from elbowroom.inference.evaluation.random_numbers import RandomNumbers
 from elbowroom.inference.evidence.annealing.blocks import Block, blocks
 from elbowroom.inference.evidence.annealing.path import Ends, Path
 from elbowroom.inference.evidence.annealing.randomness import PARTICLES, Randomness
@@ -134,7 +134,7 @@ def _runs(block: Block, settings: Settings, num_particles: int, first: int, coun
 def _resampled(path: Path, seed: int, ends: Ends, log_w: Tensor, low: Tensor, step: int, first: int) -> Ends:
     """The particles of the runs and data that are `low` `[R, B]` drawn anew, the others as they are."""
     num_runs, num_particles, _ = log_w.shape
-    uniform = Streams(path.target, seed).uniform(f"resample {step}", num_runs, PARTICLES + first)
+    uniform = RandomNumbers(path.target, seed).uniform(f"resample {step}", num_runs, PARTICLES + first)
     position = torch.arange(num_particles, device=log_w.device).reshape(1, -1, 1)
     index = torch.where(low.unsqueeze(1), systematic(log_w, uniform), position)  # [R, N, B]
     run = torch.arange(num_runs, device=log_w.device).reshape(-1, 1, 1)

@@ -10,7 +10,7 @@ from tqdm.auto import tqdm
 from elbowroom.inference.estimate import Estimate
 from elbowroom.inference.evaluation.budget import Plan, plan
 from elbowroom.inference.evaluation.coordinates import Coordinates
-from elbowroom.inference.evaluation.random_numbers import Streams
+from elbowroom.inference.evaluation.random_numbers import RandomNumbers
 from elbowroom.inference.evidence.importance.importance import collect
 from elbowroom.inference.evidence.importance.reduction import Drawn, Sampler, Stream, Wanted, stream
 from elbowroom.inference.mcmc.draws import Draws
@@ -90,11 +90,11 @@ def _from_mixture(coordinates: Coordinates, mixture: Mixture, lost: Tensor) -> S
     """Weighted draws of the mixtures of these data; those that cannot be weighed are counted in `lost`."""
 
     def sampler(target: Target, num_samples: int, seed: int, start: int) -> Drawn:
-        streams = Streams(target, seed)
+        numbers = RandomNumbers(target, seed)
         u = mixture.sample(
-            streams.normal("adapted: normal", num_samples, coordinates.dim, start),
-            streams.uniform("adapted: component", num_samples, start),
-            streams.uniform("adapted: width", num_samples, start),
+            numbers.normal("adapted: normal", num_samples, coordinates.dim, start),
+            numbers.uniform("adapted: component", num_samples, start),
+            numbers.uniform("adapted: width", num_samples, start),
         )
         log_w = coordinates.log_joint(u) - mixture.log_density(u)
         # Far out in a tail a program may overflow: a point that it cannot weigh has no mass.

@@ -13,7 +13,7 @@ from tqdm.auto import tqdm
 from elbowroom.inference.estimate import Estimate
 from elbowroom.inference.evaluation.budget import MEMORY_BYTES, Plan, plan
 from elbowroom.inference.evaluation.coordinates import Coordinates
-from elbowroom.inference.evaluation.random_numbers import Streams
+from elbowroom.inference.evaluation.random_numbers import RandomNumbers
 from elbowroom.inference.evidence.bridge.optimal import ITERATIONS, optimal_bridge, relative_error
 from elbowroom.inference.mcmc.draws import Draws
 from elbowroom.inference.mcmc.effective_size import effective_sample_size
@@ -120,11 +120,11 @@ LogDensity = Callable[[Tensor], Tensor]
 def _mixture(
     coordinates: Coordinates, points: Tensor, count: int, seed: int, cut: Plan, components: int | None = None
 ) -> tuple[LogDensity, Tensor]:
-    mixture, streams = Mixture.fit(points, components), Streams(coordinates.target, seed)
+    mixture, numbers = Mixture.fit(points, components), RandomNumbers(coordinates.target, seed)
     v = mixture.sample(
-        streams.normal("bridge normal", count, coordinates.dim).double(),
-        streams.uniform("bridge component", count),
-        streams.uniform("bridge width", count),
+        numbers.normal("bridge normal", count, coordinates.dim).double(),
+        numbers.uniform("bridge component", count),
+        numbers.uniform("bridge width", count),
     )
     return mixture.log_density, v
 

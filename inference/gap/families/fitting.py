@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from elbowroom.inference.evaluation.quasi_random import quasi_normals
-from elbowroom.inference.evaluation.random_numbers import Streams
+from elbowroom.inference.evaluation.random_numbers import RandomNumbers
 from elbowroom.inference.gap.families.expectation import Density, Drawn, draw
 from elbowroom.inference.gap.families.family import Family
 from elbowroom.inference.mcmc.metric import MAX_DENSE
@@ -36,7 +36,7 @@ class Fitted:
     num_evaluations: Tensor
 
 
-def fit_family(subset: Subset, streams: Streams, start: Family, name: str) -> Fitted:
+def fit_family(subset: Subset, streams: RandomNumbers, start: Family, name: str) -> Fitted:
     """Climb the ELBO of every datum from `start`.
 
     In coordinates where q is standard normal a natural-gradient step moves the mean by E[r] and changes L to

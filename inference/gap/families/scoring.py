@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 
 from elbowroom.inference.evaluation.quasi_random import quasi_normals
-from elbowroom.inference.evaluation.random_numbers import Streams
+from elbowroom.inference.evaluation.random_numbers import RandomNumbers
 from elbowroom.inference.gap.families.expectation import FAR, Density, Drawn, draw
 from elbowroom.inference.gap.families.family import Family
 from elbowroom.inference.mcmc.metric import MAX_DENSE
@@ -36,7 +36,7 @@ class Evaluation:
         return self.elbo.mean(0)
 
 
-def evaluate(density: Density, streams: Streams, family: Family, num_points: int) -> Evaluation:
+def evaluate(density: Density, streams: RandomNumbers, family: Family, num_points: int) -> Evaluation:
     """Evaluate with `num_points` draws of each randomisation (shared among components).
 
     The part of log w that is quadratic in ε has a known mean, so only the rest is estimated: with b = E[r] and

@@ -12,7 +12,7 @@ from torch import Tensor
 
 from elbowroom.inference import Target, quadrature
 from elbowroom.inference.evaluation.coordinates import Coordinates
-from elbowroom.inference.evaluation.random_numbers import Streams
+from elbowroom.inference.evaluation.random_numbers import RandomNumbers
 from elbowroom.inference.gap import decompose
 from elbowroom.inference.gap.families.expectation import Density
 from elbowroom.inference.gap.families.family import Family
@@ -102,9 +102,9 @@ def precision() -> Tensor:
     return root @ root.T
 
 
-def streams() -> Streams:
+def streams() -> RandomNumbers:
     known = problem("conjugate-normal-0.7")
-    return Streams(Target(known.model, known.guide, torch.linspace(-1, 1, COUNT)), 5)
+    return RandomNumbers(Target(known.model, known.guide, torch.linspace(-1, 1, COUNT)), 5)
 
 
 def kl(loc: Tensor, factor: Tensor) -> Tensor:

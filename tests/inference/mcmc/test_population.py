@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from torch import Tensor
 
 from elbowroom.inference.evaluation.coordinates import Coordinates
-from elbowroom.inference.evaluation.random_numbers import Streams
+from elbowroom.inference.evaluation.random_numbers import RandomNumbers
 from elbowroom.inference.mcmc.mixture import Mixture
 from elbowroom.inference.mcmc.population import Population, from_guide, from_mixture, from_prior
 from elbowroom.inference.target import Target
@@ -130,13 +130,13 @@ def test_weights_have_the_evidence_as_their_mean(start: str) -> None:
         (Target(normal_model, normal_guide(1.3), x), normal_evidence(x)),
         (Target(gamma_model, gamma_guide, count), negative_binomial.log_prob(count)),
     ):
-        coordinates, streams = Coordinates.of(target), Streams(target, 3)
+        coordinates, numbers = Coordinates.of(target), RandomNumbers(target, 3)
         pool = from_guide(coordinates, 4000, 1)
         if start == "prior":
             pool = from_prior(coordinates, 4000, 1)
         elif start == "mixture":
             points = pool.resampled(512, torch.full((3,), 0.5))
-            pool = from_mixture(Mixture.fit(points), streams, "test", 4000, coordinates.log_joint)
+            pool = from_mixture(Mixture.fit(points), numbers, "test", 4000, coordinates.log_joint)
         ratio = (pool.log_w - evidence).exp()
         assert pool.u.shape == (4000, 3, 1)
         assert ((ratio.mean(0) - 1) / (ratio.std(0) / math.sqrt(4000))).abs().max() < sigmas(18)
@@ -146,18 +146,18 @@ def test_weights_have_the_evidence_as_their_mean(start: str) -> None:
 def test_draws_that_are_not_finite_weigh_nothing_and_stand_at_the_best_one() -> None:
     x = torch.tensor([0.5, -1.0])
     target = Target(normal_model, normal_guide(0.9), x)
-    coordinates, streams = Coordinates.of(target), Streams(target, 0)
+    coordinates, numbers = Coordinates.of(target), RandomNumbers(target, 0)
     mixture = Mixture.fit(data(512, 2, 1))
 
     def log_joint(u: Tensor) -> Tensor:
         value = coordinates.log_joint(u)
         return torch.where(u[..., 0] > 0.5, math.nan, torch.where(u[..., 0] < -1, math.inf, value))
 
-    pool = from_mixture(mixture, streams, "test", 300, log_joint)
+    pool = from_mixture(mixture, numbers, "test", 300, log_joint)
     out = (pool.u[..., 0] > 0.5) | (pool.u[..., 0] < -1)
     assert torch.equal(pool.log_w.isneginf(), out) and bool(out.any(0).all())
     broken = Mixture(mixture.log_share, mixture.mean * torch.tensor([math.nan, 1.0])[:, None, None], *_rest(mixture))
-    pool = from_mixture(broken, streams, "test", 300, coordinates.log_joint)
+    pool = from_mixture(broken, numbers, "test", 300, coordinates.log_joint)
     assert bool(pool.u.isfinite().all()) and bool((pool.ess[:1] == 0).all()) and pool.ess[1] > 10
 
 

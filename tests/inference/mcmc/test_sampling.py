@@ -1,6 +1,7 @@
 """Draws of a frozen kernel: jumps and HMC moves leave the target exactly as it is, for every schedule."""
 
 import math
+from collections.abc import Iterator
 from dataclasses import replace
 
 import pytest
@@ -11,11 +12,13 @@ from torch import Tensor
 from elbowroom.inference import Target
 from elbowroom.inference.evaluation.coordinates import Coordinates
 from elbowroom.inference.evaluation.densities import Densities
-from elbowroom.inference.evaluation.random_numbers import Streams
+from elbowroom.inference.evaluation.random_numbers import RandomNumbers
 from elbowroom.inference.mcmc import sampling
+from elbowroom.inference.mcmc.jumps import Proposals, State, jump
 from elbowroom.inference.mcmc.leapfrog import evaluate
 from elbowroom.inference.mcmc.mixture import Mixture
-from elbowroom.inference.mcmc.sampling import Chains, Schedule, sample
+from elbowroom.inference.mcmc.moves import SELDOM, Moves, Schedule
+from elbowroom.inference.mcmc.sampling import Chains, Info, sample, step
 from elbowroom.inference.mcmc.trajectory import halton
 from elbowroom.inference.mcmc.transition import Kernel
 from elbowroom.inference.mcmc.warmup import Tuned
@@ -65,7 +68,7 @@ def tuned_at(
 
 def run(densities: Densities, tuned: Tuned, num_draws: int, seed: int = 1) -> Chains:
     target = densities.coordinates.target
-    return sample(densities, tuned, Streams(target, seed), num_draws, lambda _: None)
+    return sample(densities, tuned, RandomNumbers(target, seed), num_draws, lambda _: None)
 
 
 @pytest.mark.parametrize(
@@ -112,7 +115,7 @@ def test_statistics_are_those_of_the_draws() -> None:
     torch.testing.assert_close(chains.stats["lp"].flatten(0, 1), log_p)
     steps = chains.stats["n_steps"]
     assert bool((steps[:, :, ~easy] > 0).all())
-    due = (torch.arange(40) + sampling.BURN_IN) % sampling.SELDOM == 0
+    due = (torch.arange(40) + sampling.BURN_IN) % SELDOM == 0
     assert torch.equal(steps[:, 0, 0] > 0, due) and torch.equal(steps[:, 0, 2] > 0, due)
     # ⌈j · 2 / 1.1⌉ leapfrog steps for jitters j in (0, 1), and the gradient where they begin.
     assert sorted(set(steps[:, :, ~easy].flatten().tolist())) == [2, 3]
@@ -126,31 +129,68 @@ def test_statistics_are_those_of_the_draws() -> None:
 def test_acceptance_rate_is_of_the_hmc_move_where_there_is_one(monkeypatch: pytest.MonkeyPatch) -> None:
     target, start = conjugate(3)
     densities, tuned = tuned_at(target, start[:6], 0.7, torch.tensor([True, False, True]))
-    monkeypatch.setattr(sampling, "_jump", lambda state, *_: torch.full_like(state.log_p, 9.0))
+    monkeypatch.setattr(sampling, "jump", lambda state, *_: (state, torch.full_like(state.log_p, 9.0)))
     stats = run(densities, tuned, 40).stats
     assert torch.equal(stats["acceptance_rate"] == 9.0, stats["n_steps"] == 0)
 
 
-def test_jumps_weigh_the_place_that_an_hmc_move_has_reached() -> None:
-    """After every draw the log weight kept is that of where the chain is; a stale one would let it jump too often."""
+def steps(densities: Densities, tuned: Tuned, num_draws: int, seed: int = 1) -> Iterator[tuple[State, State, Info]]:
+    """State before, state after and info of the first draws, those that are thrown away included."""
+    moves, numbers = Moves.of(densities, tuned), RandomNumbers(densities.coordinates.target, seed)
+    u, log_p = tuned.point.u, tuned.point.log_p
+    state = State(u, log_p, log_p - tuned.mixture.log_density(u))
+    tries = moves.schedule.most_tries
+    for index, random in enumerate(sampling._randomness(densities, tuned, numbers, tries, num_draws)):
+        before = state
+        state, info = step(state, random, moves, index)
+        yield before, state, info
+
+
+def test_jumps_weigh_the_place_that_an_hmc_move_has_reached(monkeypatch: pytest.MonkeyPatch) -> None:
+    """After every move the log weight kept is that of where the chain is; a stale one would let it jump too often."""
     target, start = conjugate(3)
     densities, tuned = tuned_at(target, start[:50], 0.5, torch.tensor([True, False, False]))
-    seen = []
-    inner = sampling._jump
+    wrong = []
 
-    def spy(state: sampling._State, proposals: sampling._Proposals, tries: Tensor, n: int) -> Tensor:
-        for when in range(2):
-            log_p = densities.log_joint(state.u)
-            seen.append((state.log_p - log_p).abs().max())
-            seen.append((state.log_w - log_p + tuned.mixture.log_density(state.u)).abs().max())
-            if when == 0:
-                first = inner(state, proposals, tries, n)
-        return first
+    def weigh(state: State) -> None:
+        log_p = densities.log_joint(state.u)
+        wrong.append((state.log_p - log_p).abs().max())
+        wrong.append((state.log_w - log_p + tuned.mixture.log_density(state.u)).abs().max())
 
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(sampling, "_jump", spy)
-        run(densities, tuned, 20)
-    assert len(seen) == 4 * (20 + sampling.BURN_IN) and torch.stack(seen).max() < 1e-10
+    def spy(state: State, proposals: Proposals, tries: Tensor) -> tuple[State, Tensor]:
+        weigh(state)
+        return jump(state, proposals, tries)
+
+    monkeypatch.setattr(sampling, "jump", spy)
+    for _, state, _ in steps(densities, tuned, 40):
+        weigh(state)
+    assert len(wrong) == 4 * 40 and torch.stack(wrong).max() < 1e-10
+
+
+def test_a_step_changes_nothing_that_it_is_given() -> None:
+    """Steps are pure: neither a state nor an info changes once it has been returned."""
+    target, start = conjugate(3)
+    densities, tuned = tuned_at(target, start[:6], 0.3, torch.tensor([True, False, True]))
+    copies, stored = [], []
+    for before, state, info in steps(densities, tuned, 20):
+        stored.append((before, state, info))
+        copies.append([[t.clone() for t in part] for part in (before, state, info)])
+    for parts, kept in zip(stored, copies, strict=True):
+        for part, copied in zip(parts, kept, strict=True):
+            assert all(torch.equal(t, c) for t, c in zip(part, copied, strict=True))
+    moves = [(info.n_steps > 0).any(0).tolist() for _, _, info in stored]
+    assert moves[0] == [True] * 3 and moves[1] == [False, True, False]
+
+
+def test_the_loop_keeps_what_the_steps_return() -> None:
+    target, start = conjugate(3)
+    densities, tuned = tuned_at(target, start[:6], 0.3, torch.tensor([True, False, True]))
+    chains = run(densities, tuned, 9)
+    late = list(steps(densities, tuned, sampling.BURN_IN + 9))[sampling.BURN_IN :]
+    assert torch.equal(chains.u, torch.stack([state.u for _, state, _ in late]))
+    assert set(chains.stats) == {*Info._fields, "step_size"}
+    for name in Info._fields:
+        assert torch.equal(chains.stats[name], torch.stack([getattr(info, name) for _, _, info in late]))
 
 
 def test_tries_are_each_datums_own() -> None:
@@ -188,18 +228,19 @@ def test_draws_do_not_depend_on_how_they_are_cut_into_blocks() -> None:
 
 
 def test_proposals_of_no_probability_are_refused_and_any_other_accepted_from_there() -> None:
-    shape = (2, 1, 4, 3)  # tries, draws, chains, data
+    shape = (2, 4, 3)  # tries, chains, data
     bad = torch.full(shape, -math.inf)
-    proposals = sampling._Proposals(data(*shape, 1), bad, bad, torch.full(shape, -0.1))
-    state = sampling._State(data(4, 3, 1, seed=3), torch.zeros(4, 3), torch.zeros(4, 3))
-    kept = state.u.clone()
-    assert bool((sampling._jump(state, proposals, torch.full((3,), 2), 0) == 0).all())
-    assert torch.equal(state.u, kept)
-    lost = sampling._State(kept, bad[0, 0], bad[0, 0])
-    assert bool((sampling._jump(lost, proposals, torch.full((3,), 2), 0) == 0).all()) and torch.equal(lost.u, kept)
-    good = replace(proposals, log_w=torch.zeros(shape), log_p=torch.ones(shape), log_uniform=torch.full(shape, -1e-9))
-    assert bool((sampling._jump(lost, good, torch.full((3,), 1), 0) == 1).all())
-    assert torch.equal(lost.u, proposals.u[0, 0]) and bool((lost.log_p == 1).all())
+    proposals = Proposals(State(data(*shape, 1), bad, bad), torch.full(shape, -0.1))
+    state = State(data(4, 3, 1, seed=3), torch.zeros(4, 3), torch.zeros(4, 3))
+    two = torch.full((3,), 2)
+    for start in (state, State(state.u, bad[0], bad[0])):
+        after, acceptance = jump(start, proposals, two)
+        assert bool((acceptance == 0).all()) and torch.equal(after.u, state.u)
+    good = State(proposals.state.u, torch.ones(shape), torch.zeros(shape))
+    lost = State(state.u, bad[0], bad[0])
+    after, acceptance = jump(lost, Proposals(good, torch.full(shape, -1e-9)), torch.full((3,), 1))
+    assert bool((acceptance == 1).all())
+    assert torch.equal(after.u, good.u[0]) and bool((after.log_p == 1).all())
 
 
 def test_schedule() -> None:

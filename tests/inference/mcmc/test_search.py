@@ -7,7 +7,7 @@ import torch
 
 from elbowroom.inference import Target
 from elbowroom.inference.evaluation.coordinates import Coordinates
-from elbowroom.inference.evaluation.random_numbers import Streams
+from elbowroom.inference.evaluation.random_numbers import RandomNumbers
 from elbowroom.inference.mcmc.mixture import Mixture
 from elbowroom.inference.mcmc.population import NUM_POINTS, Population
 from elbowroom.inference.mcmc.search import BELIEVED, Found, search
@@ -16,7 +16,7 @@ from toys.programs import data, normal_guide, normal_model, one_mode, two_modes
 
 def found(target: Target, num_chains: int = 4, start: str = "both", seed: int = 0) -> tuple[Found, torch.Tensor]:
     coordinates = Coordinates.of(target)
-    return search(coordinates, coordinates.log_joint, Streams(target, seed), num_chains, start)
+    return search(coordinates, coordinates.log_joint, RandomNumbers(target, seed), num_chains, start)
 
 
 @pytest.mark.parametrize("start", ["both", "prior"])
@@ -65,19 +65,23 @@ def test_a_population_takes_over_only_where_it_is_better() -> None:
     assert new.evaluations == 307
 
 
-def test_streams_are_of_the_datum_the_name_and_the_place() -> None:
+def test_random_numbers_are_of_the_datum_the_name_and_the_place() -> None:
     target = Target(normal_model, normal_guide(0.9), data(5))
-    streams = Streams(target, 2)
-    whole = streams.normal("a", 40, 3)
-    torch.testing.assert_close(streams.normal("a", 10, 3, start=25), whole[25:35])
-    torch.testing.assert_close(Streams(target.select([3, 0]), 2).normal("a", 40, 3), whole[:, [3, 0]])
-    for other in (streams.normal("b", 40, 3), Streams(target, 3).normal("a", 40, 3), streams.normal("a", 40, 3, 40)):
+    numbers = RandomNumbers(target, 2)
+    whole = numbers.normal("a", 40, 3)
+    torch.testing.assert_close(numbers.normal("a", 10, 3, start=25), whole[25:35])
+    torch.testing.assert_close(RandomNumbers(target.select([3, 0]), 2).normal("a", 40, 3), whole[:, [3, 0]])
+    for other in (
+        numbers.normal("b", 40, 3),
+        RandomNumbers(target, 3).normal("a", 40, 3),
+        numbers.normal("a", 40, 3, 40),
+    ):
         assert not bool((other == whole).any())
-    uniform = streams.uniform("a", 4000)
+    uniform = numbers.uniform("a", 4000)
     assert uniform.shape == (4000, 5) and bool(((uniform >= 0) & (uniform < 1)).all())
     z, _ = target.propose(40, seed=2)
     assert not torch.isclose(
-        (z["z"] - target.args[0] / 2) / 0.9 / math.sqrt(0.5), streams.normal("z", 40, 1)[..., 0]
+        (z["z"] - target.args[0] / 2) / 0.9 / math.sqrt(0.5), numbers.normal("z", 40, 1)[..., 0]
     ).any()
 
 
