@@ -1,4 +1,24 @@
-"""Markov chain Monte Carlo on [chains, data]: every datum at once, as one tensor program."""
+"""What is p(z | x)? Markov chains for every datum at once, as one tensor program on [chains, data].
+
+A chain of datum b moves in unconstrained coordinates u, z = T(u), and leaves its posterior as it is:
+
+    p(u | x_b) ∝ p(x_b, T(u)) |det dT/du|.
+
+    hmc.py              `hmc`: warm-up, then draws, chunk by chunk
+    warmup.py           search, adapt, then freeze everything that the moves depend on
+      search.py, population.py, mixture.py      weighted points of the posterior, and what is fitted to them
+      metric.py, step_size.py, trajectory.py    scale, ε and length of the trajectories
+    sampling.py         draws as pure steps (state, random numbers) -> (state, info)
+      moves.py            when each datum makes an HMC move, and how often it jumps
+      transition.py, leapfrog.py                HMC: a trajectory, accepted or not
+      jumps.py            independence moves to draws of the mixture
+    draws.py            `Draws`, what every sampler returns
+    convergence.py      may they be believed? With rhat.py and effective_size.py
+    float_limits.py     draws at the limits of floating-point numbers
+    nuts.py             `nuts`: Pyro's own, one datum at a time, as a reference
+
+Read sampling.py first, then transition.py and jumps.py. Imports: evaluation, target, programs; never an estimator.
+"""
 
 from elbowroom.inference.mcmc.hmc import hmc
 

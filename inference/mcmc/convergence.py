@@ -1,4 +1,4 @@
-"""Whether Markov chains may be believed: R-hat, effective sample sizes and errors of every datum and latent at once.
+"""May the draws be believed? R-hat, effective sample sizes and errors of every datum and latent at once.
 
 The numbers are ArviZ's, to rounding, and its functions are the independent reference in the tests. They are not called
 here because they walk over data and latents one by one in Python, on the CPU: five times as long for 10,000 data.
@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from elbowroom.inference.mcmc.effective_size import geyer, split, to_rows
+from elbowroom.inference.mcmc.effective_size import by_scalar, geyer, split
 from elbowroom.inference.mcmc.rhat import MIN_DRAWS, normal_scores, rank_rhat
 
 CHUNK_BYTES = 2**22
@@ -18,7 +18,7 @@ CHUNK_BYTES = 2**22
 
 @dataclass(frozen=True)
 class Gates:
-    """What draws must pass before they may be called a reference (Vehtari et al. 2021, sections 4 and 5).
+    """The gates that draws must pass before they may be called a reference (Vehtari et al. 2021, sections 4 and 5).
 
     Attributes:
         rhat: largest rank-normalised split R-hat.
@@ -76,13 +76,13 @@ def convergence(
     """
     _check_shapes(z, diverging, energy)
     gates, num_chains = gates or Gates(), len(z)
-    rows = max(1, CHUNK_BYTES // max(z[:, :, :1].numel() * 8, 1))
-    pieces = [_diagnose(part) for part in z.split(rows, 2)]
-    found = {name: torch.cat([piece[name] for piece in pieces]).cpu() for name in pieces[0]}
+    at_once = max(1, CHUNK_BYTES // max(z[:, :, :1].numel() * 8, 1))  # data
+    pieces = [_diagnose(part) for part in z.split(at_once, 2)]
+    numbers = {name: torch.cat([piece[name] for piece in pieces]).cpu() for name in pieces[0]}
     divergences = diverging.sum((0, 1)).cpu()
-    fraction = None if energy is None else torch.cat([ebfmi(e).amin(0) for e in energy.split(rows, 2)]).cpu()
-    flags = _flags(found, divergences, fraction, num_chains, gates)
-    return Convergence(**found, divergences=divergences, ebfmi=fraction, flags=flags)
+    fraction = None if energy is None else torch.cat([ebfmi(e).amin(0) for e in energy.split(at_once, 2)]).cpu()
+    flags = _flags(numbers, divergences, fraction, num_chains, gates)
+    return Convergence(**numbers, divergences=divergences, ebfmi=fraction, flags=flags)
 
 
 def ebfmi(energy: Tensor) -> Tensor:
@@ -106,33 +106,33 @@ def ebfmi(energy: Tensor) -> Tensor:
 
 def _diagnose(z: Tensor) -> dict[str, Tensor]:
     """Diagnostics `[B, N]` by name, of draws `[C, T, B, N]`."""
-    rows, shape = to_rows(z)
-    if rows.shape[2] < MIN_DRAWS:
+    chains, shape = by_scalar(z)
+    if chains.shape[2] < MIN_DRAWS:
         names = ("rhat", "ess_bulk", "ess_tail", "ess_moments", "mcse_mean", "mcse_sd")
-        return {name: rows.new_full(shape, torch.nan) for name in names}
-    halves = split(rows)
+        return {name: chains.new_full(shape, torch.nan) for name in names}
+    halves = split(chains)
     scores, ordered = normal_scores(halves)
-    squares = (rows - rows.mean((1, 2), keepdim=True)).square()
+    squares = (chains - chains.mean((1, 2), keepdim=True)).square()
     ess_mean, ess_squares = geyer(halves), geyer(split(squares))
-    undefined = rows.isnan().any(2).any(1)
+    undefined = chains.isnan().any(2).any(1)
     variance = squares.mean((1, 2))
     spread = (squares.square().mean((1, 2)) - variance.square()) / ess_squares
-    found = {
+    numbers = {
         "rhat": rank_rhat(halves, scores, ordered) if len(z) > 1 else torch.full_like(variance, torch.nan),
         "ess_bulk": geyer(scores),
-        "ess_tail": _ess_tail(rows, ordered),
+        "ess_tail": _ess_tail(chains, ordered),
         "ess_moments": torch.minimum(ess_mean, ess_squares),
-        "mcse_mean": rows.flatten(1).std(1) / ess_mean.sqrt(),
+        "mcse_mean": chains.flatten(1).std(1) / ess_mean.sqrt(),
         "mcse_sd": (spread / variance / 4).sqrt(),  # delta method: Var sd = Var(sd²) / (4 sd²)
     }
-    return {name: value.masked_fill(undefined, torch.nan).reshape(shape) for name, value in found.items()}
+    return {name: value.masked_fill(undefined, torch.nan).reshape(shape) for name, value in numbers.items()}
 
 
-def _ess_tail(rows: Tensor, ordered: Tensor) -> Tensor:
+def _ess_tail(chains: Tensor, ordered: Tensor) -> Tensor:
     """The smaller effective sample size of the indicators of the 5 % and of the 95 % quantile, `[R]`."""
-    if ordered.shape[1] < rows[0].numel():  # of chains of odd length, halves leave out the middle draw
-        ordered = rows.flatten(1).sort(1).values
-    low, high = (geyer(split((rows <= _quantile(ordered, p)).double())) for p in (0.05, 0.95))
+    if ordered.shape[1] < chains[0].numel():  # of chains of odd length, halves leave out the middle draw
+        ordered = chains.flatten(1).sort(1).values
+    low, high = (geyer(split((chains <= _quantile(ordered, p)).double())) for p in (0.05, 0.95))
     return torch.minimum(low, high)
 
 
@@ -146,29 +146,29 @@ def _quantile(ordered: Tensor, p: float) -> Tensor:
 
 
 def _flags(
-    found: dict[str, Tensor], divergences: Tensor, fraction: Tensor | None, num_chains: int, gates: Gates
+    numbers: dict[str, Tensor], divergences: Tensor, fraction: Tensor | None, num_chains: int, gates: Gates
 ) -> tuple[str, ...]:
     """For each datum every gate that it did not pass, in words."""
     num_data = len(divergences)
     least = gates.ess_per_chain * num_chains
-    rhat, ess = found["rhat"].amax(1), torch.minimum(found["ess_bulk"], found["ess_tail"]).amin(1)  # NaN stays NaN
-    told: list[list[str]] = [[] for _ in range(num_data)]
+    rhat, ess = numbers["rhat"].amax(1), torch.minimum(numbers["ess_bulk"], numbers["ess_tail"]).amin(1)  # NaN stays
+    reasons: list[list[str]] = [[] for _ in range(num_data)]
 
-    def tell(failed: Tensor, text: str, values: Tensor) -> None:
+    def add(failed: Tensor, text: str, values: Tensor) -> None:
         for b in failed.nonzero().flatten().tolist():
-            told[b].append(text.format(values[b].item()))
+            reasons[b].append(text.format(values[b].item()))
 
     every = torch.ones(num_data, dtype=torch.bool)
     if num_chains < 2:
-        tell(every, "one chain cannot show disagreement (run at least 2, better 4)", rhat)
-    tell(rhat.isnan(), "R-hat is undefined (a chain that never moved, or too few draws)", rhat)
-    tell(rhat > gates.rhat, f"R-hat {{:.4f}} > {gates.rhat}: the chains disagree", rhat)
-    tell(ess < least, f"effective sample size {{:.0f}} < {least:.0f}", ess)
-    tell(divergences > gates.divergences, "{} divergent transitions", divergences)
+        add(every, "one chain cannot show disagreement (run at least 2, better 4)", rhat)
+    add(rhat.isnan(), "R-hat is undefined (a chain that never moved, or too few draws)", rhat)
+    add(rhat > gates.rhat, f"R-hat {{:.4f}} > {gates.rhat}: the chains disagree", rhat)
+    add(ess < least, f"effective sample size {{:.0f}} < {least:.0f}", ess)
+    add(divergences > gates.divergences, "{} divergent transitions", divergences)
     if fraction is not None:
-        tell(fraction < gates.ebfmi, f"E-BFMI {{:.2f}} < {gates.ebfmi}: momenta do not reach all energies", fraction)
-        tell(fraction.isnan(), "E-BFMI is undefined (an energy that never changes or is not a number)", fraction)
-    return tuple("; ".join(reasons) for reasons in told)
+        add(fraction < gates.ebfmi, f"E-BFMI {{:.2f}} < {gates.ebfmi}: momenta do not reach all energies", fraction)
+        add(fraction.isnan(), "E-BFMI is undefined (an energy that never changes or is not a number)", fraction)
+    return tuple("; ".join(each) for each in reasons)
 
 
 def _check_shapes(z: Tensor, diverging: Tensor, energy: Tensor | None) -> None:

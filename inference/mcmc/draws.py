@@ -1,4 +1,4 @@
-"""What every sampler returns: draws of the latents of each datum, their statistics and whether to believe them."""
+"""The result of every sampler: draws of the latents of each datum, their statistics and whether to believe them."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -26,7 +26,7 @@ class Draws:
             `n_steps` (gradient evaluations), `acceptance_rate`, `step_size`; of samplers that have one, `energy` (the
             Hamiltonian after the momentum was drawn, nats).
         info: `method`, `seconds`, `num_evaluations` (gradients of log p(x, z), warm-up included, `[data]`),
-            `num_warmup`, `seed`. Its tensors have a row for each datum.
+            `num_warmup`, `seed`. Its tensors have an entry for each datum.
         gates: what the draws must pass to be called a reference.
     """
 
@@ -56,12 +56,12 @@ class Draws:
 
     def select(self, data: Sequence[int]) -> "Draws":
         """The draws of some of the data; `seconds` stays what all of them took."""
-        rows = list(data)
+        index = list(data)
         return Draws(
-            z={name: value[:, :, rows] for name, value in self.z.items()},
+            z={name: value[:, :, index] for name, value in self.z.items()},
             latents=self.latents,
-            stats={name: value[:, :, rows] for name, value in self.stats.items()},
-            info={name: value[rows] if isinstance(value, Tensor) else value for name, value in self.info.items()},
+            stats={name: value[:, :, index] for name, value in self.stats.items()},
+            info={name: value[index] if isinstance(value, Tensor) else value for name, value in self.info.items()},
             gates=self.gates,
         )
 
@@ -73,10 +73,10 @@ class Draws:
         """
         failed = [(b, flag) for b, flag in enumerate(self.flags) if flag]
         if failed:
-            told = "; ".join(f"datum {b}: {flag}" for b, flag in failed[:5])
+            reasons = "; ".join(f"datum {b}: {flag}" for b, flag in failed[:5])
             raise NotAReference(
-                f"{len(failed)} of {len(self)} data did not pass the convergence gates ({told}). Run longer chains, or "
-                "leave these data out; their draws are in .z, but they are not the truth."
+                f"{len(failed)} of {len(self)} data did not pass the convergence gates ({reasons}). Run longer chains, "
+                "or leave these data out; their draws are in .z, but they are not the truth."
             )
         return self.flat
 

@@ -71,9 +71,9 @@ class Mixture:
         index = component[..., None, None].expand(*component.shape, 1, dim)
         return every.gather(2, index).squeeze(2).transpose(0, 1)
 
-    def select(self, rows: Tensor) -> "Mixture":
+    def select(self, data: Tensor) -> "Mixture":
         """The mixtures of some of the data."""
-        return Mixture(self.log_share[rows], self.mean[rows], self.factor[rows], self.inverse[rows])
+        return Mixture(self.log_share[data], self.mean[data], self.factor[data], self.inverse[data])
 
     def _distances(self, x: Tensor) -> tuple[Tensor, Tensor]:
         """|L⁻¹ (x − m)|² at x `[B, N, D]`, `[B, N, K]`, and log of share times density at the mean, `[B, 1, K]`."""

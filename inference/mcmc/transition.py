@@ -24,10 +24,10 @@ class Kernel:
     scale: Tensor
     max_steps: Tensor | int = 64
 
-    def select(self, rows: Tensor) -> "Kernel":
+    def select(self, data: Tensor) -> "Kernel":
         """The kernel of some of the data."""
-        most = self.max_steps[rows] if isinstance(self.max_steps, Tensor) else self.max_steps
-        return Kernel(self.step_size[:, rows], self.length[rows], self.scale[rows], most)
+        most = self.max_steps[data] if isinstance(self.max_steps, Tensor) else self.max_steps
+        return Kernel(self.step_size[:, data], self.length[data], self.scale[data], most)
 
     def num_steps(self, jitter: Tensor | float) -> Tensor:
         """⌈jitter · length / ε⌉ leapfrog steps, `[C, B]`: at least one."""

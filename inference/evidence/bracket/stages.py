@@ -19,7 +19,7 @@ from elbowroom.inference.evidence.quadrature.quadrature import quadrature
 from elbowroom.inference.mcmc import hmc
 from elbowroom.inference.mcmc.convergence import Gates
 from elbowroom.inference.mcmc.draws import Draws
-from elbowroom.inference.mcmc.limits import at_limits
+from elbowroom.inference.mcmc.float_limits import at_limits
 from elbowroom.inference.target import Target
 
 NUM_SAMPLES = 1000

@@ -15,7 +15,6 @@ from elbowroom.inference.mcmc import convergence as diagnostics
 from elbowroom.inference.mcmc.convergence import Gates, convergence, ebfmi
 from elbowroom.inference.mcmc.draws import Draws
 from elbowroom.inference.mcmc.effective_size import effective_sample_size
-from elbowroom.inference.mcmc.rhat import nested_rhat, rhat
 
 
 def autoregressive(shape: tuple[int, ...], correlation: float) -> Tensor:
@@ -95,7 +94,6 @@ def test_diagnostics_are_those_of_arviz(case: str) -> None:
     found, expected = convergence(z, torch.zeros(z.shape[:3], dtype=torch.bool)), by_arviz(z)
     for name, value in expected.items():
         np.testing.assert_allclose(getattr(found, name), value, rtol=1e-10, atol=1e-12, err_msg=name)
-    np.testing.assert_allclose(rhat(z), expected["rhat"], rtol=1e-10)
     np.testing.assert_allclose(
         torch.minimum(effective_sample_size(z), effective_sample_size((z - z.double().mean((0, 1))) ** 2)),
         expected["ess_moments"],
@@ -145,48 +143,6 @@ def test_ebfmi_is_that_of_arviz_and_its_gate_refuses() -> None:
     assert bool(ebfmi(energy[:, :1]).isnan().all())
 
 
-def test_nested_rhat_written_out() -> None:
-    z = torch.randn(6, 5, 2, 1) + torch.tensor([0.0, 1.0, 2.0, 0.0, 1.0, 2.0]).reshape(6, 1, 1, 1)
-    labels = [7, 1, 3, 7, 1, 3]
-    for b in range(2):
-        groups = [[z[c, :, b, 0].numpy() for c in range(6) if labels[c] == k] for k in (1, 3, 7)]
-        between = np.var([np.mean(g) for g in groups], ddof=1)
-        inside = [
-            np.var([np.mean(chain) for chain in g], ddof=1) + np.mean([np.var(chain, ddof=1) for chain in g])
-            for g in groups
-        ]
-        expected = math.sqrt(1 + between / np.mean(inside))
-        assert nested_rhat(z, labels)[b, 0].item() == pytest.approx(expected, rel=1e-12)
-    assert nested_rhat(z, torch.tensor(labels)).shape == (2, 1)
-
-
-def test_nested_rhat_of_single_draws_comes_to_its_value_at_convergence() -> None:
-    num_superchains, num_chains = 16, 64
-    labels = torch.arange(num_superchains).repeat_interleave(num_chains)
-    z = torch.randn(num_superchains * num_chains, 1, 400)
-    found = (nested_rhat(z, labels).square() - 1) * num_chains
-    # M B / W has the F distribution with K − 1 and K (M − 1) degrees of freedom.
-    degrees = num_superchains - 1, num_superchains * (num_chains - 1)
-    mean = degrees[1] / (degrees[1] - 2)
-    spread = math.sqrt(2 * mean**2 * (sum(degrees) - 2) / (degrees[0] * (degrees[1] - 4)))
-    assert abs(found.mean().item() - mean) < 4 * spread / 20  # 4 standard errors of the mean over 400 rows
-    apart = z + labels.reshape(-1, 1, 1)
-    assert bool((nested_rhat(apart, labels) > 4).all())
-
-
-@pytest.mark.parametrize(
-    ("labels", "match"),
-    [
-        ([0, 0, 1], r"one label for each of the 4 chains, got shape \(3,\)"),
-        ([0, 0, 0, 1], r"one size, got sizes \[3, 1\]"),
-        ([0, 0, 0, 0], "got 1 superchains of 4 chains"),
-    ],
-)
-def test_bad_superchains_are_named(labels: list[int], match: str) -> None:
-    with pytest.raises(ValueError, match=match):
-        nested_rhat(torch.randn(4, 10, 1), labels)
-
-
 def test_bad_shapes_are_named() -> None:
     z, diverging = torch.randn(4, 10, 3, 1), torch.zeros(4, 10, 3, dtype=torch.bool)
     with pytest.raises(ValueError, match=r"z must be \[chains, draws, data, latents\], got shape \(4, 10, 3\)"):
@@ -195,10 +151,8 @@ def test_bad_shapes_are_named() -> None:
         convergence(z, diverging[..., :2])
     with pytest.raises(ValueError, match="energy has shape"):
         convergence(z, diverging, energy=z)
-    with pytest.raises(ValueError, match="at least 2 superchains"):
-        nested_rhat(z[:, :1], [0, 1, 2, 3])
     with pytest.raises(ValueError, match=r"draws must be \[chains, draws"):
-        rhat(z[0, :, 0, 0])
+        effective_sample_size(z[0, :, 0, 0])
 
 
 def test_selected_draws_are_those_of_their_data() -> None:

@@ -10,13 +10,11 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from safetensors.torch import load, save
-from torch import Tensor
 
-from elbowroom.inference import Draws, Estimate, StateError
+from elbowroom.inference import Estimate, StateError
 from elbowroom.inference.evidence.bracket.choice import LOWER, UPPER, Z, choose, settled, suspicions, width
 from elbowroom.inference.evidence.bracket.ledger import Ledger
 from elbowroom.inference.evidence.bracket.result import read
-from elbowroom.inference.mcmc.limits import at_limits
 
 NAN, INF = math.nan, math.inf
 Answer = tuple[float, float, str]
@@ -163,22 +161,6 @@ def test_the_least_certain_come_first() -> None:
     made.put("quadrature", rows, estimate([0.0] * 4, [0.0, 0.01, 0.02, 0.0]), ("", "", "", "bad"))
     found = read(made, 0.1, {})
     assert found.least_certain(9) == [3, 2, 1, 0] and found.least_certain(2) == [3, 2]
-
-
-def test_draws_at_the_limits_of_numbers() -> None:
-    """Beyond the root of the smallest or largest number; zero itself is a number like others."""
-    z = torch.ones(2, 500, 6, 2, dtype=torch.float64)
-    z[0, :2, 1, 1], z[0, :1, 2, 0], z[:, :, 3], z[0, 9:11, 4] = 1e-160, 1e-160, 0.0, -1e160
-    z[:, :, 5] = 1e-30
-    told = at_limits(draws({"z": z}))
-    assert [bool(reason) for reason in told] == [False, True, False, False, True, False]
-    assert "0.2 % of the draws" in told[1] and "improper" in told[1]
-    assert all(at_limits(draws({"z": z.float()}))[i] for i in (4, 5))  # infinite, and 1e-30 squared is 0 there
-    assert at_limits(draws({"a": torch.ones_like(z), "b": z[..., 0]}))[4]
-
-
-def draws(z: dict[str, Tensor]) -> Draws:
-    return Draws(z, [], {}, {})
 
 
 # The file ------------------------------------------------------------------------------------------------------------

@@ -4,7 +4,7 @@ import torch
 
 from elbowroom.inference.mcmc.draws import Draws
 
-_SHARE = 1e-3
+_SHARE = 1e-3  # of the draws, from which on they are a sign
 
 
 def at_limits(draws: Draws) -> tuple[str, ...]:
