@@ -1,29 +1,42 @@
-"""Results as tables, files that ArviZ reads, and figures. Each name loads its libraries when it is first used."""
+"""How is a result shown? As text, as a figure, as a file for machines, as a page for people.
+
+    records/    what is said of a result: flat records, groups of named arrays, sentences, numbers as text
+    tables/     text for the terminal and for logs
+    figures/    matplotlib
+    archives/   JSON and netCDF, for ArviZ, xarray and other programs
+    page/       the HTML page of an audit, one file that asks for nothing over the network
+    audit_files.py   all files of an audit: `Audit.save` finds it as the entry point `elbowroom.reports`
+
+The four rooms that draw know `records/` and `inference/`, and not each other: whatever two of them say is said in
+`records/`, once. Read `records/audit_groups.py` first, of which the JSON, the netCDF and the page of an audit are made.
+
+Each name loads its file, and its libraries, when it is first used.
+"""
 
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from elbowroom.report.archive import save_netcdf, to_datatree
-    from elbowroom.report.audit_archive import audit_datatree, save_audit_netcdf
+    from elbowroom.report.archives.audit_json import audit_record, save_audit_json
+    from elbowroom.report.archives.audit_netcdf import audit_datatree, save_audit_netcdf
+    from elbowroom.report.archives.comparison_json import comparison_record, save_json
+    from elbowroom.report.archives.comparison_netcdf import save_netcdf, to_datatree
     from elbowroom.report.audit_files import save_audit
-    from elbowroom.report.figure_gap import gap_figure
-    from elbowroom.report.figure_images import prior_samples_figure, reconstruction_figure
-    from elbowroom.report.figure_latents import interpolation_figure, traversal_figure
-    from elbowroom.report.figure_losses import loss_figure
-    from elbowroom.report.figure_posterior import posterior_figure
-    from elbowroom.report.figure_style import save_figure
-    from elbowroom.report.json_audit import audit_record, save_audit_json
-    from elbowroom.report.json_file import comparison_record, save_json
+    from elbowroom.report.figures.gap import gap_figure
+    from elbowroom.report.figures.images import prior_samples_figure, reconstruction_figure
+    from elbowroom.report.figures.latents import interpolation_figure, traversal_figure
+    from elbowroom.report.figures.losses import loss_figure
+    from elbowroom.report.figures.posterior import posterior_figure
+    from elbowroom.report.figures.style import save_figure
     from elbowroom.report.page.document import save_html
-    from elbowroom.report.rounding import with_error
-    from elbowroom.report.sentences import summary
-    from elbowroom.report.table_audit import audit_table
-    from elbowroom.report.table_bounds import bounds_table
-    from elbowroom.report.table_bracket import bracket_table
-    from elbowroom.report.table_comparison import comparison_table
-    from elbowroom.report.table_evidence import evidence_table
-    from elbowroom.report.table_training import training_table
+    from elbowroom.report.records.rounding import with_error
+    from elbowroom.report.records.sentences import summary
+    from elbowroom.report.tables.audit import audit_table
+    from elbowroom.report.tables.bounds import bounds_table
+    from elbowroom.report.tables.bracket import bracket_table
+    from elbowroom.report.tables.comparison import comparison_table
+    from elbowroom.report.tables.evidence import evidence_table
+    from elbowroom.report.tables.training import training_table
 
 __all__ = [
     "audit_datatree",
@@ -55,26 +68,26 @@ __all__ = [
 ]
 
 _FILES = {
-    "archive": ("save_netcdf", "to_datatree"),
-    "audit_archive": ("audit_datatree", "save_audit_netcdf"),
+    "archives.audit_json": ("audit_record", "save_audit_json"),
+    "archives.audit_netcdf": ("audit_datatree", "save_audit_netcdf"),
+    "archives.comparison_json": ("comparison_record", "save_json"),
+    "archives.comparison_netcdf": ("save_netcdf", "to_datatree"),
     "audit_files": ("save_audit",),
-    "json_audit": ("audit_record", "save_audit_json"),
-    "table_audit": ("audit_table",),
-    "figure_gap": ("gap_figure",),
-    "figure_images": ("prior_samples_figure", "reconstruction_figure"),
-    "figure_latents": ("interpolation_figure", "traversal_figure"),
-    "figure_losses": ("loss_figure",),
-    "figure_posterior": ("posterior_figure",),
-    "figure_style": ("save_figure",),
-    "json_file": ("comparison_record", "save_json"),
+    "figures.gap": ("gap_figure",),
+    "figures.images": ("prior_samples_figure", "reconstruction_figure"),
+    "figures.latents": ("interpolation_figure", "traversal_figure"),
+    "figures.losses": ("loss_figure",),
+    "figures.posterior": ("posterior_figure",),
+    "figures.style": ("save_figure",),
     "page.document": ("save_html",),
-    "rounding": ("with_error",),
-    "sentences": ("summary",),
-    "table_bounds": ("bounds_table",),
-    "table_bracket": ("bracket_table",),
-    "table_comparison": ("comparison_table",),
-    "table_evidence": ("evidence_table",),
-    "table_training": ("training_table",),
+    "records.rounding": ("with_error",),
+    "records.sentences": ("summary",),
+    "tables.audit": ("audit_table",),
+    "tables.bounds": ("bounds_table",),
+    "tables.bracket": ("bracket_table",),
+    "tables.comparison": ("comparison_table",),
+    "tables.evidence": ("evidence_table",),
+    "tables.training": ("training_table",),
 }
 _HOME = {name: file for file, names in _FILES.items() for name in names}
 

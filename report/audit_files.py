@@ -3,8 +3,8 @@
 from pathlib import Path
 
 from elbowroom.inference.audit import Audit
-from elbowroom.report.audit_archive import save_audit_netcdf
-from elbowroom.report.json_audit import save_audit_json
+from elbowroom.report.archives.audit_json import save_audit_json
+from elbowroom.report.archives.audit_netcdf import save_audit_netcdf
 from elbowroom.report.page.document import save_html
 
 PAGE, RECORD, ARCHIVE = "report.html", "audit.json", "audit.nc"

@@ -28,27 +28,16 @@ def flush() -> None:
 
 def write_json(path: Path, value: Any) -> Path:
     """Write JSON whole or not at all, whatever happens meanwhile."""
-    from elbowroom.report.files import replacing
+    from elbowroom.inference.saving.durable import replace_text
 
-    with replacing(path) as temporary:
-        temporary.write_text(json.dumps(value, indent=1, allow_nan=False) + "\n")
-    return path
-
-
-def finite(value: Any) -> Any:
-    """JSON has no NaN and no infinity: they become null."""
-    if isinstance(value, dict):
-        return {str(k): finite(v) for k, v in value.items()}
-    if isinstance(value, (list, tuple)):
-        return [finite(v) for v in value]
-    if isinstance(value, float) and (value != value or abs(value) == float("inf")):
-        return None
-    return value
+    return replace_text(path, json.dumps(value, indent=1, allow_nan=False) + "\n")
 
 
 def finish(result: dict[str, Any], path: Path, as_json: bool) -> None:
-    """Write a command's result to `path` and, if asked, print it."""
-    result = finite(result)
+    """Write a command's result to `path` and, if asked, print it; NaN and infinities become null."""
+    from elbowroom.inference.saving.json_values import json_able
+
+    result = json_able(result)
     write_json(path, result)
     if as_json:
         _print(json.dumps(result, indent=1))

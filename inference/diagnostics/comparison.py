@@ -24,6 +24,7 @@ from elbowroom.inference.evidence.quadrature.quadrature import LEVELS, MAX_DIM, 
 from elbowroom.inference.mcmc.convergence import Gates
 from elbowroom.inference.mcmc.draws import Draws
 from elbowroom.inference.mcmc.nuts import nuts
+from elbowroom.inference.saving.json_values import json_able
 from elbowroom.inference.target import Target
 
 
@@ -165,7 +166,8 @@ class Comparison:
             "evidence": self.evidence_rows(),
             "costs": self.costs(),
         }
-        return _json_able(parts)
+        record: dict[str, Any] = json_able(parts)
+        return record
 
 
 def compare(
@@ -273,13 +275,3 @@ def _identity(target: Target, evidence: dict[str, Estimate], num_samples: int, s
         elbo_stderr=other.info["elbo_stderr"],
         kl=evidence["quadrature"].info["kl_q_p"],
     )
-
-
-def _json_able(value: Any) -> Any:
-    if isinstance(value, dict):
-        return {str(k): _json_able(v) for k, v in value.items()}
-    if isinstance(value, (list, tuple)):
-        return [_json_able(v) for v in value]
-    if isinstance(value, float) and (value != value or value in (float("inf"), float("-inf"))):
-        return None
-    return value

@@ -2,7 +2,9 @@
 
 import os
 import shutil
-from collections.abc import Mapping
+import tempfile
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 
 
@@ -18,9 +20,9 @@ def write_directory(path: Path, files: Mapping[str, bytes]) -> None:
         temporary.mkdir(parents=True)
         for name, content in files.items():
             _write(temporary / name, content)
-        sync_directory(temporary)
+        _sync(temporary)
         os.rename(temporary, path)
-        sync_directory(path.parent)
+        _sync(path.parent)
     except OSError:
         shutil.rmtree(temporary, ignore_errors=True)
         raise
@@ -29,6 +31,8 @@ def write_directory(path: Path, files: Mapping[str, bytes]) -> None:
 def replace_file(path: Path, content: bytes) -> None:
     """Replace a file atomically: readers see the old content or the new.
 
+    For the one writer that a run or state directory has: what a killed process left behind is written over.
+
     Raises:
         OSError: the old content is still there.
     """
@@ -36,14 +40,42 @@ def replace_file(path: Path, content: bytes) -> None:
     try:
         _write(temporary, content)
         os.replace(temporary, path)
-        sync_directory(path.parent)
+        _sync(path.parent)
     except OSError:
         temporary.unlink(missing_ok=True)
         raise
 
 
-def sync_directory(path: Path) -> None:
-    """Make the names in a directory durable."""
+@contextmanager
+def replacing(path: str | Path) -> Iterator[Path]:
+    """A temporary sibling of `path` to be written, then synced and renamed to it; removed if anything goes wrong.
+
+    For libraries that write files themselves, and for any number of writers. The folder is made if it is not there.
+    Readers see the file before or the file after.
+    """
+    final = Path(path)
+    final.parent.mkdir(parents=True, exist_ok=True)
+    handle, name = tempfile.mkstemp(dir=final.parent, prefix=f".{final.stem}.", suffix=final.suffix)
+    os.close(handle)
+    temporary = Path(name)
+    try:
+        yield temporary
+        _sync(temporary)
+        temporary.chmod(0o666 & ~_umask())  # mkstemp lets nobody else read
+        temporary.replace(final)
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def replace_text(path: str | Path, text: str) -> Path:
+    """Write UTF-8 text to a file by way of `replacing`, and return its path."""
+    with replacing(path) as temporary:
+        temporary.write_text(text, encoding="utf-8")
+    return Path(path)
+
+
+def _sync(path: Path) -> None:
+    """Make a file's content, or the names in a directory, durable."""
     descriptor = os.open(path, os.O_RDONLY)
     try:
         os.fsync(descriptor)
@@ -56,3 +88,9 @@ def _write(path: Path, content: bytes) -> None:
         file.write(content)
         file.flush()
         os.fsync(file.fileno())
+
+
+def _umask() -> int:
+    mask = os.umask(0)
+    os.umask(mask)
+    return mask

@@ -1,1 +1,10 @@
-"""The report: one self-contained HTML file."""
+"""An audit as one HTML page: for people, on a phone, in the dark, on paper, with no network.
+
+    document.py    the page; its templates, style and script lie beside it
+    sections.py    what each section says
+    chart_*.py     its drawings, as SVG by svg.py
+    pictures.py    the data themselves, as small pictures
+
+Everything from outside (names of latents, reasons, data) is escaped. Read `document.py` and `page.html.jinja` first.
+Imports: `report.records`, `inference/`, jinja2 and Pillow; no other room of `report/`.
+"""

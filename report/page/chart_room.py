@@ -8,10 +8,10 @@ import numpy as np
 from markupsafe import Markup
 
 from elbowroom.inference.gap import Decomposition
-from elbowroom.report.audit_means import Mean
 from elbowroom.report.page.svg import Plot
-from elbowroom.report.page.words import nats
-from elbowroom.report.rounding import significant
+from elbowroom.report.records.audit_means import Mean
+from elbowroom.report.records.rounding import significant
+from elbowroom.report.records.words import amount
 
 Z = 1.96
 _ROW, _BAR = 46.0, 14.0  # pixels
@@ -95,7 +95,7 @@ def room_histogram(room: Sequence[float], mean: Mean) -> Markup:
 
 def _told(start: float, end: float, error: float, kind: str) -> str:
     """The value at an end of the waterfall, the gain of a step."""
-    return nats(end, error) if kind in _ENDS else nats(end - start, error, signed=True)
+    return amount(end, error) if kind in _ENDS else amount(end - start, error, signed=True)
 
 
 def _cut(values: np.ndarray) -> float:

@@ -7,10 +7,9 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
 from elbowroom.inference.audit import Audit, Finding
-from elbowroom.report.files import replacing
-from elbowroom.report.json_file import versions
+from elbowroom.inference.saving.durable import replace_text
 from elbowroom.report.page.chart_posterior import MOST_DATA, portraits
-from elbowroom.report.page.data_table import MOST_PICTURES, MOST_ROWS, DataTable
+from elbowroom.report.page.pictures import Pictures
 from elbowroom.report.page.sections import (
     calibration_section,
     chains_section,
@@ -19,9 +18,13 @@ from elbowroom.report.page.sections import (
     room_section,
     uses_section,
 )
-from elbowroom.report.page.words import count, interval_text, value_text
+from elbowroom.report.records.data_rows import MOST_ROWS, DataRows
+from elbowroom.report.records.versions import versions
+from elbowroom.report.records.words import count, interval_text, value_text
 
 _FOLDER = Path(__file__).parent
+MOST_PICTURES = 80
+"""So many of the worst data have a picture in the table."""
 _MOST_LINKS = 12  # data named below a sentence
 _TONES = {"good": ("✓", "Good"), "note": ("i", "Note"), "warning": ("!", "Warning"), "bad": ("✗", "Bad")}
 
@@ -44,22 +47,21 @@ def save_html(
     Raises:
         ValueError: if `image_shape` does not fit the data.
     """
-    text = page(audit, image_shape=image_shape, title=title)
-    with replacing(path) as temporary:
-        temporary.write_text(text, encoding="utf-8")
-    return Path(path)
+    return replace_text(path, page(audit, image_shape=image_shape, title=title))
 
 
 def page(audit: Audit, *, image_shape: tuple[int, ...] | None = None, title: str | None = None) -> str:
     """What `save_html` writes."""
-    table = DataTable(audit, image_shape)
-    columns, rows = table.filled()
+    shown_as = Pictures(audit.x, image_shape)
+    columns, rows = DataRows(audit).filled()
+    pictures = [shown_as.picture(row.datum) for row in rows[:MOST_PICTURES]] + [""] * len(rows[MOST_PICTURES:])
+    values = [shown_as.values(row.datum) for row in rows]
     shown = {row.datum for row in rows}
     environment = Environment(
         loader=FileSystemLoader(_FOLDER), autoescape=True, undefined=StrictUndefined, trim_blocks=True,
         lstrip_blocks=True,
     )  # fmt: skip
-    pictures = [] if audit.portrait is None else portraits(audit.portrait)
+    drawn = [] if audit.portrait is None else portraits(audit.portrait)
     return environment.get_template("page.html.jinja").render(
         title=title or "How much room is above the ELBO, and can q be trusted?",
         style=_own("page.css"),
@@ -69,12 +71,13 @@ def page(audit: Audit, *, image_shape: tuple[int, ...] | None = None, title: str
         numbers=[(name, value_text(n), interval_text(n), n.about) for name, n in audit.numbers.items()],
         room=room_section(audit),
         table={
-            "rows": rows, "columns": columns, "shown": len(rows), "all": audit.num_data,
+            "rows": list(zip(rows, pictures, values, strict=True)), "columns": columns,
+            "shown": len(rows), "all": audit.num_data,
             "uses": [(use, letter) for use, letter, _ in next((row.uses for row in rows if row.uses), [])],
-            "pictures": MOST_PICTURES if any(row.picture for row in rows) else 0,
-            "inputs": any(row.picture or row.values for row in rows), "most": MOST_ROWS,
+            "pictures": MOST_PICTURES if any(pictures) else 0,
+            "inputs": any(pictures) or any(values), "most": MOST_ROWS,
         },
-        portraits=[(picture, table.picture(picture.datum), table.values(picture.datum)) for picture in pictures],
+        portraits=[(each, shown_as.picture(each.datum), shown_as.values(each.datum)) for each in drawn],
         portrait_truth=audit.portrait is not None and audit.portrait.posterior is not None,
         portrait_note="" if audit.portrait is None or len(audit.portrait.data) <= MOST_DATA else f"first {MOST_DATA}",
         uses=None if audit.agreement is None else uses_section(audit, audit.agreement),

@@ -12,6 +12,30 @@ _LARGEST = 64  # pixels of a side
 _FEWEST = 64  # pixels of a flat row that may be taken for a picture
 
 
+class Pictures:
+    """How each datum is shown: as a picture, or by its first values.
+
+    Args:
+        x: the data, if the audit holds them.
+        image_shape: as in `save_html`.
+    """
+
+    def __init__(self, x: Tensor | None, image_shape: tuple[int, ...] | None = None) -> None:
+        self._x = x
+        self._shape = None if x is None else image_shape_of(x, image_shape)
+        self._ends = (0.0, 1.0) if x is None else ends_of(x)
+
+    def picture(self, datum: int) -> str:
+        """A datum as a `data:` address; empty if the data are no pictures."""
+        if self._x is None or self._shape is None:
+            return ""
+        return data_uri(self._x[datum], self._shape, self._ends)
+
+    def values(self, datum: int) -> str:
+        """The first values of a datum; empty if the data are pictures or not there."""
+        return "" if self._x is None or self._shape is not None else row_text(self._x[datum])
+
+
 def image_shape_of(x: Tensor, image_shape: tuple[int, ...] | None) -> tuple[int, ...] | None:
     """Height, width and perhaps channels of a datum; None if the data are no pictures.
 

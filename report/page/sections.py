@@ -11,12 +11,12 @@ from elbowroom.inference.diagnostics.agreement import Agreement
 from elbowroom.inference.diagnostics.calibration import Calibration
 from elbowroom.inference.diagnostics.latent_use import LatentUse
 from elbowroom.inference.estimate import Estimate
-from elbowroom.report.audit_groups import rows_of
-from elbowroom.report.audit_means import ROOM, Mean, means, representative, share
 from elbowroom.report.page.chart_calibration import coverage_chart, rank_charts, tarp_chart
 from elbowroom.report.page.chart_room import room_histogram, waterfall
 from elbowroom.report.page.svg import bar
-from elbowroom.report.page.words import count, nats, percent, seconds_text, short
+from elbowroom.report.records.audit_groups import rows_of
+from elbowroom.report.records.audit_means import ROOM, Mean, means, representative, share
+from elbowroom.report.records.words import amount, count, seconds_text, share_text, short
 
 MOST_LATENTS, MOST_FLAGS, MOST_CHECKS = 200, 30, 100
 _USES = {
@@ -61,15 +61,15 @@ def room_section(audit: Audit) -> dict[str, Any]:
     chosen = representative(audit, "decomposition")
     finite = found.room().value[chosen][found.usable[chosen]]
     return {
-        "headline": [(label, nats(mean[key].value, mean[key].stderr), _over(mean[key])) for key, label in shown],
-        "left_out": [(label, nats(mean[key].with_all), nats(mean[key].value)) for key, label in shown]
+        "headline": [(label, amount(mean[key].value, mean[key].stderr), _over(mean[key])) for key, label in shown],
+        "left_out": [(label, amount(mean[key].with_all), amount(mean[key].value)) for key, label in shown]
         if mean[ROOM].left_out
         else [],
         "usable": count(mean[ROOM].num_data), "out": count(mean[ROOM].left_out), "family": found.family,
         "waterfall": waterfall(found, mean),
         "histogram": room_histogram(finite.tolist(), mean[ROOM]),
-        "terms": [(name, about, nats(mean[k].value, mean[k].stderr), _over(mean[k])) for k, name, about in terms],
-        "error": nats(mean[ROOM].stderr),
+        "terms": [(name, about, amount(mean[k].value, mean[k].stderr), _over(mean[k])) for k, name, about in terms],
+        "error": amount(mean[ROOM].stderr),
         "reasons": [(b, flag) for b, flag, bad in zip(audit.rows.get("decomposition", range(len(found))), found.flags,
                     found.exploded.tolist(), strict=True) if bad][:MOST_FLAGS],
         "examined": len(found), "num_data": audit.num_data, "sample": len(chosen),
@@ -86,8 +86,8 @@ def uses_section(audit: Audit, found: Agreement) -> dict[str, Any]:
         fit = int(found.uses[use][sound].sum())
         fraction, told = share(found, use, sound), f"{fit} of {count(len(sound))}"
         uses.append({
-            "name": use, "about": _USES.get(use, ""), "share": percent(fraction), "told": told,
-            "bar": bar(fraction, f"{percent(fraction)} of the data"), "why": _usual(found.why_not[use], sound),
+            "name": use, "about": _USES.get(use, ""), "share": share_text(fraction), "told": told,
+            "bar": bar(fraction, f"{share_text(fraction)} of the data"), "why": _usual(found.why_not[use], sound),
         })  # fmt: skip
     errors = []
     for name, label, right in _ERRORS:
@@ -101,7 +101,7 @@ def uses_section(audit: Audit, found: Agreement) -> dict[str, Any]:
     return {
         "uses": uses, "errors": errors, "examined": count(len(chosen)), "unsound": len(chosen) - len(sound),
         "reference": "quadrature" if found.reference == "quadrature" else "Markov chains",
-        "reverse": nats(*_mean(found.kl_q_p, sound)), "forward": nats(*_mean(found.kl_p_q, sound)),
+        "reverse": amount(*_mean(found.kl_q_p, sound)), "forward": amount(*_mean(found.kl_p_q, sound)),
     }  # fmt: skip
 
 
@@ -125,9 +125,9 @@ def latents_section(found: LatentUse) -> dict[str, Any]:
     for n in order[:MOST_LATENTS]:
         kl = float(found.kl[n])
         rows.append({
-            "name": found.latents[n], "kl": nats(kl, float(found.kl_stderr[n])),
+            "name": found.latents[n], "kl": amount(kl, float(found.kl_stderr[n])),
             "bar": bar(kl / largest, f"{short(100 * kl / largest, 3)} % of the largest"),
-            "activity": nats(float(found.activity[n]), float(found.activity_stderr[n])),
+            "activity": amount(float(found.activity[n]), float(found.activity_stderr[n])),
             "sensitivity": short(float(found.sensitivity[n]), 2),
             "active": bool(found.active[n]), "mean": short(float(found.aggregate_mean[n]), 2),
             "sd": short(float(found.aggregate_sd[n]), 2), "distance": short(float(found.aggregate_distance[n]), 2),
@@ -194,7 +194,7 @@ def _bracket(audit: Audit) -> dict[str, Any]:
     sides: list[tuple[str, str, str]] = []
     for name, side in (("from below", audit.bracket.lower), ("from above", audit.bracket.upper)):
         known = side.value.isfinite().nonzero().flatten().tolist()
-        sides.append((name, nats(*_mean(side, known)), f"mean of {count(len(known))}" if known else "not found"))
+        sides.append((name, amount(*_mean(side, known)), f"mean of {count(len(known))}" if known else "not found"))
     return {"sides": sides}
 
 
@@ -209,7 +209,7 @@ def _over(mean: Mean) -> str:
 
 
 def _one(found: Estimate) -> str:
-    return nats(float(found.value[0]), float(found.stderr[0]))
+    return amount(float(found.value[0]), float(found.stderr[0]))
 
 
 def _exploded(audit: Audit) -> set[int]:

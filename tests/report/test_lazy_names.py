@@ -24,6 +24,14 @@ def test_tables_load_no_figures_and_no_archive() -> None:
     subprocess.run([sys.executable, "-c", program], check=True)
 
 
+def test_the_table_of_an_audit_draws_no_page() -> None:
+    program = (
+        "import sys; from elbowroom.report import audit_table; "
+        "heavy = {'matplotlib', 'arviz', 'xarray', 'jinja2', 'PIL'} & set(sys.modules); assert not heavy, heavy"
+    )
+    subprocess.run([sys.executable, "-c", program], check=True)
+
+
 @pytest.mark.parametrize("name", report.__all__)
 def test_every_name_is_a_documented_function_even_after_its_file_was_imported(name: str) -> None:
     assert callable(getattr(report, name))

@@ -1,0 +1,10 @@
+"""Results as matplotlib figures that look alike and are the same bytes every time.
+
+    style.py    colours that everybody can tell apart, an empty figure, `save_figure`
+    gap.py, losses.py                            the room; the course of training
+    posterior.py, corner.py, density_mesh.py     q against the posterior: one or two latents on a mesh, more as a corner
+    images.py, latents.py                        what the model draws
+
+Every function returns a figure of its own: no pyplot, no window, the caller's settings untouched. Read `style.py`
+first. Imports: `report.records`, `inference/` and matplotlib; no other room of `report/`.
+"""

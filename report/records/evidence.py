@@ -1,0 +1,41 @@
+"""log p(x) of each datum from below and exactly: a flat record a datum."""
+
+from typing import Any
+
+from elbowroom.inference import Comparison, Estimate
+
+
+def evidence_rows(comparison: Comparison) -> list[dict[str, Any]]:
+    """`comparison.evidence_rows()` with `exact_flag`, the reason not to trust quadrature."""
+    rows = comparison.evidence_rows()
+    if "quadrature" not in comparison.evidence:
+        return rows
+    flags = comparison.evidence["quadrature"].flags
+    return [row | {"exact_flag": flag} for row, flag in zip(rows, flags, strict=True)]
+
+
+def evidence_row(sampled: Estimate, exact: Estimate | None, b: int, datum: int) -> dict[str, Any]:
+    """The row of `Comparison.evidence_rows` without a comparison."""
+    row: dict[str, Any] = {
+        "datum": datum,
+        "elbo": sampled.info["elbo"][b].item(),
+        "elbo_stderr": sampled.info["elbo_stderr"][b].item(),
+        "importance": sampled.value[b].item(),
+        "importance_stderr": sampled.stderr[b].item(),
+        "pareto_k": sampled.info["pareto_k"][b].item(),
+        "flag": sampled.flags[b],
+    }
+    if exact is None:
+        room = row["importance"] - row["elbo"]
+        return row | {"kl_q_p": room, "kl_q_p_stderr": (row["importance_stderr"] ** 2 + row["elbo_stderr"] ** 2) ** 0.5}
+    error = exact.stderr[b].item()
+    return row | {
+        "exact": exact.value[b].item(),
+        "exact_error": error,
+        "exact_flag": exact.flags[b],
+        "num_modes": int(exact.info["num_modes"][b]),
+        "kl_q_p": exact.info["kl_q_p"][b].item(),
+        "kl_q_p_stderr": error,
+        "kl_p_q": exact.info["kl_p_q"][b].item(),
+        "kl_p_q_stderr": error,
+    }

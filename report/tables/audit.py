@@ -1,0 +1,113 @@
+"""An audit in the terminal: the verdict, the ladder with its means, and the worst data."""
+
+import math
+
+from elbowroom.inference.audit import Audit
+from elbowroom.report.records.audit_means import ROOM, Mean, means
+from elbowroom.report.records.data_rows import DataRows, Row
+from elbowroom.report.records.words import amount, count, interval_text, seconds_text, short, value_text
+from elbowroom.report.tables.render import Part, Sheet, note, render, warning
+
+_MARKS = {"good": ("✓", "green"), "note": ("·", ""), "warning": ("!", "yellow"), "bad": ("✗", "bold red")}
+
+
+_EXPLAINED = 3
+"""So many of the data that are shown get the reasons why q does not do for them: the page and the JSON have all."""
+
+
+def audit_table(
+    audit: Audit, *, most: int = 10, numbers: bool = False, width: int | None = None, color: bool | None = None
+) -> str:
+    """The verdict, the ladder from ELBO to log p(x), and the worst data.
+
+    Args:
+        audit: from `audit`.
+        most: so many data at most.
+        numbers: also list the numbers that the verdict rests on.
+        width, color: see `render`.
+
+    Raises:
+        ValueError: if `most` is negative.
+    """
+    if most < 0:
+        raise ValueError(f"most must not be negative, got {most}: so many data are shown")
+    parts = [*_verdict(audit), *(_numbers(audit) if numbers else []), *_ladder(audit), *_worst(audit, most)]
+    spent = ", ".join(f"{part} {seconds_text(seconds)}" for part, seconds in audit.cost.items())
+    return render([*parts, note(f"Cost: {spent}.")] if spent else parts, width=width, color=color)
+
+
+def _verdict(audit: Audit) -> list[Part]:
+    parts: list[Part] = []
+    for finding in audit.findings:
+        mark, style = _MARKS[finding.tone]
+        parts.append(note(f"{mark} {finding.sentence}", style=style))
+    return [*parts, note("")]
+
+
+def _numbers(audit: Audit) -> list[Part]:
+    if not audit.numbers:
+        return []
+    columns = [("number", "left"), ("value", "right"), ("95\u00a0% interval", "right"), ("what it is", "left")]
+    sheet = Sheet("What the verdict rests on", columns)
+    for name, number in audit.numbers.items():
+        sheet.add(name, value_text(number), interval_text(number), number.about)
+    return [sheet]
+
+
+def _ladder(audit: Audit) -> list[Part]:
+    """Means of each rung with what it gained, up to log p(x); both means where data are left out."""
+    found = audit.decomposition
+    if found is None:
+        why = audit.skipped.get("examination", "the budget did not allow it")
+        return [warning(f"! The room was not taken apart: {why}."), note("")]
+    mean = means(audit)
+    left_out = mean[ROOM].left_out
+    columns = [("", "left"), ("mean ± error", "right"), ("gain ± error", "right"), ("over data", "right")]
+    columns += [("mean of all data", "right")] if left_out else []
+    sheet = Sheet(f"From the ELBO up to log p(x), {count(mean[ROOM].num_data)}, nats", columns)
+    for rung in found.ladder:
+        gain = mean.get(f"gain, {rung}")
+        own = " (the guide's family)" if rung == found.family else ""
+        sheet.add(*_row(f"ELBO, {rung}{own}", mean[f"ELBO, {rung}"], gain, bool(left_out)))
+    sheet.add(*_row("log p(x)", mean["log p(x)"], None, bool(left_out)))
+    sheet.add_line()
+    for name, label in (
+        (ROOM, "room"), ("amortization", "of it the encoder's"), ("optimisation", "of it still to be found"),
+        ("approximation", "of it the family's"),
+    ):  # fmt: skip
+        sheet.add(*_row(label, mean[name], None, bool(left_out)))
+    told: list[Part] = [sheet, note("± error: Monte Carlo; over data: of the mean as a sample of data.")]
+    if left_out:
+        told.append(warning(f"! {count(left_out)} left out of means: the encoder's output is not usable"))
+    return [*told, note("")]
+
+
+def _row(label: str, mean: Mean, gain: Mean | None, everything: bool) -> list[str]:
+    gained = "" if gain is None else amount(gain.value, gain.stderr, signed=True)
+    over = "–" if math.isnan(mean.over_data) else f"± {short(mean.over_data, 2)}"
+    return [label, amount(mean.value, mean.stderr), gained, over, *([amount(mean.with_all)] if everything else [])]
+
+
+def _worst(audit: Audit, most: int) -> list[Part]:
+    columns, rows = DataRows(audit).filled()
+    rows = rows[:most]
+    if not rows:
+        return []
+    used = any(row.uses for row in rows)
+    header = [("datum", "right"), *((name, "right") for _, name, _ in columns), *([("uses", "left")] if used else [])]
+    sheet = Sheet(f"Worst {len(rows)} of {audit.num_data}", header)
+    told: list[Part] = []
+    for row in rows:
+        sheet.add(f"{row.datum}{' !' if row.notes else ''}", *(cell.text for cell in row.cells), *_fit(row, used))
+        if row.notes and len(told) < _EXPLAINED:
+            told.append(warning(f"! datum {row.datum}: {row.notes}"))
+    if (silent := sum(bool(row.notes) for row in rows) - len(told)) > 0:
+        told.append(note(f"  and {silent} more; report.html and audit.json have the reasons"))
+    letters = next((row.uses for row in rows if row.uses), [])
+    legend = "Nats ± standard error." + (" Uses: " if used else "")
+    legend += ", ".join(f"{letter} {use}" for use, letter, _ in letters) + ("." if used else "")
+    return [sheet, note(legend), *told, note("")]
+
+
+def _fit(row: Row, used: bool) -> list[str]:
+    return [" ".join(f"{letter}{'✓' if fit else '✗'}" for _, letter, fit in row.uses)] if used else []

@@ -1,0 +1,84 @@
+"""The netCDF file of an audit: ArviZ and plain xarray read it, and it says what the JSON says."""
+
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import arviz
+import numpy as np
+import pytest
+import xarray as xr
+
+from elbowroom.report.archives.audit_json import audit_record
+from elbowroom.report.archives.audit_netcdf import audit_datatree, save_audit_netcdf
+from toys.audit_results import EXPLODED, HOSTILE, bad_audit, short_audit, tabular_audit
+
+KINDS = (bad_audit, short_audit, tabular_audit)
+
+
+@pytest.fixture(scope="module")
+def bad_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The file of the bad audit."""
+    return save_audit_netcdf(bad_audit(), tmp_path_factory.mktemp("audit") / "audit.nc")
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_the_file_holds_what_the_json_holds(kind: Any, tmp_path: Path) -> None:
+    audit = kind()
+    record = audit_record(audit)
+    with xr.open_datatree(save_audit_netcdf(audit, tmp_path / "audit.nc")) as tree:
+        for name, group in record["groups"].items():
+            assert set(tree[name].data_vars) == set(group["variables"])
+            for key, variable in group["variables"].items():
+                array = tree[name][key]
+                assert list(array.dims) == list(variable["dims"])
+                assert_same(array.values, variable["values"])
+                assert array.attrs.get("long_name", "") == variable["about"]
+            for dim, labels in group["coords"].items():
+                assert tree[name][dim].values.tolist() == labels
+        assert tree["verdict"]["sentence"].values.tolist() == [f["sentence"] for f in record["verdict"]]
+        for key in ("value", "low", "high"):
+            assert_same(tree["verdict"][key].values, [number[key] for number in record["numbers"].values()])
+        assert tree.attrs["schema"] == record["schema"] and tree.attrs["verdict"] == audit.verdict
+
+
+def assert_same(array: np.ndarray, values: Any) -> None:
+    """Equal, where null stands for all that is not finite."""
+    if array.dtype.kind in "fc":
+        expected = np.array(values, dtype=float)
+        np.testing.assert_array_equal(np.where(np.isfinite(array), array, np.nan), expected)
+    else:
+        assert array.tolist() == values
+
+
+def test_arviz_reads_it(bad_file: Path) -> None:
+    audit = bad_audit()
+    assert audit.portrait is not None and audit.portrait.posterior is not None and audit.x is not None
+    data = arviz.from_netcdf(str(bad_file))
+    assert {"posterior", "guide", "observed_data", "agreement", "convergence", "means"} <= set(data.groups())
+    assert dict(data.posterior.sizes) == {"chain": 1, "draw": 600, "datum": 6, "latent": 2}
+    np.testing.assert_array_equal(data.posterior["z"].values[0], audit.portrait.posterior.numpy())
+    np.testing.assert_array_equal(data.guide["z"].values[0], audit.portrait.guide.numpy())
+    assert data.posterior["datum"].values.tolist() == list(audit.portrait.data)
+    np.testing.assert_array_equal(data.observed_data["x"].values, audit.x.numpy())
+    summary = arviz.summary(data.posterior.sel(datum=0), kind="stats")
+    assert summary.loc[f"z[{HOSTILE}]", "mean"] == pytest.approx(
+        audit.portrait.posterior[:, 0, 1].mean().item(), abs=6e-4
+    )  # three decimals are printed
+
+
+def test_plain_xarray_reads_a_group(bad_file: Path) -> None:
+    with xr.open_dataset(bad_file, group="decomposition") as found:
+        assert found.sizes["datum"] == 60 and found["log_p"].attrs["units"] == "nats"
+        assert np.isneginf(found["ladder"].sel(rung="encoder").values[8])  # infinity is kept, unlike in JSON
+        assert found["ladder"].sel(rung="encoder").values[EXPLODED] == -4.1e17
+        assert np.isnan(found["room"].values[50:]).all() and not np.isnan(found["room"].values[:50]).any()
+        assert found["flag"].values[0] == "" and found["flag"].values[EXPLODED]
+
+
+def test_a_verdict_without_a_sentence_and_odd_provenance(tmp_path: Path) -> None:
+    audit = replace(short_audit(), findings=(), numbers={}, provenance={"quick": True, "shape": (2, 3), "none": None})
+    tree = audit_datatree(audit)
+    assert tree["verdict"].sizes == {"number": 0, "finding": 0}
+    with xr.open_datatree(save_audit_netcdf(audit, tmp_path / "audit.nc")) as read:
+        assert read.attrs["provenance_quick"] == 1 and read.attrs["provenance_shape"] == "(2, 3)"

@@ -1,0 +1,223 @@
+"""The report as a file: nothing outside of it, nothing run in it, everything said, whatever is missing."""
+
+import base64
+import io
+import math
+import re
+from collections import Counter
+from dataclasses import replace
+from functools import cache
+from html.parser import HTMLParser
+from itertools import pairwise
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from elbowroom.inference import Estimate
+from elbowroom.report.page.document import MOST_PICTURES, page, save_html
+from elbowroom.report.page.pictures import data_uri, image_shape_of
+from elbowroom.report.page.sections import uses_section
+from elbowroom.report.records.data_rows import MOST_ROWS, worst_first
+from toys.audit_results import EXPLODED, HOSTILE, bad_audit, digits, good_audit, short_audit, tabular_audit
+
+KINDS = (good_audit, bad_audit, short_audit, tabular_audit)
+PARTS = ("decomposition", "agreement", "chains", "calibration", "latent_use", "portrait", "x")
+VOID = {"meta", "link", "img", "br"}
+
+
+class Elements(HTMLParser):
+    """Elements with their attributes in order, the text of each, and whether tags are balanced."""
+
+    def __init__(self, text: str) -> None:
+        super().__init__()
+        self.found: list[tuple[str, dict[str, str], list[str]]] = []
+        self._open: list[int] = []
+        self.feed(text)
+        assert not self._open, "elements are left open"
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.found.append((tag, {name: value or "" for name, value in attrs}, []))
+        if tag not in VOID:
+            self._open.append(len(self.found) - 1)
+
+    def handle_startendtag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.found.append((tag, {name: value or "" for name, value in attrs}, []))
+
+    def handle_endtag(self, tag: str) -> None:
+        assert self.found[self._open.pop()][0] == tag, f"</{tag}> closes another element"
+
+    def handle_data(self, data: str) -> None:
+        for index in self._open:
+            self.found[index][2].append(data)
+
+    def all(self, tag: str) -> list[tuple[dict[str, str], str]]:
+        """Attributes and text of every element of a name."""
+        return [(attributes, "".join(text)) for name, attributes, text in self.found if name == tag]
+
+
+@cache
+def bad_page() -> str:
+    """The page of the bad audit."""
+    return page(bad_audit())
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_nothing_comes_from_outside(kind: object) -> None:
+    text = page(kind())  # type: ignore[operator]
+    elements = Elements(text)
+    for tag, attributes, _ in elements.found:
+        for name in ("src", "href", "xlink:href", "data", "action", "srcset"):
+            assert attributes.get(name, "#")[:1] == "#" or attributes[name].startswith("data:"), (tag, attributes)
+        assert tag not in ("iframe", "object", "embed", "base", "form") and "style" not in attributes
+        assert not [name for name in attributes if name.startswith("on")]
+    assert "url(" not in text and "@import" not in text and "://" not in text
+    policy = next(a["content"] for a, _ in elements.all("meta") if a.get("http-equiv") == "Content-Security-Policy")
+    assert policy == "default-src 'none'; style-src 'unsafe-inline'; script-src 'unsafe-inline'; img-src data:"
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_it_can_be_read_without_seeing_it(kind: object) -> None:
+    elements = Elements(page(kind()))  # type: ignore[operator]
+    assert elements.all("html")[0][0]["lang"] == "en"
+    levels = [int(tag[1]) for tag, *_ in elements.found if re.fullmatch("h[1-6]", tag)]
+    assert levels[0] == 1 and levels.count(1) == 1
+    assert all(after <= before + 1 for before, after in pairwise(levels))
+    assert all("alt" in attributes for attributes, _ in elements.all("img"))
+    assert len(elements.all("caption")) == len(elements.all("table"))
+    assert all(attributes.get("scope") in ("row", "col") for attributes, _ in elements.all("th"))
+    images = [attributes for attributes, _ in elements.all("svg") if "stretch" not in attributes["class"]]
+    assert all(attributes["role"] == "img" for attributes in images)
+    named = sum("aria-label" in attributes for attributes in images)
+    assert len(elements.all("desc")) == len(images) - named  # others have a title and a description
+    assert all(len(text) > 20 for _, text in elements.all("desc"))
+    identities = Counter(a["id"] for _, a, _ in elements.found if "id" in a)
+    assert max(identities.values()) == 1
+    assert {a["href"][1:] for a, _ in elements.all("a")} <= set(identities)
+    assert all(a["aria-labelledby"] in identities for _, a, _ in elements.found if "aria-labelledby" in a)
+
+
+def test_words_of_the_user_are_text_and_never_run() -> None:
+    audit = replace(
+        bad_audit(), provenance={HOSTILE: '"><img src=x onerror=alert(1)>'}, cost={HOSTILE: 1.0},
+        numbers={HOSTILE: bad_audit().numbers["room"]},
+        findings=(replace(bad_audit().findings[0], sentence=f"{HOSTILE} & <b>", numbers=(HOSTILE,)),),
+    )  # fmt: skip
+    text = page(audit, title=f"</title>{HOSTILE}")
+    elements = Elements(text)
+    assert len(elements.all("script")) == 1 and "alert" not in elements.all("script")[0][1]
+    assert elements.all("title")[0][1] == f"</title>{HOSTILE}"
+    assert not [a for _, a, _ in elements.found if "onerror" in a]
+    assert any(HOSTILE in told for _, told in elements.all("desc"))  # in drawings too
+    assert f"{HOSTILE} & <b>" in elements.all("li")[0][1]
+
+
+def test_the_page_says_what_was_found() -> None:
+    audit = bad_audit()
+    assert audit.decomposition is not None and audit.calibration is not None and audit.latent_use is not None
+    elements = Elements(bad_page())
+    told = re.sub(r"\s+", " ", elements.all("main")[0][1])
+    for finding in audit.findings:
+        assert finding.sentence in told
+    for number in audit.numbers.values():
+        assert number.about in told
+    for check in audit.calibration.rejected:
+        assert check.meaning in told
+    assert audit.latent_use.collapsed[0] in told and audit.latent_use.sigma_told in told
+    assert "2 data left out of every mean" in told and "−23.9668" in told and "−∞" in told
+    assert "4.1e+17" in told and audit.decomposition.flags[EXPLODED] in told
+    rows = [a["id"] for a, _ in elements.all("tr") if a.get("id", "").startswith("datum-")]
+    assert rows[:3] == ["datum-8", "datum-5", "datum-34"] and len(set(rows)) == audit.num_data
+    data = [(told, a) for a, told in elements.all("a") if a["href"].startswith("#datum")]
+    assert [a["href"] for _, a in data] == ["#datum-5", "#datum-8", "#datum-0", "#datum-1"]
+
+
+@pytest.mark.parametrize("part", PARTS)
+def test_a_part_that_is_missing_is_said_to_be(part: str) -> None:
+    whole, cut = bad_page(), page(replace(bad_audit(), **{part: None}))
+    Elements(cut)
+    expected = {"decomposition": 2, "x": 0}.get(part, 1)
+    assert "Not answered" not in whole and cut.count("Not answered") == expected
+    why = dict.fromkeys(("examination", "calibration", "use of the latents"), "<improper> prior")
+    told = page(replace(bad_audit(), skipped=why, **{part: None}))
+    assert told.count("was not possible: &lt;improper&gt; prior") == expected
+    if part == "x":
+        assert "<img" in whole and "<img" not in cut
+
+
+def test_nothing_usable() -> None:
+    audit = bad_audit()
+    found = audit.decomposition
+    assert found is not None
+    nothing = Estimate(torch.full_like(found.elbo.value, -math.inf), found.elbo.stderr, "lower")
+    exploded = torch.ones(len(found), dtype=torch.bool)
+    ladder = dict.fromkeys(found.ladder, nothing)
+    text = page(replace(audit, decomposition=replace(found, ladder=ladder, exploded=exploded)))
+    Elements(text)
+    assert "50 data left out of every mean" in re.sub(r"\s+", " ", text)
+    blank = replace(audit, findings=(), numbers={}, cost={}, provenance={})
+    assert "came to no sentence" in page(blank)
+    portrait = audit.portrait
+    assert portrait is not None and portrait.posterior is not None
+    guide = portrait.guide.clone()
+    guide[:, 0] = math.nan
+    guide[:, 1] = 3.25  # constant: no density can be fitted
+    wild = page(replace(audit, portrait=replace(portrait, guide=guide)))
+    assert "too few draws are finite" in wild
+    assert "was not sampled" in page(replace(audit, portrait=replace(portrait, posterior=None)))
+
+
+def test_the_page_of_ten_thousand_data_stays_small() -> None:
+    audit = good_audit(10_000)
+    text = page(audit)
+    rows = re.findall(r'<tr id="datum-(\d+)"', text)
+    assert len(rows) == MOST_ROWS and f"The {MOST_ROWS} worst of 10000 data" in text
+    assert len(text.encode()) < 8e6
+    table = text[text.index('id="data"') : text.index('id="posteriors"')]
+    assert table.count("<img") == MOST_PICTURES
+    assert audit.decomposition is not None
+    room = audit.decomposition.room().value
+    assert [int(row) for row in rows] == room.argsort(descending=True)[:MOST_ROWS].tolist()
+
+
+def test_the_same_audit_gives_the_same_file(tmp_path: Path) -> None:
+    one, other = (save_html(tabular_audit(), tmp_path / name, title="Twice") for name in ("a.html", "b.html"))
+    assert one.read_bytes() == other.read_bytes() and b"<title>Twice</title>" in one.read_bytes()
+
+
+def test_the_usual_reason_is_the_most_frequent_kind_whatever_its_numbers() -> None:
+    audit = bad_audit()
+    found = audit.agreement
+    assert found is not None
+    reasons = [f"the mean of z[{b}] is off by -0.{b} ± 0.01" for b in range(20)] + ["k̂ is 0.9"] * 10
+    section = uses_section(audit, replace(found, why_not=found.why_not | {"means": tuple(reasons)}))
+    assert section["uses"][0]["why"] == reasons[0] and section["uses"][0]["told"] == "24 of 27 data"
+    assert uses_section(audit, replace(found, why_not=found.why_not | {"means": ("",) * 30}))["uses"][0]["why"] == ""
+
+
+def test_worst_first() -> None:
+    room = np.array([1.0, math.nan, math.inf, 3.0, math.nan])
+    assert worst_first(room, np.array([0, 1.0, 0, 0, 2.0])) == [2, 3, 0, 4, 1]
+
+
+def test_pictures_are_the_data() -> None:
+    x = digits(3)
+    uri = data_uri(x[1], (8, 8), (0.0, 1.0))
+    pixels = np.asarray(Image.open(io.BytesIO(base64.b64decode(uri.removeprefix("data:image/png;base64,")))))
+    np.testing.assert_array_equal(pixels, (255 * (1 - x[1].reshape(8, 8).numpy())).round())
+    color = torch.rand(3, 5, 4)
+    uri = data_uri(color, (5, 4, 3), (0.0, 1.0))
+    pixels = np.asarray(Image.open(io.BytesIO(base64.b64decode(uri.removeprefix("data:image/png;base64,")))))
+    np.testing.assert_array_equal(pixels, (255 * color.permute(1, 2, 0).numpy()).round())
+
+
+def test_what_is_taken_for_a_picture() -> None:
+    assert image_shape_of(digits(3), None) == (8, 8)
+    assert image_shape_of(torch.zeros(2, 1, 28, 28), None) == (28, 28, 1)
+    assert image_shape_of(torch.zeros(2, 28, 20), None) == (28, 20)
+    assert image_shape_of(digits(3) - 0.5, None) is None and image_shape_of(torch.zeros(2, 49), None) is None
+    assert image_shape_of(digits(3), ()) is None and image_shape_of(digits(3), (4, 16)) == (4, 16)
+    with pytest.raises(ValueError, match=r"image_shape is \(9, 8\), but a datum has 64 values"):
+        page(good_audit(), image_shape=(9, 8))
