@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from importlib import import_module
+from importlib.metadata import entry_points
 from pathlib import Path
 from typing import Any, Literal
 
@@ -19,6 +19,9 @@ from elbowroom.inference.mcmc.convergence import Convergence, Gates
 
 Topic = Literal["verdict", "room", "source", "next", "worst", "use", "calibration", "latents", "caution"]
 Tone = Literal["good", "note", "warning", "bad"]
+
+REPORTS = "elbowroom.reports"
+"""The group of entry points that names what writes the files of a result."""
 
 
 @dataclass(frozen=True)
@@ -152,7 +155,18 @@ class Audit:
         return "\n".join([self.verdict, "", *table_rows(self.decomposition, self.agreement, self.rows, data, most)])
 
     def save(self, directory: str | Path) -> list[Path]:
-        """Write `report.html`, `audit.json` and `audit.nc` and return their paths; each is whole or not there."""
-        # Drawing is the business of a room above this one: it is asked for by name, when a person wants files.
-        written: list[Path] = import_module("elbowroom.report.audit_files").save_audit(self, directory)
+        """Write `report.html`, `audit.json` and `audit.nc` and return their paths; each is whole or not there.
+
+        Raises:
+            RuntimeError: if elbowroom was installed before it named who writes the files of an audit.
+        """
+        # Drawing is the business of a room above this one: the installed package says which function does it.
+        writers = entry_points(group=REPORTS, name="audit")
+        if not writers:
+            raise RuntimeError(
+                f"no entry point 'audit' in the group {REPORTS!r}: this elbowroom was installed before it had one. "
+                "Install it again, in a checkout with `pip install -e .`; until then "
+                "elbowroom.report.save_audit(audit, directory) writes the same files"
+            )
+        written: list[Path] = writers["audit"].load()(self, directory)
         return written
