@@ -1,8 +1,41 @@
-"""Amortized guides q(z|x) as Pyro programs."""
+"""What does q(z|x) look like? Amortized guides as Pyro programs, one family a file.
 
-from elbowroom.guides.adapter import EncoderGuide, from_encoder
-from elbowroom.guides.amortized import AmortizedGuide
-from elbowroom.guides.exact import ExactPosterior
-from elbowroom.guides.normal import AmortizedNormal
+    z_b ~ q(z|x_b),    b = 1 … B     site "z" in the plate "data", the encoder run once per datum
+
+    amortized.py   what all are: a program around `encode(x)`
+    normal.py      a diagonal Normal from a perceptron
+    exact.py       the model's own posterior, where it knows it
+    adapter.py     somebody's own PyTorch encoder
+    registry.py    the guides by name, for the command line and the contract tests
+
+Read amortized.py first. Imports: networks, torch, pyro; never models. Each name loads torch when it is first used.
+"""
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from elbowroom.guides.adapter import EncoderGuide, from_encoder
+    from elbowroom.guides.amortized import AmortizedGuide
+    from elbowroom.guides.exact import ExactPosterior
+    from elbowroom.guides.normal import AmortizedNormal
 
 __all__ = ["AmortizedGuide", "AmortizedNormal", "EncoderGuide", "ExactPosterior", "from_encoder"]
+
+_FILES = {
+    "adapter": ("EncoderGuide", "from_encoder"),
+    "amortized": ("AmortizedGuide",),
+    "exact": ("ExactPosterior",),
+    "normal": ("AmortizedNormal",),
+}
+_HOME = {name: file for file, names in _FILES.items() for name in names}
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOME:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(import_module(f"{__name__}.{_HOME[name]}"), name)
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

@@ -1,10 +1,27 @@
-"""Generative models p(z) p(x|z) as Pyro programs."""
+"""What might have made the data? Generative models p(z) p(x|z) as Pyro programs, one family a file.
 
-from elbowroom.models.adapter import from_decoder
-from elbowroom.models.decoder_model import DecoderModel
-from elbowroom.models.latent_model import Generated, LatentModel
-from elbowroom.models.linear_gaussian import PPCA, FactorAnalysis
-from elbowroom.models.vae import VAE
+    z_b ~ p(z),    x_b | z_b ~ p(x|z_b),    b = 1 … B     sites "z" and "x" in the plate "data"
+
+    latent_model.py      z ~ N(0, I), x | z ~ decode(z): what all families here share
+    decoder_model.py     decode = a likelihood on top of any network
+    vae.py               the network is a perceptron
+    linear_gaussian.py   PPCA and factor analysis: log p(x) and p(z|x) in closed form
+    adapter.py           somebody's own PyTorch decoder
+    likelihoods/         p(x|z) from a decoder's outputs
+    registry.py          the families by name, for the command line, the contract tests and the README
+
+Read latent_model.py first. Imports: networks, torch, pyro; never guides. Each name loads torch when it is first used.
+"""
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from elbowroom.models.adapter import from_decoder
+    from elbowroom.models.decoder_model import DecoderModel
+    from elbowroom.models.latent_model import Generated, LatentModel
+    from elbowroom.models.linear_gaussian import PPCA, FactorAnalysis
+    from elbowroom.models.vae import VAE
 
 __all__ = [
     "PPCA",
@@ -15,3 +32,22 @@ __all__ = [
     "LatentModel",
     "from_decoder",
 ]
+
+_FILES = {
+    "adapter": ("from_decoder",),
+    "decoder_model": ("DecoderModel",),
+    "latent_model": ("Generated", "LatentModel"),
+    "linear_gaussian": ("PPCA", "FactorAnalysis"),
+    "vae": ("VAE",),
+}
+_HOME = {name: file for file, names in _FILES.items() for name in names}
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOME:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(import_module(f"{__name__}.{_HOME[name]}"), name)
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

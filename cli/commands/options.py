@@ -1,7 +1,14 @@
 """What each command can be told: typed dataclasses, free of torch so that --help is quick."""
 
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
+
+from elbowroom.models.registry import MODELS
+
+if TYPE_CHECKING:
+    Family = str
+else:
+    Family = Literal[tuple(MODELS)]  # what the parser takes and --help lists
 
 Binarize = Literal["none", "threshold", "static", "dynamic"]
 Split = Literal["train", "validation", "test"]
@@ -29,7 +36,7 @@ class Programs:
     """Which model and guide.
 
     Attributes:
-        family: vae (MLP decoder and encoder) or ppca (linear decoder, linear encoder).
+        family: a model with the guide that comes with it, as listed in the README.
         model: your own model as module:name, a Pyro program, or a class or function without arguments that returns one.
         guide: your own guide, likewise; give both or neither.
         plate: name of the data plate in your own programs.
@@ -41,7 +48,7 @@ class Programs:
         activation: tanh, silu, softplus, gelu, elu or relu.
     """
 
-    family: Literal["vae", "ppca"] = "vae"
+    family: Family = "vae"
     model: str | None = None
     guide: str | None = None
     plate: str = "data"
@@ -50,7 +57,7 @@ class Programs:
     latent_dim: int = 2
     hidden: list[int] = field(default_factory=lambda: [64, 64])
     encoder_hidden: list[int] = field(default_factory=lambda: [128, 128])
-    activation: str = "softplus"
+    activation: str = "softplus"  # not the library's: what the command's published figures were measured with
 
 
 @dataclass

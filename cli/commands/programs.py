@@ -1,4 +1,4 @@
-"""Build the model and the guide that options name: a built-in family, or the user's own as module:name."""
+"""Build the model and the guide that options name: a family of the registry, or the user's own as module:name."""
 
 import importlib
 import inspect
@@ -10,9 +10,8 @@ from typing import Any
 
 import torch
 
+from elbowroom.commands.families import build_family
 from elbowroom.commands.options import Programs
-from elbowroom.guides import AmortizedNormal
-from elbowroom.models import PPCA, VAE
 
 
 def build(options: Programs, data_dim: int, seed: int) -> tuple[Any, Any]:
@@ -26,7 +25,7 @@ def build(options: Programs, data_dim: int, seed: int) -> tuple[Any, Any]:
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         if options.model is None or options.guide is None:
-            return _FAMILIES[options.family](options, data_dim)
+            return build_family(options, data_dim)
         model, guide = named_programs({"programs.model": options.model, "programs.guide": options.guide}, seed)
         return model, guide
 
@@ -87,22 +86,3 @@ def _needs_arguments(function: Callable[..., Any]) -> bool:
         p.default is p.empty and p.kind not in (p.VAR_POSITIONAL, p.VAR_KEYWORD)
         for p in inspect.signature(function).parameters.values()
     )
-
-
-def _vae(options: Programs, data_dim: int) -> tuple[Any, Any]:
-    decoder, encoder, activation = tuple(options.hidden), tuple(options.encoder_hidden), options.activation
-    model = VAE(data_dim, options.latent_dim, decoder, options.likelihood, sigma=options.sigma, activation=activation)
-    return model, AmortizedNormal(data_dim, options.latent_dim, encoder, activation=activation)
-
-
-def _ppca(options: Programs, data_dim: int) -> tuple[Any, Any]:
-    if not options.likelihood.startswith("normal"):
-        raise ValueError(
-            f"family ppca has a Normal likelihood, got likelihood {options.likelihood!r}: give "
-            "--programs.likelihood normal-learned and grey data (--data.binarize none)"
-        )
-    model = PPCA(data_dim, options.latent_dim, sigma=1.0 if options.sigma is None else options.sigma)
-    return model, AmortizedNormal(data_dim, options.latent_dim, ())
-
-
-_FAMILIES: dict[str, Callable[[Programs, int], tuple[Any, Any]]] = {"vae": _vae, "ppca": _ppca}

@@ -1,6 +1,7 @@
-"""What every model with every guide must do: shapes, gradients, one term per datum, samples, saving, both dtypes."""
+"""What every model with each of its guides must do: shapes, gradients, one term per datum, saving, exact log p(x)."""
 
 from collections.abc import Callable
+from typing import Any
 
 import pyro
 import pytest
@@ -10,10 +11,14 @@ from pyro.infer import SVI, Trace_ELBO
 from safetensors.torch import load, save
 from torch import Tensor, nn
 
-from elbowroom.guides import AmortizedGuide, AmortizedNormal, ExactPosterior, from_encoder
-from elbowroom.models import PPCA, VAE, FactorAnalysis, LatentModel, from_decoder
+from elbowroom.guides import AmortizedGuide, from_encoder
+from elbowroom.guides.registry import GUIDES, make_guide
+from elbowroom.inference import Target, fit, importance, quadrature
+from elbowroom.models import LatentModel, from_decoder
+from elbowroom.models.registry import MODELS, model_class
+from toys.failure_budget import sigmas
 
-B, P, D, S = 5, 6, 2, 3
+B, P, D, S = 5, 6, 2, 3  # P and D are those of every `tiny` of the registry
 
 
 class Heads(nn.Module):
@@ -37,45 +42,57 @@ def image() -> nn.Module:
     return nn.Sequential(nn.Linear(D, P), nn.Unflatten(-1, (1, 2, 3)))
 
 
-MODELS: dict[str, Callable[[], LatentModel]] = {
-    "vae-bernoulli": lambda: VAE(P, D, (4,)),
-    "vae-fixed": lambda: VAE(P, D, (4, 3), "normal-fixed", sigma=0.3, activation="tanh"),
-    "vae-learned": lambda: VAE(P, D, (4,), "normal-learned", activation="softplus"),
-    "vae-heteroscedastic": lambda: VAE(P, D, (4,), "normal-heteroscedastic"),
-    "ppca": lambda: PPCA(P, D, sigma=0.7),
-    "factor-analysis": lambda: FactorAnalysis(P, D, sigma=0.7),
-    "decoder-logits": lambda: from_decoder(nn.Linear(D, P), latent_dim=D, likelihood="bernoulli", output="logits"),
-    "decoder-probs": lambda: from_decoder(probs(), latent_dim=D, likelihood="bernoulli", output="probs"),
-    "decoder-image": lambda: from_decoder(image(), latent_dim=D, likelihood="normal-learned", output="mean"),
-    "decoder-log-var": lambda: from_decoder(
-        Heads(D, P, positive=False), latent_dim=D, likelihood="normal-heteroscedastic", output="mean_log_var"
-    ),
-    "decoder-std": lambda: from_decoder(
-        Heads(D, P, positive=True), latent_dim=D, likelihood="normal-heteroscedastic", output="mean_std"
-    ),
+def wrapped(make: Callable[[], nn.Module], likelihood: str, output: str) -> Callable[[], LatentModel]:
+    return lambda: from_decoder(make(), latent_dim=D, likelihood=likelihood, output=output)
+
+
+FAMILIES: dict[str, tuple[str, dict[str, Any]]] = {
+    **{family: (family, {}) for family in MODELS},
+    "vae-fixed": ("vae", {"hidden": (4, 3), "likelihood": "normal-fixed", "sigma": 0.3, "activation": "tanh"}),
+    "vae-learned": ("vae", {"likelihood": "normal-learned", "activation": "softplus"}),
+    "vae-heteroscedastic": ("vae", {"likelihood": "normal-heteroscedastic"}),
 }
-GUIDES: dict[str, Callable[[LatentModel], AmortizedGuide]] = {
-    "normal": lambda model: AmortizedNormal(P, D, (4,)),
-    "normal-linear": lambda model: AmortizedNormal(P, D, (), floor=0.0),
-    "encoder-log-var": lambda model: from_encoder(Heads(P, D, positive=False), output="mean_log_var"),
-    "encoder-std": lambda model: from_encoder(Heads(P, D, positive=True), output="mean_std"),
-    "exact": ExactPosterior,
+"""The registry's families as they are named there, and with other options."""
+
+DECODERS: dict[str, Callable[[], LatentModel]] = {
+    "decoder-logits": wrapped(lambda: nn.Linear(D, P), "bernoulli", "logits"),
+    "decoder-probs": wrapped(probs, "bernoulli", "probs"),
+    "decoder-image": wrapped(image, "normal-learned", "mean"),
+    "decoder-log-var": wrapped(lambda: Heads(D, P, positive=False), "normal-heteroscedastic", "mean_log_var"),
+    "decoder-std": wrapped(lambda: Heads(D, P, positive=True), "normal-heteroscedastic", "mean_std"),
 }
-PAIRS = [(m, g) for m in MODELS for g in GUIDES if g != "exact" or m in ("ppca", "factor-analysis")]
+ENCODERS: dict[str, Callable[[], AmortizedGuide]] = {
+    "encoder-log-var": lambda: from_encoder(Heads(P, D, positive=False), output="mean_log_var"),
+    "encoder-std": lambda: from_encoder(Heads(P, D, positive=True), output="mean_std"),
+}
+REGISTERED = [(family, guide) for family, entry in MODELS.items() for guide in entry.guides]
+PAIRS = [
+    *((name, guide) for name, (family, _) in FAMILIES.items() for guide in (*MODELS[family].guides, *ENCODERS)),
+    *((name, guide) for name in DECODERS for guide in (*MODELS["vae"].guides, *ENCODERS)),
+]
 every_pair = pytest.mark.parametrize(("model_name", "guide_name"), PAIRS)
-every_model = pytest.mark.parametrize("model_name", MODELS)
+every_model = pytest.mark.parametrize("model_name", [*FAMILIES, *DECODERS])
+
+
+def build_model(name: str) -> LatentModel:
+    if name in DECODERS:
+        return DECODERS[name]()
+    family, options = FAMILIES[name]
+    return model_class(family)(**{**MODELS[family].tiny, **options})
 
 
 def build(model_name: str, guide_name: str = "normal", seed: int = 0) -> tuple[LatentModel, AmortizedGuide]:
     torch.manual_seed(seed)
-    model = MODELS[model_name]()
-    return model, GUIDES[guide_name](model)
+    model = build_model(model_name)
+    if guide_name in ENCODERS:
+        return model, ENCODERS[guide_name]()
+    return model, make_guide(guide_name, model, P, **GUIDES[guide_name].tiny)
 
 
 def data(model_name: str, num_data: int = B) -> Tensor:
     """Zeros and ones for a Bernoulli likelihood, real numbers for the others."""
     values = torch.randn(num_data, P)
-    return (values > 0).to(values) if MODELS[model_name]().decode(torch.zeros(1, D)).support.is_discrete else values
+    return (values > 0).to(values) if build_model(model_name).decode(torch.zeros(1, D)).support.is_discrete else values
 
 
 def run(model, guide, x: Tensor, num_samples: int | None = None):
@@ -265,3 +282,23 @@ def test_bad_batches_are_refused(model_name: str, guide_name: str) -> None:
             program(x.numpy())
         with pytest.raises(ValueError, match="x: got device meta, but the program is on cpu"):
             program(x.to("meta"))
+
+
+@pytest.mark.parametrize(("model_name", "guide_name"), REGISTERED)
+def test_log_p_is_the_one_that_is_known_exactly(model_name: str, guide_name: str) -> None:
+    """A trained guide's importance sampling against the way that the registry names."""
+    (model, guide), x = build(model_name, guide_name), data(model_name, 60)
+    fit(model, guide, x, num_epochs=100, learning_rate=0.02, progress=False)
+    target = Target(model, guide, x[:B])
+    exact = quadrature(target).value
+    if MODELS[model_name].exact == "closed form":
+        torch.testing.assert_close(model.log_prob(x[:B]), exact, rtol=1e-6, atol=1e-6)
+    estimate = importance(target, num_samples=4000, seed=0)
+    assert not any(estimate.flags)
+    assert ((estimate.value - exact).abs() < sigmas(B * len(REGISTERED)) * estimate.stderr + 1e-6).all()
+
+
+def test_the_registries_name_each_other() -> None:
+    for entry in MODELS.values():
+        assert entry.guides and set(entry.guides) <= set(GUIDES)
+        assert entry.data in ("binary", "real") and entry.exact in ("quadrature", "closed form")
