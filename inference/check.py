@@ -62,7 +62,7 @@ def check_program(
     target = Target(model, guide, *args, plate=plate, per_datum=per_datum, **kwargs)
     with torch.no_grad():
         if target.sliceable:
-            check_permuted(target)
+            check_permuted(target, target.layouts)
         z, log_q = target.propose(2)
         terms = _terms(target, z, log_q)
     return ProgramReport(

@@ -252,5 +252,4 @@ def _provenance(target: Target, seed: int, budget: float, seconds: float) -> dic
 
 def _data(target: Target) -> Tensor | None:
     """The first per-datum argument, for pictures."""
-    rows = target._rows()
-    return rows[0].detach().cpu() if rows else None
+    return target.data[0].detach().cpu() if target.data else None

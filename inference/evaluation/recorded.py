@@ -63,13 +63,13 @@ class Traced:
             return record(rows, u, *extra) if record is not None else self.function(self.coordinates, u, *extra)
 
     def _rows(self) -> list[Tensor]:
-        return [row.contiguous() for row in self.coordinates.target._rows()]
+        return [row.contiguous() for row in self.coordinates.target.data]
 
     def _record(self, u: Tensor, *extra: Tensor) -> Callable[..., tuple[Tensor, ...]] | None:
         coordinates, function = self.coordinates, self.function
 
         def pure(rows: list[Tensor], u: Tensor, *extra: Tensor) -> tuple[Tensor, ...]:
-            return function(Coordinates(_on_rows(coordinates.target, rows), coordinates.dim), u, *extra)
+            return function(_on_rows(coordinates, rows), u, *extra)
 
         try:
             with torch.no_grad(), warnings.catch_warnings():
@@ -107,10 +107,7 @@ def log_joint_and_gradient(coordinates: Coordinates, u: Tensor) -> tuple[Tensor,
     return value.detach(), gradient
 
 
-def _on_rows(target: Target, rows: list[Tensor]) -> Target:
-    """The target with other values in its per-datum arguments."""
-    new = copy.copy(target)
-    given = dict(zip(target.per_datum, rows, strict=True))
-    new.args = tuple(given.get(i, a) for i, a in enumerate(target.args))
-    new.kwargs = {k: given.get(k, a) for k, a in target.kwargs.items()}
-    return new
+def _on_rows(coordinates: Coordinates, rows: list[Tensor]) -> Coordinates:
+    """The coordinates of a target with other values in its per-datum arguments."""
+    target = coordinates.target
+    return Coordinates(target.holding(dict(zip(target.per_datum, rows, strict=True))), coordinates.dim)

@@ -22,7 +22,7 @@ from elbowroom.inference.programs.handlers import Draw, Set
 from elbowroom.inference.programs.log_prob import site_log_prob
 from elbowroom.inference.programs.noise import Noise
 from elbowroom.inference.programs.structure import ProgramError
-from elbowroom.inference.programs.terms import Arrange, Result, Values, place
+from elbowroom.inference.programs.terms import Arrange, Result, Values, collected, place
 from elbowroom.inference.target import Target
 
 _MANY = 0.25  # share of the outer draws whose k̂ may be large: one k̂ of 128 weights has an error of 0.3
@@ -193,7 +193,7 @@ class _Levels:
     def of(cls, target: Target, num_outer: int, num_inner: int, at_once: int, seed: int) -> "_Levels":
         """For all data of a target."""
         z, _ = target.propose(num_outer, seed=seed)
-        log_q = target._run("guide", _site_densities, z, num_outer)[1]
+        log_q = target.run("guide", _site_densities, z, num_outer)[1]
         evidence, told = [], []
         for level in range(1, len(log_q)):
             given = {name: z[name] for name in list(log_q)[:level]}
@@ -231,7 +231,7 @@ def _inner(target: Target, given: Values, num_inner: int, at_once: int, seed: in
         count = len(next(iter(some.values())))
         fixed = {name: value.repeat_interleave(num_inner, 0) for name, value in some.items()}
         noise = Noise(seed, target.keys, count * num_inner, first * num_inner)
-        z, terms = target._run("guide", partial(_draw_rest, noise=noise), fixed, count * num_inner, noise)
+        z, terms = target.run("guide", partial(_draw_rest, noise=noise), fixed, count * num_inner, noise)
         prior, likelihood = target.log_joint(z)
         log_w = (prior + likelihood - terms["log_q"]).double().unflatten(0, (count, num_inner)).transpose(0, 1)
         value = weights.log_marginal(log_w)
@@ -248,21 +248,18 @@ def _draw_rest(target: Target, given: Values, num_samples: int | None, arrange: 
     structure = target.structure
     known = replace(structure, latents={n: latent for n, latent in structure.latents.items() if n in given})
     # The innermost messenger comes first: sites that are set are not drawn.
-    trace = target._trace("guide", num_samples, Draw(noise, arrange), Set(place(known, given, num_samples)))
-    values, log_q = {}, torch.zeros(num_samples or 1, len(target), dtype=target.dtype, device=target.device)
-    for name, latent in structure.latents.items():
-        site = trace.nodes[name]
-        batch = site["value"].dim() - len(latent.event)
-        full = site["value"].reshape((1,) * (1 + structure.nesting - batch) + site["value"].shape)
-        values[name] = structure.collect(latent, full.expand(num_samples or 1, *full.shape[1:]), latent.event)
+    trace = target.trace("guide", num_samples, Draw(noise, arrange), Set(place(known, given, num_samples)))
+    log_q = torch.zeros(num_samples or 1, len(target), dtype=target.dtype, device=target.device)
+    for name in structure.latents:
         if name not in given:
-            log_q = log_q + structure.per_datum(site_log_prob(site), num_samples or 1, len(target))
-    return values, {"log_q": log_q}
+            log_q = log_q + structure.per_datum(site_log_prob(trace.nodes[name]), num_samples or 1, len(target))
+    values = {name: trace.nodes[name]["value"] for name in structure.latents}
+    return collected(target, values, num_samples), {"log_q": log_q}
 
 
 def _site_densities(target: Target, given: Values, num_samples: int | None, arrange: Arrange) -> Result:
     """log q(z_i | z_<i, x) of each latent site, in the order of the guide."""
-    trace = target._trace("guide", num_samples, Set(place(target.structure, given, num_samples)))
+    trace = target.trace("guide", num_samples, Set(place(target.structure, given, num_samples)))
     latents = target.structure.latents
     return {}, {
         name: target.structure.per_datum(site_log_prob(site), num_samples or 1, len(target)).double()

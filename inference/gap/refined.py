@@ -28,14 +28,14 @@ class RefinedTarget(Target):
     @classmethod
     def of(cls, target: Target, family: Family) -> "RefinedTarget":
         """The same model and data, each datum with its own member, in the data's dtype."""
-        new = object.__new__(cls)
-        new.__dict__.update({k: v for k, v in target.__dict__.items() if k != "latent_names"})
         values = (t.to(target.device, target.dtype) for t in (family.log_share, family.loc, family.scale))
-        members = dict(zip(_KEYS, values, strict=True))
-        new.model, new.guide = _Without(target.model), _Without(target.guide)
-        new.kwargs = target.kwargs | members
-        new.per_datum = (*target.per_datum, *_KEYS)
-        return new
+        return cls.like(
+            target,
+            model=_Without(target.model),
+            guide=_Without(target.guide),
+            kwargs=target.kwargs | dict(zip(_KEYS, values, strict=True)),
+            per_datum=(*target.per_datum, *_KEYS),
+        )
 
     @property
     def family(self) -> Family:

@@ -169,7 +169,7 @@ class _Members:
 def _check_same(target: Target, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
     """Raise ValueError if there are as many data as were refined, but other ones."""
     given = named(args, kwargs)
-    for key, known in zip(target.per_datum, target._rows(), strict=True):
+    for key, known in zip(target.per_datum, target.data, strict=True):
         value = given.get(key)
         if isinstance(value, Tensor) and value.shape == known.shape:
             there = value.to(known)

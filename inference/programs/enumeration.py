@@ -1,7 +1,7 @@
 """Finite discrete latents, summed out exactly for each sample and datum by Pyro's enumeration."""
 
 from collections import OrderedDict
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import torch
 from pyro.ops.contract import contract_to_tensor
@@ -13,9 +13,7 @@ from torch import Tensor
 
 from elbowroom.inference.programs.log_prob import site_log_prob
 from elbowroom.inference.programs.structure import Structure
-
-if TYPE_CHECKING:
-    from elbowroom.inference.target import Target
+from elbowroom.inference.programs.triple import SAMPLES, Triple
 
 
 class _EnumerateSites(Messenger):
@@ -30,13 +28,13 @@ class _EnumerateSites(Messenger):
             msg["infer"] = {**(msg["infer"] or {}), "enumerate": "parallel"}
 
 
-def summed_log_joint(target: "Target", num_samples: int | None, setter: Messenger) -> dict[str, Tensor]:
+def summed_log_joint(triple: Triple, num_samples: int | None, setter: Messenger) -> dict[str, Tensor]:
     """log p(z) = log Σ_k p(z, k) and log p(x | z) = log Σ_k p(x, z, k) − log p(z), `[S, B]` each.
 
     k runs over the finite discrete latents that the guide leaves to the model. The sums are done by tensor variable
     elimination (Obermeyer et al. 2019), so several sites cost less than their product where the model factorises.
     """
-    trace = target._trace("model", num_samples, setter, *enumeration(target.structure))
+    trace = triple.trace("model", num_samples, setter, *enumeration(triple.structure))
     for site in trace.nodes.values():
         if site["type"] == "sample" and not site_is_subsample(site):
             site["log_prob"] = site["unscaled_log_prob"] = site_log_prob(site)
@@ -53,16 +51,16 @@ def summed_log_joint(target: "Target", num_samples: int | None, setter: Messenge
         # Packing drops dims of size 1, so plates of size 1 (one datum, one sample) must not be asked for.
         plates = {f.name: symbols[f.name] for f in site["cond_indep_stack"] if f.size > 1}
         ordinal = frozenset(plates.values())
-        kept |= {plates[name] for name in (target.plate, "_elbowroom_samples") if name in plates}
+        kept |= {plates[name] for name in (triple.plate, SAMPLES) if name in plates}
         term = site["packed"]["log_prob"]
         dims |= set(term._pyro_dims) - set(symbols.values())
         everything.setdefault(ordinal, []).append(term)
         if not site["is_observed"]:
             latent.setdefault(ordinal, []).append(term)
     leading = num_samples or 1
-    total = _contract(everything, dims, kept, trace, target, leading)
+    total = _contract(everything, dims, kept, trace, triple, leading)
     latent_dims = {d for terms in latent.values() for t in terms for d in t._pyro_dims} & dims
-    prior = _contract(latent, latent_dims, kept, trace, target, leading)
+    prior = _contract(latent, latent_dims, kept, trace, triple, leading)
     # Outside the prior's support the likelihood is not defined; the joint is −∞ whatever it is called.
     return {"prior": prior, "likelihood": torch.where(prior == -torch.inf, 0.0, total - prior)}
 
@@ -77,9 +75,9 @@ def enumeration(structure: Structure) -> list[Messenger]:
     return [EnumMessenger(first_available_dim=-2 - structure.nesting), _EnumerateSites(structure.discrete)]
 
 
-def _contract(factors: Any, dims: set[str], kept: set[str], trace: Any, target: "Target", leading: int) -> Tensor:
+def _contract(factors: Any, dims: set[str], kept: set[str], trace: Any, triple: Triple, leading: int) -> Tensor:
     if not factors:
-        return torch.zeros(leading, len(target), device=target.device)
+        return torch.zeros(leading, len(triple), device=triple.device)
     term = contract_to_tensor(factors, dims, target_ordinal=frozenset(kept))
     full = unpack(term, trace.symbol_to_dim)
-    return target.structure.per_datum(full, leading, len(target))
+    return triple.structure.per_datum(full, leading, len(triple))

@@ -1,7 +1,7 @@
 """Data drawn from the model together with the latents that made them: exact posterior draws."""
 
 from functools import partial
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 import torch
@@ -9,54 +9,55 @@ from pyro.poutine.messenger import Messenger
 from pyro.poutine.util import site_is_subsample
 from torch import Tensor
 
-from elbowroom.inference.programs.layouts import LAYOUTS
+from elbowroom.inference.programs.densities import run
 from elbowroom.inference.programs.noise import Noise
-from elbowroom.inference.programs.structure import ProgramError, quiet_globals
+from elbowroom.inference.programs.structure import ProgramError
 from elbowroom.inference.programs.terms import Values, draw_prior
-from elbowroom.inference.target import Target
+from elbowroom.inference.programs.triple import Triple
 
 Key = int | str
+T = TypeVar("T", bound=Triple)
 
 _FIRST = 1 << 48
 """Sample index of simulated data: no estimator reads the random numbers there."""
 
 
-def simulate(target: Target, seed: int = 0) -> tuple[Target, Values]:
+def simulate(triple: T, seed: int = 0) -> tuple[T, Values]:
     """Draw (z, x) from the model and pin the programs to the simulated x.
 
     z is an exact draw of p(z | x) for the simulated x. Everything else that the programs are given (masks, labels,
     inputs) stays as it is. The argument that an observed site's values come from is found by comparing them.
 
     Args:
-        target: programs and data; the data say how many there are and what shape they have.
+        triple: programs and data; the data say how many there are and what shape they have.
         seed: the result is a function of (seed, datum).
 
     Returns:
-        The target on the simulated data, and z, latent site -> `[1, B, *event]`.
+        The triple on the simulated data, and z, latent site -> `[1, B, *event]`.
 
     Raises:
         ProgramError: if an observed value is not one of the programs' tensor arguments (up to its shape, dtype and the
             order of its dims), so that it cannot be told where to put a simulated one; if the model reads the data that
             it should draw.
     """
-    z, observe = _draw(target, seed, target.keys)
+    z, observe = _draw(triple, seed, triple.keys)
     new: dict[Key, Tensor] = {}
     for name, value in observe.drawn.items():
-        new |= _put_back(target, name, observe.given[name], value)
-    simulated = target.pinned_to(new)
-    _check_generative(observe.drawn | z, simulated, seed, target.keys)
+        new |= _put_back(triple, name, observe.given[name], value)
+    simulated = triple.pinned_to(new)
+    _check_generative(observe.drawn | z, simulated, seed, triple.keys)
     return simulated, z
 
 
-def _draw(target: Target, seed: int, keys: np.ndarray) -> tuple[Values, "_Observe"]:
+def _draw(triple: Triple, seed: int, keys: np.ndarray) -> tuple[Values, "_Observe"]:
     """One run of the model that draws all its sites."""
     observe, noise = _Observe(), Noise(seed, keys, 1, _FIRST)
-    with quiet_globals(target.args), torch.no_grad():
-        z, _ = LAYOUTS["loop"](target, partial(draw_prior, noise=noise, also=(observe,)), {}, 1, noise)
+    with torch.no_grad():
+        z, _ = run(triple, "loop", partial(draw_prior, noise=noise, also=(observe,)), {}, 1, noise)
     return z, observe
 
 
-def _check_generative(drawn: Values, simulated: Target, seed: int, keys: np.ndarray) -> None:
+def _check_generative(drawn: Values, simulated: Triple, seed: int, keys: np.ndarray) -> None:
     """With the same random numbers the model must draw the same, whatever the data are that it is called with."""
     z, observe = _draw(simulated, seed, keys)
     for name, value in (observe.drawn | z).items():
@@ -86,9 +87,9 @@ class _Observe(Messenger):
             self.drawn[msg["name"]] = msg["value"]
 
 
-def _put_back(target: Target, name: str, given: Tensor, drawn: Tensor) -> dict[Key, Tensor]:
+def _put_back(triple: Triple, name: str, given: Tensor, drawn: Tensor) -> dict[Key, Tensor]:
     """The arguments that an observed value was, with the drawn value in its place."""
-    named: dict[Key, Any] = dict(enumerate(target.args)) | dict(target.kwargs)
+    named: dict[Key, Any] = dict(enumerate(triple.args)) | dict(triple.kwargs)
     tensors = {key: value for key, value in named.items() if isinstance(value, Tensor)}
     alike = {key: new for key, value in tensors.items() if (new := _replaced(value, given, drawn)) is not None}
     # A view of an argument is that argument; another one that only looks the same may be something else.

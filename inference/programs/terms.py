@@ -1,7 +1,14 @@
-"""What is read off one run of a program: draws, log densities, their split by site."""
+"""What is read off one run of a program: draws, log densities, their split by site.
+
+A term is `term(triple, given, num_samples, arrange) -> (values, terms)`. It places the values that it was given
+(`[S, B, ...]`) where the program has them, traces one run under the messengers that ask its question, and reads the
+trace: values by site back to `[S, B, ...]`, and log densities summed over all of a site's batch dims but samples and
+data, `[S, B]`. In a plain run `num_samples` is None and S is 1. `arrange` is the layout's: it brings noise
+`[S, B, n]` to the batch shape of a site.
+"""
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import torch
 from pyro.poutine.messenger import Messenger
@@ -14,55 +21,54 @@ from elbowroom.inference.programs.handlers import Draw, Set, SetUnconstrained
 from elbowroom.inference.programs.log_prob import bijection, log_prob, site_log_prob
 from elbowroom.inference.programs.noise import Noise
 from elbowroom.inference.programs.structure import ProgramError, Structure
-
-if TYPE_CHECKING:
-    from elbowroom.inference.target import Target
+from elbowroom.inference.programs.triple import Triple
 
 Values = dict[str, Tensor]
 Arrange = Callable[[Tensor, torch.Size], Tensor]
 Result = tuple[Values, Values]
 """Values by site and terms by name, all `[S, B, ...]`."""
+Term = Callable[..., Result]
 
 
-def draw(target: "Target", given: Values, num_samples: int | None, arrange: Arrange, *, noise: Noise) -> Result:
+def draw(triple: Triple, given: Values, num_samples: int | None, arrange: Arrange, *, noise: Noise) -> Result:
     """Draws of the guide, and their log density `log_q`."""
-    trace = target._trace("guide", num_samples, Draw(noise, arrange))
-    values = {n: trace.nodes[n]["value"] for n in target.structure.latents}
-    return _collected(target, values, num_samples), {"log_q": _total(trace, target, num_samples)}
+    trace = triple.trace("guide", num_samples, Draw(noise, arrange))
+    values = {n: trace.nodes[n]["value"] for n in triple.structure.latents}
+    return collected(triple, values, num_samples), {"log_q": _total(trace, triple, num_samples)}
 
 
-def guide_density(target: "Target", given: Values, num_samples: int | None, arrange: Arrange) -> Result:
+def guide_density(triple: Triple, given: Values, num_samples: int | None, arrange: Arrange) -> Result:
     """`log_q` at given values."""
-    placed = place(target.structure, given, num_samples)
-    if target.structure.auxiliary:
-        placed = auxiliary_values(target.guide, target.structure, placed)
-    trace = target._trace("guide", num_samples, Set(placed))
-    return {}, {"log_q": _total(trace, target, num_samples)}
+    placed = place(triple.structure, given, num_samples)
+    if triple.structure.auxiliary:
+        placed = auxiliary_values(triple.guide, triple.structure, placed)
+    trace = triple.trace("guide", num_samples, Set(placed))
+    return {}, {"log_q": _total(trace, triple, num_samples)}
 
 
-def joint_density(target: "Target", given: Values, num_samples: int | None, arrange: Arrange) -> Result:
+def joint_density(triple: Triple, given: Values, num_samples: int | None, arrange: Arrange) -> Result:
     """`prior` = log p(z) and `likelihood` = log p(x | z) at given values."""
-    return {}, _joint(target, num_samples, Set(place(target.structure, given, num_samples)))
+    return {}, _joint(triple, num_samples, Set(place(triple.structure, given, num_samples)))
 
 
-def joint_density_unconstrained(target: "Target", given: Values, num_samples: int | None, arrange: Arrange) -> Result:
+def joint_density_unconstrained(triple: Triple, given: Values, num_samples: int | None, arrange: Arrange) -> Result:
     """The joint at z = T(u) with `log_jacobian` = log |det dT/du|, and z itself."""
-    structure = target.structure
+    structure = triple.structure
     setter = SetUnconstrained(place(structure, given, num_samples, unconstrained=True))
-    terms = _joint(target, num_samples, setter)
-    jacobians = [structure.per_datum(j, num_samples or 1, len(target)) for j in setter.log_jacobian.values()]
+    terms = _joint(triple, num_samples, setter)
+    jacobians = [structure.per_datum(j, num_samples or 1, len(triple)) for j in setter.log_jacobian.values()]
     terms["log_jacobian"] = sum(jacobians, torch.zeros_like(terms["prior"]))
-    return _collected(target, setter.values, num_samples), terms
+    return collected(triple, setter.values, num_samples), terms
 
 
 def densities_by_element(
-    target: "Target", given: Values, num_samples: int | None, arrange: Arrange, *, what: str
+    triple: Triple, given: Values, num_samples: int | None, arrange: Arrange, *, what: str
 ) -> Result:
     """Log density of each latent site under one program, kept apart along the event where it factorises."""
-    structure = target.structure
+    structure = triple.structure
     setter = Set(place(structure, given, num_samples))
     enumerate_discrete = enumeration(structure) if what == "model" else []
-    trace = target._trace(what, num_samples, setter, *enumerate_discrete)
+    trace = triple.trace(what, num_samples, setter, *enumerate_discrete)
     terms: Values = {}
     for name, latent in structure.latents.items():
         site = trace.nodes[name]
@@ -75,14 +81,14 @@ def densities_by_element(
         while hasattr(fn, "reinterpreted_batch_ndims"):
             reinterpreted, fn = reinterpreted + fn.reinterpreted_batch_ndims, fn.base_dist
         if latent.event and reinterpreted == len(latent.event) and site["mask"] is None:
-            terms |= _collected(target, {name: log_prob(fn, site["value"])}, num_samples)
+            terms |= collected(triple, {name: log_prob(fn, site["value"])}, num_samples)
         else:
-            terms[name] = structure.per_datum(site_log_prob(site), num_samples or 1, len(target))
+            terms[name] = structure.per_datum(site_log_prob(site), num_samples or 1, len(triple))
     return {}, terms
 
 
 def draw_prior(
-    target: "Target",
+    triple: Triple,
     given: Values,
     num_samples: int | None,
     arrange: Arrange,
@@ -91,18 +97,18 @@ def draw_prior(
     also: tuple[Messenger, ...] = (),
 ) -> Result:
     """Draws of the model's latents before any data are seen; `also` are messengers inside the one that draws."""
-    trace = target._trace("model", num_samples, Draw(noise, arrange), *also)
-    return _collected(target, {n: trace.nodes[n]["value"] for n in target.structure.latents}, num_samples), {}
+    trace = triple.trace("model", num_samples, Draw(noise, arrange), *also)
+    return collected(triple, {n: trace.nodes[n]["value"] for n in triple.structure.latents}, num_samples), {}
 
 
-def unconstrain(target: "Target", given: Values, num_samples: int | None, arrange: Arrange) -> Result:
+def unconstrain(triple: Triple, given: Values, num_samples: int | None, arrange: Arrange) -> Result:
     """The unconstrained coordinates u = T⁻¹(z) of given values."""
-    trace = target._trace("model", num_samples, Set(place(target.structure, given, num_samples)))
+    trace = triple.trace("model", num_samples, Set(place(triple.structure, given, num_samples)))
     values = {}
-    for name in target.structure.latents:
+    for name in triple.structure.latents:
         site = trace.nodes[name]
         values[name] = bijection(site["fn"]).inv(site["value"])
-    return _collected(target, values, num_samples, unconstrained=True), {}
+    return collected(triple, values, num_samples, unconstrained=True), {}
 
 
 def place(structure: Structure, given: Values, num_samples: int | None, unconstrained: bool = False) -> Values:
@@ -119,17 +125,31 @@ def place(structure: Structure, given: Values, num_samples: int | None, unconstr
     return placed
 
 
-def _joint(target: "Target", num_samples: int | None, setter: Messenger) -> Values:
-    if target.structure.discrete:
-        return summed_log_joint(target, num_samples, setter)
-    trace = target._trace("model", num_samples, setter)
+def collected(triple: Triple, values: Values, num_samples: int | None, unconstrained: bool = False) -> Values:
+    """Latent values of a run back to `[S, B, ...]`."""
+    structure = triple.structure
+    collection = {}
+    for name, value in values.items():
+        latent = structure.latents[name]
+        event = (latent.unconstrained or ()) if unconstrained else latent.event
+        batch = value.dim() - len(event)
+        full = value.reshape((1,) * (1 + structure.nesting - batch) + value.shape)
+        full = full.expand(num_samples or 1, *full.shape[1:])
+        collection[name] = structure.collect(latent, full, event)
+    return collection
+
+
+def _joint(triple: Triple, num_samples: int | None, setter: Messenger) -> Values:
+    if triple.structure.discrete:
+        return summed_log_joint(triple, num_samples, setter)
+    trace = triple.trace("model", num_samples, setter)
     return {
-        "prior": _total(trace, target, num_samples, observed=False),
-        "likelihood": _total(trace, target, num_samples, observed=True),
+        "prior": _total(trace, triple, num_samples, observed=False),
+        "likelihood": _total(trace, triple, num_samples, observed=True),
     }
 
 
-def _total(trace: Any, target: "Target", num_samples: int | None, observed: bool | None = None) -> Tensor:
+def _total(trace: Any, triple: Triple, num_samples: int | None, observed: bool | None = None) -> Tensor:
     """Sum the log densities of the latent, of the observed, or of all sites for each sample and datum, `[S, B]`."""
     total: Tensor | None = None
     for site in trace.nodes.values():
@@ -137,20 +157,6 @@ def _total(trace: Any, target: "Target", num_samples: int | None, observed: bool
             continue
         if observed not in (None, site["is_observed"]):
             continue
-        terms = target.structure.per_datum(site_log_prob(site), num_samples or 1, len(target))
+        terms = triple.structure.per_datum(site_log_prob(site), num_samples or 1, len(triple))
         total = terms if total is None else total + terms
-    return total if total is not None else torch.zeros(num_samples or 1, len(target), device=target.device)
-
-
-def _collected(target: "Target", values: Values, num_samples: int | None, unconstrained: bool = False) -> Values:
-    """Values of a run back to `[S, B, ...]`."""
-    structure = target.structure
-    collected = {}
-    for name, value in values.items():
-        latent = structure.latents[name]
-        event = (latent.unconstrained or ()) if unconstrained else latent.event
-        batch = value.dim() - len(event)
-        full = value.reshape((1,) * (1 + structure.nesting - batch) + value.shape)
-        full = full.expand(num_samples or 1, *full.shape[1:])
-        collected[name] = structure.collect(latent, full, event)
-    return collected
+    return total if total is not None else torch.zeros(num_samples or 1, len(triple), device=triple.device)

@@ -93,7 +93,7 @@ def _places(
     progress: bool,
 ) -> tuple[Tensor, Tensor, bool]:
     """Places `[N, Q + 2]`, effective numbers of draws `[N]`, and whether log q is known at any point."""
-    densities = _has_density(source)
+    densities = source.has_density
     # Sorting draws into place takes as much room again as an evaluation.
     cut = plan(source, num_draws, memory_bytes, gradients=True)
     found = []
@@ -104,17 +104,6 @@ def _places(
             mine = None if given is None else {name: value[:, piece] for name, value in given.items()}
             found.append(places(simulated(part, mine, seed), cut, num_draws, seed, densities, bar))
     return torch.cat([f.u for f in found]), torch.cat([f.ess for f in found]), densities
-
-
-def _has_density(target: Target) -> bool:
-    """Whether the guide's density can be evaluated at a point that it did not draw."""
-    one = target.select([0])
-    with torch.no_grad():
-        try:
-            one.log_guide(one.propose(1)[0])
-        except NotImplementedError:
-            return False
-    return True
 
 
 def _result(

@@ -1,6 +1,5 @@
 """What is simulated: data from the whole model, or data like those that were observed."""
 
-import copy
 from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
@@ -85,15 +84,10 @@ SOURCES: dict[str, Callable[[Target, int, Draws | None, int, Any], Source]] = {
 
 def simulated(source: Target, given: Mapping[str, Tensor] | None, seed: int) -> Simulated:
     """Simulate a piece of a source; the noise of a simulation is a function of (seed, its row) alone."""
-    if given is None:
-        target, truth = source.simulate(seed)
-    else:
-        programs = copy.copy(source)
-        programs.model = _given(source, given)
-        target, truth = programs.simulate(seed)
-        target.model = source.model
+    programs = source if given is None else source.replaced(model=_given(source, given))
+    target, truth = programs.simulate(seed)
     # Simulated data may be alike (a few binary pixels); by its row each keeps a noise that no other piece can change.
-    target.keys = source.keys
+    target = target.replaced(model=source.model, keys=source.keys)
     return Simulated(target, truth, None if given is None else source)
 
 

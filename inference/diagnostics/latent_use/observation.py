@@ -42,7 +42,7 @@ def noise(target: Target, num_samples: int, seed: int, memory_bytes: int | None)
             sums: list[Tensor] = []
             for start, count in cut.sample_ranges(num_samples):
                 z, _ = part.propose(count, seed=seed, start=start)
-                terms = part._run("model", partial(_residuals, site=name), z, count)[1]
+                terms = part.run("model", partial(_residuals, site=name), z, count)[1]
                 sums.append(torch.stack([terms["squares"], terms["scaled"]]).double().cpu().sum(1))
             both = torch.stack(sums).sum(0) / num_samples  # [2, B]
             squares.append(both[0])
@@ -111,7 +111,7 @@ def _normal(fn: Any) -> Normal | None:
 def _residuals(target: Target, given: Values, num_samples: int | None, arrange: Arrange, *, site: str) -> Result:
     """Σ (x − μ)² and Σ (x − μ)²/σ² over the values of a datum, `[S, B]` each."""
     structure: Structure = target.structure
-    record = target._trace("model", num_samples, Set(place(structure, given, num_samples))).nodes[site]
+    record = target.trace("model", num_samples, Set(place(structure, given, num_samples))).nodes[site]
     fn = record["fn"]
     base = _normal(fn)
     assert base is not None

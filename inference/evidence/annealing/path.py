@@ -1,5 +1,6 @@
 """The geometric path from a density that can be drawn from to the joint, and one transition along it."""
 
+import copy
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 
@@ -76,8 +77,8 @@ class Path:
 
     def on(self, target: Target) -> "Path":
         """The same path for other data of the same programs."""
-        other = object.__new__(Path)
-        other.coordinates, other.start = Coordinates(target, self.coordinates.dim), self.start
+        other = copy.copy(self)
+        other.coordinates = Coordinates(target, self.coordinates.dim)
         other._ends = self._ends.on(other.coordinates)
         return other
 
@@ -140,7 +141,7 @@ def from_prior(coordinates: Coordinates, u: Tensor) -> tuple[Tensor, Tensor, Ten
     """log prior and log joint in u, `[C, B]`, and their gradients `[C, B, D]`."""
     with torch.enable_grad():
         u = u.detach().requires_grad_(True)
-        terms = coordinates.target._run("model", joint_density_unconstrained, coordinates.unpack(u), len(u))[1]
+        terms = coordinates.target.run("model", joint_density_unconstrained, coordinates.unpack(u), len(u))[1]
         prior, likelihood = terms["prior"] + terms["log_jacobian"], terms["likelihood"]
         slope = _gradient(prior, u)
         return prior.detach(), (prior + likelihood).detach(), slope, slope + _gradient(likelihood, u)
@@ -170,12 +171,8 @@ def _each(function: Callable[..., Tensor], *ends: Ends) -> Ends:
 
 
 def _check_guide(target: Target) -> None:
-    few = target.select([0]) if target.sliceable else target
-    try:
-        with torch.no_grad():
-            few.log_guide(few.propose(1)[0])
-    except NotImplementedError as error:
+    if reason := target.why_no_density():
         raise ValueError(
-            f"start='guide' needs the guide's density at any point, which this guide does not tell ({error}). Use "
+            f"start='guide' needs the guide's density at any point, which this guide does not tell ({reason}). Use "
             "start='prior'."
-        ) from error
+        )

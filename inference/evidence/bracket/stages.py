@@ -159,12 +159,7 @@ def stages_of(target: Target) -> list[str]:
 
 def _start(target: Target) -> str:
     """Where annealing begins: at the guide if its density can be told at any point."""
-    try:
-        with torch.no_grad():
-            target.log_guide(target.propose(1)[0])
-    except NotImplementedError:
-        return "prior"
-    return "guide"
+    return "guide" if target.has_density else "prior"
 
 
 def _with(found: Estimate, mixing: tuple[str, ...], limits: tuple[str, ...]) -> tuple[str, ...]:

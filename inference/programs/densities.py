@@ -1,0 +1,132 @@
+"""What a triple gives under a layout that is given: draws of the guide, and log densities `[S, B]` in nats.
+
+For datum x_b and samples s = 1 … S, each function below is one question to one program:
+
+    propose                  z[s, b] ~ q(z | x_b),  log q(z[s, b] | x_b)          the guide, drawing
+    log_guide                log q(z[s, b] | x_b)                                 the guide, its latents set
+    log_joint                log p(z[s, b]),  log p(x_b | z[s, b])                the model, its latents set
+    log_joint_unconstrained  the joint at z = T(u), plus log |det dT/du|          the model, latents set to T(u)
+    latent_terms             log q and log p of each latent site                  both
+    sample_prior             z[s, b] ~ p(z)                                       the model, drawing
+
+All of them are `run`: a *layout* (`layouts.py`) brings S samples of B data to the program, a *term* (`terms.py`) runs
+it and reads the answer off. `Target` is these functions under the layouts that were found right for its programs.
+"""
+
+from collections.abc import Mapping
+from functools import partial
+
+from torch import Tensor
+
+from elbowroom.inference.programs import terms
+from elbowroom.inference.programs.global_state import quiet_globals
+from elbowroom.inference.programs.layouts import LAYOUTS, Layout
+from elbowroom.inference.programs.noise import Noise
+from elbowroom.inference.programs.structure import ProgramError
+from elbowroom.inference.programs.terms import Result, Term, Values
+from elbowroom.inference.programs.triple import Triple
+
+
+def run(
+    triple: Triple,
+    layout: Layout,
+    term: Term,
+    values: Mapping[str, Tensor],
+    num_samples: int,
+    noise: Noise | None = None,
+) -> Result:
+    """Evaluate a term of a program in a layout: values by site and terms by name, all `[S, B, ...]`."""
+    with quiet_globals(triple.args):
+        return LAYOUTS[layout](triple, term, values, num_samples, noise)
+
+
+def propose(triple: Triple, layout: Layout, num_samples: int, seed: int = 0, start: int = 0) -> tuple[Values, Tensor]:
+    """Draws z of the guide for samples `start … start + S − 1`, site -> `[S, B, *event]`, and log q, `[S, B]`."""
+    if num_samples < 1:
+        raise ValueError(f"num_samples must be at least 1, got {num_samples}")
+    noise = Noise(seed, triple.keys, num_samples, start)
+    z, log_q = run(triple, layout, partial(terms.draw, noise=noise), {}, num_samples, noise)
+    return z, log_q["log_q"]
+
+
+def log_guide(triple: Triple, layout: Layout, z: Mapping[str, Tensor]) -> Tensor:
+    """log q(z | x), `[S, B]`."""
+    return run(triple, layout, terms.guide_density, checked(triple, z), size(z))[1]["log_q"]
+
+
+def log_joint(triple: Triple, layout: Layout, z: Mapping[str, Tensor]) -> tuple[Tensor, Tensor]:
+    """log p(z) and log p(x | z), `[S, B]` each."""
+    joint = run(triple, layout, terms.joint_density, checked(triple, z), size(z))[1]
+    return joint["prior"], joint["likelihood"]
+
+
+def log_joint_unconstrained(triple: Triple, layout: Layout, u: Mapping[str, Tensor]) -> tuple[Tensor, Tensor, Values]:
+    """log p(x, T(u)) + log |det dT/du| and that log-Jacobian, `[S, B]` each, and z = T(u)."""
+    z, joint = run(triple, layout, terms.joint_density_unconstrained, dict(u), size(u))
+    return joint["prior"] + joint["likelihood"] + joint["log_jacobian"], joint["log_jacobian"], z
+
+
+def unconstrain(triple: Triple, layout: Layout, z: Mapping[str, Tensor]) -> Values:
+    """u = T⁻¹(z), site -> `[S, B, *event of u]`."""
+    return run(triple, layout, terms.unconstrain, checked(triple, z), size(z))[0]
+
+
+def latent_terms(
+    triple: Triple, layouts: Mapping[str, Layout], z: Mapping[str, Tensor]
+) -> dict[str, tuple[Tensor, Tensor]]:
+    """(log q, log p) of each latent site, `[S, B, *event]` where both factorise over the event, else `[S, B]`.
+
+    Raises:
+        ProgramError: if a site has no density of its own.
+    """
+    if triple.structure.auxiliary:
+        raise ProgramError(
+            f"the guide draws its latents by way of {list(triple.structure.auxiliary)}, so they have no densities of "
+            "their own there; log_guide gives log q of all latents together"
+        )
+    values = checked(triple, z)
+    parts = {
+        what: run(triple, layouts[what], partial(terms.densities_by_element, what=what), values, size(z))[1]
+        for what in ("guide", "model")
+    }
+    pairs = {}
+    for name in triple.structure.latents:
+        q, p = parts["guide"].get(name), parts["model"].get(name)
+        if q is None or p is None:
+            raise ProgramError(f"site '{name}' has no density of its own in both programs")
+        if q.shape != p.shape:
+            q, p = (t.flatten(2).sum(2) if t.dim() > 2 else t for t in (q, p))
+        pairs[name] = (q, p)
+    return pairs
+
+
+def sample_prior(triple: Triple, layout: Layout, num_samples: int, seed: int = 0, start: int = 0) -> Values:
+    """Draws z of the model before any data are seen, site -> `[S, B, *event]`."""
+    # Keys of its own: with the same seed, the guide's draws must not be made of the same numbers.
+    noise = Noise(seed, ~triple.keys, num_samples, start)
+    # vmap evaluates densities only; a program that needs it draws sample by sample.
+    drawing: Layout = "loop" if layout == "vmap" else layout
+    return run(triple, drawing, partial(terms.draw_prior, noise=noise), {}, num_samples, noise)[0]
+
+
+def checked(triple: Triple, z: Mapping[str, Tensor]) -> Values:
+    """The latents among z, each of the shape `[S, B, *event]` that its site has.
+
+    Raises:
+        ValueError: naming the site, its shape and the one expected.
+    """
+    missing = [n for n in triple.structure.latents if n not in z]
+    if missing:
+        raise ValueError(f"z lacks the latent sites {missing}; it has {sorted(z)}")
+    for name, shape in triple.latents.items():
+        expected = (size(z), len(triple), *shape)
+        if tuple(z[name].shape) != expected:
+            raise ValueError(
+                f"z['{name}'] has shape {tuple(z[name].shape)}, expected [samples, data, *event] = {expected}"
+            )
+    return {name: z[name] for name in triple.structure.latents}
+
+
+def size(values: Mapping[str, Tensor]) -> int:
+    """S, the number of samples of values `[S, B, ...]`."""
+    return next((len(v) for v in values.values()), 1)

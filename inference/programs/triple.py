@@ -1,0 +1,213 @@
+"""A model and a guide pinned to data: what can be run, and cut by data.
+
+A program called with its data is a function of its random choices alone. To ask it something it is run again under
+*messengers* (Pyro's effect handlers): each `pyro.sample` statement becomes a message that passes them from the inside
+out, and whoever knows an answer writes it in. `Triple.trace` stacks them in one order, outermost first:
+
+    trace         writes every site down: distribution, value, mask, plates
+    Weigh         sets every scale to 1, after subsampling and `poutine.scale` inside the program have set theirs
+    *messengers   the question: set these latents, draw those from counter-based noise, enumerate the others
+    Pin           gives subsampling plates the indices that they drew when the structure was read
+    plate         S samples at once, in a dim to the left of all of the program's plates
+
+What comes back is Pyro's trace; `terms.py` reads it. With the plate of samples, values in it are
+`[S, *batch, *event]`; a plain run (`num_samples=None`) has no such plate, and values `[*batch, *event]`.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+from functools import cached_property
+from typing import Any, Self
+
+import numpy as np
+import pyro
+import torch
+from pyro import poutine
+from torch import Tensor
+
+from elbowroom.inference.programs.arguments import check_per_datum, named, per_datum_tensors, picked_rows, refuse_empty
+from elbowroom.inference.programs.handlers import Pin, Weigh
+from elbowroom.inference.programs.noise import datum_keys
+from elbowroom.inference.programs.structure import Program, ProgramError, read_structure
+
+SAMPLES = "_elbowroom_samples"
+"""Name of the plate of samples."""
+
+
+class Triple:
+    """A model, a guide and data `x_1 … x_B`: knows what the pair looks like, runs either, and picks data.
+
+    Nothing here is changed once it is made. What differs in something is another triple (`replaced`), which shares the
+    rest.
+
+    Attributes:
+        model, guide: the programs.
+        args, kwargs: what both are called with.
+        plate: name of the plate over data, or None if the whole program is one datum.
+        per_datum: the arguments with a row for each datum, by position or name.
+        structure: sites, plates and shapes.
+        keys: a key for each datum, `[B]` uint64, made from its contents: its noise follows it wherever it stands.
+        sliceable: whether the programs follow when their data are picked.
+    """
+
+    def __init__(
+        self,
+        model: Program,
+        guide: Program,
+        args: tuple[Any, ...],
+        kwargs: dict[str, Any],
+        plate: str | None,
+        per_datum: Sequence[int | str] | None = None,
+    ) -> None:
+        arguments = named(args, kwargs)
+        refuse_empty(arguments)
+        self.model, self.guide, self.args, self.kwargs, self.plate = model, guide, args, kwargs, plate
+        self.structure = read_structure(model, guide, args, kwargs, plate)
+        if per_datum is not None:
+            self.per_datum = check_per_datum(per_datum, arguments, len(self))
+        else:
+            self.per_datum = () if plate is None else per_datum_tensors(arguments, len(self))
+        self.keys = datum_keys(self.data, len(self))
+        self.sliceable = self._follows_its_data()
+
+    # What it is ---------------------------------------------------------------------------------------------------
+
+    def __len__(self) -> int:
+        return self.structure.num_data
+
+    @property
+    def latents(self) -> dict[str, tuple[int, ...]]:
+        """Latent site -> shape of its value for one datum."""
+        return {name: latent.shape for name, latent in self.structure.latents.items()}
+
+    @cached_property
+    def latent_names(self) -> list[str]:
+        """A name for each scalar coordinate of the latents, in order: `z[0]`, `z[1]`, …"""
+        names: list[str] = []
+        for name, shape in self.latents.items():
+            names += [name + (f"[{','.join(map(str, i))}]" if shape else "") for i in np.ndindex(*shape)]
+        return names
+
+    @property
+    def data(self) -> list[Tensor]:
+        """The per-datum arguments, `[B, ...]` each, in the order of `per_datum`."""
+        return [self.args[key] if isinstance(key, int) else self.kwargs[key] for key in self.per_datum]
+
+    @property
+    def device(self) -> torch.device:
+        """Where the data are."""
+        values = (*self.args, *self.kwargs.values())
+        return next((v.device for v in values if isinstance(v, Tensor)), torch.device("cpu"))
+
+    @property
+    def dtype(self) -> torch.dtype:
+        """The floating dtype of the data, or the default one."""
+        values = (*self.args, *self.kwargs.values())
+        floats = (v.dtype for v in values if isinstance(v, Tensor) and v.is_floating_point())
+        return next(floats, torch.get_default_dtype())
+
+    # Another one that shares the rest -----------------------------------------------------------------------------
+
+    @classmethod
+    def like(cls, other: "Triple", **changes: Any) -> Self:
+        """One of this class that shares all attributes of another triple but those that change: the one way to clone.
+
+        Raises:
+            TypeError: for a change of something that the other does not have.
+        """
+        attributes = {
+            name: value
+            for name, value in vars(other).items()
+            if not isinstance(getattr(type(other), name, None), cached_property)  # worked out from the others
+        }
+        if unknown := sorted(changes.keys() - attributes.keys()):
+            raise TypeError(f"a {type(other).__name__} has no attributes {unknown}; it has {sorted(attributes)}")
+        new = object.__new__(cls)
+        vars(new).update(attributes | changes)
+        return new
+
+    def replaced(self, **changes: Any) -> Self:
+        """The same triple with other attributes."""
+        return type(self).like(self, **changes)
+
+    def holding(self, values: Mapping[int | str, Tensor]) -> Self:
+        """The same programs with other tensors, of the same shapes, as some of their arguments; keys stay."""
+        return self.replaced(
+            args=tuple(values.get(i, a) for i, a in enumerate(self.args)),
+            kwargs={k: values.get(k, a) for k, a in self.kwargs.items()},
+        )
+
+    def pinned_to(self, values: Mapping[int | str, Tensor]) -> Self:
+        """The same programs with other tensors, of the same shapes, as some of their arguments, and keys of those."""
+        new = self.holding(values)
+        return new.replaced(keys=datum_keys(new.data, len(new)))
+
+    def at(self, index: Tensor) -> Self:
+        """The same programs on the data of an index `[R]` in 0 … B − 1, each with its key; nothing is checked."""
+        picked = {key: value[index.to(value.device)] for key, value in zip(self.per_datum, self.data, strict=True)}
+        return self.holding(picked).replaced(
+            keys=self.keys[index.numpy()], structure=replace(self.structure, num_data=len(index))
+        )
+
+    def select(self, index: Sequence[int] | Tensor | np.ndarray) -> Self:
+        """The same programs on some of the data (repeats allowed); each datum keeps its noise.
+
+        Raises:
+            ProgramError: if the programs cannot be given part of their data (`plate=None`, a fixed plate size).
+        """
+        if not self.sliceable:
+            raise ProgramError(f"these programs cannot be given part of their data: {self._why_whole()}")
+        return self.at(picked_rows(index, len(self)))
+
+    def _follows_its_data(self) -> bool:
+        """Whether the programs follow when their data are picked: tried once, on two copies of the first datum."""
+        if self.plate is None or not self.per_datum:
+            return False
+        two = self.at(torch.zeros(2, dtype=torch.long))
+        try:
+            structure = read_structure(self.model, self.guide, two.args, two.kwargs, self.plate, self.structure.pinned)
+        except ProgramError:
+            return False
+        return structure.num_data == 2
+
+    def _why_whole(self) -> str:
+        if self.plate is None:
+            return "plate=None makes the whole program one datum"
+        return (
+            f"plate '{self.plate}' keeps its size {len(self)} when the data arguments {list(self.per_datum)} are cut. "
+            "Write the plate as pyro.plate(name, len(x)), or name the per-datum arguments with per_datum=(...)"
+        )
+
+    # Running it ---------------------------------------------------------------------------------------------------
+
+    def trace(self, what: str, num_samples: int | None, *messengers: Any) -> Any:
+        """Pyro's trace of one run of the `"model"` or the `"guide"` under messengers, innermost last.
+
+        `num_samples` puts it in a plate of samples; None makes a plain run.
+        """
+        stack = [Weigh(), *messengers, Pin(self.structure.pinned)]
+        if num_samples is not None:
+            stack.append(pyro.plate(SAMPLES, num_samples, dim=-1 - self.structure.nesting))
+        with poutine.trace() as tracer:
+            _under(stack, lambda: self._program(what)(*self.args, **self.kwargs))
+        return tracer.trace
+
+    def program(self, what: str) -> Program:
+        """The model or the guide as a plain Pyro program pinned to this data, unscaled: for Pyro's own samplers."""
+        inner = self._program(what)
+
+        def pinned() -> Any:
+            with Weigh(), Pin(self.structure.pinned):
+                return inner(*self.args, **self.kwargs)
+
+        return pinned
+
+    def _program(self, what: str) -> Program:
+        return self.model if what == "model" else self.guide
+
+
+def _under(stack: list[Any], run: Callable[[], Any]) -> Any:
+    if not stack:
+        return run()
+    with stack[0]:
+        return _under(stack[1:], run)
