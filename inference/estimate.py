@@ -1,23 +1,27 @@
 """What every estimator of log p(x) returns."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import Any, Generic, Literal
 
 import torch
 from torch import Tensor
+from typing_extensions import TypeVar
 
 Bound = Literal["lower", "upper", "none", "exact"]
+Info = TypeVar("Info", bound=Mapping[str, Any], covariant=True, default=Any)
+"""Diagnostics by name: each estimator has a `TypedDict` of its own, which says what is there."""
 
 
 @dataclass(frozen=True)
-class Estimate:
+class Estimate(Generic[Info]):
     """An estimate of log p(x) for each datum, with its own uncertainty.
 
     Attributes:
         value: the estimate, `[B]`, in nats.
         stderr: its standard error (for quadrature: its numerical error), `[B]`, in nats.
         bound: what `value` bounds in expectation: `"lower"`, `"upper"`, `"none"`, or `"exact"`.
-        info: diagnostics by name. Per-datum ones are tensors `[B]`.
+        info: diagnostics by name, such as `ImportanceInfo` of `importance`. Per-datum ones are tensors `[B]`.
         flags: for each datum the reason why its number should not be trusted, or an empty string; by default B empty
             ones.
     """
@@ -25,7 +29,7 @@ class Estimate:
     value: Tensor
     stderr: Tensor
     bound: Bound
-    info: dict[str, Any] = field(default_factory=dict)
+    info: Info = field(default_factory=dict)  # type: ignore[assignment]
     flags: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:

@@ -6,6 +6,7 @@ from elbowroom.commands.options import CompareOptions
 from elbowroom.commands.output import finish, say
 from elbowroom.commands.runs import Run, open_run
 from elbowroom.inference import Comparison, Estimate, Target, compare, importance
+from elbowroom.inference.evidence.importance.importance import ImportanceInfo
 from elbowroom.report import comparison_record, comparison_table, posterior_figure, save_figure, save_netcdf
 
 
@@ -47,7 +48,7 @@ def write(result: Comparison, target: Target, opened: Run, split: str, where: Pa
     return files
 
 
-def typical_to_worst(estimate: Estimate, num: int) -> list[int]:
+def typical_to_worst(estimate: Estimate[ImportanceInfo], num: int) -> list[int]:
     """Data spread from the median to the largest room log p̂(x) − ELBO, the largest last."""
     room = (estimate.value - estimate.info["elbo"]).nan_to_num(-float("inf"))
     order = room.argsort().tolist()

@@ -10,18 +10,21 @@ from elbowroom.commands.output import finish, say
 from elbowroom.commands.runs import open_run
 from elbowroom.inference import Bracket, Estimate, Target, importance, quadrature
 from elbowroom.inference.evaluation.coordinates import Coordinates
-from elbowroom.inference.evidence.quadrature.quadrature import MAX_DIM
+from elbowroom.inference.evidence.importance.importance import ImportanceInfo
+from elbowroom.inference.evidence.quadrature.quadrature import MAX_DIM, QuadratureInfo
 from elbowroom.report import bounds_table
 
 
-def run(options: EvidenceOptions) -> tuple[Estimate, Estimate | None] | Bracket:
+def run(options: EvidenceOptions) -> tuple[Estimate[ImportanceInfo], Estimate[QuadratureInfo] | None] | Bracket:
     """Estimate log p(x) of every datum of a split, and print the means with what they bound."""
     opened = open_run(options.run, options.which, options.device)
     target = opened.target(options.split, options.limit)
     return run_bracket(target, options) if options.method == "bracket" else _run_importance(target, options)
 
 
-def _run_importance(target: Target, options: EvidenceOptions) -> tuple[Estimate, Estimate | None]:
+def _run_importance(
+    target: Target, options: EvidenceOptions
+) -> tuple[Estimate[ImportanceInfo], Estimate[QuadratureInfo] | None]:
     budget = options.memory_mib * 2**20
     begin = time.perf_counter()
     sampled = importance(
@@ -50,7 +53,11 @@ def _is_small(target: Target) -> bool:
 
 
 def record(
-    target: Target, sampled: Estimate, exact: Estimate | None, seconds: dict[str, float], options: EvidenceOptions
+    target: Target,
+    sampled: Estimate[ImportanceInfo],
+    exact: Estimate[QuadratureInfo] | None,
+    seconds: dict[str, float],
+    options: EvidenceOptions,
 ) -> dict[str, Any]:
     """Every datum's numbers, in nats, as JSON."""
     rows = []

@@ -27,7 +27,7 @@ from elbowroom.inference.evidence.bracket.bracket import check_proper
 from elbowroom.inference.evidence.bracket.ledger import Ledger
 from elbowroom.inference.evidence.bracket.result import read
 from elbowroom.inference.evidence.bracket.stages import MAX_LATTICE_DIM
-from elbowroom.inference.evidence.importance.importance import importance
+from elbowroom.inference.evidence.importance.importance import ImportanceInfo, importance
 from elbowroom.inference.gap.exploded import exploded
 from elbowroom.inference.programs.structure import Program
 from elbowroom.inference.saving.state_file import StateError, fingerprint_of
@@ -123,7 +123,9 @@ def audit_target(
     begin, clock = time.perf_counter(), Clock(budget)
     work = _Work(target, None if state is None else Path(state), fingerprint_of(target, seed), clock)
     options: dict[str, Any] = {"seed": seed, "memory_bytes": memory_bytes}
-    sampled = work.part("importance", lambda: importance(target, num_samples=NUM_SAMPLES, **options))
+    sampled: Estimate[ImportanceInfo] = work.part(
+        "importance", lambda: importance(target, num_samples=NUM_SAMPLES, **options)
+    )
     found = _first_bracket(work, sampled, tolerance, progress, options)
     use = work.optional("use of the latents", lambda: _use(target, options))
     calibration = work.optional(

@@ -8,6 +8,7 @@ from torch import Tensor
 
 from elbowroom.inference.audit.result import Number
 from elbowroom.inference.estimate import Estimate
+from elbowroom.inference.gap.log_p import Sides
 
 Z = 1.959964  # of a 95 % interval
 
@@ -15,18 +16,19 @@ Z = 1.959964  # of a 95 % interval
 def mean(estimate: Estimate, rows: Tensor, num_data: int, about: str, unit: str = "nats") -> Number:
     """Over data; where they are a sample of more data, their spread is part of the interval, by Student's t.
 
-    Half-widths (`info["half_width"]`, of brackets) do not average out, and are added as they are. Where a datum's value
-    is known from below only (`info["one_sided"]`) the interval has no upper end.
+    What `info` says of the `Sides` of log p(x) counts: half-widths do not average out, and are added as they are; where
+    a datum's value is known from below only the interval has no upper end.
     """
+    sides: Sides = estimate.info
     value, stderr, n = estimate.value[rows].double(), estimate.stderr[rows].double(), len(rows)
-    half = estimate.info.get("half_width", torch.zeros_like(estimate.value))[rows].double()
+    half = sides.get("half_width", torch.zeros_like(estimate.value))[rows].double()
     variance = float((stderr.square() - half.square()).clamp_min(0.0).sum()) / n**2
     if n < num_data:
         spread = float(value.var()) * (float(student.ppf(0.975, n - 1)) / Z) ** 2 if n > 1 else math.inf
         variance += (1 - n / num_data) * spread / n
         about += f"; of {n} data, a random sample of {num_data}"
     middle, error = float(value.mean()), Z * math.sqrt(variance) + float(half.mean())
-    if (one_sided := estimate.info.get("one_sided")) is not None and bool(one_sided[rows].any()):
+    if (one_sided := sides.get("one_sided")) is not None and bool(one_sided[rows].any()):
         return Number(middle, middle - error, math.inf, unit, f"{about}; log p(x) of some is known from below only")
     return Number(middle, middle - error, middle + error, unit, about)
 

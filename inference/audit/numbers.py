@@ -12,7 +12,7 @@ from elbowroom.inference.diagnostics.calibration import Calibration
 from elbowroom.inference.diagnostics.latent_use import LatentUse
 from elbowroom.inference.estimate import Estimate
 from elbowroom.inference.evidence.bracket import Bracket
-from elbowroom.inference.evidence.importance.importance import K_LIMIT
+from elbowroom.inference.evidence.importance.importance import K_LIMIT, ImportanceInfo
 
 MISSED = 0.05
 """Posterior mass in missed modes from which on a datum counts as one whose modes q misses."""
@@ -23,7 +23,7 @@ class Parts:
     """What an audit has gathered; parts that are missing are None."""
 
     num_data: int
-    sampled: Estimate  # importance sampling of all data
+    sampled: Estimate[ImportanceInfo]  # importance sampling of all data
     bracket: Bracket
     examination: Examination | None
     calibration: Calibration | None

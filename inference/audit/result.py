@@ -14,6 +14,7 @@ from elbowroom.inference.diagnostics.calibration import Calibration
 from elbowroom.inference.diagnostics.latent_use import LatentUse
 from elbowroom.inference.estimate import Estimate
 from elbowroom.inference.evidence.bracket import Bracket
+from elbowroom.inference.evidence.importance.importance import ImportanceInfo
 from elbowroom.inference.gap import Decomposition
 from elbowroom.inference.mcmc.convergence import Convergence, Gates
 
@@ -117,7 +118,7 @@ class Audit:
         cost: part -> seconds.
         provenance: versions, seed, budget, shapes, when: strings and numbers only.
         x: the data, `[B, ...]`, for pictures; None if the programs take no tensor with a row for each datum.
-        sampled: importance sampling of all data, with `info["elbo"]`, `["pareto_k"]` and `["ess"]`.
+        sampled: importance sampling of all data.
         skipped: part -> why these programs or this budget did not allow it.
     """
 
@@ -135,7 +136,7 @@ class Audit:
     cost: dict[str, float]
     provenance: dict[str, Any]
     x: Tensor | None
-    sampled: Estimate | None = None
+    sampled: Estimate[ImportanceInfo] | None = None
     skipped: dict[str, str] = field(default_factory=dict)
 
     def __len__(self) -> int:

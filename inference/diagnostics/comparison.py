@@ -3,7 +3,7 @@
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Required, TypedDict
 
 import torch
 from torch import Tensor
@@ -19,8 +19,8 @@ from elbowroom.inference.diagnostics.marginals import (
 )
 from elbowroom.inference.estimate import Estimate
 from elbowroom.inference.evaluation.coordinates import Coordinates
-from elbowroom.inference.evidence.importance.importance import importance
-from elbowroom.inference.evidence.quadrature.quadrature import LEVELS, MAX_DIM, quadrature
+from elbowroom.inference.evidence.importance.importance import ImportanceInfo, importance
+from elbowroom.inference.evidence.quadrature.quadrature import LEVELS, MAX_DIM, QuadratureInfo, quadrature
 from elbowroom.inference.mcmc.convergence import Gates
 from elbowroom.inference.mcmc.draws import Draws
 from elbowroom.inference.mcmc.nuts import nuts
@@ -52,6 +52,13 @@ class Identity:
         return (self.log_p_stderr**2 + self.elbo_stderr**2).sqrt()
 
 
+class Evidence(TypedDict, total=False):
+    """log p(x) by method: importance sampling, a lower bound, and quadrature, exact, for up to three latents."""
+
+    importance: Required[Estimate[ImportanceInfo]]
+    quadrature: Estimate[QuadratureInfo]
+
+
 @dataclass(frozen=True)
 class Comparison:
     """What each method says about the posterior and the evidence of the same data.
@@ -60,7 +67,7 @@ class Comparison:
         data: indices of the B data in the target.
         latents: names of the N scalar latents.
         posteriors: method -> marginals: `guide`, `importance`, and where asked for `nuts`, `quadrature`.
-        evidence: method -> log p(x): `importance` (lower bound), and `quadrature` (exact) for up to 3 latents.
+        evidence: method -> log p(x): see `Evidence`.
         reference: the method that the others are held against (`quadrature`, else `nuts`), or None if there is none.
         kl_q_p, kl_p_q: KL(q ‖ p(z|x)) and KL(p(z|x) ‖ q), `[B]`, nats, and their standard errors. Exact by quadrature;
             else log p̂ − ELBO, and the mean of log p(x, z) − log q(z|x) over MCMC draws less log p̂.
@@ -74,7 +81,7 @@ class Comparison:
     data: list[int]
     latents: list[str]
     posteriors: dict[str, Posterior]
-    evidence: dict[str, Estimate]
+    evidence: Evidence
     reference: str | None
     kl_q_p: Tensor
     kl_q_p_stderr: Tensor
@@ -204,7 +211,8 @@ def compare(
     small = Coordinates.of(part).dim <= MAX_DIM
     guide, reweighted, draws_of_q = from_guide(part, num_samples, seed)
     sampled = importance(part, num_samples=num_samples, seed=seed + 1, progress=progress)
-    evidence, posteriors = {"importance": sampled}, {"guide": guide, "importance": reweighted}
+    evidence: Evidence = {"importance": sampled}
+    posteriors = {"guide": guide, "importance": reweighted}
     draws = None
     if mcmc:
         sizes = {"num_chains": num_chains, "num_warmup": num_warmup, "num_draws": num_draws}
@@ -234,7 +242,7 @@ def compare(
     )
 
 
-def _divergences(target: Target, evidence: dict[str, Estimate], draws: Draws | None) -> dict[str, Tensor]:
+def _divergences(target: Target, evidence: Evidence, draws: Draws | None) -> dict[str, Tensor]:
     if "quadrature" in evidence:
         exact = evidence["quadrature"]
         return {
@@ -263,7 +271,7 @@ def _divergences(target: Target, evidence: dict[str, Estimate], draws: Draws | N
     }
 
 
-def _identity(target: Target, evidence: dict[str, Estimate], num_samples: int, seed: int) -> Identity | None:
+def _identity(target: Target, evidence: Evidence, num_samples: int, seed: int) -> Identity | None:
     if "quadrature" not in evidence:
         return None
     other = importance(target, num_samples=num_samples, seed=seed + 2)

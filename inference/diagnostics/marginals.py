@@ -10,6 +10,7 @@ from elbowroom.inference import weights
 from elbowroom.inference.estimate import Estimate
 from elbowroom.inference.evaluation.budget import plan
 from elbowroom.inference.evidence.importance.importance import K_LIMIT
+from elbowroom.inference.evidence.quadrature.quadrature import QuadratureInfo
 from elbowroom.inference.mcmc.draws import Draws
 from elbowroom.inference.target import Target
 
@@ -51,7 +52,7 @@ class Posterior:
         return self.grid[low] * (1 - fraction) + self.grid[low + 1] * fraction
 
 
-def from_quadrature(exact: Estimate, seconds: float) -> Posterior:
+def from_quadrature(exact: Estimate[QuadratureInfo], seconds: float) -> Posterior:
     """The exact posterior; `exact` must hold quantiles at `GRID_LEVELS`."""
     info = exact.info
     return Posterior(

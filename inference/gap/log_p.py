@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import replace
-from typing import Any
+from typing import TypedDict
 
 import torch
 from torch import Tensor
@@ -18,6 +18,30 @@ from elbowroom.inference.target import Target
 LogP = Estimate | Bracket | Callable[[Target], Estimate | Bracket]
 """log p(x), or how to find it with a target whose guide is the largest refined family."""
 
+
+class Sides(TypedDict, total=False):
+    """How much is known of the sides of log p(x), for whatever is computed from it.
+
+    Keys:
+        half_width: half the distance of the lower and upper value of log p(x), `[B]`, nats, which no averaging over
+            data makes smaller.
+        one_sided: data whose log p(x) is known from below only, `[B]` bool.
+    """
+
+    half_width: Tensor
+    one_sided: Tensor
+
+
+class LogPInfo(Sides, total=False):
+    """What is known of log p(x) besides its value: `Sides`, and where it is from.
+
+    Keys:
+        method: for each datum: `"given"`, `"quadrature"`, `"annealing"` or what a bracket says.
+    """
+
+    method: tuple[str, ...]
+
+
 MAX_LATTICE_DIM = 2
 """Up to here a lattice is cheaper than annealing."""
 
@@ -27,7 +51,7 @@ NUM_STEPS, NUM_CHAINS = 64, 16
 
 def log_evidence(
     target: Target, refined: RefinedGuide, given: LogP | None, seed: int, memory_bytes: int | None
-) -> Estimate:
+) -> Estimate[LogPInfo]:
     """log p(x) of every datum.
 
     Raises:
@@ -55,7 +79,9 @@ def log_evidence(
     return _merged(_told(exact, "quadrature"), rows, some)
 
 
-def _settled(target: Target, refined: RefinedGuide, found: Bracket, seed: int, memory_bytes: int | None) -> Estimate:
+def _settled(
+    target: Target, refined: RefinedGuide, found: Bracket, seed: int, memory_bytes: int | None
+) -> Estimate[LogPInfo]:
     """The bracket, and annealing from the refined guide where a side of it is missing or flagged."""
     sides = zip(found.lower.flags, found.upper.flags, found.upper.value.isfinite().tolist(), strict=True)
     unsound = torch.tensor([bool(low or high) or not finite for low, high, finite in sides])
@@ -67,28 +93,29 @@ def _settled(target: Target, refined: RefinedGuide, found: Bracket, seed: int, m
     return _merged(middle, rows[better], _picked(some, better))
 
 
-def between(found: Bracket) -> Estimate:
-    """The middle of a bracket; its error covers both sides (half their distance, and the larger error).
-
-    `info["half_width"]` is that half distance, which no averaging over data makes smaller; `info["one_sided"]` marks
-    data whose log p(x) is known from below only.
-    """
+def between(found: Bracket) -> Estimate[LogPInfo]:
+    """The middle of a bracket; its error covers both sides (half their distance, and the larger error)."""
     lower, upper = found.lower, found.upper
     both = upper.value.isfinite() & lower.value.isfinite()
     half = torch.where(both, (upper.value - lower.value).clamp_min(0.0) / 2, 0.0)
     error = torch.where(both, torch.hypot(half, torch.maximum(lower.stderr, upper.stderr)), lower.stderr)
     middle = torch.where(both, (lower.value + upper.value) / 2, lower.value)
     methods = tuple(found.method(b) for b in range(len(found)))
-    info = {"method": methods, "half_width": half, "one_sided": ~both}
+    info: LogPInfo = {"method": methods, "half_width": half, "one_sided": ~both}
     return Estimate(middle, error, "none", info, found.flags)
 
 
-def sides_of(log_p: Estimate) -> dict[str, Any]:
+def sides_of(log_p: Estimate[LogPInfo]) -> Sides:
     """What `between` says of the sides of log p(x), for whatever is computed from it."""
-    return {name: log_p.info[name] for name in ("half_width", "one_sided") if name in log_p.info}
+    sides: Sides = {}
+    if "half_width" in log_p.info:
+        sides["half_width"] = log_p.info["half_width"]
+    if "one_sided" in log_p.info:
+        sides["one_sided"] = log_p.info["one_sided"]
+    return sides
 
 
-def _annealed(refined: RefinedGuide, seed: int, memory_bytes: int | None) -> Estimate:
+def _annealed(refined: RefinedGuide, seed: int, memory_bytes: int | None) -> Estimate[LogPInfo]:
     start = refined.target()
     return _told(
         anneal(start, num_steps=NUM_STEPS, num_chains=NUM_CHAINS, seed=seed, memory_bytes=memory_bytes), "annealing"
@@ -99,10 +126,14 @@ def _selected(refined: RefinedGuide, rows: Tensor) -> dict:
     return {name: family.select(rows) for name, family in refined.families.items()}
 
 
-def _told(found: Estimate, method: str) -> Estimate:
+def _told(found: Estimate, method: str) -> Estimate[LogPInfo]:
     sided = torch.full((len(found),), found.bound == "lower")
-    info = {"half_width": torch.zeros_like(found.value), "one_sided": sided.to(found.value.device)}
-    return replace(found, info=info | {"method": (method,) * len(found)})
+    info: LogPInfo = {
+        "method": (method,) * len(found),
+        "half_width": torch.zeros_like(found.value),
+        "one_sided": sided.to(found.value.device),
+    }
+    return replace(found, info=info)
 
 
 def _picked(found: Estimate, rows: list[int]) -> Estimate:
@@ -111,12 +142,12 @@ def _picked(found: Estimate, rows: list[int]) -> Estimate:
     return Estimate(found.value[rows], found.stderr[rows], found.bound, flags=flags)
 
 
-def _merged(exact: Estimate, rows: Tensor, some: Estimate) -> Estimate:
+def _merged(exact: Estimate[LogPInfo], rows: Tensor, some: Estimate) -> Estimate[LogPInfo]:
     """Annealing in place of what failed."""
     flags, methods = list(exact.flags), list(exact.info["method"])
     for row, flag in zip(rows.tolist(), some.flags, strict=True):
         flags[row], methods[row] = flag, "annealing"
-    info = {
+    info: LogPInfo = {
         "method": tuple(methods),
         "half_width": exact.info["half_width"].index_fill(0, rows, 0.0),
         "one_sided": exact.info["one_sided"].index_fill(0, rows, True),

@@ -7,7 +7,7 @@ from torch import Tensor
 
 from elbowroom.inference.estimate import Estimate
 from elbowroom.inference.gap.ladder import ENCODER
-from elbowroom.inference.gap.log_p import sides_of
+from elbowroom.inference.gap.log_p import LogPInfo, Sides, sides_of
 from elbowroom.inference.gap.refined import RefinedGuide
 
 
@@ -35,10 +35,10 @@ class Decomposition:
     ladder: dict[str, Estimate]
     gains: dict[str, Estimate]
     family: str
-    log_p: Estimate
+    log_p: Estimate[LogPInfo]
     amortization: Estimate
     optimisation: Estimate
-    approximation: Estimate
+    approximation: Estimate[Sides]
     refined: RefinedGuide
     exploded: Tensor
     flags: tuple[str, ...]
@@ -59,7 +59,7 @@ class Decomposition:
         """Which data enter means: finite, and the encoder's output has not exploded, `[B]`."""
         return ~self.exploded & self.elbo.value.isfinite() & self.log_p.value.isfinite()
 
-    def room(self) -> Estimate:
+    def room(self) -> Estimate[Sides]:
         """log p(x) − ELBO = KL(q(z|x) ‖ p(z|x)), `[B]`, nats."""
         stderr = torch.hypot(self.log_p.stderr, self.elbo.stderr)
         return Estimate(self.log_p.value - self.elbo.value, stderr, "none", sides_of(self.log_p), self.flags)

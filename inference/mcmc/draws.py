@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Any
+from typing import NotRequired, TypedDict, cast
 
 import torch
 from torch import Tensor
@@ -13,6 +13,28 @@ from elbowroom.inference.mcmc.convergence import Convergence, Gates, convergence
 
 class NotAReference(ValueError):
     """Draws that did not pass their convergence gates were asked to serve as the truth."""
+
+
+class DrawsInfo(TypedDict):
+    """How draws were made.
+
+    Keys:
+        method: `"hmc"` or `"nuts"`.
+        seconds: wall-clock time for all data.
+        num_evaluations: gradients of log p(x, z), warm-up included, `[B]`.
+        num_warmup: transitions of each chain that adapt and are not kept.
+        seed: of the chains.
+        num_densities: densities without a gradient, `[B]`; of `hmc`.
+        jump_acceptance: expected acceptance of an independence move, `[B]`, zero where there are none; of `hmc`.
+    """
+
+    method: str
+    seconds: float
+    num_evaluations: Tensor
+    num_warmup: int
+    seed: int
+    num_densities: NotRequired[Tensor]
+    jump_acceptance: NotRequired[Tensor]
 
 
 @dataclass(frozen=True)
@@ -25,15 +47,14 @@ class Draws:
         stats: per-draw statistics `[chains, draws, data]`: `lp` (log p(x, z) plus log-Jacobian, nats), `diverging`,
             `n_steps` (gradient evaluations), `acceptance_rate`, `step_size`; of samplers that have one, `energy` (the
             Hamiltonian after the momentum was drawn, nats).
-        info: `method`, `seconds`, `num_evaluations` (gradients of log p(x, z), warm-up included, `[data]`),
-            `num_warmup`, `seed`. Its tensors have an entry for each datum.
+        info: how they were made: see `DrawsInfo`. Its tensors have an entry for each datum.
         gates: what the draws must pass to be called a reference.
     """
 
     z: dict[str, Tensor]
     latents: list[str]
     stats: dict[str, Tensor]
-    info: dict[str, Any]
+    info: DrawsInfo
     gates: Gates = field(default_factory=Gates)
 
     def __len__(self) -> int:
@@ -57,11 +78,12 @@ class Draws:
     def select(self, data: Sequence[int]) -> "Draws":
         """The draws of some of the data; `seconds` stays what all of them took."""
         index = list(data)
+        info = {name: value[index] if isinstance(value, Tensor) else value for name, value in self.info.items()}
         return Draws(
             z={name: value[:, :, index] for name, value in self.z.items()},
             latents=self.latents,
             stats={name: value[:, :, index] for name, value in self.stats.items()},
-            info={name: value[index] if isinstance(value, Tensor) else value for name, value in self.info.items()},
+            info=cast(DrawsInfo, info),
             gates=self.gates,
         )
 

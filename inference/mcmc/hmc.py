@@ -12,7 +12,7 @@ from elbowroom.inference.evaluation.coordinates import Coordinates
 from elbowroom.inference.evaluation.densities import Densities
 from elbowroom.inference.evaluation.random_numbers import RandomNumbers
 from elbowroom.inference.mcmc.convergence import Gates
-from elbowroom.inference.mcmc.draws import Draws
+from elbowroom.inference.mcmc.draws import Draws, DrawsInfo
 from elbowroom.inference.mcmc.effective_size import effective_sample_size
 from elbowroom.inference.mcmc.sampling import BURN_IN, Chains, sample
 from elbowroom.inference.mcmc.search import STARTS
@@ -70,8 +70,7 @@ def hmc(
         Draws with `stats` `[C, T, B]`: `lp` (log density of u, nats); `energy` (H with the momentum drawn afresh,
         before the draw's moves, nats: jumps raise E-BFMI, too); `acceptance_rate` (probability that the HMC move is
         accepted; in draws without one, the first jump); `step_size`; `n_steps` (gradients; zero in draws without an
-        HMC move); `diverging` (of HMC moves); `info`: `num_evaluations` (gradients, warm-up included, `[B]`),
-        `num_densities` (densities without gradient, `[B]`), `jump_acceptance` `[B]`, `seconds`.
+        HMC move); `diverging` (of HMC moves); `info`: see `DrawsInfo`.
 
     Raises:
         ValueError: on a number below one, an unknown `start`, a discrete latent in the guide, no latent at all, or a
@@ -160,7 +159,15 @@ def _collect(
         {name: torch.cat([piece[part][name] for piece in pieces], dim) for name in pieces[0][part]}
         for part, dim in ((0, 2), (1, 2), (2, 0))
     )
-    info = {"method": "hmc", "seconds": seconds, "num_warmup": settings.num_warmup, "seed": seed, **counts}
+    info: DrawsInfo = {
+        "method": "hmc",
+        "seconds": seconds,
+        "num_evaluations": counts["num_evaluations"],
+        "num_warmup": settings.num_warmup,
+        "seed": seed,
+        "num_densities": counts["num_densities"],
+        "jump_acceptance": counts["jump_acceptance"],
+    }
     return Draws(z, target.latent_names, stats, info, gates or Gates())
 
 

@@ -10,7 +10,7 @@ from torch import Tensor
 from tqdm.auto import tqdm
 
 from elbowroom.inference.mcmc.convergence import Gates
-from elbowroom.inference.mcmc.draws import Draws
+from elbowroom.inference.mcmc.draws import Draws, DrawsInfo
 from elbowroom.inference.programs.global_state import quiet_globals
 from elbowroom.inference.target import Target
 
@@ -74,7 +74,7 @@ def nuts(
         name: torch.stack([torch.stack([chains[c][1][name] for chains in pieces], 1) for c in range(num_chains)])
         for name in pieces[0][0][1]
     }
-    info = {
+    info: DrawsInfo = {
         "method": "nuts",
         "seconds": time.perf_counter() - begin,
         "num_evaluations": torch.tensor([sum(chain[2] for chain in chains) for chains in pieces]),

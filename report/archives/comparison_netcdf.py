@@ -92,7 +92,7 @@ def save_netcdf(
 def _mcmc(comparison: Comparison, draws: Draws, sites: Sequence[Site]) -> dict[str, xr.Dataset]:
     """The groups of the MCMC draws."""
     library = "pyro-ppl" if draws.info["method"] == "nuts" else "elbowroom"
-    how = {"inference_library": library, "inference_library_version": versions()[library]}
+    how: dict[str, Any] = {"inference_library": library, "inference_library_version": versions()[library]}
     how |= {_ATTRIBUTES[name]: value for name, value in draws.info.items() if name in _ATTRIBUTES}
     statistics = {
         name: (("chain", "draw", "datum"), _array(value), _STATISTICS.get(name, {}))

@@ -15,7 +15,8 @@ from elbowroom.inference.diagnostics.agreement.sides import Sides, effective, pi
 from elbowroom.inference.diagnostics.agreement.uses import Evidence, Limits, judge
 from elbowroom.inference.diagnostics.marginals import GRID_LEVELS, Posterior, wasserstein, wasserstein_floor
 from elbowroom.inference.estimate import Estimate
-from elbowroom.inference.evidence.importance.importance import collect
+from elbowroom.inference.evidence.importance.importance import ImportanceInfo, collect
+from elbowroom.inference.evidence.quadrature.quadrature import QuadratureInfo
 from elbowroom.inference.mcmc.draws import Draws
 from elbowroom.inference.target import Target
 
@@ -31,7 +32,7 @@ def agreement(
     draws: Draws,
     *,
     num_samples: int = 2000,
-    exact: Estimate | None = None,
+    exact: Estimate[QuadratureInfo] | None = None,
     log_p: Estimate | None = None,
     limits: Limits | None = None,
     seed: int = 0,
@@ -87,7 +88,7 @@ def agreement(
     )
 
 
-def _columns(sides: Sides, draws: Draws, log_p: Tensor, exact: Estimate | None) -> Columns:
+def _columns(sides: Sides, draws: Draws, log_p: Tensor, exact: Estimate[QuadratureInfo] | None) -> Columns:
     """All that is computed for a piece of the data."""
     rows, found = sides.rows, draws.convergence
     of_q, by_chains = of_guide(sides.q), of_draws(sides.p, found, rows)
@@ -111,7 +112,7 @@ def _columns(sides: Sides, draws: Draws, log_p: Tensor, exact: Estimate | None) 
     }
 
 
-def _distances(sides: Sides, exact: Estimate | None, sd: Tensor, ess: Tensor) -> Columns:
+def _distances(sides: Sides, exact: Estimate[QuadratureInfo] | None, sd: Tensor, ess: Tensor) -> Columns:
     """W₁ of each marginal and what noise alone would show, in posterior sds; `ess` of the posterior's draws, `[B]`."""
     size = float(len(sides.q))
     guide = _marginals("guide", sides.q_sorted, torch.full_like(ess, size))
@@ -143,7 +144,7 @@ def _marginals(method: str, ordered: Tensor, ess: Tensor) -> Posterior:
     )
 
 
-def _evidence(target: Target, columns: Columns, sampled: Estimate, better: Estimate | None) -> Evidence:
+def _evidence(target: Target, columns: Columns, sampled: Estimate[ImportanceInfo], better: Estimate | None) -> Evidence:
     off, stderr = torch.full_like(sampled.value, torch.nan), torch.zeros_like(sampled.value)
     if better is not None:
         off = sampled.value - better.value.double().cpu()
@@ -168,7 +169,7 @@ def _close(mean: Tensor, sd: Tensor, true_mean: Tensor, true_sd: Tensor) -> Tens
     return near.all(1)
 
 
-def _flags(draws: Draws, exact: Estimate | None, close: list[bool]) -> tuple[str, ...]:
+def _flags(draws: Draws, exact: Estimate[QuadratureInfo] | None, close: list[bool]) -> tuple[str, ...]:
     """Draws alone must have passed their gates; beside quadrature it will do that they agree with it."""
     if exact is None:
         return draws.flags
@@ -190,7 +191,9 @@ def _rows(estimate: Estimate, rows: slice) -> Estimate:
     return Estimate(estimate.value[rows], estimate.stderr[rows], estimate.bound)
 
 
-def _check(target: Target, draws: Draws, num_samples: int, exact: Estimate | None, log_p: Estimate | None) -> None:
+def _check(
+    target: Target, draws: Draws, num_samples: int, exact: Estimate[QuadratureInfo] | None, log_p: Estimate | None
+) -> None:
     if num_samples < 50:
         raise ValueError(f"num_samples must be at least 50, got {num_samples}: q's intervals are read off its draws")
     if draws.latents != target.latent_names:

@@ -1,15 +1,18 @@
 """KL(q ‖ p(z|x)) and KL(p(z|x) ‖ q), from bounds and posterior draws or exactly."""
 
 from collections.abc import Sequence
+from typing import Literal
 
 from torch import Tensor
 
 from elbowroom.inference.estimate import Bound, Estimate
+from elbowroom.inference.evidence.importance.importance import ImportanceInfo
+from elbowroom.inference.evidence.quadrature.quadrature import QuadratureInfo
 
 _FLIPPED: dict[Bound, Bound] = {"lower": "upper", "upper": "lower", "none": "none", "exact": "exact"}
 
 
-def reverse(log_p: Estimate, sampled: Estimate) -> Estimate:
+def reverse(log_p: Estimate, sampled: Estimate[ImportanceInfo]) -> Estimate:
     """KL(q ‖ p(z|x)) = log p(x) − ELBO, `[B]`, nats: a bound of the same kind as log p(x)."""
     elbo, stderr = sampled.info["elbo"], sampled.info["elbo_stderr"]
     value = log_p.value.double().cpu() - elbo
@@ -34,7 +37,7 @@ def forward(log_p: Estimate, mean: Tensor, stderr: Tensor, draws_flags: Sequence
     return Estimate(mean - log_p.value.double().cpu(), error, _FLIPPED[log_p.bound], flags=flags)
 
 
-def exactly(exact: Estimate, name: str) -> Estimate:
+def exactly(exact: Estimate[QuadratureInfo], name: Literal["kl_q_p", "kl_p_q"]) -> Estimate:
     """A divergence that quadrature has found, with its numerical error."""
     value = exact.info[name]
     unknown = "q's density at a point is unknown"

@@ -1,13 +1,14 @@
 """Errors of means, standard deviations and correlations, and posterior mass outside q's intervals."""
 
 import math
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import torch
 from scipy import stats
 from torch import Tensor
 
 from elbowroom.inference.diagnostics.agreement.sides import Sides, share, sorted_quantiles
+from elbowroom.inference.evidence.quadrature.quadrature import QuadratureInfo
 from elbowroom.inference.mcmc.convergence import Convergence
 
 
@@ -53,7 +54,7 @@ def of_draws(p: Tensor, found: Convergence, rows: slice) -> Moments:
     return Moments(mean, sd, found.mcse_mean[rows], found.mcse_sd[rows], *correlation)
 
 
-def of_quadrature(info: dict[str, Any], rows: slice) -> Moments:
+def of_quadrature(info: QuadratureInfo, rows: slice) -> Moments:
     """Of an exact posterior."""
     mean, sd = info["mean"][rows], info["sd"][rows]
     none = torch.zeros_like(mean)

@@ -1,6 +1,7 @@
 """How much z tells about x: activity, mutual information, and the aggregate posterior against the prior."""
 
 import math
+from typing import NotRequired, TypedDict
 
 import torch
 from torch import Tensor
@@ -15,6 +16,18 @@ NUM_PAIRS = 2_000_000
 """Densities q(z_i | x_b) that are evaluated for the aggregate posterior."""
 
 _FEW = 64  # data whose priors are compared
+
+
+class InformationInfo(TypedDict):
+    """What is known of I_q(x; z) and of the aggregate posterior besides their values.
+
+    Keys:
+        limit: log B, nats, which I_q(x; z) of B data cannot exceed.
+        num_draws: M, draws of q whose densities were averaged.
+    """
+
+    limit: float
+    num_draws: NotRequired[int]
 
 
 def activity(summary: Summary) -> tuple[Tensor, Tensor]:
@@ -43,7 +56,7 @@ def over_data(values: Tensor) -> tuple[Tensor, Tensor]:
 
 def mutual_information(
     target: Target, summary: Summary, memory_bytes: int | None, num_pairs: int = NUM_PAIRS
-) -> tuple[Estimate, Estimate]:
+) -> tuple[Estimate[InformationInfo], Estimate[InformationInfo]]:
     """I_q(x; z) = E[log q(z|x) − log q(z)] and KL(q(z) ‖ p(z)) with q(z) = (1/B) Σ_b q(z | x_b), shape `[1]` each.
 
     For M draws, as many of each datum, q(z) is summed over all B data, the draw's own one included: without error for
@@ -65,13 +78,14 @@ def mutual_information(
     except NotImplementedError:
         told = "the guide's density at a point is unknown, and with it that of the aggregate posterior"
         nothing = torch.full((1,), torch.nan, dtype=torch.float64)
-        empty = Estimate(nothing, nothing, "none", {"limit": limit}, (told,))
+        empty: Estimate[InformationInfo] = Estimate(nothing, nothing, "none", {"limit": limit}, (told,))
         return empty, empty
     told = ""
     info, info_stderr = _clustered(own - pooled, datum)
     if float(info) > limit - 1:
         told = f"within a nat of log B = {limit:.2f}, the most that {len(target)} data can show: it is likely larger"
-    mutual = Estimate(info, info_stderr, "lower", {"limit": limit, "num_draws": len(datum)}, (told,))
+    about: InformationInfo = {"limit": limit, "num_draws": len(datum)}
+    mutual = Estimate(info, info_stderr, "lower", about, (told,))
     if _prior_varies(target, z):
         told = "the prior differs from datum to datum: this compares q(z) with each datum's own prior"
     gap, gap_stderr = _clustered(pooled - prior, datum)

@@ -1,5 +1,7 @@
 """Dead latents removed: drawn from the prior instead of q, and log p̂(x) estimated again with the same noise."""
 
+from typing import TypedDict
+
 import torch
 from torch import Tensor
 
@@ -11,7 +13,23 @@ from elbowroom.inference.evaluation.budget import plan
 from elbowroom.inference.target import Target
 
 
-def prune(target: Target, dead: Tensor, num_samples: int, seed: int, memory_bytes: int | None) -> Estimate | None:
+class PruningInfo(TypedDict):
+    """What is known of pruning besides the mean over data.
+
+    Keys:
+        per_datum, per_datum_stderr: difference of log p̂(x) and its standard error, `[B]`, nats.
+        elbo, elbo_stderr: mean difference of the ELBOs, nats, which heavy-tailed weights do not disturb.
+    """
+
+    per_datum: Tensor
+    per_datum_stderr: Tensor
+    elbo: float
+    elbo_stderr: float
+
+
+def prune(
+    target: Target, dead: Tensor, num_samples: int, seed: int, memory_bytes: int | None
+) -> Estimate[PruningInfo] | None:
     """Mean over data of log p̂(x) with the dead latents drawn from the prior, less that with the guide's own draws.
 
     log w = log p(x | z) + Σ_alive (log p(z_n) − log q(z_n | x)), as prior and proposal cancel for the dead. Only where
@@ -26,9 +44,8 @@ def prune(target: Target, dead: Tensor, num_samples: int, seed: int, memory_byte
 
     Returns:
         Estimate of shape `[1]`, nats; its stderr is that of estimating the mean, by the delta method on the difference
-        of paired weights. `info`: `per_datum` and `per_datum_stderr` `[B]`; `elbo`, `elbo_stderr`: the same
-        difference of ELBOs, one number each, which heavy-tailed weights do not disturb. None if there is no dead
-        latent, or if latents are not independent of each other under prior and guide.
+        of paired weights; `info`: see `PruningInfo`. None if there is no dead latent, or if latents are not independent
+        of each other under prior and guide.
     """
     if not bool(dead.any()):
         return None
@@ -50,7 +67,7 @@ def prune(target: Target, dead: Tensor, num_samples: int, seed: int, memory_byte
             elbos.append(torch.stack([weights.elbo(with_prior - with_q), weights.elbo_stderr(with_prior - with_q)]))
     value, stderr = torch.cat(differences), torch.cat(errors)
     elbo, elbo_stderr = torch.cat(elbos, 1)
-    info = {
+    info: PruningInfo = {
         "per_datum": value,
         "per_datum_stderr": stderr,
         "elbo": float(elbo.mean()),

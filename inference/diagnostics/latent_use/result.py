@@ -4,6 +4,8 @@ from dataclasses import dataclass
 
 from torch import Tensor
 
+from elbowroom.inference.diagnostics.latent_use.information import InformationInfo
+from elbowroom.inference.diagnostics.latent_use.pruning import PruningInfo
 from elbowroom.inference.estimate import Estimate
 
 
@@ -43,13 +45,13 @@ class LatentUse:
     kl_stderr: Tensor
     sensitivity: Tensor
     rate: Estimate
-    mutual_information: Estimate
-    marginal_kl: Estimate
+    mutual_information: Estimate[InformationInfo]
+    marginal_kl: Estimate[InformationInfo]
     aggregate_mean: Tensor
     aggregate_sd: Tensor
     aggregate_distance: Tensor
     collapsed: tuple[str, ...]
-    pruned: Estimate | None
+    pruned: Estimate[PruningInfo] | None
     sigma: dict[str, float]
     sigma_told: str
     seconds: float

@@ -3,6 +3,7 @@
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import TypedDict
 
 import torch
 from torch import Tensor
@@ -12,12 +13,22 @@ from elbowroom.inference.evidence.bracket.choice import LOWER, UPPER, Side, Z, c
 from elbowroom.inference.evidence.bracket.ledger import Ledger
 
 
+class BracketSideInfo(TypedDict):
+    """What one side of a bracket says besides its value.
+
+    Keys:
+        method: for each datum the method that gave the value, or an empty string where none did.
+    """
+
+    method: tuple[str, ...]
+
+
 @dataclass(frozen=True)
 class Bracket:
     """A lower and an upper value of log p(x) for each datum, each with its error and the method that gave it.
 
     Attributes:
-        lower, upper: values and standard errors `[B]`, nats; `info["method"]` names each datum's method.
+        lower, upper: values and standard errors `[B]`, nats; `info`: see `BracketSideInfo`.
         flags: for each datum the reason why its bracket should not be relied on, or an empty string.
         notes: for each datum what is worth knowing though the bracket stands.
         width: length of the 95 % interval around both, `[B]`, nats.
@@ -27,8 +38,8 @@ class Bracket:
         seconds: spent, earlier calls on the same state included.
     """
 
-    lower: Estimate
-    upper: Estimate
+    lower: Estimate[BracketSideInfo]
+    upper: Estimate[BracketSideInfo]
     flags: tuple[str, ...]
     notes: tuple[str, ...]
     width: Tensor
@@ -120,7 +131,7 @@ def read(ledger: Ledger, tolerance: float, forecast: dict[str, float]) -> Bracke
     )
 
 
-def _estimate(side: Side, bound: Bound) -> Estimate:
+def _estimate(side: Side, bound: Bound) -> Estimate[BracketSideInfo]:
     missing = torch.tensor([not method for method in side.methods])
     nothing = torch.inf if bound == "upper" else -torch.inf
     value = torch.where(missing, nothing, side.value)

@@ -11,7 +11,7 @@ from elbowroom.inference.estimate import Estimate
 from elbowroom.inference.evaluation.budget import Plan, plan
 from elbowroom.inference.evaluation.coordinates import Coordinates
 from elbowroom.inference.evaluation.random_numbers import RandomNumbers
-from elbowroom.inference.evidence.importance.importance import collect
+from elbowroom.inference.evidence.importance.importance import ImportanceInfo, collect
 from elbowroom.inference.evidence.importance.reduction import Drawn, Sampler, Stream, Wanted, stream
 from elbowroom.inference.mcmc.draws import Draws
 from elbowroom.inference.mcmc.mixture import Mixture
@@ -22,8 +22,8 @@ from elbowroom.inference.weights.power_means import PowerSums, tangent
 class Adapted(NamedTuple):
     """Both bounds from one set of weights."""
 
-    lower: Estimate
-    upper: Estimate
+    lower: Estimate[ImportanceInfo]
+    upper: Estimate[ImportanceInfo]
 
 
 def adapted_importance(
@@ -43,8 +43,8 @@ def adapted_importance(
         memory_bytes: byte budget for one evaluation (default 256 MiB).
 
     Returns:
-        lower and upper: values and stderr `[B]` in nats, `info` as of `importance`. Where the programs return NaN at
-        more than a hundredth of the draws, a flag says so.
+        lower and upper: values and stderr `[B]` in nats; `info` of both: see `ImportanceInfo`. Where the programs
+        return NaN at more than a hundredth of the draws, a flag says so.
 
     Raises:
         ValueError: on fewer than two samples, draws of other data, or a budget too small.
@@ -105,7 +105,7 @@ def _from_mixture(coordinates: Coordinates, mixture: Mixture, lost: Tensor) -> S
     return sampler
 
 
-def _told(lower: Estimate, lost: Tensor) -> Estimate:
+def _told(lower: Estimate[ImportanceInfo], lost: Tensor) -> Estimate[ImportanceInfo]:
     """Flag the data whose programs are NaN not just far out, but where the draws are."""
     reasons = (f"the programs return NaN at {100 * s:.0f} % of the proposal's draws" for s in lost.tolist())
     told = [reason if s > _MOST_LOST else "" for reason, s in zip(reasons, lost.tolist(), strict=True)]

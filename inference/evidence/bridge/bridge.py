@@ -4,7 +4,7 @@ import math
 import time
 from collections.abc import Callable
 from dataclasses import replace
-from typing import Any
+from typing import TypedDict
 
 import torch
 from torch import Tensor
@@ -28,6 +28,29 @@ _LEAST_DRAWS = 8  # of a chain: half of them must have an effective sample size
 _COPIES = 24  # of a datum's draws, while a mixture of a few components is fitted to half of them
 
 
+class BridgeInfo(TypedDict):
+    """What a bridge says besides log p̂(x).
+
+    Keys:
+        num_draws: N_1, posterior draws of each datum that are bridged to: the second halves of its chains.
+        ess: effective number of them in the error's posterior term, `[B]`.
+        proposal_share, posterior_share: shares of the error's two terms in its square, `[B]`.
+        num_iterations: until the fixed point was reached, `[B]`.
+        num_evaluations: of log p(x, z), for each datum.
+        seconds: wall-clock time for all data.
+        proposal: its name.
+    """
+
+    num_draws: int
+    ess: Tensor
+    proposal_share: Tensor
+    posterior_share: Tensor
+    num_iterations: Tensor
+    num_evaluations: int
+    seconds: float
+    proposal: str
+
+
 def bridge(
     target: Target,
     draws: Draws,
@@ -36,7 +59,7 @@ def bridge(
     seed: int = 0,
     memory_bytes: int | None = None,
     progress: bool = False,
-) -> Estimate:
+) -> Estimate[BridgeInfo]:
     """Estimate log p(x_b) from posterior draws by the optimal bridge (Meng & Wong 1996, equation 4.1).
 
     With N_1 posterior draws u_i, N_2 draws v_j of a proposal g, and l = joint / g, the estimate is the fixed point of
@@ -57,10 +80,8 @@ def bridge(
 
     Returns:
         Estimate with bound `"none"`; value and stderr `[B]` in nats. The error is the relative root mean squared error
-        of r (Frühwirth-Schnatter 2004, equation 20), with the posterior term at its effective sample size. `info`:
-        `num_draws` N_1, `ess` (of that term, `[B]`), `proposal_share` and `posterior_share`, the two terms' shares of
-        the squared error; `num_iterations` `[B]`; `num_evaluations` of log p(x, z) per datum; `seconds`; `proposal`.
-        The sampler's `flags` are among its own.
+        of r (Frühwirth-Schnatter 2004, equation 20), with the posterior term at its effective sample size. The
+        sampler's flags are among its own. `info`: see `BridgeInfo`.
 
     Raises:
         ValueError: on an unknown proposal, draws of other programs or data, chains of fewer than eight draws,
@@ -78,13 +99,17 @@ def bridge(
             z = {name: value[:, :, rows] for name, value in draws.z.items()}
             pieces.append(_bridge(Coordinates(part, coordinates.dim), z, proposal, seed, cut))
             bar.update(len(part))
-    found: dict[str, Any] = {name: torch.cat([piece[name] for piece in pieces]) for name in pieces[0]}
-    value, stderr, converged = found.pop("value"), found.pop("stderr"), found.pop("converged")
+    found = {name: torch.cat([piece[name] for piece in pieces]) for name in pieces[0]}
+    value, stderr, converged = found["value"], found["stderr"], found["converged"]
     num_chains, num_draws = flat.shape[:2]
     second = num_chains * (num_draws - num_draws // 2)
     columns = (value.tolist(), stderr.tolist(), converged.tolist(), draws.flags)
-    info = found | {
+    info: BridgeInfo = {
         "num_draws": second,
+        "ess": found["ess"],
+        "proposal_share": found["proposal_share"],
+        "posterior_share": found["posterior_share"],
+        "num_iterations": found["num_iterations"],
         "num_evaluations": 2 * second,
         "seconds": time.perf_counter() - begin,
         "proposal": proposal,

@@ -3,7 +3,7 @@
 import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import NotRequired, TypedDict
 
 import torch
 from torch import Tensor
@@ -12,7 +12,7 @@ from tqdm.auto import tqdm
 from elbowroom.inference.estimate import Bound, Estimate
 from elbowroom.inference.evaluation.budget import Plan, plan
 from elbowroom.inference.evidence.importance.harmonic import harmonic_of_draws, harmonic_of_weights
-from elbowroom.inference.evidence.importance.importance import K_LIMIT, check_counts, collect
+from elbowroom.inference.evidence.importance.importance import K_LIMIT, ImportanceInfo, check_counts, collect
 from elbowroom.inference.evidence.importance.reduction import Stream, Wanted, from_prior, stream, with_room
 from elbowroom.inference.mcmc.draws import Draws
 from elbowroom.inference.target import Target
@@ -20,6 +20,41 @@ from elbowroom.inference.weights.jackknife import iwae_bias_delta
 from elbowroom.inference.weights.power_means import PowerSums, check_alpha, check_order, power_mean, tangent
 
 PARTICLES = (1, 5, 50, 500)
+
+
+class BoundsInfo(TypedDict):
+    """What S weights of each datum say besides the bounds.
+
+    Keys:
+        ess, pareto_k, pareto_k_stderr, max_weight, constant_weights: as of `ImportanceInfo`, `[B]`.
+        num_samples: S.
+        relative_variance: Var(w) / (E w)², `[B]`; NaN from one sample.
+        num_evaluations: of log p(x, z), for each datum: S draws of the guide and S of the prior.
+        seed: of the draws.
+    """
+
+    ess: Tensor
+    pareto_k: Tensor
+    pareto_k_stderr: Tensor
+    max_weight: Tensor
+    constant_weights: Tensor
+    num_samples: int
+    relative_variance: Tensor
+    num_evaluations: int
+    seed: int
+
+
+class IwaeInfo(TypedDict):
+    """How far an IWAE-K bound is below log p(x), E[IWAE-K] − log p(x), estimated in two ways.
+
+    Keys:
+        bias_delta: by the delta method, −Var(w) / (2 K (E w)²), `[B]`, nats.
+        bias_jackknife, bias_jackknife_stderr: by the jackknife, and its standard error, `[B]`, nats; for K > 1.
+    """
+
+    bias_delta: Tensor
+    bias_jackknife: NotRequired[Tensor]
+    bias_jackknife_stderr: NotRequired[Tensor]
 
 
 @dataclass(frozen=True, eq=False)
@@ -32,12 +67,11 @@ class Bounds(Mapping[str, Estimate]):
 
     Attributes:
         estimates: name -> Estimate.
-        info: per-datum diagnostics of the guide's weights, `[B]`: `ess`, `pareto_k`, `pareto_k_stderr`, `max_weight`,
-            `constant_weights`, `relative_variance` = Var(w) / (E w)²; `num_samples`, `num_evaluations`, `seed`.
+        info: diagnostics of the guide's weights: see `BoundsInfo`.
     """
 
     estimates: dict[str, Estimate]
-    info: dict[str, Any]
+    info: BoundsInfo
 
     def __getitem__(self, name: str) -> Estimate:
         if name not in self.estimates:
@@ -98,8 +132,8 @@ def bounds(
         progress: show a progress bar if it takes longer than two seconds.
 
     Returns:
-        Bounds, a mapping from name to Estimate. An `iwae-K` has in its `info` two estimates of its own bias
-        E[IWAE-K] − log p(x), `[B]`, nats: `bias_delta` and (K > 1) `bias_jackknife` with `bias_jackknife_stderr`.
+        Bounds, a mapping from name to Estimate. An `iwae-K` has in its `info` two estimates of its own bias:
+        see `IwaeInfo`; `importance` and `prior` have an `ImportanceInfo`.
 
     Raises:
         ValueError: on a non-positive `num_samples`, a K outside 1 … S, α = 1 (the ELBO), an order below 1, draws of
@@ -129,21 +163,33 @@ def bounds(
         found |= {f"jackknife-{k}": _jackknife(pieces, k, weighed) for k in sizes if k > 1}
         found["prior"] = _prior(target, num_samples, seed, cut, bar)
     found["harmonic"] = harmonic_of_weights(pieces, weighed) if draws is None else harmonic_of_draws(target, draws, cut)
-    kept = ("ess", "pareto_k", "pareto_k_stderr", "max_weight", "constant_weights", "num_samples")
-    info = {name: weighed.info[name] for name in kept}
-    info |= {"relative_variance": _relative_variance(weighed), "num_evaluations": 2 * num_samples, "seed": seed}
-    return Bounds(found, info)
+    return Bounds(found, _info(weighed, seed))
 
 
-def _lower(weighed: Estimate, pieces: Sequence[Stream], sizes: Sequence[int]) -> dict[str, Estimate]:
+def _info(weighed: Estimate[ImportanceInfo], seed: int) -> BoundsInfo:
+    info = weighed.info
+    return {
+        "ess": info["ess"],
+        "pareto_k": info["pareto_k"],
+        "pareto_k_stderr": info["pareto_k_stderr"],
+        "max_weight": info["max_weight"],
+        "constant_weights": info["constant_weights"],
+        "num_samples": info["num_samples"],
+        "relative_variance": _relative_variance(weighed),
+        "num_evaluations": 2 * info["num_samples"],
+        "seed": seed,
+    }
+
+
+def _lower(weighed: Estimate[ImportanceInfo], pieces: Sequence[Stream], sizes: Sequence[int]) -> dict[str, Estimate]:
     """The ELBO, IWAE-K with its estimated bias, and the estimate from all S weights."""
-    found = {"elbo": _lower_estimate(weighed.info["elbo"], weighed.info["elbo_stderr"], weighed, {})}
+    found = {"elbo": _lower_estimate(weighed.info["elbo"], weighed.info["elbo_stderr"], weighed)}
     relative_variance = _relative_variance(weighed)
     for k in sizes:
         value, stderr = weighed.info["iwae"][k], weighed.info["iwae_stderr"][k]
         if weighed.info["num_samples"] < 2 * k:  # one group: only the delta method knows an error
             stderr = (relative_variance / k).sqrt()
-        info: dict[str, Any] = {"bias_delta": iwae_bias_delta(relative_variance, k)}
+        info: IwaeInfo = {"bias_delta": iwae_bias_delta(relative_variance, k)}
         if k > 1:
             corrections = [c for piece in pieces if (c := piece.groups[k].correction) is not None]
             info["bias_jackknife"] = -torch.cat([c.mean for c in corrections])
@@ -152,32 +198,34 @@ def _lower(weighed: Estimate, pieces: Sequence[Stream], sizes: Sequence[int]) ->
     return found | {"importance": weighed}
 
 
-def _lower_estimate(value: Tensor, stderr: Tensor, weighed: Estimate, info: dict[str, Any]) -> Estimate:
+def _lower_estimate(value: Tensor, stderr: Tensor, weighed: Estimate, info: IwaeInfo | None = None) -> Estimate:
     empty = "a weight is zero: the guide draws where the model has no mass"
     columns = (value.tolist(), weighed.flags)
     flags = tuple(_broken(v, flag) or ("" if math.isfinite(v) else empty) for v, flag in zip(*columns, strict=True))
-    return Estimate(value, _known(value, stderr), "lower", info, flags)
+    return Estimate(value, _known(value, stderr), "lower", info or {}, flags)
 
 
-def _renyi(sums: PowerSums, alpha: float, weighed: Estimate) -> Estimate:
+def _renyi(sums: PowerSums, alpha: float, weighed: Estimate[ImportanceInfo]) -> Estimate:
     value, stderr = power_mean(sums)
     told = "" if alpha >= 0 else "the exact bound is an upper one, its estimate is biased downwards and bounds nothing"
     # For α > 1 the power mean is one of 1/w, whose tail k̂ does not describe; it stays below the ELBO all the same.
     return _of_power(value, stderr, "lower" if alpha >= 0 else "none", max(1.0 - alpha, 0.0), told, weighed)
 
 
-def _cubo(sums: PowerSums, order: float, weighed: Estimate) -> Estimate:
+def _cubo(sums: PowerSums, order: float, weighed: Estimate[ImportanceInfo]) -> Estimate:
     value, stderr = power_mean(sums)
     told = f"the plug-in estimate is biased downwards and bounds nothing (upper-{order:g} does, in expectation)"
     return _of_power(value, stderr, "none", order, told, weighed)
 
 
-def _upper(sums: PowerSums, order: float, weighed: Estimate) -> Estimate:
+def _upper(sums: PowerSums, order: float, weighed: Estimate[ImportanceInfo]) -> Estimate:
     value, stderr = tangent(sums)
     return _of_power(value, stderr, "upper", order, "", weighed)
 
 
-def _of_power(value: Tensor, stderr: Tensor, bound: Bound, power: float, told: str, weighed: Estimate) -> Estimate:
+def _of_power(
+    value: Tensor, stderr: Tensor, bound: Bound, power: float, told: str, weighed: Estimate[ImportanceInfo]
+) -> Estimate:
     """An estimate from the mean of w^power, whose tail index is `power` times that of w."""
     constant = weighed.info["constant_weights"]
     columns = (value.tolist(), (power * weighed.info["pareto_k"]).tolist(), constant.tolist(), weighed.flags)
@@ -195,7 +243,7 @@ def _of_power(value: Tensor, stderr: Tensor, bound: Bound, power: float, told: s
     return Estimate(value, stderr, bound, flags=tuple(flags))
 
 
-def _jackknife(pieces: Sequence[Stream], k: int, weighed: Estimate) -> Estimate:
+def _jackknife(pieces: Sequence[Stream], k: int, weighed: Estimate[ImportanceInfo]) -> Estimate:
     corrected = [c for piece in pieces if (c := piece.groups[k].corrected) is not None]
     value, stderr = torch.cat([c.mean for c in corrected]), torch.cat([c.stderr() for c in corrected])
     if weighed.info["num_samples"] < 2 * k:
@@ -225,7 +273,7 @@ def _sums(pieces: Sequence[Stream], exponent: float) -> PowerSums:
     return PowerSums(exponent, log_sums, log_squares, parts[0].num_samples)
 
 
-def _relative_variance(weighed: Estimate) -> Tensor:
+def _relative_variance(weighed: Estimate[ImportanceInfo]) -> Tensor:
     """Var(w) / (E w)², `[B]`; NaN from one sample."""
     if weighed.info["num_samples"] < 2:
         return torch.full_like(weighed.value, torch.nan)

@@ -1,8 +1,10 @@
 """Importance-sampled log p(x) with the guide as proposal, streamed over samples, datum by datum."""
 
 from collections.abc import Sequence
+from typing import TypedDict
 
 import torch
+from torch import Tensor
 from tqdm.auto import tqdm
 
 from elbowroom.inference import weights
@@ -15,6 +17,35 @@ K_LIMIT = 0.7
 """Above it the estimate, its error bar included, cannot be trusted (Vehtari et al. 2024)."""
 
 
+class ImportanceInfo(TypedDict):
+    """What S weights of each datum say besides log p̂(x).
+
+    Keys:
+        elbo, elbo_stderr: mean log w and its standard error, `[B]`, nats.
+        ess: effective number of draws, (Σ w)² / Σ w², `[B]`.
+        pareto_k: tail index of the weights, `[B]`; −∞ where they are constant, NaN where there are too few.
+        pareto_k_stderr: its standard error, `[B]`.
+        max_weight: the largest normalised weight, `[B]`.
+        constant_weights: whether all weights are equal up to rounding, `[B]` bool.
+        iwae, iwae_stderr: K -> the IWAE-K bound from groups of K of the same weights, and its standard error, `[B]`,
+            nats.
+        num_samples: S.
+        num_evaluations: of log p(x, z), for each datum.
+    """
+
+    elbo: Tensor
+    elbo_stderr: Tensor
+    ess: Tensor
+    pareto_k: Tensor
+    pareto_k_stderr: Tensor
+    max_weight: Tensor
+    constant_weights: Tensor
+    iwae: dict[int, Tensor]
+    iwae_stderr: dict[int, Tensor]
+    num_samples: int
+    num_evaluations: int
+
+
 def importance(
     target: Target,
     *,
@@ -23,7 +54,7 @@ def importance(
     num_particles: Sequence[int] = (),
     memory_bytes: int | None = None,
     progress: bool = False,
-) -> Estimate:
+) -> Estimate[ImportanceInfo]:
     """Estimate log p(x_b) by importance sampling from the guide.
 
     log p̂(x_b) = log (1/S) Σ_s w[s, b], w = p(x, z) / q(z | x), z ~ q; by Jensen a lower bound in expectation. Samples
@@ -39,10 +70,8 @@ def importance(
         progress: show a progress bar if it takes longer than two seconds.
 
     Returns:
-        Estimate with bound `"lower"`; value and stderr (delta method, √(Var w / S) / mean w) `[B]` in nats. `info`:
-        `elbo`, `elbo_stderr` `[B]`; `ess` `[B]`; `pareto_k` `[B]` (−∞: constant weights, NaN: too few samples),
-        `pareto_k_stderr` `[B]`; `max_weight`, the largest normalised weight `[B]`; `constant_weights` `[B]`;
-        `iwae`: {K: `[B]`} and `iwae_stderr`; `num_samples`; `num_evaluations` of log p(x, z) per datum.
+        Estimate with bound `"lower"`; value and stderr (delta method, √(Var w / S) / mean w) `[B]` in nats;
+        `info`: see `ImportanceInfo`.
 
     Raises:
         ValueError: on a non-positive `num_samples`, a K outside 1 … S, or a budget too small for one sample.
@@ -71,7 +100,7 @@ def check_counts(num_samples: int, num_particles: Sequence[int] = ()) -> None:
             raise ValueError(f"num_particles must lie in 1 … num_samples = {num_samples}, got {k}")
 
 
-def collect(pieces: Sequence[Stream], num_samples: int, sizes: Sequence[int] = ()) -> Estimate:
+def collect(pieces: Sequence[Stream], num_samples: int, sizes: Sequence[int] = ()) -> Estimate[ImportanceInfo]:
     """The estimate of log p(x) from S weights of each datum, as `importance` returns it."""
     log_size = torch.tensor(float(num_samples), dtype=torch.float64).log()
     log_sum, log_sum_squares = joined(pieces, lambda p: p.log_sum), joined(pieces, lambda p: p.log_sum_squares)
@@ -88,7 +117,7 @@ def collect(pieces: Sequence[Stream], num_samples: int, sizes: Sequence[int] = (
     )
     pareto_k = torch.where(constant, -torch.inf, joined(pieces, lambda p: p.pareto_k(num_samples)))
     iwae = {k: [piece.groups[k].moments for piece in pieces] for k in sizes}
-    info = {
+    info: ImportanceInfo = {
         "elbo": joined(pieces, lambda p: p.moments.mean),
         "elbo_stderr": joined(pieces, lambda p: p.moments.stderr()),
         "ess": (2 * log_sum - log_sum_squares).exp(),

@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Sequence
-from typing import Any
+from typing import Required, TypedDict
 
 import torch
 from torch import Tensor
@@ -24,6 +24,42 @@ LEVELS = (0.05, 0.5, 0.95)
 _ROWS = 256  # data integrated at once: bounds the lattice points held in memory
 
 
+class QuadratureInfo(TypedDict, total=False):
+    """What a lattice says besides log p(x). N scalar latents; with none of them, `latents` is all there is.
+
+    Keys:
+        latents: names of the N scalar latents.
+        mean, sd, mode: of the posterior, `[B, N]`; the mode is the highest in unconstrained coordinates.
+        covariance: of the posterior, `[B, N, N]`.
+        quantiles: of the posterior's marginals at `levels`, `[Q, B, N]`.
+        levels: of the quantiles.
+        elbo: of the guide, `[B]`, nats; NaN where the guide's density is unknown, as are both divergences.
+        kl_q_p, kl_p_q: KL(q ‖ p(z|x)) and KL(p(z|x) ‖ q), `[B]`, nats.
+        guide_mean, guide_sd, guide_covariance, guide_quantiles: the guide's own; missing where its density is unknown.
+        num_modes: modes of the posterior that were found, `[B]`.
+        num_points: points of the lattice, `[B]`.
+        num_evaluations: of log p(x, z), `[B]`.
+    """
+
+    latents: Required[list[str]]
+    mean: Tensor
+    sd: Tensor
+    mode: Tensor
+    covariance: Tensor
+    quantiles: Tensor
+    levels: tuple[float, ...]
+    elbo: Tensor
+    kl_q_p: Tensor
+    kl_p_q: Tensor
+    guide_mean: Tensor
+    guide_sd: Tensor
+    guide_covariance: Tensor
+    guide_quantiles: Tensor
+    num_modes: Tensor
+    num_points: Tensor
+    num_evaluations: Tensor
+
+
 def quadrature(
     target: Target,
     *,
@@ -32,7 +68,7 @@ def quadrature(
     quantiles: Sequence[float] = LEVELS,
     memory_bytes: int | None = None,
     progress: bool = False,
-) -> Estimate:
+) -> Estimate[QuadratureInfo]:
     """Integrate p(x, z) over up to three latent dimensions, to stated accuracy, for every datum.
 
     log p(x) = log ∫ p(x, T(u)) |det dT/du| du by the trapezoidal rule on a lattice in unconstrained coordinates that
@@ -50,10 +86,7 @@ def quadrature(
 
     Returns:
         Estimate with bound `"exact"`; value `[B]` and stderr `[B]` (the last change between levels, not below the
-        rounding of the programs' dtype), nats. `info`: posterior `mean`, `sd`, `mode` `[B, N]`, `covariance`
-        `[B, N, N]`, `quantiles` `[Q, B, N]` at `levels`; `elbo`, `kl_q_p` = KL(q ‖ p(z|x)), `kl_p_q`
-        `[B]`, nats (NaN where the guide's density is unknown); the guide's own `guide_mean`, `guide_sd`,
-        `guide_quantiles`; `num_modes`, `num_points`, `num_evaluations` `[B]`; `latents`, names of the N coordinates.
+        rounding of the programs' dtype), nats; `info`: see `QuadratureInfo`.
 
     Raises:
         ValueError: with four or more latent dimensions (a lattice grows as n^D), or a discrete latent in the guide.
@@ -169,7 +202,7 @@ def _divergences(
     }
 
 
-def _no_latents(target: Target) -> Estimate:
+def _no_latents(target: Target) -> Estimate[QuadratureInfo]:
     """Every latent is finite and summed out: one evaluation is exact."""
     prior, likelihood = target.log_joint({})
     value = (prior + likelihood)[0].detach().double().cpu()
@@ -177,17 +210,38 @@ def _no_latents(target: Target) -> Estimate:
     return Estimate(value, rounding, "exact", {"latents": []})
 
 
-def _assemble(target: Target, pieces: list[dict[str, Tensor]], levels: Sequence[float], tolerance: float) -> Estimate:
+def _assemble(
+    target: Target, pieces: list[dict[str, Tensor]], levels: Sequence[float], tolerance: float
+) -> Estimate[QuadratureInfo]:
     along = {"quantiles": 1, "guide_quantiles": 1}
-    joined: dict[str, Any] = {
-        name: torch.cat([piece[name] for piece in pieces], along.get(name, 0)) for name in pieces[0]
-    }
-    value, error, complete = joined.pop("value"), joined.pop("error"), joined.pop("complete")
+    joined = {name: torch.cat([piece[name] for piece in pieces], along.get(name, 0)) for name in pieces[0]}
+    value, error, complete = joined["value"], joined["error"], joined["complete"]
     limit = (torch.finfo(target.dtype).eps * value.abs()).clamp_min(tolerance)
-    columns = (value, error, limit, complete, joined.pop("guide_complete"))
+    columns = (value, error, limit, complete, joined["guide_complete"])
     flags = tuple(_flag(*row) for row in zip(*(column.tolist() for column in columns), strict=True))
-    info = {**joined, "levels": tuple(levels), "latents": target.latent_names}
-    return Estimate(value, error, "exact", info, flags)
+    return Estimate(value, error, "exact", _info(joined, target.latent_names, tuple(levels)), flags)
+
+
+def _info(joined: dict[str, Tensor], latents: list[str], levels: tuple[float, ...]) -> QuadratureInfo:
+    info: QuadratureInfo = {
+        "latents": latents,
+        "mean": joined["mean"],
+        "sd": joined["sd"],
+        "mode": joined["mode"],
+        "covariance": joined["covariance"],
+        "quantiles": joined["quantiles"],
+        "levels": levels,
+        "elbo": joined["elbo"],
+        "kl_q_p": joined["kl_q_p"],
+        "kl_p_q": joined["kl_p_q"],
+        "num_modes": joined["num_modes"],
+        "num_points": joined["num_points"],
+        "num_evaluations": joined["num_evaluations"],
+    }
+    if "guide_mean" in joined:
+        info["guide_mean"], info["guide_sd"] = joined["guide_mean"], joined["guide_sd"]
+        info["guide_covariance"], info["guide_quantiles"] = joined["guide_covariance"], joined["guide_quantiles"]
+    return info
 
 
 def _flag(value: float, error: float, limit: float, complete: bool, guide_complete: bool) -> str:
