@@ -10,6 +10,6 @@ the model itself makes.
     marginals.py     one datum's posterior as guide, importance sampling, NUTS and quadrature see it
     comparison.py    compare: these four side by side, for chosen data
 
-Read agreement/agreement.py first. Imports: evidence, mcmc, evaluation, target, programs, weights, estimate; never gap
-or audit. Inside: agreement and comparison use marginals; the three rooms do not know each other.
+Read agreement/agreement.py first. Imports: evidence, mcmc, evaluation, saving, target, programs, weights, estimate;
+never gap or audit. Inside: agreement and comparison use marginals; the three rooms do not know each other.
 """

@@ -5,8 +5,9 @@ of it. A state file is safetensors and JSON (no pickle) with a digest of all it 
 problem: the data, three weights of the first datum, the seed. What is damaged or of another problem raises
 StateError.
 
-    durable.py       write_directory and replace_file
-    state_file.py    fingerprint_of, write_state and read_state
+    durable.py        write_directory and replace_file
+    state_file.py     fingerprint_of, write_state and read_state
+    json_values.py    what JSON can hold: no NaN, no NumPy
 
 Read durable.py first. Imports: target; nothing above it.
 """
