@@ -15,6 +15,7 @@ from elbowroom.inference.audit.result import Chains, Portrait
 from elbowroom.inference.audit.store import load_result, save_result, storable
 from elbowroom.inference.diagnostics.agreement import Agreement, agreement
 from elbowroom.inference.evaluation.coordinates import Coordinates
+from elbowroom.inference.evaluation.scalars import side_by_side
 from elbowroom.inference.evidence.bracket import Bracket, bracket
 from elbowroom.inference.evidence.bracket.ledger import Ledger
 from elbowroom.inference.evidence.bracket.result import read
@@ -169,11 +170,10 @@ class Examiner:
         few = part.select(chosen) if part.sliceable else part
         with torch.no_grad():
             z, _ = few.propose(_PICTURED_DRAWS, seed=self.seed + 1)
-        flat = [v.flatten(2) if v.dim() > 2 else v.unsqueeze(-1) for v in z.values()]
         posterior = draws.flat[:, :, chosen].flatten(0, 1)
         step = max(1, len(posterior) // _PICTURED_DRAWS)
         names = tuple(rows[i] for i in chosen)
-        return Portrait(names, tuple(draws.latents), torch.cat(flat, -1).double().cpu(), posterior[::step].double())
+        return Portrait(names, tuple(draws.latents), side_by_side(z).double().cpu(), posterior[::step].double())
 
     def _path(self, number: int) -> Path:
         assert self.state is not None

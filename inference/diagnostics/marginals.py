@@ -1,6 +1,7 @@
 """One datum's posterior as four methods see it: the guide, importance sampling, NUTS, and quadrature."""
 
 import time
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import torch
@@ -9,6 +10,8 @@ from torch import Tensor
 from elbowroom.inference import weights
 from elbowroom.inference.estimate import Estimate
 from elbowroom.inference.evaluation.budget import plan
+from elbowroom.inference.evaluation.scalars import side_by_side
+from elbowroom.inference.evaluation.weighted_draws import WeightedDraws, reduced, weighted_draws
 from elbowroom.inference.evidence.importance.importance import K_LIMIT
 from elbowroom.inference.evidence.quadrature.quadrature import QuadratureInfo
 from elbowroom.inference.mcmc.draws import Draws
@@ -108,18 +111,15 @@ def from_guide(target: Target, num_samples: int, seed: int) -> tuple[Posterior, 
 
 
 def _weighted_draws(target: Target, num_samples: int, seed: int) -> tuple[Tensor, Tensor]:
-    cut = plan(target, num_samples)
-    columns = []
-    with torch.no_grad():
-        for _, part in cut.data(target):
-            pieces = []
-            for start, count in cut.sample_ranges(num_samples):
-                values, log_q = part.propose(count, seed=seed, start=start)
-                prior, likelihood = part.log_joint(values)
-                flat = [v.flatten(2) if v.dim() > 2 else v.unsqueeze(-1) for v in values.values()]
-                pieces.append((torch.cat(flat, -1).double().cpu(), (prior + likelihood - log_q).double().cpu()))
-            columns.append(tuple(torch.cat(piece) for piece in zip(*pieces, strict=True)))
+    columns = reduced(target, weighted_draws, plan(target, num_samples), num_samples, seed, _in_memory)
     z, log_w = (torch.cat(column, 1) for column in zip(*columns, strict=True))
+    return z, log_w
+
+
+def _in_memory(chunks: Iterator[WeightedDraws]) -> tuple[Tensor, Tensor]:
+    """z `[S, B, N]` and log w `[S, B]`, float64 on the CPU."""
+    pieces = [(side_by_side(drawn.z).double().cpu(), drawn.log_w.double().cpu()) for drawn in chunks]
+    z, log_w = (torch.cat(piece) for piece in zip(*pieces, strict=True))
     return z, log_w
 
 

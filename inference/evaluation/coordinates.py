@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from elbowroom.inference.evaluation.scalars import side_by_side
 from elbowroom.inference.target import Target
 
 
@@ -40,13 +41,7 @@ class Coordinates:
 
     def pack(self, values: Mapping[str, Tensor]) -> Tensor:
         """Site values `[S, B, ...]` to one vector a datum, `[S, B, D]`."""
-        return torch.cat(
-            [
-                values[name].flatten(2) if values[name].dim() > 2 else values[name].unsqueeze(-1)
-                for name in self.target.structure.latents
-            ],
-            -1,
-        )
+        return side_by_side({name: values[name] for name in self.target.structure.latents})
 
     def unpack(self, u: Tensor) -> dict[str, Tensor]:
         """`[S, B, D]` to unconstrained site values."""

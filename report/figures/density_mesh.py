@@ -8,6 +8,7 @@ from torch import Tensor
 
 from elbowroom.inference import Comparison, Target
 from elbowroom.inference.evaluation.budget import MEMORY_BYTES, bytes_per_cell
+from elbowroom.inference.evaluation.scalars import by_site
 
 _WINDOW, _FINE, _QUANTILES = 60, 41, 40  # points along an axis: over all, over each density, at exact quantiles
 _REACH = 1.6  # how far beyond its outermost quantiles a density is shown, in distances from the 5 % one
@@ -107,7 +108,7 @@ def _densities(target: Target, z: Tensor) -> tuple[Tensor, Tensor | None]:
     known = True
     with torch.no_grad():
         for piece in z.split(max(1, cells // len(target))):
-            values = _by_site(target, piece)
+            values = by_site(target, piece)
             prior, likelihood = target.log_joint(values)
             log_p.append((prior + likelihood).double().cpu())
             if known:
@@ -116,17 +117,6 @@ def _densities(target: Target, z: Tensor) -> tuple[Tensor, Tensor | None]:
                 except NotImplementedError:
                     known = False
     return torch.cat(log_p), torch.cat(log_q) if known else None
-
-
-def _by_site(target: Target, flat: Tensor) -> dict[str, Tensor]:
-    """Flat latents `[M, B, N]` as the values of their sites, `[M, B, *event]`."""
-    flat = flat.to(target.device, target.dtype)
-    sizes = [int(np.prod(shape)) for shape in target.latents.values()]
-    parts = flat.split(sizes, -1)
-    return {
-        name: part.reshape(*flat.shape[:2], *shape)
-        for (name, shape), part in zip(target.latents.items(), parts, strict=True)
-    }
 
 
 def _clamped(log_density: np.ndarray) -> np.ndarray:

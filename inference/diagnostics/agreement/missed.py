@@ -6,8 +6,9 @@ import torch
 from torch import Tensor
 
 from elbowroom.inference.diagnostics.agreement.ascent import ascend, valley
-from elbowroom.inference.diagnostics.agreement.sides import Sides, by_site, share
+from elbowroom.inference.diagnostics.agreement.sides import Sides, share
 from elbowroom.inference.evaluation.coordinates import Coordinates
+from elbowroom.inference.evaluation.scalars import by_site
 
 THIN = 20.0
 """q is thin at a point where its density is less than a twentieth of the posterior's."""

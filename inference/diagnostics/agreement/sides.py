@@ -1,6 +1,5 @@
 """Both sides of a comparison, in memory: draws of q and of the posterior, with the densities at them."""
 
-import math
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -10,7 +9,9 @@ from torch import Tensor
 
 from elbowroom.inference.evaluation.budget import MEMORY_BYTES, Plan, plan
 from elbowroom.inference.evaluation.coordinates import Coordinates
-from elbowroom.inference.evidence.importance.reduction import Drawn, Stream, Wanted
+from elbowroom.inference.evaluation.scalars import by_site, side_by_side
+from elbowroom.inference.evaluation.weighted_draws import in_chunks, weighted_draws
+from elbowroom.inference.evidence.importance.reduction import Drawn, Reduction, Wanted
 from elbowroom.inference.mcmc.draws import Draws
 from elbowroom.inference.mcmc.effective_size import effective_sample_size
 from elbowroom.inference.target import Target
@@ -42,7 +43,7 @@ class Sides:
     log_q: Tensor
     p: Tensor
     log_ratio: Tensor
-    weights: Stream
+    weights: Reduction
 
     @cached_property
     def q_sorted(self) -> Tensor:
@@ -59,17 +60,6 @@ def pieces(target: Target, draws: Draws, num_samples: int, seed: int, memory_byt
     for rows, part in cut.data(target):
         with torch.no_grad():
             yield _drawn(part, draws, rows, cut, cells, num_samples, seed)
-
-
-def by_site(target: Target, flat: Tensor) -> dict[str, Tensor]:
-    """Latents side by side `[S, B, N]` as site values `[S, B, *event]` of the target's dtype, on its device."""
-    values, position = {}, 0
-    for name, shape in target.latents.items():
-        size = math.prod(shape)
-        value = flat[..., position : position + size].to(target.device, target.dtype)
-        values[name] = value.reshape(*flat.shape[:2], *shape)
-        position += size
-    return values
 
 
 def sorted_quantiles(ordered: Tensor, levels: Tensor) -> Tensor:
@@ -109,15 +99,11 @@ def _rows(draws: Draws, num_samples: int, memory_bytes: int | None) -> int:
 def _drawn(part: Target, draws: Draws, rows: slice, cut: Plan, cells: int, num_samples: int, seed: int) -> Sides:
     coordinates = Coordinates.of(part)
     z, log_q, running = [], [], None
-    for start, count in cut.sample_ranges(num_samples):
-        values, density = part.propose(count, seed=seed, start=start)
-        prior, likelihood = part.log_joint(values)
-        log_w = prior + likelihood - density
-        running = running or Stream.empty(log_w, num_samples, Wanted())
-        running.add(Drawn(log_w, likelihood))
-        flat = [v.flatten(2) if v.dim() > 2 else v.unsqueeze(-1) for v in values.values()]
-        z.append(torch.cat(flat, -1).double().cpu())
-        log_q.append(density.double().cpu())
+    for drawn in in_chunks(part, weighted_draws, cut, num_samples, seed):
+        running = running or Reduction.empty(drawn.log_w, num_samples, Wanted())
+        running.add(Drawn(drawn.log_w, drawn.log_joint[1]))
+        z.append(side_by_side(drawn.z).double().cpu())
+        log_q.append(drawn.log_q.double().cpu())
     assert running is not None
     p = draws.flat[:, :, rows].double().cpu()
     log_ratio = _log_ratio(coordinates, p, draws.stats["lp"][:, :, rows], cut.samples)

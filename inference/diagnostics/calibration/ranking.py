@@ -10,6 +10,8 @@ from tqdm.auto import tqdm
 from elbowroom.inference.diagnostics.calibration.reference_points import Reference, reference_points
 from elbowroom.inference.evaluation.budget import Plan
 from elbowroom.inference.evaluation.random_numbers import RandomNumbers
+from elbowroom.inference.evaluation.scalars import side_by_side
+from elbowroom.inference.evaluation.weighted_draws import in_chunks, weighted_draws
 from elbowroom.inference.target import Target
 
 LOG_JOINT = "log p(x, z)"
@@ -65,16 +67,15 @@ def places(
     with torch.no_grad():
         reference = reference_points(target, simulated.observed, seed)
         running: _Mass | None = None
-        for start, count in cut.sample_ranges(num_draws):
-            drawn, _ = target.propose(count, seed=seed, start=start)
+        for drawn in in_chunks(target, weighted_draws, cut, num_draws, seed):
             # The true value goes through the same evaluation as the draws: ties stay ties.
-            z = {name: torch.cat([simulated.truth[name].to(value), value]) for name, value in drawn.items()}
+            z = {name: torch.cat([simulated.truth[name].to(value), value]) for name, value in drawn.z.items()}
             values, log_w = _quantities(simulated, z, reference, densities)
             if running is None:
                 running = _Mass(values[0], log_w[0], len(target.latent_names), torch.finfo(target.dtype).eps)
             running.add(values[1:], log_w[1:])
             if bar is not None:
-                bar.update(count * len(target))
+                bar.update(drawn.log_q.numel())
     assert running is not None
     noise = RandomNumbers(target, seed).uniform("calibration, ties", values.shape[2]).T  # [N, Q + 2]
     return running.places(noise)
@@ -87,10 +88,9 @@ def _quantities(
     target = simulated.target
     prior, likelihood = target.log_joint(z)
     log_q = target.log_guide(z) if densities else torch.full_like(prior, torch.nan)
-    flat = [value.flatten(2) if value.dim() > 2 else value.unsqueeze(-1) for value in z.values()]
     others = torch.stack([prior + likelihood, log_q, reference.distance(target, z)], -1)
     log_w = torch.zeros_like(prior) if simulated.observed is None else simulated.observed.log_joint(z)[1]
-    return torch.cat([*flat, others], -1).double(), log_w.double()
+    return torch.cat([side_by_side(z), others], -1).double(), log_w.double()
 
 
 class _Mass:

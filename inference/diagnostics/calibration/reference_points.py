@@ -9,6 +9,7 @@ from torch import Tensor
 from elbowroom.inference import weights
 from elbowroom.inference.evaluation.coordinates import Coordinates
 from elbowroom.inference.evaluation.random_numbers import RandomNumbers
+from elbowroom.inference.evaluation.scalars import side_by_side
 from elbowroom.inference.target import Target
 
 NUM_PILOTS = 64
@@ -69,7 +70,7 @@ def reference_points(target: Target, observed: Target | None, seed: int) -> Refe
 def _flat(target: Target, z: dict[str, Tensor]) -> Tensor:
     """Unconstrained coordinates `[S, N, D]`; the values themselves where a latent is discrete."""
     if any(latent.unconstrained is None for latent in target.structure.latents.values()):
-        return torch.cat([v.flatten(2) if v.dim() > 2 else v.unsqueeze(-1) for v in z.values()], -1).double()
+        return side_by_side(z).double()
     coordinates = Coordinates.of(target)
     return (coordinates.pack(z) if coordinates.real else coordinates.unconstrain(z)).double()
 

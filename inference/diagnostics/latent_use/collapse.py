@@ -3,7 +3,7 @@
 import torch
 from torch import Tensor
 
-from elbowroom.inference.diagnostics.latent_use.summary import side_by_side
+from elbowroom.inference.evaluation.scalars import side_by_side
 from elbowroom.inference.target import Target
 
 DEAD = 0.01
@@ -43,7 +43,7 @@ def sensitivity(target: Target, prior_sd: Tensor, seed: int) -> Tensor:
             name: torch.zeros_like(value) if slope is None else slope
             for (name, value), slope in zip(z.items(), slopes, strict=True)
         }
-        squares = side_by_side(found).square()
+        squares = side_by_side(found).double().cpu().square()
         sums, count = sums + squares.sum((0, 1)), count + squares[..., 0].numel()
     return (sums / count).sqrt() * prior_sd
 

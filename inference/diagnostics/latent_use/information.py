@@ -6,10 +6,10 @@ from typing import NotRequired, TypedDict
 import torch
 from torch import Tensor
 
-from elbowroom.inference.diagnostics.agreement.sides import by_site
-from elbowroom.inference.diagnostics.latent_use.summary import Summary, side_by_side
+from elbowroom.inference.diagnostics.latent_use.summary import Summary
 from elbowroom.inference.estimate import Estimate
 from elbowroom.inference.evaluation.budget import MEMORY_BYTES, bytes_per_cell
+from elbowroom.inference.evaluation.scalars import by_site, side_by_side
 from elbowroom.inference.target import Target
 
 NUM_PAIRS = 2_000_000
@@ -99,7 +99,7 @@ def against_prior(target: Target, summary: Summary, seed: int) -> dict[str, Tens
     averaged over them, as the aggregate posterior is.
     """
     with torch.no_grad():
-        prior = side_by_side(target.sample_prior(len(summary.kept), seed=seed)).flatten(0, 1)
+        prior = side_by_side(target.sample_prior(len(summary.kept), seed=seed)).double().cpu().flatten(0, 1)
     own = summary.kept.flatten(0, 1)
     sd = prior.std(0)
     return {

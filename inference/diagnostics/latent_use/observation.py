@@ -1,6 +1,7 @@
 """The noise of a Gaussian likelihood: how large it is, how large it should be, and what that does to samples."""
 
 import math
+from collections.abc import Iterator
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -9,6 +10,7 @@ from torch import Tensor
 from torch.distributions import Independent, Normal
 
 from elbowroom.inference.evaluation.budget import plan
+from elbowroom.inference.evaluation.weighted_draws import WeightedDraws, reduced, weighted_draws
 from elbowroom.inference.programs.handlers import Set
 from elbowroom.inference.programs.terms import Arrange, Result, Values, place
 from elbowroom.inference.target import Target
@@ -36,19 +38,10 @@ def noise(target: Target, num_samples: int, seed: int, memory_bytes: int | None)
         return {}, ""
     name, sigma, total = found
     cut = plan(target, num_samples, memory_bytes)
-    squares, scaled = [], []
-    with torch.no_grad():
-        for _, part in cut.data(target):
-            sums: list[Tensor] = []
-            for start, count in cut.sample_ranges(num_samples):
-                z, _ = part.propose(count, seed=seed, start=start)
-                terms = part.run("model", partial(_residuals, site=name), z, count)[1]
-                sums.append(torch.stack([terms["squares"], terms["scaled"]]).double().cpu().sum(1))
-            both = torch.stack(sums).sum(0) / num_samples  # [2, B]
-            squares.append(both[0])
-            scaled.append(both[1])
+    reduce = partial(_mean_squares, site=name, num_samples=num_samples)
+    squares, scaled = torch.cat(list(reduced(target, weighted_draws, cut, num_samples, seed, reduce)), 1)  # [B] each
     size = sigma.numel()
-    ratio = torch.cat(scaled) / size  # [B]
+    ratio = scaled / size
     c2 = float(ratio.mean())
     value = float(sigma.square().mean().sqrt())
     stderr = float(ratio.std() / len(ratio) ** 0.5) / (2 * c2)
@@ -57,7 +50,7 @@ def noise(target: Target, num_samples: int, seed: int, memory_bytes: int | None)
         "optimal": math.sqrt(c2) * value,
         "optimal_stderr": stderr * math.sqrt(c2) * value,
         "log_lik_gain": size * (c2 - 1 - math.log(c2)) / 2,
-        "explained": 1 - float(torch.cat(squares).mean()) / total,
+        "explained": 1 - float(squares.mean()) / total,
         "num_values": float(size),
     }
     return told, _sentences(name, told)
@@ -106,6 +99,15 @@ def _normal(fn: Any) -> Normal | None:
     while isinstance(fn, Independent):
         fn = fn.base_dist
     return fn if isinstance(fn, Normal) else None
+
+
+def _mean_squares(chunks: Iterator[WeightedDraws], site: str, num_samples: int) -> Tensor:
+    """`_residuals` averaged over the draws of some data, `[2, B]`."""
+    sums: list[Tensor] = []
+    for drawn in chunks:
+        terms = drawn.target.run("model", partial(_residuals, site=site), drawn.z, drawn.num_samples)[1]
+        sums.append(torch.stack([terms["squares"], terms["scaled"]]).double().cpu().sum(1))
+    return torch.stack(sums).sum(0) / num_samples
 
 
 def _residuals(target: Target, given: Values, num_samples: int | None, arrange: Arrange, *, site: str) -> Result:

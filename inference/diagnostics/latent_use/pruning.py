@@ -1,15 +1,18 @@
 """Dead latents removed: drawn from the prior instead of q, and log p̂(x) estimated again with the same noise."""
 
+from collections.abc import Iterator
+from functools import partial
 from typing import TypedDict
 
 import torch
 from torch import Tensor
 
 from elbowroom.inference import weights
-from elbowroom.inference.diagnostics.agreement.sides import by_site
-from elbowroom.inference.diagnostics.latent_use.summary import by_latent, side_by_side
+from elbowroom.inference.diagnostics.latent_use.summary import by_latent
 from elbowroom.inference.estimate import Estimate
 from elbowroom.inference.evaluation.budget import plan
+from elbowroom.inference.evaluation.scalars import by_site, side_by_side
+from elbowroom.inference.evaluation.weighted_draws import WeightedDraws, reduced, weighted_draws
 from elbowroom.inference.target import Target
 
 
@@ -50,23 +53,13 @@ def prune(
     if not bool(dead.any()):
         return None
     cut = plan(target, num_samples, memory_bytes)
-    differences, errors, elbos = [], [], []
-    with torch.no_grad():
-        for _, part in cut.data(target):
-            pairs = []
-            for start, count in cut.sample_ranges(num_samples):
-                pair = _paired(part, dead, count, seed, start)
-                if pair is None:
-                    return None
-                pairs.append(pair)
-            with_q, with_prior = (torch.cat(column) for column in zip(*pairs, strict=True))  # [S, B]
-            differences.append(weights.log_marginal(with_prior) - weights.log_marginal(with_q))
-            # d log(mean w' / mean w) = mean of w'/w̄' − w/w̄
-            spread = num_samples * (weights.normalized(with_prior) - weights.normalized(with_q))
-            errors.append(spread.std(0) / num_samples**0.5)
-            elbos.append(torch.stack([weights.elbo(with_prior - with_q), weights.elbo_stderr(with_prior - with_q)]))
-    value, stderr = torch.cat(differences), torch.cat(errors)
-    elbo, elbo_stderr = torch.cat(elbos, 1)
+    found: list[tuple[Tensor, ...]] = []
+    reduce = partial(_differences, dead=dead, num_samples=num_samples, seed=seed)
+    for part in reduced(target, weighted_draws, cut, num_samples, seed, reduce):
+        if part is None:
+            return None
+        found.append(part)
+    value, stderr, elbo, elbo_stderr = (torch.cat(column) for column in zip(*found, strict=True))
     info: PruningInfo = {
         "per_datum": value,
         "per_datum_stderr": stderr,
@@ -81,12 +74,31 @@ def _of_mean(stderr: Tensor) -> Tensor:
     return stderr.square().sum().sqrt() / len(stderr)
 
 
-def _paired(part: Target, dead: Tensor, count: int, seed: int, start: int) -> tuple[Tensor, Tensor] | None:
+def _differences(
+    chunks: Iterator[WeightedDraws], dead: Tensor, num_samples: int, seed: int
+) -> tuple[Tensor, ...] | None:
+    """Differences of log p̂(x) and of the ELBO, each with its error, `[B]`; None if the latents are not independent."""
+    pairs = []
+    for drawn in chunks:
+        pair = _paired(drawn, dead, seed)
+        if pair is None:
+            return None
+        pairs.append(pair)
+    with_q, with_prior = (torch.cat(column) for column in zip(*pairs, strict=True))  # [S, B]
+    difference = weights.log_marginal(with_prior) - weights.log_marginal(with_q)
+    # d log(mean w' / mean w) = mean of w'/w̄' − w/w̄
+    spread = num_samples * (weights.normalized(with_prior) - weights.normalized(with_q))
+    stderr = spread.std(0) / num_samples**0.5
+    return difference, stderr, weights.elbo(with_prior - with_q), weights.elbo_stderr(with_prior - with_q)
+
+
+def _paired(drawn: WeightedDraws, dead: Tensor, seed: int) -> tuple[Tensor, Tensor] | None:
     """log w with q's dead latents and with the prior's, `[S, B]` each; None if the latents are not independent."""
-    drawn, log_q = part.propose(count, seed=seed, start=start)
-    fresh = part.sample_prior(count, seed=seed, start=start)
-    mixed = by_site(part, torch.where(dead, side_by_side(fresh), side_by_side(drawn)))
-    own_q, own_p = by_latent(part, drawn)
+    part = drawn.target
+    fresh = part.sample_prior(drawn.num_samples, seed=seed, start=drawn.start)
+    own, other = (side_by_side(z).double().cpu() for z in (drawn.z, fresh))
+    mixed = by_site(part, torch.where(dead, other, own))
+    own_q, own_p = by_latent(part, drawn.z)
     mixed_q, mixed_p = by_latent(part, mixed)
     fresh_p = by_latent(part, fresh)[1]
     alive = ~dead
@@ -94,7 +106,7 @@ def _paired(part: Target, dead: Tensor, count: int, seed: int, start: int) -> tu
     same = [(mixed_q, own_q, alive), (mixed_p, own_p, alive), (mixed_p, fresh_p, dead)]
     if not all(torch.allclose(a[..., n], b[..., n], rtol=1e-4, atol=1e-4) for a, b, n in same):
         return None
-    prior, likelihood = (t.double().cpu() for t in part.log_joint(drawn))
+    prior, likelihood = (t.double().cpu() for t in drawn.log_joint)
     new = part.log_joint(mixed)[1].double().cpu()
     kept = (mixed_p - mixed_q)[..., alive].sum(-1)
-    return prior + likelihood - log_q.double().cpu(), new + kept
+    return prior + likelihood - drawn.log_q.double().cpu(), new + kept

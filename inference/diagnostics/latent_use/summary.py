@@ -1,11 +1,15 @@
 """One pass over draws of q: moments of each latent, its KL, the rate, and some draws to keep."""
 
+from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import partial
 
 import torch
 from torch import Tensor
 
 from elbowroom.inference.evaluation.budget import plan
+from elbowroom.inference.evaluation.scalars import side_by_side
+from elbowroom.inference.evaluation.weighted_draws import WeightedDraws, reduced, weighted_draws
 from elbowroom.inference.programs.structure import ProgramError
 from elbowroom.inference.target import Target
 
@@ -35,56 +39,28 @@ class Summary:
     num_samples: int
 
 
-def side_by_side(values: dict[str, Tensor]) -> Tensor:
-    """Site values `[S, B, *event]` as `[S, B, N]`, float64 on the CPU."""
-    flat = [v.flatten(2) if v.dim() > 2 else v.unsqueeze(-1) for v in values.values()]
-    return torch.cat(flat, -1).detach().double().cpu()
-
-
 def by_latent(target: Target, z: dict[str, Tensor]) -> tuple[Tensor, Tensor]:
     """(log q, log p) of each scalar latent, `[S, B, N]`, nats; NaN where a site's elements hang together."""
     found: list[list[Tensor]] = [[], []]
     try:
         terms = target.latent_terms(z)
     except (ProgramError, NotImplementedError):  # sites without a density of their own
-        unknown = torch.full_like(side_by_side(z), torch.nan)
+        unknown = torch.full_like(side_by_side(z), torch.nan, dtype=torch.float64, device="cpu")
         return unknown, unknown
     for name, value in z.items():
         for side, term in zip(found, terms[name], strict=True):
             whole = term.shape == value.shape
             side.append(term if whole else torch.full_like(value, torch.nan, dtype=term.dtype))
     log_q, log_p = (dict(zip(z, side, strict=True)) for side in found)
-    return side_by_side(log_q), side_by_side(log_p)
+    return side_by_side(log_q).double().cpu(), side_by_side(log_p).double().cpu()
 
 
 def summarise(target: Target, num_samples: int, seed: int, memory_bytes: int | None) -> Summary:
     """Draw S times from q(z | x_b) for every datum."""
     cut = plan(target, num_samples, memory_bytes)
     keep = min(num_samples, max(1, _KEPT // len(target)))
-    columns = []
-    with torch.no_grad():
-        for _, part in cut.data(target):
-            sums: dict[str, Tensor] = {}
-            kept: list[Tensor] = []
-            for start, count in cut.sample_ranges(num_samples):
-                values, log_q = part.propose(count, seed=seed, start=start)
-                prior, likelihood = part.log_joint(values)
-                z, (own_q, own_p) = side_by_side(values), by_latent(part, values)
-                # Var = E[(z − c)²] − (E[z] − c)² about any c loses no digits if c is near: the first draw is.
-                centre = kept[0][:1] if kept else z[:1]
-                rate = (log_q - prior).double().cpu()
-                added = {
-                    "first": (z - centre).sum(0),
-                    "second": (z - centre).square().sum(0),
-                    "kl": (own_q - own_p).sum(0),
-                    "rate": rate.sum(0),
-                    "elbo": (likelihood.double().cpu() - rate).sum(0),
-                }
-                sums = {name: sums.get(name, 0) + value for name, value in added.items()}
-                if start < keep:
-                    kept.append(z[: keep - start])
-            average = {name: value / num_samples for name, value in sums.items()}
-            columns.append((average, torch.cat(kept)))
+    reduce = partial(_averages, num_samples=num_samples, keep=keep)
+    columns = list(reduced(target, weighted_draws, cut, num_samples, seed, reduce))
     kept_all = torch.cat([kept for _, kept in columns], 1)
     mean = {name: torch.cat([average[name] for average, _ in columns]) for name in columns[0][0]}
     correct = num_samples / max(num_samples - 1, 1)
@@ -97,3 +73,26 @@ def summarise(target: Target, num_samples: int, seed: int, memory_bytes: int | N
         kept=kept_all,
         num_samples=num_samples,
     )
+
+
+def _averages(chunks: Iterator[WeightedDraws], num_samples: int, keep: int) -> tuple[dict[str, Tensor], Tensor]:
+    """Averages over the draws of some data, moments about the first draw, and the first `keep` draws `[K, B, N]`."""
+    sums: dict[str, Tensor] = {}
+    kept: list[Tensor] = []
+    for drawn in chunks:
+        z, (own_q, own_p) = side_by_side(drawn.z).double().cpu(), by_latent(drawn.target, drawn.z)
+        prior, likelihood = drawn.log_joint
+        # Var = E[(z − c)²] − (E[z] − c)² about any c loses no digits if c is near: the first draw is.
+        centre = kept[0][:1] if kept else z[:1]
+        rate = (drawn.log_q - prior).double().cpu()
+        added = {
+            "first": (z - centre).sum(0),
+            "second": (z - centre).square().sum(0),
+            "kl": (own_q - own_p).sum(0),
+            "rate": rate.sum(0),
+            "elbo": (likelihood.double().cpu() - rate).sum(0),
+        }
+        sums = {name: sums.get(name, 0) + value for name, value in added.items()}
+        if drawn.start < keep:
+            kept.append(z[: keep - drawn.start])
+    return {name: value / num_samples for name, value in sums.items()}, torch.cat(kept)

@@ -11,8 +11,9 @@ from elbowroom.inference.estimate import Estimate
 from elbowroom.inference.evaluation.budget import Plan, plan
 from elbowroom.inference.evaluation.coordinates import Coordinates
 from elbowroom.inference.evaluation.random_numbers import RandomNumbers
+from elbowroom.inference.evaluation.weighted_draws import Sampler
 from elbowroom.inference.evidence.importance.importance import ImportanceInfo, collect
-from elbowroom.inference.evidence.importance.reduction import Drawn, Sampler, Stream, Wanted, stream
+from elbowroom.inference.evidence.importance.reduction import Drawn, Reduction, Wanted, reduce_weights
 from elbowroom.inference.mcmc.draws import Draws
 from elbowroom.inference.mcmc.mixture import Mixture
 from elbowroom.inference.target import Target
@@ -54,7 +55,7 @@ def adapted_importance(
     if len(draws) != len(target):
         raise ValueError(f"draws are of {len(draws)} data, the target has {len(target)}: select the same data for both")
     cut = plan(target, num_samples, memory_bytes)
-    pieces: list[Stream] = []
+    pieces: list[Reduction] = []
     lost: list[Tensor] = []  # of each datum, how many draws cannot be weighed
     with torch.no_grad(), tqdm(disable=True) as silent:
         for rows, part in cut.data(target):
@@ -64,7 +65,7 @@ def adapted_importance(
             whole = Plan(len(part), len(part), cut.samples)
             lost.append(torch.zeros(len(part), dtype=torch.long))
             sampler = _from_mixture(coordinates, mixture, lost[-1])
-            pieces += stream(part, whole, num_samples, seed, Wanted(powers=(1.0,)), silent, sampler)
+            pieces += reduce_weights(part, whole, num_samples, seed, Wanted(powers=(1.0,)), silent, sampler)
     lower = _told(collect(pieces, num_samples), torch.cat(lost) / num_samples)
     parts = [piece.powers[1.0].sums() for piece in pieces]
     halves = PowerSums(
@@ -86,7 +87,7 @@ def _thinned(points: Tensor) -> Tensor:
     return points[::step]
 
 
-def _from_mixture(coordinates: Coordinates, mixture: Mixture, lost: Tensor) -> Sampler:
+def _from_mixture(coordinates: Coordinates, mixture: Mixture, lost: Tensor) -> Sampler[Drawn]:
     """Weighted draws of the mixtures of these data; those that cannot be weighed are counted in `lost`."""
 
     def sampler(target: Target, num_samples: int, seed: int, start: int) -> Drawn:

@@ -13,7 +13,7 @@ from elbowroom.inference.estimate import Bound, Estimate
 from elbowroom.inference.evaluation.budget import Plan, plan
 from elbowroom.inference.evidence.importance.harmonic import harmonic_of_draws, harmonic_of_weights
 from elbowroom.inference.evidence.importance.importance import K_LIMIT, ImportanceInfo, check_counts, collect
-from elbowroom.inference.evidence.importance.reduction import Stream, Wanted, from_prior, stream, with_room
+from elbowroom.inference.evidence.importance.reduction import Reduction, Wanted, from_prior, reduce_weights, with_room
 from elbowroom.inference.mcmc.draws import Draws
 from elbowroom.inference.target import Target
 from elbowroom.inference.weights.jackknife import iwae_bias_delta
@@ -154,7 +154,7 @@ def bounds(
         total=2 * len(target) * num_samples, desc="bounds", unit="sample", delay=2, disable=not progress, leave=False
     )
     with bar:
-        pieces = stream(target, cut, num_samples, seed, wanted, bar)
+        pieces = reduce_weights(target, cut, num_samples, seed, wanted, bar)
         weighed = collect(pieces, num_samples, sizes)
         found = _lower(weighed, pieces, sizes)
         found |= {f"renyi-{a:g}": _renyi(_sums(pieces, 1.0 - a), a, weighed) for a in alphas}
@@ -181,7 +181,7 @@ def _info(weighed: Estimate[ImportanceInfo], seed: int) -> BoundsInfo:
     }
 
 
-def _lower(weighed: Estimate[ImportanceInfo], pieces: Sequence[Stream], sizes: Sequence[int]) -> dict[str, Estimate]:
+def _lower(weighed: Estimate[ImportanceInfo], pieces: Sequence[Reduction], sizes: Sequence[int]) -> dict[str, Estimate]:
     """The ELBO, IWAE-K with its estimated bias, and the estimate from all S weights."""
     found = {"elbo": _lower_estimate(weighed.info["elbo"], weighed.info["elbo_stderr"], weighed)}
     relative_variance = _relative_variance(weighed)
@@ -243,7 +243,7 @@ def _of_power(
     return Estimate(value, stderr, bound, flags=tuple(flags))
 
 
-def _jackknife(pieces: Sequence[Stream], k: int, weighed: Estimate[ImportanceInfo]) -> Estimate:
+def _jackknife(pieces: Sequence[Reduction], k: int, weighed: Estimate[ImportanceInfo]) -> Estimate:
     corrected = [c for piece in pieces if (c := piece.groups[k].corrected) is not None]
     value, stderr = torch.cat([c.mean for c in corrected]), torch.cat([c.stderr() for c in corrected])
     if weighed.info["num_samples"] < 2 * k:
@@ -260,14 +260,14 @@ def _jackknife(pieces: Sequence[Stream], k: int, weighed: Estimate[ImportanceInf
 def _prior(target: Target, num_samples: int, seed: int, cut: Plan, bar: tqdm) -> Estimate:
     """log (1/S) Σ p(x | z_s), z_s ~ p(z)."""
     try:
-        return collect(stream(target, cut, num_samples, seed, Wanted(), bar, from_prior), num_samples)
+        return collect(reduce_weights(target, cut, num_samples, seed, Wanted(), bar, from_prior), num_samples)
     except NotImplementedError as error:  # an improper prior, or one that draws by rejection
         nothing = torch.full((len(target),), torch.nan, dtype=torch.float64)
         told = f"the prior cannot be drawn from: {error}"
         return Estimate(nothing, nothing, "none", flags=(told,) * len(target))
 
 
-def _sums(pieces: Sequence[Stream], exponent: float) -> PowerSums:
+def _sums(pieces: Sequence[Reduction], exponent: float) -> PowerSums:
     parts = [piece.powers[exponent].sums() for piece in pieces]
     log_sums, log_squares = (torch.cat([getattr(p, name) for p in parts], 1) for name in ("log_sums", "log_squares"))
     return PowerSums(exponent, log_sums, log_squares, parts[0].num_samples)

@@ -7,7 +7,7 @@ from torch import Tensor
 
 from elbowroom.inference.estimate import Estimate
 from elbowroom.inference.evaluation.budget import Plan
-from elbowroom.inference.evidence.importance.reduction import Stream
+from elbowroom.inference.evidence.importance.reduction import Reduction
 from elbowroom.inference.mcmc.draws import Draws
 from elbowroom.inference.target import Target
 from elbowroom.inference.weights.power_means import power_mean, power_sums
@@ -36,7 +36,7 @@ def harmonic_of_draws(target: Target, draws: Draws, cut: Plan) -> Estimate:
     return _estimate(*(torch.cat(column) for column in zip(*map(power_mean, pieces), strict=True)))
 
 
-def harmonic_of_weights(pieces: Sequence[Stream], weighed: Estimate) -> Estimate:
+def harmonic_of_weights(pieces: Sequence[Reduction], weighed: Estimate) -> Estimate:
     """The same with the guide's weighted draws for posterior draws: log Σ w − log Σ w / p(x | z), flagged as unusable.
 
     w / p(x | z) = p(z) / q(z | x), so this is log p̂(x) minus an estimate of log ∫ p(z) dz = 0 by a proposal that was

@@ -10,7 +10,7 @@ from tqdm.auto import tqdm
 from elbowroom.inference import weights
 from elbowroom.inference.estimate import Estimate
 from elbowroom.inference.evaluation.budget import plan
-from elbowroom.inference.evidence.importance.reduction import Stream, Wanted, joined, stream
+from elbowroom.inference.evidence.importance.reduction import Reduction, Wanted, joined, reduce_weights
 from elbowroom.inference.target import Target
 
 K_LIMIT = 0.7
@@ -87,7 +87,7 @@ def importance(
         leave=False,
     )
     with bar:
-        pieces = stream(target, cut, num_samples, seed, Wanted(tuple(num_particles)), bar)
+        pieces = reduce_weights(target, cut, num_samples, seed, Wanted(tuple(num_particles)), bar)
     return collect(pieces, num_samples, num_particles)
 
 
@@ -100,7 +100,7 @@ def check_counts(num_samples: int, num_particles: Sequence[int] = ()) -> None:
             raise ValueError(f"num_particles must lie in 1 … num_samples = {num_samples}, got {k}")
 
 
-def collect(pieces: Sequence[Stream], num_samples: int, sizes: Sequence[int] = ()) -> Estimate[ImportanceInfo]:
+def collect(pieces: Sequence[Reduction], num_samples: int, sizes: Sequence[int] = ()) -> Estimate[ImportanceInfo]:
     """The estimate of log p(x) from S weights of each datum, as `importance` returns it."""
     log_size = torch.tensor(float(num_samples), dtype=torch.float64).log()
     log_sum, log_sum_squares = joined(pieces, lambda p: p.log_sum), joined(pieces, lambda p: p.log_sum_squares)
@@ -108,7 +108,7 @@ def collect(pieces: Sequence[Stream], num_samples: int, sizes: Sequence[int] = (
     # Var(w)/S / mean² = (S Σw² / (Σw)² − 1) / (S − 1)
     relative_variance = ((log_sum_squares - 2 * log_sum + log_size).exp() - 1).clamp_min(0) / max(num_samples - 1, 1)
     largest = joined(pieces, lambda p: p.tail[0])
-    constant = joined(pieces, Stream.constant) & (num_samples > 1)
+    constant = joined(pieces, Reduction.constant) & (num_samples > 1)
     # One sample says nothing about its own spread.
     stderr = (
         torch.where(constant, 0.0, relative_variance.sqrt())

@@ -1,7 +1,8 @@
 """Running reductions of importance weights: samples arrive chunk by chunk, a few numbers a datum are kept."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
+from functools import partial
 from typing import NamedTuple
 
 import torch
@@ -10,6 +11,7 @@ from tqdm.auto import tqdm
 
 from elbowroom.inference import weights
 from elbowroom.inference.evaluation.budget import MEMORY_BYTES, Plan
+from elbowroom.inference.evaluation.weighted_draws import Sampler, reduced, weighted_draws
 from elbowroom.inference.target import Target
 from elbowroom.inference.weights.running import Groups, Moments, Powers
 
@@ -21,15 +23,10 @@ class Drawn(NamedTuple):
     likelihood: Tensor  # log p(x | z)
 
 
-Sampler = Callable[[Target, int, int, int], Drawn]
-"""(target, number of samples, seed, index of the first sample) -> weighted draws."""
-
-
 def from_guide(target: Target, num_samples: int, seed: int, start: int) -> Drawn:
     """Draws of the guide."""
-    z, log_q = target.propose(num_samples, seed=seed, start=start)
-    prior, likelihood = target.log_joint(z)
-    return Drawn(prior + likelihood - log_q, likelihood)
+    drawn = weighted_draws(target, num_samples, seed, start)
+    return Drawn(drawn.log_w, drawn.log_joint[1])
 
 
 def from_prior(target: Target, num_samples: int, seed: int, start: int) -> Drawn:
@@ -40,7 +37,7 @@ def from_prior(target: Target, num_samples: int, seed: int, start: int) -> Drawn
 
 @dataclass(frozen=True)
 class Wanted:
-    """Which reductions a stream keeps besides those that it always does.
+    """What a reduction keeps besides those that it always does.
 
     Attributes:
         num_particles: K of each IWAE bound.
@@ -59,27 +56,33 @@ class Wanted:
         return 3 * 8 * sum(self.num_particles) if self.jackknife else 0
 
 
-def stream(
-    target: Target, cut: Plan, num_samples: int, seed: int, wanted: Wanted, bar: tqdm, sampler: Sampler = from_guide
-) -> "list[Stream]":
-    """Reduce S weighted draws of every datum, one `Stream` for each piece of the data."""
-    pieces = []
-    with torch.no_grad():
-        for _, part in cut.data(target):
-            running: Stream | None = None
-            for start, count in cut.sample_ranges(num_samples):
-                drawn = sampler(part, count, seed, start)
-                if running is None:
-                    running = Stream.empty(drawn.log_w, num_samples, wanted)
-                running.add(drawn)
-                bar.update(count * len(part))
-            assert running is not None
-            pieces.append(running)
-    return pieces
+def reduce_weights(
+    target: Target,
+    cut: Plan,
+    num_samples: int,
+    seed: int,
+    wanted: Wanted,
+    bar: tqdm,
+    sampler: Sampler[Drawn] = from_guide,
+) -> "list[Reduction]":
+    """Reduce S weighted draws of every datum, one `Reduction` for each piece of the data."""
+    reduce = partial(_reduced, num_samples=num_samples, wanted=wanted, bar=bar)
+    return list(reduced(target, sampler, cut, num_samples, seed, reduce))
+
+
+def _reduced(chunks: Iterator[Drawn], num_samples: int, wanted: Wanted, bar: tqdm) -> "Reduction":
+    running: Reduction | None = None
+    for drawn in chunks:
+        if running is None:
+            running = Reduction.empty(drawn.log_w, num_samples, wanted)
+        running.add(drawn)
+        bar.update(drawn.log_w.numel())
+    assert running is not None
+    return running
 
 
 def with_room(cut: Plan, target: Target, wanted: Wanted, memory_bytes: int | None) -> Plan:
-    """The plan with as few data at once as leave room for what a stream holds between chunks.
+    """The plan with as few data at once as leave room for what a reduction holds between chunks.
 
     Raises:
         ValueError: if the budget does not hold the open groups of one piece of the data.
@@ -98,13 +101,13 @@ def with_room(cut: Plan, target: Target, wanted: Wanted, memory_bytes: int | Non
     return replace(cut, rows=rows)
 
 
-def joined(pieces: "Sequence[Stream]", read: "Callable[[Stream], Tensor]") -> Tensor:
+def joined(pieces: "Sequence[Reduction]", read: "Callable[[Reduction], Tensor]") -> Tensor:
     """What is read off each piece, for all data, `[B]`."""
     return torch.cat([read(piece) for piece in pieces])
 
 
 @dataclass
-class Stream:
+class Reduction:
     """Running sums of the weights of some data: everything that is reported, in O(B) memory plus the tail."""
 
     num_data: int
@@ -120,7 +123,7 @@ class Stream:
     rounding: float = 0.0  # eps of the dtype that log w was computed in
 
     @classmethod
-    def empty(cls, log_w: Tensor, num_samples: int, wanted: Wanted) -> "Stream":
+    def empty(cls, log_w: Tensor, num_samples: int, wanted: Wanted) -> "Reduction":
         """Before the first chunk, for data and devices like those of `log_w`."""
         zero = torch.zeros_like(log_w[0], dtype=torch.float64)
         lowest = torch.full_like(zero, -torch.inf)
