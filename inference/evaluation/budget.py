@@ -16,6 +16,19 @@ MEMORY_BYTES = 256 * 2**20
 """Default byte budget for the tensors of one evaluation."""
 
 
+def bytes_or_default(memory_bytes: int | None) -> int:
+    """The byte budget that was asked for, or the default.
+
+    Raises:
+        ValueError: if it is not positive.
+    """
+    if memory_bytes is None:
+        return MEMORY_BYTES
+    if memory_bytes < 1:
+        raise ValueError(f"memory_bytes must be at least 1, got {memory_bytes}; None is {MEMORY_BYTES // 2**20} MiB")
+    return memory_bytes
+
+
 @dataclass(frozen=True)
 class Plan:
     """How [samples, data] is cut: `rows` data and `samples` samples at a time."""
@@ -61,7 +74,7 @@ def plan(target: Target, num_samples: int, memory_bytes: int | None = None, grad
     Raises:
         ValueError: if the budget does not hold one sample of one datum; the message says what would.
     """
-    budget = MEMORY_BYTES if memory_bytes is None else memory_bytes
+    budget = bytes_or_default(memory_bytes)
     cost = measure(target, scale=3 if gradients else 1)
     free = budget - cost.constant
     rows = len(target)
@@ -87,6 +100,11 @@ def measure(target: Target, scale: float = 1.0) -> Cost:
         return Cost(0.0, scale * max(small / len(few) - cell, 0.0), scale * cell)
     slope = max((small - _allocated(one, 1)) / (len(few) - 1), cell)  # of one more datum with one sample
     return Cost(scale * max(small - len(few) * slope, 0.0), scale * (slope - cell), scale * cell)
+
+
+def cells_within(target: Target, memory_bytes: int | None = None, copies: int = 1) -> int:
+    """How many (sample, datum) cells the budget holds, each with so many evaluations at once; at least one."""
+    return max(1, int(bytes_or_default(memory_bytes) // (copies * bytes_per_cell(target))))
 
 
 def bytes_per_cell(target: Target, num_samples: int = 16) -> float:

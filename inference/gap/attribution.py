@@ -11,8 +11,9 @@ from torch import Tensor
 
 from elbowroom.inference import weights
 from elbowroom.inference.estimate import Estimate
-from elbowroom.inference.evaluation.budget import MEMORY_BYTES, bytes_per_cell
+from elbowroom.inference.evaluation.budget import cells_within
 from elbowroom.inference.evaluation.coordinates import Coordinates
+from elbowroom.inference.evaluation.same_data import check_same_data
 from elbowroom.inference.evidence.annealing import anneal
 from elbowroom.inference.evidence.importance.importance import K_LIMIT, importance
 from elbowroom.inference.evidence.quadrature.quadrature import quadrature
@@ -108,8 +109,7 @@ def attribute_sites(
     """
     if num_outer < 2 or num_inner < 2:
         raise ValueError(f"num_outer and num_inner must be at least 2, got {num_outer} and {num_inner}")
-    if log_p is not None and len(log_p) != len(target):
-        raise ValueError(f"log_p is of {len(log_p)} data, the target has {len(target)}: give that of the same data")
+    check_same_data(target, log_p=log_p)
     if isinstance(target, RefinedTarget):
         raise ProgramError(
             "refined members are densities of all latents together: attribute the gap of Target(model, "
@@ -120,7 +120,7 @@ def attribute_sites(
             f"the guide draws its latents by way of {list(target.structure.auxiliary)}, so they have no densities of "
             "their own there: write a guide that draws each latent site itself"
         )
-    cells = max(1, int((memory_bytes or MEMORY_BYTES) // bytes_per_cell(target)))
+    cells = cells_within(target, memory_bytes)
     rows = min(len(target), max(1, cells // num_inner)) if target.sliceable else len(target)
     at_once = max(1, cells // (num_inner * rows))
     parts = []

@@ -11,6 +11,7 @@ from tqdm.auto import tqdm
 
 from elbowroom.inference.estimate import Estimate
 from elbowroom.inference.evaluation.coordinates import Coordinates
+from elbowroom.inference.evaluation.same_data import check_same_data
 from elbowroom.inference.gap.families.scoring import NUM_SHIFTS
 from elbowroom.inference.gap.ladder import ENCODER, Climbed, climb
 from elbowroom.inference.gap.log_p import LogP, log_evidence, sides_of
@@ -144,8 +145,7 @@ def _checked(
         raise ValueError(f"families must be some of {order}, in that order, got {rungs}")
     if num_samples < 2 * NUM_SHIFTS:
         raise ValueError(f"num_samples must be at least {2 * NUM_SHIFTS}, got {num_samples}")
-    if draws is not None and len(draws) != len(target):
-        raise ValueError(f"draws are of {len(draws)} data, the target has {len(target)}: give those of the same data")
+    check_same_data(target, draws=draws)
     dim = Coordinates.of(target).dim
     if dim == 0:
         raise ValueError("this target has no continuous latent: log p(x) is the ELBO, there is nothing to take apart")

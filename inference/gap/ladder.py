@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 from tqdm.auto import tqdm
 
-from elbowroom.inference.evaluation.budget import MEMORY_BYTES, bytes_per_cell, plan
+from elbowroom.inference.evaluation.budget import bytes_or_default, cells_within, plan
 from elbowroom.inference.evaluation.coordinates import Coordinates
 from elbowroom.inference.evaluation.densities import Densities
 from elbowroom.inference.evaluation.random_numbers import RandomNumbers
@@ -61,8 +61,7 @@ def climb(
 ) -> Climbed:
     """The encoder and every rung on the same quasi-random draws."""
     coordinates = Coordinates.of(target)
-    cells = max(1, int((memory_bytes or MEMORY_BYTES) // bytes_per_cell(target)))
-    densities = Densities.of(coordinates, cells)
+    densities = Densities.of(coordinates, cells_within(target, memory_bytes))
     rows = _rows(target, coordinates.dim, rungs, num_samples, memory_bytes)
     pieces = []
     for first in range(0, len(target), rows):
@@ -82,7 +81,7 @@ def _rows(target: Target, dim: int, rungs: list[str], num_samples: int, memory_b
     most_points = max(num_samples // NUM_SHIFTS, NUM_POINTS, num_components * points_of(num_components, dim))
     cut = plan(target, most_points, memory_bytes, gradients=True)
     held = held_bytes(dim, num_components)
-    most = max(1, (memory_bytes or MEMORY_BYTES) // held)
+    most = max(1, bytes_or_default(memory_bytes) // held)
     return min(cut.rows, most) if target.sliceable else cut.rows
 
 

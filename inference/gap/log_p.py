@@ -9,6 +9,7 @@ from torch import Tensor
 
 from elbowroom.inference.estimate import Estimate
 from elbowroom.inference.evaluation.coordinates import Coordinates
+from elbowroom.inference.evaluation.same_data import check_same_data
 from elbowroom.inference.evidence.annealing import anneal
 from elbowroom.inference.evidence.bracket import Bracket
 from elbowroom.inference.evidence.quadrature.quadrature import quadrature
@@ -59,8 +60,7 @@ def log_evidence(
     """
     if callable(given):
         given = given(refined.target())
-    if given is not None and len(given) != len(target):
-        raise ValueError(f"log_p is of {len(given)} data, the target has {len(target)}: give that of the same data")
+    check_same_data(target, log_p=given)
     if isinstance(given, Bracket):
         return _settled(target, refined, given, seed, memory_bytes)
     if given is not None:

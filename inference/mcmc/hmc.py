@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 from tqdm.auto import tqdm
 
-from elbowroom.inference.evaluation.budget import MEMORY_BYTES, bytes_per_cell, plan
+from elbowroom.inference.evaluation.budget import cells_within, plan
 from elbowroom.inference.evaluation.coordinates import Coordinates
 from elbowroom.inference.evaluation.densities import Densities
 from elbowroom.inference.evaluation.random_numbers import RandomNumbers
@@ -87,8 +87,7 @@ def hmc(
         raise ValueError("this target has no continuous latent to sample (finite discrete ones are summed out)")
     settings = Settings(num_chains, num_warmup, start, jumps, target_accept, max_steps)
     rows = plan(target, _AT_ONCE, memory_bytes).rows
-    cells = max(num_chains, int((memory_bytes or MEMORY_BYTES) // bytes_per_cell(target)))
-    densities = Densities.of(coordinates, cells, compile)
+    densities = Densities.of(coordinates, max(num_chains, cells_within(target, memory_bytes)), compile)
     begin, pieces, effective = time.perf_counter(), [], 0.0
     total = len(target) * num_chains * (num_warmup + BURN_IN + num_draws)
     with tqdm(total=total, desc="HMC", unit="draw", delay=2, disable=not progress, leave=False) as bar:

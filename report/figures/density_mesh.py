@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 from elbowroom.inference import Comparison, Target
-from elbowroom.inference.evaluation.budget import MEMORY_BYTES, bytes_per_cell
+from elbowroom.inference.evaluation.budget import cells_within
 from elbowroom.inference.evaluation.scalars import by_site
 
 _WINDOW, _FINE, _QUANTILES = 60, 41, 40  # points along an axis: over all, over each density, at exact quantiles
@@ -103,7 +103,7 @@ def _axis(comparison: Comparison, b: int, n: int) -> Tensor:
 
 def _densities(target: Target, z: Tensor) -> tuple[Tensor, Tensor | None]:
     """log p(x, z) and log q(z|x) at points `[M, B, N]`: `[M, B]`, None for q if its density is unknown."""
-    cells = int(MEMORY_BYTES // (3 * bytes_per_cell(target)))
+    cells = cells_within(target, copies=3)
     log_p, log_q = [], []
     known = True
     with torch.no_grad():

@@ -15,6 +15,7 @@ from elbowroom.inference.diagnostics.agreement.sides import Sides, effective, pi
 from elbowroom.inference.diagnostics.agreement.uses import Evidence, Limits, judge
 from elbowroom.inference.diagnostics.marginals import GRID_LEVELS, Posterior, wasserstein, wasserstein_floor
 from elbowroom.inference.estimate import Estimate
+from elbowroom.inference.evaluation.same_data import check_same_data
 from elbowroom.inference.evidence.importance.importance import ImportanceInfo, collect
 from elbowroom.inference.evidence.quadrature.quadrature import QuadratureInfo
 from elbowroom.inference.mcmc.draws import Draws
@@ -198,9 +199,7 @@ def _check(
         raise ValueError(f"num_samples must be at least 50, got {num_samples}: q's intervals are read off its draws")
     if draws.latents != target.latent_names:
         raise ValueError(f"draws are of the latents {draws.latents}, the target has {target.latent_names}")
-    for name, size in (("draws", draws), ("exact", exact), ("log_p", log_p)):
-        if size is not None and len(size) != len(target):
-            raise ValueError(f"{name} has {len(size)} data, the target has {len(target)}: compute it on the same data")
+    check_same_data(target, draws=draws, exact=exact, log_p=log_p)
     if exact is not None and "covariance" not in exact.info:
         raise ValueError(
             "exact must be the result of quadrature(target, ...), which holds the posterior's moments; its info has "

@@ -7,7 +7,7 @@ from functools import cached_property
 import torch
 from torch import Tensor
 
-from elbowroom.inference.evaluation.budget import MEMORY_BYTES, Plan, plan
+from elbowroom.inference.evaluation.budget import Plan, bytes_or_default, plan
 from elbowroom.inference.evaluation.coordinates import Coordinates
 from elbowroom.inference.evaluation.scalars import by_site, side_by_side
 from elbowroom.inference.evaluation.weighted_draws import in_chunks, weighted_draws
@@ -92,8 +92,8 @@ def share(indicator: Tensor, most: Tensor) -> tuple[Tensor, Tensor]:
 def _rows(draws: Draws, num_samples: int, memory_bytes: int | None) -> int:
     num_chains, length, _, num_latents = draws.flat.shape
     scalars = (num_chains * length + num_samples) * (num_latents + 4)
-    budget = MEMORY_BYTES if memory_bytes is None else memory_bytes
-    return max(1, min(budget // (8 * _COPIES * scalars), 2**24 // scalars))  # torch.quantile takes 2²⁴ numbers at most
+    most = bytes_or_default(memory_bytes) // (8 * _COPIES * scalars)
+    return max(1, min(most, 2**24 // scalars))  # torch.quantile takes 2²⁴ numbers at most
 
 
 def _drawn(part: Target, draws: Draws, rows: slice, cut: Plan, cells: int, num_samples: int, seed: int) -> Sides:

@@ -7,6 +7,7 @@ import torch
 from torch import Tensor
 
 from elbowroom.inference.diagnostics.calibration.ranking import Simulated
+from elbowroom.inference.evaluation.same_data import check_same_data
 from elbowroom.inference.mcmc import hmc
 from elbowroom.inference.mcmc.draws import Draws, NotAReference
 from elbowroom.inference.programs.handlers import Set
@@ -115,10 +116,11 @@ def _repeated(target: Target, rows: Tensor) -> Target:
 
 def _checked(target: Target, draws: Draws) -> Draws:
     shapes = {name: tuple(value.shape[3:]) for name, value in draws.z.items()}
-    if len(draws) != len(target) or shapes != target.latents:
+    check_same_data(target, draws=draws)
+    if shapes != target.latents:
         raise ValueError(
-            f"draws are of {len(draws)} data with latents {shapes}, expected {len(target)} data with {target.latents}: "
-            "give the draws that hmc returned for this target"
+            f"draws are of the latents {shapes}, the target has {target.latents}: give the draws that hmc returned for "
+            "this target"
         )
     return draws
 

@@ -8,7 +8,7 @@ from torch import Tensor
 
 from elbowroom.inference.diagnostics.latent_use.summary import Summary
 from elbowroom.inference.estimate import Estimate
-from elbowroom.inference.evaluation.budget import MEMORY_BYTES, bytes_per_cell
+from elbowroom.inference.evaluation.budget import cells_within
 from elbowroom.inference.evaluation.scalars import by_site, side_by_side
 from elbowroom.inference.target import Target
 
@@ -124,7 +124,7 @@ def _chosen(target: Target, summary: Summary, most: int) -> tuple[Tensor, Tensor
 def _densities(target: Target, datum: Tensor, z: Tensor, memory_bytes: int | None) -> tuple[Tensor, Tensor, Tensor]:
     """log q(z_i | own x), log q(z_i) and log p(z_i) of draws that are each of one datum, `[M]` each."""
     num_data = len(target)
-    cells = max(1, int((MEMORY_BYTES if memory_bytes is None else memory_bytes) // bytes_per_cell(target)))
+    cells = cells_within(target, memory_bytes)
     rows = min(num_data, cells) if target.sliceable else num_data
     count = max(1, cells // rows)
     own, pooled = torch.full((len(z),), torch.nan, dtype=torch.float64), torch.full((len(z),), -torch.inf).double()

@@ -17,6 +17,7 @@ from elbowroom.inference.diagnostics.latent_use.pruning import prune
 from elbowroom.inference.diagnostics.latent_use.result import LatentUse
 from elbowroom.inference.diagnostics.latent_use.summary import summarise
 from elbowroom.inference.estimate import Estimate
+from elbowroom.inference.evaluation.same_data import check_same_data
 from elbowroom.inference.target import Target
 
 
@@ -47,8 +48,7 @@ def latent_use(
         raise ValueError("this target has no latent that the guide draws (finite discrete ones are summed out)")
     if num_samples < 2:
         raise ValueError(f"num_samples must be at least 2, got {num_samples}")
-    if log_p is not None and len(log_p) != len(target):
-        raise ValueError(f"log_p has {len(log_p)} data, the target has {len(target)}: compute it on the same data")
+    check_same_data(target, log_p=log_p)
     begin = time.perf_counter()
     summary = summarise(target, num_samples, seed, memory_bytes)
     moved, moved_stderr = activity(summary)

@@ -7,7 +7,7 @@ from functools import partial
 import torch
 from tqdm.auto import tqdm
 
-from elbowroom.inference.evaluation.budget import MEMORY_BYTES, Plan, plan
+from elbowroom.inference.evaluation.budget import Plan, bytes_or_default, plan
 from elbowroom.inference.evaluation.coordinates import Coordinates
 from elbowroom.inference.evidence.annealing.path import Path
 from elbowroom.inference.evidence.annealing.settings import Settings
@@ -89,7 +89,7 @@ def _plan(target: Target, settings: Settings) -> Plan:
     """Plan as `budget.plan` does, with the record of the walk in the budget too."""
     chains = max(settings.num_chains, settings.num_pilot)
     within = plan(target, chains, settings.memory_bytes, gradients=True)
-    budget = MEMORY_BYTES if settings.memory_bytes is None else settings.memory_bytes
+    budget = bytes_or_default(settings.memory_bytes)
     most = budget // (_COPIES * 8 * settings.num_steps * settings.num_chains)
     if most < 1 and target.sliceable:
         raise ValueError(

@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 from tqdm.auto import tqdm
 
+from elbowroom.inference.evaluation.same_data import check_same_data
 from elbowroom.inference.evidence.bracket.forecast import Forecast
 from elbowroom.inference.evidence.bracket.ledger import Ledger
 from elbowroom.inference.evidence.bracket.result import Bracket, read
@@ -64,8 +65,7 @@ def bracket(
         StateError: if `state` belongs to another problem or is damaged; it is left as it is.
     """
     _check(target, budget, tolerance)
-    if draws is not None and len(draws) != len(target):
-        raise ValueError(f"draws are of {len(draws)} data, the target has {len(target)}: give those of the same data")
+    check_same_data(target, draws=draws)
     forecast, told = Forecast.measure(target), fingerprint_of(target, seed)
     path = None if state is None else Path(state)
     ledger = Ledger.read(path, told) if path is not None and path.exists() else Ledger.empty(len(target))

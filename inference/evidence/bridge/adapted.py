@@ -11,6 +11,7 @@ from elbowroom.inference.estimate import Estimate
 from elbowroom.inference.evaluation.budget import Plan, plan
 from elbowroom.inference.evaluation.coordinates import Coordinates
 from elbowroom.inference.evaluation.random_numbers import RandomNumbers
+from elbowroom.inference.evaluation.same_data import check_same_data
 from elbowroom.inference.evaluation.weighted_draws import Sampler
 from elbowroom.inference.evidence.importance.importance import ImportanceInfo, collect
 from elbowroom.inference.evidence.importance.reduction import Drawn, Reduction, Wanted, reduce_weights
@@ -52,8 +53,7 @@ def adapted_importance(
     """
     if num_samples < 2:
         raise ValueError(f"num_samples must be at least 2 (two halves), got {num_samples}")
-    if len(draws) != len(target):
-        raise ValueError(f"draws are of {len(draws)} data, the target has {len(target)}: select the same data for both")
+    check_same_data(target, draws=draws)
     cut = plan(target, num_samples, memory_bytes)
     pieces: list[Reduction] = []
     lost: list[Tensor] = []  # of each datum, how many draws cannot be weighed

@@ -11,9 +11,10 @@ from torch import Tensor
 from tqdm.auto import tqdm
 
 from elbowroom.inference.estimate import Estimate
-from elbowroom.inference.evaluation.budget import MEMORY_BYTES, Plan, plan
+from elbowroom.inference.evaluation.budget import Plan, bytes_or_default, plan
 from elbowroom.inference.evaluation.coordinates import Coordinates
 from elbowroom.inference.evaluation.random_numbers import RandomNumbers
+from elbowroom.inference.evaluation.same_data import check_same_data
 from elbowroom.inference.evidence.bridge.optimal import ITERATIONS, optimal_bridge, relative_error
 from elbowroom.inference.mcmc.draws import Draws
 from elbowroom.inference.mcmc.effective_size import effective_sample_size
@@ -210,13 +211,12 @@ def _cut(target: Target, flat: Tensor, dim: int, memory_bytes: int | None) -> Pl
     cut = plan(target, size, memory_bytes)
     if not target.sliceable:
         return cut
-    budget = MEMORY_BYTES if memory_bytes is None else memory_bytes
-    return replace(cut, rows=max(1, min(cut.rows, budget // (8 * _COPIES * size * max(dim, 1)))))
+    most = bytes_or_default(memory_bytes) // (8 * _COPIES * size * max(dim, 1))
+    return replace(cut, rows=max(1, min(cut.rows, most)))
 
 
 def _check_draws(target: Target, draws: Draws) -> None:
-    if len(draws) != len(target):
-        raise ValueError(f"draws are of {len(draws)} data, the target has {len(target)}: give the draws of its data")
+    check_same_data(target, draws=draws)
     for name, shape in target.latents.items():
         found = tuple(draws.z[name].shape[3:]) if name in draws.z else None
         if found != shape:

@@ -11,6 +11,7 @@ from tqdm.auto import tqdm
 
 from elbowroom.inference.estimate import Bound, Estimate
 from elbowroom.inference.evaluation.budget import Plan, plan
+from elbowroom.inference.evaluation.same_data import check_same_data
 from elbowroom.inference.evidence.importance.harmonic import harmonic_of_draws, harmonic_of_weights
 from elbowroom.inference.evidence.importance.importance import K_LIMIT, ImportanceInfo, check_counts, collect
 from elbowroom.inference.evidence.importance.reduction import Reduction, Wanted, from_prior, reduce_weights, with_room
@@ -145,8 +146,7 @@ def bounds(
         check_alpha(alpha)
     for order in orders:
         check_order(order)
-    if draws is not None and len(draws) != len(target):
-        raise ValueError(f"draws are of {len(draws)} data, the target has {len(target)}: select the same data for both")
+    check_same_data(target, draws=draws)
     powers = tuple(dict.fromkeys([*(1.0 - a for a in alphas), *map(float, orders)]))
     wanted = Wanted(sizes, jackknife=True, powers=powers, harmonic=draws is None)
     cut = with_room(plan(target, num_samples, memory_bytes), target, wanted, memory_bytes)

@@ -10,7 +10,7 @@ from torch import Tensor
 from tqdm.auto import tqdm
 
 from elbowroom.inference import weights
-from elbowroom.inference.evaluation.budget import MEMORY_BYTES, Plan
+from elbowroom.inference.evaluation.budget import Plan, bytes_or_default
 from elbowroom.inference.evaluation.weighted_draws import Sampler, reduced, weighted_draws
 from elbowroom.inference.target import Target
 from elbowroom.inference.weights.running import Groups, Moments, Powers
@@ -87,7 +87,7 @@ def with_room(cut: Plan, target: Target, wanted: Wanted, memory_bytes: int | Non
     Raises:
         ValueError: if the budget does not hold the open groups of one piece of the data.
     """
-    budget = MEMORY_BYTES if memory_bytes is None else memory_bytes
+    budget = bytes_or_default(memory_bytes)
     held = wanted.held_bytes()
     if held * cut.rows <= budget:
         return cut

@@ -9,7 +9,7 @@ from torch import Tensor
 from tqdm.auto import tqdm
 
 from elbowroom.inference.estimate import Estimate
-from elbowroom.inference.evaluation.budget import MEMORY_BYTES, bytes_per_cell
+from elbowroom.inference.evaluation.budget import cells_within
 from elbowroom.inference.evaluation.coordinates import Coordinates, constrained, log_guide, log_joint
 from elbowroom.inference.evaluation.rectangles import at_points
 from elbowroom.inference.evidence.quadrature.lattice import DEPTH
@@ -100,8 +100,7 @@ def quadrature(
         )
     if coordinates.dim == 0:
         return _no_latents(target)
-    cells = max(1, int((memory_bytes or MEMORY_BYTES) // (3 * bytes_per_cell(target))))
-    accuracy = Accuracy(tolerance, max_points, cells)
+    accuracy = Accuracy(tolerance, max_points, cells_within(target, memory_bytes, copies=3))
     levels = torch.tensor(tuple(quantiles), dtype=torch.float64)
     rows = _ROWS if target.sliceable else len(target)
     bar = tqdm(total=len(target), desc="quadrature", unit="datum", delay=2, disable=not progress, leave=False)

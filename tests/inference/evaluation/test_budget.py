@@ -1,6 +1,7 @@
 """Memory under an explicit budget, whatever S and B are."""
 
 import re
+from collections.abc import Callable
 from functools import cache
 from typing import Any
 
@@ -12,8 +13,16 @@ from pyro.infer import autoguide
 from torch import Tensor
 from torch.utils._python_dispatch import TorchDispatchMode
 
-from elbowroom.inference import Target, importance
-from elbowroom.inference.evaluation.budget import MEMORY_BYTES, Plan, measure, plan
+from elbowroom.inference import Target, anneal, decompose, hmc, importance, quadrature
+from elbowroom.inference.evaluation.budget import (
+    MEMORY_BYTES,
+    Plan,
+    bytes_or_default,
+    bytes_per_cell,
+    cells_within,
+    measure,
+    plan,
+)
 from elbowroom.inference.programs.noise import BLOCK
 from toys.programs import Ppca, conjugate, data, normal_model
 
@@ -83,6 +92,33 @@ def test_too_small_a_budget_says_what_would_do() -> None:
     assert "one sample of these 6 data takes" in refusal(whole)
     needed = int(re.search(r"about (\d+) bytes", refusal(whole))[1])
     assert plan(whole, 100, needed) == Plan(6, 6, 1)
+
+
+@pytest.mark.parametrize("memory_bytes", [0, -1])
+@pytest.mark.parametrize(
+    "ask",
+    [
+        lambda target, n: bytes_or_default(n),
+        lambda target, n: plan(target, 10, n),
+        cells_within,
+        lambda target, n: quadrature(target, memory_bytes=n),
+        lambda target, n: hmc(target, memory_bytes=n),
+        lambda target, n: decompose(target, memory_bytes=n),
+        lambda target, n: anneal(target, memory_bytes=n),
+    ],
+)
+def test_a_budget_of_nothing_is_not_the_default(ask: Callable[[Target, int], Any], memory_bytes: int) -> None:
+    with pytest.raises(ValueError, match=f"memory_bytes must be at least 1, got {memory_bytes}"):
+        ask(conjugate().target(), memory_bytes)
+
+
+def test_cells_within_a_budget() -> None:
+    target = conjugate().target()
+    each = bytes_per_cell(target)
+    assert cells_within(target, int(10 * each)) == 10
+    assert cells_within(target, int(10 * each), copies=3) == 3
+    assert cells_within(target, 1) == 1
+    assert cells_within(target) == int(MEMORY_BYTES // each)
 
 
 def refusal(target: Target) -> str:

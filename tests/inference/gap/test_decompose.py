@@ -353,7 +353,7 @@ def test_bad_arguments_are_named(options: dict, message: str) -> None:
 def test_draws_of_other_data_are_refused() -> None:
     target = problem("conjugate-normal-0.7").target()
     draws = hmc(target.select([0, 1]), num_draws=40, num_warmup=40)
-    with pytest.raises(ValueError, match="draws are of 2 data"):
+    with pytest.raises(ValueError, match="draws has 2 data"):
         decompose(target, draws=draws)
     with pytest.raises(ValueError, match=r"continuous|discrete"):
         decompose(problem("mixture-discrete").target())

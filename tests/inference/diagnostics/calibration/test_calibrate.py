@@ -256,10 +256,11 @@ def test_draws_that_do_not_belong() -> None:
     draws = hmc(target, num_draws=50)
     with pytest.raises(ValueError, match='draws are used by kind="posterior" only'):
         calibrate(target, draws=draws)
-    with pytest.raises(ValueError, match=r"draws are of 7 data with latents {'z': \(\)}, expected 8 data"):
+    with pytest.raises(ValueError, match="draws has 7 data, the target has 8"):
         calibrate(target, kind="posterior", draws=draws.select(range(7)))
-    with pytest.raises(ValueError, match="draws are of 6 data with latents"):
-        calibrate(problem("ppca").target(), kind="posterior", draws=draws.select(range(6)))
+    other = problem("ppca").target()
+    with pytest.raises(ValueError, match="draws are of the latents"):
+        calibrate(other, kind="posterior", draws=draws.select(range(len(other))))
 
 
 def test_programs_that_are_one_datum() -> None:

@@ -27,5 +27,5 @@ def test_given_chains_serve_in_place_of_its_own(monkeypatch: pytest.MonkeyPatch)
 def test_chains_of_other_data_are_refused() -> None:
     target = problem("conjugate-normal").target()
     draws = hmc(target.select([0, 1]), num_draws=20, num_warmup=10)
-    with pytest.raises(ValueError, match="draws are of 2 data, the target has 8"):
+    with pytest.raises(ValueError, match="draws has 2 data, the target has 8"):
         bracket(target, draws=draws)

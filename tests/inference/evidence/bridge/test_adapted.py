@@ -142,5 +142,5 @@ def test_bad_arguments() -> None:
     for size in (1, 0, -4):
         with pytest.raises(ValueError, match=rf"num_samples must be at least 2 \(two halves\), got {size}"):
             adapted_importance(target, draws, num_samples=size)
-    with pytest.raises(ValueError, match="draws are of 2 data, the target has 3: select the same data for both"):
+    with pytest.raises(ValueError, match="draws has 2 data, the target has 3: select the same data for both"):
         adapted_importance(target, draws.select([0, 1]))

@@ -180,7 +180,7 @@ def test_bad_input() -> None:
     draws = packed(target, exact(x, 80))
     with pytest.raises(ValueError, match="proposal must be one of mixture, gaussian, guide, got 'flow'"):
         bridge(target, draws, proposal="flow")
-    with pytest.raises(ValueError, match="draws are of 3 data, the target has 2"):
+    with pytest.raises(ValueError, match="draws has 3 data, the target has 2"):
         bridge(target.select([0, 1]), draws)
     with pytest.raises(ValueError, match="at least 8"):
         bridge(target, packed(target, exact(x, 24)))

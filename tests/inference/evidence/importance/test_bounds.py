@@ -220,7 +220,7 @@ def test_harmonic_mean_of_given_draws() -> None:
     for memory in (None, int(measure(target)(2, 40))):
         found = bounds(target, num_samples=300, num_particles=[2], draws=draws, memory_bytes=memory)["harmonic"]
         torch.testing.assert_close(found.value, expected, **TIGHT)
-    with pytest.raises(ValueError, match="draws are of 3 data, the target has 2"):
+    with pytest.raises(ValueError, match="draws has 3 data, the target has 2"):
         bounds(target.select([0, 1]), num_samples=10, draws=draws)
 
 
