@@ -7,7 +7,6 @@ from typing import Any
 
 import torch
 from torch import Tensor
-from tqdm.auto import tqdm
 
 from elbowroom.inference.audit.clock import Clock
 from elbowroom.inference.audit.joined import joined
@@ -23,6 +22,7 @@ from elbowroom.inference.gap import Decomposition, decompose
 from elbowroom.inference.mcmc import hmc
 from elbowroom.inference.mcmc.convergence import Convergence, Gates
 from elbowroom.inference.mcmc.draws import Draws
+from elbowroom.inference.progress import progress_bar
 from elbowroom.inference.target import Target
 
 NUM_CHAINS, NUM_WARMUP, NUM_DRAWS = 4, 100, 500
@@ -107,8 +107,7 @@ class Examiner:
         clock.spend(_COST, sum(block.seconds for block in blocks))
         known = {row for block in blocks for row in block.rows}
         rest = [row for row in queue if row not in known]  # an earlier call may have held others for the worst
-        with tqdm(total=len(queue), desc="examine", unit="datum", disable=not progress, leave=False) as bar:
-            bar.update(len(known))
+        with progress_bar(len(queue), "examine", "datum", progress, done=len(known)) as tick:
             while rest:
                 size = self._size(len(rest), pace, clock.left, bool(blocks))
                 if not size:
@@ -118,7 +117,7 @@ class Examiner:
                 clock.spend(_COST, blocks[-1].seconds)
                 self._keep(blocks[-1], len(blocks) - 1)
                 rest = rest[size:]
-                bar.update(size)
+                tick(size)
         return self._together(blocks, num_worst)
 
     def _size(self, rest: int, pace: float, left: float, any_done: bool) -> int:

@@ -7,7 +7,6 @@ from itertools import pairwise
 
 import torch
 from torch import Tensor
-from tqdm.auto import tqdm
 
 from elbowroom.inference.estimate import Estimate
 from elbowroom.inference.evaluation.coordinates import Coordinates
@@ -20,6 +19,7 @@ from elbowroom.inference.gap.result import Decomposition
 from elbowroom.inference.gap.rungs import RUNGS
 from elbowroom.inference.mcmc.draws import Draws
 from elbowroom.inference.mcmc.metric import MAX_DENSE
+from elbowroom.inference.progress import progress_bar
 from elbowroom.inference.target import Target
 
 _NOWHERE = "p(x, z) is zero or not a number at some of q's draws: the ELBO is −∞"
@@ -75,8 +75,8 @@ def decompose(
     """
     begin = time.perf_counter()
     rungs = _checked(target, families, family, num_samples, draws)
-    with tqdm(total=len(target), desc="ladder", unit="datum", delay=2, disable=not progress, leave=False) as bar:
-        climbed = climb(target, rungs, num_samples, draws, seed, memory_bytes, bar)
+    with progress_bar(len(target), "ladder", "datum", progress) as tick:
+        climbed = climb(target, rungs, num_samples, draws, seed, memory_bytes, tick)
     refined = RefinedGuide(target, climbed.families)
     known = log_evidence(target, refined, log_p, seed, memory_bytes)
     own = family or _family_of(climbed, rungs)

@@ -4,7 +4,6 @@ from dataclasses import dataclass
 
 import torch
 from torch import Tensor
-from tqdm.auto import tqdm
 
 from elbowroom.inference.evaluation.budget import bytes_or_default, cells_within, plan
 from elbowroom.inference.evaluation.coordinates import Coordinates
@@ -17,6 +16,7 @@ from elbowroom.inference.gap.families.reading import read_guide
 from elbowroom.inference.gap.families.scoring import NUM_SHIFTS, held_bytes
 from elbowroom.inference.gap.rungs import NUM_COMPONENTS, RUNGS, Climber, starts_of
 from elbowroom.inference.mcmc.draws import Draws
+from elbowroom.inference.progress import Tick
 from elbowroom.inference.target import Target
 
 ENCODER = "encoder"
@@ -57,7 +57,7 @@ def climb(
     draws: Draws | None,
     seed: int,
     memory_bytes: int | None,
-    bar: tqdm,
+    tick: Tick,
 ) -> Climbed:
     """The encoder and every rung on the same quasi-random draws."""
     coordinates = Coordinates.of(target)
@@ -71,7 +71,7 @@ def climb(
         part = densities.at(coordinates.at(padded)) if target.sliceable else densities
         some = None if draws is None else draws.select(padded.tolist())
         pieces.append(_first(_climb(part, rungs, num_samples, some, seed), len(chunk)))
-        bar.update(len(chunk))
+        tick(len(chunk))
     return _together(pieces)
 
 

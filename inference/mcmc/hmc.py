@@ -5,7 +5,6 @@ from typing import Any
 
 import torch
 from torch import Tensor
-from tqdm.auto import tqdm
 
 from elbowroom.inference.evaluation.budget import cells_within, plan
 from elbowroom.inference.evaluation.coordinates import Coordinates
@@ -17,6 +16,7 @@ from elbowroom.inference.mcmc.effective_size import effective_sample_size
 from elbowroom.inference.mcmc.sampling import BURN_IN, Chains, sample
 from elbowroom.inference.mcmc.search import STARTS
 from elbowroom.inference.mcmc.warmup import Settings, warm_up
+from elbowroom.inference.progress import Tick, progress_bar
 from elbowroom.inference.target import Target
 
 _AT_ONCE = 256  # samples of a datum that a search draws from the prior at once
@@ -90,7 +90,7 @@ def hmc(
     densities = Densities.of(coordinates, max(num_chains, cells_within(target, memory_bytes)), compile)
     begin, pieces, effective = time.perf_counter(), [], 0.0
     total = len(target) * num_chains * (num_warmup + BURN_IN + num_draws)
-    with tqdm(total=total, desc="HMC", unit="draw", delay=2, disable=not progress, leave=False) as bar:
+    with progress_bar(total, "HMC", "draw", progress) as bar:
         for first in range(0, len(target), rows):
             # The last chunk is made up to full size by its own data, so that one record serves all.
             chunk = torch.arange(first, min(first + rows, len(target)))
@@ -99,22 +99,22 @@ def hmc(
             pieces.append(_run(part, settings, num_draws, seed, len(chunk), bar))
             if progress:
                 effective += _effective(pieces[-1][0])
-                bar.set_postfix_str(f"{effective:,.0f} effective draws of {first + len(chunk)} data")
+                bar.note(f"{effective:,.0f} effective draws of {first + len(chunk)} data")
     return _collect(target, pieces, time.perf_counter() - begin, settings, seed, gates)
 
 
 def _run(
-    densities: Densities, settings: Settings, num_draws: int, seed: int, count: int, bar: tqdm
+    densities: Densities, settings: Settings, num_draws: int, seed: int, count: int, tick: Tick
 ) -> tuple[dict[str, Tensor], dict[str, Tensor], dict[str, Tensor]]:
     """One chunk: draws by site and statistics, `[C, T, B, …]`, and counts `[B]`."""
     coordinates = densities.coordinates
     numbers = RandomNumbers(coordinates.target, seed)
 
-    def tick(moves: int) -> None:
-        bar.update(moves * count)
+    def moved(moves: int) -> None:
+        tick(moves * count)
 
-    tuned = warm_up(coordinates, densities.gradient, densities.log_joint, numbers, settings, tick)
-    chains = sample(densities, tuned, numbers, num_draws, tick)
+    tuned = warm_up(coordinates, densities.gradient, densities.log_joint, numbers, settings, moved)
+    chains = sample(densities, tuned, numbers, num_draws, moved)
     counts = {
         "num_evaluations": (tuned.gradients + chains.gradients).long(),
         "num_densities": (tuned.evaluations + chains.densities).long(),

@@ -7,11 +7,11 @@ from typing import Any
 import torch
 from pyro.infer import MCMC, NUTS
 from torch import Tensor
-from tqdm.auto import tqdm
 
 from elbowroom.inference.mcmc.convergence import Gates
 from elbowroom.inference.mcmc.draws import Draws, DrawsInfo
 from elbowroom.inference.programs.global_state import quiet_globals
+from elbowroom.inference.progress import Tick, progress_bar
 from elbowroom.inference.target import Target
 
 
@@ -59,10 +59,10 @@ def nuts(
     total = len(singles) * num_chains * (num_warmup + num_draws)
     begin = time.perf_counter()
     pieces = []
-    with tqdm(total=total, desc="NUTS", unit="step", delay=2, disable=not progress, leave=False) as bar:
+    with progress_bar(total, "NUTS", "step", progress) as tick:
         for single in singles:
             chains = [
-                _chain(single, (seed, chain), num_warmup, num_draws, target_accept_prob, bar)
+                _chain(single, (seed, chain), num_warmup, num_draws, target_accept_prob, tick)
                 for chain in range(num_chains)
             ]
             pieces.append(chains)
@@ -85,7 +85,12 @@ def nuts(
 
 
 def _chain(
-    target: Target, stream: tuple[int, int], num_warmup: int, num_draws: int, accept: float, bar: tqdm
+    target: Target,
+    stream: tuple[int, int],
+    num_warmup: int,
+    num_draws: int,
+    accept: float,
+    tick: Tick,
 ) -> tuple[dict[str, Tensor], dict[str, Tensor], int]:
     """One chain of one datum: draws by site `[T, 1, *event]`, statistics `[T]`, number of gradients."""
     program, gradients = target.program("model"), [0]
@@ -94,7 +99,7 @@ def _chain(
         gradients[0] += 1
         return program()
 
-    record = _Record(gradients, bar)
+    record = _Record(gradients, tick)
     with quiet_globals(target.args):
         torch.manual_seed(hash((*stream, int(target.keys[0]))) % 2**63)
         nesting = target.structure.nesting
@@ -113,15 +118,15 @@ def _chain(
 class _Record:
     """Pyro calls this after every transition; it reads the kernel's state."""
 
-    def __init__(self, gradients: list[int], bar: tqdm) -> None:
-        self.gradients, self.bar, self.before, self.mean = gradients, bar, 0, 0.0
+    def __init__(self, gradients: list[int], tick: Tick) -> None:
+        self.gradients, self.tick, self.before, self.mean = gradients, tick, 0, 0.0
         self.diverged = 0
         self.columns: dict[str, list[Any]] = {
             name: [] for name in ("lp", "n_steps", "acceptance_rate", "step_size", "diverging")
         }
 
     def __call__(self, kernel: Any, samples: Any, stage: str, i: int) -> None:
-        self.bar.update()
+        self.tick(1)
         steps, self.before = self.gradients[0] - self.before, self.gradients[0]
         if not stage.lower().startswith("sample"):
             self.mean = 0.0

@@ -10,10 +10,10 @@ from typing import Any
 import pyro
 import torch
 from torch import Tensor
-from tqdm.auto import tqdm
 
 from elbowroom.inference.programs.global_state import module_local_parameters
 from elbowroom.inference.programs.structure import Program
+from elbowroom.inference.progress import progress_bar
 from elbowroom.inference.target import Target
 from elbowroom.inference.training.batches import Batches, Data, as_tensors
 from elbowroom.inference.training.parameters import Parameters, name_of, owner_of
@@ -153,7 +153,7 @@ def fit(
         trainer.restore()
         for note in trainer.progress.notes:
             logger.warning(note)
-        with _bar(trainer, progress) as bar:
+        with progress_bar(trainer.num_steps, "fit", "step", progress, done=trainer.progress.step) as bar:
             trainer.run(stop, bar, checkpoint_seconds)
         if keep == "best":
             trainer.keep_best()
@@ -211,18 +211,6 @@ def _surroundings(device: torch.device, seed: int) -> Iterator[None]:
         warnings.filterwarnings("ignore", message="Encountered (NaN|.*inf)", category=UserWarning)
         torch.manual_seed(seed)
         yield
-
-
-def _bar(trainer: Trainer, show: bool) -> tqdm:
-    return tqdm(
-        total=trainer.num_steps,
-        initial=trainer.progress.step,
-        desc="fit",
-        unit="step",
-        delay=2,
-        disable=not show,
-        leave=False,
-    )
 
 
 def _check_control(

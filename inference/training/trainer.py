@@ -10,10 +10,10 @@ import torch
 from pyro import poutine
 from pyro.infer import SVI
 from torch import Tensor
-from tqdm.auto import tqdm
 
 from elbowroom.inference.programs.handlers import Weigh
 from elbowroom.inference.programs.structure import Program
+from elbowroom.inference.progress import Bar
 from elbowroom.inference.target import Target
 from elbowroom.inference.training.batches import Batches
 from elbowroom.inference.training.evaluate import Evaluation, evaluate
@@ -90,7 +90,7 @@ class Trainer:
         self._saved_at: int | None = None
         self._clock = time.monotonic()
 
-    def run(self, stop: StopRequest, bar: tqdm, checkpoint_seconds: float) -> None:
+    def run(self, stop: StopRequest, bar: Bar, checkpoint_seconds: float) -> None:
         """Train to the end, saving at the start, every `checkpoint_seconds`, at a signal and at the end.
 
         Raises:
@@ -104,7 +104,7 @@ class Trainer:
                 self._step(rows)
                 if self.progress.step_in_epoch == len(self.batches):
                     self._close_epoch(bar)
-                bar.update()
+                bar()
                 if stop.signum is not None:
                     self._interrupt(stop.signum)
                 if time.monotonic() - saved >= checkpoint_seconds:
@@ -169,7 +169,7 @@ class Trainer:
             raise NonFiniteStep("loss")
         return loss
 
-    def _close_epoch(self, bar: tqdm) -> None:
+    def _close_epoch(self, bar: Bar) -> None:
         self._tick()
         at, whole = self.progress, self.settings.plate is None
         row: dict[str, Any] = {
@@ -190,7 +190,7 @@ class Trainer:
         if self.directory is not None:
             self.directory.append(row)
 
-    def _validate(self, target: Target, row: dict[str, Any], bar: tqdm) -> None:
+    def _validate(self, target: Target, row: dict[str, Any], bar: Bar) -> None:
         with self.parameters.evaluating():
             held_out = evaluate(target, num_samples=self.settings.num_validation_samples, seed=self.settings.seed)
         row |= _recorded(held_out)
@@ -202,7 +202,7 @@ class Trainer:
         elif at.best_elbo is None or held_out.elbo > at.best_elbo:
             at.best_epoch, at.best_elbo = at.epoch, held_out.elbo
             self.best = self.parameters.snapshot()
-        bar.set_postfix(epoch=at.epoch, elbo=f"{held_out.elbo:.2f}", refresh=False)
+        bar.note(f"epoch={at.epoch}, elbo={held_out.elbo:.2f}")
 
     def _validates(self, epoch: int) -> bool:
         return epoch in (1, self.settings.num_epochs) or epoch % (self.settings.validate_every or 1) == 0

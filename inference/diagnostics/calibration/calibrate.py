@@ -5,7 +5,6 @@ from collections.abc import Mapping
 
 import torch
 from torch import Tensor
-from tqdm.auto import tqdm
 
 from elbowroom.inference.diagnostics.calibration.ranking import LOG_JOINT, places
 from elbowroom.inference.diagnostics.calibration.result import Calibration
@@ -14,6 +13,7 @@ from elbowroom.inference.diagnostics.calibration.uniformity import GRID, WORTH, 
 from elbowroom.inference.diagnostics.calibration.verdicts import verdicts
 from elbowroom.inference.evaluation.budget import plan
 from elbowroom.inference.mcmc.draws import Draws
+from elbowroom.inference.progress import progress_bar
 from elbowroom.inference.target import Target
 
 MIN_SIMULATIONS = 20
@@ -97,12 +97,10 @@ def _places(
     # Sorting draws into place takes as much room again as an evaluation.
     cut = plan(source, num_draws, memory_bytes, gradients=True)
     found = []
-    with tqdm(
-        total=len(source) * num_draws, desc="calibrate", unit="draw", delay=2, disable=not progress, leave=False
-    ) as bar:
+    with progress_bar(len(source) * num_draws, "calibrate", "draw", progress) as tick:
         for piece, part in cut.data(source):
             mine = None if given is None else {name: value[:, piece] for name, value in given.items()}
-            found.append(places(simulated(part, mine, seed), cut, num_draws, seed, densities, bar))
+            found.append(places(simulated(part, mine, seed), cut, num_draws, seed, densities, tick))
     return torch.cat([f.u for f in found]), torch.cat([f.ess for f in found]), densities
 
 

@@ -5,13 +5,13 @@ from typing import NamedTuple
 
 import torch
 from torch import Tensor
-from tqdm.auto import tqdm
 
 from elbowroom.inference.diagnostics.calibration.reference_points import Reference, reference_points
 from elbowroom.inference.evaluation.budget import Plan
 from elbowroom.inference.evaluation.random_numbers import RandomNumbers
 from elbowroom.inference.evaluation.scalars import side_by_side
 from elbowroom.inference.evaluation.weighted_draws import in_chunks, weighted_draws
+from elbowroom.inference.progress import Tick, silent
 from elbowroom.inference.target import Target
 
 LOG_JOINT = "log p(x, z)"
@@ -41,9 +41,7 @@ class Places(NamedTuple):
     ess: Tensor  # effective number of draws and true value, [N]
 
 
-def places(
-    simulated: Simulated, cut: Plan, num_draws: int, seed: int, densities: bool, bar: tqdm | None = None
-) -> Places:
+def places(simulated: Simulated, cut: Plan, num_draws: int, seed: int, densities: bool, tick: Tick = silent) -> Places:
     """Place the true values z₀ among draws z₁ … z_L ~ q(z | x).
 
     u = (Σ_{l ≥ 1} w_l [f(z_l) < f(z₀)] + V (w₀ + Σ_{l ≥ 1} w_l [f(z_l) = f(z₀)])) / Σ_{l ≥ 0} w_l, V ~ U(0, 1).
@@ -61,7 +59,7 @@ def places(
         num_draws: L.
         seed: of draws, ties and reference points.
         densities: whether log q is known at a given point.
-        bar: progress bar, in draws.
+        tick: told of draws that are done.
     """
     target = simulated.target
     with torch.no_grad():
@@ -74,8 +72,7 @@ def places(
             if running is None:
                 running = _Mass(values[0], log_w[0], len(target.latent_names), torch.finfo(target.dtype).eps)
             running.add(values[1:], log_w[1:])
-            if bar is not None:
-                bar.update(drawn.log_q.numel())
+            tick(drawn.log_q.numel())
     assert running is not None
     noise = RandomNumbers(target, seed).uniform("calibration, ties", values.shape[2]).T  # [N, Q + 2]
     return running.places(noise)

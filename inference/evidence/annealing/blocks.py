@@ -5,7 +5,6 @@ from dataclasses import dataclass, replace
 from functools import partial
 
 import torch
-from tqdm.auto import tqdm
 
 from elbowroom.inference.evaluation.budget import Plan, bytes_or_default, plan
 from elbowroom.inference.evaluation.coordinates import Coordinates
@@ -13,6 +12,7 @@ from elbowroom.inference.evidence.annealing.path import Path
 from elbowroom.inference.evidence.annealing.settings import Settings
 from elbowroom.inference.evidence.annealing.tuning import Frozen, prepare
 from elbowroom.inference.evidence.annealing.walk import Walk
+from elbowroom.inference.progress import Tick, progress_bar
 from elbowroom.inference.target import Target
 
 _COPIES = 4  # of the record of a walk, while it is reduced
@@ -34,7 +34,7 @@ class Block:
     path: Path
     frozen: Frozen
     plan: Plan
-    advance: Callable[[int], object]
+    advance: Tick
 
 
 def blocks(target: Target, settings: Settings, label: str, walks: int = 1) -> Iterator[Block]:
@@ -58,7 +58,7 @@ def blocks(target: Target, settings: Settings, label: str, walks: int = 1) -> It
     path = Path(coordinates, settings.start, compile=settings.compile)
     within = _plan(target, settings)
     steps = walks * len(target) * settings.num_chains * (settings.num_steps - 1)
-    with tqdm(total=steps, desc=label, unit="step", delay=2, disable=not settings.progress, leave=False) as bar:
+    with progress_bar(steps, label, "step", settings.progress) as tick:
         for data, part in within.data(target):
             here = path if part is target else path.on(part)
             frozen = prepare(
@@ -69,7 +69,7 @@ def blocks(target: Target, settings: Settings, label: str, walks: int = 1) -> It
                 num_leapfrog=settings.num_leapfrog,
                 seed=settings.seed,
             )
-            yield Block(data, here, frozen, within, partial(_advance, bar, len(part)))
+            yield Block(data, here, frozen, within, partial(_advance, tick, len(part)))
 
 
 def in_ranges(block: Block, settings: Settings, chains: Callable[[Path, int, int], Walk]) -> Walk:
@@ -81,8 +81,8 @@ def in_ranges(block: Block, settings: Settings, chains: Callable[[Path, int, int
     return Walk(torch.cat([w.differences for w in walks], 1), acceptance)
 
 
-def _advance(bar: tqdm, num_data: int, num_chains: int) -> None:
-    bar.update(num_data * num_chains)
+def _advance(tick: Tick, num_data: int, num_chains: int) -> None:
+    tick(num_data * num_chains)
 
 
 def _plan(target: Target, settings: Settings) -> Plan:

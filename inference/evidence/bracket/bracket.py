@@ -6,7 +6,6 @@ from typing import Any
 
 import torch
 from torch import Tensor
-from tqdm.auto import tqdm
 
 from elbowroom.inference.evaluation.same_data import check_same_data
 from elbowroom.inference.evidence.bracket.forecast import Forecast
@@ -14,6 +13,7 @@ from elbowroom.inference.evidence.bracket.ledger import Ledger
 from elbowroom.inference.evidence.bracket.result import Bracket, read
 from elbowroom.inference.evidence.bracket.stages import STAGES, Work, stages_of
 from elbowroom.inference.mcmc.draws import Draws
+from elbowroom.inference.progress import Bar, progress_bar
 from elbowroom.inference.saving.state_file import fingerprint_of
 from elbowroom.inference.target import Target
 
@@ -81,7 +81,7 @@ def bracket(
             "(target.select)"
         )
     work = Work(target, ledger, seed, tolerance, memory_bytes, draws)
-    with tqdm(total=len(target), desc="bracket", unit="datum", delay=1, disable=not progress, leave=False) as bar:
+    with progress_bar(len(target), "bracket", "datum", progress) as bar:
         for name, effort in _agenda(stages):
             _run_stage(work, name, effort, clock, bar, path, told)
     return read(ledger, tolerance, expected)
@@ -93,14 +93,13 @@ def _agenda(stages: list[str]) -> list[tuple[str, int]]:
 
 
 def _run_stage(
-    work: Work, name: str, effort: int, clock: "_Clock", bar: tqdm, path: Path | None, told: dict[str, Any]
+    work: Work, name: str, effort: int, clock: "_Clock", bar: Bar, path: Path | None, told: dict[str, Any]
 ) -> None:
     """A stage on all data that still need it, in blocks that fit in the time left."""
     everything = torch.arange(len(work.target))
     while True:
         rows = _todo(work, name, effort, everything)
-        bar.n = int(work.is_settled(everything).sum())
-        bar.refresh()
+        bar.reach(int(work.is_settled(everything).sum()))
         if not len(rows):
             return
         size = clock.affordable(name, effort, min(len(rows), _BLOCK[name]))

@@ -5,7 +5,6 @@ from typing import NamedTuple
 
 import torch
 from torch import Tensor
-from tqdm.auto import tqdm
 
 from elbowroom.inference.estimate import Estimate
 from elbowroom.inference.evaluation.budget import Plan, plan
@@ -17,6 +16,7 @@ from elbowroom.inference.evidence.importance.importance import ImportanceInfo, c
 from elbowroom.inference.evidence.importance.reduction import Drawn, Reduction, Wanted, reduce_weights
 from elbowroom.inference.mcmc.draws import Draws
 from elbowroom.inference.mcmc.mixture import Mixture
+from elbowroom.inference.progress import silent
 from elbowroom.inference.target import Target
 from elbowroom.inference.weights.power_means import PowerSums, tangent
 
@@ -57,7 +57,7 @@ def adapted_importance(
     cut = plan(target, num_samples, memory_bytes)
     pieces: list[Reduction] = []
     lost: list[Tensor] = []  # of each datum, how many draws cannot be weighed
-    with torch.no_grad(), tqdm(disable=True) as silent:
+    with torch.no_grad():
         for rows, part in cut.data(target):
             coordinates = Coordinates.of(part)
             z = {name: value[:, :, rows].flatten(0, 1).to(part.device) for name, value in draws.z.items()}

@@ -8,7 +8,6 @@ from typing import TypedDict
 
 import torch
 from torch import Tensor
-from tqdm.auto import tqdm
 
 from elbowroom.inference.estimate import Estimate
 from elbowroom.inference.evaluation.budget import Plan, bytes_or_default, plan
@@ -19,6 +18,7 @@ from elbowroom.inference.evidence.bridge.optimal import ITERATIONS, optimal_brid
 from elbowroom.inference.mcmc.draws import Draws
 from elbowroom.inference.mcmc.effective_size import effective_sample_size
 from elbowroom.inference.mcmc.mixture import Mixture
+from elbowroom.inference.progress import progress_bar
 from elbowroom.inference.target import Target
 
 ERROR_LIMIT = 0.5
@@ -95,11 +95,11 @@ def bridge(
     coordinates, flat = Coordinates.of(target), draws.flat
     cut = _cut(target, flat, coordinates.dim, memory_bytes)
     pieces = []
-    with tqdm(total=len(target), desc="bridge", unit="datum", delay=2, disable=not progress, leave=False) as bar:
+    with progress_bar(len(target), "bridge", "datum", progress) as tick:
         for rows, part in cut.data(target):
             z = {name: value[:, :, rows] for name, value in draws.z.items()}
             pieces.append(_bridge(Coordinates(part, coordinates.dim), z, proposal, seed, cut))
-            bar.update(len(part))
+            tick(len(part))
     found = {name: torch.cat([piece[name] for piece in pieces]) for name in pieces[0]}
     value, stderr, converged = found["value"], found["stderr"], found["converged"]
     num_chains, num_draws = flat.shape[:2]

@@ -7,7 +7,6 @@ from typing import NotRequired, TypedDict
 
 import torch
 from torch import Tensor
-from tqdm.auto import tqdm
 
 from elbowroom.inference.estimate import Bound, Estimate
 from elbowroom.inference.evaluation.budget import Plan, plan
@@ -16,6 +15,7 @@ from elbowroom.inference.evidence.importance.harmonic import harmonic_of_draws, 
 from elbowroom.inference.evidence.importance.importance import K_LIMIT, ImportanceInfo, check_counts, collect
 from elbowroom.inference.evidence.importance.reduction import Reduction, Wanted, from_prior, reduce_weights, with_room
 from elbowroom.inference.mcmc.draws import Draws
+from elbowroom.inference.progress import Tick, progress_bar
 from elbowroom.inference.target import Target
 from elbowroom.inference.weights.jackknife import iwae_bias_delta
 from elbowroom.inference.weights.power_means import PowerSums, check_alpha, check_order, power_mean, tangent
@@ -150,18 +150,15 @@ def bounds(
     powers = tuple(dict.fromkeys([*(1.0 - a for a in alphas), *map(float, orders)]))
     wanted = Wanted(sizes, jackknife=True, powers=powers, harmonic=draws is None)
     cut = with_room(plan(target, num_samples, memory_bytes), target, wanted, memory_bytes)
-    bar = tqdm(
-        total=2 * len(target) * num_samples, desc="bounds", unit="sample", delay=2, disable=not progress, leave=False
-    )
-    with bar:
-        pieces = reduce_weights(target, cut, num_samples, seed, wanted, bar)
+    with progress_bar(2 * len(target) * num_samples, "bounds", "sample", progress) as tick:
+        pieces = reduce_weights(target, cut, num_samples, seed, wanted, tick)
         weighed = collect(pieces, num_samples, sizes)
         found = _lower(weighed, pieces, sizes)
         found |= {f"renyi-{a:g}": _renyi(_sums(pieces, 1.0 - a), a, weighed) for a in alphas}
         found |= {f"cubo-{n:g}": _cubo(_sums(pieces, n), n, weighed) for n in orders if n > 1}
         found |= {f"upper-{n:g}": _upper(_sums(pieces, n), n, weighed) for n in orders}
         found |= {f"jackknife-{k}": _jackknife(pieces, k, weighed) for k in sizes if k > 1}
-        found["prior"] = _prior(target, num_samples, seed, cut, bar)
+        found["prior"] = _prior(target, num_samples, seed, cut, tick)
     found["harmonic"] = harmonic_of_weights(pieces, weighed) if draws is None else harmonic_of_draws(target, draws, cut)
     return Bounds(found, _info(weighed, seed))
 
@@ -257,10 +254,10 @@ def _jackknife(pieces: Sequence[Reduction], k: int, weighed: Estimate[Importance
     return Estimate(value, _known(value, stderr), "none", flags=tuple(flags))
 
 
-def _prior(target: Target, num_samples: int, seed: int, cut: Plan, bar: tqdm) -> Estimate:
+def _prior(target: Target, num_samples: int, seed: int, cut: Plan, tick: Tick) -> Estimate:
     """log (1/S) Σ p(x | z_s), z_s ~ p(z)."""
     try:
-        return collect(reduce_weights(target, cut, num_samples, seed, Wanted(), bar, from_prior), num_samples)
+        return collect(reduce_weights(target, cut, num_samples, seed, Wanted(), tick, from_prior), num_samples)
     except NotImplementedError as error:  # an improper prior, or one that draws by rejection
         nothing = torch.full((len(target),), torch.nan, dtype=torch.float64)
         told = f"the prior cannot be drawn from: {error}"

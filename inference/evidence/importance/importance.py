@@ -5,12 +5,12 @@ from typing import TypedDict
 
 import torch
 from torch import Tensor
-from tqdm.auto import tqdm
 
 from elbowroom.inference import weights
 from elbowroom.inference.estimate import Estimate
 from elbowroom.inference.evaluation.budget import plan
 from elbowroom.inference.evidence.importance.reduction import Reduction, Wanted, joined, reduce_weights
+from elbowroom.inference.progress import progress_bar
 from elbowroom.inference.target import Target
 
 K_LIMIT = 0.7
@@ -78,16 +78,8 @@ def importance(
     """
     check_counts(num_samples, num_particles)
     cut = plan(target, num_samples, memory_bytes)
-    bar = tqdm(
-        total=len(target) * num_samples,
-        desc="importance",
-        unit="sample",
-        delay=2,
-        disable=not progress,
-        leave=False,
-    )
-    with bar:
-        pieces = reduce_weights(target, cut, num_samples, seed, Wanted(tuple(num_particles)), bar)
+    with progress_bar(len(target) * num_samples, "importance", "sample", progress) as tick:
+        pieces = reduce_weights(target, cut, num_samples, seed, Wanted(tuple(num_particles)), tick)
     return collect(pieces, num_samples, num_particles)
 
 

@@ -7,11 +7,11 @@ from typing import NamedTuple
 
 import torch
 from torch import Tensor
-from tqdm.auto import tqdm
 
 from elbowroom.inference import weights
 from elbowroom.inference.evaluation.budget import Plan, bytes_or_default
 from elbowroom.inference.evaluation.weighted_draws import Sampler, reduced, weighted_draws
+from elbowroom.inference.progress import Tick
 from elbowroom.inference.target import Target
 from elbowroom.inference.weights.running import Groups, Moments, Powers
 
@@ -62,21 +62,21 @@ def reduce_weights(
     num_samples: int,
     seed: int,
     wanted: Wanted,
-    bar: tqdm,
+    tick: Tick,
     sampler: Sampler[Drawn] = from_guide,
 ) -> "list[Reduction]":
     """Reduce S weighted draws of every datum, one `Reduction` for each piece of the data."""
-    reduce = partial(_reduced, num_samples=num_samples, wanted=wanted, bar=bar)
+    reduce = partial(_reduced, num_samples=num_samples, wanted=wanted, tick=tick)
     return list(reduced(target, sampler, cut, num_samples, seed, reduce))
 
 
-def _reduced(chunks: Iterator[Drawn], num_samples: int, wanted: Wanted, bar: tqdm) -> "Reduction":
+def _reduced(chunks: Iterator[Drawn], num_samples: int, wanted: Wanted, tick: Tick) -> "Reduction":
     running: Reduction | None = None
     for drawn in chunks:
         if running is None:
             running = Reduction.empty(drawn.log_w, num_samples, wanted)
         running.add(drawn)
-        bar.update(drawn.log_w.numel())
+        tick(drawn.log_w.numel())
     assert running is not None
     return running
 

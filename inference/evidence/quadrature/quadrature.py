@@ -6,7 +6,6 @@ from typing import Required, TypedDict
 
 import torch
 from torch import Tensor
-from tqdm.auto import tqdm
 
 from elbowroom.inference.estimate import Estimate
 from elbowroom.inference.evaluation.budget import cells_within
@@ -17,6 +16,7 @@ from elbowroom.inference.evidence.quadrature.modes import Modes
 from elbowroom.inference.evidence.quadrature.quantiles import marginal_quantiles
 from elbowroom.inference.evidence.quadrature.refinement import Accuracy, Integral, refine
 from elbowroom.inference.evidence.quadrature.starts import find_starts, pick
+from elbowroom.inference.progress import progress_bar
 from elbowroom.inference.target import Target
 
 MAX_DIM = 3
@@ -103,13 +103,13 @@ def quadrature(
     accuracy = Accuracy(tolerance, max_points, cells_within(target, memory_bytes, copies=3))
     levels = torch.tensor(tuple(quantiles), dtype=torch.float64)
     rows = _ROWS if target.sliceable else len(target)
-    bar = tqdm(total=len(target), desc="quadrature", unit="datum", delay=2, disable=not progress, leave=False)
     pieces = []
-    with bar, torch.no_grad():  # programs may hold parameters that are being trained
+    # Programs may hold parameters that are being trained: no gradients.
+    with progress_bar(len(target), "quadrature", "datum", progress) as tick, torch.no_grad():
         for begin in range(0, len(target), rows):
             part = torch.arange(begin, min(begin + rows, len(target)))
             pieces.append(_integrate(coordinates.at(part), accuracy, levels))
-            bar.update(len(part))
+            tick(len(part))
     return _assemble(target, pieces, quantiles, tolerance)
 
 
