@@ -11,6 +11,8 @@ trusted.
 
     weights/        what do the weights say? log w [S, B] in, numbers out
     estimate.py     Estimate: value, error, what it bounds, flags
+    progress.py     progress bars
+    text_table.py   tables as plain text
     programs/       how is a pair of Pyro programs read, checked and run?
     target.py       Target: the triple, its draws and its densities
     check.py        check_program: the same pair described in words

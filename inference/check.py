@@ -10,6 +10,7 @@ from torch import Tensor
 from elbowroom.inference.programs.independence import check_permuted
 from elbowroom.inference.programs.structure import Program
 from elbowroom.inference.target import Target
+from elbowroom.inference.text_table import aligned
 
 
 @dataclass(frozen=True)
@@ -32,9 +33,7 @@ class ProgramReport:
 
     def __str__(self) -> str:
         head = ("program", "kind", "site", "plates (dim, size)", "batch", "event")
-        rows = [head, *self.sites]
-        widths = [max(len(row[i]) for row in rows) for i in range(len(head))]
-        lines = ["  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows]
+        lines = aligned([head, *self.sites], "<" * len(head))
         lines.append(
             f"{self.num_data} data; samples run as model: {self.layouts['model']}, guide: {self.layouts['guide']}"
         )

@@ -6,6 +6,7 @@ import torch
 
 from elbowroom.inference.diagnostics.agreement import Agreement
 from elbowroom.inference.gap import Decomposition
+from elbowroom.inference.text_table import aligned
 
 _HEADER = ("datum", "ELBO", "amortization", "optimisation", "approximation", "log p(x)", "± error", "k-hat", "good for")
 _SHORT = {"means": "means", "intervals": "intervals", "tails": "tails", "model comparison": "comparison"}
@@ -31,8 +32,7 @@ def table_rows(
     order = found.room().value.masked_fill(~found.usable, torch.inf).argsort(descending=True, stable=True).tolist()
     chosen = order[:most] if data is None else [place[b] for b in data]
     table = [_HEADER, *(_row(found, seen, rows["decomposition"][i], i) for i in chosen)]
-    widths = [max(len(row[column]) for row in table) for column in range(len(_HEADER))]
-    return ["  ".join(cell.rjust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in table]
+    return aligned(table, ">" * len(_HEADER))
 
 
 def _row(found: Decomposition, seen: Agreement, datum: int, i: int) -> tuple[str, ...]:

@@ -8,8 +8,11 @@ Samplers and lattices want each datum's latents as one vector u [S, B, D] withou
 Samples and data are cut so that one evaluation stays within a byte budget. Random numbers are a function of (seed,
 datum, sample), so cutting changes no result but rounding.
 
+    scalars.py           the sites' values side by side, [S, B, N], and back
     coordinates.py       z and u as one vector a datum, and the densities of u
     budget.py            how many samples and data fit in `memory_bytes`, measured
+    weighted_draws.py    the loop over draws of the guide and their densities, in chunks that fit
+    same_data.py         draws or values of other data are refused
     rectangles.py        another number of points for each datum, in rectangles
     recorded.py          a function of the programs recorded once and replayed as plain tensor operations
     densities.py         what a sampler calls: log p(x, u) and its gradient, recorded, in slices

@@ -25,6 +25,7 @@ from elbowroom.inference.programs.noise import Noise
 from elbowroom.inference.programs.structure import ProgramError
 from elbowroom.inference.programs.terms import Arrange, Result, Values, collected, place
 from elbowroom.inference.target import Target
+from elbowroom.inference.text_table import aligned
 
 _MANY = 0.25  # share of the outer draws whose k̂ may be large: one k̂ of 128 weights has an error of 0.3
 _LEAST_INNER = 25  # weights that a tail index can be told from
@@ -68,8 +69,7 @@ class SiteAttribution:
         total, error = self.gap.mean()
         rows = [("site", "nats", "± error"), *((n, *map("{:.3f}".format, t.mean())) for n, t in self.terms.items())]
         rows.append(("all: log p(x) − ELBO", f"{total:.3f}", f"{error:.3f}"))
-        widths = [max(len(row[i]) for row in rows) for i in range(3)]
-        return "\n".join(f"{a.ljust(widths[0])}  {b.rjust(widths[1])}  {c.rjust(widths[2])}" for a, b, c in rows)
+        return "\n".join(aligned(rows, "<>>"))
 
 
 def attribute_sites(

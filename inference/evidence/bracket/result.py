@@ -11,6 +11,7 @@ from torch import Tensor
 from elbowroom.inference.estimate import Bound, Estimate
 from elbowroom.inference.evidence.bracket.choice import LOWER, UPPER, Side, Z, choose, notes, suspicions, width
 from elbowroom.inference.evidence.bracket.ledger import Ledger
+from elbowroom.inference.text_table import aligned
 
 
 class BracketSideInfo(TypedDict):
@@ -89,12 +90,7 @@ class Bracket:
             rows.append(
                 (str(b), *(f"{float(n[b]):.3f}" for n in numbers), self.method(b), self.flags[b] or self.notes[b])
             )
-        widths = [max(len(row[i]) for row in rows) for i in range(6)]
-        aligned = (
-            "  ".join([*(row[i].rjust(widths[i]) for i in range(5)), row[5].ljust(widths[5]), row[6]]).rstrip()
-            for row in rows
-        )
-        return "\n".join([*self._head(), *aligned])
+        return "\n".join([*self._head(), *aligned(rows, ">>>>><<")])
 
     def _head(self) -> list[str]:
         both = (self.lower.value.isfinite() & self.upper.value.isfinite()).nonzero().flatten()

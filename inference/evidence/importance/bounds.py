@@ -17,6 +17,7 @@ from elbowroom.inference.evidence.importance.reduction import Reduction, Wanted,
 from elbowroom.inference.mcmc.draws import Draws
 from elbowroom.inference.progress import Tick, progress_bar
 from elbowroom.inference.target import Target
+from elbowroom.inference.text_table import aligned
 from elbowroom.inference.weights.jackknife import iwae_bias_delta
 from elbowroom.inference.weights.power_means import PowerSums, check_alpha, check_order, power_mean, tangent
 
@@ -96,11 +97,7 @@ class Bounds(Mapping[str, Estimate]):
             else:
                 value, error, told = float(estimate.value[datum]), float(estimate.stderr[datum]), estimate.flags[datum]
             rows.append((name, estimate.bound, f"{value:.4f}", f"{error:.4f}", told))
-        widths = [max(len(row[i]) for row in rows) for i in range(4)]
-        return "\n".join(
-            f"{name:<{widths[0]}}  {bound:<{widths[1]}}  {value:>{widths[2]}}  {error:>{widths[3]}}  {told}".rstrip()
-            for name, bound, value, error, told in rows
-        )
+        return "\n".join(aligned(rows, "<<>><"))
 
 
 def bounds(
