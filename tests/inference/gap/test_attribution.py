@@ -211,7 +211,7 @@ def test_bad_arguments_are_named() -> None:
     for options in ({"num_outer": 1}, {"num_inner": 1}):
         with pytest.raises(ValueError, match="at least 2"):
             attribute_sites(target, **options)
-    with pytest.raises(ValueError, match="log_p is of 2 data"):
+    with pytest.raises(ValueError, match="log_p has 2 data"):
         attribute_sites(target, log_p=log_p(X[:2]))
     refined = decompose(target, num_samples=64, families=["full covariance"], log_p=log_p(X)).refined
     with pytest.raises(ProgramError, match=r"refined\.program"):

@@ -342,7 +342,7 @@ def test_programs_that_take_all_of_several_data_at_once() -> None:
         ({"families": ["mixture", "mean-field"]}, "in that order"),
         ({"families": ["mean-field"], "family": "mixture"}, "family must be one of"),
         ({"num_samples": 31}, "at least 32"),
-        ({"log_p": Estimate(torch.zeros(2), torch.zeros(2), "exact")}, "log_p is of 2 data"),
+        ({"log_p": Estimate(torch.zeros(2), torch.zeros(2), "exact")}, "log_p has 2 data"),
     ],
 )
 def test_bad_arguments_are_named(options: dict, message: str) -> None:
