@@ -23,12 +23,12 @@ from elbowroom.inference.diagnostics.latent_use import LatentUse, latent_use
 from elbowroom.inference.estimate import Estimate
 from elbowroom.inference.evaluation.coordinates import Coordinates
 from elbowroom.inference.evidence.bracket import Bracket, bracket
-from elbowroom.inference.evidence.bracket.bracket import check_proper
 from elbowroom.inference.evidence.bracket.ledger import Ledger
 from elbowroom.inference.evidence.bracket.result import read
 from elbowroom.inference.evidence.bracket.stages import MAX_LATTICE_DIM
 from elbowroom.inference.evidence.importance.importance import ImportanceInfo, importance
 from elbowroom.inference.gap.exploded import exploded
+from elbowroom.inference.programs.requirements import check_proper
 from elbowroom.inference.programs.structure import Program
 from elbowroom.inference.saving.state_file import StateError, fingerprint_of
 from elbowroom.inference.target import Target
@@ -119,7 +119,7 @@ def audit_target(
     """`audit` of programs that are pinned to their data already."""
     if not budget > 0:
         raise ValueError(f"budget must be positive, got {budget}")
-    check_proper(target)
+    check_proper(target.sites())
     begin, clock = time.perf_counter(), Clock(budget)
     work = _Work(target, None if state is None else Path(state), fingerprint_of(target, seed), clock)
     options: dict[str, Any] = {"seed": seed, "memory_bytes": memory_bytes}

@@ -47,7 +47,7 @@ class Coordinates:
         """`[S, B, D]` to unconstrained site values."""
         values, position = {}, 0
         for name, latent in self.target.structure.latents.items():
-            shape = (*(n for n in latent.inner if n > 1), *(latent.unconstrained or ()))
+            shape = latent.plates + (latent.unconstrained or ())
             size = math.prod(shape)
             values[name] = u[..., position : position + size].reshape(*u.shape[:2], *shape)
             position += size

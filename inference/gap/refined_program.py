@@ -37,8 +37,7 @@ class RefinedProgram(PyroModule):
     def __init__(self, target: Target, family: Family) -> None:
         super().__init__()
         coordinates = Coordinates.of(target)
-        inner = {name: latent.inner for name, latent in target.structure.latents.items()}
-        if wide := [name for name, sizes in inner.items() if any(n > 1 for n in sizes)]:
+        if wide := [name for name, latent in target.structure.latents.items() if latent.plates]:
             raise ValueError(
                 f"the latent sites {wide} stand in plates besides the data's, where the members' correlations cannot "
                 "be written site by site. RefinedGuide.target() evaluates and draws them all the same"

@@ -1,1 +1,43 @@
-"""A pair of Pyro programs: read, checked, run."""
+"""A pair of Pyro programs: how is it read, checked and run?
+
+A program is ordinary Python. Each of its `pyro.sample` statements sends a message past *messengers*, any of which may
+answer it: with a draw, with a value that was given, or by taking notes. To ask a program something is to run it among
+the right messengers. One call, `target.propose(S)`, on its way down:
+
+    propose       of the guide: z `[S, B, ...]` and log q(z | x), `[S, B]`, on noise of (seed, datum, sample)
+    layout        brings S samples of B data to the program in a way that it can take: in one run or in S
+    term          puts values where the program has them, and chooses the messengers that ask its question
+    trace         runs the program on its data among them, and writes every site down
+    messengers    set scales to 1, pin subsamples, and answer each latent site: here with a draw from the noise
+
+On its way up the term reads the trace: each site's log density, unscaled and masked, is summed over all but samples and
+data, and draws are laid out as `[S, B, ...]`. `log_joint(z)` walks the same way through the model, with latents set.
+
+What is run, and how:
+
+    triple.py           a model and a guide pinned to data: what can be run, and cut by data
+    densities.py        draws and log densities under a layout that is given
+    layouts.py          four ways to bring samples to a program
+    terms.py            what is read off one run
+    handlers.py         the messengers
+    log_prob.py         the log density of a site: unscaled, masked, −∞ outside the support
+    noise.py            random numbers that belong to (seed, datum, sample, site)
+    intercept.py        torch's random operations, made to read them
+    enumeration.py      finite discrete latents, summed out
+    autoguides.py       guides that draw in another space than the latents'
+    simulate.py         data drawn from the model
+    replacement.py      other distributions in the place of a model's latent sites
+    global_state.py     what a run must leave as it was
+
+What is known of programs before that, and what is refused:
+
+    structure.py        sites, plates and shapes, read off one plain run of each program
+    arguments.py        which arguments have a row for each datum
+    requirements.py     programs that cannot be evaluated datum by datum, and what to do about it
+    training_mode.py    layers that must not run in training mode
+    independence.py     terms that are not functions of one datum and its latents
+    choice.py           the fastest layout that gives the numbers of plain runs
+
+Read triple.py first, then layouts.py and terms.py. Imports: torch and Pyro; never a wing of inference/. With training/
+it is the only wing that knows `pyro.poutine`.
+"""

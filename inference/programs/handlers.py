@@ -8,6 +8,7 @@ from pyro.poutine.messenger import Messenger
 from pyro.poutine.util import site_is_subsample
 from torch import Tensor
 
+from elbowroom.inference.programs.intercept import intercept
 from elbowroom.inference.programs.log_prob import bijection
 from elbowroom.inference.programs.noise import Noise
 
@@ -102,6 +103,6 @@ class Draw(Messenger):
     def _pyro_sample(self, msg: Any) -> None:
         if msg["done"] or msg["is_observed"] or msg["value"] is not None or site_is_subsample(msg):
             return
-        with self.noise.at(msg["name"], msg["fn"], self.arrange):
+        with intercept(self.noise, msg["name"], msg["fn"], self.arrange):
             msg["value"] = msg["fn"](*msg["args"], **msg["kwargs"])
         msg["done"] = True

@@ -49,6 +49,13 @@ def bijection(fn: Any) -> Transform:
     return biject_to(support)
 
 
+def innermost(fn: Any) -> Any:
+    """The distribution inside all wrappers: Independent, Masked, Transformed."""
+    while hasattr(fn, "base_dist"):
+        fn = fn.base_dist
+    return fn
+
+
 def _hidden(terms: Tensor, mask: Tensor | None) -> Tensor:
     return terms if mask is None else torch.where(mask, terms, terms.new_zeros(()))
 

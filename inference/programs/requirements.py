@@ -1,12 +1,14 @@
 """What a pair of programs must be like to be evaluated datum by datum, checked on one trace of each."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 import torch
 from pyro.distributions import MaskedDistribution
 from torch import Tensor
 from torch.distributions import Independent
+
+from elbowroom.inference.programs.log_prob import innermost
 
 Sites = dict[str, Any]
 """Name -> Pyro's record of a sample site."""
@@ -44,7 +46,7 @@ def check_partners(latents: Sites, drawn: Sites, discrete: tuple[str, ...], obse
 def _is_point_mass(site: Any, drawn: Sites) -> bool:
     # Where latents follow from auxiliary draws, a Delta on a latent carries its density; one on those draws does not.
     carries = any(s["infer"].get("is_auxiliary") for s in drawn.values()) and not site["infer"].get("is_auxiliary")
-    return type(_innermost(site["fn"])).__name__ == "Delta" and not carries
+    return type(innermost(site["fn"])).__name__ == "Delta" and not carries
 
 
 def check_vectorized(sites: list[tuple[str, Any]]) -> None:
@@ -114,7 +116,7 @@ def check_observed(name: str, site: Any, data_dim: int | None) -> None:
         (_anywhere(fn, value, lambda base: ~_finite(base, value)), "NaN or infinite values"),
         (
             _anywhere(fn, value, lambda base: ~_inside(base, value)),
-            f"values outside the support {fn.support} of {type(_innermost(fn)).__name__}",
+            f"values outside the support {fn.support} of {type(innermost(fn)).__name__}",
         ),
     ):
         bad = bad & mask if isinstance(mask, Tensor) else bad
@@ -124,6 +126,20 @@ def check_observed(name: str, site: Any, data_dim: int | None) -> None:
                 f"observed site '{name}' has {told} in {len(rows)} of its data (first rows: {rows[:8]}). Remove or "
                 "mend these data, mask them with poutine.mask or .mask(...) on the distribution, or choose a "
                 "likelihood whose support holds them."
+            )
+
+
+def check_proper(sites: Iterable[tuple[str, str, str, Any]]) -> None:
+    """Refuse an improper prior among the sites of a pair of programs (program, kind, name, record).
+
+    Raises:
+        ValueError: naming the site.
+    """
+    for program, kind, name, site in sites:
+        if program == "model" and kind == "latent" and type(innermost(site["fn"])).__name__ == "ImproperUniform":
+            raise ValueError(
+                f"the prior of site '{name}' is improper (ImproperUniform): p(x) is defined up to an arbitrary factor, "
+                "so there is no evidence to estimate. Give the site a proper prior"
             )
 
 
@@ -147,12 +163,6 @@ def _inside(fn: Any, value: Tensor) -> Tensor:
         return fn.support.check(value)
     except NotImplementedError:  # a distribution that states no support cannot be checked
         return torch.ones(value.shape[: value.dim() - fn.event_dim], dtype=torch.bool, device=value.device)
-
-
-def _innermost(fn: Any) -> Any:
-    while hasattr(fn, "base_dist"):
-        fn = fn.base_dist
-    return fn
 
 
 def _frames(site: Any) -> dict[str, Any]:

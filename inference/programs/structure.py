@@ -50,9 +50,14 @@ class Latent:
     real: bool
 
     @property
+    def plates(self) -> tuple[int, ...]:
+        """Sizes of the plates besides the data's that one datum's values stand in; one of size 1 is none."""
+        return tuple(n for n in self.inner if n > 1)
+
+    @property
     def shape(self) -> tuple[int, ...]:
         """The shape of one value of one datum."""
-        return tuple(n for n in self.inner if n > 1) + self.event
+        return self.plates + self.event
 
 
 @dataclass(frozen=True)
@@ -82,8 +87,7 @@ class Structure:
             full = value.unsqueeze(1)
         else:
             full = value.movedim(1 + self.nesting + self.data_dim, 1)
-        inner = tuple(n for n in latent.inner if n > 1)
-        return full.reshape(*full.shape[:2], *inner, *event)
+        return full.reshape(*full.shape[:2], *latent.plates, *event)
 
     def per_datum(self, log_prob: Tensor, num_samples: int, num_data: int) -> Tensor:
         """Sum a site's log density over every batch dim but samples and data: `[S, B]`."""

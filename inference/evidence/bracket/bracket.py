@@ -13,6 +13,7 @@ from elbowroom.inference.evidence.bracket.ledger import Ledger
 from elbowroom.inference.evidence.bracket.result import Bracket, read
 from elbowroom.inference.evidence.bracket.stages import STAGES, Work, stages_of
 from elbowroom.inference.mcmc.draws import Draws
+from elbowroom.inference.programs.requirements import check_proper
 from elbowroom.inference.progress import Bar, progress_bar
 from elbowroom.inference.saving.state_file import fingerprint_of
 from elbowroom.inference.target import Target
@@ -154,24 +155,4 @@ def _check(target: Target, budget: float, tolerance: float) -> None:
     for name, value in (("budget", budget), ("tolerance", tolerance)):
         if not value > 0:
             raise ValueError(f"{name} must be positive, got {value}")
-    check_proper(target)
-
-
-def check_proper(target: Target) -> None:
-    """Refuse an improper prior.
-
-    Raises:
-        ValueError: naming the site.
-    """
-    for program, kind, name, site in target.sites():
-        if program == "model" and kind == "latent" and type(_innermost(site["fn"])).__name__ == "ImproperUniform":
-            raise ValueError(
-                f"the prior of site '{name}' is improper (ImproperUniform): p(x) is defined up to an arbitrary factor, "
-                "so there is no evidence to estimate. Give the site a proper prior"
-            )
-
-
-def _innermost(fn: Any) -> Any:
-    while hasattr(fn, "base_dist"):
-        fn = fn.base_dist
-    return fn
+    check_proper(target.sites())

@@ -16,6 +16,7 @@ from scipy import stats
 from torch import Tensor
 
 from elbowroom.inference import Target
+from elbowroom.inference.programs.intercept import intercept
 from elbowroom.inference.programs.noise import BLOCK, Noise, datum_keys
 from toys.failure_budget import BUDGET, sigmas
 from toys.programs import TRIPLES, conjugate, data, normal_guide, normal_model
@@ -290,7 +291,7 @@ class Zeros(Noise):
 )
 def test_a_uniform_of_zero_stays_inside_the_support(name: str) -> None:
     fn = KINDS[name][0]().expand([4, 3])
-    with Zeros(0, datum_keys([data(3)], 3), 4).at("z", fn, lambda values, batch: values.reshape(*batch, -1)):
+    with intercept(Zeros(0, datum_keys([data(3)], 3), 4), "z", fn, lambda values, batch: values.reshape(*batch, -1)):
         z = fn.sample()
     assert bool(fn.support.check(z).all()) and bool(fn.log_prob(z).isfinite().all())
 
