@@ -11,6 +11,7 @@ from elbowroom.commands.options import (
     DemoOptions,
     EvidenceOptions,
     GenerateOptions,
+    Training,
     TrainOptions,
 )
 from elbowroom.commands.output import finish, say, write_json
@@ -35,8 +36,7 @@ def run(options: DemoOptions) -> None:
     quiet = options.json
 
     say("1  Train a Bernoulli VAE with 2 latents by SVI on 8×8 handwritten digits\n", quiet)
-    chosen = TrainOptions(output=path, seed=seed, device=device)
-    chosen.training.epochs = options.epochs
+    chosen = TrainOptions(output=path, training=Training(epochs=options.epochs), seed=seed, device=device)
     fitted = _quietly(quiet, train.run, chosen)
     save_figure(loss_figure(fitted.history), where / "training.png")
 
@@ -50,14 +50,27 @@ def run(options: DemoOptions) -> None:
 
     say("\n3  VI against MCMC against the exact posterior, from a typical digit to the worst\n", quiet)
     worst = compare.typical_to_worst(exact or sampled, options.num_compared)
-    against = CompareOptions(run=path, data=worst, output=str(where / "compare"), seed=seed, device=device)
-    against.num_warmup, against.num_draws = 250, 450  # enough for the gates on most digits in the demo's two minutes
+    against = CompareOptions(
+        run=path,
+        data=worst,
+        num_warmup=250,  # enough for the gates on most digits in the demo's two minutes
+        num_draws=450,
+        output=str(where / "compare"),
+        seed=seed,
+        device=device,
+    )
     compared = _quietly(quiet, compare.run, against)
 
     say(f"\n4  May q be trusted, where does its room come from, and what next? {_NUM_AUDITED} digits\n", quiet)
-    looked = AuditOptions(run=path, limit=_NUM_AUDITED, budget=_AUDIT_SECONDS, output=str(where / "audit"), seed=seed)
-    looked.device = device
-    verdict = _quietly(quiet, audit.run, looked).verdict
+    audited = AuditOptions(
+        run=path,
+        limit=_NUM_AUDITED,
+        budget=_AUDIT_SECONDS,
+        output=str(where / "audit"),
+        seed=seed,
+        device=device,
+    )
+    verdict = _quietly(quiet, audit.run, audited).verdict
 
     say("\n5  What the model has learned\n", quiet)
     _quietly(quiet, generate.run, GenerateOptions(run=path, output=str(where / "generate"), seed=seed, device=device))

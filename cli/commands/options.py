@@ -1,4 +1,8 @@
-"""What each command can be told: typed dataclasses, free of torch so that --help is quick."""
+"""What each command can be told: typed dataclasses, free of torch so that --help is quick.
+
+What several commands can be told is said once, in the classes that they inherit; `--help` and the files of `--config`
+show one list, the inherited options first.
+"""
 
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal
@@ -14,7 +18,91 @@ Binarize = Literal["none", "threshold", "static", "dynamic"]
 Split = Literal["train", "validation", "test"]
 
 
-@dataclass
+@dataclass(frozen=True, kw_only=True)
+class EveryCommand:
+    """What every command can be told.
+
+    Attributes:
+        seed: of everything random.
+        device: cpu or cuda.
+        json: print the result as JSON.
+    """
+
+    seed: int = 0
+    device: Literal["cpu", "cuda"] = "cpu"
+    json: bool = False
+
+
+@dataclass(frozen=True, kw_only=True)
+class OfRun:
+    """What is asked about a trained run.
+
+    Attributes:
+        run: a run directory written by train.
+        which: the last or the best checkpoint.
+    """
+
+    run: str = "runs/latest"
+    which: Literal["last", "best"] = "last"
+
+
+@dataclass(frozen=True, kw_only=True)
+class OfSplit(OfRun):
+    """What is asked about a part of a run's data.
+
+    Attributes:
+        split: which part of the data.
+    """
+
+    split: Split = "test"
+
+
+@dataclass(frozen=True, kw_only=True)
+class OfManyData(OfSplit):
+    """What is measured for every datum of a split.
+
+    Attributes:
+        limit: the first so many data only.
+        tolerance: width in nats at which a datum's bracket is settled.
+        memory_mib: budget of one evaluation in MiB.
+    """
+
+    limit: int | None = None
+    tolerance: float = 0.1
+    memory_mib: int = 256
+
+
+@dataclass(frozen=True, kw_only=True)
+class OwnPrograms:
+    """A model and a guide that somebody else has written.
+
+    Attributes:
+        model: your own model as module:name, a Pyro program, or a class or function without arguments that returns one.
+        guide: your own guide, likewise; give both or neither.
+        plate: name of the data plate in your own programs.
+    """
+
+    model: str | None = None
+    guide: str | None = None
+    plate: str = "data"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Observed:
+    """The latents, and how the data are observed given them.
+
+    Attributes:
+        latent_dim: number of latents.
+        likelihood: bernoulli, normal-fixed, normal-learned or normal-heteroscedastic.
+        sigma: the sigma of normal-fixed; where normal-learned starts.
+    """
+
+    latent_dim: int = 2
+    likelihood: str = "bernoulli"
+    sigma: float | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
 class Data:
     """Which data.
 
@@ -31,36 +119,24 @@ class Data:
     threshold: float = 0.5
 
 
-@dataclass
-class Programs:
+@dataclass(frozen=True, kw_only=True)
+class Programs(Observed, OwnPrograms):
     """Which model and guide.
 
     Attributes:
         family: a model with the guide that comes with it, as listed in the README.
-        model: your own model as module:name, a Pyro program, or a class or function without arguments that returns one.
-        guide: your own guide, likewise; give both or neither.
-        plate: name of the data plate in your own programs.
-        likelihood: bernoulli, normal-fixed, normal-learned or normal-heteroscedastic.
-        sigma: the sigma of normal-fixed; where normal-learned starts.
-        latent_dim: number of latents.
         hidden: widths of the decoder's hidden layers, from z to x, such as [64,64].
         encoder_hidden: widths of the encoder's hidden layers, from x to z.
         activation: tanh, silu, softplus, gelu, elu or relu.
     """
 
     family: Family = "vae"
-    model: str | None = None
-    guide: str | None = None
-    plate: str = "data"
-    likelihood: str = "bernoulli"
-    sigma: float | None = None
-    latent_dim: int = 2
     hidden: list[int] = field(default_factory=lambda: [64, 64])
     encoder_hidden: list[int] = field(default_factory=lambda: [128, 128])
     activation: str = "softplus"  # not the library's: what the command's published figures were measured with
 
 
-@dataclass
+@dataclass(frozen=True, kw_only=True)
 class Training:
     """How to train.
 
@@ -85,8 +161,8 @@ class Training:
     num_particles: int = 1
 
 
-@dataclass
-class TrainOptions:
+@dataclass(frozen=True, kw_only=True)
+class TrainOptions(EveryCommand):
     """Train a model and a guide by SVI into a run directory.
 
     Attributes:
@@ -95,9 +171,6 @@ class TrainOptions:
         programs: which model and guide.
         training: how to train.
         resume: continue the run in the directory; the result is that of an uninterrupted run.
-        seed: of everything random.
-        device: cpu or cuda.
-        json: print the result as JSON.
     """
 
     output: str = "runs/latest"
@@ -105,58 +178,34 @@ class TrainOptions:
     programs: Programs = field(default_factory=Programs)
     training: Training = field(default_factory=Training)
     resume: bool = False
-    seed: int = 0
-    device: Literal["cpu", "cuda"] = "cpu"
-    json: bool = False
 
 
-@dataclass
-class EvidenceOptions:
+@dataclass(frozen=True, kw_only=True)
+class EvidenceOptions(EveryCommand, OfManyData):
     """log p(x) of held-out data: ELBO, importance-weighted bounds, importance sampling, and exact where possible.
 
     Attributes:
-        run: a run directory written by train.
-        which: the last or the best checkpoint.
-        split: which part of the data.
-        limit: evaluate the first so many data only.
         method: importance (with its bounds), or bracket (from below and above by whatever it takes, within a budget).
         budget: seconds for bracket; a second call goes on where the first ended.
-        tolerance: width in nats at which bracket lets a datum rest.
         num_samples: importance samples for each datum.
         num_particles: report the IWAE bound for these numbers of particles, such as [5,50].
         exact: integrate on a lattice; auto does so for up to three latents.
-        memory_mib: budget of one evaluation in MiB.
         output: where to write evidence.json (default: the run directory).
-        seed: of everything random.
-        device: cpu or cuda.
-        json: print the result as JSON.
     """
 
-    run: str = "runs/latest"
-    which: Literal["last", "best"] = "last"
-    split: Split = "test"
-    limit: int | None = None
     method: Literal["importance", "bracket"] = "importance"
     budget: float = 60.0
-    tolerance: float = 0.1
     num_samples: int = 5000
     num_particles: list[int] = field(default_factory=lambda: [5, 50, 500])
     exact: Literal["auto", "yes", "no"] = "auto"
-    memory_mib: int = 256
     output: str | None = None
-    seed: int = 0
-    device: Literal["cpu", "cuda"] = "cpu"
-    json: bool = False
 
 
-@dataclass
-class CompareOptions:
+@dataclass(frozen=True, kw_only=True)
+class CompareOptions(EveryCommand, OfSplit):
     """VI against MCMC against the exact posterior, for chosen data.
 
     Attributes:
-        run: a run directory written by train.
-        which: the last or the best checkpoint.
-        split: which part of the data.
         data: indices in that split, such as [3,141]; null for four from a typical room to the largest.
         num_samples: draws of the guide and importance samples.
         mcmc: run Pyro's NUTS (seconds for each datum).
@@ -164,14 +213,8 @@ class CompareOptions:
         num_warmup: warm-up steps of each chain.
         num_draws: draws of each chain.
         output: where tables, figures and ArviZ files go (default: compare/ in the run directory).
-        seed: of everything random.
-        device: cpu or cuda.
-        json: print the result as JSON.
     """
 
-    run: str = "runs/latest"
-    which: Literal["last", "best"] = "last"
-    split: Split = "test"
     data: list[int] | None = None
     num_samples: int = 5000
     mcmc: bool = True
@@ -179,21 +222,15 @@ class CompareOptions:
     num_warmup: int = 300
     num_draws: int = 500
     output: str | None = None
-    seed: int = 0
-    device: Literal["cpu", "cuda"] = "cpu"
-    json: bool = False
 
 
-@dataclass
-class Networks:
+@dataclass(frozen=True, kw_only=True)
+class Networks(Observed):
     """A plain PyTorch VAE that is trained already.
 
     Attributes:
         decoder: the decoder network as module:name, or a class or function without arguments that returns it.
         encoder: the encoder network, likewise; give both or neither.
-        latent_dim: number of latents.
-        likelihood: bernoulli, normal-fixed, normal-learned or normal-heteroscedastic.
-        sigma: the sigma of normal-fixed.
         decoder_output: what the decoder returns: logits, probs, mean, mean_log_var or mean_std.
         encoder_output: what the encoder returns: mean_log_var or mean_std.
         image_shape: shape of a datum for networks that take images, such as [1,28,28].
@@ -201,99 +238,56 @@ class Networks:
 
     decoder: str | None = None
     encoder: str | None = None
-    latent_dim: int = 2
-    likelihood: str = "bernoulli"
-    sigma: float | None = None
     decoder_output: str = "logits"
     encoder_output: str = "mean_log_var"
     image_shape: list[int] | None = None
 
 
-@dataclass
-class AuditOptions:
+@dataclass(frozen=True, kw_only=True)
+class AuditOptions(EveryCommand, OwnPrograms, OfManyData):
     """May q be trusted? How much room, where from, what to do next: a verdict and an HTML report, within a budget.
 
     Attributes:
-        run: a run directory written by train; not used if model and guide, or networks, are given.
-        which: the last or the best checkpoint.
-        model: your own trained model as module:name, a Pyro program or what returns one; give guide, too.
-        guide: your own trained guide, likewise.
-        plate: name of the data plate in your own programs.
-        networks: a plain PyTorch VAE instead.
+        networks: a plain PyTorch VAE; like model and guide, trained already and in the place of run.
         data: which data, for your own programs and networks (a run knows its own).
-        split: which part of the data.
-        limit: audit the first so many data only.
         budget: seconds; a second call goes on where the first ended.
-        tolerance: width in nats at which a datum's bracket is settled.
         num_simulations: data sets that the guide is calibrated on.
         fail_if: a condition on the audit's numbers, such as 'gap > 5 or missed_modes > 0'; if it holds the exit code is
             5. The names are those under numbers in audit.json.
-        memory_mib: budget of one evaluation in MiB.
         output: where the report, JSON, netCDF and the state go (default: audit/ in the run directory, else audit/).
-        seed: of everything random.
-        device: cpu or cuda.
-        json: print the result as JSON.
     """
 
-    run: str = "runs/latest"
-    which: Literal["last", "best"] = "last"
-    model: str | None = None
-    guide: str | None = None
-    plate: str = "data"
     networks: Networks = field(default_factory=Networks)
     data: Data = field(default_factory=Data)
-    split: Split = "test"
-    limit: int | None = None
     budget: float = 120.0
-    tolerance: float = 0.1
     num_simulations: int = 300
     fail_if: str | None = None
-    memory_mib: int = 256
     output: str | None = None
-    seed: int = 0
-    device: Literal["cpu", "cuda"] = "cpu"
-    json: bool = False
 
 
-@dataclass
-class GenerateOptions:
+@dataclass(frozen=True, kw_only=True)
+class GenerateOptions(EveryCommand, OfRun):
     """Pictures of what the model has learned: samples, reconstructions, traversals, interpolations.
 
     Attributes:
-        run: a run directory written by train.
-        which: the last or the best checkpoint.
         num_samples: samples from the prior.
         output: where the figures and samples.npz go (default: generate/ in the run directory).
-        seed: of everything random.
-        device: cpu or cuda.
-        json: print the result as JSON.
     """
 
-    run: str = "runs/latest"
-    which: Literal["last", "best"] = "last"
     num_samples: int = 64
     output: str | None = None
-    seed: int = 0
-    device: Literal["cpu", "cuda"] = "cpu"
-    json: bool = False
 
 
-@dataclass
-class DemoOptions:
+@dataclass(frozen=True, kw_only=True)
+class DemoOptions(EveryCommand):
     """The main job on the embedded digits: train, evidence, VI against MCMC, figures.
 
     Attributes:
         output: where everything goes; an earlier demo there is replaced.
         epochs: of training.
         num_compared: data compared with NUTS.
-        seed: of everything random.
-        device: cpu or cuda.
-        json: print the result as JSON.
     """
 
     output: str = "demo-output"
-    epochs: int = 350
+    epochs: int = Training.epochs
     num_compared: int = 3
-    seed: int = 0
-    device: Literal["cpu", "cuda"] = "cpu"
-    json: bool = False

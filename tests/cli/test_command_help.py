@@ -14,7 +14,7 @@ import pytest
 
 import elbowroom
 from elbowroom.__main__ import COMMANDS, EXIT_CODES
-from elbowroom.commands.options import Data, Programs, Training
+from elbowroom.commands.options import Data, Networks, Programs, Training
 from toys.commands import Result
 
 ELBOWROOM = Path(sys.executable).with_name("elbowroom")
@@ -41,10 +41,11 @@ def test_help_names_every_option_and_exit_code(run: Callable[..., Result], comma
     assert EXIT_CODES in shown.out
 
 
-@pytest.mark.parametrize("kind", [*COMMANDS.values(), Data, Programs, Training])
+@pytest.mark.parametrize("kind", [*COMMANDS.values(), Data, Networks, Programs, Training])
 def test_every_option_is_explained(kind: type) -> None:
     """The help text of an option is its line under `Attributes:`."""
-    told = re.findall(r"^        (\w+): \S+", kind.__doc__ or "", re.MULTILINE)
+    bases = [base for base in reversed(kind.__mro__) if is_dataclass(base)]  # in the order of the fields
+    told = [name for base in bases for name in re.findall(r"^        (\w+): \S+", base.__doc__ or "", re.MULTILINE)]
     assert told == [field.name for field in fields(kind)]
 
 
