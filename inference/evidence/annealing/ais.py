@@ -1,6 +1,7 @@
 """Annealed importance sampling: a lower bound on log p(x) whose kernels were frozen before its chains began."""
 
 import time
+from collections.abc import Callable
 
 import torch
 from torch import Tensor
@@ -9,10 +10,29 @@ from elbowroom.inference.estimate import Estimate
 from elbowroom.inference.evidence.annealing.blocks import Block, blocks, in_ranges
 from elbowroom.inference.evidence.annealing.path import Path
 from elbowroom.inference.evidence.annealing.randomness import FORWARD, Randomness
-from elbowroom.inference.evidence.annealing.results import Piece, assemble, observe
+from elbowroom.inference.evidence.annealing.results import ChainsInfo, Piece, assemble, joined, observe
 from elbowroom.inference.evidence.annealing.settings import Settings
-from elbowroom.inference.evidence.annealing.walk import Walk, conditional_ess, log_weights, thermodynamic, walk
+from elbowroom.inference.evidence.annealing.walk import (
+    ThermodynamicInfo,
+    Walk,
+    conditional_ess,
+    log_weights,
+    thermodynamic,
+    walk,
+)
 from elbowroom.inference.target import Target
+
+
+class AnnealInfo(ChainsInfo):
+    """What annealing says besides log p̂(x): `ChainsInfo`, and what else is reduced from the same chains.
+
+    Keys:
+        conditional_ess: conditional effective share of the chains at each step, `[T, B]`.
+        thermodynamic: log p(x) by thermodynamic integration.
+    """
+
+    conditional_ess: Tensor
+    thermodynamic: Estimate[ThermodynamicInfo]
 
 
 def anneal(
@@ -28,7 +48,7 @@ def anneal(
     memory_bytes: int | None = None,
     progress: bool = False,
     compile: bool = False,
-) -> Estimate:
+) -> Estimate[AnnealInfo]:
     """Estimate log p(x_b) by annealed importance sampling (Neal 2001) from the guide or the prior to the posterior.
 
     Chains start at draws of f_0 and make one HMC transition at each intermediate temperature of the path
@@ -51,12 +71,8 @@ def anneal(
         compile: compile the densities (tens of seconds once; pays for long runs).
 
     Returns:
-        Estimate with bound `"lower"`; value and stderr (delta method over chains) `[B]` in nats. `info`: `log_weights`
-        `[C, B]`; `spread`, their standard deviation over chains `[B]`; `ess` `[B]`, effective chains; `pareto_k` `[B]`
-        (NaN with fewer than 100 chains); `constant_weights` `[B]`; `betas` `[T + 1, B]`; `acceptance` `[T − 1, B]`;
-        `conditional_ess` `[T, B]`, as a share of the chains; `thermodynamic`, an Estimate by thermodynamic integration
-        of the same chains; `num_evaluations` (gradients of both ends of the path for each datum, pilot chains
-        included) and `num_pilot_evaluations`; `seconds`; `start`.
+        Estimate with bound `"lower"`; value and stderr (delta method over chains) `[B]` in nats; `info`: see
+        `AnnealInfo` and `ChainsInfo`.
 
     Raises:
         ValueError: on a bad size or name, a budget too small, a target without continuous latents, or
@@ -80,8 +96,13 @@ def anneal(
         piece, integral = _reduce(block, forward(block, settings))
         pieces.append(piece)
         integrals.append(integral)
-    more = {"seconds": time.perf_counter() - begin, "start": start, "thermodynamic": _side_by_side(integrals)}
-    return assemble(pieces, settings, "lower", more)
+    found = assemble(pieces, settings, "lower", time.perf_counter() - begin)
+    info: AnnealInfo = {
+        **found.info,
+        "conditional_ess": joined(pieces, "conditional_ess"),
+        "thermodynamic": _side_by_side(integrals),
+    }
+    return Estimate(found.value, found.stderr, found.bound, info, found.flags)
 
 
 def forward(block: Block, settings: Settings) -> Walk:
@@ -95,16 +116,19 @@ def forward(block: Block, settings: Settings) -> Walk:
     return in_ranges(block, settings, chains)
 
 
-def _reduce(block: Block, seen: Walk) -> tuple[Piece, Estimate]:
+def _reduce(block: Block, seen: Walk) -> tuple[Piece, Estimate[ThermodynamicInfo]]:
     betas = block.frozen.betas
     piece = observe(block, seen, log_weights)
     piece["conditional_ess"] = conditional_ess(betas, seen.differences).cpu()
     return piece, thermodynamic(betas, seen.differences)
 
 
-def _side_by_side(integrals: list[Estimate]) -> Estimate:
-    def joined(values: list[Tensor]) -> Tensor:
-        return torch.cat(values).cpu()
+def _side_by_side(integrals: list[Estimate[ThermodynamicInfo]]) -> Estimate[ThermodynamicInfo]:
+    def of_all(read: Callable[[Estimate[ThermodynamicInfo]], Tensor]) -> Tensor:
+        return torch.cat([read(integral) for integral in integrals]).cpu()
 
-    info = {name: joined([part.info[name] for part in integrals]) for name in integrals[0].info}
-    return Estimate(joined([i.value for i in integrals]), joined([i.stderr for i in integrals]), "none", info)
+    info: ThermodynamicInfo = {
+        "trapezoid_bias": of_all(lambda integral: integral.info["trapezoid_bias"]),
+        "chain_stderr": of_all(lambda integral: integral.info["chain_stderr"]),
+    }
+    return Estimate(of_all(lambda i: i.value), of_all(lambda i: i.stderr), "none", info)

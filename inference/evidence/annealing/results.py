@@ -1,7 +1,7 @@
 """From the weights of chains to an Estimate: value, error, diagnostics and flags."""
 
-from collections.abc import Callable, Mapping
-from typing import Any
+from collections.abc import Callable
+from typing import TypedDict
 
 import torch
 from torch import Tensor
@@ -24,6 +24,36 @@ Piece = dict[str, Tensor]
 """What is kept of some data, data last."""
 
 
+class ChainsInfo(TypedDict):
+    """What the weights of C chains of each datum say besides log p̂(x), after T steps of the temperature.
+
+    Keys:
+        log_weights: log w of each chain, `[C, B]`, nats; of chains that go back, those of the forward direction.
+        betas: temperatures, `[T + 1, B]`.
+        acceptance: mean acceptance of each transition over chains, `[T − 1, B]`.
+        spread: standard deviation of log w over chains, `[B]`, nats; +∞ from one chain.
+        ess: effective number of chains, `[B]`.
+        pareto_k: tail index of the weights, `[B]`; −∞ where they are constant, NaN with fewer than 100 chains.
+        constant_weights: whether all weights are equal up to rounding, `[B]` bool.
+        num_evaluations: gradients of both ends of the path for each datum, pilot chains included.
+        num_pilot_evaluations: those of the pilot chains.
+        seconds: wall-clock time for all data.
+        start: `"guide"` or `"prior"`.
+    """
+
+    log_weights: Tensor
+    betas: Tensor
+    acceptance: Tensor
+    spread: Tensor
+    ess: Tensor
+    pareto_k: Tensor
+    constant_weights: Tensor
+    num_evaluations: int
+    num_pilot_evaluations: int
+    seconds: float
+    start: str
+
+
 def observe(block: Block, seen: Walk, reduce: Callable[[Tensor, Tensor], Tensor]) -> Piece:
     """Weights, schedule, acceptance and cost of the chains of some data."""
     tuning = block.frozen.tuning
@@ -41,41 +71,49 @@ def assemble(
     pieces: list[Piece],
     settings: Settings,
     bound: Bound,
-    more: Mapping[str, Any],
+    seconds: float,
     *,
     extra: int = 0,
     noun: str = "chains",
-) -> Estimate:
+) -> Estimate[ChainsInfo]:
     """log mean w over chains, or −log mean 1/w if the value is no lower bound, with all that is known of it.
 
     Args:
         pieces: of `observe`.
         settings: of the chains.
         bound: what the value bounds.
-        more: further entries of `info`.
+        seconds: that it took.
         extra: gradient evaluations that `settings` do not count.
         noun: what has a weight each.
     """
-    info: dict[str, Any] = {name: torch.cat([piece[name] for piece in pieces], -1) for name in pieces[0]}
-    sign = 1.0 if bound == "lower" else -1.0
-    log_w, eps = sign * info["log_weights"], info.pop("rounding").max().item()
+    forward, sign = joined(pieces, "log_weights"), 1.0 if bound == "lower" else -1.0
+    log_w, eps = sign * forward, joined(pieces, "rounding").max().item()
     value = sign * weights.log_marginal(log_w)
     several = len(log_w) > 1  # one chain says nothing about its own spread
     constant = weights.spread_is_rounding(log_w.amax(0), log_w.amin(0), eps) & several
     unknown = torch.full_like(value, torch.inf)
     stderr = torch.where(constant, 0.0, weights.log_marginal_stderr(log_w)) if several else unknown
-    pilot = int(info.pop("num_pilot_evaluations")[0])
-    info |= {
+    pilot = int(joined(pieces, "num_pilot_evaluations")[0])
+    info: ChainsInfo = {
+        "log_weights": forward,
+        "betas": joined(pieces, "betas"),
+        "acceptance": joined(pieces, "acceptance"),
         "spread": log_w.std(0) if several else unknown,
         "ess": weights.ess(log_w),
         "pareto_k": torch.where(constant, -torch.inf, weights.pareto_k(log_w) if len(log_w) >= _ENOUGH else torch.nan),
         "constant_weights": constant,
         "num_evaluations": settings.num_evaluations + pilot + extra,
         "num_pilot_evaluations": pilot,
-        **more,
+        "seconds": seconds,
+        "start": settings.start,
     }
     flags = _flags(value, info, "low" if bound == "lower" else "high", noun)
     return Estimate(value, stderr, bound, info, flags)
+
+
+def joined(pieces: list[Piece], name: str) -> Tensor:
+    """One entry of all pieces, for all data."""
+    return torch.cat([piece[name] for piece in pieces], -1)
 
 
 def least_effective(num_chains: int) -> float:
@@ -83,7 +121,7 @@ def least_effective(num_chains: int) -> float:
     return min(10.0, num_chains / 4)
 
 
-def _flags(value: Tensor, info: dict[str, Any], side: str, noun: str) -> tuple[str, ...]:
+def _flags(value: Tensor, info: ChainsInfo, side: str, noun: str) -> tuple[str, ...]:
     num_chains = len(info["log_weights"])
     acceptance = info["acceptance"].amin(0) if len(info["acceptance"]) else torch.ones_like(value)
     columns = (value, info["ess"], info["pareto_k"], info["constant_weights"], acceptance)

@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 import torch
@@ -13,13 +13,23 @@ from elbowroom.inference.evidence.annealing.ais import forward
 from elbowroom.inference.evidence.annealing.blocks import Block, blocks, in_ranges
 from elbowroom.inference.evidence.annealing.path import Path
 from elbowroom.inference.evidence.annealing.randomness import REVERSE, Randomness
-from elbowroom.inference.evidence.annealing.results import assemble, observe
+from elbowroom.inference.evidence.annealing.results import ChainsInfo, assemble, observe
 from elbowroom.inference.evidence.annealing.settings import Settings
 from elbowroom.inference.evidence.annealing.walk import Walk, log_weights, walk
 from elbowroom.inference.mcmc.draws import Draws
 from elbowroom.inference.target import Target
 
 Posterior = Draws | Mapping[str, Tensor]
+
+
+class ReverseInfo(ChainsInfo):
+    """What reverse annealing says besides log p̂(x): `ChainsInfo`, and what the value is.
+
+    Keys:
+        posterior: which draws the chains began at, and what that makes of the value, in words.
+    """
+
+    posterior: str
 
 
 @dataclass(frozen=True)
@@ -33,8 +43,8 @@ class Bidirectional:
         z: the latents that made the data, latent site -> `[1, B, *event]`.
     """
 
-    lower: Estimate
-    upper: Estimate
+    lower: Estimate[ChainsInfo]
+    upper: Estimate[ReverseInfo]
     target: Target
     z: dict[str, Tensor]
 
@@ -110,11 +120,13 @@ def bidirectional(
     for block in blocks(simulated, settings, "AIS both ways", walks=2):
         up.append(observe(block, forward(block, settings), log_weights))
         down.append(observe(block, _backward(block, settings, _rows(z, block.data), num_refresh), _reverse_weights))
-    spent = {"seconds": time.perf_counter() - begin, "start": start}
+    seconds = time.perf_counter() - begin
     extra = num_chains * num_refresh * num_leapfrog
+    upper = assemble(down, settings, "upper", seconds, extra=extra)
+    info: ReverseInfo = {**upper.info, "posterior": _EXACT}
     return Bidirectional(
-        lower=assemble(up, settings, "lower", spent),
-        upper=assemble(down, settings, "upper", spent | {"posterior": _EXACT}, extra=extra),
+        lower=assemble(up, settings, "lower", seconds),
+        upper=Estimate(upper.value, upper.stderr, upper.bound, info, upper.flags),
         target=simulated,
         z=z,
     )
@@ -136,7 +148,7 @@ def anneal_reverse(
     memory_bytes: int | None = None,
     progress: bool = False,
     compile: bool = False,
-) -> Estimate:
+) -> Estimate[ReverseInfo]:
     """Estimate log p(x_b) from above, by annealing from draws of p(z | x_b) back to the start.
 
     log p̂(x) = −log mean 1/w over chains, with the kernels that `anneal` would freeze for the same settings. From exact
@@ -152,9 +164,8 @@ def anneal_reverse(
         memory_bytes, progress, compile: as for `anneal`.
 
     Returns:
-        Estimate with bound `"upper"` for exact draws and `"none"` for a sampler's; `info` as of `anneal` without
-        `thermodynamic` and `conditional_ess`; `log_weights` are those of the forward direction; `posterior` says what
-        the value is.
+        Estimate with bound `"upper"` for exact draws and `"none"` for a sampler's; `info`: see `ReverseInfo` and
+        `ChainsInfo`.
 
     Raises:
         NotAReference: if draws of a sampler failed their gates and `allow_failed` is not set.
@@ -188,14 +199,15 @@ def anneal_reverse(
         for block in blocks(target, settings, "reverse AIS")
     ]
     exact = not isinstance(posterior, Draws)
-    more = {"seconds": time.perf_counter() - begin, "start": start, "posterior": _EXACT if exact else _SAMPLED}
+    seconds = time.perf_counter() - begin
     extra = num_chains * num_refresh * num_leapfrog
-    estimate = assemble(pieces, settings, "upper" if exact else "none", more, extra=extra)
+    found = assemble(pieces, settings, "upper" if exact else "none", seconds, extra=extra)
+    info: ReverseInfo = {**found.info, "posterior": _EXACT if exact else _SAMPLED}
     reasons = (
         "; ".join(filter(None, (f"the draws are no reference ({f})" if f else "", own)))
-        for f, own in zip(failed, estimate.flags, strict=True)
+        for f, own in zip(failed, found.flags, strict=True)
     )
-    return replace(estimate, flags=tuple(reasons))
+    return Estimate(found.value, found.stderr, found.bound, info, tuple(reasons))
 
 
 _EXACT = "exact posterior draws: an upper bound in expectation"

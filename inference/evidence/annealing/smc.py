@@ -12,13 +12,23 @@ from elbowroom.inference.evaluation.random_numbers import RandomNumbers
 from elbowroom.inference.evidence.annealing.blocks import Block, blocks
 from elbowroom.inference.evidence.annealing.path import Ends, Path
 from elbowroom.inference.evidence.annealing.randomness import PARTICLES, Randomness
-from elbowroom.inference.evidence.annealing.results import Piece, assemble, observe
+from elbowroom.inference.evidence.annealing.results import ChainsInfo, Piece, assemble, joined, observe
 from elbowroom.inference.evidence.annealing.settings import Settings
 from elbowroom.inference.evidence.annealing.walk import Walk
 from elbowroom.inference.target import Target
 
 RESAMPLE = 0.5
 """Share of effective particles below which the particles of a datum are resampled."""
+
+
+class SmcInfo(ChainsInfo):
+    """What tempered SMC says besides log p̂(x): `ChainsInfo`, with runs for chains: `log_weights` is log p̂(x) of each.
+
+    Keys:
+        num_resamplings: of each run, `[R, B]`.
+    """
+
+    num_resamplings: Tensor
 
 
 def smc(
@@ -35,7 +45,7 @@ def smc(
     memory_bytes: int | None = None,
     progress: bool = False,
     compile: bool = False,
-) -> Estimate:
+) -> Estimate[SmcInfo]:
     """Estimate log p(x_b) by tempered sequential Monte Carlo (Del Moral, Doucet & Jasra 2006, section 3).
 
     Particles follow the path of `anneal` with kernels and temperatures frozen in the same way; where the effective
@@ -50,9 +60,8 @@ def smc(
         num_steps, start, schedule, seed, num_pilot, num_leapfrog, memory_bytes, progress, compile: as for `anneal`.
 
     Returns:
-        Estimate with bound `"lower"`; value and stderr (delta method over runs) `[B]` in nats. `info`: `log_weights`
-        `[R, B]`, log p̂(x) of each run; `spread` and `ess` over runs `[B]`; `num_resamplings` `[R, B]`; the rest as of
-        `anneal` without `thermodynamic` and `conditional_ess`.
+        Estimate with bound `"lower"`; value and stderr (delta method over runs) `[B]` in nats; `info`: see `SmcInfo`
+        and `ChainsInfo`.
 
     Raises:
         ValueError: as `anneal`; if the budget does not hold one run of one datum.
@@ -75,7 +84,9 @@ def smc(
         compile=compile,
     )
     pieces = [_all_runs(block, settings, num_particles, num_runs) for block in blocks(target, settings, "SMC")]
-    return assemble(pieces, settings, "lower", {"seconds": time.perf_counter() - begin, "start": start}, noun="runs")
+    found = assemble(pieces, settings, "lower", time.perf_counter() - begin, noun="runs")
+    info: SmcInfo = {**found.info, "num_resamplings": joined(pieces, "num_resamplings")}
+    return Estimate(found.value, found.stderr, found.bound, info, found.flags)
 
 
 @dataclass(frozen=True)

@@ -3,6 +3,7 @@
 import math
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from typing import TypedDict
 
 import torch
 from torch import Tensor
@@ -52,13 +53,25 @@ def log_weights(betas: Tensor, differences: Tensor) -> Tensor:
     return (_increments(betas) * differences).sum(0)
 
 
-def thermodynamic(betas: Tensor, differences: Tensor) -> Estimate:
+class ThermodynamicInfo(TypedDict):
+    """What thermodynamic integration says besides log p(x).
+
+    Keys:
+        trapezoid_bias: the rule's own error to leading order, which was taken off, `[B]`, nats.
+        chain_stderr: the chains' delta-method error, `[B]`, nats.
+    """
+
+    trapezoid_bias: Tensor
+    chain_stderr: Tensor
+
+
+def thermodynamic(betas: Tensor, differences: Tensor) -> Estimate[ThermodynamicInfo]:
     """log p(x) = ∫_0^1 E_β[log joint − log start] dβ by the trapezoidal rule (Gelman & Meng 1998, equation 9).
 
     The expectations are over the chains' states with their weights so far. The leading term of the rule's own error,
     Σ δ² (V_t − V_{t−1}) / 12 with V_t the variance of the integrand, its derivative in β, is taken off (Friel, Hurn &
     Wyse 2014, equation 7), and its size is a part of `stderr` besides the chains' delta-method error. Both know only
-    where the chains have been. `info`: `trapezoid_bias`, what was taken off, `[B]`; `chain_stderr` `[B]`.
+    where the chains have been. `info`: see `ThermodynamicInfo`.
     """
     step = _increments(betas)  # [T, 1, B]
     log_w = torch.cat([torch.zeros_like(differences[:1]), (step * differences).cumsum(0)])  # [T + 1, C, B]
@@ -74,7 +87,7 @@ def thermodynamic(betas: Tensor, differences: Tensor) -> Estimate:
     influence = (rule * num_chains * share * centred).sum(0)  # [C, B]
     chain = influence.std(0) / math.sqrt(num_chains) if num_chains > 1 else torch.full_like(mean[0, 0], torch.inf)
     bias = (step.square() * (variance[1:] - variance[:-1]) / 12).sum((0, 1))
-    info = {"trapezoid_bias": bias, "chain_stderr": chain}
+    info: ThermodynamicInfo = {"trapezoid_bias": bias, "chain_stderr": chain}
     return Estimate((rule * mean).sum((0, 1)) - bias, torch.hypot(chain, bias), "none", info)
 
 
