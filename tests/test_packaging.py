@@ -65,7 +65,7 @@ def test_wheel_has_every_module_under_one_name(wheel_python: Path, tmp_path: Pat
     done = run(wheel_python, "-c", code, cwd=tmp_path)
     assert done.returncode == 0, done.stderr
     assert str(wheel_python.parents[1]) in done.stdout, "the checkout was imported, not the wheel"
-    for folder in ("models", "guides", "inference", "datasets", "reference", "report", "cli"):
+    for folder in ("networks", "models", "guides", "inference", "datasets", "reference", "report", "cli"):
         failed = run(wheel_python, "-c", f"import {folder}", cwd=tmp_path)
         assert "ModuleNotFoundError" in failed.stderr, f"`import {folder}` must fail: folders are no import names"
 
