@@ -46,7 +46,8 @@ FIGURES: dict[str, Callable[[], Figure]] = {
 
 @pytest.mark.parametrize("name", FIGURES)
 def test_figures_leave_matplotlib_as_they_found_it(name: str, tmp_path: Path) -> None:
-    backend, settings = matplotlib.get_backend(auto_select=False), dict(matplotlib.rcParams)
+    settings = dict(matplotlib.rcParams)  # reading them all has matplotlib choose a backend
+    backend = matplotlib.get_backend(auto_select=False)
     with matplotlib.rc_context({"axes.facecolor": "black", "text.usetex": True, "font.size": 40}):
         inside = dict(matplotlib.rcParams)
         figure = FIGURES[name]()
