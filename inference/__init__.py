@@ -33,7 +33,8 @@ from elbowroom.inference.audit import Audit, audit, audit_target
 from elbowroom.inference.check import ProgramReport, check_program
 from elbowroom.inference.diagnostics.agreement import Agreement, agreement
 from elbowroom.inference.diagnostics.calibration import Calibration, calibrate
-from elbowroom.inference.diagnostics.comparison import Comparison, compare
+from elbowroom.inference.diagnostics.comparison import compare
+from elbowroom.inference.diagnostics.comparison_result import Comparison
 from elbowroom.inference.diagnostics.latent_use import LatentUse, latent_use
 from elbowroom.inference.estimate import Estimate
 from elbowroom.inference.evidence.annealing import Bidirectional, anneal, anneal_reverse, bidirectional, smc

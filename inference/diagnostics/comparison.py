@@ -2,179 +2,26 @@
 
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import Any, Required, TypedDict
 
 import torch
 from torch import Tensor
 
+from elbowroom.inference.diagnostics.comparison_result import Comparison, Evidence, Identity
 from elbowroom.inference.diagnostics.marginals import (
     GRID_LEVELS,
-    Posterior,
     from_draws,
     from_guide,
     from_quadrature,
     wasserstein,
     wasserstein_floor,
 )
-from elbowroom.inference.estimate import Estimate
 from elbowroom.inference.evaluation.coordinates import Coordinates
-from elbowroom.inference.evidence.importance.importance import ImportanceInfo, importance
-from elbowroom.inference.evidence.quadrature.quadrature import LEVELS, MAX_DIM, QuadratureInfo, quadrature
+from elbowroom.inference.evidence.importance.importance import importance
+from elbowroom.inference.evidence.quadrature.quadrature import MAX_DIM, quadrature
 from elbowroom.inference.mcmc.convergence import Gates
 from elbowroom.inference.mcmc.draws import Draws
 from elbowroom.inference.mcmc.nuts import nuts
-from elbowroom.inference.saving.json_values import json_able
 from elbowroom.inference.target import Target
-
-
-@dataclass(frozen=True)
-class Identity:
-    """log p(x) = ELBO + KL(q ‖ p(z|x)), its parts computed independently of each other; nats, `[B]` each.
-
-    log p(x) by importance sampling, the ELBO by Monte Carlo with other noise, and the KL by quadrature.
-    """
-
-    log_p: Tensor
-    log_p_stderr: Tensor
-    elbo: Tensor
-    elbo_stderr: Tensor
-    kl: Tensor
-
-    @property
-    def residual(self) -> Tensor:
-        """log p(x) − (ELBO + KL): zero up to `stderr`."""
-        return self.log_p - self.elbo - self.kl
-
-    @property
-    def stderr(self) -> Tensor:
-        """Standard error of the residual."""
-        return (self.log_p_stderr**2 + self.elbo_stderr**2).sqrt()
-
-
-class Evidence(TypedDict, total=False):
-    """log p(x) by method: importance sampling, a lower bound, and quadrature, exact, for up to three latents."""
-
-    importance: Required[Estimate[ImportanceInfo]]
-    quadrature: Estimate[QuadratureInfo]
-
-
-@dataclass(frozen=True)
-class Comparison:
-    """What each method says about the posterior and the evidence of the same data.
-
-    Attributes:
-        data: indices of the B data in the target.
-        latents: names of the N scalar latents.
-        posteriors: method -> marginals: `guide`, `importance`, and where asked for `nuts`, `quadrature`.
-        evidence: method -> log p(x): see `Evidence`.
-        reference: the method that the others are held against (`quadrature`, else `nuts`), or None if there is none.
-        kl_q_p, kl_p_q: KL(q ‖ p(z|x)) and KL(p(z|x) ‖ q), `[B]`, nats, and their standard errors. Exact by quadrature;
-            else log p̂ − ELBO, and the mean of log p(x, z) − log q(z|x) over MCMC draws less log p̂.
-        wasserstein: method -> W₁ distance of each marginal to the reference, `[B, N]`.
-        wasserstein_floor: method -> the W₁ that as many independent draws of the reference would show, `[B, N]`.
-        identity: both sides of log p = ELBO + KL; None without quadrature.
-        draws: the MCMC draws; None if MCMC was not run.
-        guide_draws: draws of q, `[S, B, N]`.
-    """
-
-    data: list[int]
-    latents: list[str]
-    posteriors: dict[str, Posterior]
-    evidence: Evidence
-    reference: str | None
-    kl_q_p: Tensor
-    kl_q_p_stderr: Tensor
-    kl_p_q: Tensor
-    kl_p_q_stderr: Tensor
-    wasserstein: dict[str, Tensor]
-    wasserstein_floor: dict[str, Tensor]
-    identity: Identity | None
-    draws: Draws | None
-    guide_draws: Tensor
-
-    def rows(self) -> list[dict[str, Any]]:
-        """One flat record for each datum, latent and method: what the table, JSON and tests read."""
-        levels = torch.tensor(LEVELS, dtype=torch.float64)
-        records = []
-        for method, posterior in self.posteriors.items():
-            quantiles = posterior.quantiles(levels)
-            for b, datum in enumerate(self.data):
-                for n, latent in enumerate(self.latents):
-                    distance = self.wasserstein.get(method)
-                    floor = self.wasserstein_floor.get(method)
-                    records.append(
-                        {
-                            "datum": datum,
-                            "latent": latent,
-                            "method": method,
-                            "mean": posterior.mean[b, n].item(),
-                            "mean_stderr": posterior.mean_stderr[b, n].item(),
-                            "sd": posterior.sd[b, n].item(),
-                            **{f"q{round(100 * p):02d}": quantiles[i, b, n].item() for i, p in enumerate(LEVELS)},
-                            "wasserstein": None if distance is None else distance[b, n].item(),
-                            "wasserstein_floor": None if floor is None else floor[b, n].item(),
-                            "flag": posterior.flags[b],
-                        }
-                    )
-        return sorted(records, key=lambda r: (self.data.index(r["datum"]), self.latents.index(r["latent"])))
-
-    def evidence_rows(self) -> list[dict[str, Any]]:
-        """One flat record for each datum: bounds, exact value, divergences and the identity."""
-        sampled, records = self.evidence["importance"], []
-        for b, datum in enumerate(self.data):
-            record: dict[str, Any] = {
-                "datum": datum,
-                "elbo": sampled.info["elbo"][b].item(),
-                "elbo_stderr": sampled.info["elbo_stderr"][b].item(),
-                "importance": sampled.value[b].item(),
-                "importance_stderr": sampled.stderr[b].item(),
-                "pareto_k": sampled.info["pareto_k"][b].item(),
-                "kl_q_p": self.kl_q_p[b].item(),
-                "kl_q_p_stderr": self.kl_q_p_stderr[b].item(),
-                "kl_p_q": self.kl_p_q[b].item(),
-                "kl_p_q_stderr": self.kl_p_q_stderr[b].item(),
-                "flag": sampled.flags[b],
-            }
-            if "quadrature" in self.evidence:
-                exact = self.evidence["quadrature"]
-                record |= {
-                    "exact": exact.value[b].item(),
-                    "exact_error": exact.stderr[b].item(),
-                    "num_modes": int(exact.info["num_modes"][b]),
-                }
-            if self.identity is not None:
-                record |= {
-                    "identity_residual": self.identity.residual[b].item(),
-                    "identity_stderr": self.identity.stderr[b].item(),
-                }
-            records.append(record)
-        return records
-
-    def costs(self) -> list[dict[str, Any]]:
-        """Seconds for all data and evaluations of log p(x, z) (NUTS: gradients) per datum, by method."""
-        return [
-            {
-                "method": method,
-                "seconds": p.seconds,
-                "evaluations_per_datum": p.evaluations.double().mean().item(),
-                "ess": p.ess.min().item(),
-            }
-            for method, p in self.posteriors.items()
-        ]
-
-    def record(self) -> dict[str, Any]:
-        """Everything that is printed, JSON-able (non-finite numbers as None)."""
-        parts = {
-            "data": self.data,
-            "latents": self.latents,
-            "reference": self.reference,
-            "posteriors": self.rows(),
-            "evidence": self.evidence_rows(),
-            "costs": self.costs(),
-        }
-        record: dict[str, Any] = json_able(parts)
-        return record
 
 
 def compare(

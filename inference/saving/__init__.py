@@ -5,7 +5,7 @@ of it. A state file is safetensors and JSON (no pickle) with a digest of all it 
 problem: the data, three weights of the first datum, the seed. What is damaged or of another problem raises
 StateError.
 
-    durable.py        write_directory and replace_file
+    durable.py        write_directory, replace_file; replacing, for what a library writes, and replace_text
     state_file.py     fingerprint_of, write_state and read_state
     json_values.py    what JSON can hold: no NaN, no NumPy
 

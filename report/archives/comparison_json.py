@@ -38,10 +38,13 @@ def comparison_record(comparison: Comparison) -> dict[str, Any]:
         "schema": SCHEMA,
         "versions": versions(),
         "units": {"evidence": "nats", "wasserstein": "units of the latent", "seconds": "s"},
-        **comparison.record(),
-        "summary": summary(comparison),
+        "data": comparison.data,
+        "latents": comparison.latents,
+        "reference": comparison.reference,
         "posteriors": marginal_rows(comparison),
         "evidence": evidence_rows(comparison),
+        "costs": comparison.costs(),
+        "summary": summary(comparison),
         "mcmc": _mcmc(comparison),
     }
     return {key: json_able(value) for key, value in record.items()}

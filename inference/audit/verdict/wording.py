@@ -22,8 +22,10 @@ def nats(number: Number) -> str:
 
 
 def percent(number: Number) -> str:
-    """`93 % (89 to 96)`."""
-    value, low, high = (f"{100 * v:.0f}" for v in (number.value, number.low, number.high))
+    """`93 % (89 to 96)`; with decimals where a whole percentage would say none, or all, of what is not quite."""
+    apart = (places for places in range(4) if 0 < round(100 * number.value, places) < 100)
+    places = next(apart, 0)
+    value, low, high = (f"{100 * v:.{places}f}" for v in (number.value, number.low, number.high))
     return f"{value} %" if low == high else f"{value} % ({low} to {high})"
 
 

@@ -112,7 +112,9 @@ def test_what_is_shown_is_what_is_meant(value: float, below: float, above: float
 
 def test_small_words() -> None:
     assert percent(Number(0.925, 0.889, 0.961, "share", "")) == "92 % (89 to 96)"
-    assert percent(Number(1.0, 1.0, 1.0, "share", "")) == "100 %"
+    assert percent(Number(1.0, 1.0, 1.0, "share", "")) == "100 %" and percent(Number(0.0, 0, 0, "share", "")) == "0 %"
+    assert percent(Number(0.996, 0.996, 0.996, "share", "")) == "99.6 %"  # 250 data, one of them not
+    assert percent(Number(0.0004, 0.0001, 0.0021, "share", "")) == "0.04 % (0.01 to 0.21)"
     assert whole(Number(3.0, 3.0, 3.0, "data", "")) == "3"
     assert [plural(n, "datum", "data") for n in (0, 1, 2)] == ["0 data", "1 datum", "2 data"]
     assert listed(["a"]) == "a" and listed(["a", "b"]) == "a and b" and listed(["a", "b", "c"]) == "a, b and c"
