@@ -16,6 +16,7 @@ from elbowroom.commands.options import (
 )
 from elbowroom.commands.output import finish, say, write_json
 from elbowroom.inference import Estimate
+from elbowroom.inference.evidence.importance.importance import ImportanceInfo
 from elbowroom.report import comparison_record, gap_figure, loss_figure, save_figure
 
 MARK = "demo.json"
@@ -90,7 +91,7 @@ def run(options: DemoOptions) -> None:
     say(f"\nDone in {seconds:.0f} s. Open {where}/audit/report.html; look at {files}.", quiet)
 
 
-def agreement(sampled: Estimate, exact: Estimate) -> str:
+def agreement(sampled: Estimate[ImportanceInfo], exact: Estimate) -> str:
     """How often importance sampling agrees with quadrature, and whether it knows when it does not."""
     distance = ((sampled.value - exact.value) / sampled.stderr).abs()
     off = (distance > 4).tolist()

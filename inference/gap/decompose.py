@@ -13,7 +13,7 @@ from elbowroom.inference.evaluation.coordinates import Coordinates
 from elbowroom.inference.evaluation.same_data import check_same_data
 from elbowroom.inference.gap.families.scoring import NUM_SHIFTS
 from elbowroom.inference.gap.ladder import ENCODER, Climbed, climb
-from elbowroom.inference.gap.log_p import LogP, log_evidence, sides_of
+from elbowroom.inference.gap.log_p import LogP, LogPInfo, log_evidence, sides_of
 from elbowroom.inference.gap.refined import RefinedGuide
 from elbowroom.inference.gap.result import Decomposition
 from elbowroom.inference.gap.rungs import RUNGS
@@ -83,7 +83,9 @@ def decompose(
     return _assemble(climbed, known, own, refined, time.perf_counter() - begin)
 
 
-def _assemble(climbed: Climbed, log_p: Estimate, own: str, refined: RefinedGuide, seconds: float) -> Decomposition:
+def _assemble(
+    climbed: Climbed, log_p: Estimate[LogPInfo], own: str, refined: RefinedGuide, seconds: float
+) -> Decomposition:
     names = list(climbed.elbo)
     ladder = {name: _mean(climbed.elbo[name], "lower") for name in names}
     gains = {

@@ -10,7 +10,7 @@ from matplotlib.patheffects import withStroke
 from torch import Tensor
 
 from elbowroom.inference import Estimate
-from elbowroom.inference.evidence.importance.importance import K_LIMIT
+from elbowroom.inference.evidence.importance.importance import K_LIMIT, ImportanceInfo
 from elbowroom.report.figures.style import BLACK, BLUE, GREY, VERMILLION, Picture, new_figure, styled
 from elbowroom.report.records.bounds import Bound, bounds_of
 from elbowroom.report.records.rounding import SIGMAS, in_standard_errors, with_error
@@ -20,7 +20,7 @@ _COLORS = "cividis"
 _HALO = [withStroke(linewidth=2.5, foreground="white")]
 
 
-def gap_figure(sampled: Estimate, exact: Estimate | None = None) -> Picture:
+def gap_figure(sampled: Estimate[ImportanceInfo], exact: Estimate | None = None) -> Picture:
     """Left: the room above each bound, datum by datum. Right: importance sampling held against the exact log p(x).
 
     The room above the ELBO is KL(q ‖ p(z|x)). Without `exact` it is measured from log p̂(x), so it is too small, and the
@@ -79,7 +79,7 @@ def _rooms(ax: Axes, bounds: list[Bound], best: Bound) -> None:
     ax.set_title(f"{' < '.join(names)}: means of {len(best.value)} data" if ordered else "Room above each bound")
 
 
-def _agreement(ax: Axes, sampled: Estimate, exact: Estimate) -> None:
+def _agreement(ax: Axes, sampled: Estimate[ImportanceInfo], exact: Estimate) -> None:
     """Distance of log p̂ from log p in standard errors, against the room, coloured by k̂."""
     distance = in_standard_errors(sampled.value - exact.value, sampled.stderr, exact.stderr).double().numpy()
     room = (exact.value - sampled.info["elbo"]).double().numpy()
@@ -98,7 +98,7 @@ def _agreement(ax: Axes, sampled: Estimate, exact: Estimate) -> None:
     ax.set_title(f"log p̂ within {SIGMAS:.0f} s.e. of exact for {inside} of {len(sampled)} data")
 
 
-def _tails(ax: Axes, sampled: Estimate) -> None:
+def _tails(ax: Axes, sampled: Estimate[ImportanceInfo]) -> None:
     """Pareto's k̂ against the room that importance sampling sees."""
     room = (sampled.value - sampled.info["elbo"]).double().numpy()
     k = sampled.info["pareto_k"].double().numpy()

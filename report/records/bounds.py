@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from torch import Tensor
 
 from elbowroom.inference import Estimate
+from elbowroom.inference.evidence.importance.importance import ImportanceInfo
 
 
 @dataclass(frozen=True)
@@ -29,7 +30,7 @@ class Bound:
         return Estimate(self.value, self.stderr, "none").mean()
 
 
-def bounds_of(sampled: Estimate, exact: Estimate | None = None) -> list[Bound]:
+def bounds_of(sampled: Estimate[ImportanceInfo], exact: Estimate | None = None) -> list[Bound]:
     """ELBO, IWAE-K for each K, importance sampling, and the exact value if there is one."""
     bounds = [Bound("ELBO", sampled.info["elbo"], sampled.info["elbo_stderr"], "lower", 0)]
     for size in sorted(sampled.info.get("iwae", {})):

@@ -3,6 +3,8 @@
 from typing import Any
 
 from elbowroom.inference import Comparison, Estimate
+from elbowroom.inference.evidence.importance.importance import ImportanceInfo
+from elbowroom.inference.evidence.quadrature.quadrature import QuadratureInfo
 
 
 def evidence_rows(comparison: Comparison) -> list[dict[str, Any]]:
@@ -14,7 +16,9 @@ def evidence_rows(comparison: Comparison) -> list[dict[str, Any]]:
     return [row | {"exact_flag": flag} for row, flag in zip(rows, flags, strict=True)]
 
 
-def evidence_row(sampled: Estimate, exact: Estimate | None, b: int, datum: int) -> dict[str, Any]:
+def evidence_row(
+    sampled: Estimate[ImportanceInfo], exact: Estimate[QuadratureInfo] | None, b: int, datum: int
+) -> dict[str, Any]:
     """The row of `Comparison.evidence_rows` without a comparison."""
     row: dict[str, Any] = {
         "datum": datum,

@@ -1,6 +1,7 @@
 """The bounds of a whole data set, loosest first, as a table."""
 
 from elbowroom.inference import Estimate
+from elbowroom.inference.evidence.importance.importance import ImportanceInfo
 from elbowroom.report.records.bounds import Bound, bounds_of, num_flagged
 from elbowroom.report.records.rounding import compact, significant, with_error
 from elbowroom.report.tables.render import Part, Sheet, note, render, warning
@@ -9,7 +10,11 @@ _BOUNDS = {"lower": "lower bound", "upper": "upper bound", "exact": "exact", "no
 
 
 def bounds_table(
-    sampled: Estimate, exact: Estimate | None = None, *, width: int | None = None, color: bool | None = None
+    sampled: Estimate[ImportanceInfo],
+    exact: Estimate | None = None,
+    *,
+    width: int | None = None,
+    color: bool | None = None,
 ) -> str:
     """Means over a data set in nats per datum: each bound, what it bounds, and the room above it.
 
@@ -26,7 +31,7 @@ def bounds_table(
     return render(_parts(sampled, exact), width=width, color=color)
 
 
-def _parts(sampled: Estimate, exact: Estimate | None) -> list[Part]:
+def _parts(sampled: Estimate[ImportanceInfo], exact: Estimate | None) -> list[Part]:
     bounds = bounds_of(sampled, exact)
     best = bounds[-1]
     columns = [("", "left"), ("mean ± error", "right"), ("over data", "right"), ("of log p(x)", "left")]
@@ -56,7 +61,7 @@ def _room(bound: Bound, best: Bound) -> str:
     return compact(value, error, max_decimals=4)
 
 
-def _warnings(sampled: Estimate, exact: Estimate | None) -> list[Part]:
+def _warnings(sampled: Estimate[ImportanceInfo], exact: Estimate | None) -> list[Part]:
     told: list[Part] = []
     if num := num_flagged(sampled):
         reason = next(flag for flag in sampled.flags if flag)

@@ -5,7 +5,8 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from elbowroom.inference import Estimate
-from elbowroom.inference.evidence.importance.importance import K_LIMIT
+from elbowroom.inference.evidence.importance.importance import K_LIMIT, ImportanceInfo
+from elbowroom.inference.evidence.quadrature.quadrature import QuadratureInfo
 from elbowroom.report.records.evidence import evidence_row
 from elbowroom.report.records.rounding import compact, with_error
 from elbowroom.report.tables.render import Part, Sheet, note, render, warning
@@ -15,8 +16,8 @@ _DIVERGENCES = (("KL(q‖p)", "right"), ("KL(p‖q)", "right"))
 
 
 def evidence_table(
-    sampled: Estimate,
-    exact: Estimate | None = None,
+    sampled: Estimate[ImportanceInfo],
+    exact: Estimate[QuadratureInfo] | None = None,
     *,
     data: Sequence[int] | None = None,
     width: int | None = None,
