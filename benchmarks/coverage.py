@@ -11,6 +11,7 @@ from torch import Tensor
 
 from benchmarks.results import report
 from elbowroom.inference import Estimate, Target, adapted_importance, anneal, bracket, bridge, hmc, importance, smc
+from elbowroom.inference.estimate import NORMAL_95 as Z
 from elbowroom.reference import problem
 
 REPETITIONS = 200
@@ -23,7 +24,6 @@ PROBLEMS = (
     "banana",
     "modes",
 )
-Z = 1.959964
 
 
 def by_chains(estimator: Callable[..., Estimate]) -> Callable[[Target], Estimate]:

@@ -13,6 +13,7 @@ from pathlib import Path
 from benchmarks.annealing_mnist import programs
 from benchmarks.results import report
 from elbowroom.inference import Decomposition, Estimate, Target, decompose, importance
+from elbowroom.inference.weights import K_LIMIT
 
 FAMILIES = ("mean-field", "full covariance")
 
@@ -62,8 +63,8 @@ def _mean(estimate: Estimate) -> str:
 
 
 def _weighed(estimate: Estimate) -> str:
-    heavy = int((estimate.info["pareto_k"] > 0.7).sum())
-    return f"{_mean(estimate)}; {heavy} of {len(estimate)} beyond k̂ = 0.7"
+    heavy = int((estimate.info["pareto_k"] > K_LIMIT).sum())
+    return f"{_mean(estimate)}; {heavy} of {len(estimate)} beyond k̂ = {K_LIMIT}"
 
 
 def _off(found: Decomposition) -> float:

@@ -12,6 +12,7 @@ from benchmarks.results import report
 from elbowroom.datasets import load
 from elbowroom.guides import AmortizedNormal
 from elbowroom.inference import Target, fit, importance
+from elbowroom.inference.weights import K_LIMIT
 from elbowroom.models import VAE
 
 
@@ -64,7 +65,7 @@ def main() -> None:
         [
             ("importance-sampled NLL, test, nats", f"{-value:.2f} ± {stderr:.3f} ({options.num_samples} samples)"),
             ("ELBO, test, nats", f"{estimate.info['elbo'].mean():.2f}"),
-            ("data flagged (Pareto k̂ > 0.7)", f"{sum(map(bool, estimate.flags))} of {len(estimate)}"),
+            (f"data flagged (Pareto k̂ > {K_LIMIT})", f"{sum(map(bool, estimate.flags))} of {len(estimate)}"),
             ("training", f"{trained.seconds:.0f} s, {1000 * trained.seconds / trained.num_steps:.2f} ms a step"),
             (
                 "importance sampling",

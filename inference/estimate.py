@@ -9,6 +9,16 @@ from torch import Tensor
 from typing_extensions import TypeVar
 
 Bound = Literal["lower", "upper", "none", "exact"]
+
+NORMAL_95 = 1.959964
+"""A 95 % interval of a normal estimate is value ± so many standard errors."""
+
+
+def reasons(*flags: str) -> str:
+    """Several flags of one datum as one; empty if none says anything."""
+    return "; ".join(filter(None, flags))
+
+
 Info = TypeVar("Info", bound=Mapping[str, Any], covariant=True, default=Any)
 """Diagnostics by name: each estimator has a `TypedDict` of its own, which says what is there."""
 

@@ -25,8 +25,8 @@ from elbowroom.inference.evaluation.coordinates import Coordinates
 from elbowroom.inference.evidence.bracket import Bracket, bracket
 from elbowroom.inference.evidence.bracket.ledger import Ledger
 from elbowroom.inference.evidence.bracket.result import read
-from elbowroom.inference.evidence.bracket.stages import MAX_LATTICE_DIM
 from elbowroom.inference.evidence.importance.importance import ImportanceInfo, importance
+from elbowroom.inference.evidence.quadrature.quadrature import MAX_LATTICE_DIM
 from elbowroom.inference.gap.exploded import exploded
 from elbowroom.inference.programs.requirements import check_proper
 from elbowroom.inference.programs.structure import Program

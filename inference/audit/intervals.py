@@ -7,10 +7,9 @@ from scipy.stats import t as student
 from torch import Tensor
 
 from elbowroom.inference.audit.result import Number
+from elbowroom.inference.estimate import NORMAL_95 as Z
 from elbowroom.inference.estimate import Estimate
 from elbowroom.inference.gap.log_p import Sides
-
-Z = 1.959964  # of a 95 % interval
 
 
 def mean(estimate: Estimate, rows: Tensor, num_data: int, about: str, unit: str = "nats") -> Number:

@@ -12,7 +12,8 @@ from elbowroom.inference.diagnostics.calibration import Calibration
 from elbowroom.inference.diagnostics.latent_use import LatentUse
 from elbowroom.inference.estimate import Estimate
 from elbowroom.inference.evidence.bracket import Bracket
-from elbowroom.inference.evidence.importance.importance import K_LIMIT, ImportanceInfo
+from elbowroom.inference.evidence.importance.importance import ImportanceInfo
+from elbowroom.inference.weights import K_LIMIT
 
 MISSED = 0.05
 """Posterior mass in missed modes from which on a datum counts as one whose modes q misses."""

@@ -5,6 +5,7 @@ from collections.abc import Mapping, Sequence
 import torch
 
 from elbowroom.inference.diagnostics.agreement import Agreement
+from elbowroom.inference.estimate import reasons
 from elbowroom.inference.gap import Decomposition
 from elbowroom.inference.text_table import aligned
 
@@ -38,7 +39,7 @@ def table_rows(
 def _row(found: Decomposition, seen: Agreement, datum: int, i: int) -> tuple[str, ...]:
     terms = (found.elbo, found.amortization, found.optimisation, found.approximation, found.log_p)
     good = ", ".join(_SHORT.get(use, use) for use, marks in seen.uses.items() if bool(marks[i]))
-    flags = "; ".join(filter(None, (found.flags[i], seen.flags[i])))
+    flags = reasons(found.flags[i], seen.flags[i])
     return (
         str(datum),
         *(f"{float(term.value[i]):.3f}" for term in terms),

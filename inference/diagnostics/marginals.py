@@ -12,10 +12,10 @@ from elbowroom.inference.estimate import Estimate
 from elbowroom.inference.evaluation.budget import plan
 from elbowroom.inference.evaluation.scalars import side_by_side
 from elbowroom.inference.evaluation.weighted_draws import WeightedDraws, reduced, weighted_draws
-from elbowroom.inference.evidence.importance.importance import K_LIMIT
 from elbowroom.inference.evidence.quadrature.quadrature import QuadratureInfo
 from elbowroom.inference.mcmc.draws import Draws
 from elbowroom.inference.target import Target
+from elbowroom.inference.weights import K_LIMIT
 
 GRID = 200
 GRID_LEVELS = (torch.arange(GRID, dtype=torch.float64) + 0.5) / GRID

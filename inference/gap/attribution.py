@@ -4,20 +4,15 @@ import math
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from functools import partial
-from typing import Any
 
 import torch
 from torch import Tensor
 
 from elbowroom.inference import weights
-from elbowroom.inference.estimate import Estimate
+from elbowroom.inference.estimate import Estimate, reasons
 from elbowroom.inference.evaluation.budget import cells_within
-from elbowroom.inference.evaluation.coordinates import Coordinates
 from elbowroom.inference.evaluation.same_data import check_same_data
-from elbowroom.inference.evidence.annealing import anneal
-from elbowroom.inference.evidence.importance.importance import K_LIMIT, importance
-from elbowroom.inference.evidence.quadrature.quadrature import quadrature
-from elbowroom.inference.gap.log_p import MAX_LATTICE_DIM
+from elbowroom.inference.gap.log_p import log_evidence_from_guide
 from elbowroom.inference.gap.refined import RefinedTarget
 from elbowroom.inference.programs.handlers import Draw, Set
 from elbowroom.inference.programs.log_prob import site_log_prob
@@ -26,6 +21,7 @@ from elbowroom.inference.programs.structure import ProgramError
 from elbowroom.inference.programs.terms import Arrange, Result, Values, collected, place
 from elbowroom.inference.target import Target
 from elbowroom.inference.text_table import aligned
+from elbowroom.inference.weights import K_LIMIT
 
 _MANY = 0.25  # share of the outer draws whose k̂ may be large: one k̂ of 128 weights has an error of 0.3
 _LEAST_INNER = 25  # weights that a tail index can be told from
@@ -129,7 +125,7 @@ def attribute_sites(
             whole = rows >= len(target)
             part = target if whole else target.select(range(begin, min(begin + rows, len(target))))
             parts.append(_Levels.of(part, num_outer, num_inner, at_once, seed))
-    known = log_p or _evidence(target, num_outer * num_inner, seed, memory_bytes)
+    known = log_p or log_evidence_from_guide(target, num_outer * num_inner, seed, memory_bytes)
     return _assembled(_Levels.joined(parts), known)
 
 
@@ -145,8 +141,7 @@ def _assembled(found: "_Levels", log_p: Estimate) -> SiteAttribution:
     gap = Estimate(log_p.value.to(elbo.value) - elbo.value, torch.hypot(elbo.stderr, known_error.cpu()), "none")
     names = list(found.log_q)
     flags = tuple(
-        "; ".join(filter(None, (log_p.flags[b], *(_flag(found, names, i, b) for i in range(len(names) - 1)))))
-        for b in range(len(gap))
+        reasons(log_p.flags[b], *(_flag(found, names, i, b) for i in range(len(names) - 1))) for b in range(len(gap))
     )
     return SiteAttribution(
         terms,
@@ -271,13 +266,3 @@ def _site_densities(target: Target, given: Values, num_samples: int | None, arra
 def _mean(values: Tensor) -> tuple[Tensor, Tensor]:
     """Mean over outer draws `[S, B]` and its standard error, `[B]`."""
     return values.mean(0).cpu(), (values.std(0) / len(values) ** 0.5).cpu()
-
-
-def _evidence(target: Target, num_samples: int, seed: int, memory_bytes: int | None) -> Estimate:
-    options: dict[str, Any] = {"memory_bytes": memory_bytes}
-    if any(latent.unconstrained is None for latent in target.structure.latents.values()):
-        return importance(target, num_samples=num_samples, seed=seed, **options)
-    if Coordinates.of(target).dim <= MAX_LATTICE_DIM and (target.sliceable or len(target) == 1):
-        with torch.no_grad():
-            return quadrature(target, **options)
-    return anneal(target, seed=seed, **options)

@@ -8,7 +8,7 @@ from itertools import pairwise
 import torch
 from torch import Tensor
 
-from elbowroom.inference.estimate import Estimate
+from elbowroom.inference.estimate import Estimate, reasons
 from elbowroom.inference.evaluation.coordinates import Coordinates
 from elbowroom.inference.evaluation.same_data import check_same_data
 from elbowroom.inference.gap.families.scoring import NUM_SHIFTS
@@ -97,8 +97,7 @@ def _assemble(
     stderr = torch.stack([log_p.stderr.to(value), ladder[own].stderr, slack_stderr]).square().sum(0).sqrt()
     gaussian = climbed.is_gaussian.tolist()
     nowhere = [_NOWHERE if value == -torch.inf else "" for value in ladder[ENCODER].value.tolist()]
-    told = zip(climbed.exploded, nowhere, log_p.flags, strict=True)
-    flags = tuple("; ".join(filter(None, reasons)) for reasons in told)
+    flags = tuple(reasons(*told) for told in zip(climbed.exploded, nowhere, log_p.flags, strict=True))
     notes = tuple(
         "" if ok or climbed.exploded[b] else _NOT_GAUSSIAN.format(family=own) for b, ok in enumerate(gaussian)
     )

@@ -12,7 +12,8 @@ from elbowroom.inference.evaluation.coordinates import Coordinates
 from elbowroom.inference.evaluation.same_data import check_same_data
 from elbowroom.inference.evidence.annealing import anneal
 from elbowroom.inference.evidence.bracket import Bracket
-from elbowroom.inference.evidence.quadrature.quadrature import quadrature
+from elbowroom.inference.evidence.importance.importance import importance
+from elbowroom.inference.evidence.quadrature.quadrature import MAX_LATTICE_DIM, quadrature
 from elbowroom.inference.gap.refined import RefinedGuide
 from elbowroom.inference.target import Target
 
@@ -43,9 +44,6 @@ class LogPInfo(Sides, total=False):
     method: tuple[str, ...]
 
 
-MAX_LATTICE_DIM = 2
-"""Up to here a lattice is cheaper than annealing."""
-
 NUM_STEPS, NUM_CHAINS = 64, 16
 """Of annealing from the largest family."""
 
@@ -65,8 +63,7 @@ def log_evidence(
         return _settled(target, refined, given, seed, memory_bytes)
     if given is not None:
         return _told(given, "given")
-    # A lattice lets data go that are done: programs that cannot be given part of their data are annealed.
-    if Coordinates.of(target).dim > MAX_LATTICE_DIM or (len(target) > 1 and not target.sliceable):
+    if not _suits_a_lattice(target):
         return _annealed(refined, seed, memory_bytes)
     # With the members found as guide: a lattice over an encoder's output that has exploded would never end.
     with torch.no_grad():
@@ -77,6 +74,21 @@ def log_evidence(
     rows = failed.nonzero().flatten()
     some = _annealed(RefinedGuide(target.select(rows), _selected(refined, rows)), seed, memory_bytes)
     return _merged(_told(exact, "quadrature"), rows, some)
+
+
+def log_evidence_from_guide(target: Target, num_samples: int, seed: int, memory_bytes: int | None) -> Estimate:
+    """log p(x) of every datum from the guide as it is, by a lattice, annealing or, for discrete sites, S samples."""
+    if any(latent.unconstrained is None for latent in target.structure.latents.values()):
+        return importance(target, num_samples=num_samples, seed=seed, memory_bytes=memory_bytes)
+    if _suits_a_lattice(target):
+        with torch.no_grad():
+            return quadrature(target, memory_bytes=memory_bytes)
+    return anneal(target, seed=seed, memory_bytes=memory_bytes)
+
+
+def _suits_a_lattice(target: Target) -> bool:
+    """A lattice lets data go that are done: programs that cannot be given part of their data are annealed."""
+    return Coordinates.of(target).dim <= MAX_LATTICE_DIM and (target.sliceable or len(target) == 1)
 
 
 def _settled(

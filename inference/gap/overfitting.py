@@ -5,9 +5,8 @@ from dataclasses import dataclass
 
 from torch import Tensor
 
+from elbowroom.inference.estimate import NORMAL_95
 from elbowroom.inference.gap.result import Decomposition
-
-NORMAL_95 = 1.959963984540054
 
 
 @dataclass(frozen=True)

@@ -6,9 +6,9 @@ from typing import Any
 
 import torch
 
-from elbowroom.inference.estimate import Estimate
+from elbowroom.inference.estimate import NORMAL_95, Estimate
 from elbowroom.inference.evidence.importance.importance import importance
-from elbowroom.inference.gap.overfitting import NORMAL_95, student_95
+from elbowroom.inference.gap.overfitting import student_95
 from elbowroom.inference.programs.structure import Program
 from elbowroom.inference.target import Target
 from elbowroom.inference.training.batches import Data

@@ -17,6 +17,7 @@ Read reductions.py first. Imports: torch; nothing of elbowroom.
 """
 
 from elbowroom.inference.weights.pareto import (
+    K_LIMIT,
     fit_generalized_pareto,
     pareto_k,
     pareto_k_of_tail,
@@ -38,6 +39,7 @@ from elbowroom.inference.weights.reductions import (
 )
 
 __all__ = [
+    "K_LIMIT",
     "ROUNDING",
     "elbo",
     "elbo_stderr",

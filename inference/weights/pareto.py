@@ -7,6 +7,9 @@ from torch import Tensor
 
 from elbowroom.inference.weights.reductions import is_constant
 
+K_LIMIT = 0.7
+"""k̂ above which an estimate, its error bar included, cannot be trusted (Vehtari et al. 2024)."""
+
 
 def tail_length(num_samples: int) -> int:
     """M = ⌈min(S/5, 3√S)⌉ largest weights are the tail (Vehtari et al. 2024, section 2.3 and Algorithm 1)."""
@@ -17,8 +20,8 @@ def pareto_k(log_w: Tensor) -> Tensor:
     """Tail index k̂ of the weights of each datum, `[B]`: how many moments they have (1/k̂).
 
     The generalised Pareto shape of the M largest weights over the (M+1)-th, by the estimator of Zhang & Stephens
-    (2009) with the weakly informative prior of Vehtari et al. (2024, Algorithm 1 and appendix C). Below 0.7 the
-    estimate of log p(x) can be trusted; from 1 on the weights have no mean that a sample could show.
+    (2009) with the weakly informative prior of Vehtari et al. (2024, Algorithm 1 and appendix C). Below
+    `K_LIMIT` the estimate of log p(x) can be trusted; from 1 on the weights have no mean that a sample could show.
 
     Returns:
         k̂; −∞ where all weights, or all of the tail and its threshold, are equal (nothing could be better); +∞ where

@@ -10,7 +10,8 @@ from matplotlib.patheffects import withStroke
 from torch import Tensor
 
 from elbowroom.inference import Estimate
-from elbowroom.inference.evidence.importance.importance import K_LIMIT, ImportanceInfo
+from elbowroom.inference.evidence.importance.importance import ImportanceInfo
+from elbowroom.inference.weights import K_LIMIT
 from elbowroom.report.figures.style import BLACK, BLUE, GREY, VERMILLION, Picture, new_figure, styled
 from elbowroom.report.records.bounds import Bound, bounds_of
 from elbowroom.report.records.rounding import SIGMAS, in_standard_errors, with_error

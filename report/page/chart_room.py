@@ -7,13 +7,13 @@ from itertools import pairwise
 import numpy as np
 from markupsafe import Markup
 
+from elbowroom.inference.estimate import NORMAL_95 as Z
 from elbowroom.inference.gap import Decomposition
 from elbowroom.report.page.svg import Plot
 from elbowroom.report.records.audit_means import Mean
 from elbowroom.report.records.rounding import significant
 from elbowroom.report.records.words import amount
 
-Z = 1.96
 _ROW, _BAR = 46.0, 14.0  # pixels
 _BINS = 28
 _REST, _ENDS = "rest", ("start", "total")

@@ -11,6 +11,7 @@ from elbowroom.inference.diagnostics.agreement import Agreement
 from elbowroom.inference.diagnostics.calibration import Calibration
 from elbowroom.inference.diagnostics.latent_use import LatentUse
 from elbowroom.inference.estimate import Estimate
+from elbowroom.inference.weights import K_LIMIT
 from elbowroom.report.page.chart_calibration import coverage_chart, rank_charts, tarp_chart
 from elbowroom.report.page.chart_room import room_histogram, waterfall
 from elbowroom.report.page.svg import bar
@@ -41,7 +42,7 @@ _ERRORS = (
     ("missed_mass", "posterior mass in modes that q misses", "0"),
     ("wasserstein", "Wasserstein distance, posterior sds", "0, up to noise"),
     ("c2st", "classifier that tells q from the posterior", "0.5"),
-    ("pareto_k", "k̂ of the importance weights", "below 0.7"),
+    ("pareto_k", "k̂ of the importance weights", f"below {K_LIMIT}"),
 )
 
 

@@ -9,6 +9,7 @@ from torch import Tensor
 
 from elbowroom.inference import Estimate
 from elbowroom.inference.audit import Audit
+from elbowroom.inference.weights import K_LIMIT
 from elbowroom.report.records.audit_fields import (
     CHAINS,
     CURVES,
@@ -113,7 +114,9 @@ def _importance(audit: Audit, found: Any) -> Group:
     variables = rows.estimate("importance", found, "importance sampling from q, a lower bound on log p(x)")
     elbo = Estimate(found.info["elbo"], found.info["elbo_stderr"], "lower")
     variables |= rows.estimate("elbo", elbo, "ELBO of the guide on the same draws")
-    variables["pareto_k"] = rows.numbers(found.info["pareto_k"], "", "tail index of the weights, above 0.7 is bad")
+    variables["pareto_k"] = rows.numbers(
+        found.info["pareto_k"], "", f"tail index of the weights, above {K_LIMIT} is bad"
+    )
     variables["ess"] = rows.numbers(found.info["ess"], "", "effective number of draws")
     variables["flag"] = rows.words(found.flags, "why not to rely on importance sampling")
     return Group(variables, rows.coords, {"num_samples": found.info["num_samples"]})

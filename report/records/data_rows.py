@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from elbowroom.inference.audit import Audit
+from elbowroom.inference.weights import K_LIMIT
 from elbowroom.report.records.audit_fields import Group
 from elbowroom.report.records.audit_groups import audit_groups
 from elbowroom.report.records.words import amount, short
@@ -20,7 +21,7 @@ COLUMNS = (
     ("encoder", "Encoder", "amortization gap, nats"),
     ("family", "Family", "approximation gap, nats"),
     ("log_p", "log p(x)", "from below ± standard error, nats"),
-    ("k", "k̂", "tail index of the importance weights; above 0.7 is bad"),
+    ("k", "k̂", f"tail index of the importance weights; above {K_LIMIT} is bad"),
     ("rhat", "R-hat", "agreement of the Markov chains, the worst latent; it should be near 1"),
 )
 

@@ -3,11 +3,11 @@
 import math
 
 from elbowroom.inference.audit import Number
+from elbowroom.inference.estimate import NORMAL_95
 from elbowroom.report.records.rounding import significant, with_error
 
 DECIMALS = 4
 _HUGE = 1e6  # nats: the digits of what is larger say nothing
-_Z = 1.96
 
 
 def amount(value: float, error: float = 0.0, *, signed: bool = False) -> str:
@@ -76,7 +76,7 @@ def _with_unit(number: Number, value: float, unit: bool = True) -> str:
     if number.unit == "p":
         return short(value, 2)
     ends = [abs(end - number.value) for end in (number.low, number.high) if math.isfinite(end)]
-    error = max(ends) / _Z if ends else 0.0
+    error = max(ends) / NORMAL_95 if ends else 0.0
     if error <= 0 or not math.isfinite(value) or abs(value) >= _HUGE:
         text = short(value, 4)
     else:

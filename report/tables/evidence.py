@@ -5,8 +5,9 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from elbowroom.inference import Estimate
-from elbowroom.inference.evidence.importance.importance import K_LIMIT, ImportanceInfo
+from elbowroom.inference.evidence.importance.importance import ImportanceInfo
 from elbowroom.inference.evidence.quadrature.quadrature import QuadratureInfo
+from elbowroom.inference.weights import K_LIMIT
 from elbowroom.report.records.evidence import evidence_row
 from elbowroom.report.records.rounding import compact, with_error
 from elbowroom.report.tables.render import Part, Sheet, note, render, warning

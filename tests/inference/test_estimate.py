@@ -5,8 +5,10 @@ from dataclasses import replace
 
 import pytest
 import torch
+from scipy.stats import norm
 
 from elbowroom.inference import Estimate
+from elbowroom.inference.estimate import NORMAL_95, reasons
 
 
 def test_mean_over_data_and_its_two_errors() -> None:
@@ -32,3 +34,12 @@ def test_flags_and_immutability() -> None:
 def test_float32_means_are_taken_in_float64() -> None:
     value = torch.full((3_000_000,), 0.1, dtype=torch.float32)
     assert Estimate(value, torch.zeros_like(value), "lower").mean()[0] == pytest.approx(float(value[0]), abs=1e-12)
+
+
+def test_several_flags_are_one() -> None:
+    assert reasons("", "too few", "", "too low") == "too few; too low"
+    assert reasons("", "") == reasons() == ""
+
+
+def test_the_quantile_of_a_95_percent_interval() -> None:
+    assert pytest.approx(norm.ppf(0.975), abs=1e-6) == NORMAL_95

@@ -5,7 +5,7 @@ from typing import Literal
 
 from torch import Tensor
 
-from elbowroom.inference.estimate import Bound, Estimate
+from elbowroom.inference.estimate import Bound, Estimate, reasons
 from elbowroom.inference.evidence.importance.importance import ImportanceInfo
 from elbowroom.inference.evidence.quadrature.quadrature import QuadratureInfo
 
@@ -31,7 +31,7 @@ def forward(log_p: Estimate, mean: Tensor, stderr: Tensor, draws_flags: Sequence
     error = (log_p.stderr.double().cpu().square() + stderr.square()).sqrt()
     unknown = "q's density at the posterior's draws is unknown"
     flags = tuple(
-        unknown if known != known else "; ".join(filter(None, both))
+        unknown if known != known else reasons(*both)
         for known, both in zip(mean.tolist(), zip(draws_flags, log_p.flags, strict=True), strict=True)
     )
     return Estimate(mean - log_p.value.double().cpu(), error, _FLIPPED[log_p.bound], flags=flags)

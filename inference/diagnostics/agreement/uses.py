@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from elbowroom.inference.evidence.importance.importance import K_LIMIT
+from elbowroom.inference.weights import K_LIMIT
 
 Reasons = tuple[Tensor, list[str]]
 """For each datum whether a limit is broken, `[B]` bool, and what to say if it is."""

@@ -6,6 +6,7 @@ from scipy import stats
 from torch import Tensor
 
 from elbowroom.inference.diagnostics.calibration.uniformity import GRID, Uniformity
+from elbowroom.inference.estimate import NORMAL_95
 
 _ECDF, _MEAN, _SPREAD = range(3)
 
@@ -82,7 +83,8 @@ def _is_told(found: Uniformity, q: int, part: int, limit: float) -> bool:
 def _size(found: Uniformity, q: int) -> str:
     """The shift with its 95 % interval; past one standard deviation, places near 0 and 1 hide how far it goes."""
     shift = abs(float(found.shift[q]))
-    return f"{shift:.2f} ± {1.96 * float(found.spread[q]) / math.sqrt(found.size):.2f}{' or more' if shift > 1 else ''}"
+    error = NORMAL_95 * float(found.spread[q]) / math.sqrt(found.size)
+    return f"{shift:.2f} ± {error:.2f}{' or more' if shift > 1 else ''}"
 
 
 def _ratio(found: Uniformity, q: int) -> str:

@@ -11,9 +11,7 @@ from elbowroom.inference.estimate import Bound, Estimate
 from elbowroom.inference.evidence.annealing.blocks import Block
 from elbowroom.inference.evidence.annealing.settings import Settings
 from elbowroom.inference.evidence.annealing.walk import Walk
-
-K_LIMIT = 0.7
-"""Pareto k̂ above which an estimate, its error bar included, cannot be trusted (Vehtari et al. 2024)."""
+from elbowroom.inference.weights import K_LIMIT
 
 STUCK = 0.1
 """Acceptance below which chains hardly move."""

@@ -8,7 +8,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from elbowroom.inference.estimate import Estimate
+from elbowroom.inference.estimate import Estimate, reasons
 from elbowroom.inference.evidence.annealing.ais import forward
 from elbowroom.inference.evidence.annealing.blocks import Block, blocks, in_ranges
 from elbowroom.inference.evidence.annealing.path import Path
@@ -203,11 +203,11 @@ def anneal_reverse(
     extra = num_chains * num_refresh * num_leapfrog
     found = assemble(pieces, settings, "upper" if exact else "none", seconds, extra=extra)
     info: ReverseInfo = {**found.info, "posterior": _EXACT if exact else _SAMPLED}
-    reasons = (
-        "; ".join(filter(None, (f"the draws are no reference ({f})" if f else "", own)))
+    flags = tuple(
+        reasons(f"the draws are no reference ({f})" if f else "", own)
         for f, own in zip(failed, found.flags, strict=True)
     )
-    return Estimate(found.value, found.stderr, found.bound, info, tuple(reasons))
+    return Estimate(found.value, found.stderr, found.bound, info, flags)
 
 
 _EXACT = "exact posterior draws: an upper bound in expectation"

@@ -5,6 +5,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
+from elbowroom.inference.estimate import NORMAL_95
 from elbowroom.inference.evidence.bracket.ledger import Column, Ledger
 
 LOWER = ("quadrature", "adapted importance", "annealing", "importance")
@@ -14,7 +15,6 @@ UPPER = ("quadrature", "adapted importance, upper", "reverse annealing")
 MIDDLE = "bridge"
 """The third opinion: no bound, but it should lie between them."""
 
-Z = 1.959964  # of a 95 % interval
 _SUSPICIOUS = 4.0  # standard errors
 _NEGLIGIBLE = 0.02  # nats: a disagreement below it is not worth a flag
 
@@ -83,7 +83,7 @@ def width(lower: Side, upper: Side) -> Tensor:
 
     Sides that noise has crossed count as equal: they do not make up for each other's errors.
     """
-    length = (upper.value - lower.value).clamp_min(0) + Z * (upper.stderr + lower.stderr)
+    length = (upper.value - lower.value).clamp_min(0) + NORMAL_95 * (upper.stderr + lower.stderr)
     return length.nan_to_num(torch.inf, posinf=torch.inf, neginf=torch.inf)
 
 

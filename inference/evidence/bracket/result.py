@@ -8,8 +8,8 @@ from typing import TypedDict
 import torch
 from torch import Tensor
 
-from elbowroom.inference.estimate import Bound, Estimate
-from elbowroom.inference.evidence.bracket.choice import LOWER, UPPER, Side, Z, choose, notes, suspicions, width
+from elbowroom.inference.estimate import NORMAL_95, Bound, Estimate
+from elbowroom.inference.evidence.bracket.choice import LOWER, UPPER, Side, choose, notes, suspicions, width
 from elbowroom.inference.evidence.bracket.ledger import Ledger
 from elbowroom.inference.text_table import aligned
 
@@ -57,7 +57,7 @@ class Bracket:
         """Which data are bracketed within the tolerance and without a flag, `[B]`."""
         return torch.tensor([not flag for flag in self.flags])
 
-    def interval(self, z: float = Z) -> tuple[Tensor, Tensor]:
+    def interval(self, z: float = NORMAL_95) -> tuple[Tensor, Tensor]:
         """lower − z·stderr and upper + z·stderr, `[B]` each: with the default z, 95 % intervals on each side."""
         return self.lower.value - z * self.lower.stderr, self.upper.value + z * self.upper.stderr
 

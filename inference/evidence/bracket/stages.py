@@ -7,7 +7,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from elbowroom.inference.estimate import Estimate
+from elbowroom.inference.estimate import Estimate, reasons
 from elbowroom.inference.evaluation.coordinates import Coordinates
 from elbowroom.inference.evidence.annealing import anneal, anneal_reverse
 from elbowroom.inference.evidence.bracket.choice import settled
@@ -15,7 +15,7 @@ from elbowroom.inference.evidence.bracket.ledger import Ledger
 from elbowroom.inference.evidence.bridge.adapted import adapted_importance
 from elbowroom.inference.evidence.bridge.bridge import bridge
 from elbowroom.inference.evidence.importance.importance import importance
-from elbowroom.inference.evidence.quadrature.quadrature import quadrature
+from elbowroom.inference.evidence.quadrature.quadrature import MAX_LATTICE_DIM, quadrature
 from elbowroom.inference.mcmc import hmc
 from elbowroom.inference.mcmc.convergence import Gates
 from elbowroom.inference.mcmc.draws import Draws
@@ -30,9 +30,6 @@ GROWTH = 4
 """Each round of effort multiplies draws, weighed samples and temperatures by this."""
 
 ADAPTED = ("adapted importance", "adapted importance, upper")
-
-MAX_LATTICE_DIM = 2
-"""Up to here a lattice is cheaper than chains."""
 
 MOST_POINTS = {0: 1, 1: 5_000, 2: 60_000}
 """Points of a lattice: ten times what hard posteriors need, few enough to give up soon on an improper one."""
@@ -166,6 +163,6 @@ def _with(found: Estimate, mixing: tuple[str, ...], limits: tuple[str, ...]) -> 
     return _joined(found.flags, tuple(f"chains do not mix: {flag}" if flag else "" for flag in mixing), limits)
 
 
-def _joined(*reasons: tuple[str, ...]) -> tuple[str, ...]:
+def _joined(*texts: tuple[str, ...]) -> tuple[str, ...]:
     """Each datum's reasons as one."""
-    return tuple("; ".join(filter(None, told)) for told in zip(*reasons, strict=True))
+    return tuple(reasons(*flags) for flags in zip(*texts, strict=True))

@@ -6,7 +6,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from elbowroom.inference.estimate import Estimate
+from elbowroom.inference.estimate import Estimate, reasons
 from elbowroom.inference.evaluation.budget import Plan, plan
 from elbowroom.inference.evaluation.coordinates import Coordinates
 from elbowroom.inference.evaluation.random_numbers import RandomNumbers
@@ -108,7 +108,7 @@ def _from_mixture(coordinates: Coordinates, mixture: Mixture, lost: Tensor) -> S
 
 def _told(lower: Estimate[ImportanceInfo], lost: Tensor) -> Estimate[ImportanceInfo]:
     """Flag the data whose programs are NaN not just far out, but where the draws are."""
-    reasons = (f"the programs return NaN at {100 * s:.0f} % of the proposal's draws" for s in lost.tolist())
-    told = [reason if s > _MOST_LOST else "" for reason, s in zip(reasons, lost.tolist(), strict=True)]
-    flags = tuple("; ".join(filter(None, pair)) for pair in zip(lower.flags, told, strict=True))
+    texts = (f"the programs return NaN at {100 * s:.0f} % of the proposal's draws" for s in lost.tolist())
+    told = [text if s > _MOST_LOST else "" for text, s in zip(texts, lost.tolist(), strict=True)]
+    flags = tuple(reasons(*pair) for pair in zip(lower.flags, told, strict=True))
     return replace(lower, flags=flags)

@@ -12,12 +12,13 @@ from elbowroom.inference.estimate import Bound, Estimate
 from elbowroom.inference.evaluation.budget import Plan, plan
 from elbowroom.inference.evaluation.same_data import check_same_data
 from elbowroom.inference.evidence.importance.harmonic import harmonic_of_draws, harmonic_of_weights
-from elbowroom.inference.evidence.importance.importance import K_LIMIT, ImportanceInfo, check_counts, collect
+from elbowroom.inference.evidence.importance.importance import ImportanceInfo, check_counts, collect
 from elbowroom.inference.evidence.importance.reduction import Reduction, Wanted, from_prior, reduce_weights, with_room
 from elbowroom.inference.mcmc.draws import Draws
 from elbowroom.inference.progress import Tick, progress_bar
 from elbowroom.inference.target import Target
 from elbowroom.inference.text_table import aligned
+from elbowroom.inference.weights import K_LIMIT
 from elbowroom.inference.weights.jackknife import iwae_bias_delta
 from elbowroom.inference.weights.power_means import PowerSums, check_alpha, check_order, power_mean, tangent
 

@@ -12,9 +12,7 @@ from elbowroom.inference.evaluation.budget import plan
 from elbowroom.inference.evidence.importance.reduction import Reduction, Wanted, joined, reduce_weights
 from elbowroom.inference.progress import progress_bar
 from elbowroom.inference.target import Target
-
-K_LIMIT = 0.7
-"""Above it the estimate, its error bar included, cannot be trusted (Vehtari et al. 2024)."""
+from elbowroom.inference.weights import K_LIMIT
 
 
 class ImportanceInfo(TypedDict):

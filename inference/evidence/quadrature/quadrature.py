@@ -20,6 +20,9 @@ from elbowroom.inference.progress import progress_bar
 from elbowroom.inference.target import Target
 
 MAX_DIM = 3
+MAX_LATTICE_DIM = 2
+"""Up to here a lattice is cheaper than chains or annealing, so it is taken without being asked for."""
+
 LEVELS = (0.05, 0.5, 0.95)
 _ROWS = 256  # data integrated at once: bounds the lattice points held in memory
 

@@ -12,7 +12,8 @@ from hypothesis import strategies as st
 from safetensors.torch import load, save
 
 from elbowroom.inference import Estimate, StateError
-from elbowroom.inference.evidence.bracket.choice import LOWER, UPPER, Z, choose, settled, suspicions, width
+from elbowroom.inference.estimate import NORMAL_95
+from elbowroom.inference.evidence.bracket.choice import LOWER, UPPER, choose, settled, suspicions, width
 from elbowroom.inference.evidence.bracket.ledger import Ledger
 from elbowroom.inference.evidence.bracket.result import read
 
@@ -88,8 +89,8 @@ def test_no_answer() -> None:
     ("lower", "upper", "length"),
     [
         ((1.0, 0.0), (1.25, 0.0), 0.25),
-        ((1.0, 0.1), (1.25, 0.2), 0.25 + 0.3 * Z),
-        ((1.0, 0.5), (-0.5, 0.01), 0.51 * Z),  # crossed by noise: not a negative width
+        ((1.0, 0.1), (1.25, 0.2), 0.25 + 0.3 * NORMAL_95),
+        ((1.0, 0.5), (-0.5, 0.01), 0.51 * NORMAL_95),  # crossed by noise: not a negative width
         ((1.0, INF), (1.0, 0.0), INF),
         ((1.0, NAN), (1.0, 0.0), INF),
         ((-INF, 0.0), (-INF, 0.0), INF),
