@@ -8,6 +8,7 @@
     linear_gaussian.py   PPCA and factor analysis: log p(x) and p(z|x) in closed form
     adapter.py           somebody's own PyTorch decoder
     likelihoods/         p(x|z) from a decoder's outputs
+    priors/              p(z)
     registry.py          the families by name, for the command line, the contract tests and the README
 
 Read latent_model.py first. Imports: networks, torch, pyro; never guides. Each name loads torch when it is first used.

@@ -7,6 +7,7 @@ import pyro.distributions as dist
 import torch
 from torch import Tensor
 
+from elbowroom.models.priors import draw_standard_normal, standard_normal
 from elbowroom.networks.checks import check_batch, check_size, check_width
 from elbowroom.networks.program import Program
 
@@ -48,7 +49,7 @@ class LatentModel(Program):
 
     def prior(self) -> dist.TorchDistribution:
         """p(z) = N(0, I_D), the same for every datum: batch shape `[]`, event shape `[D]`."""
-        return dist.Normal(self.prior_loc, self.prior_scale).to_event(1)
+        return standard_normal(self.prior_loc, self.prior_scale)
 
     def decode(self, z: Tensor) -> dist.TorchDistribution:
         """p(x|z) for z `[*batch, D]`: batch shape `[*batch]`, event shape `[P]`."""
@@ -79,8 +80,5 @@ class LatentModel(Program):
             num_samples: N, how many.
             seed: the same seed gives the same draws.
         """
-        shape = (check_size("num_samples", num_samples), self.latent_dim)
-        like = self.prior_loc
-        generator = torch.Generator(device=like.device).manual_seed(seed)
-        z = torch.randn(shape, generator=generator, dtype=like.dtype, device=like.device)  # [N, D]
+        z = draw_standard_normal(check_size("num_samples", num_samples), self.prior_loc, seed=seed)  # [N, D]
         return Generated(z, self.decode(z).mean)
