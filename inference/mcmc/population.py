@@ -1,4 +1,4 @@
-"""Weighted points that show where a posterior is before any chain has found out, and what they teach a proposal."""
+"""Weighted points: where the posterior is, before any chain has run, and how well a proposal covers it."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -16,7 +16,7 @@ NUM_POINTS = 512
 
 @dataclass(frozen=True)
 class Population:
-    """Points with weights p(x, T(u)) / q(u): `u` `[M, B, D]`, `log_w` `[M, B]` (−∞ where p or q cannot be told)."""
+    """Points with weights p(x, T(u)) / q(u): `u` `[M, B, D]`, `log_w` `[M, B]` (−∞ where p or q is not a number)."""
 
     u: Tensor
     log_w: Tensor
@@ -42,10 +42,11 @@ class Population:
 
     @property
     def acceptance(self) -> Tensor:
-        """How often an independence move from these points' proposal would be accepted at stationarity, `[B]`.
+        """The acceptance probability of an independence move from these points' proposal at stationarity, `[B]`.
 
         Σ_i w̄_i (1/M) Σ_j min(1, w_j / w_i) = (1/M) Σ_ij min(w̄_i, w̄_j), with w̄ the normalised weights.
         """
+        # In ascending order w̄_i is the smaller one of both its pairs with each that comes after it, and of its own.
         share = self.log_w.softmax(0).nan_to_num(0.0).sort(0).values
         num_points = len(share)
         larger = torch.arange(num_points - 1, -1, -1, dtype=share.dtype, device=share.device).unsqueeze(1)
@@ -60,7 +61,7 @@ class Population:
     def resampled(self, count: int, uniform: Tensor) -> Tensor:
         """`count` points in proportion to their weights by systematic resampling with uniforms `[B]`, `[count, B, D]`.
 
-        Where every weight is zero, points in their order.
+        Where every weight is zero, the points in their order.
         """
         log_w = torch.where(self.log_w.isneginf().all(0), 0.0, self.log_w)
         cumulative = log_w.double().softmax(0).cumsum(0).T.contiguous()  # [B, M]
@@ -71,7 +72,7 @@ class Population:
 
 
 def from_guide(coordinates: Coordinates, count: int, seed: int) -> Population:
-    """Draws of the guide."""
+    """Draw from the guide and weigh the draws."""
     target = coordinates.target
     with torch.no_grad():
         z, log_q = target.propose(count, seed=seed)
@@ -80,7 +81,7 @@ def from_guide(coordinates: Coordinates, count: int, seed: int) -> Population:
 
 
 def from_prior(coordinates: Coordinates, count: int, seed: int) -> Population:
-    """Draws of the prior."""
+    """Draw from the prior and weigh the draws."""
     target = coordinates.target
     with torch.no_grad():
         z = target.sample_prior(count, seed=seed)
@@ -90,7 +91,7 @@ def from_prior(coordinates: Coordinates, count: int, seed: int) -> Population:
 def from_mixture(
     mixture: Mixture, numbers: RandomNumbers, name: str, count: int, log_joint: Callable[[Tensor], Tensor]
 ) -> Population:
-    """Draws of a mixture."""
+    """Draw from a mixture and weigh the draws; `name` tells its random numbers from those of other uses."""
     dim = mixture.mean.shape[-1]
     u = mixture.sample(
         numbers.normal(f"{name}: normal", count, dim),
@@ -101,7 +102,7 @@ def from_mixture(
 
 
 def _clean(u: Tensor, log_w: Tensor) -> Population:
-    """Points that are not finite get weight zero, and stand where others do."""
+    """A population in which points that are not finite have weight zero, and stand where the best one does."""
     good = u.isfinite().all(-1) & log_w.isfinite()
     log_w = torch.where(good, log_w, -torch.inf)
     index = log_w.argmax(0).expand(1, -1).unsqueeze(-1).expand(1, *u.shape[1:])

@@ -1,4 +1,4 @@
-"""Where a posterior is, from draws of guide and prior alone: starts for chains and points for a first proposal."""
+"""Where is the posterior? Points of it and starts for chains, from draws of guide and prior alone."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
@@ -13,20 +13,22 @@ from elbowroom.inference.mcmc.mixture import Mixture
 from elbowroom.inference.mcmc.population import NUM_POINTS, Population, from_guide, from_mixture, from_prior
 
 STARTS = ("both", "guide", "prior")
-_NUM_GUIDE, _NUM_PRIOR = 128, 256
-_ROUNDS = 3
+"""Where chains may start."""
+
+_NUM_GUIDE, _NUM_PRIOR = 128, 256  # draws that are weighed first
+_ROUNDS = 3  # of fitting a mixture and weighing its draws
 
 BELIEVED = 64.0
 """Points in effect from which on a population is believed; with fewer, its weights are tempered."""
 
 
 @dataclass(frozen=True)
-class Found:
-    """What the search knows.
+class PosteriorPoints:
+    """Points of each datum's posterior, as far as the search has got.
 
     Attributes:
-        points: of the posterior, as far as it was found, `[512, B, D]`.
-        ess: how many of them there are in effect, `[B]`.
+        points: points of equal weight, `[512, B, D]`.
+        ess: the effective number of points that they were drawn from, `[B]`.
         scale: standard deviations, `[B, D]`, or Cholesky factors of the covariance, `[B, D, D]`.
         evaluations: of log p(x, z), for each datum.
     """
@@ -36,7 +38,7 @@ class Found:
     scale: Tensor
     evaluations: int
 
-    def improved(self, population: Population, uniform: Tensor) -> "Found":
+    def improved(self, population: Population, uniform: Tensor) -> "PosteriorPoints":
         """Take over the population's points for the data where it has more of them in effect."""
         better = population.ess > self.ess
         resampled = population.tempered(BELIEVED).resampled(NUM_POINTS, uniform)
@@ -46,14 +48,26 @@ class Found:
 
 
 def search(
-    coordinates: Coordinates, log_joint: Callable[[Tensor], Tensor], numbers: RandomNumbers, num_chains: int, start: str
-) -> tuple[Found, Tensor]:
-    """Weigh draws of guide and prior, fit a mixture to them, weigh its draws, and once more.
+    coordinates: Coordinates,
+    log_joint: Callable[[Tensor], Tensor],
+    numbers: RandomNumbers,
+    *,
+    num_chains: int,
+    start: str,
+) -> tuple[PosteriorPoints, Tensor]:
+    """Weigh draws of guide and prior, fit a mixture to them, weigh its draws, and again: population Monte Carlo.
 
-    Population Monte Carlo (Cappé et al. 2004).
+    Args:
+        coordinates: the target's.
+        log_joint: log density of u.
+        numbers: the random numbers.
+        num_chains: C.
+        start: `"guide"`, `"prior"` or `"both"`: which draws are weighed first.
 
     Returns:
-        What was found, and where the chains begin, `[C, B, D]`.
+        Points of the posterior, and where the chains begin, `[C, B, D]`.
+
+    Source: Cappé, Guillin, Marin & Robert (2004), "Population Monte Carlo".
     """
     guide = from_guide(coordinates, _NUM_GUIDE, numbers.seed) if start != "prior" else None
     prior = _from_prior(coordinates, numbers, start)
@@ -62,22 +76,21 @@ def search(
     spread = torch.stack([pool.u.std(0) for pool in pools]).amin(0)
     spread = spread.clamp_min(torch.finfo(spread.dtype).tiny ** 0.25)
     points = population.tempered(BELIEVED).resampled(NUM_POINTS, numbers.uniform("search", 1)[0])
-    found = Found(points, population.ess, spread, len(population.u))
+    best = PosteriorPoints(points, population.ess, spread, len(population.u))
     for r in range(_ROUNDS):
-        mixture = Mixture.fit(found.points)
-        population = from_mixture(mixture, numbers, f"search {r}", NUM_POINTS, log_joint)
-        found = found.improved(population, numbers.uniform(f"search {r}: resample", 1)[0])
-    starts = _starts(guide, found.points, spread, num_chains, apart=start != "guide")
-    return replace(found, scale=_scale(found)), starts
+        population = from_mixture(Mixture.fit(best.points), numbers, f"search {r}", NUM_POINTS, log_joint)
+        best = best.improved(population, numbers.uniform(f"search {r}: resample", 1)[0])
+    starts = _starts(guide, best.points, spread, num_chains, apart=start != "guide")
+    return replace(best, scale=_scale(best)), starts
 
 
-def _scale(found: Found) -> Tensor:
+def _scale(best: PosteriorPoints) -> Tensor:
     """The points' own scale where there are enough of them in effect, else the spread that the search began with."""
-    learned = fit_scale(found.points, found.ess)
+    learned = fit_scale(best.points, best.ess)
     if learned.dim() == 2:
-        return torch.where((found.ess >= BELIEVED).unsqueeze(-1), learned, found.scale)
-    believed = (found.ess >= BELIEVED)[:, None, None]
-    return torch.where(believed, learned, torch.diag_embed(found.scale))
+        return torch.where((best.ess >= BELIEVED).unsqueeze(-1), learned, best.scale)
+    believed = (best.ess >= BELIEVED)[:, None, None]
+    return torch.where(believed, learned, torch.diag_embed(best.scale))
 
 
 def _from_prior(coordinates: Coordinates, numbers: RandomNumbers, start: str) -> Population | None:
@@ -92,18 +105,18 @@ def _from_prior(coordinates: Coordinates, numbers: RandomNumbers, start: str) ->
 
 
 def _starts(guide: Population | None, points: Tensor, spread: Tensor, num_chains: int, apart: bool) -> Tensor:
-    """Positions `[C, B, D]`: draws of the guide by turns with the found point that is farthest from all starts so far.
+    """Positions `[C, B, D]`: draws of the guide by turns with the point that is farthest from all starts so far.
 
-    The farthest ones sit in other modes, if any were found, so that chains which cannot cross over disagree.
+    The farthest ones sit in other modes, if the points reach any, so that chains which cannot cross over disagree.
     """
-    rows = torch.arange(points.shape[1], device=points.device)
+    every = torch.arange(points.shape[1], device=points.device)
     starts: list[Tensor] = []
     nearest = torch.full_like(points[..., 0], torch.inf)  # squared distance to the nearest start, [M, B]
     for c in range(num_chains):
         if guide is not None and (c % 2 == 0 or not apart):
-            start = guide.u[_sound_first(guide)[c % len(guide.u)], rows]
+            start = guide.u[_sound_first(guide)[c % len(guide.u)], every]
         else:
-            start = points[nearest.argmax(0), rows]
+            start = points[nearest.argmax(0), every]
         starts.append(start)
         distance = ((points - start) / spread).square().sum(-1)
         nearest = torch.minimum(nearest, distance.nan_to_num(0.0))

@@ -33,15 +33,26 @@ class Chees:
         return cls(length.log(), zero, zero)
 
     def update(
-        self, before: Tensor, move: Move, centre: Tensor, scale: Tensor, jitter: float, bounds: tuple[Tensor, Tensor]
+        self, before: Tensor, move: Move, *, centre: Tensor, scale: Tensor, jitter: float, bounds: tuple[Tensor, Tensor]
     ) -> "Chees":
-        """Take in a transition that began at `before` `[C, B, D]`; `bounds`: least and greatest lengths `[B]`."""
+        """Take in a transition.
+
+        Args:
+            before: where it began, `[C, B, D]`.
+            move: what happened.
+            centre: ū, the mean over the chains of a datum, `[B, D]`.
+            scale: of the positions.
+            jitter: j, the factor of the trajectory's length.
+            bounds: least and greatest lengths, `[B]` each.
+        """
+        # The criterion's gradient in the length (equation 9), averaged over chains.
         start, end = whiten(scale, before - centre), whiten(scale, move.proposal.u - centre)
         change = end.square().sum(-1) - start.square().sum(-1)
         slope = jitter * change * (end * move.velocity).sum(-1)  # [C, B]
         weight = torch.where(slope.isfinite(), move.acceptance, 0.0)
         gradient = (weight * slope.nan_to_num(0.0, 0.0, 0.0)).sum(0) / weight.sum(0).clamp_min(_TINY)
         gradient = gradient * self.length  # in log length
+        # A step of Adam, uphill.
         count = self.count + 1
         first = _FIRST * self.first + (1 - _FIRST) * gradient
         second = _SECOND * self.second + (1 - _SECOND) * gradient.square()

@@ -1,7 +1,8 @@
-"""Warm-up: find the posterior of each datum, adapt the kernel to it, then freeze it."""
+"""Warm-up: find the posterior of each datum, adapt HMC to it, fit a proposal for jumps, then freeze them."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from typing import NamedTuple
 
 import torch
 from torch import Tensor
@@ -12,7 +13,7 @@ from elbowroom.inference.mcmc.leapfrog import Density, Point, evaluate
 from elbowroom.inference.mcmc.metric import fit_scale, size
 from elbowroom.inference.mcmc.mixture import Mixture
 from elbowroom.inference.mcmc.population import NUM_POINTS, from_mixture
-from elbowroom.inference.mcmc.search import BELIEVED, Found, search
+from elbowroom.inference.mcmc.search import BELIEVED, PosteriorPoints, search
 from elbowroom.inference.mcmc.step_size import DualAveraging
 from elbowroom.inference.mcmc.trajectory import Chees, halton
 from elbowroom.inference.mcmc.transition import Kernel, transition
@@ -24,13 +25,14 @@ SHORT = 3
 """Leapfrog steps of an HMC move at most where jumps do the travelling."""
 
 _REFITS = 2  # of the proposal to its own weighed draws
+_KEPT = 8  # one in so many points stays the chains', so that a mode which only they know keeps a component
 _FIRST_STEP, _FIRST_LENGTH = 0.5, 1.5  # in units of the posterior's scale
 _EASY = 0.65  # share of effective points in a proposal's draws from which on jumps do the travelling
 
 
 @dataclass(frozen=True)
 class Settings:
-    """What the caller asked for."""
+    """The arguments of `hmc` that warm-up reads."""
 
     num_chains: int
     num_warmup: int
@@ -45,8 +47,8 @@ class Tuned:
     """A frozen kernel and where its chains stand.
 
     Attributes:
-        kernel: of the HMC moves.
-        mixture: what independence moves propose from.
+        kernel: step sizes, lengths and scales of the HMC moves.
+        mixture: the proposal of the independence moves.
         acceptance: expected acceptance of an independence move, `[B]`; zero where they are switched off.
         easy: whether jumps do the travelling, `[B]`, so that HMC moves may be few and short.
         point: the chains' positions.
@@ -75,8 +77,17 @@ class _Adapting:
 
     @property
     def kernel(self) -> Kernel:
-        """What the next transition uses."""
+        """The kernel of the next transition."""
         return Kernel(self.averaging.step_size, self.chees.length, self.scale, self.max_steps)
+
+
+class _Jumps(NamedTuple):
+    """A proposal for independence moves, its worth, `[B]` each, and what it cost."""
+
+    mixture: Mixture
+    acceptance: Tensor
+    easy: Tensor
+    evaluations: int
 
 
 def warm_up(
@@ -85,40 +96,58 @@ def warm_up(
     log_joint: Callable[[Tensor], Tensor],
     numbers: RandomNumbers,
     settings: Settings,
-    tick: Callable[[int], None],
+    tick: Callable[[int], object],
 ) -> Tuned:
-    """Search, then HMC that adapts in two halves (the scale is learned between them), then a proposal for jumps."""
-    found, starts = search(coordinates, log_joint, numbers, settings.num_chains, settings.start)
-    point = evaluate(density, starts)
-    zero = torch.zeros_like(point.log_p)
-    state = _Adapting(
-        point,
-        DualAveraging.start(zero + _FIRST_STEP / coordinates.dim**0.25),
-        Chees.start(zero[0] + _FIRST_LENGTH),
-        found.scale,
-        zero[0] + settings.num_chains,
-        _most_steps(settings, found.ess > _EASY * NUM_POINTS),
-    )
+    """Adapt the moves of every datum's chains to its posterior.
+
+    Args:
+        coordinates: the target's.
+        density: log density of u and its gradient.
+        log_joint: log density of u alone.
+        numbers: the random numbers.
+        settings: numbers of chains and transitions, where chains start, whether they jump, and limits.
+        tick: called with the number of chains after every transition.
+    """
+    # Where is the posterior? Points of it, and starts that lie apart.
+    points, starts = search(coordinates, log_joint, numbers, num_chains=settings.num_chains, start=settings.start)
+    # HMC from there, in two halves; step sizes and lengths adapt all the time, the scale is learned after each half.
+    state = _begin(density, starts, points, settings)
     middle, visited = settings.num_warmup // 2, starts.unsqueeze(0)
     for first, last in ((0, middle), (middle, settings.num_warmup)):
         if first < last:
-            state, visited = _adapt(density, state, numbers, settings, (first, last), tick)
-            state = _rescaled(state, visited, found)
-    mixture, acceptance, easy, evaluations = _proposal(found, visited, log_joint, numbers, settings)
-    most = _most_steps(settings, easy)
-    kernel = Kernel(state.averaging.frozen, state.chees.length, state.scale, most)
+            state, visited = _adapt(density, state, numbers, settings, range(first, last), tick)
+            state = _rescaled(state, visited, points)
+    # A proposal for jumps, from the points and from where the chains have been.
+    jumps = _proposal(points, visited, log_joint, numbers, settings)
+    # From here on nothing adapts.
+    most = _most_steps(settings, jumps.easy)
     return Tuned(
-        kernel=kernel,
-        mixture=mixture,
-        acceptance=acceptance,
-        easy=easy,
+        kernel=Kernel(state.averaging.frozen, state.chees.length, state.scale, most),
+        mixture=jumps.mixture,
+        acceptance=jumps.acceptance,
+        easy=jumps.easy,
         point=state.point,
         gradients=state.gradients,
-        evaluations=torch.full_like(state.gradients, evaluations),
+        evaluations=torch.full_like(state.gradients, jumps.evaluations),
+    )
+
+
+def _begin(density: Density, starts: Tensor, points: PosteriorPoints, settings: Settings) -> _Adapting:
+    """The chains at their starts, with a first guess of everything."""
+    point = evaluate(density, starts)
+    zero = torch.zeros_like(point.log_p)
+    return _Adapting(
+        point=point,
+        averaging=DualAveraging.start(zero + _FIRST_STEP / starts.shape[-1] ** 0.25),
+        chees=Chees.start(zero[0] + _FIRST_LENGTH),
+        scale=points.scale,
+        gradients=torch.full_like(zero[0], settings.num_chains, dtype=torch.long),
+        max_steps=_most_steps(settings, points.ess > _EASY * NUM_POINTS),
     )
 
 
 def _most_steps(settings: Settings, easy: Tensor) -> Tensor:
+    """Leapfrog steps of a move at most, `[B]`: few where jumps do the travelling."""
     return torch.where(easy & settings.jumps, min(SHORT, settings.max_steps), settings.max_steps)
 
 
@@ -127,22 +156,24 @@ def _adapt(
     state: _Adapting,
     numbers: RandomNumbers,
     settings: Settings,
-    span: tuple[int, int],
-    tick: Callable[[int], None],
+    span: range,
+    tick: Callable[[int], object],
 ) -> tuple[_Adapting, Tensor]:
-    """Transitions `first … last − 1` with adapting step sizes and lengths; the states visited, `[W, C, B, D]`."""
-    (first, last), chains = span, settings.num_chains
-    dim, count = state.point.u.shape[-1], (last - first) * chains
+    """Transitions of a span of warm-up, with adapting step sizes and lengths; the states visited, `[W, C, B, D]`."""
+    chains, first = settings.num_chains, span.start
+    dim, count = state.point.u.shape[-1], len(span) * chains
     momenta = numbers.normal("warm-up momentum", count, dim, first * chains).unflatten(0, (-1, chains))
     uniforms = numbers.uniform("warm-up accept", count, first * chains).unflatten(0, (-1, chains))
     visited = []
-    for n in range(last - first):
-        jitter = halton(first + n)
+    for index, momentum, uniform in zip(span, momenta, uniforms, strict=True):
+        jitter = halton(index)
         before, centre = state.point.u, state.point.u.mean(0)
-        point, move = transition(density, state.point, state.kernel, momenta[n], uniforms[n], jitter)
+        point, move = transition(density, state.point, state.kernel, momentum, uniform, jitter)
         averaging = state.averaging.update(move.acceptance, settings.target_accept)
         step = averaging.frozen.mean(0)
-        chees = state.chees.update(before, move, centre, state.scale, jitter, (step, state.max_steps * step))
+        chees = state.chees.update(
+            before, move, centre=centre, scale=state.scale, jitter=jitter, bounds=(step, state.max_steps * step)
+        )
         gradients = state.gradients + move.num_steps.sum(0)
         state = replace(state, point=point, averaging=averaging, chees=chees, gradients=gradients)
         visited.append(point.u)
@@ -150,16 +181,16 @@ def _adapt(
     return state, torch.stack(visited)
 
 
-def _rescaled(state: _Adapting, visited: Tensor, found: Found) -> _Adapting:
+def _rescaled(state: _Adapting, visited: Tensor, points: PosteriorPoints) -> _Adapting:
     """Learn the scale from the search where it is believed, else from the later half of the chains' states."""
     late = visited[len(visited) // 2 :]
     if len(late) < 4:
         return state
     # Within chains, so that modes which hold one chain each are not averaged over; draws in a row count for a third.
     within = (late - late.mean(0)).flatten(0, 1)
-    learned = fit_scale(within, torch.full_like(found.ess, len(within) / 3))
-    believed = (found.ess >= BELIEVED).reshape(-1, *(1,) * (learned.dim() - 1))
-    scale = torch.where(believed, found.scale, learned)
+    learned = fit_scale(within, torch.full_like(points.ess, len(within) / 3))
+    believed = (points.ess >= BELIEVED).reshape(-1, *(1,) * (learned.dim() - 1))
+    scale = torch.where(believed, points.scale, learned)
     factor = size(state.scale) / size(scale)  # [B]
     sound = (factor > 1e-8) & (factor < 1e8)  # else the chains have not moved, or run away
     scale = torch.where(sound.reshape(believed.shape), scale, state.scale)
@@ -174,26 +205,29 @@ def _rescaled(state: _Adapting, visited: Tensor, found: Found) -> _Adapting:
 
 
 def _proposal(
-    found: Found, visited: Tensor, log_joint: Callable[[Tensor], Tensor], numbers: RandomNumbers, settings: Settings
-) -> tuple[Mixture, Tensor, Tensor, int]:
+    points: PosteriorPoints,
+    visited: Tensor,
+    log_joint: Callable[[Tensor], Tensor],
+    numbers: RandomNumbers,
+    settings: Settings,
+) -> _Jumps:
     """Fit the mixture that jumps propose from to the search's points and the chains' states; measure its worth."""
     late = visited[len(visited) // 2 :].flatten(0, 1)
     index = torch.linspace(0, len(late) - 1, NUM_POINTS, device=late.device).round().long()
     states = late[index]
-    odd = torch.arange(NUM_POINTS, device=late.device).reshape(-1, 1, 1) % 2 == 1
-    trusted = (found.ess >= BELIEVED).unsqueeze(-1)
-    mixture = Mixture.fit(torch.where(trusted & odd, found.points, states))
+    # Half of the points are the search's, where it is believed.
+    place = torch.arange(NUM_POINTS, device=late.device).reshape(-1, 1, 1)
+    trusted = (points.ess >= BELIEVED).unsqueeze(-1)
+    mixture = Mixture.fit(torch.where(trusted & (place % 2 == 1), points.points, states))
     if not settings.jumps:
-        return mixture, torch.zeros_like(found.ess), found.ess < 0, found.evaluations
-    # The chains keep a part of the points, so that a mode which only they know keeps a component.
-    keep = torch.arange(NUM_POINTS, device=late.device).reshape(-1, 1, 1) % 8 == 0
-    learned = Found(states, torch.full_like(found.ess, BELIEVED), found.scale, found.evaluations)
+        return _Jumps(mixture, torch.zeros_like(points.ess), points.ess < 0, points.evaluations)
+    # Refit it to its own weighed draws, as population Monte Carlo does.
+    best = replace(points, points=states, ess=torch.full_like(points.ess, BELIEVED))
     for r in range(_REFITS):
         population = from_mixture(mixture, numbers, f"proposal {r}", NUM_POINTS, log_joint)
-        learned = learned.improved(population, numbers.uniform(f"proposal {r}: resample", 1)[0])
-        mixture = Mixture.fit(torch.where(keep, states, learned.points))
+        best = best.improved(population, numbers.uniform(f"proposal {r}: resample", 1)[0])
+        mixture = Mixture.fit(torch.where(place % _KEPT == 0, states, best.points))
+    # What is it worth? New draws say, for those that it was fitted to flatter it.
     population = from_mixture(mixture, numbers, "proposal", NUM_POINTS, log_joint)
-    spent = learned.evaluations + NUM_POINTS
-    acceptance = population.acceptance
-    acceptance = torch.where(acceptance < USELESS, 0.0, acceptance)
-    return mixture, acceptance, population.ess > _EASY * NUM_POINTS, spent
+    acceptance = torch.where(population.acceptance < USELESS, 0.0, population.acceptance)
+    return _Jumps(mixture, acceptance, population.ess > _EASY * NUM_POINTS, best.evaluations + NUM_POINTS)

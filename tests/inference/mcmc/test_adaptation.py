@@ -165,11 +165,13 @@ def test_trajectories_grow_when_too_short_and_shrink_when_too_long(length: float
     r, uniform = data(chains, num_data, dim, seed=2), torch.zeros(chains, num_data)
     _, move = transition(density, point, kernel, r, uniform)
     bounds = torch.full((num_data,), 0.01), torch.full((num_data,), 100.0)
-    new = chees.update(point.u, move, point.u.mean(0), kernel.scale, 1.0, bounds)
+    new = chees.update(point.u, move, centre=point.u.mean(0), scale=kernel.scale, jitter=1.0, bounds=bounds)
     assert bool((new.length > length).all()) if grows else bool((new.length < length).all())
     # One step of Adam is its rate, whatever the gradient's size.
     torch.testing.assert_close((new.log_length - math.log(length)).abs(), torch.full((3,), 0.05), rtol=1e-6, atol=0)
-    low = chees.update(point.u, move, point.u.mean(0), kernel.scale, 1.0, (bounds[1], bounds[1]))
+    low = chees.update(
+        point.u, move, centre=point.u.mean(0), scale=kernel.scale, jitter=1.0, bounds=(bounds[1], bounds[1])
+    )
     torch.testing.assert_close(low.length, bounds[1])
 
 
@@ -187,7 +189,7 @@ def test_lengths_settle_where_squares_change_most_in_units_of_the_scale() -> Non
         before, jitter = point.u, halton(n)
         uniform = torch.rand(chains, 2, generator=generator(n))
         point, move = transition(density, point, kernel, data(chains, 2, dim, seed=n + 9), uniform, jitter)
-        chees = chees.update(before, move, before.mean(0), scale, jitter, bounds)
+        chees = chees.update(before, move, centre=before.mean(0), scale=scale, jitter=jitter, bounds=bounds)
         lengths.append(chees.length)
     late = torch.stack(lengths[75:]).mean(0)
     assert bool(((late > 1.8) & (late < 2.8)).all())
@@ -203,7 +205,7 @@ def test_gradient_of_the_length_is_measured_in_units_of_the_scale() -> None:
     kernel = Kernel(torch.full((chains, 2), 0.02), torch.full((2,), 0.7), scale, 99)
     _, move = transition(density, point, kernel, data(chains, 2, 3, seed=2), torch.zeros(chains, 2), 0.5)
     centre, bounds = point.u.mean(0), (torch.full((2,), 0.01), torch.full((2,), 9.0))
-    found = Chees.start(kernel.length).update(point.u, move, centre, scale, 0.5, bounds)
+    found = Chees.start(kernel.length).update(point.u, move, centre=centre, scale=scale, jitter=0.5, bounds=bounds)
     inverse = torch.linalg.inv(scale[0])
     for b in range(2):
         start, end = (point.u[:, b] - centre[b]) @ inverse.T, (move.proposal.u[:, b] - centre[b]) @ inverse.T
@@ -224,13 +226,19 @@ def test_chains_that_diverge_teach_nothing() -> None:
     bounds = torch.full((2,), 1e-3), torch.full((2,), 1e3)
     rest = torch.tensor([0, 1, 2, 4, 5, 6, 7])
     centre = point.u.mean(0)
-    chees = Chees.start(torch.full((2,), 0.5)).update(point.u, move, centre, kernel.scale, 1.0, bounds)
+    chees = Chees.start(torch.full((2,), 0.5)).update(
+        point.u, move, centre=centre, scale=kernel.scale, jitter=1.0, bounds=bounds
+    )
     fewer = Kernel(steps[rest], kernel.length, kernel.scale, 60)
     start = evaluate(density, point.u[rest])
     _, calm = transition(density, start, fewer, data(8, 2, 3, seed=2)[rest], torch.zeros(7, 2))
-    alone = Chees.start(torch.full((2,), 0.5)).update(start.u, calm, centre, fewer.scale, 1.0, bounds)
+    alone = Chees.start(torch.full((2,), 0.5)).update(
+        start.u, calm, centre=centre, scale=fewer.scale, jitter=1.0, bounds=bounds
+    )
     torch.testing.assert_close(chees.first, alone.first)
     broken = Chees.start(torch.full((2,), 0.5))
     nothing = Kernel(torch.full((8, 2), 500.0), torch.full((2,), 0.5), torch.ones(2, 3), 60)
     _, wild = transition(density, point, nothing, data(8, 2, 3, seed=2), torch.zeros(8, 2))
-    torch.testing.assert_close(broken.update(point.u, wild, centre, kernel.scale, 1.0, bounds).length, broken.length)
+    torch.testing.assert_close(
+        broken.update(point.u, wild, centre=centre, scale=kernel.scale, jitter=1.0, bounds=bounds).length, broken.length
+    )

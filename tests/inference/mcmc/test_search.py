@@ -10,19 +10,21 @@ from elbowroom.inference.evaluation.coordinates import Coordinates
 from elbowroom.inference.evaluation.random_numbers import RandomNumbers
 from elbowroom.inference.mcmc.mixture import Mixture
 from elbowroom.inference.mcmc.population import NUM_POINTS, Population
-from elbowroom.inference.mcmc.search import BELIEVED, Found, search
+from elbowroom.inference.mcmc.search import BELIEVED, PosteriorPoints, search
 from toys.programs import data, normal_guide, normal_model, one_mode, two_modes
 
 
-def found(target: Target, num_chains: int = 4, start: str = "both", seed: int = 0) -> tuple[Found, torch.Tensor]:
+def searched(
+    target: Target, num_chains: int = 4, start: str = "both", seed: int = 0
+) -> tuple[PosteriorPoints, torch.Tensor]:
     coordinates = Coordinates.of(target)
-    return search(coordinates, coordinates.log_joint, RandomNumbers(target, seed), num_chains, start)
+    return search(coordinates, coordinates.log_joint, RandomNumbers(target, seed), num_chains=num_chains, start=start)
 
 
 @pytest.mark.parametrize("start", ["both", "prior"])
 def test_chains_start_in_both_modes(start: str) -> None:
     target = Target(two_modes, one_mode, torch.zeros(6))
-    what, starts = found(target, start=start)
+    what, starts = searched(target, start=start)
     left = (starts[..., 0] < 0).sum(0)
     assert bool(((left > 0) & (left < 4)).all())
     share = (what.points[..., 0] < 0).double().mean(0)
@@ -31,14 +33,14 @@ def test_chains_start_in_both_modes(start: str) -> None:
 
 
 def test_chains_start_where_the_guide_says_if_asked() -> None:
-    _, starts = found(Target(two_modes, one_mode, torch.zeros(6)), start="guide")
+    _, starts = searched(Target(two_modes, one_mode, torch.zeros(6)), start="guide")
     assert bool((starts > 0).all())
     assert len(starts.unique()) == starts.numel()  # each chain at a draw of its own
 
 
 def test_points_and_scale_of_a_normal_posterior() -> None:
     x = torch.tensor([0.3, -2.0, 4.0])
-    what, starts = found(Target(normal_model, normal_guide(2.0), x), num_chains=3)
+    what, starts = searched(Target(normal_model, normal_guide(2.0), x), num_chains=3)
     assert starts.shape == (3, 3, 1) and what.points.shape == (NUM_POINTS, 3, 1)
     stderr = math.sqrt(0.5) / what.ess.sqrt()
     assert ((what.points[..., 0].mean(0) - x / 2) / stderr).abs().max() < 5
@@ -48,17 +50,17 @@ def test_points_and_scale_of_a_normal_posterior() -> None:
 
 def test_chains_of_a_datum_start_at_the_same_place_in_any_company() -> None:
     target = Target(two_modes, one_mode, torch.arange(5.0) / 10)
-    what, starts = found(target, seed=3)
+    what, starts = searched(target, seed=3)
     rows = [4, 1]
-    fewer, same = found(target.select(rows), seed=3)
+    fewer, same = searched(target.select(rows), seed=3)
     torch.testing.assert_close(same, starts[:, rows], rtol=1e-9, atol=1e-9)
     torch.testing.assert_close(fewer.points, what.points[:, rows], rtol=1e-9, atol=1e-9)
-    _, other = found(target, seed=4)
+    _, other = searched(target, seed=4)
     assert not torch.allclose(other, starts)
 
 
 def test_a_population_takes_over_only_where_it_is_better() -> None:
-    old = Found(torch.zeros(NUM_POINTS, 2, 1), torch.tensor([100.0, 400.0]), torch.ones(2, 1), 7)
+    old = PosteriorPoints(torch.zeros(NUM_POINTS, 2, 1), torch.tensor([100.0, 400.0]), torch.ones(2, 1), 7)
     new = old.improved(Population(1 + data(300, 2, 1).abs(), torch.zeros(300, 2)), torch.full((2,), 0.5))
     assert bool((new.points[:, 0] >= 1).all()) and bool((new.points[:, 1] == 0).all())
     torch.testing.assert_close(new.ess, torch.tensor([300.0, 400.0]))
@@ -86,7 +88,7 @@ def test_random_numbers_are_of_the_datum_the_name_and_the_place() -> None:
 
 
 def test_a_mixture_of_the_points_reaches_both_modes() -> None:
-    what, _ = found(Target(two_modes, one_mode, torch.zeros(3)))
+    what, _ = searched(Target(two_modes, one_mode, torch.zeros(3)))
     log_q = Mixture.fit(what.points).log_density(torch.tensor([-6.0, 6.0])[:, None, None].expand(2, 3, 1))
     exact = torch.tensor([0.1, 0.9]).log() - 0.5 * math.log(2 * math.pi)
     assert (log_q - exact[:, None]).abs().max() < 0.6
