@@ -1,4 +1,4 @@
-"""The densities that a sampler calls, of one chunk of data: recorded once, evaluated in slices of bounded size."""
+"""What a sampler calls: the log density of one chunk of data, recorded once and evaluated in slices of bounded size."""
 
 from dataclasses import dataclass
 
@@ -18,9 +18,9 @@ class Densities:
     """log p(x, T(u)) + log |det dT/du|, with and without its gradient.
 
     Attributes:
-        coordinates: the target's.
+        coordinates: the coordinates of the data.
         value, value_and_gradient: the recorded programs.
-        cells: points that may be evaluated at once.
+        cells: how many points may be evaluated at once.
     """
 
     coordinates: Coordinates
@@ -30,26 +30,26 @@ class Densities:
 
     @classmethod
     def of(cls, coordinates: Coordinates, cells: int, compile: bool = False) -> "Densities":
-        """Nothing is recorded yet: that happens at the first call of each shape."""
+        """The densities of a target; the programs are recorded at the first call of each shape, not here."""
         value = Traced(log_joint, coordinates, compile=compile)
         return cls(coordinates, value, Traced(log_joint_and_gradient, coordinates, compile=compile), cells)
 
     def at(self, coordinates: Coordinates) -> "Densities":
-        """The same on other data; records are shared."""
+        """The densities of other data; records are shared."""
         return Densities(coordinates, self.value.on(coordinates), self.value_and_gradient.on(coordinates), self.cells)
 
-    def on(self, rows: Tensor) -> "OnRows":
+    def on(self, data: Tensor) -> "OnSome":
         """The gradient on some of the data, in groups of one fixed size so that one record serves any number."""
         size = max(1, len(self.coordinates.target) // _GROUPS)
-        padded = torch.cat([rows, rows[:1].expand(-len(rows) % size)])
-        return OnRows(tuple(self.at(self.coordinates.at(group)) for group in padded.split(size)), len(rows))
+        padded = torch.cat([data, data[:1].expand(-len(data) % size)])
+        return OnSome(tuple(self.at(self.coordinates.at(group)) for group in padded.split(size)), len(data))
 
     def slice_of(self, num_data: int) -> int:
         """Samples of `num_data` data evaluated at once."""
         return max(1, min(self.cells, _SLICE) // num_data)
 
     def log_joint(self, u: Tensor) -> Tensor:
-        """At u `[S, B, D]`, `[S, B]`; slices are made up to one size."""
+        """The log density at u `[S, B, D]`, `[S, B]`; slices are made up to one size, so that one record serves all."""
         size = min(self.slice_of(u.shape[1]), len(u))
         pieces = []
         for begin in range(0, len(u), size):
@@ -59,14 +59,14 @@ class Densities:
         return torch.cat(pieces)
 
     def gradient(self, u: Tensor) -> tuple[Tensor, Tensor]:
-        """log density `[C, B]` and its gradient `[C, B, D]`."""
+        """The log density at u `[C, B, D]`, `[C, B]`, and its gradient, `[C, B, D]`."""
         value, gradient = self.value_and_gradient(u)
         return value.to(u.dtype), gradient.to(u.dtype)
 
 
 @dataclass(frozen=True)
-class OnRows:
-    """log density and gradient for the first `count` data of the groups."""
+class OnSome:
+    """The log density and its gradient for the first `count` data of the groups, the rest being padding."""
 
     groups: tuple[Densities, ...]
     count: int

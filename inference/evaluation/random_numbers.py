@@ -1,4 +1,4 @@
-"""The random numbers of chains: a function of (seed, datum, chain, step) alone."""
+"""The random numbers of chains, lattices and ties: a function of (seed, datum, name, index) alone."""
 
 from dataclasses import dataclass
 
@@ -11,7 +11,14 @@ from elbowroom.inference.target import Target
 
 @dataclass(frozen=True)
 class RandomNumbers:
-    """Counter-based normals and uniforms for the chains of each datum of a target."""
+    """Counter-based normals and uniforms for each datum of a target.
+
+    A datum's numbers do not depend on the other data, nor on how many are asked for at once; another name has others.
+
+    Attributes:
+        target: whose data they are for.
+        seed: the user's seed.
+    """
 
     target: Target
     seed: int
@@ -21,11 +28,11 @@ class RandomNumbers:
         return self._draw("normal", name, count, width, start)
 
     def uniform(self, name: str, count: int, start: int = 0) -> Tensor:
-        """Uniforms on [0, 1), `[count, B]`."""
+        """Uniforms on [0, 1) for samples `start … start + count − 1`, `[count, B]`."""
         return self.uniforms(name, count, 1, start).squeeze(-1)
 
     def uniforms(self, name: str, count: int, width: int, start: int = 0) -> Tensor:
-        """Uniforms on [0, 1), `[count, B, width]`."""
+        """Uniforms on [0, 1) for samples `start … start + count − 1`, `[count, B, width]`."""
         return self._draw("uniform", name, count, width, start)
 
     def _draw(self, kind: str, name: str, count: int, width: int, start: int) -> Tensor:

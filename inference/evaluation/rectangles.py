@@ -21,14 +21,13 @@ def at_points(coordinates: Coordinates, evaluate: Evaluate, points: Tensor, datu
     starts = counts.cumsum(0) - counts
     result: Tensor | None = None
     with torch.no_grad():
-        for rows in _rectangles(counts, cells, coordinates.target.sliceable):
-            part = coordinates.at(rows)
-            height = int(counts[rows].max())
-            step = max(1, cells // len(rows))
-            for begin in range(0, height, step):
-                place = torch.arange(begin, min(begin + step, height)).unsqueeze(1)  # [s, 1]
-                inside = place < counts[rows]  # [s, b]
-                where = starts[rows] + torch.minimum(place, (counts[rows] - 1).clamp_min(0))
+        for data in _rectangles(counts, cells, coordinates.target.sliceable):
+            part, height = coordinates.at(data), counts[data]
+            step = max(1, cells // len(data))
+            for begin in range(0, int(height.max()), step):
+                place = torch.arange(begin, min(begin + step, int(height.max()))).unsqueeze(1)  # [s, 1]
+                inside = place < height  # [s, b]
+                where = starts[data] + torch.minimum(place, (height - 1).clamp_min(0))
                 where = where.clamp_max(len(points) - 1)
                 values = evaluate(part, points[where].to(part.target.device)).cpu().double()
                 if result is None:
@@ -38,7 +37,7 @@ def at_points(coordinates: Coordinates, evaluate: Evaluate, points: Tensor, datu
 
 
 def _rectangles(counts: Tensor, cells: int, sliceable: bool) -> Iterator[Tensor]:
-    """Groups of data, none of which has less than half of its group's largest number of points."""
+    """Split the data into groups in which no datum has less than half of the group's largest number of points."""
     if not sliceable:
         yield torch.arange(len(counts))
         return

@@ -23,7 +23,7 @@ class DrawsInfo(TypedDict):
         seconds: wall-clock time for all data.
         num_evaluations: gradients of log p(x, z), warm-up included, `[B]`.
         num_warmup: transitions of each chain that adapt and are not kept.
-        seed: of the chains.
+        seed: the chains are a function of (seed, datum).
         num_densities: densities without a gradient, `[B]`; of `hmc`.
         jump_acceptance: expected acceptance of an independence move, `[B]`, zero where there are none; of `hmc`.
     """

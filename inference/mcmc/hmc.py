@@ -1,7 +1,8 @@
 """Markov chains for every datum at once: HMC with jumps, as one tensor program on [chains, data]."""
 
 import time
-from typing import Any
+from collections.abc import Iterator
+from typing import NamedTuple
 
 import torch
 from torch import Tensor
@@ -77,52 +78,87 @@ def hmc(
             byte budget too small for one datum.
     """
     _check(num_chains=num_chains, num_draws=num_draws, max_steps=max_steps)
+    _check_warmup(num_warmup=num_warmup, start=start, target_accept=target_accept)
+    coordinates = Coordinates.of(target)
+    if coordinates.dim == 0:
+        raise ValueError("this target has no continuous latent to sample (finite discrete ones are summed out)")
+    settings = Settings(
+        num_chains=num_chains,
+        num_warmup=num_warmup,
+        start=start,
+        jumps=jumps,
+        target_accept=target_accept,
+        max_steps=max_steps,
+    )
+    at_once = plan(target, _AT_ONCE, memory_bytes).rows
+    densities = Densities.of(coordinates, max(num_chains, cells_within(target, memory_bytes)), compile)
+    begin, pieces, effective = time.perf_counter(), [], 0.0
+    total = len(target) * num_chains * (num_warmup + BURN_IN + num_draws)
+    with progress_bar(total, "HMC", "draw", progress) as bar:
+        for chunk, part in _chunks(densities, at_once):
+            pieces.append(_run(part, settings, num_draws=num_draws, seed=seed, num_data=len(chunk), tick=bar))
+            if progress:
+                effective += _effective(pieces[-1].z)
+                bar.note(f"{effective:,.0f} effective draws of {chunk.stop} data")
+    return _collect(target, pieces, settings, seed=seed, seconds=time.perf_counter() - begin, gates=gates)
+
+
+def _check(**numbers: int) -> None:
+    for name, number in numbers.items():
+        if number < 1:
+            raise ValueError(f"{name} must be at least 1, got {number}")
+
+
+def _check_warmup(*, num_warmup: int, start: str, target_accept: float) -> None:
     if num_warmup < 0 or start not in STARTS or not 0 < target_accept < 1:
         raise ValueError(
             f"num_warmup must not be negative (got {num_warmup}), start must be one of {STARTS} (got {start!r}), "
             f"target_accept must lie between 0 and 1 (got {target_accept})"
         )
-    coordinates = Coordinates.of(target)
-    if coordinates.dim == 0:
-        raise ValueError("this target has no continuous latent to sample (finite discrete ones are summed out)")
-    settings = Settings(num_chains, num_warmup, start, jumps, target_accept, max_steps)
-    rows = plan(target, _AT_ONCE, memory_bytes).rows
-    densities = Densities.of(coordinates, max(num_chains, cells_within(target, memory_bytes)), compile)
-    begin, pieces, effective = time.perf_counter(), [], 0.0
-    total = len(target) * num_chains * (num_warmup + BURN_IN + num_draws)
-    with progress_bar(total, "HMC", "draw", progress) as bar:
-        for first in range(0, len(target), rows):
-            # The last chunk is made up to full size by its own data, so that one record serves all.
-            chunk = torch.arange(first, min(first + rows, len(target)))
-            padded = torch.cat([chunk, chunk[:1].expand(rows - len(chunk))])
-            part = densities.at(coordinates.at(padded)) if target.sliceable else densities
-            pieces.append(_run(part, settings, num_draws, seed, len(chunk), bar))
-            if progress:
-                effective += _effective(pieces[-1][0])
-                bar.note(f"{effective:,.0f} effective draws of {first + len(chunk)} data")
-    return _collect(target, pieces, time.perf_counter() - begin, settings, seed, gates)
 
 
-def _run(
-    densities: Densities, settings: Settings, num_draws: int, seed: int, count: int, tick: Tick
-) -> tuple[dict[str, Tensor], dict[str, Tensor], dict[str, Tensor]]:
-    """One chunk: draws by site and statistics, `[C, T, B, …]`, and counts `[B]`."""
+def _chunks(densities: Densities, at_once: int) -> Iterator[tuple[range, Densities]]:
+    """The data in chunks of one size, and the densities of each.
+
+    The last chunk is made up to full size by its own data, so that one record of the programs serves all.
+    """
+    coordinates = densities.coordinates
+    num_data = len(coordinates.target)
+    for first in range(0, num_data, at_once):
+        chunk = range(first, min(first + at_once, num_data))
+        index = torch.tensor(chunk)
+        padded = torch.cat([index, index[:1].expand(at_once - len(chunk))])
+        yield chunk, densities.at(coordinates.at(padded)) if coordinates.target.sliceable else densities
+
+
+class _Piece(NamedTuple):
+    """Draws by site and statistics by name, `[C, T, b, …]`, and counts by name, `[b]`, of one chunk."""
+
+    z: dict[str, Tensor]
+    stats: dict[str, Tensor]
+    counts: dict[str, Tensor]
+
+
+def _run(densities: Densities, settings: Settings, *, num_draws: int, seed: int, num_data: int, tick: Tick) -> _Piece:
+    """Warm up and draw for one chunk, whose first `num_data` data are kept."""
     coordinates = densities.coordinates
     numbers = RandomNumbers(coordinates.target, seed)
 
-    def moved(moves: int) -> None:
-        tick(moves * count)
+    def moved(num_chains: int) -> None:
+        tick(num_chains * num_data)
 
     tuned = warm_up(coordinates, densities.gradient, densities.log_joint, numbers, settings, moved)
     chains = sample(densities, tuned, numbers, num_draws, moved)
     counts = {
-        "num_evaluations": (tuned.gradients + chains.gradients).long(),
-        "num_densities": (tuned.evaluations + chains.densities).long(),
+        "num_evaluations": tuned.gradients + chains.gradients,
+        "num_densities": tuned.evaluations + chains.densities,
         "jump_acceptance": tuned.acceptance,
     }
-    z = {name: value[:, :, :count] for name, value in _sites(densities, chains).items()}
-    stats = {name: value.transpose(0, 1)[:, :, :count].cpu() for name, value in chains.stats.items()}
-    return z, stats, {name: value[:count].cpu() for name, value in counts.items()}
+    return _Piece(
+        z={name: value[:, :, :num_data] for name, value in _sites(densities, chains).items()},
+        stats={name: value.transpose(0, 1)[:, :, :num_data].cpu() for name, value in chains.stats.items()},
+        counts={name: value[:num_data].cpu() for name, value in counts.items()},
+    )
 
 
 def _effective(z: dict[str, Tensor]) -> float:
@@ -152,12 +188,10 @@ def _sites(densities: Densities, chains: Chains) -> dict[str, Tensor]:
 
 
 def _collect(
-    target: Target, pieces: list[Any], seconds: float, settings: Settings, seed: int, gates: Gates | None
+    target: Target, pieces: list[_Piece], settings: Settings, *, seed: int, seconds: float, gates: Gates | None
 ) -> Draws:
-    z, stats, counts = (
-        {name: torch.cat([piece[part][name] for piece in pieces], dim) for name in pieces[0][part]}
-        for part, dim in ((0, 2), (1, 2), (2, 0))
-    )
+    """Join the chunks."""
+    counts = _joined([piece.counts for piece in pieces], 0)
     info: DrawsInfo = {
         "method": "hmc",
         "seconds": seconds,
@@ -167,10 +201,9 @@ def _collect(
         "num_densities": counts["num_densities"],
         "jump_acceptance": counts["jump_acceptance"],
     }
+    z, stats = _joined([piece.z for piece in pieces], 2), _joined([piece.stats for piece in pieces], 2)
     return Draws(z, target.latent_names, stats, info, gates or Gates())
 
 
-def _check(**numbers: int) -> None:
-    for name, number in numbers.items():
-        if number < 1:
-            raise ValueError(f"{name} must be at least 1, got {number}")
+def _joined(parts: list[dict[str, Tensor]], dim: int) -> dict[str, Tensor]:
+    return {name: torch.cat([part[name] for part in parts], dim) for name in parts[0]}

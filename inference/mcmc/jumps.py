@@ -11,7 +11,7 @@ from elbowroom.inference.mcmc.mixture import Mixture
 
 
 class State(NamedTuple):
-    """Where the chains are, and what the next move needs to know there.
+    """Positions of the chains, and what the next move needs to know there.
 
     Attributes:
         u: positions, `[C, B, D]`.
@@ -33,7 +33,7 @@ class State(NamedTuple):
 
 
 class Proposals(NamedTuple):
-    """Where J tries to jump would lead, and the uniform numbers of their accept decisions.
+    """The places that J tries to jump would lead to, and the uniform numbers of their accept decisions.
 
     Attributes:
         state: positions `[J, ..., C, B, D]`, their log densities and log weights `[J, ..., C, B]`.

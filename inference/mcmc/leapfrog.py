@@ -17,7 +17,7 @@ DIVERGENCE = 1000.0
 
 @dataclass(frozen=True)
 class Point:
-    """Where the chains are, and what the next step needs to know there.
+    """Positions of the chains, and what the next step needs to know there.
 
     Attributes:
         u: positions, `[C, B, D]`.

@@ -31,17 +31,17 @@ def fit_scale(points: Tensor, effective: Tensor) -> Tensor:
 
 
 def stretch(scale: Tensor, r: Tensor) -> Tensor:
-    """L r of `[C, B, D]`."""
+    """Lengths from units of the scale: L r, of r `[C, B, D]`."""
     return r * scale if scale.dim() == 2 else (r.transpose(0, 1) @ scale.mT).transpose(0, 1)
 
 
 def pull(scale: Tensor, gradient: Tensor) -> Tensor:
-    """Lᵀ g of `[C, B, D]`: the gradient in units of the scale."""
+    """The gradient in units of the scale: Lᵀ g, of g `[C, B, D]`."""
     return gradient * scale if scale.dim() == 2 else (gradient.transpose(0, 1) @ scale).transpose(0, 1)
 
 
 def whiten(scale: Tensor, x: Tensor) -> Tensor:
-    """L⁻¹ x of `[C, B, D]`."""
+    """Lengths in units of the scale: L⁻¹ x, of x `[C, B, D]`."""
     if scale.dim() == 2:
         return x / scale
     return torch.linalg.solve_triangular(scale, x.permute(1, 2, 0), upper=False).permute(2, 0, 1)

@@ -1,4 +1,4 @@
-"""A Gaussian mixture for each datum: what independence moves are proposed from."""
+"""A Gaussian mixture for each datum, fitted to points of its posterior: the proposal of independence moves."""
 
 import math
 from dataclasses import dataclass
@@ -44,6 +44,7 @@ class Mixture:
         centre = points.mean(0)
         x = ((points - centre) / scale).transpose(0, 1)  # [B, N, D]
         share = _nearest(x, count)  # responsibilities [B, N, K]
+        # Expectation–maximisation on standardised points; then a wide component behind all others.
         for _ in range(_ITERATIONS if count > 1 else 1):
             mixture = _maximise(x, share)
             distance, constant = mixture._distances(x)
@@ -85,7 +86,7 @@ class Mixture:
         return distance, (self.log_share + log_det - 0.5 * dim * math.log(2 * math.pi)).unsqueeze(1)
 
     def _with_backdrop(self, whole: "Mixture") -> "Mixture":
-        """One more component, as wide as all points together and twice more, for arms that no component reaches."""
+        """Add a component twice as wide as all points together, for arms that no component reaches."""
         log_share = [self.log_share + math.log(1 - _BACKDROP), whole.log_share + math.log(_BACKDROP)]
         return Mixture(
             torch.cat(log_share, 1),
@@ -120,7 +121,7 @@ def _nearest(x: Tensor, count: int) -> Tensor:
 
 
 def _maximise(x: Tensor, share: Tensor) -> Mixture:
-    """The M-step: shares, means and shrunk covariances from responsibilities."""
+    """The M-step: shares, means and shrunk covariances from points `[B, N, D]` and responsibilities `[B, N, K]`."""
     dim = x.shape[-1]
     weight = share.sum(1) + 1e-6  # [B, K]
     mean = share.mT @ x / weight.unsqueeze(-1)

@@ -2,7 +2,8 @@
 
 import time
 from collections.abc import Sequence
-from typing import Any
+from functools import partial
+from typing import Any, NamedTuple
 
 import torch
 from pyro.infer import MCMC, NUTS
@@ -38,7 +39,7 @@ def nuts(
         data: which data (default: all).
         num_chains, num_warmup, num_draws: for each datum.
         seed: the chains are a function of (seed, datum, chain).
-        target_accept_prob: of the step size adaptation; raise it where transitions diverge.
+        target_accept_prob: mean acceptance that step sizes are adapted to; raise it where transitions diverge.
         gates: convergence gates; draws that fail them are flagged and `.reference()` refuses them.
         progress: show a progress bar if it takes longer than two seconds.
 
@@ -58,41 +59,42 @@ def nuts(
     singles = [target] if len(target) == 1 and data is None else [target.select([b]) for b in chosen]
     total = len(singles) * num_chains * (num_warmup + num_draws)
     begin = time.perf_counter()
-    pieces = []
-    with progress_bar(total, "NUTS", "step", progress) as tick:
-        for single in singles:
-            chains = [
-                _chain(single, (seed, chain), num_warmup, num_draws, target_accept_prob, tick)
-                for chain in range(num_chains)
-            ]
-            pieces.append(chains)
-    z = {
-        name: torch.stack([torch.cat([chains[c][0][name] for chains in pieces], 1) for c in range(num_chains)])
-        for name in target.structure.latents
-    }
-    stats = {
-        name: torch.stack([torch.stack([chains[c][1][name] for chains in pieces], 1) for c in range(num_chains)])
-        for name in pieces[0][0][1]
-    }
+    sampler = partial(_chain, num_warmup=num_warmup, num_draws=num_draws, accept=target_accept_prob)
+    with progress_bar(total, "NUTS", "step", progress) as bar:
+        chains = [[sampler(single, seed=(seed, c), tick=bar) for c in range(num_chains)] for single in singles]
     info: DrawsInfo = {
         "method": "nuts",
         "seconds": time.perf_counter() - begin,
-        "num_evaluations": torch.tensor([sum(chain[2] for chain in chains) for chains in pieces]),
+        "num_evaluations": torch.tensor([sum(chain.num_gradients for chain in datum) for datum in chains]),
         "num_warmup": num_warmup,
         "seed": seed,
     }
+    z = _stacked([[chain.z for chain in datum] for datum in chains])
+    stats = _stacked([[chain.stats for chain in datum] for datum in chains])
     return Draws(z, target.latent_names, stats, info, gates or Gates())
 
 
+class _Chain(NamedTuple):
+    """One chain of one datum: draws by site `[T, 1, *event]`, statistics by name `[T, 1]`, number of gradients."""
+
+    z: dict[str, Tensor]
+    stats: dict[str, Tensor]
+    num_gradients: int
+
+
+def _stacked(chains: list[list[dict[str, Tensor]]]) -> dict[str, Tensor]:
+    """Values by name of the chains of each datum, `[T, 1, …]` each, as `[C, T, B, …]`."""
+    by_chain = list(zip(*chains, strict=True))
+    return {
+        name: torch.stack([torch.cat([values[name] for values in data], 1) for data in by_chain])
+        for name in chains[0][0]
+    }
+
+
 def _chain(
-    target: Target,
-    stream: tuple[int, int],
-    num_warmup: int,
-    num_draws: int,
-    accept: float,
-    tick: Tick,
-) -> tuple[dict[str, Tensor], dict[str, Tensor], int]:
-    """One chain of one datum: draws by site `[T, 1, *event]`, statistics `[T]`, number of gradients."""
+    target: Target, *, seed: tuple[int, int], num_warmup: int, num_draws: int, accept: float, tick: Tick
+) -> _Chain:
+    """Run one chain of one datum; `seed`: the user's and the chain's number."""
     program, gradients = target.program("model"), [0]
 
     def counted() -> Any:
@@ -101,7 +103,7 @@ def _chain(
 
     record = _Record(gradients, tick)
     with quiet_globals(target.args):
-        torch.manual_seed(hash((*stream, int(target.keys[0]))) % 2**63)
+        torch.manual_seed(hash((*seed, int(target.keys[0]))) % 2**63)
         nesting = target.structure.nesting
         kernel = NUTS(counted, target_accept_prob=accept, max_plate_nesting=nesting)
         sampler = MCMC(kernel, num_draws, num_warmup, num_chains=1, disable_progbar=True, hook_fn=record)
@@ -112,7 +114,8 @@ def _chain(
         value = samples[name].detach().cpu()
         padded = value.reshape(num_draws, *(1,) * (nesting - latent.rank), *value.shape[1:])
         z[name] = target.structure.collect(latent, padded, latent.event)
-    return z, {name: torch.tensor(column) for name, column in record.columns.items()}, gradients[0]
+    stats = {name: torch.tensor(column).unsqueeze(1) for name, column in record.columns.items()}
+    return _Chain(z, stats, gradients[0])
 
 
 class _Record:
@@ -137,6 +140,6 @@ class _Record:
         acceptance = self.mean + (mean - self.mean) * count
         self.mean = mean
         diverging, self.diverged = len(kernel._divergences) > self.diverged, len(kernel._divergences)
-        row = (-float(kernel._potential_energy_last), steps, acceptance, float(kernel.step_size), diverging)
-        for column, value in zip(self.columns.values(), row, strict=True):
+        numbers = (-float(kernel._potential_energy_last), steps, acceptance, float(kernel.step_size), diverging)
+        for column, value in zip(self.columns.values(), numbers, strict=True):
             column.append(value)

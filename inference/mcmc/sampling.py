@@ -1,6 +1,6 @@
 """Draws of a frozen kernel: HMC moves within modes, then jumps between them, as pure steps."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -13,6 +13,7 @@ from elbowroom.inference.mcmc.jumps import Proposals, State, jump, propose
 from elbowroom.inference.mcmc.leapfrog import kinetic
 from elbowroom.inference.mcmc.moves import SELDOM, Moves
 from elbowroom.inference.mcmc.warmup import Tuned
+from elbowroom.inference.progress import Tick
 
 BURN_IN = 2 * SELDOM
 """Draws thrown away after warm-up: until then there were no jumps."""
@@ -63,9 +64,7 @@ class Randomness(NamedTuple):
     proposals: Proposals | None
 
 
-def sample(
-    densities: Densities, tuned: Tuned, numbers: RandomNumbers, num_draws: int, tick: Callable[[int], None]
-) -> Chains:
+def sample(densities: Densities, tuned: Tuned, numbers: RandomNumbers, num_draws: int, tick: Tick) -> Chains:
     """Make `num_draws` draws of every chain, after a few that are thrown away since jumps have only just begun."""
     moves, point = Moves.of(densities, tuned), tuned.point
     state = State(point.u, point.log_p, point.log_p - tuned.mixture.log_density(point.u))

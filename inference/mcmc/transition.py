@@ -37,7 +37,7 @@ class Kernel:
 
 @dataclass(frozen=True)
 class Move:
-    """What a diagnostic needs to know of a transition, `[C, B]` each.
+    """A transition, as far as a diagnostic needs to know it, `[C, B]` each.
 
     Attributes:
         acceptance: min(1, exp(−ΔH)).

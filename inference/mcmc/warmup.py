@@ -17,6 +17,7 @@ from elbowroom.inference.mcmc.search import BELIEVED, PosteriorPoints, search
 from elbowroom.inference.mcmc.step_size import DualAveraging
 from elbowroom.inference.mcmc.trajectory import Chees, halton
 from elbowroom.inference.mcmc.transition import Kernel, transition
+from elbowroom.inference.progress import Tick
 
 USELESS = 0.02
 """Independence moves accepted less often than this are not worth their evaluations."""
@@ -96,7 +97,7 @@ def warm_up(
     log_joint: Callable[[Tensor], Tensor],
     numbers: RandomNumbers,
     settings: Settings,
-    tick: Callable[[int], object],
+    tick: Tick,
 ) -> Tuned:
     """Adapt the moves of every datum's chains to its posterior.
 
@@ -157,7 +158,7 @@ def _adapt(
     numbers: RandomNumbers,
     settings: Settings,
     span: range,
-    tick: Callable[[int], object],
+    tick: Tick,
 ) -> tuple[_Adapting, Tensor]:
     """Transitions of a span of warm-up, with adapting step sizes and lengths; the states visited, `[W, C, B, D]`."""
     chains, first = settings.num_chains, span.start

@@ -34,14 +34,18 @@ def adapted_importance(
     """Estimate log p(x_b) by importance sampling from a mixture fitted to posterior draws of datum b.
 
     Fitting and weighing use different random numbers, so given the mixture the weights w = p(x, T(u)) |dT/du| / q(u)
-    are unbiased: log mean w is a lower bound in expectation, and the tangent bound on two halves of the weights (see
-    `cubo_upper`, n = 1) an upper one, whatever the draws are worth. Draws that miss a mode make both too low.
+    are unbiased: log mean w is a lower bound in expectation, whatever the draws are worth, and so is
+
+        ½ (log c_1 + log c_2) + ½ (c_1 / c_2 + c_2 / c_1) − 1,   c_1 and c_2 the means of w over either half,
+
+    an upper one, for log lies below its tangents (of the guide's weights it is `bounds(target)["upper-1"]`). Draws that
+    miss a mode make both too low.
 
     Args:
         target: programs and data.
         draws: posterior draws of these data.
         num_samples: S, weighed draws of the mixture.
-        seed: of the weighed draws.
+        seed: the weighed draws are a function of (seed, datum).
         memory_bytes: byte budget for one evaluation (default 256 MiB).
 
     Returns:
@@ -54,31 +58,27 @@ def adapted_importance(
     if num_samples < 2:
         raise ValueError(f"num_samples must be at least 2 (two halves), got {num_samples}")
     check_same_data(target, draws=draws)
-    cut = plan(target, num_samples, memory_bytes)
+    chunks = plan(target, num_samples, memory_bytes)
     pieces: list[Reduction] = []
-    lost: list[Tensor] = []  # of each datum, how many draws cannot be weighed
+    lost: list[Tensor] = []  # draws of each datum that cannot be weighed
     with torch.no_grad():
-        for rows, part in cut.data(target):
+        for where, part in chunks.data(target):
             coordinates = Coordinates.of(part)
-            z = {name: value[:, :, rows].flatten(0, 1).to(part.device) for name, value in draws.z.items()}
+            z = {name: value[:, :, where].flatten(0, 1).to(part.device) for name, value in draws.z.items()}
             mixture = Mixture.fit(_thinned(coordinates.unconstrain(z)))
-            whole = Plan(len(part), len(part), cut.samples)
+            whole = Plan(len(part), len(part), chunks.samples)
             lost.append(torch.zeros(len(part), dtype=torch.long))
             sampler = _from_mixture(coordinates, mixture, lost[-1])
             pieces += reduce_weights(part, whole, num_samples, seed, Wanted(powers=(1.0,)), silent, sampler)
-    lower = _told(collect(pieces, num_samples), torch.cat(lost) / num_samples)
-    parts = [piece.powers[1.0].sums() for piece in pieces]
-    halves = PowerSums(
-        1.0, torch.cat([p.log_sums for p in parts], 1), torch.cat([p.log_squares for p in parts], 1), num_samples
-    )
-    value, stderr = tangent(halves)
+    lower = _flagged(collect(pieces, num_samples), torch.cat(lost) / num_samples)
+    value, stderr = tangent(_halves(pieces, num_samples))
     constant = lower.info["constant_weights"]
     upper = Estimate(value, torch.where(constant, 0.0, stderr), "upper", lower.info, lower.flags)
     return Adapted(lower, upper)
 
 
-_MOST_POINTS = 2048  # that a mixture is fitted to
-_MOST_LOST = 0.01  # share of draws that cannot be weighed
+_MOST_POINTS = 2048  # points that a mixture is fitted to
+_MOST_LOST = 0.01  # share of draws that cannot be weighed, above which a flag says so
 
 
 def _thinned(points: Tensor) -> Tensor:
@@ -106,9 +106,18 @@ def _from_mixture(coordinates: Coordinates, mixture: Mixture, lost: Tensor) -> S
     return sampler
 
 
-def _told(lower: Estimate[ImportanceInfo], lost: Tensor) -> Estimate[ImportanceInfo]:
-    """Flag the data whose programs are NaN not just far out, but where the draws are."""
-    texts = (f"the programs return NaN at {100 * s:.0f} % of the proposal's draws" for s in lost.tolist())
-    told = [text if s > _MOST_LOST else "" for text, s in zip(texts, lost.tolist(), strict=True)]
-    flags = tuple(reasons(*pair) for pair in zip(lower.flags, told, strict=True))
+def _halves(pieces: list[Reduction], num_samples: int) -> PowerSums:
+    """Sums of the weights and of their squares over either half of the samples, of all data."""
+    parts = [piece.powers[1.0].sums() for piece in pieces]
+    log_sums, log_squares = torch.cat([p.log_sums for p in parts], 1), torch.cat([p.log_squares for p in parts], 1)
+    return PowerSums(1.0, log_sums, log_squares, num_samples)
+
+
+def _flagged(lower: Estimate[ImportanceInfo], lost: Tensor) -> Estimate[ImportanceInfo]:
+    """Flag the data whose programs are NaN not just far out, but where the draws are; `lost`: shares of them, `[B]`."""
+    new = [
+        f"the programs return NaN at {100 * share:.0f} % of the proposal's draws" if share > _MOST_LOST else ""
+        for share in lost.tolist()
+    ]
+    flags = tuple(reasons(*pair) for pair in zip(lower.flags, new, strict=True))
     return replace(lower, flags=flags)

@@ -1,10 +1,10 @@
-"""Bridge sampling: log p(x) from posterior draws, datum by datum."""
+"""Bridge sampling: log p(x) from posterior draws and draws of a proposal that is fitted to them, datum by datum."""
 
 import math
 import time
 from collections.abc import Callable
 from dataclasses import replace
-from typing import TypedDict
+from typing import NamedTuple, TypedDict
 
 import torch
 from torch import Tensor
@@ -12,34 +12,33 @@ from torch import Tensor
 from elbowroom.inference.estimate import Estimate
 from elbowroom.inference.evaluation.budget import Plan, bytes_or_default, plan
 from elbowroom.inference.evaluation.coordinates import Coordinates
-from elbowroom.inference.evaluation.random_numbers import RandomNumbers
 from elbowroom.inference.evaluation.same_data import check_same_data
-from elbowroom.inference.evidence.bridge.optimal import ITERATIONS, optimal_bridge, relative_error
+from elbowroom.inference.evidence.bridge.error import relative_error
+from elbowroom.inference.evidence.bridge.fixed_point import ITERATIONS, optimal_bridge
+from elbowroom.inference.evidence.bridge.proposals import PROPOSALS
 from elbowroom.inference.mcmc.draws import Draws
 from elbowroom.inference.mcmc.effective_size import effective_sample_size
-from elbowroom.inference.mcmc.mixture import Mixture
 from elbowroom.inference.progress import progress_bar
 from elbowroom.inference.target import Target
 
 ERROR_LIMIT = 0.5
 """Relative error above which its own first-order formula is not to be believed."""
 
-_FIRST = 1 << 47  # sample index of the guide's draws: no other estimator reads the random numbers there
 _LEAST_DRAWS = 8  # of a chain: half of them must have an effective sample size
 _COPIES = 24  # of a datum's draws, while a mixture of a few components is fitted to half of them
 
 
 class BridgeInfo(TypedDict):
-    """What a bridge says besides log p̂(x).
+    """The diagnostics of a bridge.
 
     Keys:
         num_draws: N_1, posterior draws of each datum that are bridged to: the second halves of its chains.
         ess: effective number of them in the error's posterior term, `[B]`.
         proposal_share, posterior_share: shares of the error's two terms in its square, `[B]`.
-        num_iterations: until the fixed point was reached, `[B]`.
+        num_iterations: iterations to the fixed point, `[B]`.
         num_evaluations: of log p(x, z), for each datum.
         seconds: wall-clock time for all data.
-        proposal: its name.
+        proposal: the proposal's name.
     """
 
     num_draws: int
@@ -89,139 +88,112 @@ def bridge(
             `proposal="guide"` with a guide whose density at a given point is unknown, or a budget too small.
     """
     begin = time.perf_counter()
-    if proposal not in _PROPOSALS:
-        raise ValueError(f"proposal must be one of {', '.join(_PROPOSALS)}, got {proposal!r}")
+    if proposal not in PROPOSALS:
+        raise ValueError(f"proposal must be one of {', '.join(PROPOSALS)}, got {proposal!r}")
     _check_draws(target, draws)
     coordinates, flat = Coordinates.of(target), draws.flat
-    cut = _cut(target, flat, coordinates.dim, memory_bytes)
+    chunks = _plan(target, flat, coordinates.dim, memory_bytes)
     pieces = []
     with progress_bar(len(target), "bridge", "datum", progress) as tick:
-        for rows, part in cut.data(target):
-            z = {name: value[:, :, rows] for name, value in draws.z.items()}
-            pieces.append(_bridge(Coordinates(part, coordinates.dim), z, proposal, seed, cut))
+        for where, part in chunks.data(target):
+            z = {name: value[:, :, where] for name, value in draws.z.items()}
+            pieces.append(_bridge(Coordinates(part, coordinates.dim), z, proposal, seed, chunks))
             tick(len(part))
-    found = {name: torch.cat([piece[name] for piece in pieces]) for name in pieces[0]}
-    value, stderr, converged = found["value"], found["stderr"], found["converged"]
+    bridged = _Bridged(*(torch.cat(column) for column in zip(*pieces, strict=True)))
     num_chains, num_draws = flat.shape[:2]
     second = num_chains * (num_draws - num_draws // 2)
-    columns = (value.tolist(), stderr.tolist(), converged.tolist(), draws.flags)
     info: BridgeInfo = {
         "num_draws": second,
-        "ess": found["ess"],
-        "proposal_share": found["proposal_share"],
-        "posterior_share": found["posterior_share"],
-        "num_iterations": found["num_iterations"],
+        "ess": bridged.ess,
+        "proposal_share": bridged.proposal_share,
+        "posterior_share": bridged.posterior_share,
+        "num_iterations": bridged.num_iterations,
         "num_evaluations": 2 * second,
         "seconds": time.perf_counter() - begin,
         "proposal": proposal,
     }
-    return Estimate(value, stderr, "none", info, tuple(_flag(*row) for row in zip(*columns, strict=True)))
+    columns = (bridged.log_r.tolist(), bridged.stderr.tolist(), bridged.converged.tolist(), draws.flags)
+    flags = tuple(_flag(*numbers) for numbers in zip(*columns, strict=True))
+    return Estimate(bridged.log_r, bridged.stderr, "none", info, flags)
 
 
-def _bridge(coordinates: Coordinates, z: dict[str, Tensor], proposal: str, seed: int, cut: Plan) -> dict[str, Tensor]:
-    """Everything that is reported of some data, `[B]` each."""
+class _Bridged(NamedTuple):
+    """The bridges of some data, `[B]` each."""
+
+    log_r: Tensor
+    num_iterations: Tensor
+    converged: Tensor
+    stderr: Tensor
+    ess: Tensor
+    proposal_share: Tensor
+    posterior_share: Tensor
+
+
+def _bridge(coordinates: Coordinates, z: dict[str, Tensor], proposal: str, seed: int, chunks: Plan) -> _Bridged:
+    """Bridge the second half of each chain to a proposal that is fitted to the first."""
     target = coordinates.target
     num_chains, num_draws = next(iter(z.values())).shape[:2]
     half = num_draws // 2
+
+    def log_joint(u: Tensor) -> Tensor:
+        return _in_ranges(coordinates.log_joint, u, chunks=chunks, device=target.device, dtype=target.dtype)
+
+    def log_g(u: Tensor) -> Tensor:
+        return _in_ranges(g.log_density, u, chunks=chunks, device=target.device, dtype=g.dtype)
+
     with torch.no_grad():
-        first = _unconstrained(coordinates, {n: v[:, :half].flatten(0, 1) for n, v in z.items()}, cut)
-        second = _unconstrained(coordinates, {n: v[:, half:].flatten(0, 1) for n, v in z.items()}, cut)
-        log_g, v = _PROPOSALS[proposal](coordinates, first, len(second), seed, cut)
-        posterior = _in_ranges(coordinates.log_joint, second, cut, target) - _in_ranges(log_g, second, cut, target)
-        other = _in_ranges(coordinates.log_joint, v, cut, target) - _in_ranges(log_g, v, cut, target)
+        first = _unconstrained(coordinates, {n: v[:, :half].flatten(0, 1) for n, v in z.items()}, chunks)
+        second = _unconstrained(coordinates, {n: v[:, half:].flatten(0, 1) for n, v in z.items()}, chunks)
+        g = PROPOSALS[proposal](coordinates, first, len(second), seed, chunks)
+        posterior = log_joint(second) - log_g(second)
+        other = log_joint(g.draws) - log_g(g.draws)
     other = other.nan_to_num(-torch.inf, torch.inf, -torch.inf)  # far out, a program may overflow: no mass there
-    chains = second.unflatten(0, (num_chains, -1))
-    effective = effective_sample_size(chains).amin(-1).nan_to_num(1.0).clamp(1, len(second))
+    # Correlated draws count as fewer: N_1 is their effective number, that of the worst latent.
+    effective = effective_sample_size(second.unflatten(0, (num_chains, -1))).amin(-1)
+    effective = effective.nan_to_num(1.0).clamp(1, len(second))
     log_r, num_iterations, converged = optimal_bridge(posterior, other, effective)
-    errors = relative_error(posterior, other, log_r, effective, num_chains)
-    found = {"value": log_r, "num_iterations": num_iterations, "converged": converged} | errors
-    return {name: value.cpu() for name, value in found.items()}
+    error = relative_error(posterior, other, log_r=log_r, effective=effective, num_chains=num_chains)
+    return _Bridged(*(value.cpu() for value in (log_r, num_iterations, converged, *error)))
 
 
-# Proposals: log density at u, and draws `[N, B, D]` ------------------------------------------------------------------
-
-LogDensity = Callable[[Tensor], Tensor]
-
-
-def _mixture(
-    coordinates: Coordinates, points: Tensor, count: int, seed: int, cut: Plan, components: int | None = None
-) -> tuple[LogDensity, Tensor]:
-    mixture, numbers = Mixture.fit(points, components), RandomNumbers(coordinates.target, seed)
-    v = mixture.sample(
-        numbers.normal("bridge normal", count, coordinates.dim).double(),
-        numbers.uniform("bridge component", count),
-        numbers.uniform("bridge width", count),
-    )
-    return mixture.log_density, v
+def _in_ranges(
+    log_density: Callable[[Tensor], Tensor], u: Tensor, *, chunks: Plan, device: torch.device, dtype: torch.dtype
+) -> Tensor:
+    """A log density that takes u in a dtype, at u `[N, B, D]` in pieces, `[N, B]`, float64."""
+    return torch.cat([log_density(u[piece].to(device, dtype)).double() for piece in _ranges(chunks, len(u))])
 
 
-def _gaussian(coordinates: Coordinates, points: Tensor, count: int, seed: int, cut: Plan) -> tuple[LogDensity, Tensor]:
-    return _mixture(coordinates, points, count, seed, cut, components=1)
+def _ranges(chunks: Plan, size: int) -> list[slice]:
+    return [slice(start, start + count) for start, count in chunks.sample_ranges(size)]
 
 
-def _guide(coordinates: Coordinates, points: Tensor, count: int, seed: int, cut: Plan) -> tuple[LogDensity, Tensor]:
-    try:
-        coordinates.log_guide(points[:1].to(coordinates.target.dtype))
-    except NotImplementedError as error:
-        raise ValueError(
-            f"proposal='guide' needs the guide's density at any point, which this guide does not tell ({error}). Use "
-            "proposal='mixture'."
-        ) from error
-    draws = [
-        coordinates.unconstrain(coordinates.target.propose(size, seed=seed, start=_FIRST + start)[0])
-        for start, size in cut.sample_ranges(count)
-    ]
-    return coordinates.log_guide, torch.cat(draws).double()
-
-
-_PROPOSALS: dict[str, Callable[..., tuple[LogDensity, Tensor]]] = {
-    "mixture": _mixture,
-    "gaussian": _gaussian,
-    "guide": _guide,
-}
-
-
-# Evaluation in pieces -------------------------------------------------------------------------------------------------
-
-
-def _in_ranges(log_density: LogDensity, u: Tensor, cut: Plan, target: Target) -> Tensor:
-    """A log density at u `[N, B, D]`, `[N, B]`, float64."""
-    own = getattr(log_density, "__self__", None)
-    dtype = torch.float64 if isinstance(own, Mixture) else target.dtype
-    return torch.cat([log_density(u[piece].to(target.device, dtype)).double() for piece in _ranges(cut, len(u))])
-
-
-def _ranges(cut: Plan, size: int) -> list[slice]:
-    return [slice(start, start + count) for start, count in cut.sample_ranges(size)]
-
-
-def _unconstrained(coordinates: Coordinates, z: dict[str, Tensor], cut: Plan) -> Tensor:
+def _unconstrained(coordinates: Coordinates, z: dict[str, Tensor], chunks: Plan) -> Tensor:
     """Draws `[N, B, ...]` as u `[N, B, D]`, float64."""
     device, size = coordinates.target.device, len(next(iter(z.values())))
     z = {name: value.to(device) for name, value in z.items()}
     if coordinates.real:
         return coordinates.pack(z).double()
-    pieces = _ranges(cut, size)
+    pieces = _ranges(chunks, size)
     return torch.cat([coordinates.unconstrain({n: v[piece] for n, v in z.items()}).double() for piece in pieces])
 
 
-def _cut(target: Target, flat: Tensor, dim: int, memory_bytes: int | None) -> Plan:
-    """As `chunks.plan`, but the draws of the data and their mixtures must fit in the budget too."""
+def _plan(target: Target, flat: Tensor, dim: int, memory_bytes: int | None) -> Plan:
+    """The plan of `budget.plan`, but the draws of the data and their mixtures must fit in the budget too."""
     size = flat.shape[0] * flat.shape[1]
-    cut = plan(target, size, memory_bytes)
+    chunks = plan(target, size, memory_bytes)
     if not target.sliceable:
-        return cut
+        return chunks
     most = bytes_or_default(memory_bytes) // (8 * _COPIES * size * max(dim, 1))
-    return replace(cut, rows=max(1, min(cut.rows, most)))
+    return replace(chunks, rows=max(1, min(chunks.rows, most)))
 
 
 def _check_draws(target: Target, draws: Draws) -> None:
     check_same_data(target, draws=draws)
     for name, shape in target.latents.items():
-        found = tuple(draws.z[name].shape[3:]) if name in draws.z else None
-        if found != shape:
+        drawn = tuple(draws.z[name].shape[3:]) if name in draws.z else None
+        if drawn != shape:
             raise ValueError(
-                f"draws of site '{name}' have shape {found} a datum, the target's have {shape}: are they of these "
+                f"draws of site '{name}' have shape {drawn} a datum, the target's have {shape}: are they of these "
                 "programs?"
             )
     if not target.latents:
@@ -234,11 +206,11 @@ def _check_draws(target: Target, draws: Draws) -> None:
 
 
 def _flag(value: float, stderr: float, converged: bool, draws: str) -> str:
-    told = [f"the draws are no reference ({draws})"] if draws else []
+    reasons = [f"the draws are no reference ({draws})"] if draws else []
     if not math.isfinite(value):
-        told.append("the estimate is not finite: the programs return NaN, or proposal and posterior do not overlap")
+        reasons.append("the estimate is not finite: the programs return NaN, or proposal and posterior do not overlap")
     elif not converged:
-        told.append(f"the bridge did not settle in {ITERATIONS} iterations: proposal and posterior hardly overlap")
+        reasons.append(f"the bridge did not settle in {ITERATIONS} iterations: proposal and posterior hardly overlap")
     elif not stderr <= ERROR_LIMIT:
-        told.append(f"relative error {stderr:.2f} > {ERROR_LIMIT}: its formula is not to be believed; draw more")
-    return "; ".join(told)
+        reasons.append(f"relative error {stderr:.2f} > {ERROR_LIMIT}: its formula is not to be believed; draw more")
+    return "; ".join(reasons)

@@ -216,7 +216,7 @@ def test_reference_problems_are_right_or_flagged(name: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("arguments", "told"),
+    ("arguments", "message"),
     [
         ({"num_chains": 0}, "num_chains must be at least 1"),
         ({"num_draws": 0}, "num_draws must be at least 1"),
@@ -226,6 +226,6 @@ def test_reference_problems_are_right_or_flagged(name: str) -> None:
         ({"memory_bytes": 1}, "too small"),
     ],
 )
-def test_bad_arguments(arguments: dict[str, object], told: str) -> None:
-    with pytest.raises(ValueError, match=told):
+def test_bad_arguments(arguments: dict[str, object], message: str) -> None:
+    with pytest.raises(ValueError, match=message):
         hmc(Target(normal_model, normal_guide(0.7), data(2)), **arguments)  # type: ignore[arg-type]

@@ -10,8 +10,11 @@ import torch
 from torch import Tensor
 
 from elbowroom.inference import Draws, Target, quadrature
+from elbowroom.inference.evaluation.budget import Plan
+from elbowroom.inference.evaluation.coordinates import Coordinates
+from elbowroom.inference.evidence.bridge import proposals
 from elbowroom.inference.evidence.bridge.bridge import bridge
-from elbowroom.inference.evidence.bridge.optimal import optimal_bridge
+from elbowroom.inference.evidence.bridge.fixed_point import optimal_bridge
 from toys.failure_budget import sigmas
 from toys.programs import TRIPLES, Ppca, data, normal_evidence, normal_guide, normal_model
 
@@ -145,6 +148,16 @@ def test_the_fixed_point_is_one() -> None:
     assert bool(converged.all()) and bool((num_iterations < 100).all())
     shifted, _, _ = optimal_bridge(posterior - 5000, other - 5000, effective)
     torch.testing.assert_close(shifted, log_r - 5000, rtol=0, atol=1e-6)
+
+
+def test_fitted_densities_are_evaluated_in_double_precision_the_guides_in_its_own() -> None:
+    x = data(3).float()
+    coordinates = Coordinates.of(Target(normal_model, normal_guide(0.8), x))
+    points, whole = (x / 2).double() + math.sqrt(0.5) * data(400, 3), Plan(3, 3, 400)
+    for name, dtype in (("mixture", torch.float64), ("gaussian", torch.float64), ("guide", torch.float32)):
+        g = proposals.PROPOSALS[name](coordinates, points.unsqueeze(-1), 50, 0, whole)
+        assert g.dtype == dtype and g.draws.dtype == torch.float64
+        assert g.log_density(g.draws.to(g.dtype)).dtype == dtype
 
 
 def test_flags() -> None:
