@@ -12,16 +12,8 @@ from elbowroom.inference.programs.triple import Triple
 
 _FEW = 3  # data that layouts are tried on
 _PLAIN: dict[str, Layout] = {"model": "loop", "guide": "loop"}
-_FAILURES = (
-    ProgramError,
-    RuntimeError,
-    ValueError,
-    IndexError,
-    TypeError,
-    NotImplementedError,
-    AssertionError,
-)
-"""What a program raises that cannot be run in a layout."""
+_FAILURES = (RuntimeError, ValueError, IndexError, TypeError, AssertionError)
+"""What a program raises that cannot be run in a layout; ProgramError and NotImplementedError are among them."""
 
 
 def choose_layout(triple: Triple) -> dict[str, Layout]:
