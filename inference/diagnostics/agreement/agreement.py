@@ -12,7 +12,7 @@ from elbowroom.inference.diagnostics.agreement.errors import moment_errors, of_d
 from elbowroom.inference.diagnostics.agreement.missed import missed_mass, mode_distance
 from elbowroom.inference.diagnostics.agreement.result import Agreement
 from elbowroom.inference.diagnostics.agreement.sides import Sides, effective, pieces, sorted_quantiles
-from elbowroom.inference.diagnostics.agreement.uses import Evidence, Limits, judge
+from elbowroom.inference.diagnostics.agreement.uses import Limits, Measured, judge
 from elbowroom.inference.diagnostics.marginals import GRID_LEVELS, Posterior, wasserstein, wasserstein_floor
 from elbowroom.inference.estimate import Estimate
 from elbowroom.inference.evaluation.same_data import check_same_data
@@ -25,7 +25,7 @@ CLOSE = 0.15
 """Draws that failed their gates are believed beside quadrature if means and log sds are this near to the truth."""
 
 Columns = dict[str, Tensor]
-"""Fields of the result by name, a row for each datum."""
+"""Fields of the result by name; the first dim of each is the data."""
 
 
 def agreement(
@@ -61,19 +61,19 @@ def agreement(
     """
     _check(target, draws, num_samples, exact, log_p)
     begin, limits = time.perf_counter(), limits or Limits()
-    found: list[Columns] = []
-    weighed = []
+    parts: list[Columns] = []
+    reductions = []
     for sides in pieces(target, draws, num_samples, seed, memory_bytes):
-        weighed.append(sides.weights)
+        reductions.append(sides.weights)
         sampled = collect([sides.weights], num_samples)
-        best = _rows(exact or log_p or sampled, sides.rows)
-        found.append(_columns(sides, draws, best.value.double().cpu(), exact))
-    columns = {name: torch.cat([piece[name] for piece in found]) for name in found[0]}
-    sampled = collect(weighed, num_samples)
+        best = _of_data(exact or log_p or sampled, sides.index)
+        parts.append(_columns(sides, draws, best.value.double().cpu(), exact))
+    columns = {name: torch.cat([part[name] for part in parts]) for name in parts[0]}
+    sampled = collect(reductions, num_samples)
     close = columns.pop("draws_close") > 0
     ratio, ratio_stderr = columns.pop("ratio"), columns.pop("ratio_stderr")
     best = exact or log_p or sampled
-    uses, why_not = judge(_evidence(target, columns, sampled, exact or log_p), limits)
+    uses, why_not = judge(_measured(target, columns, sampled, exact or log_p), limits)
     return Agreement(
         reference="quadrature" if exact is not None else "hmc" if draws.info["method"] == "hmc" else "nuts",
         latents=tuple(target.latent_names),
@@ -91,23 +91,23 @@ def agreement(
 
 def _columns(sides: Sides, draws: Draws, log_p: Tensor, exact: Estimate[QuadratureInfo] | None) -> Columns:
     """All that is computed for a piece of the data."""
-    rows, found = sides.rows, draws.convergence
-    of_q, by_chains = of_guide(sides.q), of_draws(sides.p, found, rows)
-    truth = by_chains if exact is None else of_quadrature(exact.info, rows)
-    most = found.ess_bulk[rows].nan_to_num(1.0).clamp_min(1.0)  # [B, N]
-    least = most.amin(1)
-    mass, far = (tail_mass(sides, central, most) for central in (0.9, 0.99))
-    missed, accuracy = missed_mass(sides, log_p, least), two_sample(sides, least)
-    lp = draws.stats["lp"][:, :, rows].double().cpu()
-    ess = torch.minimum(effective(sides.log_ratio), least)
+    index, convergence = sides.index, draws.convergence
+    of_q, by_chains = of_guide(sides.q), of_draws(sides.p, convergence, index)
+    truth = by_chains if exact is None else of_quadrature(exact.info, index)
+    ess = convergence.ess_bulk[index].nan_to_num(1.0).clamp_min(1.0)  # [B, N]
+    least_ess = ess.amin(1)
+    mass, far = (tail_mass(sides, central, ess) for central in (0.9, 0.99))
+    missed, accuracy = missed_mass(sides, log_p, least_ess), two_sample(sides, least_ess)
+    lp = draws.stats["lp"][:, :, index].double().cpu()
+    ess_of_ratio = torch.minimum(effective(sides.log_ratio), least_ess)
     return {
         **moment_errors(of_q, truth),
         **_named("tail_mass", mass),
         **_named("far_tail_mass", far),
         **_named("missed_mass", missed),
         **_named("c2st", accuracy),
-        **_named("ratio", (sides.log_ratio.mean((0, 1)), (sides.log_ratio.flatten(0, 1).var(0) / ess).sqrt())),
-        **_distances(sides, exact, truth.sd, least),
+        **_named("ratio", (sides.log_ratio.mean((0, 1)), (sides.log_ratio.flatten(0, 1).var(0) / ess_of_ratio).sqrt())),
+        **_distances(sides, exact, truth.sd, least_ess),
         "mode_distance": mode_distance(sides, lp, truth.sd),
         "draws_close": _close(by_chains.mean, by_chains.sd, truth.mean, truth.sd).double(),
     }
@@ -119,7 +119,7 @@ def _distances(sides: Sides, exact: Estimate[QuadratureInfo] | None, sd: Tensor,
     guide = _marginals("guide", sides.q_sorted, torch.full_like(ess, size))
     if exact is not None and tuple(exact.info["levels"]) == tuple(GRID_LEVELS.tolist()):
         ess = torch.full_like(ess, torch.inf)
-        grid = exact.info["quantiles"][:, sides.rows]
+        grid = exact.info["quantiles"][:, sides.index]
         reference = Posterior(**{**guide.__dict__, "method": "quadrature", "grid": grid, "ess": ess})
     else:
         reference = _marginals("draws", sides.p.flatten(0, 1).sort(0).values, ess)
@@ -145,7 +145,8 @@ def _marginals(method: str, ordered: Tensor, ess: Tensor) -> Posterior:
     )
 
 
-def _evidence(target: Target, columns: Columns, sampled: Estimate[ImportanceInfo], better: Estimate | None) -> Evidence:
+def _measured(target: Target, columns: Columns, sampled: Estimate[ImportanceInfo], better: Estimate | None) -> Measured:
+    """What the uses are judged by; `better` is an estimate of log p(x) to hold importance sampling against."""
     off, stderr = torch.full_like(sampled.value, torch.nan), torch.zeros_like(sampled.value)
     if better is not None:
         off = sampled.value - better.value.double().cpu()
@@ -155,7 +156,7 @@ def _evidence(target: Target, columns: Columns, sampled: Estimate[ImportanceInfo
     wanted = ("mean_error", "tail_mass", "far_tail_mass", "missed_mass")
     fields: dict[str, Any] = {name: columns[name] for name in wanted}
     fields |= {f"{name}_stderr": columns[f"{name}_stderr"] for name in wanted}
-    return Evidence(
+    return Measured(
         latents=tuple(target.latent_names),
         **fields,
         pareto_k=sampled.info["pareto_k"],
@@ -166,6 +167,7 @@ def _evidence(target: Target, columns: Columns, sampled: Estimate[ImportanceInfo
 
 
 def _close(mean: Tensor, sd: Tensor, true_mean: Tensor, true_sd: Tensor) -> Tensor:
+    """Whether means and log sds of every latent are within `CLOSE` of the true ones, `[B]`."""
     near = ((mean - true_mean).abs() <= CLOSE * true_sd) & ((sd / true_sd).log().abs() <= CLOSE)
     return near.all(1)
 
@@ -174,10 +176,10 @@ def _flags(draws: Draws, exact: Estimate[QuadratureInfo] | None, close: list[boo
     """Draws alone must have passed their gates; beside quadrature it will do that they agree with it."""
     if exact is None:
         return draws.flags
-    told = "the draws behind tail mass, missed mass and classifier are off quadrature: "
+    reason = "the draws behind tail mass, missed mass and classifier are off quadrature: "
     return tuple(
-        best or (told + own if own and not near else "")
-        for best, own, near in zip(exact.flags, draws.flags, close, strict=True)
+        exact_flag or (reason + flag if flag and not near else "")
+        for exact_flag, flag, near in zip(exact.flags, draws.flags, close, strict=True)
     )
 
 
@@ -185,11 +187,11 @@ def _named(name: str, pair: tuple[Tensor, Tensor]) -> Columns:
     return {name: pair[0], f"{name}_stderr": pair[1]}
 
 
-def _rows(estimate: Estimate, rows: slice) -> Estimate:
-    """The value of some of the data; an estimate of just these is left alone."""
-    if len(estimate) == rows.stop - rows.start:
+def _of_data(estimate: Estimate, index: slice) -> Estimate:
+    """The estimate of some of the data; one of just these is left alone."""
+    if len(estimate) == index.stop - index.start:
         return estimate
-    return Estimate(estimate.value[rows], estimate.stderr[rows], estimate.bound)
+    return Estimate(estimate.value[index], estimate.stderr[index], estimate.bound)
 
 
 def _check(

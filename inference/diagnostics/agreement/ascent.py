@@ -7,7 +7,7 @@ from elbowroom.inference.evaluation.coordinates import Coordinates, log_joint
 from elbowroom.inference.evaluation.recorded import log_joint_and_gradient
 
 NUM_STEPS = 30
-_ALONG = 9  # points between two ends at which a valley is looked for
+_ALONG = 9  # points between two ends at which the density is taken
 
 
 def ascend(coordinates: Coordinates, starts: Tensor, scale: Tensor, cells: int) -> tuple[Tensor, Tensor]:
@@ -24,11 +24,11 @@ def ascend(coordinates: Coordinates, starts: Tensor, scale: Tensor, cells: int) 
         cells: points evaluated at once.
 
     Returns:
-        Where it got, `[K, B, D]`, and the log density there, `[K, B]`.
+        The points that were reached, `[K, B, D]`, and the log density there, `[K, B]`.
     """
     size = max(1, cells // (3 * starts.shape[1]))  # a gradient takes about three evaluations' memory
-    found = [_ascend(coordinates, part, scale) for part in starts.split(size)]
-    return torch.cat([u for u, _ in found]), torch.cat([value for _, value in found])
+    ascents = [_ascend(coordinates, part, scale) for part in starts.split(size)]
+    return torch.cat([u for u, _ in ascents]), torch.cat([value for _, value in ascents])
 
 
 def valley(coordinates: Coordinates, one: Tensor, other: Tensor, cells: int) -> Tensor:
@@ -61,11 +61,11 @@ def _evaluate(coordinates: Coordinates, u: Tensor) -> tuple[Tensor, Tensor]:
 
 
 def _valley(coordinates: Coordinates, one: Tensor, other: Tensor) -> Tensor:
-    def at(t: float) -> Tensor:
+    def log_density(t: float) -> Tensor:
         u = (1 - t) * one + t * other
         with torch.no_grad():
             value = log_joint(coordinates, u.to(coordinates.target.device)).double().cpu()
         return value.nan_to_num(-torch.inf, neginf=-torch.inf)
 
-    lowest = torch.stack([at((i + 1) / (_ALONG + 1)) for i in range(_ALONG)]).amin(0)
-    return torch.minimum(at(0.0), at(1.0)) - lowest
+    lowest = torch.stack([log_density((i + 1) / (_ALONG + 1)) for i in range(_ALONG)]).amin(0)
+    return torch.minimum(log_density(0.0), log_density(1.0)) - lowest

@@ -16,42 +16,43 @@ Axes = tuple[Tensor, Tensor, Tensor]
 
 _STEPS = 15
 _LENGTHS = (1.0, 0.5, 0.125, 0.0)  # of Newton steps that are tried: the penalised likelihood never falls
-_FOLDS = 1.15  # what one half has taught shows in the other's lesson: the sd measured where q is right, 1 to 20 latents
+# Each half is fitted to and tested on, so that their accuracies depend on each other: sd measured where q is right.
+_FOLDS = 1.15
 _FARTHEST = 8.0  # standard deviations: beyond, a draw is as far out as any
 
 
-def two_sample(sides: Sides, most: Tensor) -> tuple[Tensor, Tensor]:
+def two_sample(sides: Sides, ess: Tensor) -> tuple[Tensor, Tensor]:
     """Held-out accuracy of a classifier between draws of q and of the posterior, and its standard error, `[B]` each.
 
     Logistic regression on z and squares of z, in the coordinates where both covariances are diagonal: N linear and at
     most N square features hold the best quadratic boundary between two normals of any correlation, without the
     N(N − 1)/2 cross terms. Squares count only along axes whose variances differ by more than noise would make them
     differ (the edge of the semicircle, 2 √(N (1/n + 1/m))), for N of them without news would drown one with some.
-    Each half of the chains (in time) and of q's draws is classified by what the other half has taught; axes are found
-    on the teaching half, too. 0.5: the two cannot be told apart by means, variances and correlations. In many
+    Each half of the chains (in time) and of q's draws is classified by what was fitted to the other half; axes are
+    those of the fitted half, too. 0.5: the two cannot be told apart by means, variances and correlations. In many
     dimensions a small difference is hard to learn: the accuracy is then below that of the best classifier. The error
     takes the effective number of the chains' draws.
 
     Args:
         sides: draws of both.
-        most: effective number of posterior draws, `[B]`.
+        ess: effective number of posterior draws, `[B]`.
 
     Source: Lopez-Paz & Oquab (2017), "Revisiting classifier two-sample tests".
     """
     p, q = _thinned(sides)
     num_chains, length = p.shape[:2]
-    told_p, told_q = torch.empty(p.shape[:3]), torch.empty(q.shape[:2])  # 1 where right
+    right_p, right_q = torch.empty(p.shape[:3]), torch.empty(q.shape[:2])  # 1 where classified rightly
     times, numbers = _halves(length), _halves(len(q))
-    for taught, asked in ((0, 1), (1, 0)):
-        lessons = [q[numbers[taught]], p[:, times[taught]].flatten(0, 1)]
-        axes = _axes(lessons[0], lessons[1], most / 2)
-        x = torch.cat([features(z, *axes) for z in lessons], 1)  # [B, n, F]
-        y = torch.cat([x.new_zeros(len(lessons[0])), x.new_ones(len(lessons[1]))])
+    for train, test in ((0, 1), (1, 0)):
+        training = [q[numbers[train]], p[:, times[train]].flatten(0, 1)]
+        axes = _axes(training[0], training[1], ess / 2)
+        x = torch.cat([features(z, *axes) for z in training], 1)  # [B, n, F]
+        y = torch.cat([x.new_zeros(len(training[0])), x.new_ones(len(training[1]))])
         beta = fit_logistic(x, y.expand(x.shape[:2]))
-        told_q[numbers[asked]] = (_logit(q[numbers[asked]], axes, beta) < 0).to(told_q)
-        right = _logit(p[:, times[asked]].flatten(0, 1), axes, beta) >= 0
-        told_p[:, times[asked]] = right.unflatten(0, (num_chains, -1)).to(told_p)
-    return _accuracy(told_p.double(), told_q.double(), most)
+        right_q[numbers[test]] = (_logit(q[numbers[test]], axes, beta) < 0).to(right_q)
+        correct = _logit(p[:, times[test]].flatten(0, 1), axes, beta) >= 0
+        right_p[:, times[test]] = correct.unflatten(0, (num_chains, -1)).to(right_p)
+    return _accuracy(right_p.double(), right_q.double(), ess)
 
 
 def features(z: Tensor, centre: Tensor, axes: Tensor, squared: Tensor) -> Tensor:
@@ -86,9 +87,9 @@ def fit_logistic(x: Tensor, y: Tensor, ridge: float = RIDGE) -> Tensor:
         gradient = torch.einsum("bnf,bn->bf", x, y - p) - penalty * beta
         hessian = torch.einsum("bnf,bng->bfg", x * (p * (1 - p)).unsqueeze(-1), x) + torch.diag(penalty)
         step = torch.linalg.solve(hessian, gradient)
-        tried = torch.stack([beta + length * step for length in _LENGTHS])  # [L, B, F]
-        objective = torch.stack([_objective(x, y, candidate, penalty) for candidate in tried])
-        beta = tried.gather(0, objective.argmax(0).reshape(1, -1, 1).expand(1, *beta.shape))[0]
+        candidates = torch.stack([beta + length * step for length in _LENGTHS])  # [L, B, F]
+        objective = torch.stack([_objective(x, y, candidate, penalty) for candidate in candidates])
+        beta = candidates.gather(0, objective.argmax(0).reshape(1, -1, 1).expand(1, *beta.shape))[0]
         if float(gradient.abs().max()) < 1e-6:
             break
     return beta
@@ -103,17 +104,17 @@ def _objective(x: Tensor, y: Tensor, beta: Tensor, penalty: Tensor) -> Tensor:
 def _thinned(sides: Sides) -> tuple[Tensor, Tensor]:
     """Chains cut to T' draws evenly spaced in time, and as many draws of q, in all at most `NUM_DRAWS` of each."""
     num_chains, length = sides.p.shape[:2]
-    kept = min(length, max(2, NUM_DRAWS // num_chains))
-    p = sides.p[:, torch.linspace(0, length - 1, kept).round().long()]
-    return p, sides.q[: min(len(sides.q), kept * num_chains)]
+    num_kept = min(length, max(2, NUM_DRAWS // num_chains))
+    p = sides.p[:, torch.linspace(0, length - 1, num_kept).round().long()]
+    return p, sides.q[: min(len(sides.q), num_kept * num_chains)]
 
 
 def _halves(count: int) -> tuple[slice, slice]:
     return slice(0, count // 2), slice(count // 2, count)
 
 
-def _axes(q: Tensor, p: Tensor, most: Tensor) -> Axes:
-    """Where the mean of both covariances is I and their difference diagonal; `most` draws of p count, `[B]`."""
+def _axes(q: Tensor, p: Tensor, ess: Tensor) -> Axes:
+    """Axes in which the mean of both covariances is I and their difference diagonal; `ess` draws of p count, `[B]`."""
     centre = (q.mean(0) + p.mean(0)) / 2
     of_q, of_p = _covariance(q), _covariance(p)
     unit = ((of_q + of_p) / 2).diagonal(dim1=-2, dim2=-1).clamp_min(1e-300).rsqrt()
@@ -123,7 +124,7 @@ def _axes(q: Tensor, p: Tensor, most: Tensor) -> Axes:
     inverse = torch.where(values > 1e-10 * values[:, -1:], values.clamp_min(1e-300).rsqrt(), 0.0)
     white = vectors * inverse.unsqueeze(-2)
     difference, turn = torch.linalg.eigh((white.mT @ (of_p - of_q) @ white).nan_to_num(0.0))
-    edge = 2 * (q.shape[-1] * (1 / len(q) + 1 / most.clamp(1, len(p)))).sqrt()
+    edge = 2 * (q.shape[-1] * (1 / len(q) + 1 / ess.clamp(1, len(p)))).sqrt()
     return centre, unit.unsqueeze(-1) * (white @ turn), (difference.abs() > edge.unsqueeze(1)).to(q)
 
 
@@ -136,9 +137,9 @@ def _logit(z: Tensor, axes: Axes, beta: Tensor) -> Tensor:
     return torch.einsum("bnf,bf->nb", features(z, *axes), beta)
 
 
-def _accuracy(told_p: Tensor, told_q: Tensor, most: Tensor) -> tuple[Tensor, Tensor]:
-    """Mean of both sides' accuracies, and its standard error."""
-    p, q = told_p.mean((0, 1)), told_q.mean(0)
-    n = torch.where((p == 0) | (p == 1), most, effective(told_p))
-    variance = [(a * (1 - a) + 1 / (4 * m)) / m for a, m in ((p, n), (q, torch.full_like(n, len(told_q))))]
+def _accuracy(right_p: Tensor, right_q: Tensor, ess: Tensor) -> tuple[Tensor, Tensor]:
+    """The mean of both sides' accuracies and its standard error; `right_…`: 1 where a draw was classified rightly."""
+    p, q = right_p.mean((0, 1)), right_q.mean(0)
+    n = torch.where((p == 0) | (p == 1), ess, effective(right_p))
+    variance = [(a * (1 - a) + 1 / (4 * m)) / m for a, m in ((p, n), (q, torch.full_like(n, len(right_q))))]
     return (p + q) / 2, _FOLDS * (variance[0] + variance[1]).sqrt() / 2

@@ -24,21 +24,21 @@ def forward(log_p: Estimate, mean: Tensor, stderr: Tensor, draws_flags: Sequence
     """KL(p(z|x) ‖ q) = E_p[log p(x, z) − log q(z|x)] − log p(x), `[B]`, nats: a bound of the other kind.
 
     Args:
-        log_p: of each datum.
-        mean, stderr: of log p(x, z) − log q(z|x) over posterior draws, with its Monte Carlo error, `[B]`.
+        log_p: log p(x) of each datum.
+        mean, stderr: mean of log p(x, z) − log q(z|x) over posterior draws and its Monte Carlo error, `[B]`.
         draws_flags: why the draws are no reference.
     """
     error = (log_p.stderr.double().cpu().square() + stderr.square()).sqrt()
     unknown = "q's density at the posterior's draws is unknown"
     flags = tuple(
-        unknown if known != known else reasons(*both)
-        for known, both in zip(mean.tolist(), zip(draws_flags, log_p.flags, strict=True), strict=True)
+        unknown if value != value else reasons(*both)
+        for value, both in zip(mean.tolist(), zip(draws_flags, log_p.flags, strict=True), strict=True)
     )
     return Estimate(mean - log_p.value.double().cpu(), error, _FLIPPED[log_p.bound], flags=flags)
 
 
 def exactly(exact: Estimate[QuadratureInfo], name: Literal["kl_q_p", "kl_p_q"]) -> Estimate:
-    """A divergence that quadrature has found, with its numerical error."""
+    """A divergence by quadrature, with its numerical error."""
     value = exact.info[name]
     unknown = "q's density at a point is unknown"
     flags = tuple(f or (unknown if v != v else "") for f, v in zip(exact.flags, value.tolist(), strict=True))

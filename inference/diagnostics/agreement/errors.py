@@ -17,7 +17,7 @@ class Moments(NamedTuple):
 
     Attributes:
         mean, sd: `[B, N]`; `mean_stderr`, `sd_stderr`: their errors.
-        correlation: `[B, N, N]`; `correlation_variance`: of its noise.
+        correlation: `[B, N, N]`; `correlation_variance`: the variance of its noise.
     """
 
     mean: Tensor
@@ -29,7 +29,7 @@ class Moments(NamedTuple):
 
 
 def of_guide(q: Tensor) -> Moments:
-    """Of S independent draws, `[S, B, N]`; Var sd = (κ − 1) sd² / 4S with κ the kurtosis."""
+    """Return the moments of S independent draws `[S, B, N]`; Var sd = (κ − 1) sd² / 4S with κ the kurtosis."""
     mean, sd = q.mean(0), q.std(0)
     scaled = (q - mean) / sd
     kurtosis = scaled.pow(4).mean(0)
@@ -43,22 +43,22 @@ def of_guide(q: Tensor) -> Moments:
     )
 
 
-def of_draws(p: Tensor, found: Convergence, rows: slice) -> Moments:
-    """Of chains `[C, T, B, N]`, with the Monte Carlo errors that their diagnostics found."""
+def of_draws(p: Tensor, convergence: Convergence, index: slice) -> Moments:
+    """Return the moments of chains `[C, T, B, N]`, with the Monte Carlo errors that their diagnostics give."""
     z = p.flatten(0, 1)
     mean, sd = z.mean(0), z.std(0)
     scaled = (z - mean) / sd
     # What the error of the sd was made of: products of latents forget as fast as squares do.
-    ess = (scaled.pow(4).mean(0) - 1) / (2 * found.mcse_sd[rows] / sd).square()
+    ess = (scaled.pow(4).mean(0) - 1) / (2 * convergence.mcse_sd[index] / sd).square()
     correlation = _correlation(scaled, ess)
-    return Moments(mean, sd, found.mcse_mean[rows], found.mcse_sd[rows], *correlation)
+    return Moments(mean, sd, convergence.mcse_mean[index], convergence.mcse_sd[index], *correlation)
 
 
-def of_quadrature(info: QuadratureInfo, rows: slice) -> Moments:
-    """Of an exact posterior."""
-    mean, sd = info["mean"][rows], info["sd"][rows]
+def of_quadrature(info: QuadratureInfo, index: slice) -> Moments:
+    """Return the moments of an exact posterior."""
+    mean, sd = info["mean"][index], info["sd"][index]
     none = torch.zeros_like(mean)
-    correlation = info["covariance"][rows] / (sd.unsqueeze(-1) * sd.unsqueeze(-2))
+    correlation = info["covariance"][index] / (sd.unsqueeze(-1) * sd.unsqueeze(-2))
     return Moments(mean, sd, none, none, correlation, torch.zeros_like(correlation))
 
 
@@ -79,7 +79,7 @@ def moment_errors(q: Moments, p: Moments) -> dict[str, Tensor]:
     }
 
 
-def tail_mass(sides: Sides, central: float, most: Tensor) -> tuple[Tensor, Tensor]:
+def tail_mass(sides: Sides, central: float, ess: Tensor) -> tuple[Tensor, Tensor]:
     """Posterior probability outside q's central interval of each latent, and its standard error, `[B, N]` each.
 
     The ends are quantiles of S draws of q, whose noise moves mass too: by a variance of α (1 − α)/S for an interval of
@@ -88,13 +88,13 @@ def tail_mass(sides: Sides, central: float, most: Tensor) -> tuple[Tensor, Tenso
     Args:
         sides: draws of both.
         central: probability of the interval under q.
-        most: effective number of posterior draws where nothing else tells it, `[B, N]`.
+        ess: effective number of posterior draws where the share itself shows none, `[B, N]`.
     """
     alpha = 1 - central
     levels = torch.tensor([alpha / 4, alpha / 2, 3 * alpha / 4], dtype=torch.float64)
     below, low, inside, beneath, high, above = sorted_quantiles(sides.q_sorted, torch.cat([levels, 1 - levels.flip(0)]))
     p = sides.p
-    mass, stderr = share((p < low) | (p > high), most)
+    mass, stderr = share((p < low) | (p > high), ess)
     band = ((p > below) & (p < inside)) | ((p > beneath) & (p < above))
     ratio = band.double().mean((0, 1)) / alpha
     return mass, (stderr.square() + alpha * (1 - alpha) / len(sides.q) * ratio.square()).sqrt()

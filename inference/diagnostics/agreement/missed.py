@@ -16,13 +16,13 @@ THIN = 20.0
 DEPTH = 3.0
 """Nats that a valley between two modes must have: the density falls to a twentieth of the lower one's."""
 
-_SMALLEST = 0.005  # share of the posterior in thin places below which no mode is looked for
+_SMALLEST = 0.005  # share of the posterior in thin places below which no mode is searched for
 _NUM_THIN = 32  # posterior draws in thin places that climb
 _NUM_APART = 8  # draws of q that climb
 _NUM_CANDIDATES = 128  # draws of q that they are chosen among
 
 
-def missed_mass(sides: Sides, log_p: Tensor, most: Tensor) -> tuple[Tensor, Tensor]:
+def missed_mass(sides: Sides, log_p: Tensor, ess: Tensor) -> tuple[Tensor, Tensor]:
     """Posterior probability of modes in which q has next to no draws, and its standard error, `[B]` each.
 
     A posterior draw counts if (1) q is thin there, q(z|x) < p(z|x)/20, which compares two densities at one point and
@@ -35,29 +35,29 @@ def missed_mass(sides: Sides, log_p: Tensor, most: Tensor) -> tuple[Tensor, Tens
     Args:
         sides: draws of both.
         log_p: log p(x), `[B]`, nats. A value that lacks the missed mode only makes q look thinner there.
-        most: effective number of posterior draws where nothing else tells it, `[B]`.
+        ess: effective number of posterior draws where the share itself shows none, `[B]`.
 
     Returns:
         Mass and standard error; NaN where q's density at the posterior's draws is unknown.
     """
     thin = sides.log_ratio - log_p > math.log(THIN)  # [C, T, B]
-    mass, stderr = share(thin, most)
+    mass, stderr = share(thin, ess)
     parted, doubt = torch.zeros_like(mass), torch.zeros_like(mass)
-    rows = (mass >= _SMALLEST).nonzero().flatten()
-    if len(rows):
-        found = _parted(sides, thin.flatten(0, 1)[:, rows], rows)
-        climbed = (mass[rows] * most[rows]).clamp(1, _NUM_THIN)
-        smooth = (found * climbed + 0.5) / (climbed + 1)
-        parted[rows], doubt[rows] = found, smooth * (1 - smooth) / climbed
+    index = (mass >= _SMALLEST).nonzero().flatten()
+    if len(index):
+        share_parted = _parted(sides, thin.flatten(0, 1)[:, index], index)
+        climbed = (mass[index] * ess[index]).clamp(1, _NUM_THIN)
+        smooth = (share_parted * climbed + 0.5) / (climbed + 1)
+        parted[index], doubt[index] = share_parted, smooth * (1 - smooth) / climbed
     unknown = sides.log_ratio.isnan().all(0).all(0)
     stderr = ((parted * stderr).square() + mass.square() * doubt).sqrt()
     return (mass * parted).masked_fill(unknown, torch.nan), stderr.masked_fill(unknown, torch.nan)
 
 
 def mode_distance(sides: Sides, lp: Tensor, posterior_sd: Tensor) -> Tensor:
-    """From q's mean to the nearest mode that ascents from there and from each chain's highest draw find, `[B]`.
+    """The distance from q's mean to the nearest mode that ascents from there and from each chain's highest draw reach.
 
-    The largest difference of a latent, in posterior sds.
+    It is the largest difference of a latent, in posterior sds, `[B]`.
 
     Args:
         sides: draws of both.
@@ -82,21 +82,21 @@ def _inside(sides: Sides) -> Tensor:
     return sides.q.gather(0, away.argmin(0).reshape(1, -1, 1).expand(1, *sides.q.shape[1:]))
 
 
-def _parted(sides: Sides, thin: Tensor, rows: Tensor) -> Tensor:
-    """Of the thin draws of some data, `[C T, R]`, the share that belongs to other modes than q's, `[R]`.
+def _parted(sides: Sides, thin: Tensor, index: Tensor) -> Tensor:
+    """The share of the thin draws `[C T, R]` of some data that belongs to other modes than q's, `[R]`.
 
     Where most of those beyond a valley are outside of q, all of them count: in many dimensions a single draw's log q
     scatters by more than some modes are apart.
     """
-    coordinates = Coordinates.of(sides.target).at(rows)
-    p, q = sides.p.flatten(0, 1)[:, rows], sides.q[:, rows]
+    coordinates = Coordinates.of(sides.target).at(index)
+    p, q = sides.p.flatten(0, 1)[:, index], sides.q[:, index]
     z = _evenly(p, thin)  # [M, R, N]
     with torch.no_grad():
         log_q = coordinates.target.log_guide(by_site(coordinates.target, z)).double().cpu()
-    outside = log_q < sides.log_q[:, rows].sort(0).values[len(q) // 100]
+    outside = log_q < sides.log_q[:, index].sort(0).values[len(q) // 100]
     one = _unconstrained(coordinates, z)
-    other = _unconstrained(coordinates, _apart(q, sides.log_q[:, rows]))
-    scale = _scale(coordinates, sides, rows, one)
+    other = _unconstrained(coordinates, _apart(q, sides.log_q[:, index]))
+    scale = _scale(coordinates, sides, index, one)
     one, _ = ascend(coordinates, one, scale, sides.cells)
     other, _ = ascend(coordinates, other, scale, sides.cells)
     away = torch.cdist((one / scale).transpose(0, 1), (other / scale).transpose(0, 1))  # [R, M, M']
@@ -123,21 +123,21 @@ def _apart(q: Tensor, log_q: Tensor) -> Tensor:
     """
     few = min(len(q), _NUM_CANDIDATES)
     place = log_q[:few].topk(few - few // 20, dim=0).indices
-    among = q[:few].gather(0, place.unsqueeze(-1).expand(-1, -1, q.shape[-1]))
-    unit = among.std(0).clamp_min(1e-300)
-    chosen, nearest = [among[0]], torch.full_like(log_q[: len(among)], torch.inf)
-    for _ in range(min(_NUM_APART, len(among)) - 1):
-        nearest = torch.minimum(nearest, ((among - chosen[-1]) / unit).square().sum(-1))
-        farthest = nearest.argmax(0).reshape(1, -1, 1).expand(1, *among.shape[1:])
-        chosen.append(among.gather(0, farthest)[0])
+    candidates = q[:few].gather(0, place.unsqueeze(-1).expand(-1, -1, q.shape[-1]))
+    unit = candidates.std(0).clamp_min(1e-300)
+    chosen, nearest = [candidates[0]], torch.full_like(log_q[: len(candidates)], torch.inf)
+    for _ in range(min(_NUM_APART, len(candidates)) - 1):
+        nearest = torch.minimum(nearest, ((candidates - chosen[-1]) / unit).square().sum(-1))
+        farthest = nearest.argmax(0).reshape(1, -1, 1).expand(1, *candidates.shape[1:])
+        chosen.append(candidates.gather(0, farthest)[0])
     return torch.stack(chosen)
 
 
-def _scale(coordinates: Coordinates, sides: Sides, rows: Tensor, u: Tensor) -> Tensor:
+def _scale(coordinates: Coordinates, sides: Sides, index: Tensor, u: Tensor) -> Tensor:
     """A length within one mode for each coordinate, `[R, D]`: the smaller spread of q and of posterior draws `u`."""
-    own = _unconstrained(coordinates, sides.q[:64, rows]).std(0)
-    spread = u.std(0) if len(u) > 8 else own
-    return torch.minimum(own, torch.where(spread > 0, spread, own)).clamp_min(1e-12)
+    spread_of_q = _unconstrained(coordinates, sides.q[:64, index]).std(0)
+    spread_of_p = u.std(0) if len(u) > 8 else spread_of_q
+    return torch.minimum(spread_of_q, torch.where(spread_of_p > 0, spread_of_p, spread_of_q)).clamp_min(1e-12)
 
 
 def _unconstrained(coordinates: Coordinates, z: Tensor) -> Tensor:

@@ -26,7 +26,7 @@ class Sides:
 
     Attributes:
         target: the programs on these data.
-        rows: which data of the whole they are.
+        index: which of all data they are.
         cells: points whose density may be evaluated at once.
         q: draws of the guide, `[S, B, N]`.
         log_q: log q(z | x) there, `[S, B]`.
@@ -37,7 +37,7 @@ class Sides:
     """
 
     target: Target
-    rows: slice
+    index: slice
     cells: int
     q: Tensor
     log_q: Tensor
@@ -53,13 +53,14 @@ class Sides:
 
 def pieces(target: Target, draws: Draws, num_samples: int, seed: int, memory_bytes: int | None) -> Iterator[Sides]:
     """The data in pieces whose draws and work space fit the budget."""
-    cut = plan(target, num_samples, memory_bytes)
-    cells = cut.rows * cut.samples
+    chunk_plan = plan(target, num_samples, memory_bytes)
+    cells = chunk_plan.rows * chunk_plan.samples
     if target.sliceable:
-        cut = replace(cut, rows=min(cut.rows, _rows(draws, num_samples, memory_bytes)))
-    for rows, part in cut.data(target):
+        data_at_once = min(chunk_plan.rows, _data_at_once(draws, num_samples, memory_bytes))
+        chunk_plan = replace(chunk_plan, rows=data_at_once)
+    for index, part in chunk_plan.data(target):
         with torch.no_grad():
-            yield _drawn(part, draws, rows, cut, cells, num_samples, seed)
+            yield _drawn(part, draws, index, chunk_plan, cells, num_samples, seed)
 
 
 def sorted_quantiles(ordered: Tensor, levels: Tensor) -> Tensor:
@@ -76,49 +77,50 @@ def effective(values: Tensor) -> Tensor:
     return torch.cat([effective_sample_size(part) for part in values.split(size, 2)])
 
 
-def share(indicator: Tensor, most: Tensor) -> tuple[Tensor, Tensor]:
+def share(indicator: Tensor, ess: Tensor) -> tuple[Tensor, Tensor]:
     """The share of draws `[C, T, B, ...]` that are marked, and its standard error, `[B, ...]` each.
 
-    √(p̃ (1 − p̃) / n) with n the effective number of draws (`most` where the indicator is always or never true and so
+    √(p̃ (1 − p̃) / n) with n the effective number of draws (`ess` where the indicator is always or never true and so
     shows no autocorrelation), and p̃ = (n p + ½)/(n + 1), so that zero out of n has an error of about 1/n.
     """
     values = indicator.double()
     p = values.mean((0, 1))
-    n = torch.where((p == 0) | (p == 1), most, effective(values))
+    n = torch.where((p == 0) | (p == 1), ess, effective(values))
     smooth = (n * p + 0.5) / (n + 1)
     return p, (smooth * (1 - smooth) / n).sqrt()
 
 
-def _rows(draws: Draws, num_samples: int, memory_bytes: int | None) -> int:
+def _data_at_once(draws: Draws, num_samples: int, memory_bytes: int | None) -> int:
+    """How many data's draws and work space fit the budget."""
     num_chains, length, _, num_latents = draws.flat.shape
     scalars = (num_chains * length + num_samples) * (num_latents + 4)
-    most = bytes_or_default(memory_bytes) // (8 * _COPIES * scalars)
-    return max(1, min(most, 2**24 // scalars))  # torch.quantile takes 2²⁴ numbers at most
+    fit = bytes_or_default(memory_bytes) // (8 * _COPIES * scalars)
+    return max(1, min(fit, 2**24 // scalars))  # torch.quantile takes 2²⁴ numbers at most
 
 
-def _drawn(part: Target, draws: Draws, rows: slice, cut: Plan, cells: int, num_samples: int, seed: int) -> Sides:
+def _drawn(part: Target, draws: Draws, index: slice, plan: Plan, cells: int, num_samples: int, seed: int) -> Sides:
     coordinates = Coordinates.of(part)
-    z, log_q, running = [], [], None
-    for drawn in in_chunks(part, weighted_draws, cut, num_samples, seed):
-        running = running or Reduction.empty(drawn.log_w, num_samples, Wanted())
-        running.add(Drawn(drawn.log_w, drawn.log_joint[1]))
+    z, log_q, reduction = [], [], None
+    for drawn in in_chunks(part, weighted_draws, plan, num_samples, seed):
+        reduction = reduction or Reduction.empty(drawn.log_w, num_samples, Wanted())
+        reduction.add(Drawn(drawn.log_w, drawn.log_joint[1]))
         z.append(side_by_side(drawn.z).double().cpu())
         log_q.append(drawn.log_q.double().cpu())
-    assert running is not None
-    p = draws.flat[:, :, rows].double().cpu()
-    log_ratio = _log_ratio(coordinates, p, draws.stats["lp"][:, :, rows], cut.samples)
-    return Sides(part, rows, cells, torch.cat(z), torch.cat(log_q), p, log_ratio, running)
+    assert reduction is not None
+    p = draws.flat[:, :, index].double().cpu()
+    log_ratio = _log_ratio(coordinates, p, draws.stats["lp"][:, :, index], plan.samples)
+    return Sides(part, index, cells, torch.cat(z), torch.cat(log_q), p, log_ratio, reduction)
 
 
 def _log_ratio(coordinates: Coordinates, p: Tensor, lp: Tensor, samples: int) -> Tensor:
     """log p(x, z) − log q(z | x) at posterior draws, `[C, T, B]`; where z = u the sampler has kept the first term."""
-    target, found = coordinates.target, []
-    flat, kept = p.flatten(0, 1), lp.double().cpu().flatten(0, 1)
+    target, ratios = coordinates.target, []
+    draws, log_joint = p.flatten(0, 1), lp.double().cpu().flatten(0, 1)
     try:
-        for z, known in zip(flat.split(samples), kept.split(samples), strict=True):
+        for z, kept in zip(draws.split(samples), log_joint.split(samples), strict=True):
             values = by_site(target, z)
-            log_p = known if coordinates.real else sum(target.log_joint(values)).double().cpu()  # type: ignore[union-attr]
-            found.append(log_p - target.log_guide(values).double().cpu())
+            log_p = kept if coordinates.real else sum(target.log_joint(values)).double().cpu()  # type: ignore[union-attr]
+            ratios.append(log_p - target.log_guide(values).double().cpu())
     except NotImplementedError:  # a guide whose density at a point is unknown
         return torch.full(p.shape[:3], torch.nan, dtype=torch.float64)
-    return torch.cat(found).reshape(p.shape[:3])
+    return torch.cat(ratios).reshape(p.shape[:3])

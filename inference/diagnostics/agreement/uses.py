@@ -37,8 +37,8 @@ class Limits:
 
 
 @dataclass(frozen=True)
-class Evidence:
-    """What the uses are judged by: tensors with a row for each datum, as `Agreement` has them."""
+class Measured:
+    """What the uses are judged by: tensors over data as `Agreement` has them."""
 
     latents: tuple[str, ...]
     mean_error: Tensor
@@ -55,39 +55,39 @@ class Evidence:
     log_p_off_stderr: Tensor
 
 
-def judge(evidence: Evidence, limits: Limits) -> tuple[dict[str, Tensor], dict[str, tuple[str, ...]]]:
+def judge(measured: Measured, limits: Limits) -> tuple[dict[str, Tensor], dict[str, tuple[str, ...]]]:
     """Which data survive each use, `[B]` bool, and for each datum the reasons why not, or an empty string."""
     uses, why_not = {}, {}
     for use, rules in RULES.items():
-        found = [rule(evidence, limits) for rule in rules]
-        uses[use] = ~torch.stack([broken for broken, _ in found]).any(0)
-        marks = [broken.tolist() for broken, _ in found]
+        judgements = [rule(measured, limits) for rule in rules]
+        uses[use] = ~torch.stack([broken for broken, _ in judgements]).any(0)
+        marks = [broken.tolist() for broken, _ in judgements]
         why_not[use] = tuple(
-            "; ".join(texts[b] for mark, (_, texts) in zip(marks, found, strict=True) if mark[b])
-            for b in range(len(evidence.pareto_k))
+            "; ".join(texts[b] for mark, (_, texts) in zip(marks, judgements, strict=True) if mark[b])
+            for b in range(len(measured.pareto_k))
         )
     return uses, why_not
 
 
-def _mean(evidence: Evidence, limits: Limits) -> Reasons:
-    size, stderr = evidence.mean_error.abs(), evidence.mean_error_stderr
+def _mean(measured: Measured, limits: Limits) -> Reasons:
+    size, stderr = measured.mean_error.abs(), measured.mean_error_stderr
     broken, n = _worst(size - limits.sigmas * stderr - limits.mean_error)
-    numbers = _picked(n, evidence.mean_error, stderr)
+    numbers = _picked(n, measured.mean_error, stderr)
     text = "the mean of {0} is off by {1:+.2f} ± {2:.2f} posterior sds (limit {3:g})"
-    return broken, [text.format(evidence.latents[i], *row, limits.mean_error) for i, row in numbers]
+    return broken, [text.format(measured.latents[i], *row, limits.mean_error) for i, row in numbers]
 
 
-def _interval(evidence: Evidence, limits: Limits) -> Reasons:
-    return _mass(evidence, evidence.tail_mass, evidence.tail_mass_stderr, limits.tail_mass, limits.sigmas, 90)
+def _interval(measured: Measured, limits: Limits) -> Reasons:
+    return _mass(measured, measured.tail_mass, measured.tail_mass_stderr, limits.tail_mass, limits.sigmas, 90)
 
 
-def _far_interval(evidence: Evidence, limits: Limits) -> Reasons:
-    mass, stderr = evidence.far_tail_mass, evidence.far_tail_mass_stderr
-    return _mass(evidence, mass, stderr, limits.far_tail_mass, limits.sigmas, 99)
+def _far_interval(measured: Measured, limits: Limits) -> Reasons:
+    mass, stderr = measured.far_tail_mass, measured.far_tail_mass_stderr
+    return _mass(measured, mass, stderr, limits.far_tail_mass, limits.sigmas, 99)
 
 
 def _mass(
-    evidence: Evidence, mass: Tensor, stderr: Tensor, range: tuple[float, float], sigmas: float, percent: int
+    measured: Measured, mass: Tensor, stderr: Tensor, range: tuple[float, float], sigmas: float, percent: int
 ) -> Reasons:
     low, high = range
     excess = torch.maximum(mass - sigmas * stderr - high, low - mass - sigmas * stderr)
@@ -95,33 +95,33 @@ def _mass(
     broken, n = _worst(relative)
     numbers = _picked(n, mass, stderr)
     text = "the {0} % interval of {1} leaves out {2:.3f} ± {3:.3f} of the posterior (limits {4:g} to {5:g})"
-    return broken, [text.format(percent, evidence.latents[i], *row, low, high) for i, row in numbers]
+    return broken, [text.format(percent, measured.latents[i], *row, low, high) for i, row in numbers]
 
 
-def _pareto(evidence: Evidence, limits: Limits) -> Reasons:
+def _pareto(measured: Measured, limits: Limits) -> Reasons:
     # A limit on these very draws: what k̂ forecasts is the error of what is computed from them, so no noise is allowed.
-    k = evidence.pareto_k
+    k = measured.pareto_k
     return ~(k <= limits.pareto_k), [f"Pareto k̂ = {v:.2f} > {limits.pareto_k:g}" for v in k.tolist()]
 
 
-def _missed(evidence: Evidence, limits: Limits) -> Reasons:
-    mass, stderr = evidence.missed_mass, evidence.missed_mass_stderr
+def _missed(measured: Measured, limits: Limits) -> Reasons:
+    mass, stderr = measured.missed_mass, measured.missed_mass_stderr
     text = "q misses modes that hold {:.3f} ± {:.3f} of the posterior (limit {:g})"
-    told = [text.format(m, s, limits.missed_mass) for m, s in zip(mass.tolist(), stderr.tolist(), strict=True)]
-    return mass - limits.sigmas * stderr > limits.missed_mass, told
+    texts = [text.format(m, s, limits.missed_mass) for m, s in zip(mass.tolist(), stderr.tolist(), strict=True)]
+    return mass - limits.sigmas * stderr > limits.missed_mass, texts
 
 
-def _noisy(evidence: Evidence, limits: Limits) -> Reasons:
-    stderr = evidence.log_p_stderr
+def _noisy(measured: Measured, limits: Limits) -> Reasons:
+    stderr = measured.log_p_stderr
     text = "importance sampling knows log p(x) only to ± {:.2f} nats (limit {:g})"
     return ~(stderr <= limits.log_p_error), [text.format(s, limits.log_p_error) for s in stderr.tolist()]
 
 
-def _off(evidence: Evidence, limits: Limits) -> Reasons:
-    off, stderr = evidence.log_p_off, evidence.log_p_off_stderr
+def _off(measured: Measured, limits: Limits) -> Reasons:
+    off, stderr = measured.log_p_off, measured.log_p_off_stderr
     text = "importance sampling is off by {:+.2f} ± {:.2f} nats in log p(x) (limit {:g})"
-    told = [text.format(o, s, limits.log_p_error) for o, s in zip(off.tolist(), stderr.tolist(), strict=True)]
-    return off.abs() - limits.sigmas * stderr > limits.log_p_error, told
+    texts = [text.format(o, s, limits.log_p_error) for o, s in zip(off.tolist(), stderr.tolist(), strict=True)]
+    return off.abs() - limits.sigmas * stderr > limits.log_p_error, texts
 
 
 RULES = {
@@ -140,5 +140,6 @@ def _worst(excess: Tensor) -> tuple[Tensor, Tensor]:
 
 
 def _picked(n: Tensor, *columns: Tensor) -> list[tuple[int, tuple[float, ...]]]:
-    rows = zip(*(column.gather(1, n.unsqueeze(1)).squeeze(1).tolist() for column in columns), strict=True)
-    return list(zip(n.tolist(), rows, strict=True))
+    """For each datum its latent n and what the columns `[B, N]` hold for it."""
+    values = zip(*(column.gather(1, n.unsqueeze(1)).squeeze(1).tolist() for column in columns), strict=True)
+    return list(zip(n.tolist(), values, strict=True))
