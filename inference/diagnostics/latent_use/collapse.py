@@ -1,4 +1,4 @@
-"""Latents that carry nothing, and why: what can be told from the programs, and what cannot."""
+"""Latents that carry nothing, and why: what the programs show of it, and what they cannot show."""
 
 import torch
 from torch import Tensor
@@ -26,9 +26,9 @@ def sensitivity(target: Target, prior_sd: Tensor, seed: int) -> Tensor:
     Zero for a latent that the decoder does not use. NaN where the likelihood has no slope (discrete latents).
     """
     sums, count = torch.zeros_like(prior_sd), 0
-    rows = max(1, min(len(target), 1 << 12)) if target.sliceable else len(target)
-    for begin in range(0, len(target), rows):
-        end = min(begin + rows, len(target))
+    data_at_once = max(1, min(len(target), 1 << 12)) if target.sliceable else len(target)
+    for begin in range(0, len(target), data_at_once):
+        end = min(begin + data_at_once, len(target))
         part = target if end - begin == len(target) else target.select(range(begin, end))
         z = {name: value.detach() for name, value in part.propose(_DRAWS, seed=seed)[0].items()}
         if not all(value.is_floating_point() for value in z.values()):
@@ -39,17 +39,17 @@ def sensitivity(target: Target, prior_sd: Tensor, seed: int) -> Tensor:
             if not likelihood.requires_grad:  # z does not enter at all
                 return torch.zeros_like(prior_sd)
             slopes = torch.autograd.grad(likelihood.sum(), list(z.values()), allow_unused=True)
-        found = {
+        gradients = {
             name: torch.zeros_like(value) if slope is None else slope
             for (name, value), slope in zip(z.items(), slopes, strict=True)
         }
-        squares = side_by_side(found).double().cpu().square()
+        squares = side_by_side(gradients).double().cpu().square()
         sums, count = sums + squares.sum((0, 1)), count + squares[..., 0].numel()
     return (sums / count).sqrt() * prior_sd
 
 
 def diagnose(latents: tuple[str, ...], dead: Tensor, slope: Tensor, kl: Tensor, room: float | None) -> tuple[str, ...]:
-    """Sentences on the dead latents, by likely cause.
+    """Return sentences on the dead latents, by likely cause.
 
     Args:
         latents: names.
@@ -63,31 +63,31 @@ def diagnose(latents: tuple[str, ...], dead: Tensor, slope: Tensor, kl: Tensor, 
     used = dead & (slope >= FELT)
     fixed = dead & ~used & (kl > _COSTLY)
     ignored = dead & ~used & ~fixed
-    told = []
+    sentences = []
     if bool(dead.all()):
-        told.append(f"Posterior collapse: q(z|x) is the same for every x in all of the {len(latents)} latents.")
+        sentences.append(f"Posterior collapse: q(z|x) is the same for every x in all of the {len(latents)} latents.")
     if bool(ignored.any()):
-        told.append(_ignored(latents, ignored, slope, bool(dead.all())))
+        sentences.append(_ignored(latents, ignored, slope, bool(dead.all())))
     if bool(used.any()):
-        told.append(_lagging(latents, used, slope, room))
+        sentences.append(_lagging(latents, used, slope, room))
     if bool(fixed.any()):
-        told.append(
+        sentences.append(
             f"{_names(latents, fixed)}: q is the same for every x and the decoder hardly uses it, but q is not the "
             f"prior, which costs {float(kl[fixed].sum()):.2g} nats of the ELBO per datum for nothing: training has not "
             "converged, or the KL was left out or weighed down there."
         )
-    return tuple(told)
+    return tuple(sentences)
 
 
 def _ignored(latents: tuple[str, ...], which: Tensor, slope: Tensor, everything: bool) -> str:
     steepest = slope[which].nan_to_num(0.0).max()
-    seen = (
+    sentence = (
         f"{_names(latents, which)}: q is the prior and the decoder hardly uses it (log p(x|z) changes by "
         f"{float(steepest):.2g} nats or less per prior sd), so the posterior is close to the prior, too."
     )
     if not everything:
-        return seen + " The model does with fewer latents than it has: usual and harmless, they can be removed."
-    return seen + (
+        return sentence + " The model does with fewer latents than it has: usual and harmless, they can be removed."
+    return sentence + (
         " The model, not the guide, has given z up: a decoder that explains x alone, a KL weight above one, or a "
         "warm-up too short in training. Which of them cannot be told from the trained programs, for scales of "
         "training are undone here."
@@ -95,13 +95,13 @@ def _ignored(latents: tuple[str, ...], which: Tensor, slope: Tensor, everything:
 
 
 def _lagging(latents: tuple[str, ...], which: Tensor, slope: Tensor, room: float | None) -> str:
-    told = (
+    sentence = (
         f"{_names(latents, which)}: the decoder uses it (log p(x|z) changes by {float(slope[which].min()):.2g} nats or "
         "more per prior sd), so the posterior differs from the prior, but q is the same for every x: the encoder has "
         "collapsed, not the model. Train the guide more (more of its steps for each of the model's, a larger learning "
         "rate, no KL weight above one), or make it wider."
     )
-    return told if room is None else told + f" At most {room:.2g} nats per datum are to be gained by that."
+    return sentence if room is None else sentence + f" At most {room:.2g} nats per datum are to be gained by that."
 
 
 def _names(latents: tuple[str, ...], which: Tensor) -> str:

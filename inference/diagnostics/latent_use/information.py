@@ -19,7 +19,7 @@ _FEW = 64  # data whose priors are compared
 
 
 class InformationInfo(TypedDict):
-    """What is known of I_q(x; z) and of the aggregate posterior besides their values.
+    """Diagnostics of I_q(x; z) and of the aggregate posterior.
 
     Keys:
         limit: log B, nats, which I_q(x; z) of B data cannot exceed.
@@ -59,13 +59,13 @@ def mutual_information(
 ) -> tuple[Estimate[InformationInfo], Estimate[InformationInfo]]:
     """I_q(x; z) = E[log q(z|x) − log q(z)] and KL(q(z) ‖ p(z)) with q(z) = (1/B) Σ_b q(z | x_b), shape `[1]` each.
 
-    For M draws, as many of each datum, q(z) is summed over all B data, the draw's own one included: without error for
+    For M draws, as many of each datum, q(z) is summed over all B data, the draw's own included: without error for
     the B data at hand, so that it never exceeds log B; as an estimate for all data that B is a sample of it is low, the
     more so the nearer it comes to log B.
 
     Args:
         target: programs and data.
-        summary: its draws.
+        summary: draws of its guide.
         memory_bytes: byte budget for one evaluation.
         num_pairs: M is at most so many over B, and at least one.
 
@@ -74,70 +74,71 @@ def mutual_information(
     datum, z = _chosen(target, summary, max(1, num_pairs // len(target)))
     limit = math.log(len(target))
     try:
-        own, pooled, prior = _densities(target, datum, z, memory_bytes)
+        conditional, aggregate, prior = _densities(target, datum, z, memory_bytes)
     except NotImplementedError:
-        told = "the guide's density at a point is unknown, and with it that of the aggregate posterior"
+        flag = "the guide's density at a point is unknown, and with it that of the aggregate posterior"
         nothing = torch.full((1,), torch.nan, dtype=torch.float64)
-        empty: Estimate[InformationInfo] = Estimate(nothing, nothing, "none", {"limit": limit}, (told,))
+        empty: Estimate[InformationInfo] = Estimate(nothing, nothing, "none", {"limit": limit}, (flag,))
         return empty, empty
-    told = ""
-    info, info_stderr = _clustered(own - pooled, datum)
-    if float(info) > limit - 1:
-        told = f"within a nat of log B = {limit:.2f}, the most that {len(target)} data can show: it is likely larger"
-    about: InformationInfo = {"limit": limit, "num_draws": len(datum)}
-    mutual = Estimate(info, info_stderr, "lower", about, (told,))
+    flag = ""
+    mutual, mutual_stderr = _clustered(conditional - aggregate, datum)
+    if float(mutual) > limit - 1:
+        flag = f"within a nat of log B = {limit:.2f}, the most that {len(target)} data can show: it is likely larger"
+    info: InformationInfo = {"limit": limit, "num_draws": len(datum)}
+    estimate = Estimate(mutual, mutual_stderr, "lower", info, (flag,))
     if _prior_varies(target, z):
-        told = "the prior differs from datum to datum: this compares q(z) with each datum's own prior"
-    gap, gap_stderr = _clustered(pooled - prior, datum)
-    return mutual, Estimate(gap, gap_stderr, "upper", {"limit": limit}, (told,))
+        flag = "the prior differs from datum to datum: this compares q(z) with each datum's own prior"
+    gap, gap_stderr = _clustered(aggregate - prior, datum)
+    return estimate, Estimate(gap, gap_stderr, "upper", {"limit": limit}, (flag,))
 
 
 def against_prior(target: Target, summary: Summary, seed: int) -> dict[str, Tensor]:
     """Mean and sd of the aggregate posterior in prior sds, and the Kolmogorov–Smirnov distance of each marginal, `[N]`.
 
-    Also `prior_sd`. Draws of a datum's own prior are taken for each draw of q: a prior that depends on inputs is
-    averaged over them, as the aggregate posterior is.
+    `prior_sd` holds the prior's sds. Draws of a datum's own prior are taken for each draw of q: a prior that depends on
+    inputs is averaged over them, as the aggregate posterior is.
     """
     with torch.no_grad():
-        prior = side_by_side(target.sample_prior(len(summary.kept), seed=seed)).double().cpu().flatten(0, 1)
-    own = summary.kept.flatten(0, 1)
+        prior = side_by_side(target.sample_prior(len(summary.draws), seed=seed)).double().cpu().flatten(0, 1)
+    draws = summary.draws.flatten(0, 1)
     sd = prior.std(0)
     return {
-        "aggregate_mean": (own.mean(0) - prior.mean(0)) / sd,
-        "aggregate_sd": own.std(0) / sd,
-        "aggregate_distance": _kolmogorov_smirnov(own.T.contiguous(), prior.T.contiguous()),
+        "aggregate_mean": (draws.mean(0) - prior.mean(0)) / sd,
+        "aggregate_sd": draws.std(0) / sd,
+        "aggregate_distance": _kolmogorov_smirnov(draws.T.contiguous(), prior.T.contiguous()),
         "prior_sd": sd,
     }
 
 
-def _chosen(target: Target, summary: Summary, most: int) -> tuple[Tensor, Tensor]:
+def _chosen(target: Target, summary: Summary, num_draws: int) -> tuple[Tensor, Tensor]:
     """M draws: of which datum, `[M]`, and the latents, `[M, N]`. Which data, if not all, follows from their keys."""
     num_data = len(target)
     order = torch.from_numpy(target.keys.argsort().astype("int64"))
-    if most < num_data:
-        datum = order[torch.linspace(0, num_data - 1, most).round().long()]
-        return datum, summary.kept[0, datum]
-    rounds = min(len(summary.kept), most // num_data)
-    return order.repeat(rounds), summary.kept[:rounds, order].flatten(0, 1)
+    if num_draws < num_data:
+        datum = order[torch.linspace(0, num_data - 1, num_draws).round().long()]
+        return datum, summary.draws[0, datum]
+    rounds = min(len(summary.draws), num_draws // num_data)
+    return order.repeat(rounds), summary.draws[:rounds, order].flatten(0, 1)
 
 
 def _densities(target: Target, datum: Tensor, z: Tensor, memory_bytes: int | None) -> tuple[Tensor, Tensor, Tensor]:
-    """log q(z_i | own x), log q(z_i) and log p(z_i) of draws that are each of one datum, `[M]` each."""
+    """log q(z_i | x) of the datum that each draw is of, log q(z_i) and log p(z_i), `[M]` each."""
     num_data = len(target)
     cells = cells_within(target, memory_bytes)
-    rows = min(num_data, cells) if target.sliceable else num_data
-    count = max(1, cells // rows)
-    own, pooled = torch.full((len(z),), torch.nan, dtype=torch.float64), torch.full((len(z),), -torch.inf).double()
+    data_at_once = min(num_data, cells) if target.sliceable else num_data
+    count = max(1, cells // data_at_once)
+    conditional = torch.full((len(z),), torch.nan, dtype=torch.float64)
+    aggregate = torch.full((len(z),), -torch.inf, dtype=torch.float64)
     with torch.no_grad():
-        for begin in range(0, num_data, rows):
-            end = min(begin + rows, num_data)
+        for begin in range(0, num_data, data_at_once):
+            end = min(begin + data_at_once, num_data)
             part = target if end - begin == num_data else target.select(range(begin, end))
-            found = torch.cat([_copied(part, points) for points in z.split(count)])  # [M, rows]
-            pooled = torch.logaddexp(pooled, found.logsumexp(1))
-            here = (datum >= begin) & (datum < end)
-            own[here] = found[here].gather(1, (datum[here] - begin).unsqueeze(1)).squeeze(1)
+            log_q = torch.cat([_copied(part, points) for points in z.split(count)])  # [M, B']
+            aggregate = torch.logaddexp(aggregate, log_q.logsumexp(1))
+            of_part = (datum >= begin) & (datum < end)
+            conditional[of_part] = log_q[of_part].gather(1, (datum[of_part] - begin).unsqueeze(1)).squeeze(1)
         prior = _prior(target, datum, z, cells)
-    return own, pooled - math.log(num_data), prior
+    return conditional, aggregate - math.log(num_data), prior
 
 
 def _copied(part: Target, points: Tensor) -> Tensor:
@@ -151,14 +152,14 @@ def _prior(target: Target, datum: Tensor, z: Tensor, cells: int) -> Tensor:
     if not target.sliceable:
         pieces = [
             target.log_joint(by_site(target, points.unsqueeze(1).expand(-1, len(target), -1)))[0]
-            .gather(1, rows.to(points.device).unsqueeze(1))
+            .gather(1, index.to(points.device).unsqueeze(1))
             .squeeze(1)
-            for rows, points in zip(datum.split(cells), z.split(cells), strict=True)
+            for index, points in zip(datum.split(cells), z.split(cells), strict=True)
         ]
         return torch.cat(pieces).double().cpu()
     pieces = [
-        target.select(rows).log_joint(by_site(target, points.unsqueeze(0)))[0][0]
-        for rows, points in zip(datum.split(cells), z.split(cells), strict=True)
+        target.select(index).log_joint(by_site(target, points.unsqueeze(0)))[0][0]
+        for index, points in zip(datum.split(cells), z.split(cells), strict=True)
     ]
     return torch.cat(pieces).double().cpu()
 

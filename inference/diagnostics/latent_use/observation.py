@@ -21,8 +21,10 @@ if TYPE_CHECKING:
 _NAMED = 0.05  # relative difference of σ from its best value that is worth a sentence
 
 
-def noise(target: Target, num_samples: int, seed: int, memory_bytes: int | None) -> tuple[dict[str, float], str]:
-    """What is known of σ in x ~ N(μ(z), σ²), if the likelihood is one and σ is the same for every datum.
+def observation_sigma(
+    target: Target, num_samples: int, seed: int, memory_bytes: int | None
+) -> tuple[dict[str, float], str]:
+    """Return σ of x ~ N(μ(z), σ²) and its best value, if that is the likelihood and σ the same for every datum.
 
     With c² = E_q[(x − μ(z))²/σ²] averaged over the n values of a datum and over data, the best noise of the same shape
     is c σ, and E_q[log p(x|z)], the ELBO with it, would gain n (c² − 1 − log c²)/2 nats a datum.
@@ -33,19 +35,20 @@ def noise(target: Target, num_samples: int, seed: int, memory_bytes: int | None)
         means under q explain), `num_values` n; and a few sentences. Empty if there is no such noise: another
         likelihood, several observed sites, a σ that differs from datum to datum, masks, summed-out sites.
     """
-    found = _site(target)
-    if found is None:
+    site = _site(target)
+    if site is None:
         return {}, ""
-    name, sigma, total = found
-    cut = plan(target, num_samples, memory_bytes)
+    name, sigma, total = site
+    chunk_plan = plan(target, num_samples, memory_bytes)
     reduce = partial(_mean_squares, site=name, num_samples=num_samples)
-    squares, scaled = torch.cat(list(reduced(target, weighted_draws, cut, num_samples, seed, reduce)), 1)  # [B] each
+    means = list(reduced(target, weighted_draws, chunk_plan, num_samples, seed, reduce))
+    squares, scaled = torch.cat(means, 1)  # [B] each
     size = sigma.numel()
     ratio = scaled / size
     c2 = float(ratio.mean())
     value = float(sigma.square().mean().sqrt())
     stderr = float(ratio.std() / len(ratio) ** 0.5) / (2 * c2)
-    told = {
+    record = {
         "value": value,
         "optimal": math.sqrt(c2) * value,
         "optimal_stderr": stderr * math.sqrt(c2) * value,
@@ -53,19 +56,19 @@ def noise(target: Target, num_samples: int, seed: int, memory_bytes: int | None)
         "explained": 1 - float(squares.mean()) / total,
         "num_values": float(size),
     }
-    return told, _sentences(name, told)
+    return record, _sentences(name, record)
 
 
-def _sentences(name: str, told: dict[str, float]) -> str:
-    unexplained = 100 * (1 - told["explained"])
+def _sentences(name: str, record: dict[str, float]) -> str:
+    unexplained = 100 * (1 - record["explained"])
     first = (
-        f"'{name}' is a mean plus Gaussian noise of σ = {told['value']:.3g}. The means leave {unexplained:.0f} % of "
+        f"'{name}' is a mean plus Gaussian noise of σ = {record['value']:.3g}. The means leave {unexplained:.0f} % of "
         "the variance of x to that noise: shown as means, samples and reconstructions are smooth where x has the "
         "detail in those per cent (blur); shown with the noise, they are grainy, for noise has no structure."
     )
-    off = told["value"] / told["optimal"] - 1
-    gain = f"setting it there gains {told['log_lik_gain']:.3g} nats per datum, everything else left as it is"
-    best = f"the residuals under q ask for {told['optimal']:.3g} ± {told['optimal_stderr']:.1g}"
+    off = record["value"] / record["optimal"] - 1
+    gain = f"setting it there gains {record['log_lik_gain']:.3g} nats per datum, everything else left as it is"
+    best = f"the residuals under q ask for {record['optimal']:.3g} ± {record['optimal_stderr']:.1g}"
     if abs(off) < _NAMED:
         return f"{first} σ is what it should be: {best}."
     effect = (
@@ -82,7 +85,7 @@ def _site(target: Target) -> tuple[str, Tensor, float] | None:
     if len(structure.observed) != 1 or structure.discrete or structure.data_dim is None or len(target) < 2:
         return None
     name = structure.observed[0]
-    site = next(record for what, _, known, record in target.sites() if what == "model" and known == name)
+    site = next(record for program, _, at, record in target.sites() if program == "model" and at == name)
     base = _normal(site["fn"])
     if base is None or site["mask"] is not None:
         return None

@@ -17,7 +17,7 @@ from elbowroom.inference.target import Target
 
 
 class PruningInfo(TypedDict):
-    """What is known of pruning besides the mean over data.
+    """What pruning changes datum by datum, and in the ELBO.
 
     Keys:
         per_datum, per_datum_stderr: difference of log p̂(x) and its standard error, `[B]`, nats.
@@ -36,7 +36,7 @@ def prune(
     """Mean over data of log p̂(x) with the dead latents drawn from the prior, less that with the guide's own draws.
 
     log w = log p(x | z) + Σ_alive (log p(z_n) − log q(z_n | x)), as prior and proposal cancel for the dead. Only where
-    every latent has a density of its own that no other latent enters, which is looked at, not assumed.
+    every latent has a density of its own that no other latent enters, which is checked, not assumed.
 
     Args:
         target: programs and data.
@@ -52,14 +52,14 @@ def prune(
     """
     if not bool(dead.any()):
         return None
-    cut = plan(target, num_samples, memory_bytes)
-    found: list[tuple[Tensor, ...]] = []
+    chunk_plan = plan(target, num_samples, memory_bytes)
+    differences: list[tuple[Tensor, ...]] = []
     reduce = partial(_differences, dead=dead, num_samples=num_samples, seed=seed)
-    for part in reduced(target, weighted_draws, cut, num_samples, seed, reduce):
+    for part in reduced(target, weighted_draws, chunk_plan, num_samples, seed, reduce):
         if part is None:
             return None
-        found.append(part)
-    value, stderr, elbo, elbo_stderr = (torch.cat(column) for column in zip(*found, strict=True))
+        differences.append(part)
+    value, stderr, elbo, elbo_stderr = (torch.cat(column) for column in zip(*differences, strict=True))
     info: PruningInfo = {
         "per_datum": value,
         "per_datum_stderr": stderr,
@@ -70,7 +70,7 @@ def prune(
 
 
 def _of_mean(stderr: Tensor) -> Tensor:
-    """Standard error of the mean of independent errors."""
+    """The standard error of the mean of values with independent errors."""
     return stderr.square().sum().sqrt() / len(stderr)
 
 
@@ -96,17 +96,17 @@ def _paired(drawn: WeightedDraws, dead: Tensor, seed: int) -> tuple[Tensor, Tens
     """log w with q's dead latents and with the prior's, `[S, B]` each; None if the latents are not independent."""
     part = drawn.target
     fresh = part.sample_prior(drawn.num_samples, seed=seed, start=drawn.start)
-    own, other = (side_by_side(z).double().cpu() for z in (drawn.z, fresh))
-    mixed = by_site(part, torch.where(dead, other, own))
-    own_q, own_p = by_latent(part, drawn.z)
+    z_guide, z_prior = (side_by_side(z).double().cpu() for z in (drawn.z, fresh))
+    mixed = by_site(part, torch.where(dead, z_prior, z_guide))
+    guide_q, guide_p = by_latent(part, drawn.z)
     mixed_q, mixed_p = by_latent(part, mixed)
     fresh_p = by_latent(part, fresh)[1]
     alive = ~dead
     # No latent that is kept may notice the exchange, and no fresh one its new company.
-    same = [(mixed_q, own_q, alive), (mixed_p, own_p, alive), (mixed_p, fresh_p, dead)]
+    same = [(mixed_q, guide_q, alive), (mixed_p, guide_p, alive), (mixed_p, fresh_p, dead)]
     if not all(torch.allclose(a[..., n], b[..., n], rtol=1e-4, atol=1e-4) for a, b, n in same):
         return None
     prior, likelihood = (t.double().cpu() for t in drawn.log_joint)
     new = part.log_joint(mixed)[1].double().cpu()
-    kept = (mixed_p - mixed_q)[..., alive].sum(-1)
-    return prior + likelihood - drawn.log_q.double().cpu(), new + kept
+    log_ratio = (mixed_p - mixed_q)[..., alive].sum(-1)
+    return prior + likelihood - drawn.log_q.double().cpu(), new + log_ratio

@@ -30,7 +30,7 @@ class LatentUse:
         pruned: mean over data of log p̂(x) with the dead latents drawn from the prior less that with the guide's, shape
             `[1]`, nats (near zero: they are dead indeed); None if there are none, or if latents are not independent of
             each other under prior and guide.
-        sigma: what is known of the noise of a Gaussian likelihood: `value`, `optimal` (from the residuals) and
+        sigma: the noise of a Gaussian likelihood: `value`, `optimal` (from the residuals) and
             `optimal_stderr`, `log_lik_gain` (nats per datum), `explained` (share of the variance of x), `num_values` of
             a datum; empty if the likelihood has none that is the same for every datum.
         sigma_told: what it does to samples, in words; empty if there is none.

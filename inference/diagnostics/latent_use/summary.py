@@ -26,7 +26,7 @@ class Summary:
             into its elements.
         rate: E_q[log q(z|x) − log p(z)] of each datum, `[B]`, nats.
         elbo: `[B]`, nats.
-        kept: the first draws of each datum, `[K, B, N]`.
+        draws: the first draws of each datum, `[K, B, N]`.
         num_samples: S.
     """
 
@@ -35,42 +35,42 @@ class Summary:
     kl: Tensor
     rate: Tensor
     elbo: Tensor
-    kept: Tensor
+    draws: Tensor
     num_samples: int
 
 
 def by_latent(target: Target, z: dict[str, Tensor]) -> tuple[Tensor, Tensor]:
     """(log q, log p) of each scalar latent, `[S, B, N]`, nats; NaN where a site's elements hang together."""
-    found: list[list[Tensor]] = [[], []]
+    densities: list[list[Tensor]] = [[], []]
     try:
         terms = target.latent_terms(z)
     except (ProgramError, NotImplementedError):  # sites without a density of their own
         unknown = torch.full_like(side_by_side(z), torch.nan, dtype=torch.float64, device="cpu")
         return unknown, unknown
     for name, value in z.items():
-        for side, term in zip(found, terms[name], strict=True):
-            whole = term.shape == value.shape
-            side.append(term if whole else torch.full_like(value, torch.nan, dtype=term.dtype))
-    log_q, log_p = (dict(zip(z, side, strict=True)) for side in found)
+        for side, term in zip(densities, terms[name], strict=True):
+            elementwise = term.shape == value.shape
+            side.append(term if elementwise else torch.full_like(value, torch.nan, dtype=term.dtype))
+    log_q, log_p = (dict(zip(z, side, strict=True)) for side in densities)
     return side_by_side(log_q).double().cpu(), side_by_side(log_p).double().cpu()
 
 
 def summarise(target: Target, num_samples: int, seed: int, memory_bytes: int | None) -> Summary:
     """Draw S times from q(z | x_b) for every datum."""
-    cut = plan(target, num_samples, memory_bytes)
+    chunk_plan = plan(target, num_samples, memory_bytes)
     keep = min(num_samples, max(1, _KEPT // len(target)))
     reduce = partial(_averages, num_samples=num_samples, keep=keep)
-    columns = list(reduced(target, weighted_draws, cut, num_samples, seed, reduce))
-    kept_all = torch.cat([kept for _, kept in columns], 1)
+    columns = list(reduced(target, weighted_draws, chunk_plan, num_samples, seed, reduce))
+    draws = torch.cat([first_draws for _, first_draws in columns], 1)
     mean = {name: torch.cat([average[name] for average, _ in columns]) for name in columns[0][0]}
     correct = num_samples / max(num_samples - 1, 1)
     return Summary(
-        mean=kept_all[0] + mean["first"],
+        mean=draws[0] + mean["first"],
         variance=(mean["second"] - mean["first"].square()).clamp_min(0) * correct,
         kl=mean["kl"],
         rate=mean["rate"],
         elbo=mean["elbo"],
-        kept=kept_all,
+        draws=draws,
         num_samples=num_samples,
     )
 
@@ -78,12 +78,12 @@ def summarise(target: Target, num_samples: int, seed: int, memory_bytes: int | N
 def _averages(chunks: Iterator[WeightedDraws], num_samples: int, keep: int) -> tuple[dict[str, Tensor], Tensor]:
     """Averages over the draws of some data, moments about the first draw, and the first `keep` draws `[K, B, N]`."""
     sums: dict[str, Tensor] = {}
-    kept: list[Tensor] = []
+    first_draws: list[Tensor] = []
     for drawn in chunks:
         z, (own_q, own_p) = side_by_side(drawn.z).double().cpu(), by_latent(drawn.target, drawn.z)
         prior, likelihood = drawn.log_joint
         # Var = E[(z − c)²] − (E[z] − c)² about any c loses no digits if c is near: the first draw is.
-        centre = kept[0][:1] if kept else z[:1]
+        centre = first_draws[0][:1] if first_draws else z[:1]
         rate = (drawn.log_q - prior).double().cpu()
         added = {
             "first": (z - centre).sum(0),
@@ -94,5 +94,5 @@ def _averages(chunks: Iterator[WeightedDraws], num_samples: int, keep: int) -> t
         }
         sums = {name: sums.get(name, 0) + value for name, value in added.items()}
         if drawn.start < keep:
-            kept.append(z[: keep - drawn.start])
-    return {name: value / num_samples for name, value in sums.items()}, torch.cat(kept)
+            first_draws.append(z[: keep - drawn.start])
+    return {name: value / num_samples for name, value in sums.items()}, torch.cat(first_draws)

@@ -12,7 +12,7 @@ from elbowroom.inference.diagnostics.latent_use.information import (
     mutual_information,
     over_data,
 )
-from elbowroom.inference.diagnostics.latent_use.observation import noise
+from elbowroom.inference.diagnostics.latent_use.observation import observation_sigma
 from elbowroom.inference.diagnostics.latent_use.pruning import prune
 from elbowroom.inference.diagnostics.latent_use.result import LatentUse
 from elbowroom.inference.diagnostics.latent_use.summary import summarise
@@ -32,7 +32,7 @@ def latent_use(
     """Activity, KL and information of each latent, collapse and its likely cause, and the observation noise.
 
     Standard errors are those of the data as a sample, unless a field says otherwise. Nothing depends on the order of
-    the data or on how they are cut, but rounding.
+    the data or on how they are divided, but rounding.
 
     Args:
         target: programs and data.
@@ -54,12 +54,12 @@ def latent_use(
     moved, moved_stderr = activity(summary)
     kl, kl_stderr = over_data(summary.kl)
     mutual, marginal = mutual_information(target, summary, memory_bytes)
-    beside = against_prior(target, summary, seed)
+    aggregate = against_prior(target, summary, seed)
     active = moved > DEAD
-    slope = sensitivity(target, beside.pop("prior_sd"), seed)
+    slope = sensitivity(target, aggregate.pop("prior_sd"), seed)
     dead = ~active if len(target) > 1 else torch.zeros_like(active)  # one datum says nothing about differences
     room = None if log_p is None else float((log_p.value.double().cpu() - summary.elbo).mean())
-    sigma, sigma_told = noise(target, num_samples, seed, memory_bytes)
+    sigma, sigma_told = observation_sigma(target, num_samples, seed, memory_bytes)
     return LatentUse(
         latents=tuple(target.latent_names),
         activity=moved,
@@ -71,7 +71,7 @@ def latent_use(
         rate=_one(*over_data(summary.rate)),
         mutual_information=mutual,
         marginal_kl=marginal,
-        **beside,
+        **aggregate,
         collapsed=diagnose(tuple(target.latent_names), dead, slope, kl, room),
         pruned=prune(target, dead, num_samples, seed, memory_bytes),
         sigma=sigma,
