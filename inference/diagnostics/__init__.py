@@ -8,7 +8,7 @@ the model itself makes.
     calibration/     is q right on average over data simulated from the model? Ranks, coverage, TARP
     latent_use/      what does the model do with its latents? Activity, information, collapse
     marginals.py     one datum's posterior as guide, importance sampling, NUTS and quadrature see it
-    comparison.py    compare: these four side by side, for chosen data; comparison_result.py: what it found
+    comparison.py    compare: these four side by side, for chosen data; comparison_result.py: its results
 
 Read agreement/agreement.py first. Imports: evidence, mcmc, evaluation, saving, target, programs, weights, estimate;
 never gap or audit. Inside: agreement and comparison use marginals; the three rooms do not know each other.

@@ -1,4 +1,4 @@
-"""What a comparison found: marginals, evidence and divergences by each method, as tensors and as flat records."""
+"""The results of a comparison: marginals, evidence and divergences by each method, as tensors and as flat records."""
 
 from dataclasses import dataclass
 from typing import Any, Required, TypedDict

@@ -72,15 +72,15 @@ def from_quadrature(exact: Estimate[QuadratureInfo], seconds: float) -> Posterio
 
 
 def from_draws(draws: Draws) -> Posterior:
-    """What MCMC says, with its Monte Carlo errors."""
-    found = draws.convergence
+    """The posterior by MCMC, with its Monte Carlo errors."""
+    convergence = draws.convergence
     return Posterior(
         method=draws.info["method"],
         mean=draws.mean.double().cpu(),
         sd=draws.sd.double().cpu(),
-        mean_stderr=found.mcse_mean,
+        mean_stderr=convergence.mcse_mean,
         grid=draws.quantiles(GRID_LEVELS).double().cpu(),
-        ess=found.ess_bulk.amin(1),
+        ess=convergence.ess_bulk.amin(1),
         seconds=draws.info["seconds"],
         evaluations=draws.info["num_evaluations"],
         flags=draws.flags,

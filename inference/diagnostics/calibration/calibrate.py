@@ -55,7 +55,7 @@ def calibrate(
     right; errors on data that the model does not generate.
 
     Args:
-        target: programs and data. The data say what shapes there are; for `"posterior"` they are what is looked at.
+        target: programs and data. The data say what shapes there are; `"posterior"` simulates around them.
         num_simulations: N; the data are taken in turn if there are fewer, each time with new noise.
         num_draws: L.
         kind: `"prior"` or `"posterior"`.
@@ -77,9 +77,9 @@ def calibrate(
     options = {"memory_bytes": memory_bytes, "progress": progress}
     source = SOURCES[kind](target, num_simulations, draws, seed, options)
     u, ess, densities = _places(source.target, source.given, num_draws, seed, memory_bytes, progress)
-    known = torch.ones(u.shape[1], dtype=torch.bool)
-    known[-2] = densities
-    good = u[:, known].isfinite().all(1)
+    needed = torch.ones(u.shape[1], dtype=torch.bool)
+    needed[-2] = densities
+    good = u[:, needed].isfinite().all(1)
     flags = (*source.flags, *_flags(good, densities, ess, source.given is not None))
     return _result(u[good], (*target.latent_names, LOG_JOINT), num_draws, kind, level, flags, begin)
 
@@ -95,13 +95,13 @@ def _places(
     """Places `[N, Q + 2]`, effective numbers of draws `[N]`, and whether log q is known at any point."""
     densities = source.has_density
     # Sorting draws into place takes as much room again as an evaluation.
-    cut = plan(source, num_draws, memory_bytes, gradients=True)
-    found = []
+    chunk_plan = plan(source, num_draws, memory_bytes, gradients=True)
+    parts = []
     with progress_bar(len(source) * num_draws, "calibrate", "draw", progress) as tick:
-        for piece, part in cut.data(source):
-            mine = None if given is None else {name: value[:, piece] for name, value in given.items()}
-            found.append(places(simulated(part, mine, seed), cut, num_draws, seed, densities, tick))
-    return torch.cat([f.u for f in found]), torch.cat([f.ess for f in found]), densities
+        for piece, part in chunk_plan.data(source):
+            part_given = None if given is None else {name: value[:, piece] for name, value in given.items()}
+            parts.append(places(simulated(part, part_given, seed), chunk_plan, num_draws, seed, densities, tick))
+    return torch.cat([p.u for p in parts]), torch.cat([p.ess for p in parts]), densities
 
 
 def _result(
@@ -114,35 +114,35 @@ def _result(
     begin: float,
 ) -> Calibration:
     Q = len(quantities)
-    found = verdicts(u, quantities, level)
+    tests = verdicts(u, quantities, level)
     bands = {size: band(len(u), level / WORTH / size) for size in {1, Q}}
     nothing = torch.full_like(GRID, torch.nan)
-    known = found.coverage is not None
-    coverage = _curve(found.coverage) if found.coverage is not None else nothing
+    has_coverage = tests.coverage is not None
+    coverage = _curve(tests.coverage) if tests.coverage is not None else nothing
     return Calibration(
         kind=kind,
         quantities=quantities,
         ranks=(u[:, :Q] * (num_draws + 1)).floor().clamp(0, num_draws).long(),
         num_draws=num_draws,
         grid=GRID.clone(),
-        ecdf_difference=found.ranks.difference,
+        ecdf_difference=tests.ranks.difference,
         band_low=bands[Q][0],
         band_high=bands[Q][1],
         coverage=coverage,
-        coverage_low=GRID + bands[1][0] if known else nothing,
-        coverage_high=GRID + bands[1][1] if known else nothing,
-        tarp=_curve(found.tarp),
+        coverage_low=GRID + bands[1][0] if has_coverage else nothing,
+        coverage_high=GRID + bands[1][1] if has_coverage else nothing,
+        tarp=_curve(tests.tarp),
         tarp_low=GRID + bands[1][0],
         tarp_high=GRID + bands[1][1],
         level=level,
-        checks=found.checks,
+        checks=tests.checks,
         flags=flags,
         seconds=time.perf_counter() - begin,
     )
 
 
-def _curve(found: Uniformity) -> Tensor:
-    return GRID + found.difference[:, 0]
+def _curve(test: Uniformity) -> Tensor:
+    return GRID + test.difference[:, 0]
 
 
 def _flags(good: Tensor, densities: bool, ess: Tensor, weighted: bool) -> tuple[str, ...]:

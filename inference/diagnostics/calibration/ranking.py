@@ -41,7 +41,7 @@ class Places(NamedTuple):
     ess: Tensor  # effective number of draws and true value, [N]
 
 
-def places(simulated: Simulated, cut: Plan, num_draws: int, seed: int, densities: bool, tick: Tick = silent) -> Places:
+def places(simulated: Simulated, plan: Plan, num_draws: int, seed: int, densities: bool, tick: Tick = silent) -> Places:
     """Place the true values z₀ among draws z₁ … z_L ~ q(z | x).
 
     u = (Σ_{l ≥ 1} w_l [f(z_l) < f(z₀)] + V (w₀ + Σ_{l ≥ 1} w_l [f(z_l) = f(z₀)])) / Σ_{l ≥ 0} w_l, V ~ U(0, 1).
@@ -55,17 +55,17 @@ def places(simulated: Simulated, cut: Plan, num_draws: int, seed: int, densities
 
     Args:
         simulated: N data and their true latents.
-        cut: how samples are cut.
+        plan: how many samples are evaluated at once.
         num_draws: L.
         seed: of draws, ties and reference points.
         densities: whether log q is known at a given point.
-        tick: told of draws that are done.
+        tick: called with the number of draws that are done.
     """
     target = simulated.target
     with torch.no_grad():
         reference = reference_points(target, simulated.observed, seed)
         running: _Mass | None = None
-        for drawn in in_chunks(target, weighted_draws, cut, num_draws, seed):
+        for drawn in in_chunks(target, weighted_draws, plan, num_draws, seed):
             # The true value goes through the same evaluation as the draws: ties stay ties.
             z = {name: torch.cat([simulated.truth[name].to(value), value]) for name, value in drawn.z.items()}
             values, log_w = _quantities(simulated, z, reference, densities)

@@ -1,4 +1,4 @@
-"""What a calibration of a guide over many data sets found."""
+"""The results of a calibration of a guide over many data sets."""
 
 from dataclasses import dataclass
 

@@ -19,7 +19,7 @@ class Source(NamedTuple):
     """Where N simulations start.
 
     Attributes:
-        target: the programs on N rows of the data (repeats have noise of their own).
+        target: the programs on N of the data (repeats have noise of their own).
         given: latents that data are to be simulated from, site -> `[1, N, ...]`; None: draw them from the prior.
         flags: what is wrong with it.
     """
@@ -38,8 +38,8 @@ def from_prior(target: Target, num_simulations: int, draws: Draws | None, seed: 
     if draws is not None:
         raise ValueError('draws are used by kind="posterior" only; leave them out, or ask for that kind')
     order = _order(target, torch.ones(len(target), dtype=torch.bool))
-    rows = order[torch.arange(num_simulations) % len(order)]
-    return Source(_repeated(target, rows), None, ())
+    index = order[torch.arange(num_simulations) % len(order)]
+    return Source(_repeated(target, index), None, ())
 
 
 def from_posterior(target: Target, num_simulations: int, draws: Draws | None, seed: int, options: Any) -> Source:
@@ -59,21 +59,21 @@ def from_posterior(target: Target, num_simulations: int, draws: Draws | None, se
             'so there is nothing to simulate from. Give draws of longer chains, or use kind="prior"'
         )
     order = _order(target, passed)
-    index = torch.arange(num_simulations)
-    rows, turn = order[index % len(order)], index // len(order)
-    each = -(-num_simulations // len(order))  # draws of one datum that are used
+    simulation = torch.arange(num_simulations)
+    index, round_of = order[simulation % len(order)], simulation // len(order)
+    draws_each = -(-num_simulations // len(order))  # draws of one datum that are used
     chains, length = draws.flat.shape[:2]
-    if each > chains * length:
+    if draws_each > chains * length:
         raise ValueError(
-            f"num_simulations={num_simulations} needs {each} draws of each of {len(order)} data, but there are "
+            f"num_simulations={num_simulations} needs {draws_each} draws of each of {len(order)} data, but there are "
             f"{chains * length}. Ask for fewer, or give longer chains"
         )
-    place_of = ((turn + 0.5) / each * chains * length).long()
+    place = ((round_of + 0.5) / draws_each * chains * length).long()
     given = {
-        name: value[place_of // length, place_of % length, rows].unsqueeze(0).to(target.device)
+        name: value[place // length, place % length, index].unsqueeze(0).to(target.device)
         for name, value in draws.z.items()
     }
-    return Source(_repeated(target, rows), given, _flags(draws, passed, each))
+    return Source(_repeated(target, index), given, _flags(draws, passed, draws_each))
 
 
 SOURCES: dict[str, Callable[[Target, int, Draws | None, int, Any], Source]] = {
@@ -84,10 +84,10 @@ SOURCES: dict[str, Callable[[Target, int, Draws | None, int, Any], Source]] = {
 
 
 def simulated(source: Target, given: Mapping[str, Tensor] | None, seed: int) -> Simulated:
-    """Simulate a piece of a source; the noise of a simulation is a function of (seed, its row) alone."""
+    """Simulate a piece of a source; the noise of a simulation is a function of (seed, its place) alone."""
     programs = source if given is None else source.replaced(model=_given(source, given))
     target, truth = programs.simulate(seed)
-    # Simulated data may be alike (a few binary pixels); by its row each keeps a noise that no other piece can change.
+    # Simulated data may be alike (a few binary pixels); by its place each keeps a noise that no other piece can change.
     target = target.replaced(model=source.model, keys=source.keys)
     return Simulated(target, truth, None if given is None else source)
 
@@ -104,14 +104,14 @@ def _given(source: Target, given: Mapping[str, Tensor]) -> Callable[..., Any]:
 
 
 def _order(target: Target, allowed: Tensor) -> Tensor:
-    """The allowed rows in the order of their keys: which data are used does not depend on how they are sorted."""
+    """The allowed data in the order of their keys: which of them are used does not depend on how they are sorted."""
     order = torch.from_numpy(target.keys.argsort())
     return order[allowed[order]]
 
 
-def _repeated(target: Target, rows: Tensor) -> Target:
-    """Rows with keys of their own: identical ones are told apart by how many of their like came before."""
-    return target.select(rows).pinned_to({})
+def _repeated(target: Target, index: Tensor) -> Target:
+    """Data with keys of their own: identical ones are distinguished by how many of their like came before."""
+    return target.select(index).pinned_to({})
 
 
 def _checked(target: Target, draws: Draws) -> Draws:
@@ -125,15 +125,15 @@ def _checked(target: Target, draws: Draws) -> Draws:
     return draws
 
 
-def _flags(draws: Draws, passed: Tensor, each: int) -> tuple[str, ...]:
+def _flags(draws: Draws, passed: Tensor, draws_each: int) -> tuple[str, ...]:
     flags = []
     if left_out := int((~passed).sum()):
         reason = next(flag for flag in draws.flags if flag)
         flags.append(f"{left_out} of {len(draws)} data left out: their chains did not pass their gates ({reason}, …)")
     least = float(draws.convergence.ess_bulk[passed].min())
-    if each > least:
+    if draws_each > least:
         flags.append(
-            f"{each} posterior draws of each datum were used, but chains are worth only {least:.0f} of some: the true "
-            "latents are not independent of each other, and the tests may reject too often"
+            f"{draws_each} posterior draws of each datum were used, but chains are worth only {least:.0f} of some: the "
+            "true latents are not independent of each other, and the tests may reject too often"
         )
     return tuple(flags)

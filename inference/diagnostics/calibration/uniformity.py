@@ -10,7 +10,7 @@ from scipy.signal import fftconvolve
 from torch import Tensor
 
 NUM_STEPS = 100
-"""The ECDF is looked at in steps of 1/100."""
+"""The ECDF is tested in steps of 1/100."""
 
 GRID = torch.arange(NUM_STEPS + 1, dtype=torch.float64) / NUM_STEPS
 """Where curves are given; at 0 and 1 they have no room to deviate."""
@@ -139,5 +139,5 @@ def _chance_of_leaving(gamma: Tensor, count: int) -> Tensor:
     # The last step leads to N; divided by P(Poisson(N) = N), which was the condition.
     total = (chance * step[0, ::-1]).sum(1) / stats.poisson.pmf(count, count)
     # Where a band is wide the rounding of 1 − total hides the answer: it is at most the sum over the grid points.
-    found = torch.minimum(torch.from_numpy(1 - total).clamp(min=1e-13), (NUM_STEPS - 1) * gamma)
-    return found.clamp(0.0, 1.0)[place]
+    leaving = torch.minimum(torch.from_numpy(1 - total).clamp(min=1e-13), (NUM_STEPS - 1) * gamma)
+    return leaving.clamp(0.0, 1.0)[place]

@@ -44,12 +44,12 @@ def verdicts(u: Tensor, quantities: Sequence[str], level: float) -> Verdicts:
 def _checks(
     titles: list[str],
     names: list[str],
-    found: Uniformity,
+    tests: Uniformity,
     says: list[Callable[[str, Uniformity, int, float], str]],
     level: float,
 ) -> list[Check]:
-    rejected, last = holm(found.p_value, level)
+    rejected, last_limit = holm(tests.p_value, level)
     return [
-        Check(title, float(found.p_value[q]), no, say(name, found, q, last / WORTH) if no else "")
-        for q, (title, name, no, say) in enumerate(zip(titles, names, rejected.tolist(), says, strict=True))
+        Check(title, float(tests.p_value[q]), fails, say(name, tests, q, last_limit / WORTH) if fails else "")
+        for q, (title, name, fails, say) in enumerate(zip(titles, names, rejected.tolist(), says, strict=True))
     ]
