@@ -37,11 +37,12 @@ test: $(VENV)/.dev  ## the quick tests (a quarter of an hour on 2 cores)
 test-all: $(VENV)/.dev  ## every test, the slow statistical ones and the notebooks included
 	@$(BIN)/python -m pytest -m 'slow or not slow'
 
-lint: $(VENV)/.dev  ## ruff (check and format), mypy, import-linter
+lint: $(VENV)/.dev  ## ruff (check and format), mypy, import-linter, and that the house is as docs/house.md says
 	@$(BIN)/ruff check .
 	@$(BIN)/ruff format --check .
 	@$(BIN)/mypy
 	@PYTHONPATH=typings $(BIN)/lint-imports
+	@$(BIN)/python docs/house.py --check
 
 house: $(VENV)/.dev  ## draw the picture of the house from its imports
 	@$(BIN)/python docs/house.py

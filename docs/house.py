@@ -19,6 +19,7 @@ from house_imports import (
     PACKAGE,
     PROJECT,
     ROOT,
+    TOOLS,
     Layers,
     arrows,
     drawn,
@@ -147,21 +148,21 @@ def openings_name_rooms(graph: grimp.ImportGraph) -> Proof:
 
 
 def wings_used(graph: grimp.ImportGraph, package: str) -> set[str]:
-    """Wings of inference/ outside its own that a package imports."""
+    """Wings of inference/ outside its own that a package imports, tools apart."""
     own = package.removeprefix(INFERENCE + ".").split(".")[0]
     used = set()
     for module in {package, *graph.find_descendants(package)}:
         for imported in graph.find_modules_directly_imported_by(module):
             if imported.startswith(INFERENCE + "."):
                 used.add(imported.split(".")[2])
-    return used - {own}
+    return used - {own, *TOOLS}
 
 
 def page_is_true(graph: grimp.ImportGraph, house: Layers) -> Proof:
     """The page's table has the wings floor by floor, each with what it imports."""
     pairs = arrows(graph, INFERENCE)
     rank = [name for floor in house.floors for name in floor]
-    wanted = [(name, [b for b in rank if (name, b) in pairs]) for name in rank]
+    wanted = [(name, [b for b in rank if (name, b) in pairs and b not in TOOLS]) for name in rank]
     found = table_of_wings(PAGE.read_text())
     wrong = [f"{name} imports {', '.join(used) or 'none'}" for name, used in wanted if (name, used) not in found]
     wrong += [f"no such row: {name}" for name, _ in found if name not in rank]

@@ -20,6 +20,10 @@ FOLDERS: dict[str, str] = PROJECT["setuptools"]["package-dir"]
 """Import name -> folder."""
 
 
+TOOLS = ("progress", "text_table")
+"""What any wing of inference/ may use without saying so."""
+
+
 @dataclass(frozen=True)
 class Layers:
     """A contract of import-linter: the children of a package, floor by floor from the top."""
@@ -98,8 +102,8 @@ def _floors(graph: grimp.ImportGraph, house: Layers, frames: dict[str, Floors] |
     frames = frames or {}
     boxes = [[_box(graph, f"{house.package}.{name}", frames.get(name)) for name in floor] for floor in house.floors]
     level = {name: i for i, floor in enumerate(house.floors) for name in floor}
-    # An arrow that points up has no place in the picture: house.py names it.
-    down = [(a, b) for a, b in arrows(graph, house.package) if level.get(a, 0) < level.get(b, 0)]
+    # An arrow that points up has no place in the picture: house.py names it. Those to tools would say nothing.
+    down = [(a, b) for a, b in arrows(graph, house.package) if level.get(a, 0) < level.get(b, 0) and b not in TOOLS]
     return Floors(boxes, [(f"{house.package}.{a}", f"{house.package}.{b}") for a, b in _least(down)])
 
 

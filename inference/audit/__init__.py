@@ -17,7 +17,7 @@ numbers with 95 % intervals, and sentences rest on numbers: verdict → numbers 
     joined.py         results of disjoint data made one
 
 Read result.py first, then audit.py. Imports: gap, diagnostics, evidence, mcmc, evaluation, saving, target, programs,
-estimate; no wing imports audit.
+weights, estimate; no wing imports audit.
 """
 
 from elbowroom.inference.audit.audit import audit, audit_target

@@ -16,7 +16,8 @@ each with the error of both sides. A use fails only beyond a limit by more than 
     classifier.py     can draws of q be told from draws of the posterior?
     uses.py           Limits, and which of four uses are within them
 
-Read uses.py first, then agreement.py. Imports: diagnostics/marginals, evidence, mcmc, evaluation, target, estimate.
+Read uses.py first, then agreement.py. Imports: diagnostics/marginals, evidence, mcmc, evaluation, target, weights,
+estimate.
 """
 
 from elbowroom.inference.diagnostics.agreement.agreement import agreement

@@ -16,7 +16,7 @@ is uniform for any function f(z, x). Around observed data, draws are weighted so
     verdicts.py            from places to tests, each kind with its error of the level
     meaning.py             what a deviation says of q, in words
 
-Read ranking.py first, then calibrate.py. Imports: mcmc, evaluation, target, programs, weights.
+Read ranking.py first, then calibrate.py. Imports: mcmc, evaluation, target, programs, weights, estimate.
 """
 
 from elbowroom.inference.diagnostics.calibration.calibrate import calibrate

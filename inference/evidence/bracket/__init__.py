@@ -14,7 +14,7 @@ more; the rest gets four times the effort in each round. Values are chosen by a 
     result.py      Bracket: lower, upper, flags, notes, and its table
 
 Read choice.py first, then stages.py. Imports: the other rooms of evidence, mcmc, evaluation, saving, target,
-estimate.
+programs, estimate.
 """
 
 from elbowroom.inference.evidence.bracket.bracket import bracket

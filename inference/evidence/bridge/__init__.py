@@ -14,5 +14,5 @@ miss a mode miss it in both.
     error.py          the error of r, and which of the two samples it comes from
     adapted.py        `adapted_importance`
 
-Read bridge.py first. Imports: importance/ (its reductions), mcmc, evaluation, weights; never bracket/.
+Read bridge.py first. Imports: importance/ (its reductions), mcmc, evaluation, target, weights, estimate; not bracket/.
 """
