@@ -48,7 +48,7 @@ def check_program(
     per_datum: Sequence[int | str] | None = None,
     **kwargs: Any,
 ) -> ProgramReport:
-    """Check that (model, guide, data) is a triple whose terms can be told apart datum by datum.
+    """Check that (model, guide, data) is a triple whose terms separate datum by datum.
 
     Looks for: programs that fail on these arguments, sites that only one program has, sites outside the data plate,
     batch dims that no plate covers, sequential plates, data outside the likelihood's support, point-mass guides,

@@ -32,47 +32,47 @@ def fingerprint_of(target: Target, seed: int) -> dict[str, Any]:
 
 
 def write_state(
-    path: Path, kind: str, fingerprint: Mapping[str, Any], tensors: dict[str, Tensor], told: dict[str, Any]
+    path: Path, kind: str, fingerprint: Mapping[str, Any], tensors: dict[str, Tensor], record: dict[str, Any]
 ) -> None:
-    """Replace a state file, whole or not at all; `told` is anything that JSON can hold."""
-    told = {"format": _format(kind), "fingerprint": dict(fingerprint), **told}
-    told["digest"] = _digest(tensors, told)
+    """Replace a state file, whole or not at all; `record` is anything that JSON can hold."""
+    record = {"format": _format(kind), "fingerprint": dict(fingerprint), **record}
+    record["digest"] = _digest(tensors, record)
     path.parent.mkdir(parents=True, exist_ok=True)
-    replace_file(path, save(tensors, {"elbowroom": json.dumps(told)}))
+    replace_file(path, save(tensors, {"elbowroom": json.dumps(record)}))
 
 
 def read_state(path: Path, kind: str, fingerprint: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, Tensor]]:
-    """What a state file holds: `told` and `tensors` as they were written.
+    """What a state file holds: `record` and `tensors` as they were written.
 
     Raises:
         StateError: if it is damaged, of another kind, or was written for another problem.
     """
     try:
         with safe_open(path, framework="pt") as file:
-            told = json.loads((file.metadata() or {}).get("elbowroom", "{}"))
+            record = json.loads((file.metadata() or {}).get("elbowroom", "{}"))
             tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
     except (SafetensorError, ValueError, OSError) as error:
         raise StateError(f"state={str(path)!r} is no readable state file ({error}): remove it to begin anew") from error
-    if not isinstance(told, dict) or told.get("format") != _format(kind):
+    if not isinstance(record, dict) or record.get("format") != _format(kind):
         raise StateError(f"state={str(path)!r} is not a state of this kind ({kind}): give another path")
-    if told.pop("digest", None) != _digest(tensors, told):
+    if record.pop("digest", None) != _digest(tensors, record):
         raise StateError(f"state={str(path)!r} is damaged, its contents have changed: remove it to begin anew")
     for name, wanted in fingerprint.items():
-        if told["fingerprint"].get(name) != wanted:
+        if record["fingerprint"].get(name) != wanted:
             raise StateError(
-                f"state={str(path)!r} was written for other {name}: it holds {told['fingerprint'].get(name)!r}, "
+                f"state={str(path)!r} was written for other {name}: it holds {record['fingerprint'].get(name)!r}, "
                 f"this call has {wanted!r}. Give another path, or remove it to begin anew"
             )
-    return told, tensors
+    return record, tensors
 
 
 def _format(kind: str) -> str:
     return f"elbowroom {kind} 1"
 
 
-def _digest(tensors: dict[str, Tensor], told: dict[str, Any]) -> str:
-    """Of everything in a state file: safetensors itself notices no changed number."""
-    digest = hashlib.blake2b(json.dumps(told, sort_keys=True).encode(), digest_size=16)
+def _digest(tensors: dict[str, Tensor], record: dict[str, Any]) -> str:
+    """A hash of everything in a state file: safetensors itself notices no changed number."""
+    digest = hashlib.blake2b(json.dumps(record, sort_keys=True).encode(), digest_size=16)
     for name in sorted(tensors):
         digest.update(name.encode() + tensors[name].numpy().tobytes())
     return digest.hexdigest()
