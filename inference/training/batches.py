@@ -21,18 +21,18 @@ class Batches:
         tensors: the programs' arguments, each `[N, ...]`.
         batch_size: rows in a minibatch; the last one of an epoch may be smaller.
         seed: decides the order together with the epoch.
-        whole: the tensors are one datum, handed over as they are: not cut, not shuffled, of any shapes.
+        one_datum: the tensors are one datum, handed over as they are: not cut, not shuffled, of any shapes.
     """
 
     tensors: tuple[Tensor, ...]
     batch_size: int
     seed: int
-    whole: bool = False
+    one_datum: bool = False
 
     @property
     def num_data(self) -> int:
         """N."""
-        return 1 if self.whole else len(self.tensors[0])
+        return 1 if self.one_datum else len(self.tensors[0])
 
     def __len__(self) -> int:
         """Minibatches in an epoch."""
@@ -43,14 +43,14 @@ class Batches:
         generator = np.random.Generator(np.random.Philox(key=[self.seed % 2**64, epoch]))
         return torch.from_numpy(generator.permutation(self.num_data))
 
-    def take(self, rows: Tensor) -> tuple[Tensor, ...]:
-        """Those rows of every tensor."""
-        if self.whole:
+    def take(self, index: Tensor) -> tuple[Tensor, ...]:
+        """The rows of every tensor at an index `[b]` (integers), `[b, ...]` each."""
+        if self.one_datum:
             return self.tensors
-        return tuple(t.index_select(0, rows.to(t.device)) for t in self.tensors)
+        return tuple(t.index_select(0, index.to(t.device)) for t in self.tensors)
 
 
-def as_tensors(name: str, data: Data, device: torch.device, *, whole: bool = False) -> tuple[Tensor, ...]:
+def as_tensors(name: str, data: Data, device: torch.device, *, one_datum: bool = False) -> tuple[Tensor, ...]:
     """The programs' arguments as tensors on a device, checked.
 
     Args:
@@ -58,7 +58,7 @@ def as_tensors(name: str, data: Data, device: torch.device, *, whole: bool = Fal
         data: the observations `[N, ...]` (floating point), or several tensors with a row for each datum, observations
             first; None for programs without arguments.
         device: where to put them.
-        whole: the tensors are one datum as a whole and need not have as many rows.
+        one_datum: the tensors are one datum as a whole and need not have as many rows.
 
     Raises:
         TypeError: not a tensor or array; observations that are not floating point.
@@ -66,18 +66,18 @@ def as_tensors(name: str, data: Data, device: torch.device, *, whole: bool = Fal
     """
     if data is None:
         return ()
-    several = isinstance(data, Sequence) and not isinstance(data, Tensor | np.ndarray | str)
-    values: list[Any] = list(data) if several else [data]
+    is_sequence = isinstance(data, Sequence) and not isinstance(data, Tensor | np.ndarray | str)
+    values: list[Any] = list(data) if is_sequence else [data]
     if not values:
         raise ValueError(f"{name} is empty: it must be a tensor [N, ...], several of them, or None")
-    tensors = tuple(_as_tensor(f"{name}[{i}]" if several else name, value) for i, value in enumerate(values))
+    tensors = tuple(_as_tensor(f"{name}[{i}]" if is_sequence else name, value) for i, value in enumerate(values))
     if not tensors[0].is_floating_point():
         raise TypeError(
             f"{name} is {_dtype(tensors[0])}, expected floating point: Pyro's likelihoods take floats. "
             f"Pass {name}.to(torch.get_default_dtype())."
         )
     lengths = [len(t) for t in tensors]
-    if len(set(lengths)) > 1 and not whole:
+    if len(set(lengths)) > 1 and not one_datum:
         raise ValueError(f"the tensors of {name} have {lengths} rows: they need one row for each datum")
     for tensor in tensors:
         _check_finite(name, tensor)

@@ -76,7 +76,7 @@ def read_checkpoint(run_dir: Path) -> Checkpoint | None:
     while pointer.exists():
         content = pointer.read_bytes()
         try:
-            return _read_where(run_dir, pointer, content)
+            return _read_pointed(run_dir, pointer, content)
         except CheckpointError:
             if pointer.read_bytes() == content:
                 raise
@@ -91,7 +91,7 @@ def sweep(keep: Path) -> None:
             shutil.rmtree(path, ignore_errors=True)
 
 
-def _read_where(run_dir: Path, pointer: Path, content: bytes) -> Checkpoint:
+def _read_pointed(run_dir: Path, pointer: Path, content: bytes) -> Checkpoint:
     where = _parse(pointer, content)
     if not isinstance(where, dict) or not {"checkpoint", "manifest_sha256"} <= where.keys():
         raise _damaged(pointer, "it does not name a checkpoint")
@@ -125,9 +125,9 @@ def _parse(path: Path, content: bytes) -> Any:
         raise _damaged(path, f"it is not JSON ({error})") from error
 
 
-def _damaged(path: Path, told: str) -> CheckpointError:
+def _damaged(path: Path, reason: str) -> CheckpointError:
     return CheckpointError(
-        f"{path} is missing or damaged: {told}. Restore this run directory from a copy, or train again in a new one."
+        f"{path} is missing or damaged: {reason}. Restore this run directory from a copy, or train again in a new one."
     )
 
 

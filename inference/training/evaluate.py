@@ -41,10 +41,9 @@ def evaluate(target: Target, *, num_samples: int = 4, seed: int = 0) -> Evaluati
     The draws are a function of (seed, datum): the global generator is not touched, and two evaluations of different
     parameters share their noise, so that their difference is sharper than either.
     """
-    cut = plan(target, num_samples)
     parts: list[tuple[Tensor, Tensor, Tensor, dict[str, Tensor]]] = []
     with torch.no_grad():
-        for _, piece in cut.data(target):
+        for _, piece in plan(target, num_samples).data(target):
             parts.append(_moments(piece, num_samples, seed))
     log_w, reconstruction, kl = (torch.cat([p[i] for p in parts], 1).double() for i in range(3))  # type: ignore[misc]
     num_data = log_w.shape[1]

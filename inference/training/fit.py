@@ -132,33 +132,28 @@ def fit(
         prepare=None if prepare is None else name_of(prepare),
     )
     _check_control(keep, data, plate, validation, run_dir, resume, checkpoint_seconds)
-    where = torch.device(device)
-    whole = plate is None and (batch_size is None or data is None)
-    tensors = as_tensors("data", data, where, whole=whole)
-    held_out = as_tensors("validation", validation, where, whole=whole)
-    batches = Batches(tensors, 1 if whole else min(batch_size or 128, len(tensors[0])), seed, whole)
+    torch_device = torch.device(device)
+    one_datum = plate is None and (batch_size is None or data is None)
+    tensors = as_tensors("data", data, torch_device, one_datum=one_datum)
+    held_out = as_tensors("validation", validation, torch_device, one_datum=one_datum)
+    batches = Batches(tensors, 1 if one_datum else min(batch_size or 128, len(tensors[0])), seed, one_datum)
     settings = resolved(settings, batches, held_out)
 
     def directory(parameters: Parameters) -> RunDirectory | None:
         if run_dir is None:
             return None
-        named = {"data": tensors, "validation": held_out}
+        by_name = {"data": tensors, "validation": held_out}
         return RunDirectory(
-            Path(run_dir), describe_run(settings, model, guide, parameters, named, config, where), resume
+            Path(run_dir), describe_run(settings, model, guide, parameters, by_name, config, torch_device), resume
         )
 
-    with _surroundings(where, seed), StopRequest() as stop:
-        trainer = _trainer(model, guide, batches, settings, prepare, held_out, directory, where)
+    with _surroundings(torch_device, seed), StopRequest() as stop:
+        trainer = _trainer(model, guide, batches, settings, prepare, held_out, directory=directory, device=torch_device)
         torch.manual_seed(seed)
-        trainer.restore()
-        for note in trainer.progress.notes:
-            logger.warning(note)
-        with progress_bar(trainer.num_steps, "fit", "step", progress, done=trainer.progress.step) as bar:
-            trainer.run(stop, bar, checkpoint_seconds)
+        _train(trainer, stop, checkpoint_seconds, progress)
         if keep == "best":
             trainer.keep_best()
-    at = trainer.progress
-    return Fit(trainer.rows, at.best_epoch, at.best_elbo, at.step, at.seconds, Path(run_dir) if run_dir else None)
+    return _result(trainer, Path(run_dir) if run_dir else None)
 
 
 def _trainer(
@@ -168,6 +163,7 @@ def _trainer(
     settings: Settings,
     prepare: Prepare | None,
     held_out: tuple[Tensor, ...],
+    *,
     directory: Callable[[Parameters], RunDirectory | None],
     device: torch.device,
 ) -> Trainer:
@@ -179,7 +175,7 @@ def _trainer(
     if prepare is not None:
         example = prepared(prepare, example)
     objective, data_dim, parameters = examine(model, guide, example, settings)
-    kept_in = directory(parameters)
+    run_directory = directory(parameters)
     with parameters.evaluating():
         target = Target(model, guide, *held_out, plate=settings.plate) if held_out else None
     return Trainer(
@@ -192,8 +188,29 @@ def _trainer(
         settings=settings,
         prepare=prepare,
         validation=target,
-        directory=kept_in,
+        directory=run_directory,
         device=device,
+    )
+
+
+def _train(trainer: Trainer, stop: StopRequest, checkpoint_seconds: float, progress: bool) -> None:
+    """Run the steps that are left after the last checkpoint, if there is one."""
+    trainer.restore()
+    for note in trainer.progress.notes:
+        logger.warning(note)
+    with progress_bar(trainer.num_steps, "fit", "step", progress, done=trainer.progress.step) as bar:
+        trainer.run(stop, bar, checkpoint_seconds)
+
+
+def _result(trainer: Trainer, path: Path | None) -> Fit:
+    end = trainer.progress
+    return Fit(
+        history=trainer.history,
+        best_epoch=end.best_epoch,
+        best_elbo=end.best_elbo,
+        num_steps=end.step,
+        seconds=end.seconds,
+        path=path,
     )
 
 

@@ -30,8 +30,8 @@ def frozen_model(target: Target) -> Iterator[Program]:
     try:
         for m, _ in modes:
             m.training = False  # batch statistics are the model's too
-        own = list(module.parameters()) if module is not None else []
-        parameters = {id(p): p for p in (*own, *_stated(target))}.values()
+        owned = list(module.parameters()) if module is not None else []
+        parameters = {id(p): p for p in (*owned, *_stated(target))}.values()
         state += [(p, p.requires_grad, p.grad) for p in parameters]
         for p in parameters:
             p.requires_grad_(False)
@@ -49,8 +49,8 @@ def frozen_model(target: Target) -> Iterator[Program]:
 
 def _stated(target: Target) -> list[Tensor]:
     """The leaf tensors behind the model's parameter statements."""
-    seen = poutine.trace(target.model, param_only=True)
+    tracer = poutine.trace(target.model, param_only=True)
     with quiet_globals(target.args), torch.no_grad():
-        statements = seen.get_trace(*target.args, **target.kwargs).nodes.values()
+        statements = tracer.get_trace(*target.args, **target.kwargs).nodes.values()
     values: list[Any] = [site["value"] for site in statements if site["type"] == "param"]
     return [value.unconstrained() if hasattr(value, "unconstrained") else value for value in values]

@@ -43,7 +43,7 @@ def load_checkpoint(run_dir: str | Path, model: Program, guide: Program, *args: 
 
     Raises:
         CheckpointError: nothing there, or a file is missing, truncated or altered.
-        ValueError: the parameters differ from the saved ones (each difference is told); nothing is changed.
+        ValueError: the parameters differ from the saved ones (each difference is named); nothing is changed.
     """
     if which not in KEEP:
         raise ValueError(f"unknown which {which!r}; known: {', '.join(KEEP)}")

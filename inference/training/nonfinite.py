@@ -66,7 +66,7 @@ def find_rows(
         seconds: after them groups are reported whole.
     """
     num_rows = len(batch[0]) if batch else 0
-    found: list[int] = []
+    positions: list[int] = []
     deadline = time.monotonic() + seconds
     groups = [range(num_rows)] if num_rows else []
     while groups:
@@ -74,15 +74,15 @@ def find_rows(
         if is_finite(*_trial(batch, group)):
             continue
         if len(group) == 1 or time.monotonic() > deadline:
-            found += group
+            positions += group
             continue
         middle = len(group) // 2
         groups += [group[middle:], group[:middle]]
-    return sorted(found)
+    return sorted(positions)
 
 
 def _trial(batch: tuple[Tensor, ...], group: range) -> tuple[tuple[Tensor, ...], Tensor]:
     num_rows = len(batch[0])
     index = [i if i in group else group[i % len(group)] for i in range(num_rows)]
-    kept = torch.tensor([i in group for i in range(num_rows)], device=batch[0].device)
-    return tuple(t[index] for t in batch), kept
+    mask = torch.tensor([i in group for i in range(num_rows)], device=batch[0].device)
+    return tuple(t[index] for t in batch), mask

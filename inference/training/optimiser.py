@@ -56,7 +56,7 @@ class JointAdam(PyroOptim):
             self.clear()
 
     def gradients(self) -> list[Tensor]:
-        """Those that there are."""
+        """The gradients that backward left, in the order of the parameters; a parameter without one is passed over."""
         return [p.grad for p in self.tensors if p.grad is not None]
 
     def is_finite(self) -> bool:

@@ -30,14 +30,14 @@ class Parameters:
 
     def everything(self) -> dict[str, Tensor]:
         """The trainable tensors, frozen parameters and buffers, by name; buffers may be replaced in a step."""
-        found = dict(self.trainable)
-        seen = {id(t) for t in found.values()}
+        tensors = dict(self.trainable)
+        ids = {id(t) for t in tensors.values()}
         for what, module in self.modules.items():
             for name, tensor in (*module.named_parameters(), *module.named_buffers()):
-                if id(tensor) not in seen:
-                    seen.add(id(tensor))
-                    found[f"{what}.{name}"] = tensor
-        return found
+                if id(tensor) not in ids:
+                    ids.add(id(tensor))
+                    tensors[f"{what}.{name}"] = tensor
+        return tensors
 
     def snapshot(self) -> dict[str, Tensor]:
         """Copies of everything, on the CPU."""
@@ -47,7 +47,7 @@ class Parameters:
         """Copy values into the programs, in place.
 
         Raises:
-            ValueError: names, shapes or dtypes differ; every difference is told, and nothing is changed.
+            ValueError: names, shapes or dtypes differ; every difference is named, and nothing is changed.
         """
         load_tensors(self.everything(), values, source)
 
@@ -85,15 +85,15 @@ def find_parameters(model: Program, guide: Program, run: Callable[[Program, Prog
     Raises:
         ValueError: no parameter to train, or one that would be lost when training ends.
     """
-    seen = {"model": _Seen(), "guide": _Seen()}
-    run(_under(model, seen["model"]), _under(guide, seen["guide"]))
+    statements = {"model": _Statements(), "guide": _Statements()}
+    run(_under(model, statements["model"]), _under(guide, statements["guide"]))
     modules = {what: owner for what, program in (("model", model), ("guide", guide)) if (owner := owner_of(program))}
     trainable: dict[str, Tensor] = {}
     for what, module in modules.items():
         _add(trainable, {f"{what}.{name}": p for name, p in module.named_parameters() if p.requires_grad})
     store = pyro.get_param_store()
-    for what, statements in seen.items():
-        for name, tensor in statements.values.items():
+    for what, stated in statements.items():
+        for name, tensor in stated.values.items():
             key = f"store.{name}" if store.param_name(tensor) is not None else f"{what}.{name}"
             if key.startswith(f"{what}.") and not isinstance(tensor, nn.Parameter):
                 raise ValueError(
@@ -130,18 +130,18 @@ def name_of(program: Any) -> str:
 
 def load_tensors(into: Mapping[str, Tensor], values: Mapping[str, Tensor], source: str) -> None:
     """Copy values into tensors of the same names, shapes and dtypes, or raise ValueError and change nothing."""
-    told = [f"'{n}' is not in {source}" for n in into if n not in values]
-    told += [f"'{n}' is in {source} but not in these programs" for n in values if n not in into]
+    differences = [f"'{n}' is not in {source}" for n in into if n not in values]
+    differences += [f"'{n}' is in {source} but not in these programs" for n in values if n not in into]
     for name in into.keys() & values.keys():
-        here, there = into[name], values[name]
-        if (here.shape, here.dtype) != (there.shape, there.dtype):
-            told.append(
-                f"'{name}' is {tuple(there.shape)} {there.dtype} in {source}, here {tuple(here.shape)} {here.dtype}"
+        ours, theirs = into[name], values[name]
+        if (ours.shape, ours.dtype) != (theirs.shape, theirs.dtype):
+            differences.append(
+                f"'{name}' is {tuple(theirs.shape)} {theirs.dtype} in {source}, here {tuple(ours.shape)} {ours.dtype}"
             )
-    if told:
-        shown = "\n  ".join(sorted(told)[:12])
+    if differences:
+        shown = "\n  ".join(sorted(differences)[:12])
         raise ValueError(
-            f"these programs are not the ones that were saved ({len(told)} differences):\n  {shown}\n"
+            f"these programs are not the ones that were saved ({len(differences)} differences):\n  {shown}\n"
             "Build model and guide with the arguments they had when the run was made (see its config.json)."
         )
     with torch.no_grad():
@@ -149,7 +149,7 @@ def load_tensors(into: Mapping[str, Tensor], values: Mapping[str, Tensor], sourc
             tensor.copy_(values[name])
 
 
-class _Seen(Messenger):
+class _Statements(Messenger):
     """Notes the unconstrained tensor behind each parameter statement."""
 
     def __init__(self) -> None:
@@ -169,10 +169,10 @@ def _under(program: Program, messenger: Messenger) -> Program:
     return run
 
 
-def _add(into: dict[str, Tensor], found: Mapping[str, Tensor]) -> None:
+def _add(into: dict[str, Tensor], tensors: Mapping[str, Tensor]) -> None:
     """Add tensors that are not there yet, by identity."""
-    known = {id(t) for t in into.values()}
-    for name, tensor in found.items():
-        if id(tensor) not in known:
-            known.add(id(tensor))
+    ids = {id(t) for t in into.values()}
+    for name, tensor in tensors.items():
+        if id(tensor) not in ids:
+            ids.add(id(tensor))
             into[name] = tensor

@@ -27,7 +27,7 @@ def resolved(settings: Settings, batches: Batches, held_out: tuple[Tensor, ...])
     )
     return replace(
         settings,
-        batch_size=None if batches.whole else batches.batch_size,
+        batch_size=None if batches.one_datum else batches.batch_size,
         validate_every=settings.validate_every or interval,
     )
 

@@ -39,9 +39,9 @@ def describe_run(
 
 def environment(device: torch.device) -> dict[str, Any]:
     """Versions, threads and platform: what may change the last bits of a result."""
-    where = {"device": device.type}
+    hardware = {"device": device.type}
     if device.type == "cuda":
-        where["device_name"] = torch.cuda.get_device_name(device)
+        hardware["device_name"] = torch.cuda.get_device_name(device)
     return {
         "python": platform.python_version(),
         **{name: version(name) for name in _LIBRARIES},
@@ -49,19 +49,19 @@ def environment(device: torch.device) -> dict[str, Any]:
         "cpu_capability": torch.backends.cpu.get_cpu_capability(),
         "threads": torch.get_num_threads(),
         "deterministic_algorithms": torch.are_deterministic_algorithms_enabled(),
-        **where,
+        **hardware,
     }
 
 
 def differences(ours: Mapping[str, Any], theirs: Mapping[str, Any]) -> list[str]:
     """`key: theirs, now ours` for each leaf in which two records differ."""
     flat_ours, flat_theirs = dict(_leaves("", ours)), dict(_leaves("", theirs))
-    told = []
+    changes = []
     for key in sorted(flat_ours.keys() | flat_theirs.keys()):
-        here, there = flat_ours.get(key, "(absent)"), flat_theirs.get(key, "(absent)")
-        if here != there:
-            told.append(f"{key}: {there!r} in the run directory, now {here!r}")
-    return told
+        now, before = flat_ours.get(key, "(absent)"), flat_theirs.get(key, "(absent)")
+        if now != before:
+            changes.append(f"{key}: {before!r} in the run directory, now {now!r}")
+    return changes
 
 
 def _leaves(prefix: str, value: Any) -> Iterator[tuple[str, Any]]:

@@ -21,7 +21,8 @@ from elbowroom.inference.training.record import differences
 CONFIG = "config.json"
 METRICS = "metrics.jsonl"
 
-Row = dict[str, Any]
+Metrics = dict[str, Any]
+"""What metrics.jsonl says of one epoch."""
 
 
 class RunDirectory:
@@ -34,18 +35,18 @@ class RunDirectory:
 
     Attributes:
         checkpoint: where to continue; None at the start.
-        rows: the metrics of the epochs before it, as read.
+        history: the metrics of the epochs before it, one dict each, as read.
         notes: what is not as it was when the run began, though it may be continued.
 
     Raises:
         FileExistsError: something is there and `resume` is False.
-        CheckpointError: a file is damaged, or the run there has another configuration (the differing keys are told).
+        CheckpointError: a file is damaged, or the run there has another configuration (the differing keys are named).
     """
 
     def __init__(self, path: Path, config: Mapping[str, Any], resume: bool) -> None:
         self.path = path
         self.checkpoint: Checkpoint | None = None
-        self.rows: list[Row] = []
+        self.history: list[Metrics] = []
         self.notes: list[str] = []
         config = _plain(config)
         if path.exists() and not path.is_dir():
@@ -59,11 +60,11 @@ class RunDirectory:
         if self.checkpoint is None:
             self._begin(config)
 
-    def append(self, row: Row) -> None:
+    def append(self, metrics: Metrics) -> None:
         """Add an epoch to metrics.jsonl."""
         try:
             with open(self.path / METRICS, "a") as file:
-                file.write(json.dumps(row, allow_nan=False) + "\n")
+                file.write(json.dumps(metrics, allow_nan=False) + "\n")
         except OSError as error:
             raise CheckpointError(
                 f"could not write {self.path / METRICS}: {error.strerror or error}. The last checkpoint is intact: "
@@ -111,30 +112,30 @@ class RunDirectory:
             raise CheckpointError(
                 f"{self.path / CONFIG} is missing or damaged ({error}): this run cannot be continued safely"
             ) from error
-        told = differences(*({k: v for k, v in c.items() if k != "environment"} for c in (config, earlier)))
-        if told:
+        changes = differences(*({k: v for k, v in c.items() if k != "environment"} for c in (config, earlier)))
+        if changes:
             raise CheckpointError(
                 f"run_dir={self.path} holds a run of another configuration:\n  "
-                + "\n  ".join(told)
+                + "\n  ".join(changes)
                 + "\nContinue it with the arguments and data it was begun with, or give a new directory."
             )
-        moved = differences(config["environment"], earlier.get("environment", {}))
-        self.notes = [f"resumed in another environment, so exactness is not promised: {change}" for change in moved]
+        drift = differences(config["environment"], earlier.get("environment", {}))
+        self.notes = [f"resumed in another environment, so exactness is not promised: {change}" for change in drift]
 
     def _cut_metrics(self, length: int) -> None:
-        """Drop the rows of epochs after the checkpoint: they will be run again."""
+        """Drop the lines of epochs after the checkpoint: they will be run again."""
         path = self.path / METRICS
-        found = path.stat().st_size if path.exists() else 0
-        if found < length:
+        size = path.stat().st_size if path.exists() else 0
+        if size < length:
             raise CheckpointError(
-                f"{path} is missing or damaged: it has {found} bytes, the checkpoint recorded {length}. Restore it "
+                f"{path} is missing or damaged: it has {size} bytes, the checkpoint recorded {length}. Restore it "
                 "from a copy, or train again in a new directory."
             )
         with open(path, "rb+") as file:
             file.truncate(length)
             file.flush()
             os.fsync(file.fileno())
-        self.rows = [json.loads(line) for line in path.read_text().splitlines()]
+        self.history = [json.loads(line) for line in path.read_text().splitlines()]
 
     def _sync_metrics(self) -> int:
         with open(self.path / METRICS, "rb") as file:

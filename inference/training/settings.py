@@ -36,19 +36,19 @@ class Settings:
 
     def __post_init__(self) -> None:
         for name in ("num_epochs", "num_particles"):
-            _whole(name, getattr(self, name), 1)
+            _integer(name, getattr(self, name), 1)
         for name in ("batch_size", "validate_every"):
             if getattr(self, name) is not None:
-                _whole(name, getattr(self, name), 1)
-        _whole("num_validation_samples", self.num_validation_samples, 2)
-        _whole("seed", self.seed, 0)
+                _integer(name, getattr(self, name), 1)
+        _integer("num_validation_samples", self.num_validation_samples, 2)
+        _integer("seed", self.seed, 0)
         _positive("learning_rate", self.learning_rate)
         if self.clip_norm is not None:
             _positive("clip_norm", self.clip_norm)
         if not (_is_number(self.warmup_epochs) and 0 <= self.warmup_epochs < math.inf):
             raise ValueError(f"warmup_epochs must be a number of epochs >= 0, got {self.warmup_epochs!r}")
-        _known("schedule", self.schedule, SCHEDULES)
-        _known("loss", self.loss, LOSSES)
+        _registered("schedule", self.schedule, SCHEDULES)
+        _registered("loss", self.loss, LOSSES)
         if self.loss == "RenyiELBO":
             self._check_renyi()
         elif self.alpha is not None:
@@ -74,7 +74,7 @@ def _is_number(value: object) -> bool:
     return isinstance(value, int | float) and not isinstance(value, bool)
 
 
-def _whole(name: str, value: object, smallest: int) -> None:
+def _integer(name: str, value: object, smallest: int) -> None:
     if isinstance(value, bool) or not isinstance(value, int):
         raise TypeError(f"{name} must be an integer >= {smallest}, got {value!r} ({type(value).__name__})")
     if value < smallest:
@@ -86,7 +86,7 @@ def _positive(name: str, value: float) -> None:
         raise ValueError(f"{name} must be a positive finite number, got {value!r}")
 
 
-def _known(name: str, value: str, registry: object) -> None:
+def _registered(name: str, value: str, registry: object) -> None:
     names = sorted(registry)  # type: ignore[call-overload]
     if value not in names:
         raise ValueError(f"unknown {name} {value!r}; known: {', '.join(names)}")

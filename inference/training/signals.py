@@ -14,8 +14,8 @@ class TrainingInterrupted(RuntimeError):
         exit_code: 128 + signum, the code a process should exit with: 130 for SIGINT, 143 for SIGTERM.
     """
 
-    def __init__(self, signum: int, told: str) -> None:
-        super().__init__(f"training was stopped by {signal.Signals(signum).name} {told}")
+    def __init__(self, signum: int, where: str) -> None:
+        super().__init__(f"training was stopped by {signal.Signals(signum).name} {where}")
         self.signum, self.exit_code = signum, 128 + signum
 
 

@@ -41,7 +41,7 @@ class Progress:
     seconds: float = 0.0
     best_epoch: int | None = None
     best_elbo: float | None = None
-    notes: list[str] = field(default_factory=list)  # for the next row of the metrics
+    notes: list[str] = field(default_factory=list)  # for the metrics of the next epoch
 
 
 class Trainer:
@@ -79,7 +79,7 @@ class Trainer:
         self.prepare, self.validation, self.directory, self.device = prepare, validation, directory, device
         self.progress = Progress()
         self.best: dict[str, Tensor] = {}
-        self.rows: list[dict[str, Any]] = []
+        self.history: list[dict[str, Any]] = []
         self.weigh = Weigh(replace=settings.plate is not None)
         self.optimiser = JointAdam(parameters.trainable, settings.learning_rate, settings.clip_norm)
         self.num_steps = settings.num_epochs * len(batches)
@@ -100,8 +100,8 @@ class Trainer:
         saved = time.monotonic()
         while self.progress.epoch < self.settings.num_epochs:
             order = self.batches.order(self.progress.epoch)
-            for rows in order.split(self.batches.batch_size)[self.progress.step_in_epoch :]:
-                self._step(rows)
+            for index in order.split(self.batches.batch_size)[self.progress.step_in_epoch :]:
+                self._step(index)
                 if self.progress.step_in_epoch == len(self.batches):
                     self._close_epoch(bar)
                 bar()
@@ -138,7 +138,7 @@ class Trainer:
         stored = {k: v for k, v in checkpoint.progress.items() if k != "metrics_bytes"}
         self.progress = Progress(**stored)
         self.progress.notes = list(dict.fromkeys(self.progress.notes + self.directory.notes))
-        self.rows = self.directory.rows
+        self.history = self.directory.history
         self._saved_at = self.progress.step
         self._set_generator(checkpoint.tensors["generator"])
 
@@ -146,21 +146,23 @@ class Trainer:
         """Put the parameters of the best epoch into the programs."""
         self.parameters.load(self.best, "the best epoch")
 
-    def _step(self, rows: Tensor) -> None:
-        batch = self.batches.take(rows)
+    def _step(self, index: Tensor) -> None:
+        batch = self.batches.take(index)
         if self.prepare is not None:
             batch = prepared(self.prepare, batch)
-        at, settings = self.progress, self.settings
-        self.weigh.latent = kl_weight(at.step, self.warmup_steps)
-        self.optimiser.learning_rate = settings.learning_rate * SCHEDULES[settings.schedule](at.step / self.num_steps)
-        self.optimiser.divisor = len(rows) if settings.plate is not None else 1
+        progress, settings = self.progress, self.settings
+        self.weigh.latent = kl_weight(progress.step, self.warmup_steps)
+        self.optimiser.learning_rate = settings.learning_rate * SCHEDULES[settings.schedule](
+            progress.step / self.num_steps
+        )
+        self.optimiser.divisor = len(index) if settings.plate is not None else 1
         noise = self._generator()
         try:
-            at.loss_sum += self.svi.step(*batch)
+            progress.loss_sum += self.svi.step(*batch)
         except NonFiniteStep as bad:
-            raise self._non_finite(bad.what, batch, rows, noise) from None
-        at.norm_sum += self.optimiser.gradient_norm
-        at.step, at.step_in_epoch = at.step + 1, at.step_in_epoch + 1
+            raise self._non_finite(bad.what, batch, index, noise) from None
+        progress.norm_sum += self.optimiser.gradient_norm
+        progress.step, progress.step_in_epoch = progress.step + 1, progress.step_in_epoch + 1
 
     def _loss_and_grads(self, model: Program, guide: Program, *batch: Tensor) -> float:
         loss = self.loss.loss_and_grads(model, guide, *batch)
@@ -171,59 +173,61 @@ class Trainer:
 
     def _close_epoch(self, bar: Bar) -> None:
         self._tick()
-        at, whole = self.progress, self.settings.plate is None
-        row: dict[str, Any] = {
-            "epoch": at.epoch + 1,
-            "step": at.step,
+        progress = self.progress
+        num_terms = len(self.batches) if self.settings.plate is None else self.batches.num_data
+        metrics: dict[str, Any] = {
+            "epoch": progress.epoch + 1,
+            "step": progress.step,
             "beta": self.weigh.latent,
             "learning_rate": self.optimiser.learning_rate,
-            "train_loss": at.loss_sum / (len(self.batches) if whole else self.batches.num_data),
-            "gradient_norm": at.norm_sum / len(self.batches),
-            "seconds": round(at.seconds, 3),
+            "train_loss": progress.loss_sum / num_terms,
+            "gradient_norm": progress.norm_sum / len(self.batches),
+            "seconds": round(progress.seconds, 3),
         }
-        at.epoch, at.step_in_epoch, at.loss_sum, at.norm_sum = at.epoch + 1, 0, 0.0, 0.0
-        if self.validation is not None and self._validates(at.epoch):
-            self._validate(self.validation, row, bar)
-        if at.notes:
-            row["notes"], at.notes = at.notes, []
-        self.rows.append(row)
+        progress.epoch, progress.step_in_epoch = progress.epoch + 1, 0
+        progress.loss_sum = progress.norm_sum = 0.0
+        if self.validation is not None and self._validates(progress.epoch):
+            self._validate(self.validation, metrics, bar)
+        if progress.notes:
+            metrics["notes"], progress.notes = progress.notes, []
+        self.history.append(metrics)
         if self.directory is not None:
-            self.directory.append(row)
+            self.directory.append(metrics)
 
-    def _validate(self, target: Target, row: dict[str, Any], bar: Bar) -> None:
+    def _validate(self, target: Target, metrics: dict[str, Any], bar: Bar) -> None:
         with self.parameters.evaluating():
             held_out = evaluate(target, num_samples=self.settings.num_validation_samples, seed=self.settings.seed)
-        row |= _recorded(held_out)
-        at = self.progress
+        metrics |= _recorded(held_out)
+        progress = self.progress
         if held_out.non_finite:
-            at.notes.append(
+            progress.notes.append(
                 f"the validation ELBO is not finite: {len(held_out.non_finite)} rows, first {held_out.non_finite[:8]}"
             )
-        elif at.best_elbo is None or held_out.elbo > at.best_elbo:
-            at.best_epoch, at.best_elbo = at.epoch, held_out.elbo
+        elif progress.best_elbo is None or held_out.elbo > progress.best_elbo:
+            progress.best_epoch, progress.best_elbo = progress.epoch, held_out.elbo
             self.best = self.parameters.snapshot()
-        bar.note(f"epoch={at.epoch}, elbo={held_out.elbo:.2f}")
+        bar.note(f"epoch={progress.epoch}, elbo={held_out.elbo:.2f}")
 
     def _validates(self, epoch: int) -> bool:
         return epoch in (1, self.settings.num_epochs) or epoch % (self.settings.validate_every or 1) == 0
 
     def _interrupt(self, signum: int) -> None:
         self.save()
-        told = f"after step {self.progress.step} of {self.num_steps}"
+        where = f"after step {self.progress.step} of {self.num_steps}"
         if self.directory is not None:
-            told += f"; it is saved in {self.directory.path}: continue with resume=True"
-        raise TrainingInterrupted(signum, told)
+            where += f"; it is saved in {self.directory.path}: continue with resume=True"
+        raise TrainingInterrupted(signum, where)
 
     def _non_finite(
-        self, what: str, batch: tuple[Tensor, ...], rows: Tensor, noise: dict[str, Tensor]
+        self, what: str, batch: tuple[Tensor, ...], index: Tensor, noise: dict[str, Tensor]
     ) -> NonFiniteError:
-        """The error to raise, its rows found with the step's own noise and written down."""
+        """The error to raise, which names the rows that bisection finds; every trial has the step's own noise."""
 
-        def is_finite(trial: tuple[Tensor, ...], kept: Tensor) -> bool:
+        def is_finite(trial: tuple[Tensor, ...], mask: Tensor) -> bool:
             self._set_generator(noise)
             try:
                 inner = [1] * (-1 - (self.data_dim or -1))  # batch dims of plates inside the data plate
-                with poutine.mask(mask=kept.reshape(-1, *inner)):  # type: ignore[call-overload]
+                with poutine.mask(mask=mask.reshape(-1, *inner)):  # type: ignore[call-overload]
                     self._loss_and_grads(*self.programs, *trial)
                 return what == "loss" or self.optimiser.is_finite()
             except NonFiniteStep:
@@ -232,12 +236,27 @@ class Trainer:
                 self.optimiser.clear()
 
         positions = find_rows(batch, is_finite) if self.settings.plate is not None else []
-        found, at = sorted(rows[positions].tolist()), self.progress
+        rows, progress = sorted(index[positions].tolist()), self.progress
         broken, path = self.parameters.non_finite(), None
         if self.directory is not None:
-            report = {"what": what, "epoch": at.epoch + 1, "step": at.step, "rows": found, "minibatch": rows.tolist()}
-            path = self.directory.write("nonfinite.json", report | {"parameters": broken})
-        return NonFiniteError(what, found, at.epoch + 1, at.step, len(rows), broken, path)
+            report = {
+                "what": what,
+                "epoch": progress.epoch + 1,
+                "step": progress.step,
+                "rows": rows,
+                "minibatch": index.tolist(),
+                "parameters": broken,
+            }
+            path = self.directory.write("nonfinite.json", report)
+        return NonFiniteError(
+            what,
+            rows,
+            epoch=progress.epoch + 1,
+            step=progress.step,
+            num_rows=len(index),
+            parameters=broken,
+            path=path,
+        )
 
     def _generator(self) -> dict[str, Tensor]:
         """The state of torch's global generators: the noise of training and of `prepare`."""
@@ -264,7 +283,7 @@ def prepared(prepare: Prepare, batch: tuple[Tensor, ...]) -> tuple[Tensor, ...]:
 
 
 def _recorded(held_out: Evaluation) -> dict[str, Any]:
-    """An evaluation as a row's entries; JSON has no NaN, so numbers that are not finite are null."""
+    """The metrics of an evaluation; JSON has no NaN, so numbers that are not finite are null."""
     numbers = {k: v for k, v in asdict(held_out).items() if k not in ("non_finite", "kl_per_dim")}
-    row: dict[str, Any] = {k: v if math.isfinite(v) else None for k, v in numbers.items()}
-    return row | {"kl_per_dim": held_out.kl_per_dim if not held_out.non_finite else None}
+    metrics: dict[str, Any] = {k: v if math.isfinite(v) else None for k, v in numbers.items()}
+    return metrics | {"kl_per_dim": held_out.kl_per_dim if not held_out.non_finite else None}
