@@ -5,7 +5,7 @@ random sample for as long as the time lasts, get chains, a bracket, agreement an
 numbers with 95 % intervals, and sentences rest on numbers: verdict → numbers → examination → result.
 
     audit.py          the call: parts in order, each kept in the state directory as soon as it is there
-    examination.py    the close look, block by block
+    examination.py    chains, agreement and decomposition, block by block
     clock.py          the time that is left
     numbers.py        every quantity that a sentence may rest on
     intervals.py      their 95 % intervals

@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from elbowroom.inference.audit.clock import Clock
-from elbowroom.inference.audit.examination import Examiner, queue_of
+from elbowroom.inference.audit.examination import Examination, Examiner, queue_of
 from elbowroom.inference.audit.numbers import Parts, numbers_of
 from elbowroom.inference.audit.result import Audit
 from elbowroom.inference.audit.store import load_result, save_result
@@ -40,10 +40,10 @@ NUM_WORST = 8
 """Data examined first because their room is the largest."""
 
 LEVEL = 0.001
-"""Of each of the three kinds of calibration tests: a sound guide is accused in one audit of three hundred."""
+"""Level of each of the three kinds of calibration tests: a sound guide is accused in one audit of three hundred."""
 
 LEAST_DATA = 8
-"""For what is said of the latents."""
+"""Data without which nothing is said of the latents."""
 
 _BRACKET_SHARE = 0.35  # of the time left
 
@@ -126,61 +126,71 @@ def audit_target(
     sampled: Estimate[ImportanceInfo] = work.part(
         "importance", lambda: importance(target, num_samples=NUM_SAMPLES, **options)
     )
-    found = _first_bracket(work, sampled, tolerance, progress, options)
-    use = work.optional("use of the latents", lambda: _use(target, options))
+    log_p = _first_bracket(work, sampled, tolerance, progress, options)
+    use = work.optional("use of the latents", lambda: _latent_use(target, options))
     calibration = work.optional(
         "calibration",
         lambda: calibrate(target, num_simulations=num_simulations, level=LEVEL, **options),
         f"calibration-{num_simulations}",
     )
-    examiner = Examiner(target, found, seed, memory_bytes, work.state, work.fingerprint)
-    room = found.lower.value - sampled.info["elbo"]
+    examiner = Examiner(target, log_p, seed, memory_bytes, work.state, work.fingerprint)
+    room = log_p.lower.value - sampled.info["elbo"]
     queue = queue_of(examiner.order(), room, NUM_WORST)
-    look = work.guarded("examination", lambda: examiner.examine(queue, NUM_WORST, clock, progress))
-    found = found if look is None else look.bracket
-    parts = Parts(len(target), sampled, found, look, calibration, use)
-    numbers = numbers_of(parts)
-    rows = {} if look is None else {"decomposition": look.rows, "agreement": look.rows, "random": look.representative}
+    examination = work.guarded("examination", lambda: examiner.examine(queue, NUM_WORST, clock, progress))
+    log_p = log_p if examination is None else examination.bracket
+    parts = Parts(len(target), sampled, log_p, examination, calibration, use)
+    return _assembled(work, parts, seed, budget, begin)
+
+
+def _assembled(work: "_Work", parts: Parts, seed: int, budget: float, begin: float) -> Audit:
+    """The result of all parts, with its numbers and sentences; `begin` is when the audit began."""
+    examination, numbers = parts.examination, numbers_of(parts)
     return Audit(
-        num_data=len(target),
-        bracket=found,
-        decomposition=None if look is None else look.decomposition,
-        agreement=None if look is None else look.agreement,
-        chains=None if look is None else look.chains,
-        calibration=calibration,
-        latent_use=use,
-        portrait=None if look is None else look.portrait,
-        rows=rows,
+        num_data=parts.num_data,
+        bracket=parts.bracket,
+        decomposition=None if examination is None else examination.decomposition,
+        agreement=None if examination is None else examination.agreement,
+        chains=None if examination is None else examination.chains,
+        calibration=parts.calibration,
+        latent_use=parts.latent_use,
+        portrait=None if examination is None else examination.portrait,
+        rows={} if examination is None else _covered(examination),
         numbers=numbers,
         findings=findings_of(parts, numbers, work.skipped),
-        cost=clock.cost,
-        provenance=_provenance(target, seed, budget, time.perf_counter() - begin),
-        x=_data(target),
-        sampled=sampled,
+        cost=work.clock.cost,
+        provenance=_provenance(work.target, seed, budget, time.perf_counter() - begin),
+        x=_data(work.target),
+        sampled=parts.sampled,
         skipped=work.skipped,
     )
+
+
+def _covered(examination: Examination) -> dict[str, tuple[int, ...]]:
+    """`Audit.rows`: part -> the data that it covers."""
+    data = examination.data
+    return {"decomposition": data, "agreement": data, "random": examination.representative}
 
 
 def _first_bracket(
     work: "_Work", sampled: Estimate, tolerance: float, progress: bool, options: dict[str, Any]
 ) -> Bracket:
-    """Of all data: by a lattice where there are few latents; else by importance sampling, until chains have run."""
+    """The bracket of all data: by a lattice for few latents, else by importance sampling until chains have run."""
     target = work.target
     if Coordinates.of(target).dim > MAX_LATTICE_DIM:
         ledger = Ledger.empty(len(target))
         ledger.put("importance", torch.arange(len(target)), sampled)
         return read(ledger, tolerance, {})
     budget = max(work.clock.left * _BRACKET_SHARE, 1.0)
-    found = bracket(
+    log_p = bracket(
         target, budget=budget, tolerance=tolerance, state=work.path("bracket"), progress=progress, **options
     )
-    work.clock.spend("bracket", found.seconds)
-    return found
+    work.clock.spend("bracket", log_p.seconds)
+    return log_p
 
 
-def _use(target: Target, options: dict[str, Any]) -> LatentUse:
-    """Of the data whose encoder output is usable: one that is not would be all that a mean over data shows."""
-    sound = [b for b, told in enumerate(exploded(target, options["seed"], options["memory_bytes"])) if not told]
+def _latent_use(target: Target, options: dict[str, Any]) -> LatentUse:
+    """Describe the latents on data whose encoder output is usable: one that is not would dominate every mean."""
+    sound = [b for b, reason in enumerate(exploded(target, options["seed"], options["memory_bytes"])) if not reason]
     if len(sound) < LEAST_DATA:
         few = plural(len(sound), "usable datum says", "usable data say")
         raise ValueError(f"activity is a variance over data: {few} too little, give {LEAST_DATA}")
@@ -189,7 +199,7 @@ def _use(target: Target, options: dict[str, Any]) -> LatentUse:
 
 @dataclass
 class _Work:
-    """Parts that are kept in a directory as soon as they are there."""
+    """Runs the parts of an audit and keeps each in a directory as soon as it is there."""
 
     target: Target
     state: Path | None
@@ -203,7 +213,7 @@ class _Work:
         return None if self.state is None else self.state / f"{name.replace(' ', '-')}.safetensors"
 
     def part(self, name: str, run: Callable[[], Any], file: str | None = None) -> Any:
-        """The part from its file (by default called after it), or run and kept."""
+        """The part, read from its file (by default called after it), or run and written to it."""
         path = self.path(file or name)
         if path is not None and path.exists():
             result, seconds = load_result(path, name, self.fingerprint, self.target)
@@ -221,7 +231,7 @@ class _Work:
         return self.guarded(name, lambda: self.part(name, run, file))
 
     def guarded(self, name: str, run: Callable[[], Any]) -> Any:
-        """As `optional`, of what keeps itself."""
+        """What `run` returns, or None and the reason in `skipped`; for parts that write files of their own."""
         try:
             return run()
         except StateError:

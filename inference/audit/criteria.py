@@ -13,21 +13,21 @@ _TERM = re.compile(
 
 
 def failed(condition: str, numbers: Mapping[str, Number]) -> tuple[str, ...]:
-    """The parts of a condition that are true, told with their numbers; none: the condition does not hold.
+    """The parts of a condition that are true, each with its number; none: the condition does not hold.
 
     The value is compared, not the interval; a value that is not a number fails.
 
     Raises:
         ValueError: if the condition cannot be read, or names a number that the audit does not have.
     """
-    told = []
+    holding = []
     for name, sign, limit in terms(condition):
         if name not in numbers:
             raise ValueError(f"fail_if: this audit has no number {name!r}; it has {', '.join(sorted(numbers))}")
         number = numbers[name]
         if number.value != number.value or _OPERATORS[sign](number.value, limit):
-            told.append(f"{name} = {number.value:.4g} ({number.low:.4g} to {number.high:.4g}) {sign} {limit:g}")
-    return tuple(told)
+            holding.append(f"{name} = {number.value:.4g} ({number.low:.4g} to {number.high:.4g}) {sign} {limit:g}")
+    return tuple(holding)
 
 
 def terms(condition: str) -> list[tuple[str, str, float]]:
@@ -36,7 +36,7 @@ def terms(condition: str) -> list[tuple[str, str, float]]:
     Raises:
         ValueError: if it cannot be read.
     """
-    found = []
+    conditions = []
     for part in re.split(r"\s+or\s+", condition.strip()):
         read = _TERM.fullmatch(part)
         if read is None:
@@ -45,5 +45,5 @@ def terms(condition: str) -> list[tuple[str, str, float]]:
                 "'gap > 5 or missed_modes > 0'"
             )
         name, sign, limit = read.groups()
-        found.append((name, sign, float(limit)))
-    return found
+        conditions.append((name, sign, float(limit)))
+    return conditions

@@ -1,4 +1,4 @@
-"""The close look at some data: chains, agreement of q with them, and where their room comes from; block by block."""
+"""The examination of some data: chains, agreement of q with them, and where their room comes from; block by block."""
 
 import time
 from dataclasses import dataclass, replace
@@ -43,7 +43,10 @@ _COST = "chains, agreement and decomposition"
 @storable
 @dataclass(frozen=True)
 class Block:
-    """What is known of some data; every tensor but those of `portrait` has a row for each of them."""
+    """What is known of some data; every tensor but those of `portrait` has a row for each of them.
+
+    `rows` are the indices of the data, a name that state files keep.
+    """
 
     rows: tuple[int, ...]
     agreement: Agreement
@@ -59,12 +62,12 @@ class Examination:
     """All blocks together.
 
     Attributes:
-        rows: the examined data, in order of examination: the first few are those with the largest room.
+        data: indices of the examined data, in order of examination: the first few are those with the largest room.
         representative: examined data that are a random sample of all.
         bracket: of all data, with what the examination has added.
     """
 
-    rows: tuple[int, ...]
+    data: tuple[int, ...]
     representative: tuple[int, ...]
     bracket: Bracket
     agreement: Agreement
@@ -86,7 +89,7 @@ class Examiner:
 
     @property
     def options(self) -> dict[str, Any]:
-        """What every part is told."""
+        """Keyword arguments of every part."""
         return {"seed": self.seed, "memory_bytes": self.memory_bytes}
 
     def examine(self, queue: list[int], num_worst: int, clock: Clock, progress: bool) -> Examination:
@@ -103,22 +106,22 @@ class Examiner:
         """
         if Coordinates.of(self.target).dim == 0:
             raise ValueError("this target has no continuous latent: log p(x) is the ELBO, and there is no room")
-        blocks, pace = self._known(), 0.0
+        blocks, pace = self._stored_blocks(), 0.0
         clock.spend(_COST, sum(block.seconds for block in blocks))
-        known = {row for block in blocks for row in block.rows}
-        rest = [row for row in queue if row not in known]  # an earlier call may have held others for the worst
-        with progress_bar(len(queue), "examine", "datum", progress, done=len(known)) as tick:
-            while rest:
-                size = self._size(len(rest), pace, clock.left, bool(blocks))
+        done = {datum for block in blocks for datum in block.rows}
+        waiting = [datum for datum in queue if datum not in done]  # an earlier call may have held others for the worst
+        with progress_bar(len(queue), "examine", "datum", progress, done=len(done)) as tick:
+            while waiting:
+                size = self._size(len(waiting), pace, clock.left, bool(blocks))
                 if not size:
                     break
-                blocks.append(self._block(rest[:size], blocks[:1]))
+                blocks.append(self._block(waiting[:size], blocks[:1]))
                 pace = blocks[-1].seconds / size
                 clock.spend(_COST, blocks[-1].seconds)
-                self._keep(blocks[-1], len(blocks) - 1)
-                rest = rest[size:]
+                self._store(blocks[-1], len(blocks) - 1)
+                waiting = waiting[size:]
                 tick(size)
-        return self._together(blocks, num_worst)
+        return self._gathered(blocks, num_worst)
 
     def _size(self, rest: int, pace: float, left: float, any_done: bool) -> int:
         """How many data the next block takes: the first block in any case, the others as the time allows."""
@@ -128,10 +131,10 @@ class Examiner:
             return 0
         return min(rest, _MOST, int(_CAUTION * left / pace)) if pace else min(rest, _FIRST)
 
-    def _block(self, rows: list[int], first: list[Block]) -> Block:
-        """A block; `first` holds the first one, if this is another."""
+    def _block(self, data: list[int], first: list[Block]) -> Block:
+        """Examine the data of one block; `first` holds the first block, if this is another."""
         begin = time.perf_counter()
-        part = self.target.select(rows) if self.target.sliceable else self.target
+        part = self.target.select(data) if self.target.sliceable else self.target
         draws = hmc(
             part,
             num_chains=NUM_CHAINS,
@@ -140,82 +143,91 @@ class Examiner:
             gates=GATES,
             **self.options,
         )
-        known = [self.bracket.select(rows)]
+        brackets = [self.bracket.select(data)]
 
         def sides(refined: Target) -> Bracket:
-            """From the chains that there are, in about the time that they took."""
+            """A bracket from the chains that there are, in about the time that they took."""
             budget = max(_LEAST_BUDGET, time.perf_counter() - begin)
-            known.append(bracket(refined, draws=draws, budget=budget, tolerance=known[0].tolerance, **self.options))
-            return known[-1]
+            tolerance = self.bracket.tolerance
+            brackets.append(bracket(refined, draws=draws, budget=budget, tolerance=tolerance, **self.options))
+            return brackets[-1]
 
-        settled = bool(known[0].settled.all())
+        settled = bool(brackets[0].settled.all())
         room = decompose(
             part,
-            log_p=known[0] if settled else sides,
+            log_p=brackets[0] if settled else sides,
             draws=draws,
             family=first[0].decomposition.family if first else None,
             **self.options,
         )
-        seen = agreement(part, draws, log_p=room.log_p, **self.options)
-        portrait = self._portrait(rows, part, draws) if not first else None
+        judged = agreement(part, draws, log_p=room.log_p, **self.options)
+        portrait = self._portrait(data, part, draws) if not first else None
         seconds = time.perf_counter() - begin
-        ledger = known[-1].ledger if not settled else replace(known[0].ledger, seconds=0.0)
-        return Block(tuple(rows), seen, room, draws.convergence, ledger, portrait, seconds)
+        ledger = brackets[-1].ledger if not settled else replace(brackets[0].ledger, seconds=0.0)
+        return Block(
+            rows=tuple(data),
+            agreement=judged,
+            decomposition=room,
+            convergence=draws.convergence,
+            ledger=ledger,
+            portrait=portrait,
+            seconds=seconds,
+        )
 
-    def _portrait(self, rows: list[int], part: Target, draws: Draws) -> Portrait:
-        """Draws of a few: half of them the worst, half of them random."""
+    def _portrait(self, data: list[int], part: Target, draws: Draws) -> Portrait:
+        """Draws of a few of the data: half of them the worst, half of them random."""
         half = NUM_PICTURED // 2
-        chosen = list(range(min(half, len(rows)))) + list(range(max(half, len(rows) - half), len(rows)))
+        chosen = list(range(min(half, len(data)))) + list(range(max(half, len(data) - half), len(data)))
         few = part.select(chosen) if part.sliceable else part
         with torch.no_grad():
             z, _ = few.propose(_PICTURED_DRAWS, seed=self.seed + 1)
         posterior = draws.flat[:, :, chosen].flatten(0, 1)
         step = max(1, len(posterior) // _PICTURED_DRAWS)
-        names = tuple(rows[i] for i in chosen)
-        return Portrait(names, tuple(draws.latents), side_by_side(z).double().cpu(), posterior[::step].double())
+        pictured = tuple(data[i] for i in chosen)
+        return Portrait(pictured, tuple(draws.latents), side_by_side(z).double().cpu(), posterior[::step].double())
 
     def _path(self, number: int) -> Path:
         assert self.state is not None
         return self.state / f"examination-{number:04d}.safetensors"
 
-    def _keep(self, block: Block, number: int) -> None:
+    def _store(self, block: Block, number: int) -> None:
         if self.state is not None:
             save_result(self._path(number), _KIND, self.fingerprint, block)
 
-    def _known(self) -> list[Block]:
+    def _stored_blocks(self) -> list[Block]:
         blocks: list[Block] = []
         while self.state is not None and self._path(len(blocks)).exists():
-            found: Block = load_result(self._path(len(blocks)), _KIND, self.fingerprint, self.target)
-            blocks.append(found)
+            block: Block = load_result(self._path(len(blocks)), _KIND, self.fingerprint, self.target)
+            blocks.append(block)
         return blocks
 
-    def _together(self, blocks: list[Block], num_worst: int) -> Examination:
-        rows = [row for block in blocks for row in block.rows]
-        target = self.target.select(rows) if self.target.sliceable else self.target
+    def _gathered(self, blocks: list[Block], num_worst: int) -> Examination:
+        data = [datum for block in blocks for datum in block.rows]
+        target = self.target.select(data) if self.target.sliceable else self.target
         return Examination(
-            rows=tuple(rows),
-            representative=representative(rows, self.order(), num_worst),
+            data=tuple(data),
+            representative=representative(data, self.order(), num_worst),
             agreement=joined([block.agreement for block in blocks], target),
             decomposition=joined([block.decomposition for block in blocks], target),
             chains=Chains(
-                tuple(rows),
-                joined([block.convergence for block in blocks], target),
-                NUM_CHAINS,
-                NUM_DRAWS,
-                NUM_WARMUP,
-                GATES,
+                rows=tuple(data),
+                convergence=joined([block.convergence for block in blocks], target),
+                num_chains=NUM_CHAINS,
+                num_draws=NUM_DRAWS,
+                num_warmup=NUM_WARMUP,
+                gates=GATES,
             ),
             bracket=self._bracket(blocks),
             portrait=blocks[0].portrait,
         )
 
     def _bracket(self, blocks: list[Block]) -> Bracket:
-        """Of all data: what was known before, and what each block has found with its chains."""
+        """The bracket of all data: what was known before, and what each block has found with its chains."""
         ledger = self.bracket.ledger.select(range(len(self.target)))
         for block in blocks:
             # Importance sampling there was from the refined guide; what is known of the guide's own stays.
-            found = [name for name in block.ledger.columns if name != "importance"]
-            ledger.take(block.rows, block.ledger, found)
+            names = [name for name in block.ledger.columns if name != "importance"]
+            ledger.take(block.rows, block.ledger, names)
         return read(ledger, self.bracket.tolerance, self.bracket.forecast)
 
     def order(self) -> list[int]:
@@ -238,10 +250,10 @@ def representative(examined: list[int], order: list[int], num_worst: int) -> tup
     """
     if len(examined) == len(order):
         return tuple(order)
-    known, worst = set(examined), set(examined[:num_worst])
+    done, worst = set(examined), set(examined[:num_worst])
     sample: list[int] = []
     for b in order:
-        if b not in known:
+        if b not in done:
             break
         sample.append(b)
     while sample and sample[-1] in worst:

@@ -12,28 +12,28 @@ from elbowroom.inference.estimate import Estimate
 from elbowroom.inference.gap.log_p import Sides
 
 
-def mean(estimate: Estimate, rows: Tensor, num_data: int, about: str, unit: str = "nats") -> Number:
-    """Over data; where they are a sample of more data, their spread is part of the interval, by Student's t.
+def mean(estimate: Estimate, index: Tensor, num_data: int, about: str, unit: str = "nats") -> Number:
+    """The mean over the data at `index`; where they are a sample of more data, their spread counts too, by Student's t.
 
     What `info` says of the `Sides` of log p(x) counts: half-widths do not average out, and are added as they are; where
     a datum's value is known from below only the interval has no upper end.
     """
     sides: Sides = estimate.info
-    value, stderr, n = estimate.value[rows].double(), estimate.stderr[rows].double(), len(rows)
-    half = sides.get("half_width", torch.zeros_like(estimate.value))[rows].double()
+    value, stderr, n = estimate.value[index].double(), estimate.stderr[index].double(), len(index)
+    half = sides.get("half_width", torch.zeros_like(estimate.value))[index].double()
     variance = float((stderr.square() - half.square()).clamp_min(0.0).sum()) / n**2
     if n < num_data:
         spread = float(value.var()) * (float(student.ppf(0.975, n - 1)) / Z) ** 2 if n > 1 else math.inf
         variance += (1 - n / num_data) * spread / n
         about += f"; of {n} data, a random sample of {num_data}"
     middle, error = float(value.mean()), Z * math.sqrt(variance) + float(half.mean())
-    if (one_sided := sides.get("one_sided")) is not None and bool(one_sided[rows].any()):
+    if (one_sided := sides.get("one_sided")) is not None and bool(one_sided[index].any()):
         return Number(middle, middle - error, math.inf, unit, f"{about}; log p(x) of some is known from below only")
     return Number(middle, middle - error, middle + error, unit, about)
 
 
 def share(marks: Tensor, num_data: int, about: str) -> Number:
-    """Of data with a mark, with Wilson's interval (Wilson 1927) where they are a sample of more data."""
+    """The share of data with a mark, with Wilson's interval (Wilson 1927) where they are a sample of more data."""
     n, p = len(marks), float(marks.double().mean())
     about += f"; of {n}" + (f" data, a random sample of {num_data}" if n < num_data else "")
     if n >= num_data:
@@ -45,9 +45,12 @@ def share(marks: Tensor, num_data: int, about: str) -> Number:
     return Number(p, min(p, low), max(p, high), "share", about)
 
 
-def median(estimate: Estimate, rows: Tensor, num_data: int, about: str) -> Number:
-    """Over data, with its distribution-free interval (order statistics); errors of the values move both ends."""
-    value, stderr, n = estimate.value[rows].double(), estimate.stderr[rows].double(), len(rows)
+def median(estimate: Estimate, index: Tensor, num_data: int, about: str) -> Number:
+    """The median over the data at `index`, with its distribution-free interval (order statistics).
+
+    Errors of the values move both ends.
+    """
+    value, stderr, n = estimate.value[index].double(), estimate.stderr[index].double(), len(index)
     rest = (num_data - n) / max(num_data - 1, 1)  # none of the interval is left where these are all data
     half = Z * math.sqrt(n * rest) / 2
     first, last = math.floor((n - 1) / 2 - half), math.ceil((n - 1) / 2 + half)
@@ -62,17 +65,17 @@ def count(marks: Tensor, about: str) -> Number:
 
 
 def exactly(value: float, unit: str, about: str) -> Number:
-    """Of what is known exactly, or only counted."""
+    """A number known exactly, or only counted: an interval of no width."""
     return Number(value, value, value, unit, about)
 
 
 def normal(value: float, stderr: float, unit: str, about: str) -> Number:
-    """Of an estimate with a standard error."""
+    """A normal estimate with a standard error."""
     return Number(value, value - Z * stderr, value + Z * stderr, unit, about)
 
 
 def of_one(estimate: Estimate, about: str) -> Number:
-    """Of an estimate of one number, nats."""
+    """The estimate of one number, `[1]`, nats."""
     return normal(float(estimate.value[0]), float(estimate.stderr[0]), "nats", about)
 
 

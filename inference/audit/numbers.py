@@ -13,6 +13,7 @@ from elbowroom.inference.diagnostics.latent_use import LatentUse
 from elbowroom.inference.estimate import Estimate
 from elbowroom.inference.evidence.bracket import Bracket
 from elbowroom.inference.evidence.importance.importance import ImportanceInfo
+from elbowroom.inference.gap import Decomposition
 from elbowroom.inference.weights import K_LIMIT
 
 MISSED = 0.05
@@ -32,20 +33,20 @@ class Parts:
 
 
 def numbers_of(parts: Parts) -> dict[str, Number]:
-    """All that the parts allow, by name."""
-    found: dict[str, Number] = {}
+    """All numbers that the parts allow, by name."""
+    numbers: dict[str, Number] = {}
     for gather in (_of_bracket, _of_decomposition, _of_agreement, _of_chains, _of_calibration, _of_latents):
-        found |= gather(parts)
-    return found
+        numbers |= gather(parts)
+    return numbers
 
 
 def representative(parts: Parts) -> Tensor:
     """Positions, among the examined data, of those that are a random sample and whose terms are usable."""
-    look = parts.examination
-    assert look is not None
-    place = {row: i for i, row in enumerate(look.rows)}
-    chosen = torch.tensor([place[row] for row in look.representative], dtype=torch.long)
-    return chosen[look.decomposition.usable[chosen]]
+    examination = parts.examination
+    assert examination is not None
+    place = {datum: i for i, datum in enumerate(examination.data)}
+    chosen = torch.tensor([place[datum] for datum in examination.representative], dtype=torch.long)
+    return chosen[examination.decomposition.usable[chosen]]
 
 
 def _of_bracket(parts: Parts) -> dict[str, Number]:
@@ -61,127 +62,165 @@ def _of_bracket(parts: Parts) -> dict[str, Number]:
 
 
 def _of_decomposition(parts: Parts) -> dict[str, Number]:
-    look = parts.examination
-    if look is None:
+    examination = parts.examination
+    if examination is None:
         return {}
-    found, rows, room = look.decomposition, representative(parts), look.decomposition.room()
-    everybody = _population(parts, rows)
-    about = f"examined data, of {parts.num_data}"
-    told: dict[str, Number] = {"examined": exactly(float(len(look.rows)), "data", about)}
-    told["exploded"] = count(found.exploded, "examined data whose encoder output has exploded")
-    if bool(found.exploded.any()):
-        about = "mean room of the same data and the exploded ones"
-        both = torch.cat([rows, found.exploded.nonzero().flatten()]).unique()
-        told["gap_with_exploded"] = unbounded(room.value[both], "nats", about)
-    if not len(rows):
-        return told
-    means = {
-        "elbo": (found.elbo, "the guide's ELBO, mean over data"),
-        "log_p": (found.log_p, "log p(x), mean over data"),
-        "gap": (room, "room between ELBO and log p(x), KL(q ‖ p(z|x)), mean over data"),
+    index = representative(parts)
+    numbers = _of_exploded(examination, index, parts.num_data)
+    if not len(index):
+        return numbers
+    decomposition, population = examination.decomposition, _population(parts, index)
+    estimates = _rooms(decomposition) | {
+        "beyond": (_beyond(decomposition), "room beyond the largest family of the ladder"),
+        "importance_shortfall": (
+            _shortfall(examination, parts.sampled),
+            "log p(x) less importance sampling from q with 1000 draws",
+        ),
+    }
+    numbers |= {name: mean(estimate, index, population, about) for name, (estimate, about) in estimates.items()}
+    room = decomposition.room()
+    value, worst = room.value.masked_fill(~decomposition.usable, -torch.inf).max(0)
+    about = f"room of datum {examination.data[worst]}"
+    numbers["gap_largest"] = normal(float(value), float(room.stderr[worst]), "nats", about)
+    numbers["gap_median"] = median(room, index, population, "median room over data")
+    return numbers
+
+
+def _of_exploded(examination: Examination, index: Tensor, num_data: int) -> dict[str, Number]:
+    """How many data were examined, how many of them exploded, and the mean room with those left in."""
+    exploded, num_examined = examination.decomposition.exploded, len(examination.data)
+    numbers = {
+        "examined": exactly(float(num_examined), "data", f"examined data, of {num_data}"),
+        "exploded": count(exploded, "examined data whose encoder output has exploded"),
+    }
+    if bool(exploded.any()):
+        both = torch.cat([index, exploded.nonzero().flatten()]).unique()
+        room = examination.decomposition.room().value[both]
+        numbers["gap_with_exploded"] = unbounded(room, "nats", "mean room of the same data and the exploded ones")
+    return numbers
+
+
+def _rooms(decomposition: Decomposition) -> dict[str, tuple[Estimate, str]]:
+    """The terms of the decomposition, each `[B]` nats, and what they are."""
+    rooms = {
+        "elbo": (decomposition.elbo, "the guide's ELBO, mean over data"),
+        "log_p": (decomposition.log_p, "log p(x), mean over data"),
+        "gap": (decomposition.room(), "room between ELBO and log p(x), KL(q ‖ p(z|x)), mean over data"),
         "amortization": (
-            found.amortization,
+            decomposition.amortization,
             "room that is the encoder's: the best member of its family less its output",
         ),
-        "optimisation": (found.optimisation, "room that the local fit may have left"),
-        "approximation": (found.approximation, "room that is the family's: log p(x) less its best member"),
+        "optimisation": (decomposition.optimisation, "room that the local fit may have left"),
+        "approximation": (decomposition.approximation, "room that is the family's: log p(x) less its best member"),
     }
-    for name, gain in found.gains.items():
-        means[f"gain_{name.replace(' ', '_').replace('-', '_')}"] = (
-            gain,
-            f"what a {name} q gains over the rung before",
-        )
-    top = list(found.ladder.values())[-1]
-    sides = found.approximation.info
-    beyond = Estimate(found.log_p.value - top.value, torch.hypot(found.log_p.stderr, top.stderr), "none", sides)
-    means["beyond"] = (beyond, "room beyond the largest family of the ladder")
-    weighed = Estimate(parts.sampled.value[list(look.rows)], parts.sampled.stderr[list(look.rows)], "lower")
-    short = Estimate(found.log_p.value - weighed.value, torch.hypot(found.log_p.stderr, weighed.stderr), "none", sides)
-    means["importance_shortfall"] = (short, "log p(x) less importance sampling from q with 1000 draws")
-    told |= {name: mean(estimate, rows, everybody, about) for name, (estimate, about) in means.items()}
-    value, worst = room.value.masked_fill(~found.usable, -torch.inf).max(0)
-    told["gap_largest"] = normal(float(value), float(room.stderr[worst]), "nats", f"room of datum {look.rows[worst]}")
-    told["gap_median"] = median(room, rows, everybody, "median room over data")
-    return told
+    for name, gain in decomposition.gains.items():
+        rooms[rung_key(name)] = (gain, f"what a {name} q gains over the rung before")
+    return rooms
 
 
-def _population(parts: Parts, rows: Tensor) -> int:
-    """Of how many data those are a random sample: all but the ones that are left out for cause."""
+def rung_key(name: str) -> str:
+    """The name among the numbers of what a rung of the ladder gains: `gain_mean_field` of mean-field."""
+    return f"gain_{name.replace(' ', '_').replace('-', '_')}"
+
+
+def _beyond(decomposition: Decomposition) -> Estimate:
+    """log p(x) less the ELBO of the ladder's last rung, `[B]` nats; errors are added as if they were independent."""
+    log_p, last = decomposition.log_p, list(decomposition.ladder.values())[-1]
+    sides = decomposition.approximation.info
+    return Estimate(log_p.value - last.value, torch.hypot(log_p.stderr, last.stderr), "none", sides)
+
+
+def _shortfall(examination: Examination, sampled: Estimate[ImportanceInfo]) -> Estimate:
+    """log p(x) less the importance sampling of the examined data, `[B]` nats; errors added likewise."""
+    log_p, chosen = examination.decomposition.log_p, list(examination.data)
+    value, stderr = sampled.value[chosen], sampled.stderr[chosen]
+    sides = examination.decomposition.approximation.info
+    return Estimate(log_p.value - value, torch.hypot(log_p.stderr, stderr), "none", sides)
+
+
+def _population(parts: Parts, index: Tensor) -> int:
+    """How many data those at `index` are a random sample of: all but the ones that are left out for cause."""
     assert parts.examination is not None
-    return parts.num_data - (len(parts.examination.representative) - len(rows))
+    return parts.num_data - (len(parts.examination.representative) - len(index))
 
 
 def _of_agreement(parts: Parts) -> dict[str, Number]:
-    look = parts.examination
-    if look is None:
+    examination = parts.examination
+    if examination is None:
         return {}
-    seen, place = look.agreement, {row: i for i, row in enumerate(look.rows)}
-    sound = torch.tensor([not flag for flag in seen.flags]) & ~look.decomposition.exploded.cpu()
-    rows = torch.tensor([place[row] for row in look.representative if sound[place[row]]], dtype=torch.long)
-    told = {
+    agreement, place = examination.agreement, {datum: i for i, datum in enumerate(examination.data)}
+    sound = torch.tensor([not flag for flag in agreement.flags]) & ~examination.decomposition.exploded.cpu()
+    index = torch.tensor(
+        [place[datum] for datum in examination.representative if sound[place[datum]]], dtype=torch.long
+    )
+    numbers = {
         "missed_modes": count(
-            missed(seen.missed_mass, seen.missed_mass_stderr), "examined data with modes that q misses"
+            missed(agreement.missed_mass, agreement.missed_mass_stderr), "examined data with modes that q misses"
         ),
-        "missed_mass": largest(seen.missed_mass, seen.missed_mass_stderr, "posterior mass that q misses, worst datum"),
+        "missed_mass": largest(
+            agreement.missed_mass, agreement.missed_mass_stderr, "posterior mass that q misses, worst datum"
+        ),
     }
-    if not len(rows):
-        return told
-    everybody = _population(parts, rows)
-    for use, good in seen.uses.items():
+    if not len(index):
+        return numbers
+    population = _population(parts, index)
+    for use, good in agreement.uses.items():
         about = f"of the data whose chains converged, those for which q is good enough for {use}"
-        told[f"use_{use.replace(' ', '_')}"] = share(good[rows], everybody, about)
-    accuracy = Estimate(seen.c2st, seen.c2st_stderr, "none")
-    told["kl_p_q"] = mean(seen.kl_p_q, rows, everybody, "KL(p(z|x) ‖ q), mean over data")
-    told["c2st"] = mean(accuracy, rows, everybody, "accuracy of telling q from the posterior (0.5: cannot)", "")
-    return told
+        numbers[f"use_{use.replace(' ', '_')}"] = share(good[index], population, about)
+    accuracy = Estimate(agreement.c2st, agreement.c2st_stderr, "none")
+    numbers["kl_p_q"] = mean(agreement.kl_p_q, index, population, "KL(p(z|x) ‖ q), mean over data")
+    numbers["c2st"] = mean(accuracy, index, population, "accuracy of telling q from the posterior (0.5: cannot)", "")
+    return numbers
 
 
 def _of_chains(parts: Parts) -> dict[str, Number]:
     if parts.examination is None:
         return {}
-    found = parts.examination.chains.convergence
-    failed = torch.tensor([bool(flag) for flag in found.flags])
+    convergence = parts.examination.chains.convergence
+    failed = torch.tensor([bool(flag) for flag in convergence.flags])
     return {
         "unconverged": share(failed, len(failed), "examined data whose chains did not pass their gates"),
-        "rhat": exactly(float(found.rhat.nan_to_num(torch.inf).max()), "", "largest R-hat of the examined data"),
+        "rhat": exactly(float(convergence.rhat.nan_to_num(torch.inf).max()), "", "largest R-hat of the examined data"),
     }
 
 
 def _of_calibration(parts: Parts) -> dict[str, Number]:
-    found = parts.calibration
-    if found is None:
+    calibration = parts.calibration
+    if calibration is None:
         return {}
-    least = min(check.p_value for check in found.checks)
-    about = f"smallest p-value of {len(found.checks)} tests on {found.num_simulations} simulated data sets"
+    least = min(check.p_value for check in calibration.checks)
+    about = f"smallest p-value of {len(calibration.checks)} tests on {calibration.num_simulations} simulated data sets"
     return {
         "calibration_p": exactly(least, "p", about),
-        "calibration_rejected": exactly(float(len(found.rejected)), "", "tests of calibration that fail"),
+        "calibration_rejected": exactly(float(len(calibration.rejected)), "", "tests of calibration that fail"),
     }
 
 
 def _of_latents(parts: Parts) -> dict[str, Number]:
-    found = parts.latent_use
-    if found is None:
+    use = parts.latent_use
+    if use is None:
         return {}
-    told = {
-        "active_latents": exactly(
-            float(found.active.sum()), "", f"of {len(found.latents)} latents, those that are used"
-        ),
-        "num_latents": exactly(float(len(found.latents)), "", "latents of a datum"),
-        "rate": of_one(found.rate, "KL(q(z|x) ‖ p(z)), mean over data"),
-        "mutual_information": of_one(found.mutual_information, "I(x; z) under q"),
+    numbers = {
+        "active_latents": exactly(float(use.active.sum()), "", f"of {len(use.latents)} latents, those that are used"),
+        "num_latents": exactly(float(len(use.latents)), "", "latents of a datum"),
+        "rate": of_one(use.rate, "KL(q(z|x) ‖ p(z)), mean over data"),
+        "mutual_information": of_one(use.mutual_information, "I(x; z) under q"),
     }
-    if not bool(found.active.all()):
-        felt = float(found.sensitivity[~found.active].nan_to_num(0.0).max())
-        told["sensitivity"] = exactly(felt, "nats", "change of log p(x|z) per prior sd of an inactive latent, largest")
-    if found.sigma:
-        told["sigma"] = exactly(found.sigma["value"], "", "the likelihood's noise, σ (a parameter, not an estimate)")
-        optimal, stderr = found.sigma["optimal"], found.sigma["optimal_stderr"]
-        told["sigma_optimal"] = normal(optimal, stderr, "", "the σ that the residuals under q ask for")
-        told["sigma_gain"] = exactly(found.sigma["log_lik_gain"], "nats", "E log p(x|z) gained by that σ on these data")
-    if found.pruned is not None:
-        told["pruned"] = of_one(found.pruned, "change of log p̂(x) when dead latents are drawn from the prior")
-    return told
+    if not bool(use.active.all()):
+        felt = float(use.sensitivity[~use.active].nan_to_num(0.0).max())
+        numbers["sensitivity"] = exactly(
+            felt, "nats", "change of log p(x|z) per prior sd of an inactive latent, largest"
+        )
+    if use.sigma:
+        numbers["sigma"] = exactly(use.sigma["value"], "", "the likelihood's noise, σ (a parameter, not an estimate)")
+        optimal, stderr = use.sigma["optimal"], use.sigma["optimal_stderr"]
+        numbers["sigma_optimal"] = normal(optimal, stderr, "", "the σ that the residuals under q ask for")
+        numbers["sigma_gain"] = exactly(
+            use.sigma["log_lik_gain"], "nats", "E log p(x|z) gained by that σ on these data"
+        )
+    if use.pruned is not None:
+        numbers["pruned"] = of_one(use.pruned, "change of log p̂(x) when dead latents are drawn from the prior")
+    return numbers
 
 
 def missed(mass: Tensor, stderr: Tensor) -> Tensor:

@@ -153,7 +153,8 @@ class Audit:
         Raises:
             ValueError: for data that were not examined.
         """
-        return "\n".join([self.verdict, "", *table_rows(self.decomposition, self.agreement, self.rows, data, most)])
+        examined = self.rows.get("decomposition", ())
+        return "\n".join([self.verdict, "", *table_rows(self.decomposition, self.agreement, examined, data, most)])
 
     def save(self, directory: str | Path) -> list[Path]:
         """Write `report.html`, `audit.json` and `audit.nc` and return their paths; each is whole or not there.

@@ -40,8 +40,8 @@ def storable(kind: type[T]) -> type[T]:
 def save_result(path: Path, kind: str, fingerprint: Mapping[str, Any], result: Any) -> None:
     """Write a result, whole or not at all."""
     tensors: dict[str, Tensor] = {}
-    told = _encoded(result, tensors)
-    write_state(path, kind, fingerprint, tensors or {"nothing": torch.zeros(1)}, {"result": told})
+    encoded = _encoded(result, tensors)
+    write_state(path, kind, fingerprint, tensors or {"nothing": torch.zeros(1)}, {"result": encoded})
 
 
 def load_result(path: Path, kind: str, fingerprint: Mapping[str, Any], target: Target) -> Any:
@@ -50,9 +50,9 @@ def load_result(path: Path, kind: str, fingerprint: Mapping[str, Any], target: T
     Raises:
         StateError: if the file is damaged, of another problem, or of another version.
     """
-    told, tensors = read_state(path, kind, fingerprint)
+    record, tensors = read_state(path, kind, fingerprint)
     try:
-        return _decoded(told["result"], tensors, target)
+        return _decoded(record["result"], tensors, target)
     except (KeyError, TypeError) as error:
         raise StateError(
             f"state={str(path)!r} was written by another version of elbowroom ({type(error).__name__}: {error}): "
@@ -83,17 +83,17 @@ def _encoded(value: Any, tensors: dict[str, Tensor]) -> Any:
     raise TypeError(f"a {type(value).__name__} cannot be kept in a state file")
 
 
-def _decoded(told: Any, tensors: dict[str, Tensor], target: Target) -> Any:
-    if not isinstance(told, dict):
-        return told
-    if "type" in told:
-        return _made(told["type"], {k: _decoded(v, tensors, target) for k, v in told["fields"].items()})
-    ((kind, content),) = told.items()
+def _decoded(encoded: Any, tensors: dict[str, Tensor], target: Target) -> Any:
+    if not isinstance(encoded, dict):
+        return encoded
+    if "type" in encoded:
+        return _made(encoded["type"], {k: _decoded(v, tensors, target) for k, v in encoded["fields"].items()})
+    ((kind, content),) = encoded.items()
     return _READERS[kind](content, lambda item: _decoded(item, tensors, target), tensors, target)
 
 
 def _made(kind: str, values: dict[str, Any]) -> Any:
-    """A dataclass of the values of its fields. Files from before `Estimate.flags` was one have the flags in `info`."""
+    """The dataclass with these fields. Files from before `Estimate.flags` was one have the flags in `info`."""
     if kind == "Estimate" and "flags" not in values:
         info = dict(values["info"])
         values = values | {"flags": info.pop("flags", ()), "info": info}

@@ -1,6 +1,6 @@
 """The examined data of an audit, as rows of text."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 
 import torch
 
@@ -14,36 +14,45 @@ _SHORT = {"means": "means", "intervals": "intervals", "tails": "tails", "model c
 
 
 def table_rows(
-    found: Decomposition | None,
-    seen: Agreement | None,
-    rows: Mapping[str, Sequence[int]],
+    decomposition: Decomposition | None,
+    agreement: Agreement | None,
+    examined: Sequence[int],
     data: Sequence[int] | None,
     most: int,
 ) -> list[str]:
     """One line a datum under a header; nothing if no datum was examined.
 
+    Args:
+        decomposition, agreement: of the examined data.
+        examined: their indices.
+        data: the data to show; None for those with the largest room.
+        most: how many of them then.
+
     Raises:
         ValueError: for data that were not examined.
     """
-    if found is None or seen is None:
+    if decomposition is None or agreement is None:
         return []
-    place = {row: i for i, row in enumerate(rows["decomposition"])}
+    place = {datum: i for i, datum in enumerate(examined)}
     if absent := [b for b in data or () if b not in place]:
         raise ValueError(f"data {absent} were not examined; examined: {sorted(place)}")
-    order = found.room().value.masked_fill(~found.usable, torch.inf).argsort(descending=True, stable=True).tolist()
+    room = decomposition.room().value.masked_fill(~decomposition.usable, torch.inf)
+    order = room.argsort(descending=True, stable=True).tolist()
     chosen = order[:most] if data is None else [place[b] for b in data]
-    table = [_HEADER, *(_row(found, seen, rows["decomposition"][i], i) for i in chosen)]
+    table = [_HEADER, *(_row(decomposition, agreement, examined[i], i) for i in chosen)]
     return aligned(table, ">" * len(_HEADER))
 
 
-def _row(found: Decomposition, seen: Agreement, datum: int, i: int) -> tuple[str, ...]:
-    terms = (found.elbo, found.amortization, found.optimisation, found.approximation, found.log_p)
-    good = ", ".join(_SHORT.get(use, use) for use, marks in seen.uses.items() if bool(marks[i]))
-    flags = reasons(found.flags[i], seen.flags[i])
+def _row(decomposition: Decomposition, agreement: Agreement, datum: int, i: int) -> tuple[str, ...]:
+    """The cells of the i-th examined datum."""
+    log_p = decomposition.log_p
+    room = (decomposition.amortization, decomposition.optimisation, decomposition.approximation)
+    good = ", ".join(_SHORT.get(use, use) for use, marks in agreement.uses.items() if bool(marks[i]))
+    flags = reasons(decomposition.flags[i], agreement.flags[i])
     return (
         str(datum),
-        *(f"{float(term.value[i]):.3f}" for term in terms),
-        f"{float(found.log_p.stderr[i]):.3f}",
-        f"{float(seen.pareto_k[i]):.2f}",
+        *(f"{float(term.value[i]):.3f}" for term in (decomposition.elbo, *room, log_p)),
+        f"{float(log_p.stderr[i]):.3f}",
+        f"{float(agreement.pareto_k[i]):.2f}",
         (good or "nothing") + (f" ! {flags}" if flags else ""),
     )

@@ -12,66 +12,63 @@ from elbowroom.inference.gap import Decomposition
 
 Numbers = Mapping[str, Number]
 
-_TOLD = 5  # data that are named
+_NAMED = 5  # data that are named
 
 
 def tell_missed_modes(parts: Parts, numbers: Numbers) -> list[Finding]:
     """Of which data q misses modes, and how much of their posterior mass."""
-    look = parts.examination
-    if look is None or not numbers["missed_modes"].value:
+    examination = parts.examination
+    if examination is None or not numbers["missed_modes"].value:
         return []
-    seen = look.agreement
-    marks = missed(seen.missed_mass, seen.missed_mass_stderr).nonzero().flatten()
-    order = marks[seen.missed_mass[marks].argsort(descending=True)].tolist()
-    masses = [(i, largest(seen.missed_mass[[i]], seen.missed_mass_stderr[[i]], "")) for i in order[:_TOLD]]
-    named = listed([f"{percent(mass)} for datum {look.rows[i]}" for i, mass in masses])
+    agreement, data = examination.agreement, examination.data
+    marks = missed(agreement.missed_mass, agreement.missed_mass_stderr).nonzero().flatten()
+    order = marks[agreement.missed_mass[marks].argsort(descending=True)].tolist()
+    masses = [(i, largest(agreement.missed_mass[[i]], agreement.missed_mass_stderr[[i]], "")) for i in order[:_NAMED]]
+    named = listed([f"{percent(mass)} for datum {data[i]}" for i, mass in masses])
     count = int(numbers["missed_modes"].value)
     sentence = (
-        f"q misses a mode of {plural(count, 'datum', 'data')} of {len(look.rows)}. The posterior mass that it misses "
+        f"q misses a mode of {plural(count, 'datum', 'data')} of {len(data)}. The posterior mass that it misses "
         f"is {named}. Importance sampling from q cannot see it."
     )
-    return [Finding("worst", "bad", sentence, ("missed_modes", "missed_mass"), tuple(look.rows[i] for i in order))]
+    return [Finding("worst", "bad", sentence, ("missed_modes", "missed_mass"), tuple(data[i] for i in order))]
 
 
 def tell_exploded(parts: Parts, numbers: Numbers) -> list[Finding]:
     """For which data the encoder's output is not usable, and what it is there."""
-    look = parts.examination
-    if look is None or not numbers["exploded"].value:
+    examination = parts.examination
+    if examination is None or not numbers["exploded"].value:
         return []
-    found = look.decomposition
-    places = found.exploded.nonzero().flatten().tolist()
-    told = "; ".join(f"datum {look.rows[i]}: {found.flags[i].split('; ')[0]}" for i in places[:_TOLD])
-    sentence = f"The encoder fails for {plural(len(places), 'datum', 'data')}, left out of all means ({told})."
-    return [Finding("worst", "bad", sentence, ("exploded",), tuple(look.rows[i] for i in places))]
+    decomposition, data = examination.decomposition, examination.data
+    places = decomposition.exploded.nonzero().flatten().tolist()
+    reasons = "; ".join(f"datum {data[i]}: {decomposition.flags[i].split('; ')[0]}" for i in places[:_NAMED])
+    sentence = f"The encoder fails for {plural(len(places), 'datum', 'data')}, left out of all means ({reasons})."
+    return [Finding("worst", "bad", sentence, ("exploded",), tuple(data[i] for i in places))]
 
 
 def tell_worst(parts: Parts, numbers: Numbers) -> list[Finding]:
     """Which data have the largest room, grouped by what is wrong."""
-    look = parts.examination
-    if look is None or "gap" not in numbers or numbers["gap_largest"].value < NEGLIGIBLE:
+    examination = parts.examination
+    if examination is None or "gap" not in numbers or numbers["gap_largest"].value < NEGLIGIBLE:
         return []
-    found, told = look.decomposition, look.decomposition.room()
-    room = told.value.masked_fill(~found.usable, -1)
-    order = [i for i in room.argsort(descending=True)[:_TOLD].tolist() if bool(found.usable[i])]
-    reasons: dict[str, list[str]] = {}
+    decomposition, data, gap = examination.decomposition, examination.data, examination.decomposition.room()
+    room = gap.value.masked_fill(~decomposition.usable, -1)
+    order = [i for i in room.argsort(descending=True)[:_NAMED].tolist() if bool(decomposition.usable[i])]
+    data_by_reason: dict[str, list[str]] = {}
     for i in order:
-        reasons.setdefault(_why(look.agreement, found, i), []).append(
-            f"{look.rows[i]} with {nats(normal(float(room[i]), float(told.stderr[i]), 'nats', ''))} nats"
+        data_by_reason.setdefault(_why(examination.agreement, decomposition, i), []).append(
+            f"{data[i]} with {nats(normal(float(room[i]), float(gap.stderr[i]), 'nats', ''))} nats"
         )
     named = "; ".join(
-        f"{why}, for {'datum' if len(those) == 1 else 'data'} {listed(those)}" for why, those in reasons.items()
+        f"{why}, for {'datum' if len(those) == 1 else 'data'} {listed(those)}" for why, those in data_by_reason.items()
     )
     tone: Tone = "warning" if float(room[order[0]]) > LARGE else "note"
-    return [
-        Finding(
-            "worst", tone, f"The room is largest where {named}.", ("gap_largest",), tuple(look.rows[i] for i in order)
-        )
-    ]
+    sentence = f"The room is largest where {named}."
+    return [Finding("worst", tone, sentence, ("gap_largest",), tuple(data[i] for i in order))]
 
 
-def _why(seen: Agreement, found: Decomposition, i: int) -> str:
+def _why(agreement: Agreement, decomposition: Decomposition, i: int) -> str:
     """The largest thing wrong with one datum, in a few words."""
-    if bool(missed(seen.missed_mass[i : i + 1], seen.missed_mass_stderr[i : i + 1])):
+    if bool(missed(agreement.missed_mass[i : i + 1], agreement.missed_mass_stderr[i : i + 1])):
         return "a mode is missed"
-    encoder, family = float(found.amortization.value[i]), float(found.approximation.value[i])
-    return "the encoder is off" if encoder >= family else f"no {found.family} q fits"
+    encoder, family = float(decomposition.amortization.value[i]), float(decomposition.approximation.value[i])
+    return "the encoder is off" if encoder >= family else f"no {decomposition.family} q fits"

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 
-from elbowroom.inference.audit.numbers import Parts
+from elbowroom.inference.audit.numbers import Parts, rung_key
 from elbowroom.inference.audit.result import Finding, Number
 from elbowroom.inference.audit.verdict.wording import nats
 
@@ -14,7 +14,7 @@ _STEPS = {
     "gain_mixture": "give the guide a mixture or a flow",
     "beyond": "try a family richer than mixtures of Gaussians, or train with an importance-weighted bound",
 }
-"""Of the family: each holds the one before, so they are taken in this order."""
+"""Steps to a larger family: each holds the one before, so they are taken in this order."""
 
 _ENCODER = "train the encoder further or make it wider, or refine q for each datum (decompose(...).refined)"
 _MODES = "make q find the modes that it misses: other starts, a loss that covers mass, a mixture"
@@ -23,11 +23,11 @@ _PLACES = ("First,", "Then")
 
 def next_steps(parts: Parts, numbers: Mapping[str, Number]) -> list[Finding]:
     """Steps by expected gain; a family's gain is what it adds to the best member of the family before it."""
-    look = parts.examination
-    if "gap" not in numbers or look is None:
+    examination = parts.examination
+    if "gap" not in numbers or examination is None:
         return []
-    rungs, own = list(look.decomposition.ladder), look.decomposition.family
-    larger = {f"gain_{name.replace(' ', '_').replace('-', '_')}" for name in rungs[rungs.index(own) + 1 :]}
+    rungs, family = list(examination.decomposition.ladder), examination.decomposition.family
+    larger = {rung_key(name) for name in rungs[rungs.index(family) + 1 :]}
     steps = [(key, text) for key, text in _STEPS.items() if key in larger | {"beyond"} and numbers[key].value > LEAST]
     gain = numbers["amortization"].value
     if gain > LEAST:

@@ -35,31 +35,31 @@ def tell_in_short(parts: Parts, numbers: Numbers) -> list[Finding]:
         return [Finding("verdict", "good", sentence, tuple(keys))]
     tone: Tone = "bad" if any(key in ("missed_modes", "exploded") for key, _ in faults) else "warning"
     start = "do not trust q as it is" if tone == "bad" else "use q with care"
-    sentence = f"In short: {start}: {'; '.join(told for _, told in faults)}."
+    sentence = f"In short: {start}: {'; '.join(fault for _, fault in faults)}."
     keys = [key for key, _ in faults if key in numbers] + failing(numbers)
     return [Finding("verdict", tone, sentence, tuple(dict.fromkeys(keys)))]
 
 
 def _faults(parts: Parts, numbers: Numbers) -> list[tuple[str, str]]:
     """What is wrong, worst first: the number that says so, and words for it."""
-    told = []
+    faults = []
     if numbers.get("missed_modes") and numbers["missed_modes"].value:
-        told.append(
+        faults.append(
             ("missed_modes", f"it misses modes ({plural(int(numbers['missed_modes'].value), 'datum', 'data')})")
         )
     if numbers.get("exploded") and numbers["exploded"].value:
-        told.append(("exploded", f"the encoder fails ({plural(int(numbers['exploded'].value), 'datum', 'data')})"))
+        faults.append(("exploded", f"the encoder fails ({plural(int(numbers['exploded'].value), 'datum', 'data')})"))
     if not numbers["gap"].value <= LARGE:
-        told.append(("gap", f"the ELBO is {nats(numbers['gap'])} nats below log p(x)"))
+        faults.append(("gap", f"the ELBO is {nats(numbers['gap'])} nats below log p(x)"))
     if bad := failing(numbers):
-        told.append((bad[0], f"it is not good enough for {listed([_use(key) for key in bad])}"))
+        faults.append((bad[0], f"it is not good enough for {listed([_use(key) for key in bad])}"))
     if not _use_keys(numbers):
-        told.append(("unconverged", "no chains passed their gates, so nothing can be said of its uses"))
+        faults.append(("unconverged", "no chains passed their gates, so nothing can be said of its uses"))
     elif numbers["unconverged"].value > _MOST_UNCONVERGED:
-        told.append(("unconverged", "most chains did not pass their gates, so little can be said of its uses"))
+        faults.append(("unconverged", "most chains did not pass their gates, so little can be said of its uses"))
     if parts.calibration is not None and parts.calibration.rejected:
-        told.append(("calibration_rejected", "it is not calibrated"))
-    return told
+        faults.append(("calibration_rejected", "it is not calibrated"))
+    return faults
 
 
 def _use_keys(numbers: Numbers) -> list[str]:
@@ -75,17 +75,17 @@ def tell_uses(parts: Parts, numbers: Numbers) -> list[Finding]:
     """What q may be used for, and what not, with the shares of data for which it is good enough."""
     bad = {key: numbers[key] for key in failing(numbers)}
     good = {key: numbers[key] for key in _use_keys(numbers) if key not in bad}
-    told: list[Finding] = []
+    findings: list[Finding] = []
     if good:
-        told.append(Finding("use", "good", f"q may be used for {_with_shares(good)}.", tuple(good)))
+        findings.append(Finding("use", "good", f"q may be used for {_with_shares(good)}.", tuple(good)))
     if bad:
         sentence = f"q should not be used as it is for {_with_shares(bad)}."
-        told.append(Finding("use", "warning", sentence, tuple(bad)))
-    return told
+        findings.append(Finding("use", "warning", sentence, tuple(bad)))
+    return findings
 
 
 def _with_shares(uses: Numbers) -> str:
-    """Uses by the share of data for which q is good enough for them; equal shares are told once."""
+    """Uses by the share of data for which q is good enough for them; equal shares are given once."""
     groups: dict[str, list[str]] = {}
     for key, number in uses.items():
         groups.setdefault(percent(number), []).append(_use(key))

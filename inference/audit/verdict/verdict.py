@@ -15,9 +15,9 @@ Numbers = Mapping[str, Number]
 
 def findings_of(parts: Parts, numbers: Numbers, skipped: Mapping[str, str]) -> tuple[Finding, ...]:
     """All sentences, in the order in which a person asks."""
-    told = [finding for tell in _ORDER for finding in tell(parts, numbers)]
-    told += [Finding("caution", "note", f"Not examined: {part} ({why}).", ()) for part, why in skipped.items()]
-    return tuple(told)
+    findings = [finding for tell in _ORDER for finding in tell(parts, numbers)]
+    findings += [Finding("caution", "note", f"Not examined: {part} ({why}).", ()) for part, why in skipped.items()]
+    return tuple(findings)
 
 
 def _room(parts: Parts, numbers: Numbers) -> list[Finding]:
@@ -57,27 +57,27 @@ def _source(parts: Parts, numbers: Numbers) -> list[Finding]:
 
 
 def _caution(parts: Parts, numbers: Numbers) -> list[Finding]:
-    told: list[Finding] = []
+    findings: list[Finding] = []
     if numbers["settled"].value < 1:
         sentence = f"log p(x) is settled from both sides for {percent(numbers['settled'])} of the data only."
-        told.append(Finding("caution", "note", sentence, ("settled",)))
+        findings.append(Finding("caution", "note", sentence, ("settled",)))
     if "unconverged" in numbers and numbers["unconverged"].value > 0:
         sentence = (
             f"Chains did not pass their gates for {percent(numbers['unconverged'])} of the examined data; what is said "
             "of q's uses leaves them out."
         )
-        told.append(Finding("caution", "note", sentence, ("unconverged",)))
-    look = parts.examination
-    if look is not None and bool(look.agreement.missed_mass.isnan().all()):
+        findings.append(Finding("caution", "note", sentence, ("unconverged",)))
+    examination = parts.examination
+    if examination is not None and bool(examination.agreement.missed_mass.isnan().all()):
         sentence = "Whether q misses modes could not be checked: its density at a given point is unknown."
-        told.append(Finding("caution", "note", sentence, ("missed_mass",)))
-    if look is not None and len(look.rows) < parts.num_data:
+        findings.append(Finding("caution", "note", sentence, ("missed_mass",)))
+    if examination is not None and len(examination.data) < parts.num_data:
         sentence = (
-            f"Where the room comes from was examined for {len(look.rows)} of {parts.num_data} data in the time given; "
-            "means are over those of them that are a random sample."
+            f"Where the room comes from was examined for {len(examination.data)} of {parts.num_data} data in the time "
+            "given; means are over those of them that are a random sample."
         )
-        told.append(Finding("caution", "note", sentence, ("examined",)))
-    return told
+        findings.append(Finding("caution", "note", sentence, ("examined",)))
+    return findings
 
 
 _ORDER = (

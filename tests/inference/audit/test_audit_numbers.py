@@ -11,8 +11,10 @@ from torch import Tensor
 from elbowroom.inference import Estimate
 from elbowroom.inference.audit.examination import queue_of, representative
 from elbowroom.inference.audit.intervals import Z, mean, median, share
-from elbowroom.inference.audit.numbers import MISSED, missed
+from elbowroom.inference.audit.numbers import MISSED, missed, rung_key
 from elbowroom.inference.audit.result import Number
+from elbowroom.inference.audit.verdict.next_steps import _STEPS
+from elbowroom.inference.gap.rungs import RUNGS
 from toys.audit import generator
 
 REPEATS = 1000
@@ -94,6 +96,11 @@ def test_one_datum_of_many_says_nothing_of_the_others() -> None:
 def test_a_mode_counts_as_missed_beyond_noise() -> None:
     mass = torch.tensor([MISSED + 0.01, MISSED + 0.01, 0.9, math.nan, 0.0])
     assert missed(mass, torch.tensor([0.001, 0.01, 0.1, 0.1, 0.0])).tolist() == [True, False, True, False, False]
+
+
+def test_every_step_to_a_larger_family_rests_on_the_gain_of_a_rung() -> None:
+    assert rung_key("mean-field") == "gain_mean_field" and rung_key("full covariance") == "gain_full_covariance"
+    assert set(_STEPS) - {"beyond"} <= {rung_key(name) for name in RUNGS}
 
 
 def test_the_worst_come_first_and_the_others_in_random_order() -> None:
