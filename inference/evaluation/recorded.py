@@ -87,10 +87,10 @@ class Traced:
         with torch.no_grad():
             plain = self.function(self.coordinates, moved, *extra)
             try:
-                found = record(self._rows(), moved, *extra)
+                replayed = record(self._rows(), moved, *extra)
             except Exception:
                 return False
-        return all(same(f, p) for f, p in zip(found, plain, strict=True))
+        return all(same(r, p) for r, p in zip(replayed, plain, strict=True))
 
 
 def log_joint(coordinates: Coordinates, u: Tensor) -> tuple[Tensor]:

@@ -13,9 +13,9 @@ Arguments = Mapping[int | str, Any]
 
 def named(args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> dict[int | str, Any]:
     """All arguments by position or name."""
-    found: dict[int | str, Any] = dict(enumerate(args))
-    found.update(kwargs)
-    return found
+    arguments: dict[int | str, Any] = dict(enumerate(args))
+    arguments.update(kwargs)
+    return arguments
 
 
 def refuse_empty(arguments: Arguments) -> None:

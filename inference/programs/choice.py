@@ -48,12 +48,12 @@ def _agrees(probe: Triple, what: str, layout: Layout, z: Values, truth: list[Ten
         return False
     try:
         if what == "model":
-            found = list(densities.log_joint(probe, layout, z))
+            terms = list(densities.log_joint(probe, layout, z))
         else:
             again, log_q = densities.propose(probe, layout, 2)
-            found = [log_q, densities.log_guide(probe, layout, z)] if len(truth) > 1 else [log_q]
+            terms = [log_q, densities.log_guide(probe, layout, z)] if len(truth) > 1 else [log_q]
             if not all(same(again[name], z[name]) for name in z):
                 return False
     except _FAILURES:
         return False
-    return all(same(f, t) for f, t in zip(found, truth, strict=True))
+    return all(same(a, t) for a, t in zip(terms, truth, strict=True))

@@ -18,10 +18,10 @@ Layouts = Mapping[str, Layout]
 """`"model"` and `"guide"` -> how it is run."""
 
 
-def same(found: Tensor, expected: Tensor) -> bool:
+def same(actual: Tensor, expected: Tensor) -> bool:
     """Equal up to the rounding that another order of summation brings."""
     tolerance = 1e4 * torch.finfo(expected.dtype).eps if expected.is_floating_point() else 0.0
-    return torch.allclose(found, expected, rtol=tolerance, atol=tolerance, equal_nan=True)
+    return torch.allclose(actual, expected, rtol=tolerance, atol=tolerance, equal_nan=True)
 
 
 def check_repeatable(triple: Triple, layouts: Layouts) -> None:

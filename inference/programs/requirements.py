@@ -23,11 +23,11 @@ def check_partners(latents: Sites, drawn: Sites, discrete: tuple[str, ...], obse
     missing = [n for n in latents if n not in drawn and n not in discrete]
     surplus = [n for n, s in drawn.items() if n not in latents and not s["infer"].get("is_auxiliary")]
     if missing or surplus:
-        told = [f"the model's latent site '{n}' is not drawn by the guide" for n in missing]
-        told += [f"the guide's site '{n}' is not a latent site of the model" for n in surplus]
+        problems = [f"the model's latent site '{n}' is not drawn by the guide" for n in missing]
+        problems += [f"the guide's site '{n}' is not a latent site of the model" for n in surplus]
         raise ProgramError(
             "guide and model have different sites: "
-            + "; ".join(told)
+            + "; ".join(problems)
             + f".\n  model draws {sorted(latents)}, guide draws {sorted(drawn)}. Give both the same names "
             "(finite discrete latents may be left to the model: they are summed out; helper draws of a guide need "
             "infer={'is_auxiliary': True})."
@@ -66,9 +66,9 @@ def check_plates(sites: list[tuple[str, Any]], plate: str | None) -> None:
         return
     plates = {f for _, site in sites for f in _frames(site)}
     if plate not in plates:
-        found = f"its plates are {sorted(plates)}" if plates else "it has no plates"
+        plates_text = f"its plates are {sorted(plates)}" if plates else "it has no plates"
         raise ProgramError(
-            f"no site is in a plate named '{plate}'; {found}. Put the data in `with pyro.plate('{plate}', len(x)):`, "
+            f"no site is in a plate named '{plate}'; {plates_text}. Put the data in `with pyro.plate('{plate}', len(x)):`, "
             "name your plate with plate=..., or use plate=None to treat the whole program as one datum."
         )
     for name, site in sites:
@@ -112,7 +112,7 @@ def check_observed(name: str, site: Any, data_dim: int | None) -> None:
     value, mask, fn = site["value"], site["mask"], site["fn"]
     if not isinstance(value, Tensor) or mask is False or type(fn).__name__ == "Unit":
         return
-    for bad, told in (
+    for bad, what in (
         (_anywhere(fn, value, lambda base: ~_finite(base, value)), "NaN or infinite values"),
         (
             _anywhere(fn, value, lambda base: ~_inside(base, value)),
@@ -123,7 +123,7 @@ def check_observed(name: str, site: Any, data_dim: int | None) -> None:
         if bool(bad.any()):
             rows = sorted({int(i) for i in bad.nonzero()[:, data_dim]}) if data_dim is not None and bad.dim() else [0]
             raise ProgramError(
-                f"observed site '{name}' has {told} in {len(rows)} of its data (first rows: {rows[:8]}). Remove or "
+                f"observed site '{name}' has {what} in {len(rows)} of its data (first rows: {rows[:8]}). Remove or "
                 "mend these data, mask them with poutine.mask or .mask(...) on the distribution, or choose a "
                 "likelihood whose support holds them."
             )
@@ -146,8 +146,8 @@ def check_proper(sites: Iterable[tuple[str, str, str, Any]]) -> None:
 def _anywhere(fn: Any, value: Tensor, bad: Callable[[Any], Tensor]) -> Tensor:
     """Whether a datum's value is bad somewhere along its event, where no mask inside `fn` hides it."""
     if isinstance(fn, Independent):
-        found = _anywhere(fn.base_dist, value, bad)
-        return found.flatten(-fn.reinterpreted_batch_ndims).any(-1) if fn.reinterpreted_batch_ndims else found
+        marked = _anywhere(fn.base_dist, value, bad)
+        return marked.flatten(-fn.reinterpreted_batch_ndims).any(-1) if fn.reinterpreted_batch_ndims else marked
     if isinstance(fn, MaskedDistribution):
         return _anywhere(fn.base_dist, value, bad) & torch.as_tensor(fn._mask, device=value.device)
     return bad(fn)

@@ -94,21 +94,23 @@ def _put_back(triple: Triple, name: str, given: Tensor, drawn: Tensor) -> dict[K
     alike = {key: new for key, value in tensors.items() if (new := _replaced(value, given, drawn)) is not None}
     # A view of an argument is that argument; another one that only looks the same may be something else.
     same = {key: new for key, new in alike.items() if _storage(tensors[key]) == _storage(given)}
-    found = same or alike
-    if not found or (not same and len(found) > 1):
-        told = f"equals the arguments {list(found)} alike" if found else "is none of the programs' tensor arguments"
+    matches = same or alike
+    if not matches or (not same and len(matches) > 1):
+        reason = (
+            f"equals the arguments {list(matches)} alike" if matches else "is none of the programs' tensor arguments"
+        )
         shapes = {key: tuple(value.shape) for key, value in tensors.items()}
         raise ProgramError(
-            f"the observed value of site '{name}', of shape {tuple(given.shape)}, {told} (shapes {shapes}), so it "
+            f"the observed value of site '{name}', of shape {tuple(given.shape)}, {reason} (shapes {shapes}), so it "
             "cannot be told where a simulated one belongs. Give an argument to obs= as it is, or reshaped."
         )
-    for key, new in found.items():
+    for key, new in matches.items():
         if not new.is_floating_point() and drawn.is_floating_point() and bool((drawn != drawn.round()).any()):
             raise ProgramError(
                 f"site '{name}' draws values that argument {key!r} of dtype {new.dtype} cannot hold. Pass it in "
                 f"{drawn.dtype}."
             )
-    return found
+    return matches
 
 
 def _replaced(argument: Tensor, given: Tensor, drawn: Tensor) -> Tensor | None:

@@ -153,7 +153,7 @@ def run_plain(
     pins: Mapping[str, Tensor],
     values: Mapping[str, Tensor] | None = None,
 ) -> Any:
-    """A trace of one unscaled run, log densities computed; failures are told with the arguments' shapes."""
+    """A trace of one unscaled run, log densities computed; failures say the arguments' shapes."""
     try:
         with torch.no_grad(), Weigh(), Set(values or {}), Pin(pins), RefuseTraining():
             trace = poutine.trace(program).get_trace(*args, **kwargs)
@@ -177,13 +177,13 @@ def _run_model(model: Program, guide_trace: Any, args: tuple[Any, ...], kwargs: 
     except ProgramError as error:
         trace = run_plain("model", model, args, kwargs, pins)  # fails by itself: that message is the one to read
         own = {name: site["value"].shape for name, site in _sites(trace, observed=False)}
-        told = [
+        differences = [
             f"'{name}' is {tuple(value.shape)} in the guide, {tuple(own[name])} in the model"
             for name, value in values.items()
             if name in own and own[name] != value.shape
         ]
         raise ProgramError(
-            f"the model runs on its own draws but not on the guide's: {'; '.join(told) or error.__cause__}. Give both "
+            f"the model runs on its own draws but not on the guide's: {'; '.join(differences) or error.__cause__}. Give both "
             "programs the same plate sizes and event shapes."
         ) from error
 
@@ -221,8 +221,10 @@ def _plates(sites: list[Any], plate: str | None) -> tuple[int, int | None, int]:
         return 1, None, nesting
     sizes = {(f.size, f.dim) for f in frames if f.name == plate}
     if len(sizes) > 1:
-        told = ", ".join(f"size {s} at dim {d}" for s, d in sorted(sizes))
-        raise ProgramError(f"the plate '{plate}' is not the same everywhere: {told}. Give it one size and one dim.")
+        sizes_text = ", ".join(f"size {s} at dim {d}" for s, d in sorted(sizes))
+        raise ProgramError(
+            f"the plate '{plate}' is not the same everywhere: {sizes_text}. Give it one size and one dim."
+        )
     size, dim = sizes.pop()
     if size < 1:
         raise ProgramError(f"the plate '{plate}' has no size or no data; give pyro.plate('{plate}', len(x)) data")
