@@ -94,7 +94,8 @@ QUICK_CHAINS = ("conjugate-normal-0.5", "modes-large", "modes-small")
 def test_reference_problems_by_chains(name: str) -> None:
     """The same where a lattice is not allowed to help; the data of all problems share a failure budget."""
     reference = problem(name)
-    found = bracket(reference.target(), budget=20.0)
+    # Those that must be settled have the time for it on a machine that is busy.
+    found = bracket(reference.target(), budget=GENEROUS if name in QUICK_CHAINS else 20.0)
     check(found, reference.log_evidence, sigmas(2 * 5 * len(FEW_LATENTS)))
     assert "quadrature" not in found.ledger.columns
     if name in QUICK_CHAINS:
