@@ -68,8 +68,9 @@ def check_plates(sites: list[tuple[str, Any]], plate: str | None) -> None:
     if plate not in plates:
         plates_text = f"its plates are {sorted(plates)}" if plates else "it has no plates"
         raise ProgramError(
-            f"no site is in a plate named '{plate}'; {plates_text}. Put the data in `with pyro.plate('{plate}', len(x)):`, "
-            "name your plate with plate=..., or use plate=None to treat the whole program as one datum."
+            f"no site is in a plate named '{plate}'; {plates_text}. Put the data in "
+            f"`with pyro.plate('{plate}', len(x)):`, name your plate with plate=..., or use plate=None to treat the "
+            "whole program as one datum."
         )
     for name, site in sites:
         if plate not in _frames(site):

@@ -183,8 +183,8 @@ def _run_model(model: Program, guide_trace: Any, args: tuple[Any, ...], kwargs: 
             if name in own and own[name] != value.shape
         ]
         raise ProgramError(
-            f"the model runs on its own draws but not on the guide's: {'; '.join(differences) or error.__cause__}. Give both "
-            "programs the same plate sizes and event shapes."
+            f"the model runs on its own draws but not on the guide's: {'; '.join(differences) or error.__cause__}. "
+            "Give both programs the same plate sizes and event shapes."
         ) from error
 
 
