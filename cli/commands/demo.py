@@ -3,6 +3,7 @@
 import shutil
 import time
 from pathlib import Path
+from typing import Any
 
 from elbowroom.commands import audit, compare, evidence, generate, train
 from elbowroom.commands.options import (
@@ -15,12 +16,14 @@ from elbowroom.commands.options import (
     TrainOptions,
 )
 from elbowroom.commands.output import finish, say, write_json
-from elbowroom.inference import Estimate
+from elbowroom.inference import Audit, Comparison, Estimate
 from elbowroom.inference.evidence.importance.importance import ImportanceInfo
+from elbowroom.inference.evidence.quadrature.quadrature import QuadratureInfo
 from elbowroom.report import comparison_record, gap_figure, loss_figure, save_figure
 
 MARK = "demo.json"
-WRITTEN = (MARK, "run", "training.png", "evidence.json", "room.png", "compare", "audit", "generate")
+RUN = "run"
+WRITTEN = (MARK, RUN, "training.png", "evidence.json", "room.png", "compare", "audit", "generate")
 """All that a demo leaves in its directory."""
 
 _NUM_AUDITED, _AUDIT_SECONDS = 60, 8.0  # a part of the digits, for the demo's two minutes
@@ -33,49 +36,11 @@ def run(options: DemoOptions) -> None:
     begin = time.perf_counter()
     where = Path(options.output)
     _replace(where)
-    path, seed, device = str(where / "run"), options.seed, options.device
-    quiet = options.json
-
-    say("1  Train a Bernoulli VAE with 2 latents by SVI on 8×8 handwritten digits\n", quiet)
-    chosen = TrainOptions(output=path, training=Training(epochs=options.epochs), seed=seed, device=device)
-    fitted = _quietly(quiet, train.run, chosen)
-    save_figure(loss_figure(fitted.history), where / "training.png")
-
-    say("\n2  How much room is between the ELBO and log p(x)? All 360 held-out digits\n", quiet)
-    sampled, exact = _quietly(
-        quiet, evidence.run, EvidenceOptions(run=path, output=str(where), seed=seed, device=device)
-    )
-    save_figure(gap_figure(sampled, exact), where / "room.png")
-    if exact is not None:
-        say("\n" + agreement(sampled, exact), quiet)
-
-    say("\n3  VI against MCMC against the exact posterior, from a typical digit to the worst\n", quiet)
-    worst = compare.typical_to_worst(exact or sampled, options.num_compared)
-    against = CompareOptions(
-        run=path,
-        data=worst,
-        num_warmup=250,  # enough for the gates on most digits in the demo's two minutes
-        num_draws=450,
-        output=str(where / "compare"),
-        seed=seed,
-        device=device,
-    )
-    compared = _quietly(quiet, compare.run, against)
-
-    say(f"\n4  May q be trusted, where does its room come from, and what next? {_NUM_AUDITED} digits\n", quiet)
-    audited = AuditOptions(
-        run=path,
-        limit=_NUM_AUDITED,
-        budget=_AUDIT_SECONDS,
-        output=str(where / "audit"),
-        seed=seed,
-        device=device,
-    )
-    verdict = _quietly(quiet, audit.run, audited).verdict
-
-    say("\n5  What the model has learned\n", quiet)
-    _quietly(quiet, generate.run, GenerateOptions(run=path, output=str(where / "generate"), seed=seed, device=device))
-
+    _show_training(options, where)
+    sampled, exact = _show_room(options, where)
+    compared = _show_posteriors(options, where, exact or sampled)
+    verdict = _show_verdict(options, where)
+    _show_pictures(options, where)
     seconds = time.perf_counter() - begin
     result = {
         "finished": True,
@@ -88,7 +53,66 @@ def run(options: DemoOptions) -> None:
     }
     finish(result, where / MARK, options.json)
     files = f"{where}/room.png, {where}/compare/posteriors.png"
-    say(f"\nDone in {seconds:.0f} s. Open {where}/audit/report.html; look at {files}.", quiet)
+    say(f"\nDone in {seconds:.0f} s. Open {where}/audit/report.html; look at {files}.", options.json)
+
+
+def _show_training(options: DemoOptions, where: Path) -> None:
+    """Fit the programs that all else is about, and draw the losses."""
+    say("1  Train a Bernoulli VAE with 2 latents by SVI on 8×8 handwritten digits\n", options.json)
+    training = Training(epochs=options.epochs)
+    chosen = TrainOptions(output=str(where / RUN), training=training, seed=options.seed, device=options.device)
+    fitted = _quietly(options.json, train.run, chosen)
+    save_figure(loss_figure(fitted.history), where / "training.png")
+
+
+def _show_room(options: DemoOptions, where: Path) -> tuple[Estimate[ImportanceInfo], Estimate[QuadratureInfo] | None]:
+    """log p(x) of all held-out digits by importance sampling and by quadrature, and the room below it as a figure."""
+    say("\n2  How much room is between the ELBO and log p(x)? All 360 held-out digits\n", options.json)
+    chosen = EvidenceOptions(run=str(where / RUN), output=str(where), seed=options.seed, device=options.device)
+    sampled, exact = _quietly(options.json, evidence.run, chosen)
+    save_figure(gap_figure(sampled, exact), where / "room.png")
+    if exact is not None:
+        say("\n" + agreement(sampled, exact), options.json)
+    return sampled, exact
+
+
+def _show_posteriors(options: DemoOptions, where: Path, log_p: Estimate[Any]) -> Comparison:
+    """Four methods' posteriors of digits with a typical to the largest room under `log_p`."""
+    say("\n3  VI against MCMC against the exact posterior, from a typical digit to the worst\n", options.json)
+    chosen = CompareOptions(
+        run=str(where / RUN),
+        data=compare.typical_to_worst(log_p, options.num_compared),
+        num_warmup=250,  # enough for the gates on most digits in the demo's two minutes
+        num_draws=450,
+        output=str(where / "compare"),
+        seed=options.seed,
+        device=options.device,
+    )
+    compared: Comparison = _quietly(options.json, compare.run, chosen)
+    return compared
+
+
+def _show_verdict(options: DemoOptions, where: Path) -> str:
+    """The verdict of an audit of some digits."""
+    say(f"\n4  May q be trusted, where does its room come from, and what next? {_NUM_AUDITED} digits\n", options.json)
+    chosen = AuditOptions(
+        run=str(where / RUN),
+        limit=_NUM_AUDITED,
+        budget=_AUDIT_SECONDS,
+        output=str(where / "audit"),
+        seed=options.seed,
+        device=options.device,
+    )
+    audited: Audit = _quietly(options.json, audit.run, chosen)
+    return audited.verdict
+
+
+def _show_pictures(options: DemoOptions, where: Path) -> None:
+    """Samples, reconstructions, traversals and interpolations."""
+    say("\n5  What the model has learned\n", options.json)
+    output = str(where / "generate")
+    chosen = GenerateOptions(run=str(where / RUN), output=output, seed=options.seed, device=options.device)
+    _quietly(options.json, generate.run, chosen)
 
 
 def agreement(sampled: Estimate[ImportanceInfo], exact: Estimate) -> str:
@@ -117,13 +141,13 @@ def _quietly(quiet: bool, command, options):  # type: ignore[no-untyped-def]
 
 def _replace(where: Path) -> None:
     """Make room for a new demo; a directory that holds anything else is left alone."""
-    found = {path.name for path in where.iterdir()} if where.exists() else set()
-    if found and (MARK not in found or not found <= set(WRITTEN)):
-        told = ", ".join(sorted(found - set(WRITTEN)) or sorted(found))
+    present = {path.name for path in where.iterdir()} if where.exists() else set()
+    if present and (MARK not in present or not present <= set(WRITTEN)):
+        names = ", ".join(sorted(present - set(WRITTEN)) or sorted(present))
         raise FileExistsError(
-            f"output {where} holds something other than an earlier demo ({told}): choose another --output"
+            f"output {where} holds something other than an earlier demo ({names}): choose another --output"
         )
-    for name in found:
+    for name in present:
         path = where / name
         shutil.rmtree(path) if path.is_dir() and not path.is_symlink() else path.unlink()
     write_json(where / MARK, {"finished": False})

@@ -45,11 +45,12 @@ def test_the_whole_demo_twice(run: Run, folder: Path) -> None:
     assert found["elbo"] < found["importance"][0] <= found["exact"][0] + 4 * found["importance"][1]
     assert found["comparison"]["mcmc"]["num_chains"] == 4
     assert {path.name for path in (folder / "here").iterdir()} == {
-        "demo.json", "run", "training.png", "evidence.json", "room.png", "compare", "generate",
+        "demo.json", "run", "training.png", "evidence.json", "room.png", "compare", "audit", "generate",
     }  # fmt: skip
     second = run("demo", *quick)
     assert second.code == 0
-    for told in ("1  Train", "2  How much room", "3  VI against MCMC", "4  What the model", "Done in", "quadrature"):
-        assert told in second.out
+    parts = ("1  Train", "2  How much room", "3  VI against MCMC", "4  May q be trusted", "5  What the model")
+    for words in (*parts, "quadrature", "Done in"):
+        assert words in second.out
     again = read_json(folder / "here" / "demo.json")
     assert again["elbo"] == found["elbo"] and again["exact"] == found["exact"]
