@@ -70,8 +70,8 @@ def _guarded(name: str, options: Any) -> int:
         return _say(stop, stop.exit_code)
     except NonFiniteError as error:
         return _say(error, 4)
-    except ConditionHolds as found:
-        return _say(found, 5)
+    except ConditionHolds as condition:
+        return _say(condition, 5)
     except (ValueError, TypeError, CheckpointError, ImportError, OSError) as error:
         return _say(error, 3)
     return 0

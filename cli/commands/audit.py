@@ -31,8 +31,8 @@ def run(options: AuditOptions) -> Audit:
     )
     say(audit_table(result), options.json)
     _write(result, subject, where, options)
-    if options.fail_if is not None and (told := failed(options.fail_if, result.numbers)):
-        raise ConditionHolds("fail_if holds: " + "; ".join(told))
+    if options.fail_if is not None and (reasons := failed(options.fail_if, result.numbers)):
+        raise ConditionHolds("fail_if holds: " + "; ".join(reasons))
     return result
 
 

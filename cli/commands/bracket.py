@@ -26,7 +26,7 @@ def run_bracket(target: Target, options: EvidenceOptions) -> Bracket:
     state = where / state_name(options)
     if state.exists():
         say(f"Going on from {state}.", options.json)
-    found = bracket(
+    result = bracket(
         target,
         budget=options.budget,
         tolerance=options.tolerance,
@@ -35,12 +35,12 @@ def run_bracket(target: Target, options: EvidenceOptions) -> Bracket:
         memory_bytes=options.memory_mib * 2**20,
         progress=not options.json,
     )
-    say(bracket_table(found), options.json)
-    finish(record(found, options), where / "evidence.json", options.json)
+    say(bracket_table(result), options.json)
+    finish(record(result, options), where / "evidence.json", options.json)
     say(f"Per-datum values: {where / 'evidence.json'}", options.json)
-    if not bool(found.settled.all()):
+    if not bool(result.settled.all()):
         say(f"The same command again goes on from {state}, with {options.budget:g} s more.", options.json)
-    return found
+    return result
 
 
 def state_name(options: EvidenceOptions) -> str:
@@ -49,7 +49,7 @@ def state_name(options: EvidenceOptions) -> str:
     return f"evidence-{options.which}-{options.split}{limit}-{options.seed}.state.safetensors"
 
 
-def record(found: Bracket, options: EvidenceOptions) -> dict[str, Any]:
+def record(result: Bracket, options: EvidenceOptions) -> dict[str, Any]:
     """Every datum's bracket and every method's answer, in nats, as JSON."""
     return {
         "units": "nats per datum",
@@ -59,21 +59,21 @@ def record(found: Bracket, options: EvidenceOptions) -> dict[str, Any]:
         "seed": options.seed,
         "tolerance": options.tolerance,
         "budget": options.budget,
-        "seconds": found.seconds,
-        "forecast": found.forecast,
-        "num_settled": int(found.settled.sum()),
+        "seconds": result.seconds,
+        "forecast": result.forecast,
+        "num_settled": int(result.settled.sum()),
         "bounds": {"lower": "lower", "upper": "upper", **BOUNDS},
-        "data": [_row(found, b) for b in range(len(found))],
+        "data": [_row(result, b) for b in range(len(result))],
     }
 
 
-def _row(found: Bracket, b: int) -> dict[str, Any]:
+def _row(result: Bracket, b: int) -> dict[str, Any]:
     row: dict[str, Any] = {"datum": b}
-    for name, side in (("lower", found.lower), ("upper", found.upper)):
+    for name, side in (("lower", result.lower), ("upper", result.upper)):
         method = side.info["method"][b] or None
         row |= {name: side.value[b].item(), f"{name}_stderr": side.stderr[b].item(), f"{name}_method": method}
-    row |= {"width": found.width[b].item(), "flag": found.flags[b], "note": found.notes[b]}
-    answered = {name: c for name, c in found.ledger.columns.items() if bool(found.ledger.has(name)[b])}
+    row |= {"width": result.width[b].item(), "flag": result.flags[b], "note": result.notes[b]}
+    answered = {name: c for name, c in result.ledger.columns.items() if bool(result.ledger.has(name)[b])}
     row["methods"] = {
         name: {"value": c.value[b].item(), "stderr": c.stderr[b].item(), "flag": c.flags[b]}
         for name, c in answered.items()

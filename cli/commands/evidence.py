@@ -60,9 +60,9 @@ def record(
     options: EvidenceOptions,
 ) -> dict[str, Any]:
     """Every datum's numbers, in nats, as JSON."""
-    rows = []
+    records = []
     for b in range(len(target)):
-        row: dict[str, Any] = {
+        numbers: dict[str, Any] = {
             "datum": b,
             "elbo": sampled.info["elbo"][b].item(),
             "elbo_stderr": sampled.info["elbo_stderr"][b].item(),
@@ -74,7 +74,7 @@ def record(
             "flag": sampled.flags[b],
         }
         if exact is not None:
-            row |= {
+            numbers |= {
                 "exact": exact.value[b].item(),
                 "exact_error": exact.stderr[b].item(),
                 "kl_q_p": exact.info["kl_q_p"][b].item(),
@@ -82,7 +82,7 @@ def record(
                 "num_modes": int(exact.info["num_modes"][b]),
                 "exact_flag": exact.flags[b],
             }
-        rows.append(row)
+        records.append(numbers)
     return {
         "units": "nats per datum",
         "split": options.split,
@@ -90,5 +90,5 @@ def record(
         "seed": options.seed,
         "seconds": seconds,
         "bounds": {"elbo": "lower", "iwae": "lower", "importance": "lower", "exact": "exact"},
-        "data": rows,
+        "data": records,
     }

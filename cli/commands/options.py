@@ -1,6 +1,6 @@
-"""What each command can be told: typed dataclasses, free of torch so that --help is quick.
+"""The options of each command: typed dataclasses, free of torch so that --help is quick.
 
-What several commands can be told is said once, in the classes that they inherit; `--help` and the files of `--config`
+Options of several commands are written once, in the classes that they inherit; `--help` and the files of `--config`
 show one list, the inherited options first.
 """
 
@@ -20,7 +20,7 @@ Split = Literal["train", "validation", "test"]
 
 @dataclass(frozen=True, kw_only=True)
 class EveryCommand:
-    """What every command can be told.
+    """The options that every command has.
 
     Attributes:
         seed: of everything random.

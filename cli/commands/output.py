@@ -9,7 +9,7 @@ from typing import Any
 
 
 class ConditionHolds(Exception):
-    """What the user asked to be told of by an exit code has come true."""
+    """The condition of which the user asked for an exit code holds."""
 
 
 def say(text: str, quiet: bool) -> None:

@@ -36,12 +36,12 @@ def named_programs(places: Mapping[str, str], seed: int) -> tuple[Any, ...]:
     Raises:
         ValueError: if a name does not lead to a program.
     """
-    found = [(option, place, _found(option, place)) for option, place in places.items()]
+    named = [(option, place, _imported(option, place)) for option, place in places.items()]
     torch.manual_seed(seed)  # whatever the imports have drawn
-    return tuple(_made(*each) for each in found)
+    return tuple(_made(*item) for item in named)
 
 
-def _found(option: str, place: str) -> Any:
+def _imported(option: str, place: str) -> Any:
     """What is at `module:name`."""
     module_name, _, name = place.partition(":")
     if not module_name or not name:
@@ -53,31 +53,31 @@ def _found(option: str, place: str) -> Any:
     except ModuleNotFoundError as error:
         raise ValueError(f"{option}: no module {error.name!r}; run from its directory, or install it") from error
     except Exception as error:
-        raise ValueError(f"{option}: importing {module_name!r} failed{_told(error)}") from error
+        raise ValueError(f"{option}: importing {module_name!r} failed{_reason(error)}") from error
     if not hasattr(module, name):
         raise ValueError(f"{option}: module {module_name!r} ({module.__file__}) has no {name!r}")
     return getattr(module, name)
 
 
-def _made(option: str, place: str, found: Any) -> Any:
+def _made(option: str, place: str, named: Any) -> Any:
     """The program itself; a class, or a function that needs no arguments, is called to make it."""
-    if isinstance(found, torch.nn.Module):
-        return found
-    if not callable(found):
-        raise ValueError(f"{option}: {place} is a {type(found).__name__}, not a program")
-    if not inspect.isclass(found) and _needs_arguments(found):
-        return found
+    if isinstance(named, torch.nn.Module):
+        return named
+    if not callable(named):
+        raise ValueError(f"{option}: {place} is a {type(named).__name__}, not a program")
+    if not inspect.isclass(named) and _needs_arguments(named):
+        return named
     try:
-        return found()
+        return named()
     except Exception as error:
-        raise ValueError(f"{option}: calling {place}() without arguments failed{_told(error)}") from error
+        raise ValueError(f"{option}: calling {place}() without arguments failed{_reason(error)}") from error
 
 
-def _told(error: Exception) -> str:
-    """What went wrong, and the last line outside installed packages that led to it."""
+def _reason(error: Exception) -> str:
+    """The error, and the last line outside installed packages that led to it, in words."""
     frames = [(frame.filename, frame.lineno) for frame in traceback.extract_tb(error.__traceback__)]
-    own = [frame for frame in frames if "site-packages" not in frame[0]] or frames
-    file, line = (error.filename, error.lineno) if isinstance(error, SyntaxError) else own[-1]
+    outside = [frame for frame in frames if "site-packages" not in frame[0]] or frames
+    file, line = (error.filename, error.lineno) if isinstance(error, SyntaxError) else outside[-1]
     return f" ({file}, line {line}): {type(error).__name__}: {error}"
 
 

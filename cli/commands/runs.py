@@ -29,14 +29,14 @@ class Run:
 
     def tensor(self, split: str, limit: int | None = None) -> Tensor:
         """The data of a split on the run's device, the first `limit` of them."""
-        return rows_of(self.data, split, limit).to(self.device)
+        return data_of(self.data, split, limit).to(self.device)
 
     def target(self, split: str, limit: int | None = None) -> Target:
         """The programs pinned to the data of a split."""
         return Target(self.model, self.guide, self.tensor(split, limit), plate=self.programs.plate)
 
 
-def rows_of(data: Dataset, split: str, limit: int | None) -> Tensor:
+def data_of(data: Dataset, split: str, limit: int | None) -> Tensor:
     """The data of a split, the first `limit` of them."""
     if limit is not None and limit < 1:
         raise ValueError(f"limit must be at least 1, got {limit}")
@@ -52,7 +52,7 @@ def load_data(options: Data, likelihood: str, seed: int) -> Dataset:
 
 
 def run_record(options: TrainOptions, data: Dataset) -> dict[str, Any]:
-    """What a run directory must know to be opened again."""
+    """What a run directory must hold to be opened again."""
     return {
         "format": FORMAT,
         "data": asdict(options.data),

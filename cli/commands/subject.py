@@ -8,7 +8,7 @@ import torch
 
 from elbowroom.commands.options import AuditOptions, Networks
 from elbowroom.commands.programs import named_programs
-from elbowroom.commands.runs import load_data, open_run, rows_of, torch_device
+from elbowroom.commands.runs import data_of, load_data, open_run, torch_device
 from elbowroom.datasets import Dataset
 from elbowroom.guides import from_encoder
 from elbowroom.inference import Target
@@ -43,21 +43,23 @@ def subject_of(options: AuditOptions) -> Subject:
         raise ValueError(f"give one of {' and '.join(given)}, not both")
     if options.model is not None and options.guide is not None:
         places = {"model": options.model, "guide": options.guide}
-        return _own(options, named_programs(places, options.seed), options.plate, f"{options.model}, {options.guide}")
+        return _of_programs(
+            options, named_programs(places, options.seed), options.plate, f"{options.model}, {options.guide}"
+        )
     if options.networks.decoder is not None:
         title = f"{options.networks.decoder}, {options.networks.encoder}"
-        return _own(options, _from_networks(options.networks, options.seed), "data", title)
+        return _of_programs(options, _from_networks(options.networks, options.seed), "data", title)
     opened = open_run(options.run, options.which, options.device)
     shape = opened.data.image_shape
     target = opened.target(options.split, options.limit)
     return Subject(target, Path(options.run), shape, f"{options.run} ({opened.data.name}, {options.split})")
 
 
-def _own(options: AuditOptions, programs: tuple[Any, ...], plate: str, title: str) -> Subject:
+def _of_programs(options: AuditOptions, programs: tuple[Any, ...], plate: str, title: str) -> Subject:
     likelihood = options.networks.likelihood if options.networks.decoder is not None else ""
     data: Dataset = load_data(options.data, likelihood, options.seed)
     device = torch_device(options.device)
-    x = rows_of(data, options.split, options.limit).to(device)
+    x = data_of(data, options.split, options.limit).to(device)
     if options.networks.image_shape is not None:
         x = x.reshape(len(x), *options.networks.image_shape)
     for program in programs:

@@ -16,8 +16,8 @@ from elbowroom.inference import Fit, fit
 def run(options: TrainOptions) -> Fit:
     """Train and report, in nats per datum of the validation split."""
     device = torch_device(options.device)
-    own = options.programs.model is not None
-    data = load_data(options.data, "" if own else options.programs.likelihood, options.seed)
+    has_own_programs = options.programs.model is not None
+    data = load_data(options.data, "" if has_own_programs else options.programs.likelihood, options.seed)
     model, guide = build(options.programs, data.train.shape[1], options.seed)
     say(
         f"Training on {len(data.train)} of {data.name} ({options.data.binarize}), "
