@@ -4,6 +4,7 @@ import signal
 import sys
 from collections.abc import Sequence
 from contextlib import suppress
+from dataclasses import fields
 from importlib import import_module
 from typing import Any
 
@@ -12,6 +13,7 @@ from elbowroom.commands.options import (
     AuditOptions,
     CompareOptions,
     DemoOptions,
+    EveryCommand,
     EvidenceOptions,
     GenerateOptions,
     TrainOptions,
@@ -111,7 +113,15 @@ def _parser_of(options: type) -> Any:
     for action in parser._actions:
         if getattr(action, "_typehint", None) is bool:  # --json and --resume alone mean true
             action.nargs, action.const = "?", True
+    _shared_last(parser)
     return parser
+
+
+def _shared_last(parser: Any) -> None:
+    """What every command can be told comes last, in --help and in printed configurations: a dataclass has it first."""
+    shared = {field.name for field in fields(EveryCommand)}
+    for actions in (parser._actions, *(group._group_actions for group in parser._action_groups)):
+        actions.sort(key=lambda action: action.dest in shared)
 
 
 def _formatter() -> type:

@@ -1,7 +1,7 @@
 """The options of each command: typed dataclasses, free of torch so that --help is quick.
 
 Options of several commands are written once, in the classes that they inherit; `--help` and the files of `--config`
-show one list, the inherited options first.
+show one list, in this order: inherited options, the command's own, and last those of `EveryCommand`.
 """
 
 from dataclasses import dataclass, field

@@ -38,6 +38,9 @@ def test_help_names_every_option_and_exit_code(run: Callable[..., Result], comma
     words = set(shown.out.replace(",", " ").split())
     assert [option for option in options_of(COMMANDS[command]) if option not in words] == []
     assert {"--config", "--print_config"} <= words
+    shared = [shown.out.rindex(f"\n  --{name} ") for name in ("seed", "device", "json")]
+    own = [shown.out.rindex(f"\n  {option} ") for option in options_of(COMMANDS[command]) if "." not in option]
+    assert sorted(own)[-3:] == shared, "what every command can be told comes last"
     assert EXIT_CODES in shown.out
 
 
