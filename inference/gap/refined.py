@@ -46,13 +46,13 @@ class RefinedTarget(Target):
         """Draws of the members and their log density, as `Target.propose`."""
         if num_samples < 1:
             raise ValueError(f"num_samples must be at least 1, got {num_samples}")
-        coordinates, family, streams = Coordinates.of(self), self.family, RandomNumbers(self, seed)
-        noise = streams.normal("refined: normal", num_samples, coordinates.dim, start)
+        coordinates, family, numbers = Coordinates.of(self), self.family, RandomNumbers(self, seed)
+        noise = numbers.normal("refined: normal", num_samples, coordinates.dim, start)
         every = family.at(noise.unsqueeze(2).expand(-1, -1, family.num_components, -1))  # [S, B, K, D]
         if family.num_components == 1:
             u = every.squeeze(2)
         else:
-            uniform = streams.uniform("refined: component", num_samples, start).to(noise)
+            uniform = numbers.uniform("refined: component", num_samples, start).to(noise)
             chosen = (uniform.unsqueeze(-1) > family.log_share.exp().cumsum(-1)).sum(-1)
             chosen = chosen.clamp(max=family.num_components - 1)
             u = every.gather(2, chosen[..., None, None].expand(*chosen.shape, 1, coordinates.dim)).squeeze(2)

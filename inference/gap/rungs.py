@@ -37,7 +37,7 @@ class Climber:
     """What every rung needs of some data."""
 
     densities: Densities
-    streams: RandomNumbers
+    numbers: RandomNumbers
     num_points: int
     points: Tensor | None  # draws of the posterior in unconstrained coordinates, `[M, B, D]`
 
@@ -73,7 +73,7 @@ class Climber:
 
     def evaluated(self, family: Family) -> Evaluation:
         """The family's ELBO on the draws common to all."""
-        return evaluate(self.everything, self.streams, family, self.num_points)
+        return evaluate(self.everything, self.numbers, family, self.num_points)
 
     def best_of(self, candidates: list[Family]) -> Family:
         """Of each datum the candidate with the highest ELBO, on the same draws."""
@@ -81,7 +81,7 @@ class Climber:
             return candidates[0]
         scores = []
         for family in candidates:
-            noise = quasi_normals(self.streams, "starts", _TRIED, family.num_components * family.dim, 1)
+            noise = quasi_normals(self.numbers, "starts", _TRIED, family.num_components * family.dim, 1)
             drawn = draw(self.everything, family, noise.unflatten(-1, (family.num_components, family.dim)))
             scores.append(drawn.elbo(family).mean(0))
         chosen, best = candidates[0], scores[0]
@@ -129,14 +129,14 @@ def starts_of(points: Tensor) -> list[Family]:
 
 
 def _climbed(climber: Climber, starts: list[Family], name: str) -> Rung:
-    fitted = fit_family(climber.subset, climber.streams, climber.best_of(starts), name)
+    fitted = fit_family(climber.subset, climber.numbers, climber.best_of(starts), name)
     found = climber.evaluated(fitted.family)
     return Rung(fitted.family, found, fitted.num_evaluations + found.elbo.shape[0] * climber.num_points)
 
 
 def _split(climber: Climber, whole: Family) -> Family:
     """Components in a row along the direction in which the Gaussian fits worst, each narrower there."""
-    noise = quasi_normals(climber.streams, "split", _TRIED, whole.dim, 1).unsqueeze(2)
+    noise = quasi_normals(climber.numbers, "split", _TRIED, whole.dim, 1).unsqueeze(2)
     path = draw(climber.everything, whole, noise).path.squeeze(2)  # [S, B, D]
     moment = path.transpose(0, 1).mT @ path.transpose(0, 1) / len(path)
     direction = torch.linalg.eigh(moment.nan_to_num(0.0, 0.0, 0.0)).eigenvectors[..., -1]  # [B, D]

@@ -18,7 +18,7 @@ class Randomness:
     """Momenta and accept decisions of chains `first … first + num_chains − 1` at any transition."""
 
     def __init__(self, path: Path, seed: int, num_chains: int, first: int) -> None:
-        self.streams, self.dim = RandomNumbers(path.target, seed), path.coordinates.dim
+        self.numbers, self.dim = RandomNumbers(path.target, seed), path.coordinates.dim
         self.num_chains, self.first, self._block = num_chains, first, -1
         self._numbers = torch.empty(0)
 
@@ -27,7 +27,7 @@ class Randomness:
         block, within = divmod(index, _STRIDE)
         if block != self._block:
             width = self.dim + 1  # one more normal makes the uniform
-            drawn = self.streams.normal(f"path {block}", self.num_chains, _STRIDE * width, self.first)
+            drawn = self.numbers.normal(f"path {block}", self.num_chains, _STRIDE * width, self.first)
             self._numbers, self._block = drawn.unflatten(-1, (_STRIDE, width)), block
         numbers = self._numbers[:, :, within]
         return numbers[..., :-1], torch.special.ndtr(numbers[..., -1].double())

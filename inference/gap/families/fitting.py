@@ -36,7 +36,7 @@ class Fitted:
     num_evaluations: Tensor
 
 
-def fit_family(subset: Subset, streams: RandomNumbers, start: Family, name: str) -> Fitted:
+def fit_family(subset: Subset, numbers: RandomNumbers, start: Family, name: str) -> Fitted:
     """Climb the ELBO of every datum from `start`.
 
     In coordinates where q is standard normal a natural-gradient step moves the mean by E[r] and changes L to
@@ -47,7 +47,7 @@ def fit_family(subset: Subset, streams: RandomNumbers, start: Family, name: str)
 
     Args:
         subset: log density and gradient of some of the data.
-        streams: random numbers of the data.
+        numbers: random numbers of the data.
         start: where to begin.
         name: of this fit, for its random numbers.
     """
@@ -59,7 +59,7 @@ def fit_family(subset: Subset, streams: RandomNumbers, start: Family, name: str)
         rows = climb.restless()
         if not len(rows):
             break
-        noise = quasi_normals(streams, name, points, num_components * dim, 1, step)[:, rows]
+        noise = quasi_normals(numbers, name, points, num_components * dim, 1, step)[:, rows]
         drawn = draw(subset(rows), climb.family.select(rows), noise.unflatten(-1, (num_components, dim)))
         climb.advance(rows, drawn, _RATE[num_components > 1] / max(1, step - _NEWTON + 2))
         evaluations[rows.cpu()] += points * num_components

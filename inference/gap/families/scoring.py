@@ -36,7 +36,7 @@ class Evaluation:
         return self.elbo.mean(0)
 
 
-def evaluate(density: Density, streams: RandomNumbers, family: Family, num_points: int) -> Evaluation:
+def evaluate(density: Density, numbers: RandomNumbers, family: Family, num_points: int) -> Evaluation:
     """Evaluate with `num_points` draws of each randomisation (shared among components).
 
     The part of log w that is quadratic in ε has a known mean, so only the rest is estimated: with b = E[r] and
@@ -48,7 +48,7 @@ def evaluate(density: Density, streams: RandomNumbers, family: Family, num_point
     seen = []
     for index in range(NUM_SHIFTS):
         # The first coordinates of all families come from one net: paired draws.
-        noise = quasi_normals(streams, "evaluation", points, family.num_components * family.dim, 1, index)
+        noise = quasi_normals(numbers, "evaluation", points, family.num_components * family.dim, 1, index)
         seen.append(_Moments.of(draw(density, family, noise.unflatten(-1, (family.num_components, family.dim)))))
     moments = _Moments(*(torch.stack(values) for values in zip(*(vars(m).values() for m in seen), strict=True)))
     elbo = (family.log_share.exp() * moments.without_quadratic_part()).sum(-1)

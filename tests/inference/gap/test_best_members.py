@@ -102,7 +102,7 @@ def precision() -> Tensor:
     return root @ root.T
 
 
-def streams() -> RandomNumbers:
+def numbers() -> RandomNumbers:
     known = problem("conjugate-normal-0.7")
     return RandomNumbers(Target(known.model, known.guide, torch.linspace(-1, 1, COUNT)), 5)
 
@@ -116,7 +116,7 @@ def kl(loc: Tensor, factor: Tensor) -> Tensor:
 def test_the_optimum_has_no_variance_and_no_slack() -> None:
     factor = torch.linalg.cholesky(torch.linalg.inv(precision()))
     best = Family.gaussian(torch.zeros(COUNT, DIM), factor.expand(COUNT, -1, -1))
-    found = evaluate(gaussian(precision()), streams(), best, 32)
+    found = evaluate(gaussian(precision()), numbers(), best, 32)
     assert found.elbo.shape == (NUM_SHIFTS, COUNT)
     torch.testing.assert_close(found.elbo, torch.zeros(NUM_SHIFTS, COUNT), atol=1e-12, rtol=0)
     assert found.slack is not None
@@ -127,7 +127,7 @@ def test_the_quadratic_part_of_the_noise_is_taken_off() -> None:
     """A Gaussian member that is not the optimum: log w is quadratic in ε, and nearly all of its noise goes."""
     loc, factor = torch.tensor([0.5, -0.3, 0.2]), torch.diag(torch.tensor([0.4, 0.9, 1.1]))
     family = Family.gaussian(loc.expand(COUNT, -1), factor.diagonal().expand(COUNT, -1))
-    found = evaluate(gaussian(precision()), streams(), family, 128)
+    found = evaluate(gaussian(precision()), numbers(), family, 128)
     plain = found.elbo - found.value
     truth = -kl(loc, factor)
     torch.testing.assert_close(found.value, truth.expand(COUNT), atol=2e-3, rtol=0)
@@ -149,7 +149,7 @@ def test_slack_of_a_displaced_mean_is_the_newton_decrement(form: str) -> None:
         factor = torch.diag(scale)
     loc = torch.stack([torch.tensor([0.05 * b, -0.1, 0.02 * b]) for b in range(COUNT)])
     family = Family.gaussian(loc, scale.expand(COUNT, *scale.shape))
-    found = evaluate(gaussian(precision()), streams(), family, 512)
+    found = evaluate(gaussian(precision()), numbers(), family, 512)
     assert found.slack is not None
     truth = kl(loc, factor) - kl(torch.zeros(DIM), factor)
     value, stderr = found.slack
@@ -169,7 +169,7 @@ def test_slack_of_a_wrong_scale_to_second_order(form: str) -> None:
         scale = sd * (1 + lower.diagonal())
         truth = kl(torch.zeros(DIM), torch.diag(scale)) - kl(torch.zeros(DIM), torch.diag(sd))
     family = Family.gaussian(torch.zeros(COUNT, DIM), scale.expand(COUNT, *scale.shape))
-    found = evaluate(gaussian(precision()), streams(), family, 1024)
+    found = evaluate(gaussian(precision()), numbers(), family, 1024)
     assert found.slack is not None
     value, stderr = found.slack
     assert bool(((value - truth).abs() < 4 * stderr + 0.15 * truth).all()), (value, truth, stderr)
@@ -181,7 +181,7 @@ def test_a_fit_reaches_the_optimum_of_a_gaussian(form: str) -> None:
     loc = torch.linspace(-3.0, 3.0, COUNT * DIM).reshape(COUNT, DIM)
     start = Family.gaussian(loc, torch.full((COUNT, DIM), 0.2))
     start = start if form == "diagonal" else start.full()
-    fitted = fit_family(lambda rows: density, streams(), start, "test")
+    fitted = fit_family(lambda rows: density, numbers(), start, "test")
     least = 0.0 if form == "full" else float(kl(torch.zeros(DIM), torch.diag(precision().diagonal().rsqrt())))
     factor = fitted.family.full().scale.squeeze(1)
     for b in range(COUNT):

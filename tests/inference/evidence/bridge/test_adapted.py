@@ -117,7 +117,7 @@ def test_rows_do_not_see_each_other() -> None:
 
 @pytest.mark.parametrize(("limit", "flagged"), [(4.5, False), (0.5, True)])
 def test_programs_that_are_nan_where_the_draws_are(limit: float, flagged: bool) -> None:
-    """Far out it is no matter; among the draws it is told, and for that datum alone."""
+    """Far out it is no matter; among the draws a flag says so, for that datum alone."""
     x = torch.tensor([0.0, 1.0])
 
     def model(x: Tensor) -> None:

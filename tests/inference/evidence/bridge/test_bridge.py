@@ -161,7 +161,7 @@ def test_fitted_densities_are_evaluated_in_double_precision_the_guides_in_its_ow
 
 
 def test_flags() -> None:
-    """Draws that are no reference, NaN data and samples that do not overlap are told; the other data are answered."""
+    """Draws that are no reference, NaN data and samples that do not overlap are flagged; others are answered."""
     x = data(4)
     bad = x[1].item()
 
