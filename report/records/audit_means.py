@@ -43,14 +43,14 @@ def representative(audit: Audit, part: str) -> list[int]:
 
     `audit.rows["random"]` names them; all data of the part where it does not.
     """
-    rows = audit.rows.get(part, tuple(range(audit.num_data)))
+    data = audit.rows.get(part, tuple(range(audit.num_data)))
     random = set(audit.rows.get("random", ()))
-    return [place for place, row in enumerate(rows) if row in random] or list(range(len(rows)))
+    return [place for place, b in enumerate(data) if b in random] or list(range(len(data)))
 
 
-def share(found: Agreement, use: str, rows: list[int]) -> float:
+def share(agreement: Agreement, use: str, positions: list[int]) -> float:
     """The share of some data for which q is good enough for a use; NaN of none."""
-    return float(found.uses[use][rows].double().mean()) if rows else float("nan")
+    return float(agreement.uses[use][positions].double().mean()) if positions else float("nan")
 
 
 def means(audit: Audit) -> dict[str, Mean]:
@@ -58,26 +58,26 @@ def means(audit: Audit) -> dict[str, Mean]:
 
     They are over the representative data of the decomposition; empty if there is none.
     """
-    found = audit.decomposition
-    if found is None:
+    decomposition = audit.decomposition
+    if decomposition is None:
         return {}
-    chosen = torch.zeros(len(found), dtype=torch.bool)
+    chosen = torch.zeros(len(decomposition), dtype=torch.bool)
     chosen[representative(audit, "decomposition")] = True
     terms = {
-        "log p(x)": found.log_p,
-        ROOM: found.room(),
-        "amortization": found.amortization,
-        "optimisation": found.optimisation,
-        "approximation": found.approximation,
-        **{f"ELBO, {rung}": estimate for rung, estimate in found.ladder.items()},
-        **{f"gain, {rung}": estimate for rung, estimate in found.gains.items()},
+        "log p(x)": decomposition.log_p,
+        ROOM: decomposition.room(),
+        "amortization": decomposition.amortization,
+        "optimisation": decomposition.optimisation,
+        "approximation": decomposition.approximation,
+        **{f"ELBO, {rung}": estimate for rung, estimate in decomposition.ladder.items()},
+        **{f"gain, {rung}": estimate for rung, estimate in decomposition.gains.items()},
     }
-    return {name: _mean_of(found, estimate, chosen) for name, estimate in terms.items()}
+    return {name: _mean_of(decomposition, estimate, chosen) for name, estimate in terms.items()}
 
 
-def _mean_of(found: Decomposition, estimate: Estimate, chosen: torch.Tensor) -> Mean:
-    kept = found.usable.cpu() & chosen
-    part = Estimate(estimate.value[kept], estimate.stderr[kept], "none")
+def _mean_of(decomposition: Decomposition, estimate: Estimate, chosen: torch.Tensor) -> Mean:
+    usable = decomposition.usable.cpu() & chosen
+    part = Estimate(estimate.value[usable], estimate.stderr[usable], "none")
     value, stderr = part.mean() if len(part) else (float("nan"), float("nan"))
     return Mean(
         value, stderr, part.spread(), len(part), float(estimate.value[chosen].double().mean()), int(chosen.sum())

@@ -13,7 +13,7 @@ class Bound:
     """One estimate of log p(x) for each datum.
 
     Attributes:
-        name: what it is called.
+        name: of the bound.
         value, stderr: `[B]`, nats; the error is Monte Carlo or numerical.
         bound: what it bounds in expectation.
         num_flagged: data for which it should not be trusted.

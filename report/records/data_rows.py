@@ -1,4 +1,4 @@
-"""All data of an audit, the worst first, with all that was found of each."""
+"""All data of an audit, the worst first, with all results of each."""
 
 import math
 from dataclasses import dataclass, replace
@@ -14,7 +14,7 @@ from elbowroom.report.records.words import amount, short
 MOST_ROWS = 3000
 """So many data are listed, the worst ones."""
 MOST_WORDS = 160
-"""Characters of the notes on a datum; more are cut, and are in the JSON file."""
+"""Characters of the notes on a datum; the rest is in the JSON file only."""
 
 COLUMNS = (
     ("room", "Room", "log p(x) − ELBO ± standard error, nats"),
@@ -59,16 +59,16 @@ class DataRows:
         self.order = worst_first(self._key, self._column("log_evidence", "width"))
 
     def filled(self) -> tuple[list[tuple[str, str, str]], list[Row]]:
-        """Those of `COLUMNS` that say anything, and at most `MOST_ROWS` rows of them."""
+        """Return those of `COLUMNS` that say anything, and at most `MOST_ROWS` rows of them."""
         rhat = self._worst_rhat()
         rows = [self._row(b, rhat[b]) for b in self.order[:MOST_ROWS]]
-        said = [i for i in range(len(COLUMNS)) if any(row.cells[i].key for row in rows)]
-        return [COLUMNS[i] for i in said], [replace(row, cells=[row.cells[i] for i in said]) for row in rows]
+        filled = [i for i in range(len(COLUMNS)) if any(row.cells[i].key for row in rows)]
+        return [COLUMNS[i] for i in filled], [replace(row, cells=[row.cells[i] for i in filled]) for row in rows]
 
     def _row(self, b: int, rhat: float) -> Row:
         def column(group: str, name: str) -> float:
-            found = self._groups.get(group)
-            return float("nan") if found is None else float(found.variables[name].values[b])
+            arrays = self._groups.get(group)
+            return float("nan") if arrays is None else float(arrays.variables[name].values[b])
 
         def estimate(group: str, name: str, key: float | None = None) -> Cell:
             value, error = column(group, name), column(group, f"{name}_stderr")
@@ -102,15 +102,15 @@ class DataRows:
 
     def _notes(self, b: int) -> str:
         """Every flag and every reason not to use q, each once."""
-        told: dict[str, None] = {}
+        reasons: dict[str, None] = {}
         for name in ("decomposition", "log_evidence", "agreement", "convergence"):
             if name in self._groups:
-                told[str(self._groups[name].variables["flag"].values[b])] = None
-        told |= dict.fromkeys(_reasons(self._groups.get("agreement"), b))
+                reasons[str(self._groups[name].variables["flag"].values[b])] = None
+        reasons |= dict.fromkeys(_reasons(self._groups.get("agreement"), b))
         for name in ("decomposition", "log_evidence"):
             if name in self._groups:
-                told[str(self._groups[name].variables["note"].values[b])] = None
-        text = "; ".join(reason for reason in told if reason)
+                reasons[str(self._groups[name].variables["note"].values[b])] = None
+        text = "; ".join(reason for reason in reasons if reason)
         return text if len(text) <= MOST_WORDS else text[:MOST_WORDS].rstrip() + " … (all of it is in the JSON file)"
 
     def _column(self, group: str, name: str) -> np.ndarray:
@@ -126,8 +126,8 @@ class DataRows:
 
 def worst_first(room: np.ndarray, width: np.ndarray) -> list[int]:
     """Data in order of falling room; those without one last, the least certain log p(x) of them first."""
-    known = ~np.isnan(room)
-    primary = np.where(known, -np.nan_to_num(room, nan=0.0, posinf=np.inf), np.inf)
+    has_room = ~np.isnan(room)
+    primary = np.where(has_room, -np.nan_to_num(room, nan=0.0, posinf=np.inf), np.inf)
     return np.lexsort((-np.nan_to_num(width, nan=0.0), primary)).tolist()
 
 
@@ -135,11 +135,11 @@ def _reasons(group: Group | None, b: int) -> list[str]:
     """`not for means, tails: because …`, for each reason why q does not do for a use."""
     if group is None:
         return []
-    told: dict[str, list[str]] = {}
+    uses_by_reason: dict[str, list[str]] = {}
     for use, reason in zip(group.coords["use"], group.variables["why_not"].values[b], strict=True):
         if reason:
-            told.setdefault(str(reason), []).append(str(use))
-    return [f"not for {', '.join(uses)}: {reason}" for reason, uses in told.items()]
+            uses_by_reason.setdefault(str(reason), []).append(str(use))
+    return [f"not for {', '.join(uses)}: {reason}" for reason, uses in uses_by_reason.items()]
 
 
 def _key(value: float) -> str:

@@ -9,18 +9,18 @@ from elbowroom.inference.evidence.quadrature.quadrature import QuadratureInfo
 
 def evidence_rows(comparison: Comparison) -> list[dict[str, Any]]:
     """`comparison.evidence_rows()` with `exact_flag`, the reason not to trust quadrature."""
-    rows = comparison.evidence_rows()
+    records = comparison.evidence_rows()
     if "quadrature" not in comparison.evidence:
-        return rows
+        return records
     flags = comparison.evidence["quadrature"].flags
-    return [row | {"exact_flag": flag} for row, flag in zip(rows, flags, strict=True)]
+    return [record | {"exact_flag": flag} for record, flag in zip(records, flags, strict=True)]
 
 
 def evidence_row(
     sampled: Estimate[ImportanceInfo], exact: Estimate[QuadratureInfo] | None, b: int, datum: int
 ) -> dict[str, Any]:
-    """The row of `Comparison.evidence_rows` without a comparison."""
-    row: dict[str, Any] = {
+    """The record of a datum as in `Comparison.evidence_rows`, without a comparison."""
+    record: dict[str, Any] = {
         "datum": datum,
         "elbo": sampled.info["elbo"][b].item(),
         "elbo_stderr": sampled.info["elbo_stderr"][b].item(),
@@ -30,10 +30,13 @@ def evidence_row(
         "flag": sampled.flags[b],
     }
     if exact is None:
-        room = row["importance"] - row["elbo"]
-        return row | {"kl_q_p": room, "kl_q_p_stderr": (row["importance_stderr"] ** 2 + row["elbo_stderr"] ** 2) ** 0.5}
+        room = record["importance"] - record["elbo"]
+        return record | {
+            "kl_q_p": room,
+            "kl_q_p_stderr": (record["importance_stderr"] ** 2 + record["elbo_stderr"] ** 2) ** 0.5,
+        }
     error = exact.stderr[b].item()
-    return row | {
+    return record | {
         "exact": exact.value[b].item(),
         "exact_error": error,
         "exact_flag": exact.flags[b],

@@ -39,40 +39,45 @@ def marginal_errors(comparison: Comparison, method: str, levels: tuple[float, ..
         return MarginalErrors(posterior.mean_stderr, posterior.mean_stderr.expand(len(levels), -1, -1))
     size = posterior.ess.unsqueeze(1).expand_as(posterior.mean)  # [B, N]
     if comparison.draws is not None and method == comparison.draws.info["method"]:
-        found = comparison.draws.convergence
-        size = torch.minimum(found.ess_bulk, found.ess_tail)
+        convergence = comparison.draws.convergence
+        size = torch.minimum(convergence.ess_bulk, convergence.ess_tail)
     fourth = ((posterior.grid - posterior.mean) ** 4).mean(0)
     sd = (((fourth - posterior.sd**4).clamp_min(0) / size).sqrt() / (2 * posterior.sd)).nan_to_num(posinf=torch.inf)
     steps = [2 * (p * (1 - p) / size).sqrt() for p in levels]
     ends = zip(levels, steps, strict=True)
     return MarginalErrors(
-        sd, torch.stack([(_at(posterior.grid, p + h) - _at(posterior.grid, p - h)) / 4 for p, h in ends])
+        sd,
+        torch.stack(
+            [(_quantiles_at(posterior.grid, p + h) - _quantiles_at(posterior.grid, p - h)) / 4 for p, h in ends]
+        ),
     )
 
 
 def marginal_rows(comparison: Comparison) -> list[dict[str, Any]]:
     """`comparison.rows()` with `sd_stderr` and `q05_stderr`, `q50_stderr`, `q95_stderr`, in the order of `METHODS`."""
     errors = {method: marginal_errors(comparison, method) for method in comparison.posteriors}
-    rows = []
-    for row in comparison.rows():
-        b, n = comparison.data.index(row["datum"]), comparison.latents.index(row["latent"])
-        found = errors[row["method"]]
-        quantiles = {f"q{round(100 * p):02d}_stderr": found.quantiles[i, b, n].item() for i, p in enumerate(LEVELS)}
-        rows.append(row | {"sd_stderr": found.sd[b, n].item()} | quantiles)
+    records = []
+    for record in comparison.rows():
+        b, n = comparison.data.index(record["datum"]), comparison.latents.index(record["latent"])
+        error = errors[record["method"]]
+        quantiles = {f"q{round(100 * p):02d}_stderr": error.quantiles[i, b, n].item() for i, p in enumerate(LEVELS)}
+        records.append(record | {"sd_stderr": error.sd[b, n].item()} | quantiles)
     order = list(METHODS)
-    return sorted(rows, key=lambda r: (_place(comparison, r), order.index(r["method"]) if r["method"] in order else 9))
+    return sorted(
+        records, key=lambda r: (_place(comparison, r), order.index(r["method"]) if r["method"] in order else 9)
+    )
 
 
 def label(method: str) -> str:
-    """What a method is called in tables and figures."""
+    """The name of a method in tables and figures."""
     return METHODS.get(method, method)
 
 
-def _place(comparison: Comparison, row: dict[str, Any]) -> tuple[int, int]:
-    return comparison.data.index(row["datum"]), comparison.latents.index(row["latent"])
+def _place(comparison: Comparison, record: dict[str, Any]) -> tuple[int, int]:
+    return comparison.data.index(record["datum"]), comparison.latents.index(record["latent"])
 
 
-def _at(grid: Tensor, level: Tensor) -> Tensor:
+def _quantiles_at(grid: Tensor, level: Tensor) -> Tensor:
     """Quantiles `[B, N]` at a level for each cell, interpolated in the grid `[GRID, B, N]`."""
     position = (level * len(GRID_LEVELS) - 0.5).clamp(0, len(GRID_LEVELS) - 1)
     low = position.floor().long().clamp(max=len(GRID_LEVELS) - 2)

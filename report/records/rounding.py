@@ -31,13 +31,13 @@ def with_error(value: float, error: float, *, max_decimals: int = MAX_DECIMALS) 
 
 
 def plain(value: float, error: float, *, max_decimals: int = MAX_DECIMALS) -> str:
-    """The same for sentences: an error below the last of `max_decimals` places is left out."""
+    """`with_error` for sentences: an error below the last of `max_decimals` places is left out."""
     text = with_error(value, error, max_decimals=max_decimals)
     return text.partition(" ± ")[0] if error < 0.5 * 10.0**-max_decimals else text
 
 
 def compact(value: float, error: float, *, max_decimals: int = MAX_DECIMALS) -> str:
-    """The same in fewer columns: `-17.812(13)`, the error in units of the last digit shown.
+    """`with_error` in fewer columns: `-17.812(13)`, the error in units of the last digit shown.
 
     An error of one or more is written out where decimals are shown, `17.8(1.2)`; one below the last of `max_decimals`
     places is left out.

@@ -1,4 +1,4 @@
-"""What a comparison found, in sentences."""
+"""The results of a comparison in sentences."""
 
 from elbowroom.inference import Comparison
 from elbowroom.report.records.marginals import label
@@ -19,44 +19,44 @@ def _about_guide(comparison: Comparison, b: int) -> str:
     """How far q is from the posterior, in nats, means and widths."""
     exact = "quadrature" in comparison.evidence
     room, error = comparison.kl_q_p[b].item(), comparison.kl_q_p_stderr[b].item()
-    told = f"datum {comparison.data[b]}: q is {plain(room, error, max_decimals=4)} nats from the posterior, KL(q‖p)"
+    sentence = f"datum {comparison.data[b]}: q is {plain(room, error, max_decimals=4)} nats from the posterior, KL(q‖p)"
     if room != room:
-        told = f"datum {comparison.data[b]}: q's distance from the posterior is unknown, for its density is"
+        sentence = f"datum {comparison.data[b]}: q's distance from the posterior is unknown, for its density is"
     elif not exact:
-        told += ", estimated"
+        sentence += ", estimated"
     if comparison.reference is None:
-        return told + "."
+        return sentence + "."
     q, p = comparison.posteriors["guide"], comparison.posteriors[comparison.reference]
     shift = ((q.mean[b] - p.mean[b]) / p.sd[b]).abs().max().item()
     ratio = q.sd[b] / p.sd[b]
     low, high = significant(ratio.min().item()), significant(ratio.max().item())
-    told += f"; its means are {'' if p.mean.shape[1] == 1 else 'at most '}{significant(shift)} posterior sd off"
-    told += (
+    sentence += f"; its means are {'' if p.mean.shape[1] == 1 else 'at most '}{significant(shift)} posterior sd off"
+    sentence += (
         f", its sds {low} to {high} times the posterior's" if low != high else f", its sd {low} times the posterior's"
     )
     modes = int(comparison.evidence["quadrature"].info["num_modes"][b]) if exact else 1
-    return told + (f"; the posterior has {modes} modes." if modes > 1 else ".")
+    return sentence + (f"; the posterior has {modes} modes." if modes > 1 else ".")
 
 
 def _about_importance(comparison: Comparison) -> str:
     """Whether importance sampling can be trusted, and whether it knows when it cannot."""
     sampled = comparison.evidence["importance"]
     flagged = [d for d, flag in zip(comparison.data, sampled.flags, strict=True) if flag]
-    told = (
+    sentence = (
         f"Importance sampling is flagged for {_named(flagged)}"
         if flagged
         else "Importance sampling is flagged for no datum"
     )
     if "quadrature" not in comparison.evidence:
-        return told + "."
+        return sentence + "."
     exact = comparison.evidence["quadrature"]
     off = in_standard_errors(sampled.value - exact.value, sampled.stderr, exact.stderr).abs() > SIGMAS
     wrong = [d for d, o in zip(comparison.data, off, strict=True) if o]
     if not wrong:
-        return f"{told}, and agrees with the exact log p(x) within {SIGMAS:.0f} standard errors everywhere."
+        return f"{sentence}, and agrees with the exact log p(x) within {SIGMAS:.0f} standard errors everywhere."
     silent = [d for d in wrong if d not in flagged]
-    told += f"; it is more than {SIGMAS:.0f} standard errors from the exact log p(x) for {_named(wrong)}"
-    return told + (f", without a flag for {_named(silent)}." if silent else ".")
+    sentence += f"; it is more than {SIGMAS:.0f} standard errors from the exact log p(x) for {_named(wrong)}"
+    return sentence + (f", without a flag for {_named(silent)}." if silent else ".")
 
 
 def _about_draws(comparison: Comparison) -> str:
@@ -68,8 +68,8 @@ def _about_draws(comparison: Comparison) -> str:
 
 
 def _about_costs(comparison: Comparison) -> str:
-    told = ", ".join(f"{label(p.method)} {significant(p.seconds)} s" for p in comparison.posteriors.values())
-    return f"Wall-clock time: {told}."
+    seconds = ", ".join(f"{label(p.method)} {significant(p.seconds)} s" for p in comparison.posteriors.values())
+    return f"Wall-clock time: {seconds}."
 
 
 def _named(data: list[int]) -> str:
