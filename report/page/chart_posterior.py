@@ -18,11 +18,11 @@ _LEVELS = (0.9, 0.5)  # probability inside of the regions
 
 @dataclass(frozen=True)
 class Picture:
-    """Of one datum: its index, drawings, the latents they show, and what they leave out."""
+    """The picture of a datum: its index, drawings by the latents that they show, and a note on what they leave out."""
 
     datum: int
     drawings: list[tuple[str, Markup]]
-    told: str
+    note: str
 
 
 def portraits(portrait: Portrait) -> list[Picture]:
@@ -46,11 +46,11 @@ def _picture(portrait: Portrait, p: int) -> Picture:
         drawings.append((label, _pair(datum, q, truth, (a, b), ends, names)))
     if len(names) != 2:
         for n in worst[:MOST_MARGINALS]:
-            theirs = None if truth is None else truth[:, n]
-            drawings.append((names[n], _marginal(datum, q[:, n], theirs, ends[n], names[n])))
+            truth_n = None if truth is None else truth[:, n]
+            drawings.append((names[n], _marginal(datum, q[:, n], truth_n, ends[n], names[n])))
     beyond = np.any([(q[:, n] < ends[n][0]) | (q[:, n] > ends[n][1]) for n in worst[:2]], 0).mean()
-    told = f"{100 * beyond:.0f} % of the draws of q lie outside of the picture" if beyond > 0.02 else ""
-    return Picture(datum, drawings, told)
+    note = f"{100 * beyond:.0f} % of the draws of q lie outside of the picture" if beyond > 0.02 else ""
+    return Picture(datum, drawings, note)
 
 
 def _pair(
@@ -116,8 +116,8 @@ def _density(z: np.ndarray, grid: np.ndarray) -> np.ndarray:
 
 
 def _words(q: np.ndarray, truth: np.ndarray | None, name: str) -> str:
-    told = f"{name}: q has mean {q.mean():.3g} and sd {q.std():.3g}"
-    return f"{told}." if truth is None else f"{told}, the posterior mean {truth.mean():.3g} and sd {truth.std():.3g}."
+    text = f"{name}: q has mean {q.mean():.3g} and sd {q.std():.3g}"
+    return f"{text}." if truth is None else f"{text}, the posterior mean {truth.mean():.3g} and sd {truth.std():.3g}."
 
 
 def _order(q: np.ndarray, truth: np.ndarray | None) -> list[int]:

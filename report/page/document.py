@@ -51,7 +51,7 @@ def save_html(
 
 
 def page(audit: Audit, *, image_shape: tuple[int, ...] | None = None, title: str | None = None) -> str:
-    """What `save_html` writes."""
+    """The page that `save_html` writes."""
     shown_as = Pictures(audit.x, image_shape)
     columns, rows = DataRows(audit).filled()
     pictures = [shown_as.picture(row.datum) for row in rows[:MOST_PICTURES]] + [""] * len(rows[MOST_PICTURES:])
@@ -64,8 +64,8 @@ def page(audit: Audit, *, image_shape: tuple[int, ...] | None = None, title: str
     drawn = [] if audit.portrait is None else portraits(audit.portrait)
     return environment.get_template("page.html.jinja").render(
         title=title or "How much room is above the ELBO, and can q be trusted?",
-        style=_own("page.css"),
-        script=_own("page.js"),
+        style=_file("page.css"),
+        script=_file("page.js"),
         num_data=count(audit.num_data),
         findings=[_finding(finding, audit, shown) for finding in audit.findings],
         numbers=[(name, value_text(n), interval_text(n), n.about) for name, n in audit.numbers.items()],
@@ -105,6 +105,6 @@ def _finding(finding: Finding, audit: Audit, shown: set[int]) -> dict[str, Any]:
     }  # fmt: skip
 
 
-def _own(name: str) -> Markup:
+def _file(name: str) -> Markup:
     """A file of this folder, which needs no escaping."""
     return Markup((_FOLDER / name).read_text(encoding="utf-8"))

@@ -15,7 +15,7 @@ from elbowroom.inference.weights import K_LIMIT
 from elbowroom.report.page.chart_calibration import coverage_chart, rank_charts, tarp_chart
 from elbowroom.report.page.chart_room import room_histogram, waterfall
 from elbowroom.report.page.svg import bar
-from elbowroom.report.records.audit_groups import rows_of
+from elbowroom.report.records.audit_groups import data_of
 from elbowroom.report.records.audit_means import ROOM, Mean, means, representative, share
 from elbowroom.report.records.words import amount, count, seconds_text, share_text, short
 
@@ -48,11 +48,11 @@ _ERRORS = (
 
 def room_section(audit: Audit) -> dict[str, Any]:
     """Means of log p(x), ELBO and room, the waterfall, the histogram and the terms."""
-    found = audit.decomposition
-    if found is None:
+    decomposition = audit.decomposition
+    if decomposition is None:
         return {"bracket": _bracket(audit)}
     mean = means(audit)
-    first = next(iter(found.ladder))
+    first = next(iter(decomposition.ladder))
     shown = (("log p(x)", "log p(x)"), (f"ELBO, {first}", "ELBO"), (ROOM, "room"))
     terms = (
         ("amortization", "the encoder", "the best member of the family for each datum, less what the encoder gives"),
@@ -60,39 +60,40 @@ def room_section(audit: Audit) -> dict[str, Any]:
         ("approximation", "the family", "log p(x) less the best member of the family"),
     )
     chosen = representative(audit, "decomposition")
-    finite = found.room().value[chosen][found.usable[chosen]]
+    examined = audit.rows.get("decomposition", range(len(decomposition)))
+    flagged = zip(examined, decomposition.flags, decomposition.exploded.tolist(), strict=True)
+    finite = decomposition.room().value[chosen][decomposition.usable[chosen]]
     return {
         "headline": [(label, amount(mean[key].value, mean[key].stderr), _over(mean[key])) for key, label in shown],
         "left_out": [(label, amount(mean[key].with_all), amount(mean[key].value)) for key, label in shown]
         if mean[ROOM].left_out
         else [],
-        "usable": count(mean[ROOM].num_data), "out": count(mean[ROOM].left_out), "family": found.family,
-        "waterfall": waterfall(found, mean),
+        "usable": count(mean[ROOM].num_data), "out": count(mean[ROOM].left_out), "family": decomposition.family,
+        "waterfall": waterfall(decomposition, mean),
         "histogram": room_histogram(finite.tolist(), mean[ROOM]),
         "terms": [(name, about, amount(mean[k].value, mean[k].stderr), _over(mean[k])) for k, name, about in terms],
         "error": amount(mean[ROOM].stderr),
-        "reasons": [(b, flag) for b, flag, bad in zip(audit.rows.get("decomposition", range(len(found))), found.flags,
-                    found.exploded.tolist(), strict=True) if bad][:MOST_FLAGS],
-        "examined": len(found), "num_data": audit.num_data, "sample": len(chosen),
+        "reasons": [(b, flag) for b, flag, is_exploded in flagged if is_exploded][:MOST_FLAGS],
+        "examined": len(decomposition), "num_data": audit.num_data, "sample": len(chosen),
     }  # fmt: skip
 
 
-def uses_section(audit: Audit, found: Agreement) -> dict[str, Any]:
+def uses_section(audit: Audit, agreement: Agreement) -> dict[str, Any]:
     """For what share of the data q may be used for what, the usual reason why not, and how large the errors are."""
     chosen = representative(audit, "agreement")
     exploded = _exploded(audit)
-    sound = [b for b in chosen if not found.flags[b] and b not in exploded]
+    sound = [b for b in chosen if not agreement.flags[b] and b not in exploded]
     uses = []
-    for use in found.uses:
-        fit = int(found.uses[use][sound].sum())
-        fraction, told = share(found, use, sound), f"{fit} of {count(len(sound))}"
+    for use in agreement.uses:
+        fit = int(agreement.uses[use][sound].sum())
+        fraction, fitting = share(agreement, use, sound), f"{fit} of {count(len(sound))}"
         uses.append({
-            "name": use, "about": _USES.get(use, ""), "share": share_text(fraction), "told": told,
-            "bar": bar(fraction, f"{share_text(fraction)} of the data"), "why": _usual(found.why_not[use], sound),
+            "name": use, "about": _USES.get(use, ""), "share": share_text(fraction), "count": fitting,
+            "bar": bar(fraction, f"{share_text(fraction)} of the data"), "why": _usual(agreement.why_not[use], sound),
         })  # fmt: skip
     errors = []
     for name, label, right in _ERRORS:
-        values = getattr(found, name)[sound]
+        values = getattr(agreement, name)[sound]
         # The worst latent of a mass that should be a tenth is the one farthest from that, on either side.
         values = _worst_latent(values - 0.1) if name == "tail_mass" else _worst_latent(values)
         values = values[values.isfinite()]
@@ -101,74 +102,75 @@ def uses_section(audit: Audit, found: Agreement) -> dict[str, Any]:
             errors.append((label, *(short(end, 2) for end in ends), right))
     return {
         "uses": uses, "errors": errors, "examined": count(len(chosen)), "unsound": len(chosen) - len(sound),
-        "reference": "quadrature" if found.reference == "quadrature" else "Markov chains",
-        "reverse": amount(*_mean(found.kl_q_p, sound)), "forward": amount(*_mean(found.kl_p_q, sound)),
+        "reference": "quadrature" if agreement.reference == "quadrature" else "Markov chains",
+        "reverse": amount(*_mean(agreement.kl_q_p, sound)), "forward": amount(*_mean(agreement.kl_p_q, sound)),
     }  # fmt: skip
 
 
-def calibration_section(found: Calibration) -> dict[str, Any]:
+def calibration_section(calibration: Calibration) -> dict[str, Any]:
     """Tests with their meaning, and the curves."""
-    checks = sorted(found.checks, key=lambda check: (not check.rejected, check.p_value))
+    checks = sorted(calibration.checks, key=lambda check: (not check.rejected, check.p_value))
     return {
-        "kind": found.kind, "simulations": found.num_simulations, "draws": found.num_draws,
-        "level": f"{100 * found.level:g} %", "flags": found.flags, "rejected": len(found.rejected),
+        "kind": calibration.kind, "simulations": calibration.num_simulations, "draws": calibration.num_draws,
+        "level": f"{100 * calibration.level:g} %", "flags": calibration.flags, "rejected": len(calibration.rejected),
         "checks": [(c.name, short(c.p_value, 2), c.rejected, c.meaning) for c in checks[:MOST_CHECKS]],
-        "ranks": rank_charts(found), "quantities": len(found.quantities),
-        "coverage": coverage_chart(found) if bool(found.coverage.isfinite().any()) else "", "tarp": tarp_chart(found),
+        "ranks": rank_charts(calibration), "quantities": len(calibration.quantities),
+        "coverage": coverage_chart(calibration) if bool(calibration.coverage.isfinite().any()) else "",
+        "tarp": tarp_chart(calibration),
     }  # fmt: skip
 
 
-def latents_section(found: LatentUse) -> dict[str, Any]:
+def latents_section(use: LatentUse) -> dict[str, Any]:
     """Each latent's share of the information, collapse, σ."""
-    largest = max([float(k) for k in found.kl if k == k], default=0.0) or 1.0
-    order = found.kl.nan_to_num(-1.0).argsort(descending=True, stable=True).tolist()
+    largest = max([float(k) for k in use.kl if k == k], default=0.0) or 1.0
+    order = use.kl.nan_to_num(-1.0).argsort(descending=True, stable=True).tolist()
     rows = []
     for n in order[:MOST_LATENTS]:
-        kl = float(found.kl[n])
+        kl = float(use.kl[n])
         rows.append({
-            "name": found.latents[n], "kl": amount(kl, float(found.kl_stderr[n])),
+            "name": use.latents[n], "kl": amount(kl, float(use.kl_stderr[n])),
             "bar": bar(kl / largest, f"{short(100 * kl / largest, 3)} % of the largest"),
-            "activity": amount(float(found.activity[n]), float(found.activity_stderr[n])),
-            "sensitivity": short(float(found.sensitivity[n]), 2),
-            "active": bool(found.active[n]), "mean": short(float(found.aggregate_mean[n]), 2),
-            "sd": short(float(found.aggregate_sd[n]), 2), "distance": short(float(found.aggregate_distance[n]), 2),
+            "activity": amount(float(use.activity[n]), float(use.activity_stderr[n])),
+            "sensitivity": short(float(use.sensitivity[n]), 2),
+            "active": bool(use.active[n]), "mean": short(float(use.aggregate_mean[n]), 2),
+            "sd": short(float(use.aggregate_sd[n]), 2), "distance": short(float(use.aggregate_distance[n]), 2),
         })  # fmt: skip
-    limit = found.mutual_information.info.get("limit")
+    limit = use.mutual_information.info.get("limit")
     return {
-        "rows": rows, "active": int(found.active.sum()), "all": len(found.latents), "collapsed": found.collapsed,
-        "rate": _one(found.rate), "information": _one(found.mutual_information), "marginal": _one(found.marginal_kl),
+        "rows": rows, "active": int(use.active.sum()), "all": len(use.latents), "collapsed": use.collapsed,
+        "rate": _one(use.rate), "information": _one(use.mutual_information), "marginal": _one(use.marginal_kl),
         "limit": None if limit is None else short(float(limit), 3),
-        "warnings": [flag for flag in found.mutual_information.flags if flag],
-        "pruned": None if found.pruned is None else _one(found.pruned),
-        "sigma": [(_SIGMA.get(name, name), short(float(value), 3)) for name, value in found.sigma.items()],
-        "sigma_told": found.sigma_told,
+        "warnings": [flag for flag in use.mutual_information.flags if flag],
+        "pruned": None if use.pruned is None else _one(use.pruned),
+        "sigma": [(_SIGMA.get(name, name), short(float(value), 3)) for name, value in use.sigma.items()],
+        "sigma_told": use.sigma_told,
     }  # fmt: skip
 
 
 def chains_section(chains: Chains) -> dict[str, Any]:
     """The worst of each diagnostic over data, and the reasons why chains are no reference."""
-    found = chains.convergence
+    convergence = chains.convergence
     rows = [
-        ("R-hat, largest", _extreme(found.rhat, True, 4), f"at most {chains.gates.rhat:g}"),
+        ("R-hat, largest", _extreme(convergence.rhat, True, 4), f"at most {chains.gates.rhat:g}"),
         (
             "ESS of the bulk, smallest",
-            _extreme(found.ess_bulk, False),
+            _extreme(convergence.ess_bulk, False),
             f"at least {chains.gates.ess_per_chain * chains.num_chains:g}",
         ),
         (
             "ESS of the tails, smallest",
-            _extreme(found.ess_tail, False),
+            _extreme(convergence.ess_tail, False),
             f"at least {chains.gates.ess_per_chain * chains.num_chains:g}",
         ),
-        ("divergent transitions, most", _extreme(found.divergences, True), f"at most {chains.gates.divergences}"),
+        ("divergent transitions, most", _extreme(convergence.divergences, True), f"at most {chains.gates.divergences}"),
     ]
-    if found.ebfmi is not None:
-        rows.append(("E-BFMI, smallest", _extreme(found.ebfmi, False, 2), f"at least {chains.gates.ebfmi:g}"))
-    flagged = [(datum, flag) for datum, flag in zip(chains.rows, found.flags, strict=True) if flag]
+    if convergence.ebfmi is not None:
+        rows.append(("E-BFMI, smallest", _extreme(convergence.ebfmi, False, 2), f"at least {chains.gates.ebfmi:g}"))
+    flagged = [(datum, flag) for datum, flag in zip(chains.rows, convergence.flags, strict=True) if flag]
     sizes = {name: f"{getattr(chains, name):,}" for name in ("num_chains", "num_draws", "num_warmup")}
     return {
         "rows": rows, "flagged": flagged[:MOST_FLAGS], "num_flagged": len(flagged), "data": count(len(chains.rows)),
-        "undefined": int(found.rhat.isnan().any(1).sum()), **sizes,
+        "undefined": int(convergence.rhat.isnan().any(1).sum()), **sizes,
     }  # fmt: skip
 
 
@@ -182,10 +184,10 @@ def cost_section(cost: dict[str, float]) -> dict[str, Any]:
     return {"rows": rows, "total": seconds_text(sum(cost.values()))}
 
 
-def _usual(reasons: Sequence[str], rows: list[int]) -> str:
+def _usual(reasons: Sequence[str], data: list[int]) -> str:
     """An example of the reason that is given most often, whatever its numbers."""
     kinds: dict[str, list[str]] = {}
-    for b in rows:
+    for b in data:
         if reasons[b]:
             kinds.setdefault(re.sub(r"\[?-?\d[\d.,]*(e-?\d+)?\]?", "#", reasons[b]), []).append(reasons[b])
     return max(kinds.values(), key=len)[0] if kinds else ""
@@ -194,32 +196,32 @@ def _usual(reasons: Sequence[str], rows: list[int]) -> str:
 def _bracket(audit: Audit) -> dict[str, Any]:
     sides: list[tuple[str, str, str]] = []
     for name, side in (("from below", audit.bracket.lower), ("from above", audit.bracket.upper)):
-        known = side.value.isfinite().nonzero().flatten().tolist()
-        sides.append((name, amount(*_mean(side, known)), f"mean of {count(len(known))}" if known else "not found"))
+        finite = side.value.isfinite().nonzero().flatten().tolist()
+        sides.append((name, amount(*_mean(side, finite)), f"mean of {count(len(finite))}" if finite else "not found"))
     return {"sides": sides}
 
 
-def _mean(found: Estimate, rows: list[int]) -> tuple[float, float]:
-    rows = [b for b in rows if bool(found.value[b].isfinite())]
-    part = Estimate(found.value[rows], found.stderr[rows], "none")
-    return part.mean() if rows else (float("nan"), float("nan"))
+def _mean(estimate: Estimate, data: list[int]) -> tuple[float, float]:
+    data = [b for b in data if bool(estimate.value[b].isfinite())]
+    part = Estimate(estimate.value[data], estimate.stderr[data], "none")
+    return part.mean() if data else (float("nan"), float("nan"))
 
 
 def _over(mean: Mean) -> str:
     return f"± {short(mean.over_data, 2)} as a sample of data" if mean.over_data == mean.over_data else ""
 
 
-def _one(found: Estimate) -> str:
-    return amount(float(found.value[0]), float(found.stderr[0]))
+def _one(estimate: Estimate) -> str:
+    return amount(float(estimate.value[0]), float(estimate.stderr[0]))
 
 
 def _exploded(audit: Audit) -> set[int]:
     """Positions in the agreement of data whose encoder output is not usable."""
     if audit.decomposition is None:
         return set()
-    rows = rows_of(audit, "decomposition")
-    bad = {rows[i] for i in audit.decomposition.exploded.nonzero().flatten().tolist()}
-    return {place for place, row in enumerate(rows_of(audit, "agreement")) if row in bad}
+    data = data_of(audit, "decomposition")
+    bad = {data[i] for i in audit.decomposition.exploded.nonzero().flatten().tolist()}
+    return {place for place, b in enumerate(data_of(audit, "agreement")) if b in bad}
 
 
 def _worst_latent(values: Tensor) -> Tensor:

@@ -122,13 +122,13 @@ class Plot:
         return (x - self.x[0]) / (self.x[1] - self.x[0])
 
 
-def bar(share: float, told: str, style: str = "fill") -> Markup:
+def bar(share: float, label: str, style: str = "fill") -> Markup:
     """A small bar in a table, of a share of its width; the number itself stands beside it."""
     width = 100 * min(max(share, 0.0), 1.0) if math.isfinite(share) else 0.0
     return Markup(
         '<svg class="bar" role="img" aria-label="{}" height="10"><rect class="track" width="100%" height="10" rx="2"/>'
         '<rect class="{}" width="{}" height="10" rx="2"/></svg>'
-    ).format(told, style, f"{width:.4g}%")
+    ).format(label, style, f"{width:.4g}%")
 
 
 def nice_ticks(low: float, high: float, most: int = 5) -> list[float]:

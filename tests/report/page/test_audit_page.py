@@ -193,7 +193,7 @@ def test_the_usual_reason_is_the_most_frequent_kind_whatever_its_numbers() -> No
     assert found is not None
     reasons = [f"the mean of z[{b}] is off by -0.{b} ± 0.01" for b in range(20)] + ["k̂ is 0.9"] * 10
     section = uses_section(audit, replace(found, why_not=found.why_not | {"means": tuple(reasons)}))
-    assert section["uses"][0]["why"] == reasons[0] and section["uses"][0]["told"] == "24 of 27 data"
+    assert section["uses"][0]["why"] == reasons[0] and section["uses"][0]["count"] == "24 of 27 data"
     assert uses_section(audit, replace(found, why_not=found.why_not | {"means": ("",) * 30}))["uses"][0]["why"] == ""
 
 
