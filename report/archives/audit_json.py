@@ -14,11 +14,11 @@ from elbowroom.report.records.versions import versions
 
 SCHEMA = "elbowroom/audit/1"
 INTERVAL = 0.95
-"""Of every `low` … `high`."""
+"""The probability of every interval `low` … `high`."""
 
 
 def audit_record(audit: Audit) -> dict[str, Any]:
-    """What `save_audit_json` writes, as a dict; numbers that are not finite are None. Nats per datum.
+    """The record that `save_audit_json` writes, as a dict; numbers that are not finite are None. Nats per datum.
 
     The netCDF file holds the same, and besides it the draws and the data themselves.
 

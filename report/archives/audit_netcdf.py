@@ -37,12 +37,12 @@ def audit_datatree(audit: Audit) -> xr.DataTree:
         groups["observed_data"] = _observed(audit.x)
     common: dict[str, Any] = {"creation_library": "elbowroom", "schema": SCHEMA}
     common |= {f"{name}_version": version for name, version in versions().items()}
-    told = {"title": "Where the room comes from, and whether q can be trusted", "num_data": audit.num_data}
-    told |= {"verdict": audit.verdict}
-    told |= {f"provenance_{key}": _attribute(value) for key, value in audit.provenance.items()}
-    told |= {f"seconds_{part}": seconds for part, seconds in audit.cost.items()}
-    told |= {f"skipped_{part.replace(' ', '_')}": why for part, why in audit.skipped.items()}
-    root = xr.Dataset(attrs=common | told)
+    attrs = {"title": "Where the room comes from, and whether q can be trusted", "num_data": audit.num_data}
+    attrs |= {"verdict": audit.verdict}
+    attrs |= {f"provenance_{key}": _attribute(value) for key, value in audit.provenance.items()}
+    attrs |= {f"seconds_{part}": seconds for part, seconds in audit.cost.items()}
+    attrs |= {f"skipped_{part.replace(' ', '_')}": why for part, why in audit.skipped.items()}
+    root = xr.Dataset(attrs=common | attrs)
     named = {name: dataset.assign_attrs(common | dataset.attrs) for name, dataset in groups.items()}
     return xr.DataTree.from_dict({"/": root, **named})
 
@@ -57,7 +57,7 @@ def save_audit_netcdf(audit: Audit, path: str | Path) -> Path:
 
 def _dataset(group: Group) -> xr.Dataset:
     variables = {
-        name: (v.dims, v.values, {k: told for k, told in (("units", v.unit), ("long_name", v.about)) if told})
+        name: (v.dims, v.values, {k: text for k, text in (("units", v.unit), ("long_name", v.about)) if text})
         for name, v in group.variables.items()
     }
     coords = {dim: _labels(labels) for dim, labels in group.coords.items()}

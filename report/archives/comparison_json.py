@@ -16,7 +16,7 @@ SCHEMA = "elbowroom/comparison/1"
 
 
 def comparison_record(comparison: Comparison) -> dict[str, Any]:
-    """What `save_json` writes, as a dict; numbers that are not finite are None.
+    """The record that `save_json` writes, as a dict; numbers that are not finite are None.
 
     Keys:
         schema: `"elbowroom/comparison/1"`.
@@ -60,13 +60,12 @@ def _mcmc(comparison: Comparison) -> dict[str, Any] | None:
     draws = comparison.draws
     if draws is None:
         return None
-    found = draws.convergence
-    ess = found.ess_bulk.minimum(found.ess_tail).amin(1)
+    convergence = draws.convergence
+    ess = convergence.ess_bulk.minimum(convergence.ess_tail).amin(1)
+    worst = zip(convergence.rhat.amax(1).tolist(), ess.tolist(), convergence.divergences, strict=True)
     data = [
         {"datum": d, "rhat": rhat, "ess": size, "divergences": int(divergent), "flag": flag}
-        for d, rhat, size, divergent, flag in zip(
-            comparison.data, found.rhat.amax(1).tolist(), ess.tolist(), found.divergences, found.flags, strict=True
-        )
+        for d, (rhat, size, divergent), flag in zip(comparison.data, worst, convergence.flags, strict=True)
     ]
     sizes = {"num_chains": draws.flat.shape[0], "num_draws": draws.flat.shape[1]}
     return {**sizes, "num_warmup": draws.info.get("num_warmup"), "seed": draws.info.get("seed"), "data": data}

@@ -92,25 +92,27 @@ def save_netcdf(
 def _mcmc(comparison: Comparison, draws: Draws, sites: Sequence[Site]) -> dict[str, xr.Dataset]:
     """The groups of the MCMC draws."""
     library = "pyro-ppl" if draws.info["method"] == "nuts" else "elbowroom"
-    how: dict[str, Any] = {"inference_library": library, "inference_library_version": versions()[library]}
-    how |= {_ATTRIBUTES[name]: value for name, value in draws.info.items() if name in _ATTRIBUTES}
+    attrs: dict[str, Any] = {"inference_library": library, "inference_library_version": versions()[library]}
+    attrs |= {_ATTRIBUTES[name]: value for name, value in draws.info.items() if name in _ATTRIBUTES}
     statistics = {
         name: (("chain", "draw", "datum"), _array(value), _STATISTICS.get(name, {}))
         for name, value in draws.stats.items()
     }
-    found = draws.convergence
-    diagnostics: dict[str, Any] = {name: (("datum", "latent"), _array(getattr(found, name))) for name in _PER_LATENT}
+    convergence = draws.convergence
+    diagnostics: dict[str, Any] = {
+        name: (("datum", "latent"), _array(getattr(convergence, name))) for name in _PER_LATENT
+    }
     diagnostics |= {
-        "divergences": ("datum", _array(found.divergences)),
-        **({} if found.ebfmi is None else {"ebfmi": ("datum", _array(found.ebfmi))}),
+        "divergences": ("datum", _array(convergence.divergences)),
+        **({} if convergence.ebfmi is None else {"ebfmi": ("datum", _array(convergence.ebfmi))}),
         "num_evaluations": ("datum", _array(draws.info["num_evaluations"]), {"long_name": "gradients of log p(x, z)"}),
-        "flag": ("datum", np.array(found.flags, dtype=object)),
+        "flag": ("datum", np.array(convergence.flags, dtype=object)),
     }
     chains = {"chain": np.arange(draws.flat.shape[0]), "draw": np.arange(draws.flat.shape[1])}
     return {
-        "posterior": _draws(comparison, draws.flat, sites).assign_attrs(how),
-        "sample_stats": xr.Dataset(statistics, chains | {"datum": comparison.data}, how),
-        "convergence": xr.Dataset(diagnostics, _coords(comparison, sites), how),
+        "posterior": _draws(comparison, draws.flat, sites).assign_attrs(attrs),
+        "sample_stats": xr.Dataset(statistics, chains | {"datum": comparison.data}, attrs),
+        "convergence": xr.Dataset(diagnostics, _coords(comparison, sites), attrs),
     }
 
 
@@ -148,10 +150,10 @@ def _exact(comparison: Comparison, sites: Sequence[Site]) -> xr.Dataset:
 
 def _marginals(comparison: Comparison, sites: Sequence[Site]) -> xr.Dataset:
     methods = list(comparison.posteriors)
-    found = list(comparison.posteriors.values())
+    posteriors = list(comparison.posteriors.values())
     errors = [marginal_errors(comparison, method) for method in methods]
-    levels = found[0].mean.new_tensor(LEVELS).double()
-    absent = np.full(found[0].mean.shape, np.nan)
+    levels = posteriors[0].mean.new_tensor(LEVELS).double()
+    absent = np.full(posteriors[0].mean.shape, np.nan)
 
     def distance(by_method: Mapping[str, Tensor]) -> np.ndarray:
         return np.stack([_array(by_method[m]) if m in by_method else absent for m in methods])
@@ -159,18 +161,22 @@ def _marginals(comparison: Comparison, sites: Sequence[Site]) -> xr.Dataset:
     marginal = ("estimator", "datum", "latent")
     quantile = ("estimator", "probability", "datum", "latent")
     variables = {
-        "mean": (marginal, np.stack([_array(p.mean) for p in found])),
-        "mean_stderr": (marginal, np.stack([_array(p.mean_stderr) for p in found])),
-        "sd": (marginal, np.stack([_array(p.sd) for p in found])),
+        "mean": (marginal, np.stack([_array(p.mean) for p in posteriors])),
+        "mean_stderr": (marginal, np.stack([_array(p.mean_stderr) for p in posteriors])),
+        "sd": (marginal, np.stack([_array(p.sd) for p in posteriors])),
         "sd_stderr": (marginal, np.stack([_array(e.sd) for e in errors])),
-        "quantile": (quantile, np.stack([_array(p.quantiles(levels)) for p in found])),
+        "quantile": (quantile, np.stack([_array(p.quantiles(levels)) for p in posteriors])),
         "quantile_stderr": (quantile, np.stack([_array(e.quantiles) for e in errors])),
         "wasserstein": (marginal, distance(comparison.wasserstein), {"units": "of the latent"}),
         "wasserstein_noise": (marginal, distance(comparison.wasserstein_floor), {"units": "of the latent"}),
-        "ess": (("estimator", "datum"), np.stack([_array(p.ess) for p in found])),
-        "evaluations": (("estimator", "datum"), np.stack([_array(p.evaluations) for p in found])),
-        "seconds": ("estimator", np.array([p.seconds for p in found]), {"units": "s", "long_name": "for all data"}),
-        "flag": (("estimator", "datum"), np.array([p.flags for p in found], dtype=object)),
+        "ess": (("estimator", "datum"), np.stack([_array(p.ess) for p in posteriors])),
+        "evaluations": (("estimator", "datum"), np.stack([_array(p.evaluations) for p in posteriors])),
+        "seconds": (
+            "estimator",
+            np.array([p.seconds for p in posteriors]),
+            {"units": "s", "long_name": "for all data"},
+        ),
+        "flag": (("estimator", "datum"), np.array([p.flags for p in posteriors], dtype=object)),
     }
     coords = _coords(comparison, sites) | {"estimator": methods, "probability": np.array(LEVELS)}
     return xr.Dataset(variables, coords, {"reference": comparison.reference or "none"})
@@ -197,8 +203,8 @@ def _log_evidence(comparison: Comparison) -> xr.Dataset:
         values |= {"identity_residual": (both.residual, _NATS), "identity_stderr": (both.stderr, _NATS)}
     variables: dict[str, Any] = {name: ("datum", _array(value), about) for name, (value, about) in values.items()}
     variables["flag"] = ("datum", np.array(sampled.flags, dtype=object), {"long_name": "why not to trust importance"})
-    how = {"num_samples": sampled.info["num_samples"], **_NATS}
-    return xr.Dataset(variables, {"datum": comparison.data}, how)
+    attrs = {"num_samples": sampled.info["num_samples"], **_NATS}
+    return xr.Dataset(variables, {"datum": comparison.data}, attrs)
 
 
 def _observed(comparison: Comparison, observed: Tensor) -> xr.Dataset:
@@ -208,7 +214,7 @@ def _observed(comparison: Comparison, observed: Tensor) -> xr.Dataset:
 
 
 def _coords(comparison: Comparison, sites: Sequence[Site]) -> dict[str, Any]:
-    """Of the data and of all scalar latents side by side."""
+    """The coordinates of the data and of all scalar latents."""
     plain = len(sites) == 1 and sites[0].dims == ("latent",)
     return {"datum": comparison.data, "latent": np.arange(sites[0].size) if plain else comparison.latents}
 

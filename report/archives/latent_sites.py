@@ -11,7 +11,7 @@ class Site:
 
     Attributes:
         name: the site's name.
-        shape: of its value for one datum.
+        shape: the shape of its value for one datum.
         dims: names of those dimensions in an archive.
     """
 

@@ -105,18 +105,18 @@ def _densities(target: Target, z: Tensor) -> tuple[Tensor, Tensor | None]:
     """log p(x, z) and log q(z|x) at points `[M, B, N]`: `[M, B]`, None for q if its density is unknown."""
     cells = cells_within(target, copies=3)
     log_p, log_q = [], []
-    known = True
+    has_log_q = True
     with torch.no_grad():
         for piece in z.split(max(1, cells // len(target))):
             values = by_site(target, piece)
             prior, likelihood = target.log_joint(values)
             log_p.append((prior + likelihood).double().cpu())
-            if known:
+            if has_log_q:
                 try:
                     log_q.append(target.log_guide(values).double().cpu())
                 except NotImplementedError:
-                    known = False
-    return torch.cat(log_p), torch.cat(log_q) if known else None
+                    has_log_q = False
+    return torch.cat(log_p), torch.cat(log_q) if has_log_q else None
 
 
 def _clamped(log_density: np.ndarray) -> np.ndarray:

@@ -54,16 +54,16 @@ def _rooms(ax: Axes, bounds: list[Bound], best: Bound) -> None:
     lowest = highest = 0.0
     for row, bound in enumerate(bounds):
         room = (best.value - bound.value).double().numpy()
-        kept = room[np.isfinite(room)]
-        height = row + generator.uniform(-0.2, 0.2, len(kept))
+        finite = room[np.isfinite(room)]
+        height = row + generator.uniform(-0.2, 0.2, len(finite))
         color = VERMILLION if bound.name == "ELBO" else BLUE
-        ax.plot(kept, height, ".", color=color, markersize=3.5, markeredgewidth=0, alpha=0.5, gid=bound.name)
+        ax.plot(finite, height, ".", color=color, markersize=3.5, markeredgewidth=0, alpha=0.5, gid=bound.name)
         mean, error = _mean_room(bound, best)
         ax.plot([mean], [row], "D", color=BLACK, markersize=5, markeredgecolor="white", zorder=4, gid="mean")
         above: dict[str, Any] = {"xytext": (0, 12), "textcoords": "offset points", "ha": "center"}
-        told = f"mean {with_error(mean, error, max_decimals=4)}"
-        ax.annotate(told, (mean, row), fontsize=9, path_effects=_HALO, zorder=5, **above)
-        lowest, highest = min(lowest, kept.min(initial=0)), max(highest, kept.max(initial=0))
+        text = f"mean {with_error(mean, error, max_decimals=4)}"
+        ax.annotate(text, (mean, row), fontsize=9, path_effects=_HALO, zorder=5, **above)
+        lowest, highest = min(lowest, finite.min(initial=0)), max(highest, finite.max(initial=0))
     ax.axvline(0, color=GREY, linewidth=0.8)
     ax.set_xscale("symlog", linthresh=_LINEAR, linscale=0.6)
     ax.set_xlim(1.3 * lowest - 0.3 * _LINEAR, max(1.3 * highest, 10 * _LINEAR))
@@ -72,10 +72,10 @@ def _rooms(ax: Axes, bounds: list[Bound], best: Bound) -> None:
     ax.set_ylim(len(bounds) - 0.6, -0.6)
     ax.tick_params(axis="y", length=0, labelsize=10)
     exact = best.bound == "exact"
-    known = "log p(x)" if exact else "log p̂(x)"
-    ax.set_xlabel(f"{known} − bound, nats" + ("" if exact else " (too small where log p̂ is too low)"))
+    log_p = "log p(x)" if exact else "log p̂(x)"
+    ax.set_xlabel(f"{log_p} − bound, nats" + ("" if exact else " (too small where log p̂ is too low)"))
     means = [_mean_room(bound, best)[0] for bound in bounds]
-    names = ["ELBO", *(["IWAE"] if any(bound.name.startswith("IWAE") for bound in bounds) else []), known]
+    names = ["ELBO", *(["IWAE"] if any(bound.name.startswith("IWAE") for bound in bounds) else []), log_p]
     ordered = all(np.diff(means) < 0) and means[-1] > 0  # said only where it is so
     ax.set_title(f"{' < '.join(names)}: means of {len(best.value)} data" if ordered else "Room above each bound")
 
@@ -109,8 +109,8 @@ def _tails(ax: Axes, sampled: Estimate[ImportanceInfo]) -> None:
     _room_axis(ax, room[shown], "log p̂(x) − ELBO, nats")
     ax.set_ylabel(r"Pareto $\hat{k}$ of the weights")
     if hidden := len(k) - int(shown.sum()):
-        told = f"{hidden} with constant weights or too few samples not shown"
-        ax.text(0.02, 0.98, told, transform=ax.transAxes, va="top", fontsize=9, color=GREY, gid="hidden")
+        text = f"{hidden} with constant weights or too few samples not shown"
+        ax.text(0.02, 0.98, text, transform=ax.transAxes, va="top", fontsize=9, color=GREY, gid="hidden")
     flagged = sum(bool(flag) for flag in sampled.flags)
     ax.set_title(f"log p̂ is flagged for {flagged} of {len(sampled)} data")
 

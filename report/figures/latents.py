@@ -71,7 +71,7 @@ def traversal_figure(
         else:
             ax.set_xlabel("value of that latent, the others at 0")
             ax.set_yticks([(i + 0.5) * height - 1 for i in range(len(chosen))], [f"z[{d}]" for d in chosen])
-            title = "E[x|z] along " + ("the latent" if latent_dim == 1 else _told(chosen, latent_dim))
+            title = "E[x|z] along " + ("the latent" if latent_dim == 1 else _which(chosen, latent_dim))
         figure.suptitle(f"{title}, from the prior's {tail:.0%} to its {1 - tail:.0%} quantile", x=0.01, ha="left")
     return figure
 
@@ -146,5 +146,5 @@ def _mean(network: Network, inputs: Tensor) -> Tensor:
     return mean.detach().cpu()
 
 
-def _told(chosen: list[int], latent_dim: int) -> str:
+def _which(chosen: list[int], latent_dim: int) -> str:
     return "each latent" if len(chosen) == latent_dim else f"{len(chosen)} of {latent_dim} latents"

@@ -85,11 +85,11 @@ def _parts_panel(ax: Axes, history: Sequence[Mapping[str, Any]]) -> None:
 
 
 def _dimensions_panel(ax: Axes, history: Sequence[Mapping[str, Any]]) -> None:
-    rows = [row for row in history if row.get("kl_per_dim")]
-    epochs = np.array([row["epoch"] for row in rows], dtype=float)
+    records = [record for record in history if record.get("kl_per_dim")]
+    epochs = np.array([record["epoch"] for record in records], dtype=float)
     names, curves = [], []
-    for site in rows[-1]["kl_per_dim"]:
-        values = np.array([np.asarray(row["kl_per_dim"][site], dtype=float).ravel() for row in rows])  # [E, D]
+    for site in records[-1]["kl_per_dim"]:
+        values = np.array([np.asarray(record["kl_per_dim"][site], dtype=float).ravel() for record in records])  # [E, D]
         names += [f"{site}[{d}]" if values.shape[1] > 1 else site for d in range(values.shape[1])]
         curves += list(values.T)
     colors = (BLUE, VERMILLION, GREEN, PURPLE)
@@ -119,10 +119,10 @@ def _frame(ax: Axes, curves: list[tuple[np.ndarray, np.ndarray]], floor: float |
     last = max(x[-1] for x, _ in curves)
     first = min(x[0] for x, _ in curves)
     begin = first + _SKIPPED * (last - first)
-    kept = np.concatenate([y[(x >= begin) & np.isfinite(y)] for x, y in curves])
-    if not len(kept):
+    values = np.concatenate([y[(x >= begin) & np.isfinite(y)] for x, y in curves])
+    if not len(values):
         return
-    low, high = float(kept.min()), float(kept.max())
+    low, high = float(values.min()), float(values.max())
     margin = 0.08 * max(high - low, 1e-6)
     ax.set_ylim(floor if floor is not None and low >= floor else low - margin, high + margin)
     ax.set_xlim(first - 0.5, last + 0.5)
@@ -130,11 +130,13 @@ def _frame(ax: Axes, curves: list[tuple[np.ndarray, np.ndarray]], floor: float |
 
 def _column(history: Sequence[Mapping[str, Any]], key: str) -> tuple[np.ndarray, np.ndarray]:
     """Epochs and values of the rows that have this entry."""
-    rows = [(row.get("epoch", i + 1), row[key]) for i, row in enumerate(history) if row.get(key) is not None]
-    pairs = np.array(rows, dtype=float).reshape(-1, 2)
+    entries = [
+        (record.get("epoch", i + 1), record[key]) for i, record in enumerate(history) if record.get(key) is not None
+    ]
+    pairs = np.array(entries, dtype=float).reshape(-1, 2)
     return pairs[:, 0], pairs[:, 1]
 
 
 def _aligned(history: Sequence[Mapping[str, Any]], key: str, other: str) -> np.ndarray:
     """Another entry of the rows that have `key`; 0 where it is missing."""
-    return np.array([row.get(other) or 0.0 for row in history if row.get(key) is not None], dtype=float)
+    return np.array([record.get(other) or 0.0 for record in history if record.get(key) is not None], dtype=float)

@@ -140,10 +140,10 @@ def _line(ax: Axes, comparison: Comparison, mesh: Mesh, b: int) -> None:
 def _title(panel: SubFigure, ax: Axes, comparison: Comparison, b: int, picture: np.ndarray | None) -> None:
     """Which datum, how far q is from its posterior, and what not to trust; its picture to the left."""
     room = plain(comparison.kl_q_p[b].item(), comparison.kl_q_p_stderr[b].item(), max_decimals=2)
-    told = f"datum {comparison.data[b]}:  KL(q‖p) = {room} nats"
+    title = f"datum {comparison.data[b]}:  KL(q‖p) = {room} nats"
     if "quadrature" in comparison.evidence:
         modes = int(comparison.evidence["quadrature"].info["num_modes"][b])
-        told += f", {modes} modes" if modes > 1 else ""
+        title += f", {modes} modes" if modes > 1 else ""
     doubts = []
     if comparison.evidence["importance"].flags[b]:
         doubts.append(rf"importance ($\hat{{k}}$ {comparison.evidence['importance'].info['pareto_k'][b]:.2f})")
@@ -161,7 +161,7 @@ def _title(panel: SubFigure, ax: Axes, comparison: Comparison, b: int, picture: 
         inset.spines[:].set_visible(True)
     # Not part of the layout: a long title must not make the axes narrower.
     place: dict[str, Any] = {"transform": corner, "va": "center", "fontsize": 9.5, "in_layout": False}
-    ax.text(left, 0.36 if doubts else 0.3, told, **place)
+    ax.text(left, 0.36 if doubts else 0.3, title, **place)
     if doubts:
         ax.text(left, 0.19, f"untrusted: {', '.join(doubts)}", **(place | {"fontsize": 8, "color": GUIDE}))
     if picture is None:  # keeps the room that the titles need
@@ -182,8 +182,8 @@ def _legend(comparison: Comparison, num_latents: int) -> list[Patch | Line2D]:
     regions = f": {', '.join(f'{100 * m:.4g}' for m in GUIDE_MASSES)} % regions" if num_latents > 1 else ""
     handles.append(Line2D([], [], color=GUIDE, linewidth=2, label=f"q(z|x){regions}"))
     if comparison.draws is not None:
-        look: dict[str, Any] = {"linewidth": 1.1} if num_latents == 1 else {"marker": ".", "linestyle": "none"}
-        handles.append(Line2D([], [], color=DRAWS, label="MCMC draws", **look))
+        style: dict[str, Any] = {"linewidth": 1.1} if num_latents == 1 else {"marker": ".", "linestyle": "none"}
+        handles.append(Line2D([], [], color=DRAWS, label="MCMC draws", **style))
     if "quadrature" in comparison.evidence and num_latents <= 2:
         handles.append(Line2D([], [], color=MODE, marker="x", linestyle="none", label="the posterior's mode"))
     return handles

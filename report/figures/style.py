@@ -12,7 +12,7 @@ from matplotlib.figure import Figure
 
 from elbowroom.inference.saving.durable import replacing
 
-# Okabe & Ito (2008): told apart with every common colour blindness.
+# Okabe & Ito (2008): distinct with every common colour blindness.
 BLACK, ORANGE, SKY, GREEN = "#000000", "#E69F00", "#56B4E9", "#009E73"
 BLUE, VERMILLION, PURPLE, GREY = "#0072B2", "#D55E00", "#CC79A7", "#8A8A8A"
 

@@ -56,8 +56,8 @@ def _numbers(audit: Audit) -> list[Part]:
 
 def _ladder(audit: Audit) -> list[Part]:
     """Means of each rung with what it gained, up to log p(x); both means where data are left out."""
-    found = audit.decomposition
-    if found is None:
+    decomposition = audit.decomposition
+    if decomposition is None:
         why = audit.skipped.get("examination", "the budget did not allow it")
         return [warning(f"! The room was not taken apart: {why}."), note("")]
     mean = means(audit)
@@ -65,10 +65,10 @@ def _ladder(audit: Audit) -> list[Part]:
     columns = [("", "left"), ("mean ± error", "right"), ("gain ± error", "right"), ("over data", "right")]
     columns += [("mean of all data", "right")] if left_out else []
     sheet = Sheet(f"From the ELBO up to log p(x), {count(mean[ROOM].num_data)}, nats", columns)
-    for rung in found.ladder:
+    for rung in decomposition.ladder:
         gain = mean.get(f"gain, {rung}")
-        own = " (the guide's family)" if rung == found.family else ""
-        sheet.add(*_row(f"ELBO, {rung}{own}", mean[f"ELBO, {rung}"], gain, bool(left_out)))
+        mark = " (the guide's family)" if rung == decomposition.family else ""
+        sheet.add(*_row(f"ELBO, {rung}{mark}", mean[f"ELBO, {rung}"], gain, bool(left_out)))
     sheet.add(*_row("log p(x)", mean["log p(x)"], None, bool(left_out)))
     sheet.add_line()
     for name, label in (
@@ -76,10 +76,10 @@ def _ladder(audit: Audit) -> list[Part]:
         ("approximation", "of it the family's"),
     ):  # fmt: skip
         sheet.add(*_row(label, mean[name], None, bool(left_out)))
-    told: list[Part] = [sheet, note("± error: Monte Carlo; over data: of the mean as a sample of data.")]
+    parts: list[Part] = [sheet, note("± error: Monte Carlo; over data: of the mean as a sample of data.")]
     if left_out:
-        told.append(warning(f"! {count(left_out)} left out of means: the encoder's output is not usable"))
-    return [*told, note("")]
+        parts.append(warning(f"! {count(left_out)} left out of means: the encoder's output is not usable"))
+    return [*parts, note("")]
 
 
 def _row(label: str, mean: Mean, gain: Mean | None, everything: bool) -> list[str]:
@@ -96,17 +96,17 @@ def _worst(audit: Audit, most: int) -> list[Part]:
     used = any(row.uses for row in rows)
     header = [("datum", "right"), *((name, "right") for _, name, _ in columns), *([("uses", "left")] if used else [])]
     sheet = Sheet(f"Worst {len(rows)} of {audit.num_data}", header)
-    told: list[Part] = []
+    reasons: list[Part] = []
     for row in rows:
         sheet.add(f"{row.datum}{' !' if row.notes else ''}", *(cell.text for cell in row.cells), *_fit(row, used))
-        if row.notes and len(told) < _EXPLAINED:
-            told.append(warning(f"! datum {row.datum}: {row.notes}"))
-    if (silent := sum(bool(row.notes) for row in rows) - len(told)) > 0:
-        told.append(note(f"  and {silent} more; report.html and audit.json have the reasons"))
+        if row.notes and len(reasons) < _EXPLAINED:
+            reasons.append(warning(f"! datum {row.datum}: {row.notes}"))
+    if (silent := sum(bool(row.notes) for row in rows) - len(reasons)) > 0:
+        reasons.append(note(f"  and {silent} more; report.html and audit.json have the reasons"))
     letters = next((row.uses for row in rows if row.uses), [])
     legend = "Nats ± standard error." + (" Uses: " if used else "")
     legend += ", ".join(f"{letter} {use}" for use, letter, _ in letters) + ("." if used else "")
-    return [sheet, note(legend), *told, note("")]
+    return [sheet, note(legend), *reasons, note("")]
 
 
 def _fit(row: Row, used: bool) -> list[str]:

@@ -62,11 +62,13 @@ def _room(bound: Bound, best: Bound) -> str:
 
 
 def _warnings(sampled: Estimate[ImportanceInfo], exact: Estimate | None) -> list[Part]:
-    told: list[Part] = []
+    warnings: list[Part] = []
     if num := num_flagged(sampled):
         reason = next(flag for flag in sampled.flags if flag)
-        told.append(warning(f"! importance sampling is flagged for {num} of {len(sampled)} data; the first: {reason}"))
+        warnings.append(
+            warning(f"! importance sampling is flagged for {num} of {len(sampled)} data; the first: {reason}")
+        )
     if exact is not None and (num := num_flagged(exact)):
         reason = next(flag for flag in exact.flags if flag)
-        told.append(warning(f"! quadrature is flagged for {num} of {len(exact)} data; the first: {reason}"))
-    return told
+        warnings.append(warning(f"! quadrature is flagged for {num} of {len(exact)} data; the first: {reason}"))
+    return warnings

@@ -56,8 +56,8 @@ def _summary(bracket: Bracket) -> list[Part]:
             )
         parts.append(sheet)
     settled = int(bracket.settled.sum())
-    told = f"{settled} of {len(bracket)} data settled: both sides within {bracket.tolerance:g} nats (95 %), no flag"
-    return [*parts, note(f"{told}; {bracket.seconds:.1f} s")]
+    sentence = f"{settled} of {len(bracket)} data settled: both sides within {bracket.tolerance:g} nats (95 %), no flag"
+    return [*parts, note(f"{sentence}; {bracket.seconds:.1f} s")]
 
 
 def _rows(bracket: Bracket, chosen: Sequence[int]) -> list[Part]:
@@ -65,7 +65,7 @@ def _rows(bracket: Bracket, chosen: Sequence[int]) -> list[Part]:
         return []
     shown = "" if len(chosen) == len(bracket) else f", {len(chosen)} of {len(bracket)}"
     sheet = Sheet(f"Bracket of each datum{shown}, nats", _COLUMNS)
-    told: list[Part] = []
+    reasons: list[Part] = []
     for b in chosen:
         numbers = [
             with_error(float(side.value[b]), float(side.stderr[b]), max_decimals=_DECIMALS)
@@ -74,14 +74,14 @@ def _rows(bracket: Bracket, chosen: Sequence[int]) -> list[Part]:
         mark = " !" if bracket.flags[b] else ""
         sheet.add(f"{b}{mark}", *numbers, _width(float(bracket.width[b])), bracket.method(b))
         if bracket.flags[b]:
-            told.append(warning(f"! datum {b}: {bracket.flags[b]}"))
+            reasons.append(warning(f"! datum {b}: {bracket.flags[b]}"))
         if bracket.notes[b]:
-            told.append(note(f"  datum {b}: {bracket.notes[b]}"))
+            reasons.append(note(f"  datum {b}: {bracket.notes[b]}"))
     legend = "Lower and upper ± standard error; width: of the 95 % interval around both."
     rest = sum(map(bool, bracket.flags)) - sum(bool(bracket.flags[b]) for b in chosen)
     if rest:
-        told.append(warning(f"! {rest} more data are flagged"))
-    return [sheet, note(legend), *told]
+        reasons.append(warning(f"! {rest} more data are flagged"))
+    return [sheet, note(legend), *reasons]
 
 
 def _width(width: float) -> str:

@@ -16,7 +16,7 @@ _DECIMALS = 4  # of the latents: a fraction of the prior's unit scale is enough
 
 
 def comparison_table(comparison: Comparison, *, width: int | None = None, color: bool | None = None) -> str:
-    """Everything a comparison found: evidence, the identity, marginals by each method, costs, and what not to trust.
+    """Everything of a comparison: evidence, the identity, marginals by each method, costs, and what not to trust.
 
     Args:
         comparison: from `compare`.
@@ -58,9 +58,9 @@ def _identity_parts(comparison: Comparison) -> list[Part]:
     for b, datum in enumerate(comparison.data):
         distance = sigmas[b].item()
         holds = abs(distance) <= SIGMAS
-        told = "holds" if holds else "log p̂ is flagged" if flags[b] else "DOES NOT HOLD"
+        verdict = "holds" if holds else "log p̂ is flagged" if flags[b] else "DOES NOT HOLD"
         if math.isnan(distance):  # a guide whose density at a point is unknown
-            told = "unknown"
+            verdict = "unknown"
         sheet.add(
             str(datum),
             with_error(both.log_p[b].item(), both.log_p_stderr[b].item()),
@@ -70,7 +70,7 @@ def _identity_parts(comparison: Comparison) -> list[Part]:
             compact(both.kl[b].item(), exact.stderr[b].item(), max_decimals=_DECIMALS),
             with_error(both.residual[b].item(), error[b].item()),
             "–" if math.isnan(distance) else f"{distance:+.1f}",
-            told,
+            verdict,
             style="" if holds else "red",
         )
     legend = "log p̂: importance sampling. ELBO: Monte Carlo with other noise. KL: quadrature. "

@@ -64,12 +64,12 @@ def evidence_parts(rows: Sequence[Mapping[str, Any]]) -> list[Part]:
 
 def reasons(rows: Sequence[Mapping[str, Any]]) -> list[Part]:
     """One line for each flagged estimate."""
-    told = []
+    parts = []
     for row in rows:
         for key, method in (("flag", "importance"), ("exact_flag", "quadrature")):
             if row.get(key):
-                told.append(warning(f"! datum {row['datum']}, {method}: {row[key]}"))
-    return [*told]
+                parts.append(warning(f"! datum {row['datum']}, {method}: {row[key]}"))
+    return [*parts]
 
 
 def _add(sheet: Sheet, row: Mapping[str, Any], exact: bool, forward: bool) -> None:
