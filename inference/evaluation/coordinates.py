@@ -39,6 +39,12 @@ class Coordinates:
             sizes.append(math.prod((*latent.inner, *latent.unconstrained)))
         return cls(target, sum(sizes))
 
+    @property
+    def names(self) -> list[str]:
+        """A name for each of the D coordinates: the scalar latents' own (`z[0]`, …) if there are as many of them."""
+        names = self.target.latent_names
+        return names if len(names) == self.dim else [f"unconstrained coordinate {d}" for d in range(self.dim)]
+
     def pack(self, values: Mapping[str, Tensor]) -> Tensor:
         """Site values `[S, B, ...]` to one vector a datum, `[S, B, D]`."""
         return side_by_side({name: values[name] for name in self.target.structure.latents})

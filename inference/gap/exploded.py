@@ -18,17 +18,17 @@ _DRAWS = 256
 def exploded(target: Target, seed: int, memory_bytes: int | None = None) -> tuple[str, ...]:
     """For each datum what is wrong with its encoder's output, or an empty string."""
     dim = Coordinates.of(target).dim
-    told: list[str] = []
+    reasons: list[str] = []
     if dim == 0:
         return ("",) * len(target)
     for _, part in plan(target, _DRAWS, memory_bytes, gradients=True).data(target):
         coordinates = Coordinates(part, dim)
         start = read_guide(coordinates, seed)
-        told += told_exploded(coordinates, start.family, start.is_finite, seed)[0]
-    return tuple(told)
+        reasons += why_exploded(coordinates, start.family, start.is_finite, seed)[0]
+    return tuple(reasons)
 
 
-def told_exploded(
+def why_exploded(
     coordinates: Coordinates, guide: Family, is_finite: Tensor, seed: int
 ) -> tuple[tuple[str, ...], Family]:
     """For each datum what is wrong with its encoder's output, or an empty string; and the prior as a Gaussian."""
@@ -40,28 +40,33 @@ def told_exploded(
     centre, unit = prior.loc.squeeze(1), prior.scale.squeeze(1)
     scale = guide.scale.squeeze(1)
     sd = scale if guide.is_diagonal else scale.square().sum(-1).sqrt()
-    wide, far = sd / unit, (guide.mean - centre).abs() / unit
-    names = _names(coordinates)
-    told = []
-    for b, finite in enumerate(is_finite.tolist()):
-        i, j = int(wide[b].argmax()), int(far[b].argmax())
-        if not finite:
-            told.append("the encoder's output has exploded: its draws or their density are not finite")
-        elif wide[b, i] > _TIMES:
-            told.append(
-                f"the encoder's output has exploded: {names[i]} has sd {float(sd[b, i]):.3g}, "
-                f"{float(wide[b, i]):.3g} times the prior's"
-            )
-        elif far[b, j] > _TIMES:
-            told.append(
-                f"the encoder's output has exploded: the mean of {names[j]} is {float(far[b, j]):.3g} prior sds away "
-                "from the prior's"
-            )
-        else:
-            told.append("")
-    return tuple(told), prior
+    far = (guide.mean - centre).abs() / unit
+    names, is_finite = coordinates.names, is_finite.cpu()
+    reasons = tuple(_reason(names, bool(is_finite[b]), sd[b], sd[b] / unit[b], far[b]) for b in range(len(is_finite)))
+    return reasons, prior
 
 
-def _names(coordinates: Coordinates) -> list[str]:
-    names = coordinates.target.latent_names
-    return names if len(names) == coordinates.dim else [f"unconstrained coordinate {d}" for d in range(coordinates.dim)]
+def _reason(names: list[str], is_finite: bool, sd: Tensor, wide: Tensor, far: Tensor) -> str:
+    """Why a datum's output is not usable, or an empty string.
+
+    Args:
+        names: of the D coordinates.
+        is_finite: whether the guide's draws and their density are.
+        sd: of the guide, `[D]`.
+        wide: the same in prior sds, `[D]`.
+        far: distance of the guide's mean to the prior's, in prior sds, `[D]`.
+    """
+    if not is_finite:
+        return "the encoder's output has exploded: its draws or their density are not finite"
+    i, j = int(wide.argmax()), int(far.argmax())
+    if wide[i] > _TIMES:
+        return (
+            f"the encoder's output has exploded: {names[i]} has sd {float(sd[i]):.3g}, "
+            f"{float(wide[i]):.3g} times the prior's"
+        )
+    if far[j] > _TIMES:
+        return (
+            f"the encoder's output has exploded: the mean of {names[j]} is {float(far[j]):.3g} prior sds away "
+            "from the prior's"
+        )
+    return ""

@@ -9,7 +9,7 @@ from elbowroom.inference.evaluation.budget import bytes_or_default, cells_within
 from elbowroom.inference.evaluation.coordinates import Coordinates
 from elbowroom.inference.evaluation.densities import Densities
 from elbowroom.inference.evaluation.random_numbers import RandomNumbers
-from elbowroom.inference.gap.exploded import told_exploded
+from elbowroom.inference.gap.exploded import why_exploded
 from elbowroom.inference.gap.families.family import Family, joined
 from elbowroom.inference.gap.families.fitting import NUM_POINTS, points_of
 from elbowroom.inference.gap.families.reading import read_guide
@@ -90,7 +90,7 @@ def _climb(densities: Densities, rungs: list[str], num_samples: int, draws: Draw
     start = read_guide(coordinates, seed)
     points = None if draws is None else _points(coordinates, draws)
     climber = Climber(densities, RandomNumbers(coordinates.target, seed), num_samples // NUM_SHIFTS, points)
-    exploded, prior = told_exploded(coordinates, start.family, start.is_finite, seed)
+    exploded, prior = why_exploded(coordinates, start.family, start.is_finite, seed)
     bad = torch.tensor([bool(told) for told in exploded], device=start.is_finite.device)
     sane = prior.where(bad, start.family) if start.family.is_diagonal else prior.full().where(bad, start.family)
     best = _encoder(climber, start.is_gaussian & ~bad, sane, num_samples // NUM_SHIFTS, seed)
