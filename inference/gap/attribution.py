@@ -24,7 +24,7 @@ from elbowroom.inference.text_table import aligned
 from elbowroom.inference.weights import K_LIMIT
 
 _MANY = 0.25  # share of the outer draws whose k̂ may be large: one k̂ of 128 weights has an error of 0.3
-_LEAST_INNER = 25  # weights that a tail index can be told from
+_LEAST_INNER = 25  # weights that a tail index is estimated from
 
 
 @dataclass(frozen=True)
@@ -36,7 +36,7 @@ class SiteAttribution:
             Each is what would be gained by making this site's conditional density exact, those after it being exact.
         gap: log p(x) − ELBO, from the same draws.
         log_p: log p(x).
-        elbo: from the outer draws.
+        elbo: the ELBO, from the outer draws.
         shortfall: site -> how much log p(x, z_≤i) behind this site is estimated too low, `[B]`, nats, to first order
             (½ Var w / (K mean² w)): this site's term is too high by it, the next site's too low; zero for the last.
         pareto_k: site -> tail index of the inner weights behind this site: its 90 % quantile over outer draws, `[B]`
@@ -57,7 +57,7 @@ class SiteAttribution:
 
     @property
     def sites(self) -> tuple[str, ...]:
-        """In the order in which the guide draws them."""
+        """The latent sites in the order in which the guide draws them."""
         return tuple(self.terms)
 
     def table(self) -> str:
@@ -103,6 +103,22 @@ def attribute_sites(
         ProgramError: if sites have no densities of their own: the guide draws its latents by way of auxiliary sites, or
             is a refined one.
     """
+    _check(target, num_outer, num_inner, log_p)
+    cells = cells_within(target, memory_bytes)
+    data_at_once = min(len(target), max(1, cells // num_inner)) if target.sliceable else len(target)
+    draws_at_once = max(1, cells // (num_inner * data_at_once))
+    parts = []
+    with torch.no_grad():
+        for begin in range(0, len(target), data_at_once):
+            end = min(begin + data_at_once, len(target))
+            part = target if data_at_once >= len(target) else target.select(range(begin, end))
+            parts.append(_Levels.of(part, num_outer, num_inner, draws_at_once, seed))
+    evidence = log_p or log_evidence_from_guide(target, num_outer * num_inner, seed, memory_bytes)
+    return _assembled(_Levels.joined(parts), evidence)
+
+
+def _check(target: Target, num_outer: int, num_inner: int, log_p: Estimate | None) -> None:
+    """Raise unless there are draws enough, log p(x) is of these data, and each latent site has a density of its own."""
     if num_outer < 2 or num_inner < 2:
         raise ValueError(f"num_outer and num_inner must be at least 2, got {num_outer} and {num_inner}")
     check_same_data(target, log_p=log_p)
@@ -116,46 +132,36 @@ def attribute_sites(
             f"the guide draws its latents by way of {list(target.structure.auxiliary)}, so they have no densities of "
             "their own there: write a guide that draws each latent site itself"
         )
-    cells = cells_within(target, memory_bytes)
-    rows = min(len(target), max(1, cells // num_inner)) if target.sliceable else len(target)
-    at_once = max(1, cells // (num_inner * rows))
-    parts = []
-    with torch.no_grad():
-        for begin in range(0, len(target), rows):
-            whole = rows >= len(target)
-            part = target if whole else target.select(range(begin, min(begin + rows, len(target))))
-            parts.append(_Levels.of(part, num_outer, num_inner, at_once, seed))
-    known = log_p or log_evidence_from_guide(target, num_outer * num_inner, seed, memory_bytes)
-    return _assembled(_Levels.joined(parts), known)
 
 
-def _assembled(found: "_Levels", log_p: Estimate) -> SiteAttribution:
-    zero = torch.zeros_like(found.evidence[0])
-    evidence = [log_p.value.to(zero).expand_as(zero), *found.evidence]  # log p(x, z_≤i), `[S, B]`, i = 0 … n
+def _assembled(levels: "_Levels", log_p: Estimate) -> SiteAttribution:
+    """The terms of each site from what is estimated behind it."""
+    zero = torch.zeros_like(levels.evidence[0])
+    evidence = [log_p.value.to(zero).expand_as(zero), *levels.evidence]  # log p(x, z_≤i), `[S, B]`, i = 0 … n
     terms: dict[str, Estimate] = {}
-    known_error = log_p.stderr.to(zero)
-    for i, (name, log_q) in enumerate(found.log_q.items()):
+    log_p_error = log_p.stderr.to(zero)
+    for i, (name, log_q) in enumerate(levels.log_q.items()):
         value, stderr = _mean(log_q - evidence[i + 1] + evidence[i])
-        terms[name] = Estimate(value, torch.hypot(stderr, known_error) if i == 0 else stderr, "none")
-    elbo = Estimate(*_mean(found.evidence[-1] - sum(found.log_q.values(), zero)), "lower")
-    gap = Estimate(log_p.value.to(elbo.value) - elbo.value, torch.hypot(elbo.stderr, known_error.cpu()), "none")
-    names = list(found.log_q)
+        terms[name] = Estimate(value, torch.hypot(stderr, log_p_error) if i == 0 else stderr, "none")
+    elbo = Estimate(*_mean(levels.evidence[-1] - sum(levels.log_q.values(), zero)), "lower")
+    gap = Estimate(log_p.value.to(elbo.value) - elbo.value, torch.hypot(elbo.stderr, log_p_error.cpu()), "none")
+    names = list(levels.log_q)
     flags = tuple(
-        reasons(log_p.flags[b], *(_flag(found, names, i, b) for i in range(len(names) - 1))) for b in range(len(gap))
+        reasons(log_p.flags[b], *(_flag(levels, names, i, b) for i in range(len(names) - 1))) for b in range(len(gap))
     )
     return SiteAttribution(
         terms,
         replace(gap, flags=flags),
         log_p,
         elbo,
-        dict(zip(names, found.shortfall.cpu(), strict=True)),
-        dict(zip(names, found.pareto_k.cpu(), strict=True)),
+        dict(zip(names, levels.shortfall.cpu(), strict=True)),
+        dict(zip(names, levels.pareto_k.cpu(), strict=True)),
         flags,
     )
 
 
-def _flag(found: "_Levels", names: list[str], i: int, b: int) -> str:
-    share, short = float(found.heavy[i, b]), float(found.shortfall[i, b])
+def _flag(levels: "_Levels", names: list[str], i: int, b: int) -> str:
+    share, short = float(levels.heavy[i, b]), float(levels.shortfall[i, b])
     if not math.isfinite(short):
         return f"log p(x, z) given '{names[i]}' is not finite for some draws"
     if share <= _MANY:
@@ -185,25 +191,25 @@ class _Levels:
     heavy: Tensor
 
     @classmethod
-    def of(cls, target: Target, num_outer: int, num_inner: int, at_once: int, seed: int) -> "_Levels":
-        """For all data of a target."""
+    def of(cls, target: Target, num_outer: int, num_inner: int, draws_at_once: int, seed: int) -> "_Levels":
+        """Estimate what is behind each site, for all data of a target."""
         z, _ = target.propose(num_outer, seed=seed)
         log_q = target.run("guide", _site_densities, z, num_outer)[1]
-        evidence, told = [], []
+        evidence, tails = [], []  # of each level: shortfall, k̂ and the share of heavy tails, `[B]`
         for level in range(1, len(log_q)):
             given = {name: z[name] for name in list(log_q)[:level]}
-            pieces = list(_inner(target, given, num_inner, at_once, seed + level))
+            pieces = list(_inner(target, given, num_inner, draws_at_once, seed + level))
             evidence.append(torch.cat([value for value, _, _ in pieces]))
             short, k = (torch.cat([piece[j] for piece in pieces]) for j in (1, 2))
-            told.append((short.mean(0), _upper(k), (k > K_LIMIT).double().mean(0)))
+            tails.append((short.mean(0), _upper(k), (k > K_LIMIT).double().mean(0)))
         prior, likelihood = target.log_joint(z)
         evidence.append(prior + likelihood)
-        told.append((torch.zeros_like(prior[0]), torch.full_like(prior[0], -torch.inf), torch.zeros_like(prior[0])))
-        return cls(log_q, evidence, *(torch.stack([row[j].double() for row in told]) for j in range(3)))
+        tails.append((torch.zeros_like(prior[0]), torch.full_like(prior[0], -torch.inf), torch.zeros_like(prior[0])))
+        return cls(log_q, evidence, *(torch.stack([level[j].double() for level in tails]) for j in range(3)))
 
     @classmethod
     def joined(cls, parts: "list[_Levels]") -> "_Levels":
-        """One after the other."""
+        """The levels of all data, part after part."""
         one = parts[0]
         return cls(
             {name: torch.cat([p.log_q[name] for p in parts], 1) for name in one.log_q},
@@ -213,18 +219,20 @@ class _Levels:
 
 
 def _upper(k: Tensor) -> Tensor:
-    """The 90 % quantile over outer draws `[S, B]`, those left out of which nothing can be told."""
-    known = torch.where(k.isnan(), -torch.inf, k)
-    return torch.where(k.isnan().all(0), torch.nan, known.quantile(0.9, 0, interpolation="higher"))
+    """The 90 % quantile of k̂ over outer draws `[S, B]`, unknown ones (NaN) left out, `[B]`; NaN where all are."""
+    lowered = torch.where(k.isnan(), -torch.inf, k)
+    return torch.where(k.isnan().all(0), torch.nan, lowered.quantile(0.9, 0, interpolation="higher"))
 
 
-def _inner(target: Target, given: Values, num_inner: int, at_once: int, seed: int) -> Iterator[tuple[Tensor, ...]]:
-    """log p(x, z_≤i) of each outer draw, how much too low it is, and k̂, `[S', B]` each, in pieces."""
+def _inner(
+    target: Target, given: Values, num_inner: int, draws_at_once: int, seed: int
+) -> Iterator[tuple[Tensor, ...]]:
+    """Yield log p(x, z_≤i) of each outer draw, how much too low it is, and k̂, `[S', B]` each, in pieces."""
     num_outer = len(next(iter(given.values())))
-    for first in range(0, num_outer, at_once):
-        some = {name: value[first : first + at_once] for name, value in given.items()}
-        count = len(next(iter(some.values())))
-        fixed = {name: value.repeat_interleave(num_inner, 0) for name, value in some.items()}
+    for first in range(0, num_outer, draws_at_once):
+        outer = {name: value[first : first + draws_at_once] for name, value in given.items()}
+        count = len(next(iter(outer.values())))
+        fixed = {name: value.repeat_interleave(num_inner, 0) for name, value in outer.items()}
         noise = Noise(seed, target.keys, count * num_inner, first * num_inner)
         z, terms = target.run("guide", partial(_draw_rest, noise=noise), fixed, count * num_inner, noise)
         prior, likelihood = target.log_joint(z)
@@ -241,9 +249,9 @@ def _inner(target: Target, given: Values, num_inner: int, at_once: int, seed: in
 def _draw_rest(target: Target, given: Values, num_samples: int | None, arrange: Arrange, *, noise: Noise) -> Result:
     """Draws of the guide's other sites given some, and their log density."""
     structure = target.structure
-    known = replace(structure, latents={n: latent for n, latent in structure.latents.items() if n in given})
+    given_sites = replace(structure, latents={n: latent for n, latent in structure.latents.items() if n in given})
     # The innermost messenger comes first: sites that are set are not drawn.
-    trace = target.trace("guide", num_samples, Draw(noise, arrange), Set(place(known, given, num_samples)))
+    trace = target.trace("guide", num_samples, Draw(noise, arrange), Set(place(given_sites, given, num_samples)))
     log_q = torch.zeros(num_samples or 1, len(target), dtype=target.dtype, device=target.device)
     for name in structure.latents:
         if name not in given:

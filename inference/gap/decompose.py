@@ -62,7 +62,7 @@ def decompose(
         families: rungs, from small to large, of `"mean-field"`, `"full covariance"`, `"mixture"`.
         family: the rung that counts as the guide's own; by default what its density says for most of these data.
         num_samples: draws that each rung is scored on, at least 32.
-        seed: of everything random; what is found of a datum is a function of (seed, datum).
+        seed: of everything random; the result of a datum is a function of (seed, datum).
         memory_bytes: byte budget for one evaluation (default 256 MiB).
         progress: show a progress bar if it takes longer than two seconds.
 
@@ -78,39 +78,40 @@ def decompose(
     with progress_bar(len(target), "ladder", "datum", progress) as tick:
         climbed = climb(target, rungs, num_samples, draws, seed, memory_bytes, tick)
     refined = RefinedGuide(target, climbed.families)
-    known = log_evidence(target, refined, log_p, seed, memory_bytes)
-    own = family or _family_of(climbed, rungs)
-    return _assemble(climbed, known, own, refined, time.perf_counter() - begin)
+    evidence = log_evidence(target, refined, log_p, seed, memory_bytes)
+    guide_family = family or _family_of(climbed, rungs)
+    return _assemble(climbed, evidence, guide_family, refined, time.perf_counter() - begin)
 
 
 def _assemble(
-    climbed: Climbed, log_p: Estimate[LogPInfo], own: str, refined: RefinedGuide, seconds: float
+    climbed: Climbed, log_p: Estimate[LogPInfo], family: str, refined: RefinedGuide, seconds: float
 ) -> Decomposition:
+    """The terms of the room, where the guide's own family is `family`."""
     names = list(climbed.elbo)
     ladder = {name: _mean(climbed.elbo[name], "lower") for name in names}
     gains = {
         name: _gain(climbed.elbo[name] - climbed.elbo[before], climbed.tried[name]) for before, name in pairwise(names)
     }
     unknown = (torch.zeros_like(log_p.value), torch.full_like(log_p.value, torch.inf))  # of a mixture
-    slack, slack_stderr = (value.cpu() for value in climbed.slack.get(own, unknown))
-    value = log_p.value.to(ladder[own].value) - ladder[own].value - slack
-    stderr = torch.stack([log_p.stderr.to(value), ladder[own].stderr, slack_stderr]).square().sum(0).sqrt()
+    slack, slack_stderr = (value.cpu() for value in climbed.slack.get(family, unknown))
+    value = log_p.value.to(ladder[family].value) - ladder[family].value - slack
+    stderr = torch.stack([log_p.stderr.to(value), ladder[family].stderr, slack_stderr]).square().sum(0).sqrt()
     gaussian = climbed.is_gaussian.tolist()
     nowhere = [_NOWHERE if value == -torch.inf else "" for value in ladder[ENCODER].value.tolist()]
-    flags = tuple(reasons(*told) for told in zip(climbed.exploded, nowhere, log_p.flags, strict=True))
+    flags = tuple(reasons(*causes) for causes in zip(climbed.exploded, nowhere, log_p.flags, strict=True))
     notes = tuple(
-        "" if ok or climbed.exploded[b] else _NOT_GAUSSIAN.format(family=own) for b, ok in enumerate(gaussian)
+        "" if ok or climbed.exploded[b] else _NOT_GAUSSIAN.format(family=family) for b, ok in enumerate(gaussian)
     )
     return Decomposition(
         ladder=ladder,
         gains=gains,
-        family=own,
+        family=family,
         log_p=log_p,
-        amortization=_gain(climbed.elbo[own] - climbed.elbo[ENCODER], climbed.tried[own]),
+        amortization=_gain(climbed.elbo[family] - climbed.elbo[ENCODER], climbed.tried[family]),
         optimisation=Estimate(slack, slack_stderr, "none"),
         approximation=Estimate(value, stderr, "lower" if log_p.bound == "lower" else "none", sides_of(log_p)),
         refined=refined,
-        exploded=torch.tensor([bool(told) for told in climbed.exploded]),
+        exploded=torch.tensor([bool(reason) for reason in climbed.exploded]),
         flags=flags,
         notes=notes,
         num_evaluations=climbed.num_evaluations,
@@ -119,20 +120,20 @@ def _assemble(
 
 
 def _mean(replicates: Tensor, bound: str) -> Estimate:
-    """Over R independent randomisations `[R, B]`."""
+    """The mean over R independent randomisations `[R, B]`, and its standard error."""
     stderr = replicates.std(0) / len(replicates) ** 0.5
     return Estimate(replicates.mean(0).cpu(), stderr.cpu(), bound)  # type: ignore[arg-type]
 
 
 def _gain(replicates: Tensor, tried: Tensor) -> Estimate:
-    """As `_mean`; where a rung was not kept the gain is zero, known as well as the comparison that it lost."""
-    found = _mean(replicates, "none")
-    return replace(found, stderr=torch.where(found.value == 0, tried.cpu(), found.stderr))
+    """The mean gain; where a rung was not kept it is zero, known as well as the comparison that it lost."""
+    gain = _mean(replicates, "none")
+    return replace(gain, stderr=torch.where(gain.value == 0, tried.cpu(), gain.stderr))
 
 
 def _family_of(climbed: Climbed, rungs: list[str]) -> str:
     """The smallest rung that holds the guide for most data; where it is not Gaussian, the largest Gaussian one."""
-    usable = torch.tensor([not told for told in climbed.exploded])
+    usable = torch.tensor([not reason for reason in climbed.exploded])
     if climbed.is_diagonal.cpu()[usable].double().mean() >= 0.5 and "mean-field" in rungs:
         return "mean-field"
     return next((name for name in ("full covariance", "mean-field") if name in rungs), rungs[0])
@@ -141,6 +142,11 @@ def _family_of(climbed: Climbed, rungs: list[str]) -> str:
 def _checked(
     target: Target, families: Sequence[str], family: str | None, num_samples: int, draws: Draws | None
 ) -> list[str]:
+    """The rungs that can be fitted to this target.
+
+    Raises:
+        ValueError: as `decompose`.
+    """
     rungs, order = list(families), list(RUNGS)
     if not rungs or any(name not in RUNGS for name in rungs) or rungs != sorted(set(rungs), key=order.index):
         raise ValueError(f"families must be some of {order}, in that order, got {rungs}")

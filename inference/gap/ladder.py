@@ -28,7 +28,7 @@ _NEARLY_ALL = 0.8  # of the randomisations: 13 of 16 by chance once in a hundred
 
 @dataclass(frozen=True)
 class Climbed:
-    """What the ladder found.
+    """How high every rung of the ladder reaches, and with which members.
 
     Attributes:
         elbo: rung -> ELBO under R randomisations, `[R, B]`; `"encoder"` first. Values never fall from rung to rung.
@@ -59,63 +59,63 @@ def climb(
     memory_bytes: int | None,
     tick: Tick,
 ) -> Climbed:
-    """The encoder and every rung on the same quasi-random draws."""
+    """Score the encoder and every rung on the same quasi-random draws."""
     coordinates = Coordinates.of(target)
     densities = Densities.of(coordinates, cells_within(target, memory_bytes))
-    rows = _rows(target, coordinates.dim, rungs, num_samples, memory_bytes)
+    data_at_once = _data_at_once(target, coordinates.dim, rungs, num_samples, memory_bytes)
     pieces = []
-    for first in range(0, len(target), rows):
+    for first in range(0, len(target), data_at_once):
         # The last chunk is made up to full size by its own data, so that one record serves all.
-        chunk = torch.arange(first, min(first + rows, len(target)))
-        padded = torch.cat([chunk, chunk[:1].expand(rows - len(chunk))])
+        chunk = torch.arange(first, min(first + data_at_once, len(target)))
+        padded = torch.cat([chunk, chunk[:1].expand(data_at_once - len(chunk))])
         part = densities.at(coordinates.at(padded)) if target.sliceable else densities
-        some = None if draws is None else draws.select(padded.tolist())
-        pieces.append(_first(_climb(part, rungs, num_samples, some, seed), len(chunk)))
+        part_draws = None if draws is None else draws.select(padded.tolist())
+        pieces.append(_first(_climb(part, rungs, num_samples, part_draws, seed), len(chunk)))
         tick(len(chunk))
     return _together(pieces)
 
 
-def _rows(target: Target, dim: int, rungs: list[str], num_samples: int, memory_bytes: int | None) -> int:
-    """Data at once: their draws with gradients, and what an evaluation holds, must fit in the budget."""
+def _data_at_once(target: Target, dim: int, rungs: list[str], num_samples: int, memory_bytes: int | None) -> int:
+    """How many data are refined at once: their draws with gradients, and what an evaluation holds, must fit."""
     num_components = NUM_COMPONENTS if "mixture" in rungs else 1
     most_points = max(num_samples // NUM_SHIFTS, NUM_POINTS, num_components * points_of(num_components, dim))
-    cut = plan(target, most_points, memory_bytes, gradients=True)
-    held = held_bytes(dim, num_components)
-    most = max(1, bytes_or_default(memory_bytes) // held)
-    return min(cut.rows, most) if target.sliceable else cut.rows
+    evaluated = plan(target, most_points, memory_bytes, gradients=True).rows
+    held = max(1, bytes_or_default(memory_bytes) // held_bytes(dim, num_components))
+    return min(evaluated, held) if target.sliceable else evaluated
 
 
 def _climb(densities: Densities, rungs: list[str], num_samples: int, draws: Draws | None, seed: int) -> Climbed:
+    """Climb the ladder with the data of one chunk."""
     coordinates = densities.coordinates
     start = read_guide(coordinates, seed)
     points = None if draws is None else _points(coordinates, draws)
     climber = Climber(densities, RandomNumbers(coordinates.target, seed), num_samples // NUM_SHIFTS, points)
     exploded, prior = why_exploded(coordinates, start.family, start.is_finite, seed)
-    bad = torch.tensor([bool(told) for told in exploded], device=start.is_finite.device)
+    bad = torch.tensor([bool(reason) for reason in exploded], device=start.is_finite.device)
     sane = prior.where(bad, start.family) if start.family.is_diagonal else prior.full().where(bad, start.family)
     best = _encoder(climber, start.is_gaussian & ~bad, sane, num_samples // NUM_SHIFTS, seed)
     elbo, tried, slack, families = {ENCODER: best}, {}, {}, {}
-    found = [sane, *([] if points is None else starts_of(points))]
+    members = [sane, *([] if points is None else starts_of(points))]
     cost = torch.full((len(exploded),), num_samples)
-    top, known = sane, start.is_gaussian & ~bad  # the best member so far, unless that is an encoder of another kind
+    top, is_best = sane, start.is_gaussian & ~bad  # the best is a member, unless it is an encoder of another kind
     for name in rungs:
-        rung = RUNGS[name](climber, found)
+        rung = RUNGS[name](climber, members)
         better = _is_better(rung.evaluation.elbo, best)
         tried[name] = ((rung.evaluation.elbo - best).std(0) / NUM_SHIFTS**0.5).nan_to_num(torch.inf)
-        kept = known & ~better & (start.is_diagonal if rung.family.is_diagonal else torch.ones_like(known))
+        stays = is_best & ~better & (start.is_diagonal if rung.family.is_diagonal else torch.ones_like(is_best))
         best = torch.where(better, rung.evaluation.elbo, best)
-        elbo[name], families[name] = best, rung.family.where(~kept, top.formed_as(rung.family))
+        elbo[name], families[name] = best, rung.family.where(~stays, top.formed_as(rung.family))
         fitted = rung.family if top.is_diagonal else rung.family.full()
-        top = fitted.where(better | ~known, top.formed_as(fitted))
-        known = torch.ones_like(known)
+        top = fitted.where(better | ~is_best, top.formed_as(fitted))
+        is_best = torch.ones_like(is_best)
         if rung.evaluation.slack is not None:
             slack[name] = rung.evaluation.slack
-        found, cost = [top, *found[1:]], cost + rung.num_evaluations
+        members, cost = [top, *members[1:]], cost + rung.num_evaluations
     return Climbed(elbo, tried, slack, families, start.is_gaussian, start.is_diagonal, exploded, cost)
 
 
 def _is_better(elbo: Tensor, before: Tensor) -> Tensor:
-    """Better beyond noise: the mean gain over twice its error, or a gain in nearly every randomisation, `[B]`.
+    """Whether a rung is better beyond noise: a gain over twice its error or in nearly every randomisation, `[B]`.
 
     The error alone would keep an encoder whose ELBO rests on a few draws far out: the worse it is, the larger its
     error.
@@ -142,30 +142,31 @@ def _encoder(climber: Climber, is_gaussian: Tensor, family: Family, num_points: 
     target = climber.densities.coordinates.target
     part = target.select(other) if target.sliceable else target
     with torch.no_grad():
-        own = [
+        replicates = [
             part.log_weights(num_points, seed=seed + 1, start=i * num_points).double().mean(0)
             for i in range(NUM_SHIFTS)
         ]
-    known = torch.stack(own).to(common.device)
-    return common.index_copy(1, other, known if target.sliceable else known[:, other])
+    elbo = torch.stack(replicates).to(common.device)
+    return common.index_copy(1, other, elbo if target.sliceable else elbo[:, other])
 
 
-def _first(found: Climbed, count: int) -> Climbed:
-    """Without the data that a chunk was made up with."""
-    kept = torch.arange(count)
+def _first(climbed: Climbed, count: int) -> Climbed:
+    """The ladder of the first `count` data, without those that a chunk was made up with."""
+    data = torch.arange(count)
     return Climbed(
-        {name: value[:, :count] for name, value in found.elbo.items()},
-        {name: value[:count] for name, value in found.tried.items()},
-        {name: (value[:count], error[:count]) for name, (value, error) in found.slack.items()},
-        {name: family.select(kept) for name, family in found.families.items()},
-        found.is_gaussian[:count],
-        found.is_diagonal[:count],
-        found.exploded[:count],
-        found.num_evaluations[:count],
+        {name: value[:, :count] for name, value in climbed.elbo.items()},
+        {name: value[:count] for name, value in climbed.tried.items()},
+        {name: (value[:count], error[:count]) for name, (value, error) in climbed.slack.items()},
+        {name: family.select(data) for name, family in climbed.families.items()},
+        climbed.is_gaussian[:count],
+        climbed.is_diagonal[:count],
+        climbed.exploded[:count],
+        climbed.num_evaluations[:count],
     )
 
 
 def _together(parts: list[Climbed]) -> Climbed:
+    """The ladder of all data, part after part."""
     one = parts[0]
     return Climbed(
         {name: torch.cat([p.elbo[name] for p in parts], 1) for name in one.elbo},
@@ -177,6 +178,6 @@ def _together(parts: list[Climbed]) -> Climbed:
         {name: joined([p.families[name] for p in parts]) for name in one.families},
         torch.cat([p.is_gaussian for p in parts]),
         torch.cat([p.is_diagonal for p in parts]),
-        tuple(told for p in parts for told in p.exploded),
+        tuple(reason for p in parts for reason in p.exploded),
         torch.cat([p.num_evaluations for p in parts]),
     )

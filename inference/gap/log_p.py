@@ -45,7 +45,7 @@ class LogPInfo(Sides, total=False):
 
 
 NUM_STEPS, NUM_CHAINS = 64, 16
-"""Of annealing from the largest family."""
+"""Temperatures and chains of annealing from the largest family."""
 
 
 def log_evidence(
@@ -60,9 +60,9 @@ def log_evidence(
         given = given(refined.target())
     check_same_data(target, log_p=given)
     if isinstance(given, Bracket):
-        return _settled(target, refined, given, seed, memory_bytes)
+        return _of_bracket(target, refined, given, seed, memory_bytes)
     if given is not None:
-        return _told(given, "given")
+        return _with_info(given, "given")
     if not _suits_a_lattice(target):
         return _annealed(refined, seed, memory_bytes)
     # With the members found as guide: a lattice over an encoder's output that has exploded would never end.
@@ -70,10 +70,10 @@ def log_evidence(
         exact = quadrature(refined.target(), memory_bytes=memory_bytes)
     failed = torch.tensor([bool(flag) for flag in exact.flags])
     if not bool(failed.any()) or not target.sliceable:
-        return _told(exact, "quadrature")
-    rows = failed.nonzero().flatten()
-    some = _annealed(RefinedGuide(target.select(rows), _selected(refined, rows)), seed, memory_bytes)
-    return _merged(_told(exact, "quadrature"), rows, some)
+        return _with_info(exact, "quadrature")
+    data = failed.nonzero().flatten()
+    annealed = _annealed(_selected(target, refined, data), seed, memory_bytes)
+    return _merged(_with_info(exact, "quadrature"), data, annealed)
 
 
 def log_evidence_from_guide(target: Target, num_samples: int, seed: int, memory_bytes: int | None) -> Estimate:
@@ -91,30 +91,30 @@ def _suits_a_lattice(target: Target) -> bool:
     return Coordinates.of(target).dim <= MAX_LATTICE_DIM and (target.sliceable or len(target) == 1)
 
 
-def _settled(
-    target: Target, refined: RefinedGuide, found: Bracket, seed: int, memory_bytes: int | None
+def _of_bracket(
+    target: Target, refined: RefinedGuide, bracket: Bracket, seed: int, memory_bytes: int | None
 ) -> Estimate[LogPInfo]:
-    """The bracket, and annealing from the refined guide where a side of it is missing or flagged."""
-    sides = zip(found.lower.flags, found.upper.flags, found.upper.value.isfinite().tolist(), strict=True)
+    """The middle of a bracket, and annealing from the refined guide where a side of it is missing or flagged."""
+    sides = zip(bracket.lower.flags, bracket.upper.flags, bracket.upper.value.isfinite().tolist(), strict=True)
     unsound = torch.tensor([bool(low or high) or not finite for low, high, finite in sides])
-    middle, rows = between(found), unsound.nonzero().flatten()
-    if not len(rows) or not target.sliceable:
+    middle, data = between(bracket), unsound.nonzero().flatten()
+    if not len(data) or not target.sliceable:
         return middle
-    some = _annealed(RefinedGuide(target.select(rows), _selected(refined, rows)), seed, memory_bytes)
-    better = [i for i, row in enumerate(rows.tolist()) if some.value[i] > middle.value[row]]  # both bound from below
-    return _merged(middle, rows[better], _picked(some, better))
+    annealed = _annealed(_selected(target, refined, data), seed, memory_bytes)
+    better = [i for i, b in enumerate(data.tolist()) if annealed.value[i] > middle.value[b]]  # both bound from below
+    return _merged(middle, data[better], _picked(annealed, better))
 
 
-def between(found: Bracket) -> Estimate[LogPInfo]:
+def between(bracket: Bracket) -> Estimate[LogPInfo]:
     """The middle of a bracket; its error covers both sides (half their distance, and the larger error)."""
-    lower, upper = found.lower, found.upper
+    lower, upper = bracket.lower, bracket.upper
     both = upper.value.isfinite() & lower.value.isfinite()
     half = torch.where(both, (upper.value - lower.value).clamp_min(0.0) / 2, 0.0)
     error = torch.where(both, torch.hypot(half, torch.maximum(lower.stderr, upper.stderr)), lower.stderr)
     middle = torch.where(both, (lower.value + upper.value) / 2, lower.value)
-    methods = tuple(found.method(b) for b in range(len(found)))
+    methods = tuple(bracket.method(b) for b in range(len(bracket)))
     info: LogPInfo = {"method": methods, "half_width": half, "one_sided": ~both}
-    return Estimate(middle, error, "none", info, found.flags)
+    return Estimate(middle, error, "none", info, bracket.flags)
 
 
 def sides_of(log_p: Estimate[LogPInfo]) -> Sides:
@@ -129,44 +129,46 @@ def sides_of(log_p: Estimate[LogPInfo]) -> Sides:
 
 def _annealed(refined: RefinedGuide, seed: int, memory_bytes: int | None) -> Estimate[LogPInfo]:
     start = refined.target()
-    return _told(
+    return _with_info(
         anneal(start, num_steps=NUM_STEPS, num_chains=NUM_CHAINS, seed=seed, memory_bytes=memory_bytes), "annealing"
     )
 
 
-def _selected(refined: RefinedGuide, rows: Tensor) -> dict:
-    return {name: family.select(rows) for name, family in refined.families.items()}
+def _selected(target: Target, refined: RefinedGuide, data: Tensor) -> RefinedGuide:
+    """The refined guide of some of the data."""
+    return RefinedGuide(target.select(data), {name: family.select(data) for name, family in refined.families.items()})
 
 
-def _told(found: Estimate, method: str) -> Estimate[LogPInfo]:
-    sided = torch.full((len(found),), found.bound == "lower")
+def _with_info(estimate: Estimate, method: str) -> Estimate[LogPInfo]:
+    """The estimate with where it is from and what is known of its sides."""
+    one_sided = torch.full((len(estimate),), estimate.bound == "lower")
     info: LogPInfo = {
-        "method": (method,) * len(found),
-        "half_width": torch.zeros_like(found.value),
-        "one_sided": sided.to(found.value.device),
+        "method": (method,) * len(estimate),
+        "half_width": torch.zeros_like(estimate.value),
+        "one_sided": one_sided.to(estimate.value.device),
     }
-    return replace(found, info=info)
+    return replace(estimate, info=info)
 
 
-def _picked(found: Estimate, rows: list[int]) -> Estimate:
-    """An annealed estimate of some of its data."""
-    flags = tuple(found.flags[row] for row in rows)
-    return Estimate(found.value[rows], found.stderr[rows], found.bound, flags=flags)
+def _picked(estimate: Estimate, data: list[int]) -> Estimate:
+    """The estimate of some of its data."""
+    flags = tuple(estimate.flags[b] for b in data)
+    return Estimate(estimate.value[data], estimate.stderr[data], estimate.bound, flags=flags)
 
 
-def _merged(exact: Estimate[LogPInfo], rows: Tensor, some: Estimate) -> Estimate[LogPInfo]:
-    """Annealing in place of what failed."""
-    flags, methods = list(exact.flags), list(exact.info["method"])
-    for row, flag in zip(rows.tolist(), some.flags, strict=True):
-        flags[row], methods[row] = flag, "annealing"
+def _merged(estimate: Estimate[LogPInfo], data: Tensor, annealed: Estimate) -> Estimate[LogPInfo]:
+    """The estimate with that of annealing in its place for some of the data."""
+    flags, methods = list(estimate.flags), list(estimate.info["method"])
+    for b, flag in zip(data.tolist(), annealed.flags, strict=True):
+        flags[b], methods[b] = flag, "annealing"
     info: LogPInfo = {
         "method": tuple(methods),
-        "half_width": exact.info["half_width"].index_fill(0, rows, 0.0),
-        "one_sided": exact.info["one_sided"].index_fill(0, rows, True),
+        "half_width": estimate.info["half_width"].index_fill(0, data, 0.0),
+        "one_sided": estimate.info["one_sided"].index_fill(0, data, True),
     }
     return Estimate(
-        exact.value.index_copy(0, rows, some.value.to(exact.value)),
-        exact.stderr.index_copy(0, rows, some.stderr.to(exact.stderr)),
+        estimate.value.index_copy(0, data, annealed.value.to(estimate.value)),
+        estimate.stderr.index_copy(0, data, annealed.stderr.to(estimate.stderr)),
         "none",
         info,
         tuple(flags),

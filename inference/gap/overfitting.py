@@ -32,17 +32,17 @@ class EncoderOverfitting:
 
     def __str__(self) -> str:
         low, high = self.interval
-        told = (
+        text = (
             f"amortization costs {self.test:.2f} nats on test data and {self.train:.2f} on training data: "
             f"{self.difference:+.2f} (95 % interval {low:.2f} … {high:.2f})"
         )
         if low > 0:
             return (
-                f"{told}. The encoder overfits: it finds q for data that it was trained on and less well for new ones"
+                f"{text}. The encoder overfits: it finds q for data that it was trained on and less well for new ones"
             )
         if high < 0:
-            return f"{told}. The encoder is worse on the training data: are the two sets drawn alike?"
-        return f"{told}. No overfitting of the encoder is seen"
+            return f"{text}. The encoder is worse on the training data: are the two sets drawn alike?"
+        return f"{text}. No overfitting of the encoder is seen"
 
 
 def encoder_overfitting(train: Decomposition, test: Decomposition) -> EncoderOverfitting:

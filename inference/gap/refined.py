@@ -43,7 +43,7 @@ class RefinedTarget(Target):
         return Family(*(self.kwargs[key] for key in _KEYS))
 
     def propose(self, num_samples: int, *, seed: int = 0, start: int = 0) -> tuple[Values, Tensor]:
-        """Draws of the members and their log density, as `Target.propose`."""
+        """Draw from the members: values and their log density, as `Target.propose`."""
         if num_samples < 1:
             raise ValueError(f"num_samples must be at least 1, got {num_samples}")
         coordinates, family, numbers = Coordinates.of(self), self.family, RandomNumbers(self, seed)
@@ -80,7 +80,7 @@ class RefinedTarget(Target):
 
 @dataclass(frozen=True)
 class RefinedGuide:
-    """The members that a ladder found: for each rung one distribution a datum.
+    """The members that a ladder reached: for each rung one distribution a datum.
 
     Attributes:
         base: the programs and data that were refined.

@@ -105,15 +105,15 @@ class _Members:
 
     def _part(self, size: int) -> tuple[Tensor, Tensor]:
         """Mean `[..., B, K, n]` and scale of the next n coordinates given those so far."""
-        here = slice(self.end, self.end + size)
-        loc, scale = self.family.loc[..., here], self.family.scale
+        site = slice(self.end, self.end + size)
+        loc, scale = self.family.loc[..., site], self.family.scale
         if self.family.is_diagonal:
-            return loc, scale[..., here]
+            return loc, scale[..., site]
         if self.noise:
             lead = torch.broadcast_shapes(*(noise.shape[:-1] for noise in self.noise))
             before = torch.cat([noise.expand(*lead, -1) for noise in self.noise], -1)
-            loc = loc + (scale[..., here, : self.end] @ before.unsqueeze(-1)).squeeze(-1)
-        return loc, scale[..., here, here]
+            loc = loc + (scale[..., site, : self.end] @ before.unsqueeze(-1)).squeeze(-1)
+        return loc, scale[..., site, site]
 
     def _conditional(self, latent: Latent) -> Any:
         """q(z_i | z_<i) with the batch shape of the site."""
@@ -124,8 +124,8 @@ class _Members:
         batch = self._to_site(lead, latent)
 
         def laid_out(value: Tensor, dims: int) -> Tensor:
-            own = value.shape[value.dim() - dims :]
-            return value.expand(*lead, *own).reshape(*batch, *own)
+            last = value.shape[value.dim() - dims :]
+            return value.expand(*lead, *last).reshape(*batch, *last)
 
         loc, scale = laid_out(loc, 2), laid_out(scale, 2 if family.is_diagonal else 3)  # [*batch, K, n], and (…, n)
         if family.num_components == 1:
@@ -168,11 +168,11 @@ class _Members:
 def _check_same(target: Target, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
     """Raise ValueError if there are as many data as were refined, but other ones."""
     given = named(args, kwargs)
-    for key, known in zip(target.per_datum, target.data, strict=True):
+    for key, refined in zip(target.per_datum, target.data, strict=True):
         value = given.get(key)
-        if isinstance(value, Tensor) and value.shape == known.shape:
-            there = value.to(known)
-            if not bool(((there == known) | ((there != there) & (known != known))).all()):
+        if isinstance(value, Tensor) and value.shape == refined.shape:
+            value = value.to(refined)
+            if not bool(((value == refined) | ((value != value) & (refined != refined))).all()):
                 raise ValueError(
                     f"argument {key!r} holds other data than this program was refined for, or the same in another "
                     "order: members belong to their data. For new data decompose(...) a target of them"

@@ -45,12 +45,12 @@ class RetrainedGuide:
 
     def __str__(self) -> str:
         low, high = self.interval
-        told = f"the new guide's ELBO is {self.mean:+.2f} nats a datum (95 % interval {low:.2f} … {high:.2f})"
+        text = f"the new guide's ELBO is {self.mean:+.2f} nats a datum (95 % interval {low:.2f} … {high:.2f})"
         if low > 0:
-            return f"{told}: this much of the gap was the old encoder's"
+            return f"{text}: this much of the gap was the old encoder's"
         if high < 0:
-            return f"{told}: the old guide is better. Train longer (num_epochs), or with another learning rate"
-        return f"{told}: no gain is seen"
+            return f"{text}: the old guide is better. Train longer (num_epochs), or with another learning rate"
+        return f"{text}: no gain is seen"
 
 
 def retrain_guide(
@@ -106,6 +106,7 @@ def retrain_guide(
 
 
 def _elbo(target: Target, num_samples: int, seed: int, memory_bytes: int | None) -> Estimate:
+    """The guide's ELBO of each datum."""
     info = importance(target, num_samples=num_samples, seed=seed, memory_bytes=memory_bytes).info
     return Estimate(info["elbo"], info["elbo_stderr"], "lower")
 
@@ -115,8 +116,8 @@ def _check_apart(model: Program, guide: Program) -> None:
     owners = owner_of(model), owner_of(guide)
     if owners[0] is None or owners[1] is None:
         return
-    known = {id(p): name for name, p in owners[0].named_parameters()}
-    shared = [name for name, p in owners[1].named_parameters() if id(p) in known]
+    of_model = {id(p) for p in owners[0].parameters()}
+    shared = [name for name, p in owners[1].named_parameters() if id(p) in of_model]
     if shared:
         raise ValueError(
             f"the guide shares the parameters {shared[:6]} with the model, which must stay as it is: "

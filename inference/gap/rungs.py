@@ -17,7 +17,7 @@ from elbowroom.inference.mcmc.metric import MAX_DENSE, fit_scale
 from elbowroom.inference.mcmc.mixture import Mixture
 
 NUM_COMPONENTS = 4
-"""Of a mixture that is split from a Gaussian."""
+"""Components of a mixture that is split from a Gaussian."""
 
 _APART = 0.7  # sds between neighbours of a split
 _TRIED = 64  # draws that starts are compared on
@@ -41,11 +41,11 @@ class Climber:
     num_points: int
     points: Tensor | None  # draws of the posterior in unconstrained coordinates, `[M, B, D]`
 
-    def subset(self, rows: Tensor) -> Density:
-        """Log density and gradient of some of the data, in float64."""
+    def subset(self, data: Tensor) -> Density:
+        """The log density and gradient of some of the data, in float64."""
         target = self.densities.coordinates.target
-        dtype, whole = target.dtype, len(rows) == len(target)
-        density = self.densities.gradient if whole else self._on(rows)
+        dtype = target.dtype
+        density = self.densities.gradient if len(data) == len(target) else self._on(data)
 
         def in_double(u: Tensor) -> tuple[Tensor, Tensor]:
             value, gradient = density(u.to(dtype))
@@ -53,22 +53,22 @@ class Climber:
 
         return in_double
 
-    def _on(self, rows: Tensor) -> Density:
-        """Of some of the data; programs that cannot be given part of them run on all."""
+    def _on(self, data: Tensor) -> Density:
+        """The density of some of the data; programs that cannot be given part of them run on all."""
         target = self.densities.coordinates.target
         if target.sliceable:
-            return self.densities.on(rows)
+            return self.densities.on(data)
 
         def of_all(u: Tensor) -> tuple[Tensor, Tensor]:
-            filled = u[:, :1].expand(-1, len(target), -1).index_copy(1, rows, u)
+            filled = u[:, :1].expand(-1, len(target), -1).index_copy(1, data, u)
             value, gradient = self.densities.gradient(filled)
-            return value[:, rows], gradient[:, rows]
+            return value[:, data], gradient[:, data]
 
         return of_all
 
     @property
     def everything(self) -> Density:
-        """Of all the data."""
+        """The density of all the data."""
         return self.subset(torch.arange(len(self.densities.coordinates.target)))
 
     def evaluated(self, family: Family) -> Evaluation:
@@ -76,7 +76,7 @@ class Climber:
         return evaluate(self.everything, self.numbers, family, self.num_points)
 
     def best_of(self, candidates: list[Family]) -> Family:
-        """Of each datum the candidate with the highest ELBO, on the same draws."""
+        """The candidate with the highest ELBO of each datum, all scored on the same draws."""
         if len(candidates) == 1:
             return candidates[0]
         scores = []
@@ -91,17 +91,17 @@ class Climber:
 
 
 def mean_field(climber: Climber, before: list[Family]) -> Rung:
-    """Independent coordinates."""
+    """Fit Gaussians of independent coordinates."""
     return _climbed(climber, [family.diagonal() for family in before], "mean-field")
 
 
 def full_covariance(climber: Climber, before: list[Family]) -> Rung:
-    """All covariances."""
+    """Fit Gaussians with all their covariances."""
     return _climbed(climber, [family.full() for family in before], "full covariance")
 
 
 def mixture(climber: Climber, before: list[Family]) -> Rung:
-    """Mixtures of Gaussians: split off the last rung's, or of the modes that posterior draws show."""
+    """Fit mixtures of Gaussians: split off the last rung's, or of the modes that posterior draws show."""
     starts = [_split(climber, before[-1].full())]
     if climber.points is not None:
         starts.append(_of_points(climber.points))
@@ -119,41 +119,42 @@ RUNGS: dict[str, Callable[[Climber, list[Family]], Rung]] = {
 def starts_of(points: Tensor) -> list[Family]:
     """Gaussians that posterior draws `[M, B, D]` suggest: one over all of them, one on the largest mode."""
     effective = torch.full((points.shape[1],), float(len(points)) / 4, dtype=points.dtype, device=points.device)
-    whole = Family.gaussian(points.mean(0), fit_scale(points, effective)).full()
+    overall = Family.gaussian(points.mean(0), fit_scale(points, effective)).full()
     if points.shape[-1] > MAX_DENSE:
-        return [whole.diagonal()]
-    parts = _of_points(points)
-    largest = parts.log_share.argmax(-1)
-    rows = torch.arange(len(parts), device=points.device)
-    return [whole, Family.gaussian(parts.loc[rows, largest], parts.scale[rows, largest])]
+        return [overall.diagonal()]
+    modes = _of_points(points)
+    largest = modes.log_share.argmax(-1)
+    data = torch.arange(len(modes), device=points.device)
+    return [overall, Family.gaussian(modes.loc[data, largest], modes.scale[data, largest])]
 
 
 def _climbed(climber: Climber, starts: list[Family], name: str) -> Rung:
+    """Fit the family of `starts` from the best of them, and score it."""
     fitted = fit_family(climber.subset, climber.numbers, climber.best_of(starts), name)
-    found = climber.evaluated(fitted.family)
-    return Rung(fitted.family, found, fitted.num_evaluations + found.elbo.shape[0] * climber.num_points)
+    evaluation = climber.evaluated(fitted.family)
+    return Rung(fitted.family, evaluation, fitted.num_evaluations + evaluation.elbo.shape[0] * climber.num_points)
 
 
-def _split(climber: Climber, whole: Family) -> Family:
+def _split(climber: Climber, gaussian: Family) -> Family:
     """Components in a row along the direction in which the Gaussian fits worst, each narrower there."""
-    noise = quasi_normals(climber.numbers, "split", _TRIED, whole.dim, 1).unsqueeze(2)
-    path = draw(climber.everything, whole, noise).path.squeeze(2)  # [S, B, D]
+    noise = quasi_normals(climber.numbers, "split", _TRIED, gaussian.dim, 1).unsqueeze(2)
+    path = draw(climber.everything, gaussian, noise).path.squeeze(2)  # [S, B, D]
     moment = path.transpose(0, 1).mT @ path.transpose(0, 1) / len(path)
     direction = torch.linalg.eigh(moment.nan_to_num(0.0, 0.0, 0.0)).eigenvectors[..., -1]  # [B, D]
     place = _APART * (torch.arange(NUM_COMPONENTS, dtype=torch.float64, device=path.device) - (NUM_COMPONENTS - 1) / 2)
     across = place[:, None, None] * direction  # [K, B, D]
-    loc = whole.at(across.unsqueeze(2)).squeeze(2).transpose(0, 1)  # [B, K, D]
+    loc = gaussian.at(across.unsqueeze(2)).squeeze(2).transpose(0, 1)  # [B, K, D]
     # Narrower by the spread of the means, so that the mixture has the Gaussian's covariance.
-    shrink = torch.eye(whole.dim, dtype=path.dtype, device=path.device) - place.square().mean() * (
+    shrink = torch.eye(gaussian.dim, dtype=path.dtype, device=path.device) - place.square().mean() * (
         direction.unsqueeze(-1) * direction.unsqueeze(-2)
     )
-    factor = whole.scale.squeeze(1) @ torch.linalg.cholesky(shrink)  # lower triangular, as both are
+    factor = gaussian.scale.squeeze(1) @ torch.linalg.cholesky(shrink)  # lower triangular, as both are
     share = torch.full(loc.shape[:2], 1 / NUM_COMPONENTS, dtype=torch.float64, device=path.device).log()
     return Family(share, loc, factor.unsqueeze(1).expand(-1, NUM_COMPONENTS, -1, -1).contiguous())
 
 
 def _of_points(points: Tensor) -> Family:
     """The Gaussians of a mixture fitted to posterior draws."""
-    found = Mixture.fit(points, NUM_COMPONENTS)
-    kept = slice(0, NUM_COMPONENTS)  # the last one is a backdrop
-    return Family(found.log_share[:, kept].log_softmax(-1), found.mean[:, kept], found.factor[:, kept])
+    fitted = Mixture.fit(points, NUM_COMPONENTS)
+    narrow = slice(0, NUM_COMPONENTS)  # the last one is a backdrop
+    return Family(fitted.log_share[:, narrow].log_softmax(-1), fitted.mean[:, narrow], fitted.factor[:, narrow])

@@ -59,9 +59,9 @@ def draw(density: Density, family: Family, noise: Tensor) -> Drawn:
     flat = family.at(noise).transpose(1, 2).flatten(0, 1)  # [S K, B, D]
     log_p, gradient_p = density(flat)
     log_q, gradient_q = family.log_density_and_gradient(flat)
-    known = log_p.isfinite()
-    log_w = torch.where(known, log_p - log_q, FAR)
-    gradient = torch.where(known.unsqueeze(-1), gradient_p - gradient_q, 0.0).nan_to_num(0.0, 0.0, 0.0)
+    finite = log_p.isfinite()
+    log_w = torch.where(finite, log_p - log_q, FAR)
+    gradient = torch.where(finite.unsqueeze(-1), gradient_p - gradient_q, 0.0).nan_to_num(0.0, 0.0, 0.0)
     shape = (len(noise), family.num_components)
     path = family.pulled(gradient.unflatten(0, shape).transpose(1, 2))
     return Drawn(noise, log_w.unflatten(0, shape).transpose(1, 2), path)

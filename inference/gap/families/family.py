@@ -57,7 +57,7 @@ class Family:
 
     @property
     def mean(self) -> Tensor:
-        """Of q, `[B, D]`."""
+        """The mean of q, `[B, D]`."""
         return (self.log_share.exp().unsqueeze(-1) * self.loc).sum(1)
 
     def at(self, noise: Tensor) -> Tensor:
@@ -86,12 +86,12 @@ class Family:
         responsibility = parts.softmax(-1).unsqueeze(-1)  # [S, B, K, 1]
         return parts.logsumexp(-1), -(responsibility * self._unpulled(white)).sum(2)
 
-    def select(self, rows: Tensor) -> "Family":
-        """The families of some of the data."""
-        return Family(self.log_share[rows], self.loc[rows], self.scale[rows])
+    def select(self, data: Tensor) -> "Family":
+        """The members of some of the data."""
+        return Family(self.log_share[data], self.loc[data], self.scale[data])
 
     def where(self, chosen: Tensor, other: "Family") -> "Family":
-        """These where `chosen` `[B]`, the other ones elsewhere; both of the same form."""
+        """These members where `chosen` `[B]` says so, the other ones elsewhere; both of the same form."""
         return Family(
             torch.where(chosen[:, None], self.log_share, other.log_share),
             torch.where(chosen[:, None, None], self.loc, other.loc),
@@ -99,21 +99,21 @@ class Family:
         )
 
     def full(self) -> "Family":
-        """The same with Cholesky factors."""
+        """The same distributions with Cholesky factors."""
         return self if not self.is_diagonal else Family(self.log_share, self.loc, torch.diag_embed(self.scale))
 
     def formed_as(self, other: "Family") -> "Family":
-        """The same in the form of another family: Cholesky factors, further components of no share.
+        """The same distributions in the form of another family: Cholesky factors, further components of no share.
 
         Only a Gaussian whose coordinates are not independent changes: it becomes the nearest that has them so.
         """
-        wider = self.diagonal() if other.is_diagonal else self.full()
-        extra = other.num_components - self.num_components
-        if not extra:
-            return wider
-        nothing = wider.log_share.new_full((len(self), extra), _NOTHING)
-        copies = [torch.cat([t, t[:, :1].expand(-1, extra, *t.shape[2:])], 1) for t in (wider.loc, wider.scale)]
-        return Family(torch.cat([wider.log_share, nothing], 1), *copies)
+        formed = self.diagonal() if other.is_diagonal else self.full()
+        missing = other.num_components - self.num_components
+        if not missing:
+            return formed
+        nothing = formed.log_share.new_full((len(self), missing), _NOTHING)
+        copies = [torch.cat([t, t[:, :1].expand(-1, missing, *t.shape[2:])], 1) for t in (formed.loc, formed.scale)]
+        return Family(torch.cat([formed.log_share, nothing], 1), *copies)
 
     def diagonal(self) -> "Family":
         """The Gaussians of independent coordinates that are nearest in KL(q ‖ these): 1/s² = diag of the precision."""
@@ -124,6 +124,7 @@ class Family:
         return Family(self.log_share, self.loc, inverse.square().sum(-2).rsqrt())
 
     def _log_components(self, white: Tensor) -> Tensor:
+        """log π_k N(u; m_k, L_k L_kᵀ) of every component, `[S, B, K]`, from ζ = L_k⁻¹ (u − m_k)."""
         constant = self.log_share - self.log_det - 0.5 * self.dim * math.log(2 * math.pi)
         return constant - 0.5 * white.square().sum(-1)
 

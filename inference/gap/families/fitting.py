@@ -21,11 +21,11 @@ _NEWTON = 12  # steps at full rate; after them 1, 1/2, 1/3, … averages the noi
 _RATE = {False: 1.0, True: 0.5}  # of the first steps, for one component and for a mixture
 _FARTHEST, _WIDEST = 1.0, 0.5  # of one step: a mean moves by so many sds a coordinate, a log sd by so much
 _CONVERGED = 1e-7  # nats to gain, from which on a datum rests
-_FALL = 2.0  # nats below the best seen, beyond noise: back to the best, at half the rate
+_FALL = 2.0  # nats below the best so far, beyond noise: back to the best, at half the rate
 _FLATTEST = 0.05  # least curvature that a step of the mean believes, where the family's own is 1
 
 Subset = Callable[[Tensor], Density]
-"""Rows `[b]` to the density of those data."""
+"""Which data `[b]` to the density of these."""
 
 
 @dataclass(frozen=True)
@@ -56,13 +56,13 @@ def fit_family(subset: Subset, numbers: RandomNumbers, start: Family, name: str)
     num_components, dim = start.num_components, start.dim
     points = points_of(num_components, dim)
     for step in range(NUM_STEPS):
-        rows = climb.restless()
-        if not len(rows):
+        data = climb.restless()
+        if not len(data):
             break
-        noise = quasi_normals(numbers, name, points, num_components * dim, 1, step)[:, rows]
-        drawn = draw(subset(rows), climb.family.select(rows), noise.unflatten(-1, (num_components, dim)))
-        climb.advance(rows, drawn, _RATE[num_components > 1] / max(1, step - _NEWTON + 2))
-        evaluations[rows.cpu()] += points * num_components
+        noise = quasi_normals(numbers, name, points, num_components * dim, 1, step)[:, data]
+        drawn = draw(subset(data), climb.family.select(data), noise.unflatten(-1, (num_components, dim)))
+        climb.advance(data, drawn, _RATE[num_components > 1] / max(1, step - _NEWTON + 2))
+        evaluations[data.cpu()] += points * num_components
     return Fitted(climb.family, evaluations)
 
 
@@ -73,7 +73,7 @@ def points_of(num_components: int, dim: int) -> int:
 
 
 class _Climb:
-    """Where each datum stands, the best it has seen, and how boldly it steps."""
+    """Where each datum stands, the best member it has had, and how boldly it steps."""
 
     def __init__(self, start: Family) -> None:
         self.family = self.best = start
@@ -84,59 +84,59 @@ class _Climb:
         eye = torch.eye(start.dim, dtype=torch.float64, device=device)
         self.dense = start.is_diagonal and 1 < start.dim <= MAX_DENSE
         self.curvature = eye.expand(len(start), 1, -1, -1).clone() if self.dense else None
-        self.seen = 0
+        self.num_curvatures = 0
 
     def restless(self) -> Tensor:
         """The data that have something left to gain."""
         return (~self.rests).nonzero().flatten()
 
-    def advance(self, rows: Tensor, drawn: Drawn, rate: float) -> None:
-        """One step of these data."""
-        here = self.family.select(rows)
-        elbo = drawn.elbo(here)
+    def advance(self, data: Tensor, drawn: Drawn, rate: float) -> None:
+        """Make one step with these data."""
+        family = self.family.select(data)
+        elbo = drawn.elbo(family)
         value, error = elbo.mean(0), elbo.std(0) / len(elbo) ** 0.5
-        fell = value < self.best_elbo[rows] - _FALL - 4 * error
-        better = value > self.best_elbo[rows]
-        self.best = _put(self.best, rows, here.where(better, self.best.select(rows)))
-        self.best_elbo[rows] = torch.where(better, value, self.best_elbo[rows])
-        self.rate[rows] = torch.where(fell, self.rate[rows] / 2, self.rate[rows])
-        moved, gain = self._step(rows, here, drawn, rate * self.rate[rows])
-        self.family = _put(self.family, rows, self.best.select(rows).where(fell, moved))
-        self.rests[rows] = (gain < _CONVERGED) & ~fell
+        fell = value < self.best_elbo[data] - _FALL - 4 * error
+        better = value > self.best_elbo[data]
+        self.best = _put(self.best, data, family.where(better, self.best.select(data)))
+        self.best_elbo[data] = torch.where(better, value, self.best_elbo[data])
+        self.rate[data] = torch.where(fell, self.rate[data] / 2, self.rate[data])
+        moved, gain = self._step(data, family, drawn, rate * self.rate[data])
+        self.family = _put(self.family, data, self.best.select(data).where(fell, moved))
+        self.rests[data] = (gain < _CONVERGED) & ~fell
 
-    def _step(self, rows: Tensor, here: Family, drawn: Drawn, rate: Tensor) -> tuple[Family, Tensor]:
+    def _step(self, data: Tensor, family: Family, drawn: Drawn, rate: Tensor) -> tuple[Family, Tensor]:
         """The family after one step, and what a full step would gain, to second order, `[b]`."""
         shift, wide = drawn.shift, rate[:, None, None]
-        move = self._newton(rows, drawn, shift)
+        move = self._newton(data, drawn, shift)
         gain = 0.5 * (shift * move).sum(-1)  # [b, K]
-        if here.is_diagonal:
+        if family.is_diagonal:
             grow = 0.5 * drawn.stretch
             gain = gain + grow.square().sum(-1)
-            scale = here.scale * (wide * grow.clamp(-_WIDEST, _WIDEST)).exp()
+            scale = family.scale * (wide * grow.clamp(-_WIDEST, _WIDEST)).exp()
         else:
             shear = drawn.shear.tril()
             grow, strict = 0.5 * shear.diagonal(dim1=-2, dim2=-1), shear.tril(-1)
             gain = gain + grow.square().sum(-1) + 0.5 * strict.square().sum((-2, -1))
-            scale = here.scale @ _unit_lower(strict, grow, rate)
+            scale = family.scale @ _unit_lower(strict, grow, rate)
         move = (wide * move.clamp(-_FARTHEST, _FARTHEST)).unsqueeze(0)
-        loc = here.at(move).squeeze(0)
-        share, apart = here.log_share, drawn.log_w.mean(0).clamp_min(-1e6)
-        if here.num_components > 1:
+        loc = family.at(move).squeeze(0)
+        share, apart = family.log_share, drawn.log_w.mean(0).clamp_min(-1e6)
+        if family.num_components > 1:
             apart = apart - (share.exp() * apart).sum(-1, keepdim=True)
             gain = gain + apart.square()
             share = (share + rate[:, None] * apart.clamp(-_FARTHEST, _FARTHEST)).log_softmax(-1)
-        return Family(share, loc, scale), (here.log_share.exp() * gain).sum(-1)
+        return Family(share, loc, scale), (family.log_share.exp() * gain).sum(-1)
 
-    def _newton(self, rows: Tensor, drawn: Drawn, shift: Tensor) -> Tensor:
+    def _newton(self, data: Tensor, drawn: Drawn, shift: Tensor) -> Tensor:
         """The mean's step in units of the scale, `[b, K, D]`."""
         if self.curvature is None:
             return shift
         shear = drawn.shear
-        found = torch.eye(shear.shape[-1], dtype=shear.dtype, device=shear.device) - (shear + shear.mT) / 2
-        self.seen += 1
-        kept = self.curvature[rows] + (found - self.curvature[rows]) / min(self.seen, 8)
-        self.curvature[rows] = kept
-        value, vector = torch.linalg.eigh(kept)
+        curvature = torch.eye(shear.shape[-1], dtype=shear.dtype, device=shear.device) - (shear + shear.mT) / 2
+        self.num_curvatures += 1
+        averaged = self.curvature[data] + (curvature - self.curvature[data]) / min(self.num_curvatures, 8)
+        self.curvature[data] = averaged
+        value, vector = torch.linalg.eigh(averaged)
         return (vector @ ((vector.mT @ shift.unsqueeze(-1)) / value.clamp_min(_FLATTEST).unsqueeze(-1))).squeeze(-1)
 
 
@@ -148,12 +148,12 @@ def _unit_lower(strict: Tensor, grow: Tensor, rate: Tensor) -> Tensor:
     return rate[:, None, None, None] * strict + torch.diag_embed(diagonal)
 
 
-def _put(family: Family, rows: Tensor, some: Family) -> Family:
-    """The family with these data's replaced."""
-    if len(rows) == len(family):
-        return some
+def _put(family: Family, data: Tensor, replaced: Family) -> Family:
+    """The family with the members of some of the data replaced."""
+    if len(data) == len(family):
+        return replaced
     return Family(
-        family.log_share.index_copy(0, rows, some.log_share),
-        family.loc.index_copy(0, rows, some.loc),
-        family.scale.index_copy(0, rows, some.scale),
+        family.log_share.index_copy(0, data, replaced.log_share),
+        family.loc.index_copy(0, data, replaced.loc),
+        family.scale.index_copy(0, data, replaced.scale),
     )

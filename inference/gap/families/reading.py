@@ -57,7 +57,7 @@ def read_guide(coordinates: Coordinates, seed: int) -> Start:
 
 
 def _draws(coordinates: Coordinates, num_draws: int, seed: int) -> tuple[Tensor, Tensor, Tensor | None]:
-    """Draws u `[S, B, D]`, log q(u) `[S, B]`, and its gradient; None where it cannot be told."""
+    """Draws u `[S, B, D]`, log q(u) `[S, B]`, and its gradient, or None where the density is unknown."""
     target = coordinates.target
     with torch.no_grad():
         z, _ = target.propose(num_draws, seed=seed)
@@ -80,19 +80,20 @@ class _Gaussian:
     scale: Tensor
 
     def _moved(self, loc: Tensor, sd: Tensor) -> Family:
+        """The Gaussian in the coordinates of the draws, whose mean and sd are `loc` and `sd` `[B, D]`."""
         scale = sd * self.scale if self.scale.dim() == 2 else sd.unsqueeze(-1) * self.scale
         return Family.gaussian(loc + sd * self.loc, scale)
 
 
 def _independent(white: Tensor, slope: Tensor) -> _Gaussian:
-    """From the regression of each coordinate's score on that coordinate."""
+    """The Gaussian of independent coordinates, from the regression of each coordinate's score on that coordinate."""
     centred = slope - slope.mean(0)
     precision = (-(white * centred).sum(0) / white.square().sum(0)).clamp_min(_NARROWEST)
     return _Gaussian(slope.mean(0) / precision, precision.rsqrt())
 
 
 def _correlated(white: Tensor, slope: Tensor) -> _Gaussian:
-    """From the regression of all scores on all coordinates."""
+    """The Gaussian with all covariances, from the regression of all scores on all coordinates."""
     x, y = white.transpose(0, 1), (slope - slope.mean(0)).transpose(0, 1)  # [B, S, D]
     gram = x.mT @ x + _NARROWEST * torch.eye(x.shape[-1], dtype=x.dtype, device=x.device)
     precision = -torch.linalg.solve(gram, x.mT @ y)
@@ -106,4 +107,5 @@ def _correlated(white: Tensor, slope: Tensor) -> _Gaussian:
 
 
 def _agrees(family: Family, u: Tensor, log_q: Tensor, tolerance: Tensor) -> Tensor:
+    """Whether the family's density is log q at all draws, `[B]`."""
     return (family.log_density(u) - log_q).abs().amax(0) <= tolerance

@@ -45,12 +45,12 @@ def evaluate(density: Density, numbers: RandomNumbers, family: Family, num_point
     all where q is exact). Each randomisation takes b and C from the others.
     """
     points = max(4, num_points // family.num_components)
-    seen = []
+    replicates = []
     for index in range(NUM_SHIFTS):
         # The first coordinates of all families come from one net: paired draws.
         noise = quasi_normals(numbers, "evaluation", points, family.num_components * family.dim, 1, index)
-        seen.append(_Moments.of(draw(density, family, noise.unflatten(-1, (family.num_components, family.dim)))))
-    moments = _Moments(*(torch.stack(values) for values in zip(*(vars(m).values() for m in seen), strict=True)))
+        replicates.append(_Moments.of(draw(density, family, noise.unflatten(-1, (family.num_components, family.dim)))))
+    moments = _Moments(*(torch.stack(values) for values in zip(*(vars(m).values() for m in replicates), strict=True)))
     elbo = (family.log_share.exp() * moments.without_quadratic_part()).sum(-1)
     elbo = torch.where(elbo < _NOWHERE, -torch.inf, elbo)
     return Evaluation(elbo, moments.slack(family.is_diagonal) if family.num_components == 1 else None)
