@@ -96,17 +96,17 @@ def anneal(
         piece, integral = _reduce(block, forward(block, settings))
         pieces.append(piece)
         integrals.append(integral)
-    found = assemble(pieces, settings, "lower", time.perf_counter() - begin)
+    estimate = assemble(pieces, settings, "lower", time.perf_counter() - begin)
     info: AnnealInfo = {
-        **found.info,
+        **estimate.info,
         "conditional_ess": joined(pieces, "conditional_ess"),
         "thermodynamic": _side_by_side(integrals),
     }
-    return Estimate(found.value, found.stderr, found.bound, info, found.flags)
+    return Estimate(estimate.value, estimate.stderr, estimate.bound, info, estimate.flags)
 
 
 def forward(block: Block, settings: Settings) -> Walk:
-    """The chains of some data from draws of the start on."""
+    """Walk the chains of some data from draws of the start to the posterior."""
 
     def chains(path: Path, first: int, count: int) -> Walk:
         ends = path.draw(count, settings.seed, FORWARD + first)
@@ -116,11 +116,11 @@ def forward(block: Block, settings: Settings) -> Walk:
     return in_ranges(block, settings, chains)
 
 
-def _reduce(block: Block, seen: Walk) -> tuple[Piece, Estimate[ThermodynamicInfo]]:
+def _reduce(block: Block, chains: Walk) -> tuple[Piece, Estimate[ThermodynamicInfo]]:
     betas = block.frozen.betas
-    piece = observe(block, seen, log_weights)
-    piece["conditional_ess"] = conditional_ess(betas, seen.differences).cpu()
-    return piece, thermodynamic(betas, seen.differences)
+    piece = observe(block, chains, log_weights)
+    piece["conditional_ess"] = conditional_ess(betas, chains.differences).cpu()
+    return piece, thermodynamic(betas, chains.differences)
 
 
 def _side_by_side(integrals: list[Estimate[ThermodynamicInfo]]) -> Estimate[ThermodynamicInfo]:

@@ -44,7 +44,7 @@ def blocks(target: Target, settings: Settings, label: str, walks: int = 1) -> It
         target: programs and data.
         settings: of the chains.
         label: of the progress bar.
-        walks: how many walks along the path follow.
+        walks: how many walks along the path each block is for.
 
     Raises:
         ValueError: if the target has no continuous latents, or the budget is too small.
@@ -60,16 +60,16 @@ def blocks(target: Target, settings: Settings, label: str, walks: int = 1) -> It
     steps = walks * len(target) * settings.num_chains * (settings.num_steps - 1)
     with progress_bar(steps, label, "step", settings.progress) as tick:
         for data, part in within.data(target):
-            here = path if part is target else path.on(part)
+            part_path = path if part is target else path.on(part)
             frozen = prepare(
-                here,
+                part_path,
                 num_steps=settings.num_steps,
                 schedule_name=settings.schedule,
                 num_pilot=settings.num_pilot,
                 num_leapfrog=settings.num_leapfrog,
                 seed=settings.seed,
             )
-            yield Block(data, here, frozen, within, partial(_advance, tick, len(part)))
+            yield Block(data, part_path, frozen, within, partial(_advance, tick, len(part)))
 
 
 def in_ranges(block: Block, settings: Settings, chains: Callable[[Path, int, int], Walk]) -> Walk:

@@ -44,7 +44,7 @@ class Ends:
         return Point(self.u, log_p.nan_to_num(-torch.inf, -torch.inf, -torch.inf), gradient.nan_to_num(0.0, 0.0, 0.0))
 
     def where(self, chosen: Tensor, other: "Ends") -> "Ends":
-        """These where `chosen` `[C, B]`, the other ones elsewhere."""
+        """These ends where `chosen` `[C, B]` says so, the other ones elsewhere."""
         return _each(lambda mine, theirs: torch.where(_wide(chosen, mine), mine, theirs), self, other)
 
     def gather(self, index: Tensor) -> "Ends":
@@ -95,10 +95,8 @@ class Path:
 
     def _of_zero_weight(self, z: Mapping[str, Tensor], u: Tensor) -> Ends:
         """Draws outside the support that the model gives a latent have no u: they weigh nothing, wherever they go."""
-        known = torch.stack([v.isfinite().flatten(2).all(-1) if v.dim() > 2 else v.isfinite() for v in z.values()]).all(
-            0
-        )
-        outside = known & ~u.isfinite().all(-1)
+        finite = [v.isfinite().flatten(2).all(-1) if v.dim() > 2 else v.isfinite() for v in z.values()]
+        outside = torch.stack(finite).all(0) & ~u.isfinite().all(-1)
         ends = self.evaluate(torch.where(outside.unsqueeze(-1), 0.0, u))
         return replace(
             ends,

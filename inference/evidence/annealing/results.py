@@ -1,7 +1,7 @@
 """From the weights of chains to an Estimate: value, error, diagnostics and flags."""
 
 from collections.abc import Callable
-from typing import TypedDict
+from typing import NamedTuple, TypedDict
 
 import torch
 from torch import Tensor
@@ -19,7 +19,7 @@ STUCK = 0.1
 _ENOUGH = 100  # weights that a k̂ needs to say something: its tail has twenty then
 
 Piece = dict[str, Tensor]
-"""What is kept of some data, data last."""
+"""What is kept of some data, by name: tensors whose last dimension is the data."""
 
 
 class ChainsInfo(TypedDict):
@@ -52,13 +52,13 @@ class ChainsInfo(TypedDict):
     start: str
 
 
-def observe(block: Block, seen: Walk, reduce: Callable[[Tensor, Tensor], Tensor]) -> Piece:
+def observe(block: Block, chains: Walk, reduce: Callable[[Tensor, Tensor], Tensor]) -> Piece:
     """Weights, schedule, acceptance and cost of the chains of some data."""
     tuning = block.frozen.tuning
     piece = {
-        "log_weights": reduce(block.frozen.betas, seen.differences),
+        "log_weights": reduce(block.frozen.betas, chains.differences),
         "betas": block.frozen.betas,
-        "acceptance": seen.acceptance,
+        "acceptance": chains.acceptance,
         "num_pilot_evaluations": torch.full_like(block.frozen.betas[0], tuning.num_evaluations, dtype=torch.long),
         "rounding": torch.full_like(block.frozen.betas[0], torch.finfo(tuning.log_step.dtype).eps),
     }
@@ -74,7 +74,7 @@ def assemble(
     extra: int = 0,
     noun: str = "chains",
 ) -> Estimate[ChainsInfo]:
-    """log mean w over chains, or −log mean 1/w if the value is no lower bound, with all that is known of it.
+    """log mean w over chains, or −log mean 1/w if the value is no lower bound, with its error, diagnostics and flags.
 
     Args:
         pieces: of `observe`.
@@ -87,16 +87,16 @@ def assemble(
     forward, sign = joined(pieces, "log_weights"), 1.0 if bound == "lower" else -1.0
     log_w, eps = sign * forward, joined(pieces, "rounding").max().item()
     value = sign * weights.log_marginal(log_w)
-    several = len(log_w) > 1  # one chain says nothing about its own spread
-    constant = weights.spread_is_rounding(log_w.amax(0), log_w.amin(0), eps) & several
+    has_spread = len(log_w) > 1  # one chain says nothing about its own spread
+    constant = weights.spread_is_rounding(log_w.amax(0), log_w.amin(0), eps) & has_spread
     unknown = torch.full_like(value, torch.inf)
-    stderr = torch.where(constant, 0.0, weights.log_marginal_stderr(log_w)) if several else unknown
+    stderr = torch.where(constant, 0.0, weights.log_marginal_stderr(log_w)) if has_spread else unknown
     pilot = int(joined(pieces, "num_pilot_evaluations")[0])
     info: ChainsInfo = {
         "log_weights": forward,
         "betas": joined(pieces, "betas"),
         "acceptance": joined(pieces, "acceptance"),
-        "spread": log_w.std(0) if several else unknown,
+        "spread": log_w.std(0) if has_spread else unknown,
         "ess": weights.ess(log_w),
         "pareto_k": torch.where(constant, -torch.inf, weights.pareto_k(log_w) if len(log_w) >= _ENOUGH else torch.nan),
         "constant_weights": constant,
@@ -110,7 +110,7 @@ def assemble(
 
 
 def joined(pieces: list[Piece], name: str) -> Tensor:
-    """One entry of all pieces, for all data."""
+    """What is kept under a name, of all data."""
     return torch.cat([piece[name] for piece in pieces], -1)
 
 
@@ -119,41 +119,46 @@ def least_effective(num_chains: int) -> float:
     return min(10.0, num_chains / 4)
 
 
+class _Datum(NamedTuple):
+    """What the weights of one datum's chains say."""
+
+    value: float
+    ess: float
+    pareto_k: float
+    constant: bool
+    acceptance: float  # the least of any transition
+
+
 def _flags(value: Tensor, info: ChainsInfo, side: str, noun: str) -> tuple[str, ...]:
     num_chains = len(info["log_weights"])
     acceptance = info["acceptance"].amin(0) if len(info["acceptance"]) else torch.ones_like(value)
     columns = (value, info["ess"], info["pareto_k"], info["constant_weights"], acceptance)
-    rows = zip(*(column.tolist() for column in columns), strict=True)
-    return tuple(_flag(num_chains, noun, side, *row) for row in rows)
+    data = map(_Datum, *(column.tolist() for column in columns))
+    return tuple(_flag(datum, num_chains, side, noun) for datum in data)
 
 
-def _flag(
-    num_chains: int,
-    noun: str,
-    side: str,
-    value: float,
-    ess: float,
-    pareto_k: float,
-    constant: bool,
-    acceptance: float,
-) -> str:
-    if value != value:
+def _flag(datum: _Datum, num_chains: int, side: str, noun: str) -> str:
+    """Why a datum's value should not be trusted, or an empty string; a wrong value is too `side`."""
+    if datum.value != datum.value:
         return "log w is NaN: the programs return NaN for this datum"
-    if abs(value) == float("inf"):
-        return _INFINITE[side, value > 0]
-    if constant:
+    if abs(datum.value) == float("inf"):
+        return _INFINITE[side, datum.value > 0]
+    if datum.constant:
         return ""
     if num_chains == 1:
         return f"one of the {noun} says nothing about its own error: raise num_{noun}"
-    if ess < least_effective(num_chains):
+    if datum.ess < least_effective(num_chains):
         return (
-            f"{ess:.1f} effective of {num_chains} {noun}: the value is likely too {side} and its error bar too small; "
-            "raise num_steps"
+            f"{datum.ess:.1f} effective of {num_chains} {noun}: the value is likely too {side} and its error bar too "
+            "small; raise num_steps"
         )
-    if pareto_k > K_LIMIT:
-        return f"Pareto k̂ = {pareto_k:.2f} > {K_LIMIT}: the weights' tail is too heavy, the value is likely too {side}"
-    if acceptance < STUCK:
-        return f"chains hardly move at one temperature: acceptance {acceptance:.2f} there"
+    if datum.pareto_k > K_LIMIT:
+        return (
+            f"Pareto k̂ = {datum.pareto_k:.2f} > {K_LIMIT}: the weights' tail is too heavy, the value is likely too "
+            f"{side}"
+        )
+    if datum.acceptance < STUCK:
+        return f"chains hardly move at one temperature: acceptance {datum.acceptance:.2f} there"
     return ""
 
 

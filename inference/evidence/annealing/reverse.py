@@ -119,7 +119,7 @@ def bidirectional(
     up, down = [], []
     for block in blocks(simulated, settings, "AIS both ways", walks=2):
         up.append(observe(block, forward(block, settings), log_weights))
-        down.append(observe(block, _backward(block, settings, _rows(z, block.data), num_refresh), _reverse_weights))
+        down.append(observe(block, _backward(block, settings, _of_data(z, block.data), num_refresh), _reverse_weights))
     seconds = time.perf_counter() - begin
     extra = num_chains * num_refresh * num_leapfrog
     upper = assemble(down, settings, "upper", seconds, extra=extra)
@@ -195,19 +195,19 @@ def anneal_reverse(
         z = dict(posterior)
     _check_draws(target, z)
     pieces = [
-        observe(block, _backward(block, settings, _rows(z, block.data), num_refresh), _reverse_weights)
+        observe(block, _backward(block, settings, _of_data(z, block.data), num_refresh), _reverse_weights)
         for block in blocks(target, settings, "reverse AIS")
     ]
     exact = not isinstance(posterior, Draws)
     seconds = time.perf_counter() - begin
     extra = num_chains * num_refresh * num_leapfrog
-    found = assemble(pieces, settings, "upper" if exact else "none", seconds, extra=extra)
-    info: ReverseInfo = {**found.info, "posterior": _EXACT if exact else _SAMPLED}
+    estimate = assemble(pieces, settings, "upper" if exact else "none", seconds, extra=extra)
+    info: ReverseInfo = {**estimate.info, "posterior": _EXACT if exact else _SAMPLED}
     flags = tuple(
-        reasons(f"the draws are no reference ({f})" if f else "", own)
-        for f, own in zip(failed, found.flags, strict=True)
+        reasons(f"the draws are no reference ({sampler})" if sampler else "", flag)
+        for sampler, flag in zip(failed, estimate.flags, strict=True)
     )
-    return Estimate(found.value, found.stderr, found.bound, info, flags)
+    return Estimate(estimate.value, estimate.stderr, estimate.bound, info, flags)
 
 
 _EXACT = "exact posterior draws: an upper bound in expectation"
@@ -215,7 +215,7 @@ _SAMPLED = "draws of Markov chains: an upper estimate, a bound only as far as th
 
 
 def _backward(block: Block, settings: Settings, z: Mapping[str, Tensor], num_refresh: int) -> Walk:
-    """The chains of some data from posterior draws `[S, B, ...]` down to the start."""
+    """Walk the chains of some data from posterior draws `[S, B, ...]` down to the start."""
     frozen, last = block.frozen, settings.num_steps
 
     def chains(path: Path, first: int, count: int) -> Walk:
@@ -242,8 +242,8 @@ def _reverse_weights(betas: Tensor, differences: Tensor) -> Tensor:
     return log_weights(-betas.flip(0), differences)
 
 
-def _rows(z: Mapping[str, Tensor], rows: slice) -> dict[str, Tensor]:
-    return {name: value[:, rows] for name, value in z.items()}
+def _of_data(z: Mapping[str, Tensor], data: slice) -> dict[str, Tensor]:
+    return {name: value[:, data] for name, value in z.items()}
 
 
 def _check_refresh(num_refresh: int) -> None:
@@ -253,9 +253,9 @@ def _check_refresh(num_refresh: int) -> None:
 
 def _check_draws(target: Target, z: Mapping[str, Any]) -> None:
     for name, shape in target.latents.items():
-        found, wanted = tuple(z[name].shape) if name in z else None, (len(target), *shape)
-        if found is None or found[1:] != wanted or found[0] < 1:
+        actual, expected = tuple(z[name].shape) if name in z else None, (len(target), *shape)
+        if actual is None or actual[1:] != expected or actual[0] < 1:
             raise ValueError(
-                f"posterior must hold draws of site '{name}' of shape [S, {', '.join(map(str, wanted))}], got "
-                f"{found if found is not None else f'the sites {sorted(z)}'}: are they of these programs and data?"
+                f"posterior must hold draws of site '{name}' of shape [S, {', '.join(map(str, expected))}], got "
+                f"{actual if actual is not None else f'the sites {sorted(z)}'}: are they of these programs and data?"
             )

@@ -35,8 +35,8 @@ def equal_length(grid: Tensor, variance: Tensor, num_steps: int) -> Tensor:
     speed = variance.clamp_min(0).sqrt()  # [G + 1, B]
     length = _cumulative(grid, speed)
     even = torch.arange(len(grid), dtype=torch.float64, device=grid.device).unsqueeze(1) / (len(grid) - 1)
-    known = length[-1].isfinite() & (length[-1] > 0)
-    share = torch.where(known, (1 - _SHARE) * length / length[-1].clamp_min(1e-300) + _SHARE * even, even)  # [G + 1, B]
+    moves = length[-1].isfinite() & (length[-1] > 0)
+    share = torch.where(moves, (1 - _SHARE) * length / length[-1].clamp_min(1e-300) + _SHARE * even, even)  # [G + 1, B]
     share = share / share[-1]
     wanted = linear(num_steps).to(grid.device).expand(share.shape[1], -1).contiguous()  # [B, T + 1]
     upper = torch.searchsorted(share.T.contiguous(), wanted).clamp(1, len(grid) - 1)  # [B, T + 1]

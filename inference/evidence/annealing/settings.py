@@ -33,9 +33,9 @@ class Settings:
             raise ValueError(
                 f"num_pilot must be at least 2, got {self.num_pilot}: kernels are tuned on the spread of pilot chains"
             )
-        for name, known in (("start", STARTS), ("schedule", SCHEDULES)):
-            if getattr(self, name) not in known:
-                raise ValueError(f"{name} must be one of {', '.join(known)}, got {getattr(self, name)!r}")
+        for name, allowed in (("start", STARTS), ("schedule", SCHEDULES)):
+            if getattr(self, name) not in allowed:
+                raise ValueError(f"{name} must be one of {', '.join(allowed)}, got {getattr(self, name)!r}")
 
     @property
     def num_evaluations(self) -> int:

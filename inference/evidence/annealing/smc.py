@@ -25,7 +25,7 @@ class SmcInfo(ChainsInfo):
     """What tempered SMC says besides log p̂(x): `ChainsInfo`, with runs for chains: `log_weights` is log p̂(x) of each.
 
     Keys:
-        num_resamplings: of each run, `[R, B]`.
+        num_resamplings: how often the particles of each run were resampled, `[R, B]`.
     """
 
     num_resamplings: Tensor
@@ -55,8 +55,8 @@ def smc(
 
     Args:
         target: programs and data.
-        num_particles: N of each run.
-        num_runs: R independent runs of each datum.
+        num_particles: N, particles of each run.
+        num_runs: R, independent runs of each datum.
         num_steps, start, schedule, seed, num_pilot, num_leapfrog, memory_bytes, progress, compile: as for `anneal`.
 
     Returns:
@@ -84,14 +84,14 @@ def smc(
         compile=compile,
     )
     pieces = [_all_runs(block, settings, num_particles, num_runs) for block in blocks(target, settings, "SMC")]
-    found = assemble(pieces, settings, "lower", time.perf_counter() - begin, noun="runs")
-    info: SmcInfo = {**found.info, "num_resamplings": joined(pieces, "num_resamplings")}
-    return Estimate(found.value, found.stderr, found.bound, info, found.flags)
+    estimate = assemble(pieces, settings, "lower", time.perf_counter() - begin, noun="runs")
+    info: SmcInfo = {**estimate.info, "num_resamplings": joined(pieces, "num_resamplings")}
+    return Estimate(estimate.value, estimate.stderr, estimate.bound, info, estimate.flags)
 
 
 @dataclass(frozen=True)
 class _Run:
-    """What some runs of some data saw."""
+    """What some runs of some data came to."""
 
     log_evidence: Tensor  # [R, B]
     num_resamplings: Tensor  # [R, B]
@@ -99,25 +99,25 @@ class _Run:
 
 
 def _all_runs(block: Block, settings: Settings, num_particles: int, num_runs: int) -> Piece:
-    at_once = block.plan.samples // num_particles
-    if at_once < 1:
+    runs_at_once = block.plan.samples // num_particles
+    if runs_at_once < 1:
         raise ValueError(
             f"memory_bytes={settings.memory_bytes} holds {block.plan.samples} particles of {block.plan.rows} data at a "
             f"time, fewer than num_particles={num_particles}, which are resampled together. Raise it, or lower "
             "num_particles."
         )
-    ranges = [(first, min(at_once, num_runs - first)) for first in range(0, num_runs, at_once)]
+    ranges = [(first, min(runs_at_once, num_runs - first)) for first in range(0, num_runs, runs_at_once)]
     runs = [_runs(block, settings, num_particles, first, count) for first, count in ranges]
     share = [count / num_runs for _, count in ranges]
     acceptance = torch.stack([run.acceptance * s for run, s in zip(runs, share, strict=True)]).sum(0)
     log_evidence = torch.cat([run.log_evidence for run in runs])
-    piece = observe(block, Walk(log_evidence, acceptance), lambda betas, seen: seen)
+    piece = observe(block, Walk(log_evidence, acceptance), lambda betas, log_weights: log_weights)
     piece["num_resamplings"] = torch.cat([run.num_resamplings for run in runs]).cpu()
     return piece
 
 
 def _runs(block: Block, settings: Settings, num_particles: int, first: int, count: int) -> _Run:
-    """Runs `first … first + count − 1` of some data, their particles as chains side by side."""
+    """Make the runs `first … first + count − 1` of some data, their particles as chains side by side."""
     path, frozen, chain = block.path, block.frozen, PARTICLES + first * num_particles
     ends = path.draw(count * num_particles, settings.seed, chain)
     randomness = Randomness(path, settings.seed, count * num_particles, chain)

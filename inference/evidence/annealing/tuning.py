@@ -75,7 +75,7 @@ def prepare(path: Path, *, num_steps: int, schedule_name: str, num_pilot: int, n
     """Tune kernels on pilot chains, choose the temperatures, and freeze both.
 
     The pilot chains have noise of their own (`randomness.PILOT`): given what is returned, the chains that use it are
-    independent of how it was found, so E[w] = p(x) for them (Neal 2001, section 2).
+    independent of how it was chosen, so E[w] = p(x) for them (Neal 2001, section 2).
     """
     tuning = tune(path, num_steps, num_pilot, num_leapfrog, seed)
     num_data = len(path.target)
@@ -97,7 +97,7 @@ def tune(path: Path, num_steps: int, num_pilot: int, num_leapfrog: int, seed: in
     most = math.log(min(_WIDEST, _LONGEST / num_leapfrog))
     log_step = torch.full_like(ends.log_start[0], 0.6 * ends.u.shape[-1] ** -0.25).log().clamp(max=most)  # [B]
     visits = [1 + _SETTLE] + [1] * (num_grid - 2) + [1 + _SETTLE]
-    rows, count = [(log_step, _log_scale(remembered, ends), _variance(ends))], 0
+    records, count = [(log_step, _log_scale(remembered, ends), _variance(ends))], 0
     for g, num_visits in enumerate(visits, 1):
         beta, spreads = grid[g].expand(len(path.target)), []
         for v in range(num_visits):
@@ -109,8 +109,8 @@ def tune(path: Path, num_steps: int, num_pilot: int, num_leapfrog: int, seed: in
             remembered = torch.lerp(remembered, spreads[-1], 1 / min(count + 2, _WINDOW))
             count += 1
         recent = torch.stack(spreads[len(spreads) // 2 :]).mean(0)
-        rows.append((log_step, _log_scale(recent, ends), _variance(ends)))
-    log_steps, log_scales, variances = (torch.stack(column) for column in zip(*rows, strict=True))
+        records.append((log_step, _log_scale(recent, ends), _variance(ends)))
+    log_steps, log_scales, variances = (torch.stack(column) for column in zip(*records, strict=True))
     return Tuning(
         grid=grid,
         log_step=_smooth(log_steps),
@@ -148,6 +148,6 @@ def _variance(ends: Ends) -> Tensor:
 
 
 def _smooth(values: Tensor) -> Tensor:
-    """Means of each row and its two neighbours on either side, `[G + 1, B, ...]`: pilot chains are few."""
+    """Means over each temperature and its two neighbours on either side, `[G + 1, B, ...]`: pilot chains are few."""
     padded = torch.cat([values[:1], values[:1], values, values[-1:], values[-1:]])
     return torch.stack([padded[i : i + len(values)] for i in range(5)]).mean(0)

@@ -1,4 +1,4 @@
-"""Chains that walk along a frozen path, and all that is reduced from what they saw."""
+"""Chains that walk along a frozen path, and all that is reduced from the densities on their way."""
 
 import math
 from collections.abc import Callable, Iterable
@@ -16,7 +16,7 @@ from elbowroom.inference.evidence.annealing.tuning import Frozen
 
 @dataclass(frozen=True)
 class Walk:
-    """What chains saw on their way.
+    """The densities that chains met on their way, and how readily they moved.
 
     Attributes:
         differences: log joint − log start before the first and after each transition, `[T, C, B]`, nats.
@@ -35,7 +35,7 @@ def walk(
     randomness: Randomness,
     tick: Callable[[], object] = lambda: None,
 ) -> Walk:
-    """One transition at each temperature whose index is in `order`, from `ends` on."""
+    """Make one transition at each temperature whose index is in `order`, from `ends` on."""
     differences, acceptance = [ends.difference], []
     for t in order:
         beta = frozen.betas[t]
