@@ -50,7 +50,7 @@ def bracket(
         budget: seconds of wall time; the last block of data may overrun it a little.
         seed: of everything random.
         tolerance: width of a settled 95 % interval, nats.
-        state: a file that keeps what is known after each block of data; a later call with the same target, seed and
+        state: a file that keeps the ledger after each block of data; a later call with the same target, seed and
             file goes on from there with a fresh budget.
         draws: posterior draws of the same data, if there are any: they serve in place of its own first chains, and the
             first round is made of all data whatever the budget says.
@@ -67,9 +67,9 @@ def bracket(
     """
     _check(target, budget, tolerance)
     check_same_data(target, draws=draws)
-    forecast, told = Forecast.measure(target), fingerprint_of(target, seed)
+    forecast, fingerprint = Forecast.measure(target), fingerprint_of(target, seed)
     path = None if state is None else Path(state)
-    ledger = Ledger.read(path, told) if path is not None and path.exists() else Ledger.empty(len(target))
+    ledger = Ledger.read(path, fingerprint) if path is not None and path.exists() else Ledger.empty(len(target))
     stages = stages_of(target)
     expected = {name: forecast.seconds(name, len(target), 0) for name in stages}
     clock = _Clock(budget, forecast)
@@ -84,7 +84,7 @@ def bracket(
     work = Work(target, ledger, seed, tolerance, memory_bytes, draws)
     with progress_bar(len(target), "bracket", "datum", progress) as bar:
         for name, effort in _agenda(stages):
-            _run_stage(work, name, effort, clock, bar, path, told)
+            _run_stage(work, name, effort, clock, bar, path, fingerprint)
     return read(ledger, tolerance, expected)
 
 
@@ -94,32 +94,32 @@ def _agenda(stages: list[str]) -> list[tuple[str, int]]:
 
 
 def _run_stage(
-    work: Work, name: str, effort: int, clock: "_Clock", bar: Bar, path: Path | None, told: dict[str, Any]
+    work: Work, name: str, effort: int, clock: "_Clock", bar: Bar, path: Path | None, fingerprint: dict[str, Any]
 ) -> None:
-    """A stage on all data that still need it, in blocks that fit in the time left."""
+    """Run a stage on all data that still need it, in blocks that fit in the time left."""
     everything = torch.arange(len(work.target))
     while True:
-        rows = _todo(work, name, effort, everything)
+        data = _todo(work, name, effort, everything)
         bar.reach(int(work.is_settled(everything).sum()))
-        if not len(rows):
+        if not len(data):
             return
-        size = clock.affordable(name, effort, min(len(rows), _BLOCK[name]))
+        size = clock.affordable(name, effort, min(len(data), _BLOCK[name]))
         if not work.target.sliceable:
-            size = len(rows) if size else 0
+            size = len(data) if size else 0
         promised = name == "importance" or (name == "chains" and effort == 0 and work.draws is not None)
         if promised and not size:
-            size = min(len(rows), _BLOCK[name])  # quickest in one block
+            size = min(len(data), _BLOCK[name])  # quickest in one block
         if not size:
             return
         begin = time.perf_counter()
-        STAGES[name](work, rows[:size], effort)
+        STAGES[name](work, data[:size], effort)
         seconds = time.perf_counter() - begin
         clock.learn(name, effort, size, seconds)
         if name == "chains":
-            work.ledger.effort[rows[:size]] = effort
+            work.ledger.effort[data[:size]] = effort
         work.ledger.seconds += seconds
         if path is not None:
-            work.ledger.write(path, told)
+            work.ledger.write(path, fingerprint)
 
 
 def _todo(work: Work, name: str, effort: int, everything: Tensor) -> Tensor:
@@ -131,7 +131,7 @@ def _todo(work: Work, name: str, effort: int, everything: Tensor) -> Tensor:
 
 
 class _Clock:
-    """The time left, and what has been learned about forecasts."""
+    """The time left, and by how much the forecasts of each stage were wrong."""
 
     def __init__(self, budget: float, forecast: Forecast) -> None:
         self.end, self.forecast = time.perf_counter() + budget, forecast

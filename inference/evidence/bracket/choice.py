@@ -45,9 +45,9 @@ def choose(ledger: Ledger, order: tuple[str, ...]) -> Side:
 
 def suspicions(ledger: Ledger, lower: Side, upper: Side) -> list[str]:
     """Where answers that should agree do not: a reason for each datum, or an empty string."""
-    told = [""] * ledger.num_data
+    reasons = [""] * ledger.num_data
     for b, reason in _crossed(lower, upper):
-        told[b] = reason
+        reasons[b] = reason
     for name in (*LOWER, MIDDLE):
         column = ledger.columns.get(name)
         if column is None:
@@ -55,27 +55,27 @@ def suspicions(ledger: Ledger, lower: Side, upper: Side) -> list[str]:
         above = column.value - upper.value > _room(column.stderr, upper.stderr)
         below = (lower.value - column.value > _room(column.stderr, lower.stderr)) & (name == MIDDLE)
         for b in (above | below).nonzero().flatten().tolist():
-            if not column.flags[b] and not told[b]:
-                told[b] = (
+            if not column.flags[b] and not reasons[b]:
+                reasons[b] = (
                     f"{name} says {column.value[b]:.3f} ± {column.stderr[b]:.3f}, outside of the bracket "
                     f"[{lower.value[b]:.3f}, {upper.value[b]:.3f}]: the methods disagree"
                 )
-    return told
+    return reasons
 
 
 def notes(ledger: Ledger, lower: Side) -> tuple[str, ...]:
     """Where importance sampling from the guide looks clean and is low all the same: the guide misses a part."""
-    told = [""] * ledger.num_data
+    texts = [""] * ledger.num_data
     column = ledger.columns.get("importance")
     if column is not None:
         low = lower.value - column.value > _room(column.stderr, lower.stderr)
         for b in low.nonzero().flatten().tolist():
             if not column.flags[b]:
-                told[b] = (
+                texts[b] = (
                     f"importance sampling from the guide is {lower.value[b] - column.value[b]:.2f} nats low without a "
                     "sign in its weights: the guide misses a part of the posterior"
                 )
-    return tuple(told)
+    return tuple(texts)
 
 
 def width(lower: Side, upper: Side) -> Tensor:
@@ -90,12 +90,13 @@ def width(lower: Side, upper: Side) -> Tensor:
 def settled(ledger: Ledger, tolerance: float) -> Tensor:
     """Which data need no more work: both sides without a flag, no disagreement, an interval within tolerance, `[B]`."""
     lower, upper = choose(ledger, LOWER), choose(ledger, UPPER)
-    told = suspicions(ledger, lower, upper)
-    clean = [not (a or b or c) for a, b, c in zip(lower.flags, upper.flags, told, strict=True)]
+    doubts = suspicions(ledger, lower, upper)
+    clean = [not (a or b or c) for a, b, c in zip(lower.flags, upper.flags, doubts, strict=True)]
     return torch.tensor(clean) & (width(lower, upper) <= tolerance)
 
 
 def _crossed(lower: Side, upper: Side) -> list[tuple[int, str]]:
+    """The data whose bounds have crossed beyond chance, each with the reason for suspicion."""
     crossed = lower.value - upper.value > _room(lower.stderr, upper.stderr)
     return [
         (b, f"the lower bound ({lower.methods[b]}) lies above the upper one ({upper.methods[b]}) by more than chance")
@@ -104,6 +105,7 @@ def _crossed(lower: Side, upper: Side) -> list[tuple[int, str]]:
 
 
 def _room(one: Tensor, other: Tensor) -> Tensor:
+    """How far apart two values with these errors may lie without a reason for suspicion, nats."""
     return _SUSPICIOUS * torch.hypot(one, other) + _NEGLIGIBLE
 
 

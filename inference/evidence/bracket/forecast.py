@@ -34,12 +34,12 @@ class Forecast:
         return cls(max(seconds[1] - few * point * _GRADIENT, 1e-5), point, coordinates.dim)
 
     def seconds(self, stage: str, num_data: int, effort: int) -> float:
-        """Of a stage on so many data."""
+        """The seconds that a stage will take on so many data."""
         calls, points = self._work(stage, methods.GROWTH**effort)
         return calls * self.call + num_data * points * self.point
 
     def _work(self, stage: str, growth: int) -> tuple[float, float]:
-        """Calls, and evaluations for each datum."""
+        """The number of calls that a stage makes, and of evaluations for each datum."""
         if stage == "importance":
             return 4, methods.NUM_SAMPLES * growth
         if stage == "quadrature":

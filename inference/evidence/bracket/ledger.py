@@ -32,37 +32,37 @@ class Ledger:
 
     @classmethod
     def empty(cls, num_data: int) -> "Ledger":
-        """Nothing known."""
+        """A ledger in which no method has answered yet."""
         return cls(num_data, {}, torch.full((num_data,), -1))
 
-    def put(self, method: str, rows: Tensor, estimate: Estimate, flags: tuple[str, ...] | None = None) -> None:
+    def put(self, method: str, data: Tensor, estimate: Estimate, flags: tuple[str, ...] | None = None) -> None:
         """Write down a method's answers for some data, over what it said before."""
         if method not in self.columns:
             nothing = torch.full((self.num_data,), torch.nan, dtype=torch.float64)
             self.columns[method] = Column(nothing, nothing.clone(), [""] * self.num_data)
         column = self.columns[method]
-        column.value[rows] = estimate.value.double().cpu()
-        column.stderr[rows] = estimate.stderr.double().cpu()
-        for row, flag in zip(rows.tolist(), estimate.flags if flags is None else flags, strict=True):
-            column.flags[row] = flag
+        column.value[data] = estimate.value.double().cpu()
+        column.stderr[data] = estimate.stderr.double().cpu()
+        for b, flag in zip(data.tolist(), estimate.flags if flags is None else flags, strict=True):
+            column.flags[b] = flag
 
-    def select(self, rows: Sequence[int]) -> "Ledger":
-        """What is known of some of the data."""
-        chosen = list(rows)
+    def select(self, data: Sequence[int]) -> "Ledger":
+        """The answers for some of the data; `seconds` stays what all of them took."""
+        index = list(data)
         columns = {
-            name: Column(c.value[chosen], c.stderr[chosen], [c.flags[row] for row in chosen])
+            name: Column(c.value[index], c.stderr[index], [c.flags[b] for b in index])
             for name, c in self.columns.items()
         }
-        return Ledger(len(chosen), columns, self.effort[chosen], self.seconds)
+        return Ledger(len(index), columns, self.effort[index], self.seconds)
 
-    def take(self, rows: Sequence[int], other: "Ledger", methods: Sequence[str]) -> None:
-        """Write down what another ledger knows of these data, by some methods."""
-        chosen = torch.tensor(list(rows), dtype=torch.long)
+    def take(self, data: Sequence[int], other: "Ledger", methods: Sequence[str]) -> None:
+        """Write down another ledger's answers, which are those of some methods for these data."""
+        index = torch.tensor(list(data), dtype=torch.long)
         for name in methods:
             if name in other.columns:
                 column = other.columns[name]
-                self.put(name, chosen, Estimate(column.value, column.stderr, "none"), tuple(column.flags))
-        self.effort[chosen] = other.effort
+                self.put(name, index, Estimate(column.value, column.stderr, "none"), tuple(column.flags))
+        self.effort[index] = other.effort
         self.seconds += other.seconds
 
     def has(self, method: str) -> Tensor:
@@ -77,19 +77,19 @@ class Ledger:
         tensors = {"effort": self.effort}
         for name, column in self.columns.items():
             tensors |= {f"{name}/value": column.value, f"{name}/stderr": column.stderr}
-        told = {"seconds": self.seconds, "flags": {name: column.flags for name, column in self.columns.items()}}
-        write_state(path, "bracket", fingerprint, tensors, told)
+        info = {"seconds": self.seconds, "flags": {name: column.flags for name, column in self.columns.items()}}
+        write_state(path, "bracket", fingerprint, tensors, info)
 
     @classmethod
     def read(cls, path: Path, fingerprint: dict[str, Any]) -> "Ledger":
-        """Continue from a state file.
+        """The ledger in a state file, to continue from.
 
         Raises:
             StateError: if it is damaged, or was written for other data, programs or seed.
         """
-        told, tensors = read_state(path, "bracket", fingerprint)
+        info, tensors = read_state(path, "bracket", fingerprint)
         columns = {
             name: Column(tensors[f"{name}/value"], tensors[f"{name}/stderr"], list(flags))
-            for name, flags in told["flags"].items()
+            for name, flags in info["flags"].items()
         }
-        return cls(len(tensors["effort"]), columns, tensors["effort"], told["seconds"])
+        return cls(len(tensors["effort"]), columns, tensors["effort"], info["seconds"])

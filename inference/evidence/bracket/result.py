@@ -76,7 +76,7 @@ class Bracket:
         return longest[self.settled[longest].long().argsort(stable=True)][:most].tolist()
 
     def table(self, data: list[int] | None = None, most: int = 20) -> str:
-        """The mean bracket, and rows of chosen data, or of the `most` data that are least certain; nats.
+        """The mean bracket, and a row for each of the chosen data, or of the `most` data that are least certain; nats.
 
         Raises:
             ValueError: for data that are not there.
@@ -95,25 +95,25 @@ class Bracket:
     def _head(self) -> list[str]:
         both = (self.lower.value.isfinite() & self.upper.value.isfinite()).nonzero().flatten()
         count = int(self.settled.sum())
-        told = Counter(flag.split(":")[0] for flag in self.flags if flag)
+        reasons = Counter(flag.split(":")[0] for flag in self.flags if flag)
         lines = [f"{count} of {len(self)} data settled within {self.tolerance:g} nats, in {self.seconds:.1f} s"]
         if len(both):
             (low, low_error), (high, high_error) = (_mean(side, both) for side in (self.lower, self.upper))
             whom = "" if len(both) == len(self) else f" of {len(both)} data with both sides"
             lines.append(f"mean log p(x){whom}: from {low:.3f} ± {low_error:.3f} to {high:.3f} ± {high_error:.3f} nats")
-        return [*lines, *(f"  {n} flagged: {reason}" for reason, n in told.most_common(4))]
+        return [*lines, *(f"  {n} flagged: {reason}" for reason, n in reasons.most_common(4))]
 
 
-def _mean(side: Estimate, rows: Tensor) -> tuple[float, float]:
-    return Estimate(side.value[rows], side.stderr[rows], side.bound).mean()
+def _mean(side: Estimate, data: Tensor) -> tuple[float, float]:
+    return Estimate(side.value[data], side.stderr[data], side.bound).mean()
 
 
 def read(ledger: Ledger, tolerance: float, forecast: dict[str, float]) -> Bracket:
-    """What a ledger says."""
+    """The bracket that follows from a ledger."""
     lower, upper = choose(ledger, LOWER), choose(ledger, UPPER)
     length = width(lower, upper)
-    told = suspicions(ledger, lower, upper)
-    flags = tuple(_flag(b, lower, upper, told[b], float(length[b]), tolerance) for b in range(ledger.num_data))
+    doubts = suspicions(ledger, lower, upper)
+    flags = tuple(_flag(b, lower, upper, doubts[b], float(length[b]), tolerance) for b in range(ledger.num_data))
     return Bracket(
         lower=_estimate(lower, "lower"),
         upper=_estimate(upper, "upper"),
@@ -135,8 +135,8 @@ def _estimate(side: Side, bound: Bound) -> Estimate[BracketSideInfo]:
 
 
 def _flag(b: int, lower: Side, upper: Side, suspicion: str, length: float, tolerance: float) -> str:
-    told = "; ".join((lower.flags[b], upper.flags[b], suspicion)).split("; ")
-    reasons = list(dict.fromkeys(filter(None, told)))  # both sides may say the same
+    texts = "; ".join((lower.flags[b], upper.flags[b], suspicion)).split("; ")
+    reasons = list(dict.fromkeys(filter(None, texts)))  # both sides may say the same
     if not upper.methods[b]:
         reasons.append(
             "no upper bound: the time ended before chains were run, so a mode that the guide misses is missed"

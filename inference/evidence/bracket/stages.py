@@ -49,51 +49,51 @@ class Work:
     memory_bytes: int | None
     draws: Draws | None = None  # chains that were run already, of all data
 
-    def part(self, rows: Tensor) -> Target:
-        """Some of the data."""
-        return self.target if len(rows) == len(self.target) else self.target.select(rows)
+    def part(self, data: Tensor) -> Target:
+        """The target of some of the data."""
+        return self.target if len(data) == len(self.target) else self.target.select(data)
 
-    def is_settled(self, rows: Tensor) -> Tensor:
-        """Which of these data are."""
-        return settled(self.ledger, self.tolerance)[rows]
+    def is_settled(self, data: Tensor) -> Tensor:
+        """Whether each of these data is settled, `[b]`."""
+        return settled(self.ledger, self.tolerance)[data]
 
 
 Stage = Callable[[Work, Tensor, int], None]
-"""(work, rows, effort 0, 1, …): answer these data."""
+"""(work, which data `[b]`, effort 0, 1, …): answer these data."""
 
 
-def by_importance(work: Work, rows: Tensor, effort: int) -> None:
-    """Importance sampling from the guide: where everything begins."""
+def by_importance(work: Work, data: Tensor, effort: int) -> None:
+    """Weigh draws of the guide: where everything begins."""
     num_samples = NUM_SAMPLES * GROWTH**effort
-    found = importance(work.part(rows), num_samples=num_samples, seed=work.seed, memory_bytes=work.memory_bytes)
-    work.ledger.put("importance", rows, found)
+    estimate = importance(work.part(data), num_samples=num_samples, seed=work.seed, memory_bytes=work.memory_bytes)
+    work.ledger.put("importance", data, estimate)
 
 
-def by_quadrature(work: Work, rows: Tensor, effort: int) -> None:
-    """Exact, where there are few latents."""
-    part = work.part(rows)
+def by_quadrature(work: Work, data: Tensor, effort: int) -> None:
+    """Integrate on a lattice, where there are few latents."""
+    part = work.part(data)
     most = MOST_POINTS[Coordinates.of(part).dim]
-    work.ledger.put("quadrature", rows, quadrature(part, max_points=most, memory_bytes=work.memory_bytes))
+    work.ledger.put("quadrature", data, quadrature(part, max_points=most, memory_bytes=work.memory_bytes))
 
 
-def by_chains(work: Work, rows: Tensor, effort: int) -> None:
-    """Chains; a proposal fitted to them, weighed from both sides; a bridge; annealing both ways where that fails."""
-    part, growth, seed = work.part(rows), GROWTH**effort, work.seed + effort
-    draws = _draws(work, part, rows, effort)
-    _weigh(work, rows, draws, NUM_ADAPTED * growth, seed)
-    work.ledger.put("bridge", rows, bridge(part, draws, seed=seed, memory_bytes=work.memory_bytes))
-    wide = _promising(work, rows)
+def by_chains(work: Work, data: Tensor, effort: int) -> None:
+    """Run chains; weigh a proposal fitted to them from both sides; bridge; anneal both ways where that fails."""
+    part, growth, seed = work.part(data), GROWTH**effort, work.seed + effort
+    draws = _draws(work, part, data, effort)
+    _weigh(work, data, draws, NUM_ADAPTED * growth, seed)
+    work.ledger.put("bridge", data, bridge(part, draws, seed=seed, memory_bytes=work.memory_bytes))
+    wide = _promising(work, data)
     if len(wide):
-        _weigh(work, rows[wide], draws.select(wide.tolist()), NUM_ADAPTED * growth * MORE, seed)
-    rest = (~work.is_settled(rows)).nonzero().flatten()
+        _weigh(work, data[wide], draws.select(wide.tolist()), NUM_ADAPTED * growth * MORE, seed)
+    rest = (~work.is_settled(data)).nonzero().flatten()
     if len(rest):
-        _anneal(work, rows[rest], draws.select(rest.tolist()), effort)
+        _anneal(work, data[rest], draws.select(rest.tolist()), effort)
 
 
-def _draws(work: Work, part: Target, rows: Tensor, effort: int) -> Draws:
-    """Of these data: the chains that were given, or new ones."""
+def _draws(work: Work, part: Target, data: Tensor, effort: int) -> Draws:
+    """The chains of these data: those that were given, or new ones."""
     if effort == 0 and work.draws is not None:
-        return replace(work.draws.select(rows.tolist()), gates=MIXING)
+        return replace(work.draws.select(data.tolist()), gates=MIXING)
     return hmc(
         part,
         num_chains=NUM_CHAINS,
@@ -105,26 +105,26 @@ def _draws(work: Work, part: Target, rows: Tensor, effort: int) -> Draws:
     )
 
 
-def _weigh(work: Work, rows: Tensor, draws: Draws, num_samples: int, seed: int) -> None:
-    """A proposal fitted to the draws, weighed from both sides."""
+def _weigh(work: Work, data: Tensor, draws: Draws, num_samples: int, seed: int) -> None:
+    """Weigh a proposal fitted to the draws from both sides."""
     limits = at_limits(draws)
     adapted = adapted_importance(
-        work.part(rows), draws, num_samples=num_samples, seed=seed, memory_bytes=work.memory_bytes
+        work.part(data), draws, num_samples=num_samples, seed=seed, memory_bytes=work.memory_bytes
     )
-    for name, found in zip(ADAPTED, adapted, strict=True):
-        work.ledger.put(name, rows, found, _with(found, draws.flags, limits))
+    for name, estimate in zip(ADAPTED, adapted, strict=True):
+        work.ledger.put(name, data, estimate, _with(estimate, draws.flags, limits))
 
 
-def _promising(work: Work, rows: Tensor) -> Tensor:
-    """Which of these data have sound weights that are merely too few, as positions in `rows`."""
-    unsettled = ~work.is_settled(rows)
-    sound = torch.tensor([not any(work.ledger.columns[name].flags[row] for name in ADAPTED) for row in rows.tolist()])
+def _promising(work: Work, data: Tensor) -> Tensor:
+    """Which of these data have sound weights that are merely too few, as positions in `data`."""
+    unsettled = ~work.is_settled(data)
+    sound = torch.tensor([not any(work.ledger.columns[name].flags[b] for name in ADAPTED) for b in data.tolist()])
     return (unsettled & sound).nonzero().flatten()
 
 
-def _anneal(work: Work, rows: Tensor, draws: Draws, effort: int) -> None:
-    """From the guide up, and from the chains' draws down."""
-    part = work.part(rows)
+def _anneal(work: Work, data: Tensor, draws: Draws, effort: int) -> None:
+    """Anneal from the guide up, and from the chains' draws down."""
+    part = work.part(data)
     arguments: dict[str, Any] = {
         "num_steps": NUM_STEPS * GROWTH**effort,
         "num_chains": NUM_ANNEALED,
@@ -136,8 +136,8 @@ def _anneal(work: Work, rows: Tensor, draws: Draws, effort: int) -> None:
     }
     limits = at_limits(draws)
     up, down = anneal(part, **arguments), anneal_reverse(part, draws, allow_failed=True, **arguments)
-    for name, found in (("annealing", up), ("reverse annealing", down)):
-        work.ledger.put(name, rows, found, _joined(found.flags, limits))
+    for name, estimate in (("annealing", up), ("reverse annealing", down)):
+        work.ledger.put(name, data, estimate, _joined(estimate.flags, limits))
 
 
 STAGES: dict[str, Stage] = {"importance": by_importance, "quadrature": by_quadrature, "chains": by_chains}
@@ -155,12 +155,13 @@ def stages_of(target: Target) -> list[str]:
 
 
 def _start(target: Target) -> str:
-    """Where annealing begins: at the guide if its density can be told at any point."""
+    """Where annealing begins: at the guide if it has a density at any point."""
     return "guide" if target.has_density else "prior"
 
 
-def _with(found: Estimate, mixing: tuple[str, ...], limits: tuple[str, ...]) -> tuple[str, ...]:
-    return _joined(found.flags, tuple(f"chains do not mix: {flag}" if flag else "" for flag in mixing), limits)
+def _with(estimate: Estimate, mixing: tuple[str, ...], limits: tuple[str, ...]) -> tuple[str, ...]:
+    """The flags of an estimate, of how the chains mix, and of floating point's limits, as one for each datum."""
+    return _joined(estimate.flags, tuple(f"chains do not mix: {flag}" if flag else "" for flag in mixing), limits)
 
 
 def _joined(*texts: tuple[str, ...]) -> tuple[str, ...]:
