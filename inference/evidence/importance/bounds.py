@@ -9,7 +9,8 @@ import torch
 from torch import Tensor
 
 from elbowroom.inference.estimate import Bound, Estimate
-from elbowroom.inference.evaluation.budget import Plan, plan
+from elbowroom.inference.evaluation import budget
+from elbowroom.inference.evaluation.budget import Plan
 from elbowroom.inference.evaluation.same_data import check_same_data
 from elbowroom.inference.evidence.importance.harmonic import harmonic_of_draws, harmonic_of_weights
 from elbowroom.inference.evidence.importance.importance import ImportanceInfo, check_counts, collect
@@ -94,10 +95,10 @@ class Bounds(Mapping[str, Estimate]):
             if datum is None:
                 value, error = estimate.mean()
                 flagged = [flag for flag in estimate.flags if flag]
-                told = f"{len(flagged)}/{len(estimate)}: {flagged[0]}" if flagged else ""
+                flag = f"{len(flagged)}/{len(estimate)}: {flagged[0]}" if flagged else ""
             else:
-                value, error, told = float(estimate.value[datum]), float(estimate.stderr[datum]), estimate.flags[datum]
-            rows.append((name, estimate.bound, f"{value:.4f}", f"{error:.4f}", told))
+                value, error, flag = float(estimate.value[datum]), float(estimate.stderr[datum]), estimate.flags[datum]
+            rows.append((name, estimate.bound, f"{value:.4f}", f"{error:.4f}", flag))
         return "\n".join(aligned(rows, "<<>><"))
 
 
@@ -147,18 +148,18 @@ def bounds(
     check_same_data(target, draws=draws)
     powers = tuple(dict.fromkeys([*(1.0 - a for a in alphas), *map(float, orders)]))
     wanted = Wanted(sizes, jackknife=True, powers=powers, harmonic=draws is None)
-    cut = with_room(plan(target, num_samples, memory_bytes), target, wanted, memory_bytes)
+    plan = with_room(budget.plan(target, num_samples, memory_bytes), target, wanted, memory_bytes)
     with progress_bar(2 * len(target) * num_samples, "bounds", "sample", progress) as tick:
-        pieces = reduce_weights(target, cut, num_samples, seed, wanted, tick)
+        pieces = reduce_weights(target, plan, num_samples, seed, wanted, tick)
         weighed = collect(pieces, num_samples, sizes)
-        found = _lower(weighed, pieces, sizes)
-        found |= {f"renyi-{a:g}": _renyi(_sums(pieces, 1.0 - a), a, weighed) for a in alphas}
-        found |= {f"cubo-{n:g}": _cubo(_sums(pieces, n), n, weighed) for n in orders if n > 1}
-        found |= {f"upper-{n:g}": _upper(_sums(pieces, n), n, weighed) for n in orders}
-        found |= {f"jackknife-{k}": _jackknife(pieces, k, weighed) for k in sizes if k > 1}
-        found["prior"] = _prior(target, num_samples, seed, cut, tick)
-    found["harmonic"] = harmonic_of_weights(pieces, weighed) if draws is None else harmonic_of_draws(target, draws, cut)
-    return Bounds(found, _info(weighed, seed))
+        estimates = _lower(weighed, pieces, sizes)
+        estimates |= {f"renyi-{a:g}": _renyi(_sums(pieces, 1.0 - a), a, weighed) for a in alphas}
+        estimates |= {f"cubo-{n:g}": _cubo(_sums(pieces, n), n, weighed) for n in orders if n > 1}
+        estimates |= {f"upper-{n:g}": _upper(_sums(pieces, n), n, weighed) for n in orders}
+        estimates |= {f"jackknife-{k}": _jackknife(pieces, k, weighed) for k in sizes if k > 1}
+        estimates["prior"] = _prior(target, num_samples, seed, plan, tick)
+    harmonic = harmonic_of_weights(pieces, weighed) if draws is None else harmonic_of_draws(target, draws, plan)
+    return Bounds(estimates | {"harmonic": harmonic}, _info(weighed, seed))
 
 
 def _info(weighed: Estimate[ImportanceInfo], seed: int) -> BoundsInfo:
@@ -178,7 +179,7 @@ def _info(weighed: Estimate[ImportanceInfo], seed: int) -> BoundsInfo:
 
 def _lower(weighed: Estimate[ImportanceInfo], pieces: Sequence[Reduction], sizes: Sequence[int]) -> dict[str, Estimate]:
     """The ELBO, IWAE-K with its estimated bias, and the estimate from all S weights."""
-    found = {"elbo": _lower_estimate(weighed.info["elbo"], weighed.info["elbo_stderr"], weighed)}
+    estimates = {"elbo": _lower_estimate(weighed.info["elbo"], weighed.info["elbo_stderr"], weighed)}
     relative_variance = _relative_variance(weighed)
     for k in sizes:
         value, stderr = weighed.info["iwae"][k], weighed.info["iwae_stderr"][k]
@@ -189,28 +190,30 @@ def _lower(weighed: Estimate[ImportanceInfo], pieces: Sequence[Reduction], sizes
             corrections = [c for piece in pieces if (c := piece.groups[k].correction) is not None]
             info["bias_jackknife"] = -torch.cat([c.mean for c in corrections])
             info["bias_jackknife_stderr"] = torch.cat([c.stderr() for c in corrections])
-        found[f"iwae-{k}"] = _lower_estimate(value, stderr, weighed, info)
-    return found | {"importance": weighed}
+        estimates[f"iwae-{k}"] = _lower_estimate(value, stderr, weighed, info)
+    return estimates | {"importance": weighed}
 
 
 def _lower_estimate(value: Tensor, stderr: Tensor, weighed: Estimate, info: IwaeInfo | None = None) -> Estimate:
     empty = "a weight is zero: the guide draws where the model has no mass"
     columns = (value.tolist(), weighed.flags)
     flags = tuple(_broken(v, flag) or ("" if math.isfinite(v) else empty) for v, flag in zip(*columns, strict=True))
-    return Estimate(value, _known(value, stderr), "lower", info or {}, flags)
+    return Estimate(value, _or_infinite(value, stderr), "lower", info or {}, flags)
 
 
 def _renyi(sums: PowerSums, alpha: float, weighed: Estimate[ImportanceInfo]) -> Estimate:
     value, stderr = power_mean(sums)
-    told = "" if alpha >= 0 else "the exact bound is an upper one, its estimate is biased downwards and bounds nothing"
+    biased = "the exact bound is an upper one, its estimate is biased downwards and bounds nothing"
     # For α > 1 the power mean is one of 1/w, whose tail k̂ does not describe; it stays below the ELBO all the same.
-    return _of_power(value, stderr, "lower" if alpha >= 0 else "none", max(1.0 - alpha, 0.0), told, weighed)
+    return _of_power(
+        value, stderr, "lower" if alpha >= 0 else "none", max(1.0 - alpha, 0.0), "" if alpha >= 0 else biased, weighed
+    )
 
 
 def _cubo(sums: PowerSums, order: float, weighed: Estimate[ImportanceInfo]) -> Estimate:
     value, stderr = power_mean(sums)
-    told = f"the plug-in estimate is biased downwards and bounds nothing (upper-{order:g} does, in expectation)"
-    return _of_power(value, stderr, "none", order, told, weighed)
+    caveat = f"the plug-in estimate is biased downwards and bounds nothing (upper-{order:g} does, in expectation)"
+    return _of_power(value, stderr, "none", order, caveat, weighed)
 
 
 def _upper(sums: PowerSums, order: float, weighed: Estimate[ImportanceInfo]) -> Estimate:
@@ -219,14 +222,14 @@ def _upper(sums: PowerSums, order: float, weighed: Estimate[ImportanceInfo]) -> 
 
 
 def _of_power(
-    value: Tensor, stderr: Tensor, bound: Bound, power: float, told: str, weighed: Estimate[ImportanceInfo]
+    value: Tensor, stderr: Tensor, bound: Bound, power: float, caveat: str, weighed: Estimate[ImportanceInfo]
 ) -> Estimate:
-    """An estimate from the mean of w^power, whose tail index is `power` times that of w."""
+    """An estimate from the mean of w^power, whose tail index is `power` times that of w; flagged with its caveat."""
     constant = weighed.info["constant_weights"]
     columns = (value.tolist(), (power * weighed.info["pareto_k"]).tolist(), constant.tolist(), weighed.flags)
     flags = []
     for v, tail, exact, flag in zip(*columns, strict=True):
-        reasons = [told] if told and not exact else []
+        reasons = [caveat] if caveat and not exact else []
         if not math.isfinite(v):
             reasons.append("no finite power mean: too few samples, or weights of zero")
         elif tail > K_LIMIT:
@@ -234,7 +237,7 @@ def _of_power(
         elif tail != tail and not exact:
             reasons.append("too few distinct weights for a Pareto k̂: the error bar is unchecked")
         flags.append(_broken(v, flag) or "; ".join(reasons))
-    stderr = torch.where(constant, 0.0, _known(value, stderr))
+    stderr = torch.where(constant, 0.0, _or_infinite(value, stderr))
     return Estimate(value, stderr, bound, flags=tuple(flags))
 
 
@@ -249,17 +252,17 @@ def _jackknife(pieces: Sequence[Reduction], k: int, weighed: Estimate[Importance
         if not reason and tail > 0.5:
             reason = f"Pareto k̂ = {tail:.2f} > 0.5: the weights lack the variance that the correction expands in"
         flags.append(_broken(v, flag) or reason)
-    return Estimate(value, _known(value, stderr), "none", flags=tuple(flags))
+    return Estimate(value, _or_infinite(value, stderr), "none", flags=tuple(flags))
 
 
-def _prior(target: Target, num_samples: int, seed: int, cut: Plan, tick: Tick) -> Estimate:
+def _prior(target: Target, num_samples: int, seed: int, plan: Plan, tick: Tick) -> Estimate:
     """log (1/S) Σ p(x | z_s), z_s ~ p(z)."""
     try:
-        return collect(reduce_weights(target, cut, num_samples, seed, Wanted(), tick, from_prior), num_samples)
+        return collect(reduce_weights(target, plan, num_samples, seed, Wanted(), tick, from_prior), num_samples)
     except NotImplementedError as error:  # an improper prior, or one that draws by rejection
         nothing = torch.full((len(target),), torch.nan, dtype=torch.float64)
-        told = f"the prior cannot be drawn from: {error}"
-        return Estimate(nothing, nothing, "none", flags=(told,) * len(target))
+        reason = f"the prior cannot be drawn from: {error}"
+        return Estimate(nothing, nothing, "none", flags=(reason,) * len(target))
 
 
 def _sums(pieces: Sequence[Reduction], exponent: float) -> PowerSums:
@@ -275,11 +278,11 @@ def _relative_variance(weighed: Estimate[ImportanceInfo]) -> Tensor:
     return weighed.stderr.square() * weighed.info["num_samples"]
 
 
-def _known(value: Tensor, stderr: Tensor) -> Tensor:
+def _or_infinite(value: Tensor, stderr: Tensor) -> Tensor:
     """An unknown standard error is an infinite one; that of NaN stays NaN."""
     return torch.where(stderr.isnan() & ~value.isnan(), torch.inf, stderr)
 
 
 def _broken(value: float, flag: str) -> str:
-    """The reason given for weights that are NaN, infinite or all zero."""
+    """The flag of weights that are NaN, infinite or all zero; an empty string for others."""
     return flag if flag and (value != value or "NaN" in flag or "infinite" in flag or "every weight" in flag) else ""

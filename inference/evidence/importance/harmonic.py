@@ -18,7 +18,7 @@ UNUSABLE = (
 )
 
 
-def harmonic_of_draws(target: Target, draws: Draws, cut: Plan) -> Estimate:
+def harmonic_of_draws(target: Target, draws: Draws, plan: Plan) -> Estimate:
     """−log (1/S) Σ_s 1 / p(x | z_s) over posterior draws of every datum (Newton & Raftery 1994), flagged as unusable.
 
     Its standard error takes the draws for independent ones with a finite variance; they are neither.
@@ -27,17 +27,17 @@ def harmonic_of_draws(target: Target, draws: Draws, cut: Plan) -> Estimate:
     num_samples = next((len(value) for value in z.values()), 1)
     pieces = []
     with torch.no_grad():
-        for rows, part in cut.data(target):
-            parts = [
-                part.log_joint({name: v[start : start + count, rows] for name, v in z.items()})[1]
-                for start, count in cut.sample_ranges(num_samples)
+        for data, part in plan.data(target):
+            likelihoods = [
+                part.log_joint({name: v[start : start + count, data] for name, v in z.items()})[1]
+                for start, count in plan.sample_ranges(num_samples)
             ]
-            pieces.append(power_sums(torch.cat(parts).double(), -1.0))
+            pieces.append(power_sums(torch.cat(likelihoods).double(), -1.0))
     return _estimate(*(torch.cat(column) for column in zip(*map(power_mean, pieces), strict=True)))
 
 
 def harmonic_of_weights(pieces: Sequence[Reduction], weighed: Estimate) -> Estimate:
-    """The same with the guide's weighted draws for posterior draws: log Σ w − log Σ w / p(x | z), flagged as unusable.
+    """The harmonic mean over the guide's weighted draws, log Σ w − log Σ w / p(x | z), flagged as unusable.
 
     w / p(x | z) = p(z) / q(z | x), so this is log p̂(x) minus an estimate of log ∫ p(z) dz = 0 by a proposal that was
     made for the posterior, not for the prior. The standard errors of both are added: they are correlated.

@@ -8,7 +8,7 @@ from torch import Tensor
 
 from elbowroom.inference import weights
 from elbowroom.inference.estimate import Estimate
-from elbowroom.inference.evaluation.budget import plan
+from elbowroom.inference.evaluation import budget
 from elbowroom.inference.evidence.importance.reduction import Reduction, Wanted, joined, reduce_weights
 from elbowroom.inference.progress import progress_bar
 from elbowroom.inference.target import Target
@@ -75,9 +75,9 @@ def importance(
         ValueError: on a non-positive `num_samples`, a K outside 1 … S, or a budget too small for one sample.
     """
     check_counts(num_samples, num_particles)
-    cut = plan(target, num_samples, memory_bytes)
+    plan = budget.plan(target, num_samples, memory_bytes)
     with progress_bar(len(target) * num_samples, "importance", "sample", progress) as tick:
-        pieces = reduce_weights(target, cut, num_samples, seed, Wanted(tuple(num_particles)), tick)
+        pieces = reduce_weights(target, plan, num_samples, seed, Wanted(tuple(num_particles)), tick)
     return collect(pieces, num_samples, num_particles)
 
 

@@ -37,7 +37,7 @@ def from_prior(target: Target, num_samples: int, seed: int, start: int) -> Drawn
 
 @dataclass(frozen=True)
 class Wanted:
-    """What a reduction keeps besides those that it always does.
+    """What a reduction keeps besides the sums that it always does.
 
     Attributes:
         num_particles: K of each IWAE bound.
@@ -58,7 +58,7 @@ class Wanted:
 
 def reduce_weights(
     target: Target,
-    cut: Plan,
+    plan: Plan,
     num_samples: int,
     seed: int,
     wanted: Wanted,
@@ -67,10 +67,11 @@ def reduce_weights(
 ) -> "list[Reduction]":
     """Reduce S weighted draws of every datum, one `Reduction` for each piece of the data."""
     reduce = partial(_reduced, num_samples=num_samples, wanted=wanted, tick=tick)
-    return list(reduced(target, sampler, cut, num_samples, seed, reduce))
+    return list(reduced(target, sampler, plan, num_samples, seed, reduce))
 
 
 def _reduced(chunks: Iterator[Drawn], num_samples: int, wanted: Wanted, tick: Tick) -> "Reduction":
+    """The reduction of the chunks of one piece of the data."""
     running: Reduction | None = None
     for drawn in chunks:
         if running is None:
@@ -81,7 +82,7 @@ def _reduced(chunks: Iterator[Drawn], num_samples: int, wanted: Wanted, tick: Ti
     return running
 
 
-def with_room(cut: Plan, target: Target, wanted: Wanted, memory_bytes: int | None) -> Plan:
+def with_room(plan: Plan, target: Target, wanted: Wanted, memory_bytes: int | None) -> Plan:
     """The plan with as few data at once as leave room for what a reduction holds between chunks.
 
     Raises:
@@ -89,20 +90,20 @@ def with_room(cut: Plan, target: Target, wanted: Wanted, memory_bytes: int | Non
     """
     budget = bytes_or_default(memory_bytes)
     held = wanted.held_bytes()
-    if held * cut.rows <= budget:
-        return cut
-    rows = budget // held
-    if rows < 1 or not target.sliceable:
+    if held * plan.rows <= budget:
+        return plan
+    at_once = budget // held
+    if at_once < 1 or not target.sliceable:
         raise ValueError(
             f"memory_bytes={budget} does not hold the weights that the jackknife with num_particles="
-            f"{list(wanted.num_particles)} keeps: {held * (1 if target.sliceable else cut.rows)} bytes. Raise it, "
+            f"{list(wanted.num_particles)} keeps: {held * (1 if target.sliceable else plan.rows)} bytes. Raise it, "
             "or ask for fewer particles"
         )
-    return replace(cut, rows=rows)
+    return replace(plan, rows=at_once)
 
 
 def joined(pieces: "Sequence[Reduction]", read: "Callable[[Reduction], Tensor]") -> Tensor:
-    """What is read off each piece, for all data, `[B]`."""
+    """The numbers that `read` takes from each piece, of all data, `[B]`."""
     return torch.cat([read(piece) for piece in pieces])
 
 
@@ -124,7 +125,7 @@ class Reduction:
 
     @classmethod
     def empty(cls, log_w: Tensor, num_samples: int, wanted: Wanted) -> "Reduction":
-        """Before the first chunk, for data and devices like those of `log_w`."""
+        """The sums before the first chunk, for data and devices like those of `log_w`."""
         zero = torch.zeros_like(log_w[0], dtype=torch.float64)
         lowest = torch.full_like(zero, -torch.inf)
 
