@@ -99,9 +99,10 @@ def flood(
 def _finish(
     keys: np.ndarray, values: np.ndarray, highest: np.ndarray, origin: Tensor, spacing: Tensor, complete: np.ndarray
 ) -> Lattice:
+    """The lattice of the points that were evaluated."""
     index, owner = _decode(keys, origin.shape[1])
-    kept = values > highest[owner] - DEPTH - 15  # the rim is kept too; what lies deeper was only stepped over
-    index, owner, values = index[kept], owner[kept], values[kept]
+    counts = values > highest[owner] - DEPTH - 15  # the rim counts too; what lies deeper was only stepped over
+    index, owner, values = index[counts], owner[counts], values[counts]
     log_density, datum = torch.from_numpy(values), torch.from_numpy(owner)
     top = torch.from_numpy(highest)
     total = torch.zeros(len(origin), dtype=torch.float64).index_add_(0, datum, (log_density - top[datum]).exp())

@@ -24,7 +24,7 @@ MAX_LATTICE_DIM = 2
 """Up to here a lattice is cheaper than chains or annealing, so it is taken without being asked for."""
 
 LEVELS = (0.05, 0.5, 0.95)
-_ROWS = 256  # data integrated at once: bounds the lattice points held in memory
+_DATA_AT_ONCE = 256  # data integrated at once: bounds the lattice points held in memory
 
 
 class QuadratureInfo(TypedDict, total=False):
@@ -105,19 +105,19 @@ def quadrature(
         return _no_latents(target)
     accuracy = Accuracy(tolerance, max_points, cells_within(target, memory_bytes, copies=3))
     levels = torch.tensor(tuple(quantiles), dtype=torch.float64)
-    rows = _ROWS if target.sliceable else len(target)
+    at_once = _DATA_AT_ONCE if target.sliceable else len(target)
     pieces = []
     # Programs may hold parameters that are being trained: no gradients.
     with progress_bar(len(target), "quadrature", "datum", progress) as tick, torch.no_grad():
-        for begin in range(0, len(target), rows):
-            part = torch.arange(begin, min(begin + rows, len(target)))
-            pieces.append(_integrate(coordinates.at(part), accuracy, levels))
-            tick(len(part))
+        for begin in range(0, len(target), at_once):
+            data = torch.arange(begin, min(begin + at_once, len(target)))
+            pieces.append(_integrate(coordinates.at(data), accuracy, levels))
+            tick(len(data))
     return _assemble(target, pieces, quantiles, tolerance)
 
 
 def _integrate(coordinates: Coordinates, accuracy: Accuracy, levels: Tensor) -> dict[str, Tensor]:
-    """All that a lattice says of some data."""
+    """Everything that is reported of some data, `[b, ...]` each."""
     starts, widest = find_starts(coordinates, accuracy.cells)
     posterior = refine(coordinates, log_joint, starts, widest, accuracy)
     result = _moments(coordinates, posterior, levels, accuracy.cells)
@@ -168,6 +168,7 @@ def _quantiles(coordinates: Coordinates, integral: Integral, z: Tensor, levels: 
 
 
 def _best_mode(coordinates: Coordinates, modes: Modes) -> Tensor:
+    """z at the highest mode, `[B, N]`."""
     u = pick(modes.u, modes.log_density.argmax(0, keepdim=True))
     with torch.no_grad():
         return constrained(coordinates, u.to(coordinates.target.device))[0].double().cpu()
@@ -192,14 +193,13 @@ def _divergences(
     except NotImplementedError:  # the guide's density at a point is unknown: only its draws can be used
         unknown = torch.full_like(log_p, torch.nan)
         return {"elbo": unknown, "kl_q_p": unknown, "kl_p_q": unknown, "guide_complete": ~log_p.isnan()}
-    own = guide.lattice
-    joint = at_points(coordinates, log_joint, own.u, own.datum, accuracy.cells)
-    elbo = own.average(joint - own.log_density)
+    on_q = guide.lattice
+    joint = at_points(coordinates, log_joint, on_q.u, on_q.datum, accuracy.cells)
     return {
-        "elbo": elbo,
-        "kl_q_p": own.average(own.log_density - (joint - log_p[own.datum])),
+        "elbo": on_q.average(joint - on_q.log_density),
+        "kl_q_p": on_q.average(on_q.log_density - (joint - log_p[on_q.datum])),
         "kl_p_q": kl_p_q,
-        "guide_complete": own.complete,
+        "guide_complete": on_q.complete,
         **{f"guide_{name}": value for name, value in _moments(coordinates, guide, levels, accuracy.cells).items()},
     }
 

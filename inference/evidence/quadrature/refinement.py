@@ -74,7 +74,7 @@ def refine(coordinates: Coordinates, density: Evaluate, starts: Tensor, widest: 
 
 @dataclass
 class _Record:
-    """What is known of each datum so far, `[B]`, and the lattices of those that are done."""
+    """The integral of each datum so far, its error and cost, `[B]`, and the lattices of those that are done."""
 
     value: Tensor
     error: Tensor
@@ -88,7 +88,7 @@ class _Record:
         return cls(unknown, torch.full_like(unknown, torch.inf), torch.zeros(num_data, dtype=torch.long), [], [])
 
     def compare(self, data: Tensor, lattice: Lattice, tolerance: float, eps: float) -> Tensor:
-        """Take in the next level of some data; whether each agrees with its level before."""
+        """Take in the next level of some data, and return whether each agrees with its level before."""
         change = (lattice.log_integral - self.value[data]).abs()
         rounding = eps * lattice.log_integral.abs()
         self.evaluations[data] += lattice.counts()
@@ -125,13 +125,13 @@ def _seeds(modes: Modes, origin: Tensor, spacing: Tensor, data: Tensor) -> tuple
 
 
 def _climb(coordinates: Coordinates, density: Evaluate, starts: Tensor, cells: int) -> Modes:
-    """`climb` from all starts, in pieces of data whose second derivatives fit the budget."""
+    """Climb to modes from all starts, in pieces of data whose second derivatives fit the budget."""
     num_data = starts.shape[1]
     width = max(1, cells // (8 * len(starts))) if coordinates.target.sliceable else num_data
     pieces = []
     for begin in range(0, num_data, width):
-        rows = torch.arange(begin, min(begin + width, num_data))
-        pieces.append(climb(partial(density, coordinates.at(rows)), starts[:, rows]))
+        data = torch.arange(begin, min(begin + width, num_data))
+        pieces.append(climb(partial(density, coordinates.at(data)), starts[:, data]))
     return Modes(*(torch.cat([getattr(p, name) for p in pieces], 1) for name in ("u", "log_density", "scale")))
 
 
