@@ -8,7 +8,7 @@
     audit_files.py   all files of an audit: `Audit.save` finds it as the entry point `elbowroom.reports`
 
 The four rooms that draw know `records/` and `inference/`, and not each other: whatever two of them say is said in
-`records/`, once. Read `records/audit_groups.py` first, of which the JSON, the netCDF and the page of an audit are made.
+`records/`, once. Read `records/audit_variables.py` first: the JSON, the netCDF and the page of an audit are made of it.
 
 Each name loads its file, and its libraries, when it is first used.
 """

@@ -14,7 +14,7 @@ numbers with 95 % intervals, and sentences rest on numbers: verdict → numbers 
     table.py          examined data as text
     criteria.py       conditions such as `gap > 5`, for continuous integration
     store.py          results on disk, by the names of their classes
-    joined.py         results of disjoint data made one
+    joined_blocks.py  results of disjoint data made one
 
 Read result.py first, then audit.py. Imports: gap, diagnostics, evidence, mcmc, evaluation, saving, target, programs,
 weights, estimate; no wing imports audit.

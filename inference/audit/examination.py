@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from elbowroom.inference.audit.clock import Clock
-from elbowroom.inference.audit.joined import joined
+from elbowroom.inference.audit.joined_blocks import joined
 from elbowroom.inference.audit.result import Chains, Portrait
 from elbowroom.inference.audit.store import load_result, save_result, storable
 from elbowroom.inference.diagnostics.agreement import Agreement, agreement

@@ -12,8 +12,8 @@ datum, sample), so cutting changes no result but rounding.
     coordinates.py       z and u as one vector a datum, and the densities of u
     budget.py            how many samples and data fit in `memory_bytes`, measured
     weighted_draws.py    the loop over draws of the guide and their densities, in chunks that fit
-    same_data.py         draws or values of other data are refused
-    rectangles.py        another number of points for each datum, in rectangles
+    check_same_data.py   draws or values of other data are refused
+    at_points.py         another number of points for each datum
     recorded.py          a function of the programs recorded once and replayed as plain tensor operations
     densities.py         what a sampler calls: log p(x, u) and its gradient, recorded, in slices
     random_numbers.py    normals and uniforms for each datum, chain and step

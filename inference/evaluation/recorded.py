@@ -11,7 +11,7 @@ from torch import Tensor
 from torch.fx.experimental.proxy_tensor import make_fx
 
 from elbowroom.inference.evaluation.coordinates import Coordinates
-from elbowroom.inference.programs.independence import same
+from elbowroom.inference.programs.tolerance import same
 from elbowroom.inference.target import Target
 
 Function = Callable[..., tuple[Tensor, ...]]

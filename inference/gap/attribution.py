@@ -11,7 +11,7 @@ from torch import Tensor
 from elbowroom.inference import weights
 from elbowroom.inference.estimate import Estimate, reasons
 from elbowroom.inference.evaluation.budget import cells_within
-from elbowroom.inference.evaluation.same_data import check_same_data
+from elbowroom.inference.evaluation.check_same_data import check_same_data
 from elbowroom.inference.gap.log_p import log_evidence_from_guide
 from elbowroom.inference.gap.refined import RefinedTarget
 from elbowroom.inference.programs.handlers import Draw, Set

@@ -9,8 +9,8 @@ import torch
 from torch import Tensor
 
 from elbowroom.inference.estimate import Estimate, reasons
+from elbowroom.inference.evaluation.check_same_data import check_same_data
 from elbowroom.inference.evaluation.coordinates import Coordinates
-from elbowroom.inference.evaluation.same_data import check_same_data
 from elbowroom.inference.gap.families.scoring import NUM_SHIFTS
 from elbowroom.inference.gap.ladder import ENCODER, Climbed, climb
 from elbowroom.inference.gap.log_p import LogP, LogPInfo, log_evidence, sides_of

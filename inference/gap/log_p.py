@@ -8,8 +8,8 @@ import torch
 from torch import Tensor
 
 from elbowroom.inference.estimate import Estimate
+from elbowroom.inference.evaluation.check_same_data import check_same_data
 from elbowroom.inference.evaluation.coordinates import Coordinates
-from elbowroom.inference.evaluation.same_data import check_same_data
 from elbowroom.inference.evidence.annealing import anneal
 from elbowroom.inference.evidence.bracket import Bracket
 from elbowroom.inference.evidence.importance.importance import importance

@@ -21,6 +21,7 @@ What is run, and how:
     terms.py            what is read off one run
     handlers.py         the messengers
     log_prob.py         the log density of a site: unscaled, masked, −∞ outside the support
+    datum_keys.py       which random numbers are a datum's
     noise.py            random numbers that belong to (seed, datum, sample, site)
     intercept.py        torch's random operations, made to read them
     enumeration.py      finite discrete latents, summed out
@@ -36,6 +37,7 @@ What is known of programs before that, and what is refused:
     requirements.py     programs that cannot be evaluated datum by datum, and what to do about it
     training_mode.py    layers that must not run in training mode
     independence.py     terms that are not functions of one datum and its latents
+    tolerance.py        how far two runs that ought to be the same may be apart
     choice.py           the fastest layout that gives the numbers of plain runs
 
 Read triple.py first, then layouts.py and terms.py. Imports: torch and Pyro; never a wing of inference/. With training/

@@ -8,6 +8,7 @@ from torch import Tensor
 from elbowroom.inference.programs import densities
 from elbowroom.inference.programs.layouts import Layout
 from elbowroom.inference.programs.structure import ProgramError
+from elbowroom.inference.programs.tolerance import same
 from elbowroom.inference.programs.triple import Triple
 
 AMONG = 64
@@ -16,12 +17,6 @@ AMONG = 64
 Terms = dict[str, Tensor]
 Layouts = Mapping[str, Layout]
 """`"model"` and `"guide"` -> how it is run."""
-
-
-def same(actual: Tensor, expected: Tensor) -> bool:
-    """Equal up to the rounding that another order of summation brings."""
-    tolerance = 1e4 * torch.finfo(expected.dtype).eps if expected.is_floating_point() else 0.0
-    return torch.allclose(actual, expected, rtol=tolerance, atol=tolerance, equal_nan=True)
 
 
 def check_repeatable(triple: Triple, layouts: Layouts) -> None:

@@ -1,7 +1,7 @@
 """Counter-based noise: a stream for each datum, so that results do not depend on batches, chunks or shards."""
 
 import hashlib
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
@@ -12,33 +12,6 @@ BLOCK = 256
 """Samples per counter block: a chunk that starts at a multiple of it wastes no noise."""
 
 _SMALL = 1 << 18  # numbers below which a thread pool costs more than it gives
-
-
-def datum_keys(tensors: Sequence[Tensor], num_data: int) -> np.ndarray:
-    """A 64-bit key for each datum, made from its contents, so that it has the same noise wherever it stands.
-
-    Identical data are told apart by how many of their like came before, so that their errors stay independent.
-
-    Args:
-        tensors: the per-datum arguments, each `[B, ...]`; none for a program that is one datum as a whole.
-        num_data: B.
-
-    Returns:
-        keys, `[B]`, uint64.
-    """
-    rows = [t.detach().cpu().contiguous().reshape(num_data, -1) for t in tensors]
-    arrays = [(r.double() if r.is_floating_point() else r).numpy() for r in rows]
-    seen: dict[bytes, int] = {}
-    keys = np.empty(num_data, np.uint64)
-    for b in range(num_data):
-        digest = hashlib.blake2b(digest_size=8)
-        for array in arrays:
-            digest.update(array[b].tobytes())
-        content = digest.digest()
-        seen[content] = seen.get(content, -1) + 1
-        again = hashlib.blake2b(content + seen[content].to_bytes(8, "little"), digest_size=8).digest()
-        keys[b] = np.frombuffer(again, np.uint64)[0]
-    return keys
 
 
 class Noise:

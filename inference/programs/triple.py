@@ -26,8 +26,8 @@ from pyro import poutine
 from torch import Tensor
 
 from elbowroom.inference.programs.arguments import check_per_datum, named, per_datum_tensors, picked_rows, refuse_empty
+from elbowroom.inference.programs.datum_keys import datum_keys
 from elbowroom.inference.programs.handlers import Pin, Weigh
-from elbowroom.inference.programs.noise import datum_keys
 from elbowroom.inference.programs.structure import Program, ProgramError, read_structure
 
 SAMPLES = "_elbowroom_samples"

@@ -11,7 +11,7 @@ from elbowroom.inference.audit import Audit, Portrait
 from elbowroom.report.archives.audit_json import SCHEMA
 from elbowroom.report.archives.netcdf import write_tree
 from elbowroom.report.records.audit_fields import Group
-from elbowroom.report.records.audit_groups import audit_groups
+from elbowroom.report.records.audit_variables import audit_groups
 from elbowroom.report.records.versions import versions
 
 

@@ -15,8 +15,8 @@ from elbowroom.inference.weights import K_LIMIT
 from elbowroom.report.page.chart_calibration import coverage_chart, rank_charts, tarp_chart
 from elbowroom.report.page.chart_room import room_histogram, waterfall
 from elbowroom.report.page.svg import bar
-from elbowroom.report.records.audit_groups import data_of
 from elbowroom.report.records.audit_means import ROOM, Mean, means, representative, share
+from elbowroom.report.records.audit_variables import data_of
 from elbowroom.report.records.words import amount, count, seconds_text, share_text, short
 
 MOST_LATENTS, MOST_FLAGS, MOST_CHECKS = 200, 30, 100

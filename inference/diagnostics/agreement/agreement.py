@@ -15,7 +15,7 @@ from elbowroom.inference.diagnostics.agreement.sides import Sides, effective, pi
 from elbowroom.inference.diagnostics.agreement.uses import Limits, Measured, judge
 from elbowroom.inference.diagnostics.marginals import GRID_LEVELS, Posterior, wasserstein, wasserstein_floor
 from elbowroom.inference.estimate import Estimate
-from elbowroom.inference.evaluation.same_data import check_same_data
+from elbowroom.inference.evaluation.check_same_data import check_same_data
 from elbowroom.inference.evidence.importance.importance import ImportanceInfo, collect
 from elbowroom.inference.evidence.quadrature.quadrature import QuadratureInfo
 from elbowroom.inference.mcmc.draws import Draws

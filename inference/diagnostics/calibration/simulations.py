@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 from elbowroom.inference.diagnostics.calibration.ranking import Simulated
-from elbowroom.inference.evaluation.same_data import check_same_data
+from elbowroom.inference.evaluation.check_same_data import check_same_data
 from elbowroom.inference.mcmc import hmc
 from elbowroom.inference.mcmc.draws import Draws, NotAReference
 from elbowroom.inference.programs.handlers import Set

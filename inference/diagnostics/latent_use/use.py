@@ -17,7 +17,7 @@ from elbowroom.inference.diagnostics.latent_use.pruning import prune
 from elbowroom.inference.diagnostics.latent_use.result import LatentUse
 from elbowroom.inference.diagnostics.latent_use.summary import summarise
 from elbowroom.inference.estimate import Estimate
-from elbowroom.inference.evaluation.same_data import check_same_data
+from elbowroom.inference.evaluation.check_same_data import check_same_data
 from elbowroom.inference.target import Target
 
 

@@ -7,7 +7,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from elbowroom.inference.evaluation.same_data import check_same_data
+from elbowroom.inference.evaluation.check_same_data import check_same_data
 from elbowroom.inference.evidence.bracket.forecast import Forecast
 from elbowroom.inference.evidence.bracket.ledger import Ledger
 from elbowroom.inference.evidence.bracket.result import Bracket, read

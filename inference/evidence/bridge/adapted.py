@@ -8,9 +8,9 @@ from torch import Tensor
 
 from elbowroom.inference.estimate import Estimate, reasons
 from elbowroom.inference.evaluation.budget import Plan, plan
+from elbowroom.inference.evaluation.check_same_data import check_same_data
 from elbowroom.inference.evaluation.coordinates import Coordinates
 from elbowroom.inference.evaluation.random_numbers import RandomNumbers
-from elbowroom.inference.evaluation.same_data import check_same_data
 from elbowroom.inference.evaluation.weighted_draws import Sampler
 from elbowroom.inference.evidence.importance.importance import ImportanceInfo, collect
 from elbowroom.inference.evidence.importance.reduction import Drawn, Reduction, Wanted, reduce_weights

@@ -11,8 +11,8 @@ from torch import Tensor
 
 from elbowroom.inference.estimate import Estimate
 from elbowroom.inference.evaluation.budget import Plan, bytes_or_default, plan
+from elbowroom.inference.evaluation.check_same_data import check_same_data
 from elbowroom.inference.evaluation.coordinates import Coordinates
-from elbowroom.inference.evaluation.same_data import check_same_data
 from elbowroom.inference.evidence.bridge.error import relative_error
 from elbowroom.inference.evidence.bridge.fixed_point import ITERATIONS, optimal_bridge
 from elbowroom.inference.evidence.bridge.proposals import PROPOSALS

@@ -11,7 +11,7 @@ from torch import Tensor
 from elbowroom.inference.estimate import Bound, Estimate
 from elbowroom.inference.evaluation import budget
 from elbowroom.inference.evaluation.budget import Plan
-from elbowroom.inference.evaluation.same_data import check_same_data
+from elbowroom.inference.evaluation.check_same_data import check_same_data
 from elbowroom.inference.evidence.importance.harmonic import harmonic_of_draws, harmonic_of_weights
 from elbowroom.inference.evidence.importance.importance import ImportanceInfo, check_counts, collect
 from elbowroom.inference.evidence.importance.reduction import Reduction, Wanted, from_prior, reduce_weights, with_room

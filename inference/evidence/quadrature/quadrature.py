@@ -8,9 +8,9 @@ import torch
 from torch import Tensor
 
 from elbowroom.inference.estimate import Estimate
+from elbowroom.inference.evaluation.at_points import at_points
 from elbowroom.inference.evaluation.budget import cells_within
 from elbowroom.inference.evaluation.coordinates import Coordinates, constrained, log_guide, log_joint
-from elbowroom.inference.evaluation.rectangles import at_points
 from elbowroom.inference.evidence.quadrature.lattice import DEPTH
 from elbowroom.inference.evidence.quadrature.modes import Modes
 from elbowroom.inference.evidence.quadrature.quantiles import marginal_quantiles

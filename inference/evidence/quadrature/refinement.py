@@ -7,8 +7,8 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
+from elbowroom.inference.evaluation.at_points import Evaluate, at_points
 from elbowroom.inference.evaluation.coordinates import Coordinates
-from elbowroom.inference.evaluation.rectangles import Evaluate, at_points
 from elbowroom.inference.evidence.quadrature.lattice import DEPTH, Lattice, flood
 from elbowroom.inference.evidence.quadrature.modes import Modes, climb
 from elbowroom.inference.evidence.quadrature.starts import pick

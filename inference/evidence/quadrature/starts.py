@@ -3,8 +3,8 @@
 import torch
 from torch import Tensor
 
+from elbowroom.inference.evaluation.at_points import at_points
 from elbowroom.inference.evaluation.coordinates import Coordinates, log_joint
-from elbowroom.inference.evaluation.rectangles import at_points
 
 _SCAN = {1: 129, 2: 33, 3: 17}  # points along each axis of the scan
 

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from torch import Tensor
 
 from elbowroom.inference import Estimate, Target, agreement, audit_target, decompose, importance
-from elbowroom.inference.audit.joined import joined
+from elbowroom.inference.audit.joined_blocks import joined
 from elbowroom.inference.audit.store import _TYPES, load_result, save_result
 from elbowroom.inference.mcmc import hmc
 from toys.audit import TINY, Line, clean_audit, exploded_audit, modes_audit

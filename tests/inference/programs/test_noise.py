@@ -16,8 +16,9 @@ from scipy import stats
 from torch import Tensor
 
 from elbowroom.inference import Target
+from elbowroom.inference.programs.datum_keys import datum_keys
 from elbowroom.inference.programs.intercept import intercept
-from elbowroom.inference.programs.noise import BLOCK, Noise, datum_keys
+from elbowroom.inference.programs.noise import BLOCK, Noise
 from toys.failure_budget import BUDGET, sigmas
 from toys.programs import TRIPLES, conjugate, data, normal_guide, normal_model
 

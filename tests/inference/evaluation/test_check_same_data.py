@@ -2,7 +2,7 @@
 
 import pytest
 
-from elbowroom.inference.evaluation.same_data import check_same_data
+from elbowroom.inference.evaluation.check_same_data import check_same_data
 from toys.programs import conjugate
 
 
