@@ -16,7 +16,7 @@ _DRAWS = 256
 
 
 def exploded(target: Target, seed: int, memory_bytes: int | None = None) -> tuple[str, ...]:
-    """For each datum what is wrong with its encoder's output, or an empty string."""
+    """What is wrong with the encoder's output of each datum, or an empty string."""
     dim = Coordinates.of(target).dim
     reasons: list[str] = []
     if dim == 0:
@@ -31,7 +31,7 @@ def exploded(target: Target, seed: int, memory_bytes: int | None = None) -> tupl
 def why_exploded(
     coordinates: Coordinates, guide: Family, is_finite: Tensor, seed: int
 ) -> tuple[tuple[str, ...], Family]:
-    """For each datum what is wrong with its encoder's output, or an empty string; and the prior as a Gaussian."""
+    """What is wrong with the encoder's output of each datum, or an empty string; and the prior as a Gaussian."""
     with torch.no_grad():
         u = coordinates.unconstrain(coordinates.target.sample_prior(_DRAWS, seed=seed)).double()
     # Quantiles: a prior may have heavy tails.

@@ -92,12 +92,12 @@ class Climber:
 
 def mean_field(climber: Climber, before: list[Family]) -> Rung:
     """Fit Gaussians of independent coordinates."""
-    return _climbed(climber, [family.diagonal() for family in before], "mean-field")
+    return _fitted(climber, [family.diagonal() for family in before], "mean-field")
 
 
 def full_covariance(climber: Climber, before: list[Family]) -> Rung:
     """Fit Gaussians with all their covariances."""
-    return _climbed(climber, [family.full() for family in before], "full covariance")
+    return _fitted(climber, [family.full() for family in before], "full covariance")
 
 
 def mixture(climber: Climber, before: list[Family]) -> Rung:
@@ -105,7 +105,7 @@ def mixture(climber: Climber, before: list[Family]) -> Rung:
     starts = [_split(climber, before[-1].full())]
     if climber.points is not None:
         starts.append(_of_points(climber.points))
-    return _climbed(climber, starts, "mixture")
+    return _fitted(climber, starts, "mixture")
 
 
 RUNGS: dict[str, Callable[[Climber, list[Family]], Rung]] = {
@@ -128,7 +128,7 @@ def starts_of(points: Tensor) -> list[Family]:
     return [overall, Family.gaussian(modes.loc[data, largest], modes.scale[data, largest])]
 
 
-def _climbed(climber: Climber, starts: list[Family], name: str) -> Rung:
+def _fitted(climber: Climber, starts: list[Family], name: str) -> Rung:
     """Fit the family of `starts` from the best of them, and score it."""
     fitted = fit_family(climber.subset, climber.numbers, climber.best_of(starts), name)
     evaluation = climber.evaluated(fitted.family)

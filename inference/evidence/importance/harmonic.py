@@ -43,7 +43,7 @@ def harmonic_of_weights(pieces: Sequence[Reduction], weighed: Estimate) -> Estim
     made for the posterior, not for the prior. The standard errors of both are added: they are correlated.
 
     Args:
-        pieces: streams that kept the inverse sums.
+        pieces: reductions that kept the inverse sums.
         weighed: log p̂(x) of the same weights.
     """
     sums = [piece.inverse.sums() for piece in pieces if piece.inverse is not None]

@@ -51,19 +51,19 @@ def fit_family(subset: Subset, numbers: RandomNumbers, start: Family, name: str)
         start: where to begin.
         name: of this fit, for its random numbers.
     """
-    climb = _Climb(start)
+    ascent = _Ascent(start)
     evaluations = torch.zeros(len(start), dtype=torch.long)
     num_components, dim = start.num_components, start.dim
     points = points_of(num_components, dim)
     for step in range(NUM_STEPS):
-        data = climb.restless()
+        data = ascent.restless()
         if not len(data):
             break
         noise = quasi_normals(numbers, name, points, num_components * dim, 1, step)[:, data]
-        drawn = draw(subset(data), climb.family.select(data), noise.unflatten(-1, (num_components, dim)))
-        climb.advance(data, drawn, _RATE[num_components > 1] / max(1, step - _NEWTON + 2))
+        drawn = draw(subset(data), ascent.family.select(data), noise.unflatten(-1, (num_components, dim)))
+        ascent.advance(data, drawn, _RATE[num_components > 1] / max(1, step - _NEWTON + 2))
         evaluations[data.cpu()] += points * num_components
-    return Fitted(climb.family, evaluations)
+    return Fitted(ascent.family, evaluations)
 
 
 def points_of(num_components: int, dim: int) -> int:
@@ -72,7 +72,7 @@ def points_of(num_components: int, dim: int) -> int:
     return min(NUM_POINTS, max(shared, 2 ** math.ceil(math.log2(2 * dim))))
 
 
-class _Climb:
+class _Ascent:
     """Where each datum stands, the best member it has had, and how boldly it steps."""
 
     def __init__(self, start: Family) -> None:
