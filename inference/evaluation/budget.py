@@ -31,25 +31,25 @@ def bytes_or_default(memory_bytes: int | None) -> int:
 
 @dataclass(frozen=True)
 class Plan:
-    """How [samples, data] is cut: `rows` data and `samples` samples at a time."""
+    """How [samples, data] is cut: `data_at_once` data and `samples_at_once` samples at a time."""
 
     num_data: int
-    rows: int
-    samples: int
+    data_at_once: int
+    samples_at_once: int
 
     def data(self, target: Target) -> Iterator[tuple[slice, Target]]:
-        """The target in pieces of at most `rows` data."""
-        if self.rows >= self.num_data:
+        """The target in pieces of at most `data_at_once` data."""
+        if self.data_at_once >= self.num_data:
             yield slice(0, self.num_data), target
             return
-        for begin in range(0, self.num_data, self.rows):
-            end = min(begin + self.rows, self.num_data)
+        for begin in range(0, self.num_data, self.data_at_once):
+            end = min(begin + self.data_at_once, self.num_data)
             yield slice(begin, end), target.select(range(begin, end))
 
     def sample_ranges(self, num_samples: int) -> Iterator[tuple[int, int]]:
         """(start, count) covering 0 … num_samples − 1."""
-        for start in range(0, num_samples, self.samples):
-            yield start, min(self.samples, num_samples - start)
+        for start in range(0, num_samples, self.samples_at_once):
+            yield start, min(self.samples_at_once, num_samples - start)
 
 
 @dataclass(frozen=True)
@@ -60,8 +60,8 @@ class Cost:
     datum: float  # once a datum: the encoder
     cell: float  # for each sample of each datum
 
-    def __call__(self, rows: int, samples: int) -> float:
-        return self.constant + rows * (self.datum + samples * self.cell)
+    def __call__(self, data_at_once: int, samples: int) -> float:
+        return self.constant + data_at_once * (self.datum + samples * self.cell)
 
 
 def plan(target: Target, num_samples: int, memory_bytes: int | None = None, gradients: bool = False) -> Plan:
@@ -77,18 +77,19 @@ def plan(target: Target, num_samples: int, memory_bytes: int | None = None, grad
     budget = bytes_or_default(memory_bytes)
     cost = measure(target, scale=3 if gradients else 1)
     free = budget - cost.constant
-    rows = len(target)
+    data_at_once = len(target)
     if target.sliceable:
-        rows = min(rows, max(1, int(free // (cost.datum + min(BLOCK, num_samples) * cost.cell))))
-    samples = int((free / rows - cost.datum) // cost.cell)
+        data_at_once = min(data_at_once, max(1, int(free // (cost.datum + min(BLOCK, num_samples) * cost.cell))))
+    samples = int((free / data_at_once - cost.datum) // cost.cell)
     if samples < 1:
         raise ValueError(
-            f"memory_bytes={budget} is too small: one sample of {'one datum' if rows == 1 else f'these {rows} data'} "
-            f"takes about {math.ceil(cost(rows, 1))} bytes"
+            f"memory_bytes={budget} is too small: one sample of "
+            f"{'one datum' if data_at_once == 1 else f'these {data_at_once} data'} "
+            f"takes about {math.ceil(cost(data_at_once, 1))} bytes"
         )
     if samples >= BLOCK:
         samples -= samples % BLOCK
-    return Plan(len(target), rows, min(samples, num_samples))
+    return Plan(len(target), data_at_once, min(samples, num_samples))
 
 
 def measure(target: Target, scale: float = 1.0) -> Cost:

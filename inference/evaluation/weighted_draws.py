@@ -57,25 +57,25 @@ def weighted_draws(target: Target, num_samples: int, seed: int, start: int) -> W
     return WeightedDraws(target, start, z, log_q)
 
 
-def in_chunks(target: Target, sampler: Sampler[D], cut: Plan, num_samples: int, seed: int) -> Iterator[D]:
+def in_chunks(target: Target, sampler: Sampler[D], plan: Plan, num_samples: int, seed: int) -> Iterator[D]:
     """All S samples of all data of a target, as many samples at a time as the plan allows."""
-    for start, count in cut.sample_ranges(num_samples):
+    for start, count in plan.sample_ranges(num_samples):
         yield sampler(target, count, seed, start)
 
 
 @torch.no_grad()
 def reduced(
-    target: Target, sampler: Sampler[D], cut: Plan, num_samples: int, seed: int, reduce: Callable[[Iterator[D]], R]
+    target: Target, sampler: Sampler[D], plan: Plan, num_samples: int, seed: int, reduce: Callable[[Iterator[D]], R]
 ) -> Iterator[R]:
     """What `reduce` makes of the chunks of each piece of the data, one piece after the other, without gradients.
 
     Args:
         target: programs and data.
         sampler: what is drawn: `weighted_draws`, or another.
-        cut: how data and samples are cut.
+        plan: how many data and samples are drawn at a time.
         num_samples: S.
         seed: of the draws.
         reduce: chunks of all S samples of some data -> a result.
     """
-    for _, part in cut.data(target):
-        yield reduce(in_chunks(part, sampler, cut, num_samples, seed))
+    for _, part in plan.data(target):
+        yield reduce(in_chunks(part, sampler, plan, num_samples, seed))

@@ -79,7 +79,7 @@ def _data_at_once(target: Target, dim: int, rungs: list[str], num_samples: int, 
     """How many data are refined at once: their draws with gradients, and what an evaluation holds, must fit."""
     num_components = NUM_COMPONENTS if "mixture" in rungs else 1
     most_points = max(num_samples // NUM_SHIFTS, NUM_POINTS, num_components * points_of(num_components, dim))
-    evaluated = plan(target, most_points, memory_bytes, gradients=True).rows
+    evaluated = plan(target, most_points, memory_bytes, gradients=True).data_at_once
     held = max(1, bytes_or_default(memory_bytes) // held_bytes(dim, num_components))
     return min(evaluated, held) if target.sliceable else evaluated
 

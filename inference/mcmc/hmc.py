@@ -90,7 +90,7 @@ def hmc(
         target_accept=target_accept,
         max_steps=max_steps,
     )
-    at_once = plan(target, _AT_ONCE, memory_bytes).rows
+    at_once = plan(target, _AT_ONCE, memory_bytes).data_at_once
     densities = Densities.of(coordinates, max(num_chains, cells_within(target, memory_bytes)), compile)
     begin, pieces, effective = time.perf_counter(), [], 0.0
     total = len(target) * num_chains * (num_warmup + BURN_IN + num_draws)

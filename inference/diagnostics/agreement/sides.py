@@ -54,10 +54,10 @@ class Sides:
 def pieces(target: Target, draws: Draws, num_samples: int, seed: int, memory_bytes: int | None) -> Iterator[Sides]:
     """The data in pieces whose draws and work space fit the budget."""
     chunk_plan = plan(target, num_samples, memory_bytes)
-    cells = chunk_plan.rows * chunk_plan.samples
+    cells = chunk_plan.data_at_once * chunk_plan.samples_at_once
     if target.sliceable:
-        data_at_once = min(chunk_plan.rows, _data_at_once(draws, num_samples, memory_bytes))
-        chunk_plan = replace(chunk_plan, rows=data_at_once)
+        data_at_once = min(chunk_plan.data_at_once, _data_at_once(draws, num_samples, memory_bytes))
+        chunk_plan = replace(chunk_plan, data_at_once=data_at_once)
     for index, part in chunk_plan.data(target):
         with torch.no_grad():
             yield _drawn(part, draws, index, chunk_plan, cells, num_samples, seed)
@@ -108,7 +108,7 @@ def _drawn(part: Target, draws: Draws, index: slice, plan: Plan, cells: int, num
         log_q.append(drawn.log_q.double().cpu())
     assert reduction is not None
     p = draws.flat[:, :, index].double().cpu()
-    log_ratio = _log_ratio(coordinates, p, draws.stats["lp"][:, :, index], plan.samples)
+    log_ratio = _log_ratio(coordinates, p, draws.stats["lp"][:, :, index], plan.samples_at_once)
     return Sides(part, index, cells, torch.cat(z), torch.cat(log_q), p, log_ratio, reduction)
 
 

@@ -96,4 +96,4 @@ def _plan(target: Target, settings: Settings) -> Plan:
             f"memory_bytes={budget} is too small for the record of num_steps={settings.num_steps} × num_chains="
             f"{settings.num_chains} of one datum: it takes {_COPIES * 8 * settings.num_steps * settings.num_chains}"
         )
-    return replace(within, rows=min(within.rows, most)) if target.sliceable else within
+    return replace(within, data_at_once=min(within.data_at_once, most)) if target.sliceable else within

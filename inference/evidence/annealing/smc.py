@@ -99,12 +99,12 @@ class _Run:
 
 
 def _all_runs(block: Block, settings: Settings, num_particles: int, num_runs: int) -> Piece:
-    runs_at_once = block.plan.samples // num_particles
+    runs_at_once = block.plan.samples_at_once // num_particles
     if runs_at_once < 1:
         raise ValueError(
-            f"memory_bytes={settings.memory_bytes} holds {block.plan.samples} particles of {block.plan.rows} data at a "
-            f"time, fewer than num_particles={num_particles}, which are resampled together. Raise it, or lower "
-            "num_particles."
+            f"memory_bytes={settings.memory_bytes} holds {block.plan.samples_at_once} particles of "
+            f"{block.plan.data_at_once} data at a time, fewer than num_particles={num_particles}, which are resampled "
+            "together. Raise it, or lower num_particles."
         )
     ranges = [(first, min(runs_at_once, num_runs - first)) for first in range(0, num_runs, runs_at_once)]
     runs = [_runs(block, settings, num_particles, first, count) for first, count in ranges]

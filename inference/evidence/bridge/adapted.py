@@ -7,7 +7,8 @@ import torch
 from torch import Tensor
 
 from elbowroom.inference.estimate import Estimate, reasons
-from elbowroom.inference.evaluation.budget import Plan, plan
+from elbowroom.inference.evaluation import budget
+from elbowroom.inference.evaluation.budget import Plan
 from elbowroom.inference.evaluation.check_same_data import check_same_data
 from elbowroom.inference.evaluation.coordinates import Coordinates
 from elbowroom.inference.evaluation.random_numbers import RandomNumbers
@@ -58,15 +59,15 @@ def adapted_importance(
     if num_samples < 2:
         raise ValueError(f"num_samples must be at least 2 (two halves), got {num_samples}")
     check_same_data(target, draws=draws)
-    chunks = plan(target, num_samples, memory_bytes)
+    plan = budget.plan(target, num_samples, memory_bytes)
     pieces: list[Reduction] = []
     lost: list[Tensor] = []  # draws of each datum that cannot be weighed
     with torch.no_grad():
-        for where, part in chunks.data(target):
+        for where, part in plan.data(target):
             coordinates = Coordinates.of(part)
             z = {name: value[:, :, where].flatten(0, 1).to(part.device) for name, value in draws.z.items()}
             mixture = Mixture.fit(_thinned(coordinates.unconstrain(z)))
-            whole = Plan(len(part), len(part), chunks.samples)
+            whole = Plan(len(part), len(part), plan.samples_at_once)
             lost.append(torch.zeros(len(part), dtype=torch.long))
             sampler = _from_mixture(coordinates, mixture, lost[-1])
             pieces += reduce_weights(part, whole, num_samples, seed, Wanted(powers=(1.0,)), silent, sampler)

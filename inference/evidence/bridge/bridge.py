@@ -10,7 +10,8 @@ import torch
 from torch import Tensor
 
 from elbowroom.inference.estimate import Estimate
-from elbowroom.inference.evaluation.budget import Plan, bytes_or_default, plan
+from elbowroom.inference.evaluation import budget
+from elbowroom.inference.evaluation.budget import Plan, bytes_or_default
 from elbowroom.inference.evaluation.check_same_data import check_same_data
 from elbowroom.inference.evaluation.coordinates import Coordinates
 from elbowroom.inference.evidence.bridge.error import relative_error
@@ -92,12 +93,12 @@ def bridge(
         raise ValueError(f"proposal must be one of {', '.join(PROPOSALS)}, got {proposal!r}")
     _check_draws(target, draws)
     coordinates, flat = Coordinates.of(target), draws.flat
-    chunks = _plan(target, flat, coordinates.dim, memory_bytes)
+    plan = _plan(target, flat, coordinates.dim, memory_bytes)
     pieces = []
     with progress_bar(len(target), "bridge", "datum", progress) as tick:
-        for where, part in chunks.data(target):
+        for where, part in plan.data(target):
             z = {name: value[:, :, where] for name, value in draws.z.items()}
-            pieces.append(_bridge(Coordinates(part, coordinates.dim), z, proposal, seed, chunks))
+            pieces.append(_bridge(Coordinates(part, coordinates.dim), z, proposal, seed, plan))
             tick(len(part))
     bridged = _Bridged(*(torch.cat(column) for column in zip(*pieces, strict=True)))
     num_chains, num_draws = flat.shape[:2]
@@ -129,22 +130,22 @@ class _Bridged(NamedTuple):
     posterior_share: Tensor
 
 
-def _bridge(coordinates: Coordinates, z: dict[str, Tensor], proposal: str, seed: int, chunks: Plan) -> _Bridged:
+def _bridge(coordinates: Coordinates, z: dict[str, Tensor], proposal: str, seed: int, plan: Plan) -> _Bridged:
     """Bridge the second half of each chain to a proposal that is fitted to the first."""
     target = coordinates.target
     num_chains, num_draws = next(iter(z.values())).shape[:2]
     half = num_draws // 2
 
     def log_joint(u: Tensor) -> Tensor:
-        return _in_ranges(coordinates.log_joint, u, chunks=chunks, device=target.device, dtype=target.dtype)
+        return _in_ranges(coordinates.log_joint, u, plan=plan, device=target.device, dtype=target.dtype)
 
     def log_g(u: Tensor) -> Tensor:
-        return _in_ranges(g.log_density, u, chunks=chunks, device=target.device, dtype=g.dtype)
+        return _in_ranges(g.log_density, u, plan=plan, device=target.device, dtype=g.dtype)
 
     with torch.no_grad():
-        first = _unconstrained(coordinates, {n: v[:, :half].flatten(0, 1) for n, v in z.items()}, chunks)
-        second = _unconstrained(coordinates, {n: v[:, half:].flatten(0, 1) for n, v in z.items()}, chunks)
-        g = PROPOSALS[proposal](coordinates, first, len(second), seed, chunks)
+        first = _unconstrained(coordinates, {n: v[:, :half].flatten(0, 1) for n, v in z.items()}, plan)
+        second = _unconstrained(coordinates, {n: v[:, half:].flatten(0, 1) for n, v in z.items()}, plan)
+        g = PROPOSALS[proposal](coordinates, first, len(second), seed, plan)
         posterior = log_joint(second) - log_g(second)
         other = log_joint(g.draws) - log_g(g.draws)
     other = other.nan_to_num(-torch.inf, torch.inf, -torch.inf)  # far out, a program may overflow: no mass there
@@ -157,34 +158,34 @@ def _bridge(coordinates: Coordinates, z: dict[str, Tensor], proposal: str, seed:
 
 
 def _in_ranges(
-    log_density: Callable[[Tensor], Tensor], u: Tensor, *, chunks: Plan, device: torch.device, dtype: torch.dtype
+    log_density: Callable[[Tensor], Tensor], u: Tensor, *, plan: Plan, device: torch.device, dtype: torch.dtype
 ) -> Tensor:
     """A log density that takes u in a dtype, at u `[N, B, D]` in pieces, `[N, B]`, float64."""
-    return torch.cat([log_density(u[piece].to(device, dtype)).double() for piece in _ranges(chunks, len(u))])
+    return torch.cat([log_density(u[piece].to(device, dtype)).double() for piece in _ranges(plan, len(u))])
 
 
-def _ranges(chunks: Plan, size: int) -> list[slice]:
-    return [slice(start, start + count) for start, count in chunks.sample_ranges(size)]
+def _ranges(plan: Plan, size: int) -> list[slice]:
+    return [slice(start, start + count) for start, count in plan.sample_ranges(size)]
 
 
-def _unconstrained(coordinates: Coordinates, z: dict[str, Tensor], chunks: Plan) -> Tensor:
+def _unconstrained(coordinates: Coordinates, z: dict[str, Tensor], plan: Plan) -> Tensor:
     """Draws `[N, B, ...]` as u `[N, B, D]`, float64."""
     device, size = coordinates.target.device, len(next(iter(z.values())))
     z = {name: value.to(device) for name, value in z.items()}
     if coordinates.real:
         return coordinates.pack(z).double()
-    pieces = _ranges(chunks, size)
+    pieces = _ranges(plan, size)
     return torch.cat([coordinates.unconstrain({n: v[piece] for n, v in z.items()}).double() for piece in pieces])
 
 
 def _plan(target: Target, flat: Tensor, dim: int, memory_bytes: int | None) -> Plan:
     """The plan of `budget.plan`, but the draws of the data and their mixtures must fit in the budget too."""
     size = flat.shape[0] * flat.shape[1]
-    chunks = plan(target, size, memory_bytes)
+    plan = budget.plan(target, size, memory_bytes)
     if not target.sliceable:
-        return chunks
+        return plan
     most = bytes_or_default(memory_bytes) // (8 * _COPIES * size * max(dim, 1))
-    return replace(chunks, rows=max(1, min(chunks.rows, most)))
+    return replace(plan, data_at_once=max(1, min(plan.data_at_once, most)))
 
 
 def _check_draws(target: Target, draws: Draws) -> None:

@@ -90,16 +90,16 @@ def with_room(plan: Plan, target: Target, wanted: Wanted, memory_bytes: int | No
     """
     budget = bytes_or_default(memory_bytes)
     held = wanted.held_bytes()
-    if held * plan.rows <= budget:
+    if held * plan.data_at_once <= budget:
         return plan
     at_once = budget // held
     if at_once < 1 or not target.sliceable:
         raise ValueError(
             f"memory_bytes={budget} does not hold the weights that the jackknife with num_particles="
-            f"{list(wanted.num_particles)} keeps: {held * (1 if target.sliceable else plan.rows)} bytes. Raise it, "
-            "or ask for fewer particles"
+            f"{list(wanted.num_particles)} keeps: {held * (1 if target.sliceable else plan.data_at_once)} bytes. Raise "
+            "it, or ask for fewer particles"
         )
-    return replace(plan, rows=at_once)
+    return replace(plan, data_at_once=at_once)
 
 
 def joined(pieces: "Sequence[Reduction]", read: "Callable[[Reduction], Tensor]") -> Tensor:

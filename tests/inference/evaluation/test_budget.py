@@ -52,9 +52,9 @@ def wide() -> Target:
 @given(budget=st.integers(20_000, 3_000_000), num_samples=st.integers(1, 3000))
 def test_one_evaluation_stays_within_the_budget(budget: int, num_samples: int) -> None:
     cut = plan(wide(), num_samples, budget)
-    part = wide().select(range(cut.rows))
+    part = wide().select(range(cut.data_at_once))
     with torch.no_grad(), Allocated() as allocated:
-        part.log_weights(cut.samples)
+        part.log_weights(cut.samples_at_once)
     assert allocated.bytes <= 1.02 * budget  # of all tensors ever made: those alive at once are fewer
 
 
@@ -62,10 +62,10 @@ def test_one_evaluation_stays_within_the_budget(budget: int, num_samples: int) -
 @given(budget=st.integers(20_000, 30_000_000), num_samples=st.integers(1, 3000))
 def test_a_plan_covers_everything_once(budget: int, num_samples: int) -> None:
     cut = plan(wide(), num_samples, budget)
-    assert 1 <= cut.rows <= 40 and 1 <= cut.samples <= num_samples
-    assert cut.samples % BLOCK == 0 or cut.samples < BLOCK or cut.samples == num_samples
+    assert 1 <= cut.data_at_once <= 40 and 1 <= cut.samples_at_once <= num_samples
+    assert cut.samples_at_once % BLOCK == 0 or cut.samples_at_once < BLOCK or cut.samples_at_once == num_samples
     starts = list(cut.sample_ranges(num_samples))
-    assert [start for start, _ in starts] == list(range(0, num_samples, cut.samples))
+    assert [start for start, _ in starts] == list(range(0, num_samples, cut.samples_at_once))
     assert sum(count for _, count in starts) == num_samples
     pieces = list(cut.data(wide()))
     covered = torch.cat([part.args[0] for _, part in pieces])
@@ -77,9 +77,9 @@ def test_all_data_at_once_are_preferred() -> None:
     """A budget for a tenth of the samples cuts samples, not data: the encoder runs once for each datum and chunk."""
     cost = measure(wide())
     cut = plan(wide(), 10_000, int(cost(40, 1000)))
-    assert cut.rows == 40 and cut.samples == 768
+    assert cut.data_at_once == 40 and cut.samples_at_once == 768
     few = plan(wide(), 10_000, int(cost(20, BLOCK)) + 1)
-    assert few.rows == 20 and few.samples == BLOCK
+    assert few.data_at_once == 20 and few.samples_at_once == BLOCK
 
 
 def test_too_small_a_budget_says_what_would_do() -> None:
@@ -129,7 +129,7 @@ def refusal(target: Target) -> str:
 
 def test_gradients_cost_more() -> None:
     with_gradients = plan(wide(), 10_000, 1_000_000_000, gradients=True)
-    assert with_gradients.samples < plan(wide(), 10_000, 1_000_000_000).samples / 2
+    assert with_gradients.samples_at_once < plan(wide(), 10_000, 1_000_000_000).samples_at_once / 2
 
 
 def test_the_default_budget() -> None:

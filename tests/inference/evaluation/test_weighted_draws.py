@@ -10,7 +10,7 @@ from elbowroom.inference.evaluation.budget import Plan
 from elbowroom.inference.evaluation.weighted_draws import WeightedDraws, in_chunks, reduced, weighted_draws
 from toys.programs import conjugate, ppca
 
-CUT = Plan(num_data=5, rows=2, samples=3)
+CUT = Plan(num_data=5, data_at_once=2, samples_at_once=3)
 
 
 def log_w(chunks: Iterator[WeightedDraws]) -> Tensor:
