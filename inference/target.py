@@ -7,10 +7,10 @@ import torch
 from torch import Tensor
 
 from elbowroom.inference.programs import densities
-from elbowroom.inference.programs.choice import choose_layout
 from elbowroom.inference.programs.global_state import quiet_globals
 from elbowroom.inference.programs.handlers import Set
 from elbowroom.inference.programs.independence import check_alone
+from elbowroom.inference.programs.layout_choice import choose_layout
 from elbowroom.inference.programs.layouts import LAYOUTS, Layout
 from elbowroom.inference.programs.noise import Noise
 from elbowroom.inference.programs.simulate import simulate

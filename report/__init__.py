@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from elbowroom.report.figures.posterior import posterior_figure
     from elbowroom.report.figures.style import save_figure
     from elbowroom.report.page.document import save_html
-    from elbowroom.report.records.rounding import with_error
+    from elbowroom.report.records.number_format import with_error
     from elbowroom.report.records.sentences import summary
     from elbowroom.report.tables.audit import audit_table
     from elbowroom.report.tables.bounds import bounds_table

@@ -27,7 +27,7 @@ from elbowroom.inference.evidence.bracket.ledger import Ledger
 from elbowroom.inference.evidence.bracket.result import read
 from elbowroom.inference.evidence.importance.importance import ImportanceInfo, importance
 from elbowroom.inference.evidence.quadrature.quadrature import MAX_LATTICE_DIM
-from elbowroom.inference.gap.exploded import exploded
+from elbowroom.inference.gap.exploded_outputs import exploded
 from elbowroom.inference.programs.requirements import check_proper
 from elbowroom.inference.programs.structure import Program
 from elbowroom.inference.saving.state_file import StateError, fingerprint_of

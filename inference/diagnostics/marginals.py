@@ -15,7 +15,6 @@ from elbowroom.inference.evaluation.weighted_draws import WeightedDraws, reduced
 from elbowroom.inference.evidence.quadrature.quadrature import QuadratureInfo
 from elbowroom.inference.mcmc.draws import Draws
 from elbowroom.inference.target import Target
-from elbowroom.inference.weights import K_LIMIT
 
 GRID = 200
 GRID_LEVELS = (torch.arange(GRID, dtype=torch.float64) + 0.5) / GRID
@@ -98,9 +97,7 @@ def from_guide(target: Target, num_samples: int, seed: int) -> tuple[Posterior, 
     guide_seconds = time.perf_counter() - begin
     guide = _weighted("guide", z, plain, torch.zeros(z.shape[1], dtype=torch.long), ("",) * z.shape[1])
     k = weights.pareto_k(log_w)
-    flags = tuple(
-        f"Pareto k̂ = {v:.2f} > {K_LIMIT}: the weights' tail is too heavy" if v > K_LIMIT else "" for v in k.tolist()
-    )
+    flags = tuple(map(weights.heavy_tail, k.tolist()))
     evaluations = torch.full((z.shape[1],), num_samples)
     reweighted = _weighted("importance", z, weights.normalized(log_w), evaluations, flags)
     return (

@@ -12,7 +12,7 @@ beyond noise.
     ladder.py             the ladder of all data, in chunks
     rungs.py              each rung: where it starts and what it fits
     families/             Gaussians and mixtures of them, fitted to every datum at once
-    exploded.py           encoder outputs that no posterior can be
+    exploded_outputs.py   encoder outputs that no posterior can be
     log_p.py              log p(x) to hold the ladder against: given, by a lattice, or annealed
     refined.py            the best members as a guide (a Target)
     refined_program.py    the same as a Pyro program

@@ -7,9 +7,9 @@ from torch import Tensor
 
 from elbowroom.inference.evaluation.budget import bytes_or_default, cells_within, plan
 from elbowroom.inference.evaluation.coordinates import Coordinates
-from elbowroom.inference.evaluation.densities import Densities
 from elbowroom.inference.evaluation.random_numbers import RandomNumbers
-from elbowroom.inference.gap.exploded import why_exploded
+from elbowroom.inference.evaluation.recorded_densities import Densities
+from elbowroom.inference.gap.exploded_outputs import why_exploded
 from elbowroom.inference.gap.families.family import Family, joined
 from elbowroom.inference.gap.families.fitting import NUM_POINTS, points_of
 from elbowroom.inference.gap.families.reading import read_guide

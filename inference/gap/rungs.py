@@ -6,9 +6,9 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from elbowroom.inference.evaluation.densities import Densities
 from elbowroom.inference.evaluation.quasi_random import quasi_normals
 from elbowroom.inference.evaluation.random_numbers import RandomNumbers
+from elbowroom.inference.evaluation.recorded_densities import Densities
 from elbowroom.inference.gap.families.expectation import Density, draw
 from elbowroom.inference.gap.families.family import Family
 from elbowroom.inference.gap.families.fitting import fit_family

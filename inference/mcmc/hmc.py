@@ -9,8 +9,8 @@ from torch import Tensor
 
 from elbowroom.inference.evaluation.budget import cells_within, plan
 from elbowroom.inference.evaluation.coordinates import Coordinates
-from elbowroom.inference.evaluation.densities import Densities
 from elbowroom.inference.evaluation.random_numbers import RandomNumbers
+from elbowroom.inference.evaluation.recorded_densities import Densities
 from elbowroom.inference.mcmc.convergence import Gates
 from elbowroom.inference.mcmc.draws import Draws, DrawsInfo
 from elbowroom.inference.mcmc.effective_size import effective_sample_size

@@ -5,8 +5,8 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from elbowroom.inference.evaluation.densities import Densities
 from elbowroom.inference.evaluation.random_numbers import RandomNumbers
+from elbowroom.inference.evaluation.recorded_densities import Densities
 from elbowroom.inference.mcmc.mixture import Mixture
 
 

@@ -6,7 +6,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from elbowroom.inference.evaluation.densities import Densities
+from elbowroom.inference.evaluation.recorded_densities import Densities
 from elbowroom.inference.mcmc.jumps import State
 from elbowroom.inference.mcmc.leapfrog import Density, evaluate
 from elbowroom.inference.mcmc.mixture import Mixture

@@ -38,7 +38,7 @@ What is known of programs before that, and what is refused:
     training_mode.py    layers that must not run in training mode
     independence.py     terms that are not functions of one datum and its latents
     tolerance.py        how far two runs that ought to be the same may be apart
-    choice.py           the fastest layout that gives the numbers of plain runs
+    layout_choice.py    the fastest layout that gives the numbers of plain runs
 
 Read triple.py first, then layouts.py and terms.py. Imports: torch and Pyro; never a wing of inference/. With training/
 it is the only wing that knows `pyro.poutine`.

@@ -22,7 +22,7 @@ same last bit.
     evaluate.py         the held-out ELBO and its parts
     signals.py          SIGINT and SIGTERM: finish the step, save
     run_directory.py    config, metrics and checkpoints
-    record.py           what config.json says of a run
+    run_config.py       what config.json says of a run
     checkpoint.py       written whole, read with checksums
     load.py             trained parameters into new programs
 

@@ -18,8 +18,8 @@ from elbowroom.inference.target import Target
 from elbowroom.inference.training.batches import Batches, Data, as_tensors
 from elbowroom.inference.training.parameters import Parameters, name_of, owner_of
 from elbowroom.inference.training.preparation import examine, resolved
-from elbowroom.inference.training.record import describe_run
 from elbowroom.inference.training.result import Fit
+from elbowroom.inference.training.run_config import describe_run
 from elbowroom.inference.training.run_directory import RunDirectory
 from elbowroom.inference.training.settings import KEEP, Settings
 from elbowroom.inference.training.signals import StopRequest

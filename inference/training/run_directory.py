@@ -16,7 +16,7 @@ from elbowroom.inference.training.checkpoint import (
     sweep,
 )
 from elbowroom.inference.training.checkpoint import write_checkpoint as _write_checkpoint
-from elbowroom.inference.training.record import differences
+from elbowroom.inference.training.run_config import differences
 
 CONFIG = "config.json"
 METRICS = "metrics.jsonl"

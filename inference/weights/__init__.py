@@ -19,6 +19,7 @@ Read reductions.py first. Imports: torch; nothing of elbowroom.
 from elbowroom.inference.weights.pareto import (
     K_LIMIT,
     fit_generalized_pareto,
+    heavy_tail,
     pareto_k,
     pareto_k_of_tail,
     pareto_k_stderr,
@@ -46,6 +47,7 @@ __all__ = [
     "ess",
     "fit_generalized_pareto",
     "grouped",
+    "heavy_tail",
     "is_constant",
     "iwae",
     "log_marginal",

@@ -50,6 +50,11 @@ def pareto_k_of_tail(top: Tensor) -> Tensor:
     return torch.where(top.isnan().any(0) | ~top[0].isfinite(), torch.nan, k)
 
 
+def heavy_tail(k: float) -> str:
+    """The reason not to trust an estimate whose weights have this k̂; empty up to `K_LIMIT`."""
+    return f"Pareto k̂ = {k:.2f} > {K_LIMIT}: the weights' tail is too heavy" if k > K_LIMIT else ""
+
+
 def pareto_k_stderr(k: Tensor, num_samples: int) -> Tensor:
     """Asymptotic standard error of k̂, (1 + k) / √M with M the tail length, `[B]` (Smith 1987)."""
     return (1 + k.clamp_min(-0.5)) / math.sqrt(max(tail_length(num_samples), 1))

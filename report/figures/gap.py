@@ -14,7 +14,7 @@ from elbowroom.inference.evidence.importance.importance import ImportanceInfo
 from elbowroom.inference.weights import K_LIMIT
 from elbowroom.report.figures.style import BLACK, BLUE, GREY, VERMILLION, Picture, new_figure, styled
 from elbowroom.report.records.bounds import Bound, bounds_of
-from elbowroom.report.records.rounding import SIGMAS, in_standard_errors, with_error
+from elbowroom.report.records.number_format import SIGMAS, in_standard_errors, with_error
 
 _LINEAR = 0.01  # nats: below it the axis of rooms is linear, so that noise around 0 is seen
 _COLORS = "cividis"

@@ -17,7 +17,7 @@ from elbowroom.report.figures.corner import GUIDE_MASSES, draw_corner
 from elbowroom.report.figures.density_mesh import Mesh, extent, meshes, normalised, region_levels
 from elbowroom.report.figures.images import as_images, value_range
 from elbowroom.report.figures.style import DRAWS, EXACT_SHADES, GUIDE, MODE, Picture, new_figure, styled
-from elbowroom.report.records.rounding import plain
+from elbowroom.report.records.number_format import plain
 
 EXACT_MASSES = (0.5, 0.95, 0.999)
 _PICTURE = 0.46  # inches of a datum's picture

@@ -7,7 +7,7 @@ from torch import Tensor
 
 from elbowroom.inference.diagnostics.calibration import Calibration
 from elbowroom.report.page.svg import Plot
-from elbowroom.report.records.rounding import significant
+from elbowroom.report.records.number_format import significant
 
 MOST = 6
 """So many rank curves are drawn, those that leave their band the farthest first."""

@@ -11,7 +11,7 @@ from elbowroom.inference.estimate import NORMAL_95 as Z
 from elbowroom.inference.gap import Decomposition
 from elbowroom.report.page.svg import Plot
 from elbowroom.report.records.audit_means import Mean
-from elbowroom.report.records.rounding import significant
+from elbowroom.report.records.number_format import significant
 from elbowroom.report.records.words import amount
 
 _ROW, _BAR = 46.0, 14.0  # pixels

@@ -2,7 +2,7 @@
 
 from elbowroom.inference import Comparison
 from elbowroom.report.records.marginals import label
-from elbowroom.report.records.rounding import SIGMAS, in_standard_errors, plain, significant
+from elbowroom.report.records.number_format import SIGMAS, in_standard_errors, plain, significant
 
 
 def summary(comparison: Comparison) -> list[str]:

@@ -4,7 +4,7 @@ import math
 
 from elbowroom.inference.audit import Number
 from elbowroom.inference.estimate import NORMAL_95
-from elbowroom.report.records.rounding import significant, with_error
+from elbowroom.report.records.number_format import significant, with_error
 
 DECIMALS = 4
 _HUGE = 1e6  # nats: the digits of what is larger say nothing

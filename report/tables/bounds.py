@@ -3,7 +3,7 @@
 from elbowroom.inference import Estimate
 from elbowroom.inference.evidence.importance.importance import ImportanceInfo
 from elbowroom.report.records.bounds import Bound, bounds_of, num_flagged
-from elbowroom.report.records.rounding import compact, significant, with_error
+from elbowroom.report.records.number_format import compact, significant, with_error
 from elbowroom.report.tables.render import Part, Sheet, note, render, warning
 
 _BOUNDS = {"lower": "lower bound", "upper": "upper bound", "exact": "exact", "none": "none"}

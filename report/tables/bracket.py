@@ -4,7 +4,7 @@ from collections import Counter
 from collections.abc import Sequence
 
 from elbowroom.inference import Bracket, Estimate
-from elbowroom.report.records.rounding import significant, with_error
+from elbowroom.report.records.number_format import significant, with_error
 from elbowroom.report.tables.render import Part, Sheet, note, render, warning
 
 _LEAST_ERROR = 1e-4  # nats: what is known better is exact for a reader

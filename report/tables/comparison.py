@@ -7,7 +7,7 @@ from typing import Any
 from elbowroom.inference import Comparison
 from elbowroom.report.records.evidence import evidence_rows
 from elbowroom.report.records.marginals import label, marginal_rows
-from elbowroom.report.records.rounding import SIGMAS, compact, in_standard_errors, significant, with_error
+from elbowroom.report.records.number_format import SIGMAS, compact, in_standard_errors, significant, with_error
 from elbowroom.report.records.sentences import summary
 from elbowroom.report.tables.evidence import evidence_parts
 from elbowroom.report.tables.render import Part, Sheet, note, render, warning

@@ -9,7 +9,7 @@ from elbowroom.inference.evidence.importance.importance import ImportanceInfo
 from elbowroom.inference.evidence.quadrature.quadrature import QuadratureInfo
 from elbowroom.inference.weights import K_LIMIT
 from elbowroom.report.records.evidence import evidence_row
-from elbowroom.report.records.rounding import compact, with_error
+from elbowroom.report.records.number_format import compact, with_error
 from elbowroom.report.tables.render import Part, Sheet, note, render, warning
 
 _COLUMNS = (("datum", "right"), ("ELBO", "right"), ("importance log\u00a0p̂(x)", "right"), ("k̂", "right"))

@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from elbowroom.report.records.rounding import with_error
+from elbowroom.report.records.number_format import with_error
 from elbowroom.report.tables.render import Sheet, note, render
 
 _COLUMNS = ("epoch", "β", "training loss", "held-out ELBO", "reconstruction", "KL", "learning rate", "seconds", "")

@@ -11,7 +11,7 @@ from elbowroom.inference.evaluation.budget import Plan, bytes_or_default, plan
 from elbowroom.inference.evaluation.coordinates import Coordinates
 from elbowroom.inference.evaluation.scalars import by_site, side_by_side
 from elbowroom.inference.evaluation.weighted_draws import in_chunks, weighted_draws
-from elbowroom.inference.evidence.importance.reduction import Drawn, Reduction, Wanted
+from elbowroom.inference.evidence.importance.streaming import Drawn, Reduction, Wanted
 from elbowroom.inference.mcmc.draws import Draws
 from elbowroom.inference.mcmc.effective_size import effective_sample_size
 from elbowroom.inference.target import Target

@@ -6,9 +6,6 @@ from torch import Tensor
 from elbowroom.inference.evaluation.scalars import side_by_side
 from elbowroom.inference.target import Target
 
-DEAD = 0.01
-"""Activity below which a latent is called dead (Burda, Grosse & Salakhutdinov 2016)."""
-
 FELT = 0.5
 """Nats that log p(x|z) must change by, for a change of one prior sd, before the decoder is said to use a latent.
 

@@ -5,7 +5,7 @@ import time
 import torch
 from torch import Tensor
 
-from elbowroom.inference.diagnostics.latent_use.collapse import DEAD, diagnose, sensitivity
+from elbowroom.inference.diagnostics.latent_use.collapse import diagnose, sensitivity
 from elbowroom.inference.diagnostics.latent_use.information import (
     activity,
     against_prior,
@@ -19,6 +19,9 @@ from elbowroom.inference.diagnostics.latent_use.summary import summarise
 from elbowroom.inference.estimate import Estimate
 from elbowroom.inference.evaluation.check_same_data import check_same_data
 from elbowroom.inference.target import Target
+
+ACTIVE = 0.01
+"""Activity above which a latent is called active, below which dead (Burda, Grosse & Salakhutdinov 2016)."""
 
 
 def latent_use(
@@ -55,7 +58,7 @@ def latent_use(
     kl, kl_stderr = over_data(summary.kl)
     mutual, marginal = mutual_information(target, summary, memory_bytes)
     aggregate = against_prior(target, summary, seed)
-    active = moved > DEAD
+    active = moved > ACTIVE
     slope = sensitivity(target, aggregate.pop("prior_sd"), seed)
     dead = ~active if len(target) > 1 else torch.zeros_like(active)  # one datum says nothing about differences
     room = None if log_p is None else float((log_p.value.double().cpu() - summary.elbo).mean())

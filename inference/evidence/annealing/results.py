@@ -11,7 +11,6 @@ from elbowroom.inference.estimate import Bound, Estimate
 from elbowroom.inference.evidence.annealing.blocks import Block
 from elbowroom.inference.evidence.annealing.settings import Settings
 from elbowroom.inference.evidence.annealing.walk import Walk
-from elbowroom.inference.weights import K_LIMIT
 
 STUCK = 0.1
 """Acceptance below which chains hardly move."""
@@ -152,11 +151,8 @@ def _flag(datum: _Datum, num_chains: int, side: str, noun: str) -> str:
             f"{datum.ess:.1f} effective of {num_chains} {noun}: the value is likely too {side} and its error bar too "
             "small; raise num_steps"
         )
-    if datum.pareto_k > K_LIMIT:
-        return (
-            f"Pareto k̂ = {datum.pareto_k:.2f} > {K_LIMIT}: the weights' tail is too heavy, the value is likely too "
-            f"{side}"
-        )
+    if reason := weights.heavy_tail(datum.pareto_k):
+        return f"{reason}, the value is likely too {side}"
     if datum.acceptance < STUCK:
         return f"chains hardly move at one temperature: acceptance {datum.acceptance:.2f} there"
     return ""

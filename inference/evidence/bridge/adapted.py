@@ -14,7 +14,7 @@ from elbowroom.inference.evaluation.coordinates import Coordinates
 from elbowroom.inference.evaluation.random_numbers import RandomNumbers
 from elbowroom.inference.evaluation.weighted_draws import Sampler
 from elbowroom.inference.evidence.importance.importance import ImportanceInfo, collect
-from elbowroom.inference.evidence.importance.reduction import Drawn, Reduction, Wanted, reduce_weights
+from elbowroom.inference.evidence.importance.streaming import Drawn, Reduction, Wanted, reduce_weights
 from elbowroom.inference.mcmc.draws import Draws
 from elbowroom.inference.mcmc.mixture import Mixture
 from elbowroom.inference.progress import silent

@@ -14,7 +14,7 @@ from elbowroom.inference.evaluation.budget import Plan
 from elbowroom.inference.evaluation.check_same_data import check_same_data
 from elbowroom.inference.evidence.importance.harmonic import harmonic_of_draws, harmonic_of_weights
 from elbowroom.inference.evidence.importance.importance import ImportanceInfo, check_counts, collect
-from elbowroom.inference.evidence.importance.reduction import Reduction, Wanted, from_prior, reduce_weights, with_room
+from elbowroom.inference.evidence.importance.streaming import Reduction, Wanted, from_prior, reduce_weights, with_room
 from elbowroom.inference.mcmc.draws import Draws
 from elbowroom.inference.progress import Tick, progress_bar
 from elbowroom.inference.target import Target

@@ -7,7 +7,7 @@ from torch import Tensor
 
 from elbowroom.inference.estimate import Estimate
 from elbowroom.inference.evaluation.budget import Plan
-from elbowroom.inference.evidence.importance.reduction import Reduction
+from elbowroom.inference.evidence.importance.streaming import Reduction
 from elbowroom.inference.mcmc.draws import Draws
 from elbowroom.inference.target import Target
 from elbowroom.inference.weights.power_means import power_mean, power_sums

@@ -9,10 +9,9 @@ from torch import Tensor
 from elbowroom.inference import weights
 from elbowroom.inference.estimate import Estimate
 from elbowroom.inference.evaluation import budget
-from elbowroom.inference.evidence.importance.reduction import Reduction, Wanted, joined, reduce_weights
+from elbowroom.inference.evidence.importance.streaming import Reduction, Wanted, joined, reduce_weights
 from elbowroom.inference.progress import progress_bar
 from elbowroom.inference.target import Target
-from elbowroom.inference.weights import K_LIMIT
 
 
 class ImportanceInfo(TypedDict):
@@ -135,6 +134,5 @@ def _flag(value: float, k: float, constant: bool) -> str:
         return ""
     if k != k:
         return "too few distinct weights for a Pareto k̂ (more than 20 samples are needed): the error bar is unchecked"
-    if k > K_LIMIT:
-        return f"Pareto k̂ = {k:.2f} > {K_LIMIT}: the weights' tail is too heavy, the value is likely too low"
-    return ""
+    reason = weights.heavy_tail(k)
+    return f"{reason}, the value is likely too low" if reason else ""

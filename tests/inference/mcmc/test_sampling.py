@@ -11,8 +11,8 @@ from torch import Tensor
 
 from elbowroom.inference import Target
 from elbowroom.inference.evaluation.coordinates import Coordinates
-from elbowroom.inference.evaluation.densities import Densities
 from elbowroom.inference.evaluation.random_numbers import RandomNumbers
+from elbowroom.inference.evaluation.recorded_densities import Densities
 from elbowroom.inference.mcmc import sampling
 from elbowroom.inference.mcmc.jumps import Proposals, State, jump
 from elbowroom.inference.mcmc.leapfrog import evaluate

@@ -13,7 +13,7 @@ from elbowroom.inference.training import SCHEDULES, fit
 from elbowroom.inference.training.batches import Batches, fingerprint
 from elbowroom.inference.training.nonfinite import NonFiniteStep
 from elbowroom.inference.training.optimiser import JointAdam
-from elbowroom.inference.training.record import differences
+from elbowroom.inference.training.run_config import differences
 from elbowroom.inference.training.schedule import kl_weight
 from toys.training import make_data, make_pair, values
 

@@ -239,3 +239,15 @@ def test_memory_of_the_fit_is_that_of_the_tail() -> None:
     with Largest() as largest:
         weights.pareto_k_of_tail(top)
     assert largest.numel <= 301 * 50
+
+
+@pytest.mark.parametrize(("k", "flagged"), [(-math.inf, False), (0.7, False), (0.701, True), (math.inf, True)])
+def test_heavy_tail(k: float, flagged: bool) -> None:
+    """The reason begins beyond the limit itself, and says both numbers."""
+    reason = weights.heavy_tail(k)
+    assert bool(reason) == flagged
+    assert not flagged or f"{k:.2f} > {weights.K_LIMIT}" in reason
+
+
+def test_an_unknown_tail_is_not_called_heavy() -> None:
+    assert weights.heavy_tail(math.nan) == ""

@@ -10,7 +10,7 @@ from rich.cells import cell_len
 from elbowroom.inference import Comparison, Estimate, importance, quadrature
 from elbowroom.report import bounds_table, comparison_table, evidence_table, summary, training_table, with_error
 from elbowroom.report.records.marginals import marginal_rows
-from elbowroom.report.records.rounding import SIGMAS, compact, in_standard_errors, significant
+from elbowroom.report.records.number_format import SIGMAS, compact, in_standard_errors, significant
 from toys.report import DATA, toy, with_draws
 
 ANSI = re.compile(r"\x1b\[")

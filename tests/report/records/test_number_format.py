@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from elbowroom.report import with_error
-from elbowroom.report.records.rounding import compact, plain, significant
+from elbowroom.report.records.number_format import compact, plain, significant
 
 
 @pytest.mark.parametrize(
