@@ -12,7 +12,7 @@ from elbowroom.inference.evaluation.recorded_densities import Densities
 from elbowroom.inference.gap.exploded_outputs import why_exploded
 from elbowroom.inference.gap.families.family import Family, joined
 from elbowroom.inference.gap.families.fitting import NUM_POINTS, points_of
-from elbowroom.inference.gap.families.reading import read_guide
+from elbowroom.inference.gap.families.from_guide import read_guide
 from elbowroom.inference.gap.families.scoring import NUM_SHIFTS, held_bytes
 from elbowroom.inference.gap.rungs import NUM_COMPONENTS, RUNGS, Climber, starts_of
 from elbowroom.inference.mcmc.draws import Draws

@@ -11,9 +11,6 @@ from elbowroom.inference.mcmc.metric import pull, stretch
 Density = Callable[[Tensor], tuple[Tensor, Tensor]]
 """u `[C, B, D]` to log density `[C, B]` and its gradient `[C, B, D]`; entry [c, b] depends on u[c, b] alone."""
 
-DIVERGENCE = 1000.0
-"""A trajectory whose energy rises by more than this many nats has left the posterior (Stan's threshold)."""
-
 
 @dataclass(frozen=True)
 class Point:

@@ -5,7 +5,10 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from elbowroom.inference.mcmc.leapfrog import DIVERGENCE, Density, Point, integrate, kinetic
+from elbowroom.inference.mcmc.leapfrog import Density, Point, integrate, kinetic
+
+DIVERGENCE = 1000.0
+"""A trajectory whose energy rises by more than this many nats has left the posterior (Stan's threshold)."""
 
 
 @dataclass(frozen=True)

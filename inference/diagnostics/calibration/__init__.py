@@ -14,7 +14,8 @@ is uniform for any function f(z, x). Around observed data, draws are weighted so
     reference_points.py    from where TARP measures its distances
     uniformity.py          three exact tests of uniform numbers
     verdicts.py            from places to tests, each kind with its error of the level
-    meaning.py             what a deviation says of q, in words
+    multiple_testing.py    many hypotheses at once: which are rejected
+    explanations.py        what a deviation says of q, in words
 
 Read ranking.py first, then calibrate.py. Imports: mcmc, evaluation, target, programs, weights, estimate.
 """

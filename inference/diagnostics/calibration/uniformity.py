@@ -102,19 +102,6 @@ def band(count: int, level: float) -> tuple[Tensor, Tensor]:
     return smallest, largest
 
 
-def holm(p_value: Tensor, level: float) -> tuple[Tensor, float]:
-    """Which of Q hypotheses are rejected with a family-wise error of `level` (Holm 1979), `[Q]`, and the last limit.
-
-    The k-th smallest p-value is held against level / (Q − k + 1), until one is above.
-    """
-    order, total = p_value.argsort(), len(p_value)
-    limits = level / torch.arange(total, 0, -1, dtype=torch.float64)
-    passed = (p_value[order] <= limits).long().cumprod(0).bool()
-    rejected = torch.zeros(total, dtype=torch.bool)
-    rejected[order] = passed
-    return rejected, float(limits[max(int(passed.sum()) - 1, 0)])
-
-
 def _two_sided(count: int) -> Tensor:
     """2 min(P(C ≤ c), P(C ≥ c)) for c = 0 … N (rows) at each grid point (columns), `[N + 1, K]`."""
     c, t = np.arange(count + 1)[:, None], GRID.numpy()[None, :]

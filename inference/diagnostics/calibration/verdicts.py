@@ -5,10 +5,11 @@ from typing import NamedTuple
 
 from torch import Tensor
 
-from elbowroom.inference.diagnostics.calibration.meaning import of_coverage, of_density, of_latent, of_tarp
+from elbowroom.inference.diagnostics.calibration.explanations import of_coverage, of_density, of_latent, of_tarp
+from elbowroom.inference.diagnostics.calibration.multiple_testing import holm
 from elbowroom.inference.diagnostics.calibration.ranking import LOG_JOINT
 from elbowroom.inference.diagnostics.calibration.result import Check
-from elbowroom.inference.diagnostics.calibration.uniformity import WORTH, Uniformity, holm, uniformity
+from elbowroom.inference.diagnostics.calibration.uniformity import WORTH, Uniformity, uniformity
 
 
 class Verdicts(NamedTuple):

@@ -9,7 +9,7 @@ by L_k E[r] and changes L_k by E[r εᵀ]: both are zero draw by draw where q is
     expectation.py    draws of a family, log w and r there
     fitting.py        fit_family: natural-gradient steps, with a rate and a stop for each datum
     scoring.py        a member's ELBO on draws common to all families, and what it lacks of the best one nearby
-    reading.py        read_guide: the guide's own distribution as a Gaussian
+    from_guide.py     read_guide: the guide's own distribution as a Gaussian
 
 Read family.py first, then expectation.py. Imports: evaluation, and the metric of mcmc; it knows no rung and no
 decomposition.

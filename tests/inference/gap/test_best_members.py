@@ -17,7 +17,7 @@ from elbowroom.inference.gap import decompose
 from elbowroom.inference.gap.families.expectation import Density
 from elbowroom.inference.gap.families.family import Family
 from elbowroom.inference.gap.families.fitting import fit_family
-from elbowroom.inference.gap.families.reading import read_guide
+from elbowroom.inference.gap.families.from_guide import read_guide
 from elbowroom.inference.gap.families.scoring import NUM_SHIFTS, evaluate
 from elbowroom.reference import problem
 from toys.gap import Pixels

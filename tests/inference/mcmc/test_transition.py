@@ -7,8 +7,8 @@ import torch
 from scipy import stats
 from torch import Tensor
 
-from elbowroom.inference.mcmc.leapfrog import DIVERGENCE, evaluate, integrate, kinetic
-from elbowroom.inference.mcmc.transition import Kernel, transition
+from elbowroom.inference.mcmc.leapfrog import evaluate, integrate, kinetic
+from elbowroom.inference.mcmc.transition import DIVERGENCE, Kernel, transition
 from toys.failure_budget import BUDGET, sigmas
 from toys.programs import data, generator
 

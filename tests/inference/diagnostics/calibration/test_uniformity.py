@@ -8,7 +8,7 @@ import torch
 from scipy import stats
 from torch import Tensor
 
-from elbowroom.inference.diagnostics.calibration.uniformity import GRID, WORTH, band, counts_below, holm, uniformity
+from elbowroom.inference.diagnostics.calibration.uniformity import GRID, WORTH, band, counts_below, uniformity
 from toys.programs import generator
 
 SIGMA = 4.0  # of a share among thousands of simulations
@@ -114,14 +114,6 @@ def test_order_of_rows_and_columns() -> None:
     found, rows = uniformity(u), uniformity(u[torch.randperm(40)])
     assert torch.allclose(found.p_value, rows.p_value, rtol=1e-9)
     assert torch.allclose(found.p_value.flip(0), uniformity(u.flip(1)).p_value, rtol=1e-9)
-
-
-def test_holm() -> None:
-    rejected, last = holm(torch.tensor([0.04, 0.001, 0.02, 0.012], dtype=torch.float64), 0.05)
-    assert rejected.tolist() == [True, True, True, True] and last == pytest.approx(0.05)
-    rejected, last = holm(torch.tensor([0.04, 0.001, 0.03, 0.02], dtype=torch.float64), 0.05)
-    assert rejected.tolist() == [False, True, False, False] and last == pytest.approx(0.05 / 4)
-    assert not holm(torch.tensor([0.02, 0.9, 0.001 * 15]), 0.04)[0].any()
 
 
 @pytest.mark.parametrize("shape", [(1, 3), (5,)])
