@@ -80,7 +80,7 @@ _FILES = {
     "figures.posterior": ("posterior_figure",),
     "figures.style": ("save_figure",),
     "page.document": ("save_html",),
-    "records.rounding": ("with_error",),
+    "records.number_format": ("with_error",),
     "records.sentences": ("summary",),
     "tables.audit": ("audit_table",),
     "tables.bounds": ("bounds_table",),
