@@ -31,7 +31,7 @@ $(VENV)/.dev: $(VENV)/.runtime
 demo: $(VENV)/.runtime  ## the main job on the embedded digits: train, evidence, VI against MCMC
 	@$(BIN)/elbowroom demo
 
-test: $(VENV)/.dev  ## the quick tests (a quarter of an hour on 2 cores)
+test: $(VENV)/.dev  ## the quick tests (ten minutes on 2 cores)
 	@$(BIN)/python -m pytest
 
 test-all: $(VENV)/.dev  ## every test, the slow statistical ones and the notebooks included

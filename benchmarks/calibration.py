@@ -14,9 +14,10 @@ from torch import Tensor
 
 from benchmarks.results import report
 from elbowroom.inference import Target
+from elbowroom.inference.diagnostics.calibration.multiple_testing import holm
 from elbowroom.inference.diagnostics.calibration.ranking import places
 from elbowroom.inference.diagnostics.calibration.simulations import simulated
-from elbowroom.inference.diagnostics.calibration.uniformity import holm, uniformity
+from elbowroom.inference.diagnostics.calibration.uniformity import uniformity
 from elbowroom.inference.evaluation.budget import plan
 from elbowroom.reference import problem
 
