@@ -100,4 +100,5 @@ def test_a_notebook_runs(execute: ModuleType, path: Path, tmp_path: Path, capsys
     assert execute.execute(path, tmp_path), capsys.readouterr().err
     outputs = [o for cell in nbformat.read(tmp_path / f"{path.stem}.ipynb", 4).cells for o in cell.get("outputs", [])]
     assert [o.text for o in outputs if o.output_type == "stream" and o.name == "stderr"] == []
-    assert sum("image/png" in o.get("data", {}) for o in outputs) >= 3
+    drawn = sum(source.count("plt.subplots(") + source.count("_figure(") for source in code_of(path))
+    assert sum("image/png" in o.get("data", {}) for o in outputs) == drawn >= 1
