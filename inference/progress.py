@@ -21,8 +21,8 @@ class Bar:
 
     def reach(self, done: int) -> None:
         """So many units are done in all."""
-        self._bar.n = done
-        self._bar.refresh()
+        # Not refresh(): that shows a bar before its delay is over, and nothing wipes it off at the end.
+        self._bar.update(done - self._bar.n)
 
     def note(self, text: str) -> None:
         """Show a text behind the bar when it moves next."""
