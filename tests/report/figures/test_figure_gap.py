@@ -63,8 +63,10 @@ def test_constant_weights_draw_an_empty_panel_without_warnings() -> None:
         "elbo": value, "elbo_stderr": torch.zeros(2), "pareto_k": torch.full((2,), -math.inf), "num_samples": 9,
     }  # fmt: skip
     sampled = Estimate(value, torch.zeros(2), "lower", info)
-    for figure in (gap_figure(sampled), gap_figure(sampled, Estimate(value, torch.zeros(2), "exact"))):
+    exact = Estimate(value, torch.zeros(2), "exact")
+    for figure, num_dots in ((gap_figure(sampled), 0), (gap_figure(sampled, exact), 2)):  # k̂ = −∞ has no place
         figure.canvas.draw()
+        assert sum(len(dots.get_offsets()) for dots in figure.axes[1].collections) == num_dots
 
 
 def _line(ax: Axes, gid: str) -> tuple[np.ndarray, np.ndarray]:
