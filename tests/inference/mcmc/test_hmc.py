@@ -14,9 +14,10 @@ from elbowroom.guides import AmortizedNormal
 from elbowroom.inference import Draws, Target, hmc, nuts, quadrature
 from elbowroom.models import PPCA, VAE
 from elbowroom.reference import PROBLEMS, problem
+from toys.failure_budget import accidents, sigmas
 from toys.programs import data, gamma_guide, gamma_model, normal_guide, normal_model, one_mode, two_modes
 
-SIGMA = 4.5  # of a comparison among a hundred or so
+SIGMA = sigmas(800)  # comparisons with exact moments in this file, those of the reference problems apart
 
 
 def errors(draws: Draws, mean: Tensor, sd: Tensor) -> tuple[Tensor, Tensor]:
@@ -194,6 +195,14 @@ def test_a_datum_without_an_answer_leaves_the_others_alone() -> None:
 
 SLOW = ("eight-schools", "funnel", "shells", "banana-mean-field")
 LATENT = [name for name in PROBLEMS if name != "mixture-discrete"]
+EASY = [name for name in LATENT if not name.startswith((*SLOW, "banana"))]
+FLAGGED = 0.005
+"""Chance, at most, that a datum of an easy problem is flagged after 1000 draws a chain: none of 2780 was (20 seeds).
+
+It is R-hat that flags chains which mix: R² − 1 is about 8 χ²₇ / (7 ESS) over their eight halves. With 500 draws ten
+latents have ESS 560, at which one latent in five is beyond 1.01 by chance; with 1000 draws one in three hundred. And
+chains of 500 draws miss an arm of the banana now and then: one error in a thousand is beyond 5 standard errors.
+"""
 
 
 @pytest.mark.parametrize(
@@ -202,17 +211,13 @@ LATENT = [name for name in PROBLEMS if name != "mixture-discrete"]
 def test_reference_problems_are_right_or_flagged(name: str) -> None:
     reference = problem(name)
     assert reference.mean is not None
-    draws = hmc(reference.target(), num_draws=500, seed=1)
+    draws = hmc(reference.target(), num_draws=1000, seed=1)
     stderr = draws.convergence.mcse_mean.maximum(draws.sd / draws.convergence.ess_moments.sqrt())
-    off = ((draws.mean - reference.mean) / stderr).abs().amax(1)
+    off = (draws.mean - reference.mean) / stderr
     for b, flag in enumerate(draws.flags):
-        assert flag or off[b] < SIGMA
-    if not name.startswith(SLOW) and "banana" not in name:
-        # Easy ones are answered. R-hat and the effective size are estimates: processors round differently, chains part
-        # by that, and some data land on either side of a gate, so only what is well beyond one counts.
-        found = draws.convergence
-        beyond = found.rhat.amax(1).gt(1.02) | found.ess_bulk.minimum(found.ess_tail).amin(1).lt(300)
-        assert int(beyond.sum()) <= 2 and sum(map(bool, draws.flags)) <= max(2, len(draws.flags) // 4)
+        assert flag or off[b].abs().max() < sigmas(len(LATENT) * off.numel())
+    if name in EASY:
+        assert sum(map(bool, draws.flags)) <= accidents(len(draws), FLAGGED, len(EASY))
 
 
 @pytest.mark.parametrize(
