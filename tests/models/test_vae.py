@@ -38,7 +38,8 @@ def expected_log_prob(name: str, model: VAE, z: Tensor, x: Tensor) -> Tensor:
 
 @pytest.mark.parametrize("name", LIKELIHOODS)
 def test_decode_equals_the_likelihood_written_out(name: str) -> None:
-    options = {"normal-fixed": {"sigma": 0.3}, "bernoulli": {}}.get(name, {"floor": 0.02})
+    floor = {"floor": 0.02}
+    options = {"normal-fixed": {"sigma": 0.3}, "normal-learned": floor, "normal-heteroscedastic": floor}.get(name, {})
     model, z = VAE(P, D, (5,), name, **options), torch.randn(4, D)
     x = torch.randint(0, 2, (4, P)).double()
     torch.testing.assert_close(model.decode(z).log_prob(x), expected_log_prob(name, model, z, x))
@@ -91,8 +92,7 @@ def test_a_fixed_sigma_is_saved_with_the_parameters() -> None:
         (
             {"likelihood": "poisson"},
             ValueError,
-            "likelihood: got 'poisson', expected one of 'bernoulli', 'normal-fixed', 'normal-learned', "
-            "'normal-heteroscedastic'",
+            f"likelihood: got 'poisson', expected one of {', '.join(map(repr, LIKELIHOODS))}",
         ),
         ({"likelihood": "normal-fixed"}, ValueError, "sigma: got None; .*sigma=0.1"),
         ({"likelihood": "normal-fixed", "sigma": 0.0}, ValueError, r"sigma: got 0\.0"),
