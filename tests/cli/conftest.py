@@ -2,7 +2,7 @@
 
 import shutil
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -11,7 +11,7 @@ import pytest
 import torch
 
 from elbowroom.__main__ import main
-from toys.commands import SMALL, Result
+from toys.commands import SMALL, Result, Run
 
 
 @pytest.fixture(autouse=True)
@@ -33,7 +33,7 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
 
 
 @pytest.fixture
-def run(folder: Path, capfd: pytest.CaptureFixture[str]) -> Callable[..., Result]:
+def run(folder: Path, capfd: pytest.CaptureFixture[str]) -> Run:
     """Run a command line in this process, with an empty parameter store as in a new one."""
 
     def call(*arguments: object) -> Result:

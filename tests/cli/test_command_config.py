@@ -1,13 +1,12 @@
 """--config and --print_config: a run's options as a file."""
 
 import json
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 from elbowroom.__main__ import COMMANDS
-from toys.commands import Result
+from toys.commands import Run, metrics, read_json
 
 CHANGED = {
     "train": ["--training.epochs=2", "--programs.hidden=[5,4]", "--training.clip_norm=7.5", "--seed=11", "--json"],
@@ -20,7 +19,7 @@ CHANGED = {
 
 
 @pytest.mark.parametrize("command", COMMANDS)
-def test_a_printed_configuration_reads_back_as_itself(run: Callable[..., Result], folder: Path, command: str) -> None:
+def test_a_printed_configuration_reads_back_as_itself(run: Run, folder: Path, command: str) -> None:
     printed = run(command, *CHANGED[command], "--print_config")
     assert printed.code == 0
     (folder / "options.yaml").write_text(printed.out)
@@ -28,7 +27,7 @@ def test_a_printed_configuration_reads_back_as_itself(run: Callable[..., Result]
     assert run(command, "--print_config").out != printed.out
 
 
-def test_later_options_override_the_file(run: Callable[..., Result], folder: Path) -> None:
+def test_later_options_override_the_file(run: Run, folder: Path) -> None:
     (folder / "options.yaml").write_text("training: {epochs: 5, batch_size: 16}\nprograms: {latent_dim: 1}\n")
     printed = run("train", "--config=options.yaml", "--training.epochs=9", "--print_config").out
     assert "epochs: 9" in printed and "batch_size: 16" in printed and "latent_dim: 1" in printed
@@ -37,13 +36,13 @@ def test_later_options_override_the_file(run: Callable[..., Result], folder: Pat
 
 
 @pytest.mark.parametrize("text", ["training: {epoch: 5}", "training: {epochs: five}", "[1, 2", "- 3"])
-def test_a_bad_file_exits_with_2(run: Callable[..., Result], folder: Path, text: str) -> None:
+def test_a_bad_file_exits_with_2(run: Run, folder: Path, text: str) -> None:
     (folder / "options.yaml").write_text(text)
     ended = run("train", "--config=options.yaml")
     assert (ended.code, ended.out) == (2, "") and "error:" in ended.err and "Traceback" not in ended.err
 
 
-def test_a_run_from_a_file_is_the_run_from_options(run: Callable[..., Result], folder: Path, pixels: Path) -> None:
+def test_a_run_from_a_file_is_the_run_from_options(run: Run, folder: Path, pixels: Path) -> None:
     options = ["--data.name=pixels.npy", "--training.epochs=2", "--training.batch_size=32", "--programs.hidden=[8]"]
     written = {
         "output": "from-file",
@@ -54,9 +53,8 @@ def test_a_run_from_a_file_is_the_run_from_options(run: Callable[..., Result], f
     (folder / "options.json").write_text(json.dumps(written))
     assert run("train", *options, "--output=from-options").code == 0
     assert run("train", "--config=options.json").code == 0
-    first, second = (json.loads((folder / name / "config.json").read_text()) for name in ("from-options", "from-file"))
+    first, second = (read_json(folder / name / "config.json") for name in ("from-options", "from-file"))
     assert first == second
     assert first["arguments"]["num_epochs"] == 2 and first["record"]["programs"]["hidden"] == [8]
-    metrics = [(folder / name / "metrics.jsonl").read_text().splitlines() for name in ("from-options", "from-file")]
-    elbos = [[json.loads(line)["elbo"] for line in lines] for lines in metrics]
-    assert elbos[0] == elbos[1] and len(elbos[0]) == 2
+    assert metrics(folder / "from-options") == metrics(folder / "from-file")
+    assert len(metrics(folder / "from-file")) == 2

@@ -5,9 +5,8 @@ import resource
 import statistics
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import fields, is_dataclass
-from pathlib import Path
 from typing import get_type_hints
 
 import pytest
@@ -15,31 +14,38 @@ import pytest
 import elbowroom
 from elbowroom.__main__ import COMMANDS, EXIT_CODES
 from elbowroom.commands.options import Data, Networks, Programs, Training
-from toys.commands import Result
+from toys.commands import ELBOWROOM, Result, Run
 
-ELBOWROOM = Path(sys.executable).with_name("elbowroom")
 HEAVY = ("torch", "pyro", "numpy", "scipy", "matplotlib", "arviz", "xarray", "pandas")
 
 
-def options_of(kind: type, prefix: str = "--") -> Iterator[str]:
-    """`--training.epochs` and so on: the fields of an options class."""
-    hints = get_type_hints(kind)
+def options_of(kind: type, prefix: str = "--") -> Iterator[tuple[str, str]]:
+    """(`--training.epochs`, its explanation) and so on: the fields of an options class."""
+    hints, told = get_type_hints(kind), dict(explanations(kind))
     for field in fields(kind):
         if is_dataclass(hints[field.name]):
             yield from options_of(hints[field.name], f"{prefix}{field.name}.")
         else:
-            yield prefix + field.name
+            yield prefix + field.name, told[field.name]
+
+
+def explanations(kind: type) -> list[tuple[str, str]]:
+    """Name and text of each entry under `Attributes:`, in the order of the fields."""
+    bases = [base.__doc__ or "" for base in reversed(kind.__mro__) if is_dataclass(base)]
+    found = [entry for told in bases for entry in re.findall(r"(?ms)^        (\w+): (\S.*?)(?=^ {,8}\S|\s*\Z)", told)]
+    return [(name, " ".join(text.split())) for name, text in found]
 
 
 @pytest.mark.parametrize("command", COMMANDS)
-def test_help_names_every_option_and_exit_code(run: Callable[..., Result], command: str) -> None:
+def test_help_explains_every_option_and_exit_code(run: Run, monkeypatch: pytest.MonkeyPatch, command: str) -> None:
+    monkeypatch.setenv("COLUMNS", "1000")  # no line is broken
     shown = run(command, "--help")
     assert shown.code == 0 and shown.err == ""
-    words = set(shown.out.replace(",", " ").split())
-    assert [option for option in options_of(COMMANDS[command]) if option not in words] == []
+    words, options = set(shown.out.replace(",", " ").split()), dict(options_of(COMMANDS[command]))
+    assert [option for option, told in options.items() if option not in words or told not in shown.out] == []
     assert {"--config", "--print_config"} <= words
     shared = [shown.out.rindex(f"\n  --{name} ") for name in ("seed", "device", "json")]
-    own = [shown.out.rindex(f"\n  {option} ") for option in options_of(COMMANDS[command]) if "." not in option]
+    own = [shown.out.rindex(f"\n  {option} ") for option in options if "." not in option]
     assert sorted(own)[-3:] == shared, "what every command can be told comes last"
     assert EXIT_CODES in shown.out
 
@@ -47,18 +53,16 @@ def test_help_names_every_option_and_exit_code(run: Callable[..., Result], comma
 @pytest.mark.parametrize("kind", [*COMMANDS.values(), Data, Networks, Programs, Training])
 def test_every_option_is_explained(kind: type) -> None:
     """The help text of an option is its line under `Attributes:`."""
-    bases = [base for base in reversed(kind.__mro__) if is_dataclass(base)]  # in the order of the fields
-    told = [name for base in bases for name in re.findall(r"^        (\w+): \S+", base.__doc__ or "", re.MULTILINE)]
-    assert told == [field.name for field in fields(kind)]
+    assert [name for name, _ in explanations(kind)] == [field.name for field in fields(kind)]
 
 
-def test_the_first_help_names_every_command(run: Callable[..., Result]) -> None:
+def test_the_first_help_names_every_command(run: Run) -> None:
     shown = run("--help")
     assert shown.code == 0 and EXIT_CODES in shown.out
     assert all(f"\n    {command} " in shown.out for command in COMMANDS)
 
 
-def test_version(run: Callable[..., Result]) -> None:
+def test_version(run: Run) -> None:
     assert run("--version") == Result(0, f"elbowroom {elbowroom.__version__}\n", "")
 
 
@@ -106,14 +110,14 @@ def test_parsing_imports_nothing_heavy() -> None:
     ],
     ids=lambda value: " ".join(value) if isinstance(value, list) else "",
 )
-def test_unknown_options_and_values_exit_with_2(run: Callable[..., Result], arguments: list[str], told: str) -> None:
+def test_unknown_options_and_values_exit_with_2(run: Run, arguments: list[str], told: str) -> None:
     ended = run(*arguments)
     assert (ended.code, ended.out) == (2, "")
     assert told in ended.err.splitlines()[-1] or told in ended.err.split("error:")[1]
     assert "Traceback" not in ended.err
 
 
-def test_flags_need_no_value(run: Callable[..., Result]) -> None:
+def test_flags_need_no_value(run: Run) -> None:
     for given, meant in (("--json", "true"), ("--json=true", "true"), ("--json=false", "false")):
         assert f"\njson: {meant}\n" in run("train", given, "--resume", "--print_config").out
     assert "\nresume: true\n" in run("train", "--resume", "--seed", "3", "--print_config").out

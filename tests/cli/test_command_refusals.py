@@ -1,7 +1,6 @@
 """Input that cannot be used: exit code 3, one readable message, nothing lost."""
 
 import json
-from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -11,9 +10,7 @@ import torch
 from elbowroom.guides import AmortizedNormal
 from elbowroom.inference import fit
 from elbowroom.models import VAE
-from toys.commands import SMALL, Result, read_json
-
-Run = Callable[..., Result]
+from toys.commands import SMALL, Run, read_json
 
 
 def test_grey_values_under_a_bernoulli_likelihood(run: Run, folder: Path) -> None:

@@ -1,6 +1,8 @@
-"""What tests of commands share: a shell's view of a command, strict JSON, small options."""
+"""What tests of commands share: a shell's view of a command, strict JSON, small options, the trained programs."""
 
 import json
+import sys
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -8,6 +10,12 @@ from typing import Any
 import safetensors.torch
 from torch import Tensor
 
+from elbowroom.datasets import load
+from elbowroom.guides import AmortizedNormal
+from elbowroom.inference import Target, load_checkpoint
+from elbowroom.models import VAE
+
+ELBOWROOM = Path(sys.executable).with_name("elbowroom")
 SMALL = ("--training.epochs=3", "--training.batch_size=32", "--programs.hidden=[8]", "--programs.encoder_hidden=[8]")
 """Options of a run that takes a fraction of a second."""
 
@@ -21,13 +29,18 @@ class Result:
     err: str
 
     def json(self) -> Any:
-        """The whole of stdout as strict JSON."""
+        """The whole of stdout as strict JSON, of a command that has done its work and complained of nothing."""
+        assert (self.code, self.err) == (0, ""), self
         return strict_json(self.out)
 
     def refused(self, *told: str) -> bool:
         """Whether it ended with exit code 3 and one message on stderr that holds all of `told`."""
         said = self.err.split("elbowroom: ", 1)
         return self.code == 3 and len(said) == 2 and "Traceback" not in self.err and all(t in said[1] for t in told)
+
+
+Run = Callable[..., Result]
+"""Runs a command line: the fixture `run`."""
 
 
 def strict_json(text: str) -> Any:
@@ -53,3 +66,11 @@ def metrics(run: Path) -> list[dict[str, Any]]:
     """A run's metrics without the time they took."""
     rows = [strict_json(line) for line in (run / "metrics.jsonl").read_text().splitlines()]
     return [{k: v for k, v in row.items() if k != "seconds"} for row in rows]
+
+
+def the_target(run: Path, which: str = "last") -> Target:
+    """The trained programs and test data of the fixture `trained`, put together without the command line."""
+    model = VAE(9, 2, (8,), activation="softplus")
+    guide = AmortizedNormal(9, 2, (8,), activation="softplus")
+    load_checkpoint(run, model, guide, which=which)
+    return Target(model.eval(), guide.eval(), load(run.parent / "pixels.npy", binarize="threshold").test)

@@ -1,15 +1,13 @@
 """The command `audit`: what it writes and prints, that it goes on, its exit codes, and what it refuses at once."""
 
-from collections.abc import Callable
 from importlib import import_module
 from pathlib import Path
 
 import pytest
 
 from elbowroom.inference.audit import examination
-from toys.commands import Result, read_json
+from toys.commands import Run, read_json
 
-Run = Callable[..., Result]
 QUICK = ("--budget=0.001", "--num_simulations=30")
 OWN = ("--model=mine:make_model", "--guide=mine:make_guide")
 NETWORKS = """
@@ -73,7 +71,6 @@ def test_a_run_is_audited_and_goes_on(run: Run, trained: Path) -> None:
     assert (where / "state-last-test-0").is_dir()
 
     again = run(*common, "--json")
-    assert (again.code, again.err) == (0, "")
     found = again.json()
     assert found == read_json(where / "audit.json")
     assert found["numbers"] == record["numbers"] and found["verdict"] == record["verdict"]
@@ -84,7 +81,7 @@ def test_a_run_is_audited_and_goes_on(run: Run, trained: Path) -> None:
     assert holds.err.count("gap") == 1 and f"Going on from {where / 'state-last-test-0'}" in holds.out
     assert "Written: " in holds.out  # the report is there all the same
     spared = run(*common, f"--fail-if=gap > {gap + 0.01:.6f} or exploded > 0", "--json")
-    assert (spared.code, spared.err) == (0, "") and spared.json()["numbers"] == record["numbers"]
+    assert spared.json()["numbers"] == record["numbers"]
 
 
 def test_choices_have_states_of_their_own(run: Run, trained: Path) -> None:
@@ -119,7 +116,6 @@ def test_a_damaged_state_is_left_as_it_is(run: Run, trained: Path) -> None:
 
 def test_ones_own_programs(run: Run, programs: Path, pixels: Path) -> None:
     ended = run("audit", *OWN, "--data.name=pixels.npy", "--data.dir=.", "--limit=3", *QUICK, "--json")
-    assert (ended.code, ended.err) == (0, "")
     found = ended.json()
     assert found == read_json(Path("audit/audit.json")) and "gap" in found["numbers"]
     assert "mine:make_model, mine:make_guide (pixels" in Path("audit/report.html").read_text()
@@ -136,7 +132,6 @@ def test_a_plain_vae(run: Run, folder: Path, pixels: Path) -> None:
     assert wrong.refused("the model failed", "shapes"), wrong
     assert not Path("audit").exists()
     ended = run("audit", *PLAIN, "--networks.encoder=nets:Encoder", "--json")
-    assert (ended.code, ended.err) == (0, "")
     assert {"gap", "amortization", "missed_modes"} <= set(ended.json()["numbers"])
 
 
@@ -145,7 +140,7 @@ def test_an_encoder_that_takes_images(run: Run, folder: Path, pixels: Path) -> N
     Path("nets.py").write_text(NETWORKS)
     images = ("--networks.encoder=nets:Convolution", "--networks.image_shape=[1,3,3]", "--json")
     ended = run("audit", *PLAIN, *images)
-    assert (ended.code, ended.err) == (0, "") and ended.json()["num_data"] == 3
+    assert ended.json()["num_data"] == 3
 
 
 @pytest.mark.parametrize(
@@ -180,10 +175,3 @@ def test_what_is_refused(run: Run, trained: Path) -> None:
     assert run("audit", "--budget=soon").code == 2
     assert run("audit", "--nonsense=1").code == 2
     assert not (trained / "audit" / "audit.json").exists()
-
-
-def test_help_lists_the_exit_code(run: Run) -> None:
-    shown = run("audit", "--help")
-    assert shown.code == 0
-    assert "5    audit has answered, and the condition of --fail-if holds" in shown.out
-    assert "--networks.image_shape" in shown.out and "missed_modes > 0" in " ".join(shown.out.split())

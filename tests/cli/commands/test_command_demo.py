@@ -1,13 +1,10 @@
 """elbowroom demo: what it leaves, and what it does not overwrite."""
 
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
-from toys.commands import Result, read_json
-
-Run = Callable[..., Result]
+from toys.commands import Run, read_json
 
 
 @pytest.mark.parametrize(
@@ -39,7 +36,6 @@ def test_the_whole_demo_twice(run: Run, folder: Path) -> None:
     quick = ("--epochs=4", "--num_compared=1", "--output=here")
     (folder / "here").mkdir()
     first = run("demo", *quick, "--json")
-    assert first.code == 0
     found = first.json()
     assert found == read_json(folder / "here" / "demo.json") and found["finished"]
     assert found["elbo"] < found["importance"][0] <= found["exact"][0] + 4 * found["importance"][1]

@@ -1,7 +1,6 @@
 """The registry on the command line and in the README; a new family is a file and one line."""
 
 import sys
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -13,7 +12,6 @@ from elbowroom.guides import AmortizedNormal
 from elbowroom.models import PPCA, VAE, FactorAnalysis
 from elbowroom.models.registry import MODELS, Entry
 from toys import family_of_mine
-from toys.commands import Result, parameters
 
 README = Path(__file__).parents[3] / "README.md"
 
@@ -40,13 +38,6 @@ def test_what_a_family_cannot_be_is_refused() -> None:
             build_family(Programs(family=family), 9)
     with pytest.raises(ValueError, match=r"programs\.family: got 'vea', expected one of 'vae', 'ppca'"):
         build_family(Programs(family="vea"), 9)
-
-
-def test_factor_analysis_on_the_command_line(run: Callable[..., Result], folder: Path, pixels: Path) -> None:
-    grey = ("--data.name=pixels.npy", "--data.binarize=none", "--programs.likelihood=normal-learned")
-    ended = run("train", *grey, "--programs.family=factor-analysis", "--training.epochs=1", "--output=run", "--json")
-    assert ended.code == 0, ended.err
-    assert parameters(folder / "run")["model.log_sigma"].shape == (9,)
 
 
 def test_a_new_family_is_a_file_and_one_line(folder: Path, pixels: Path, monkeypatch: pytest.MonkeyPatch) -> None:
