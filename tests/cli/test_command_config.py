@@ -6,7 +6,8 @@ from pathlib import Path
 import pytest
 
 from elbowroom.__main__ import COMMANDS
-from toys.commands import Run, metrics, read_json
+from toys.commands import Run, metrics
+from toys.strict_json import read_json
 
 CHANGED = {
     "train": ["--training.epochs=2", "--programs.hidden=[5,4]", "--training.clip_norm=7.5", "--seed=11", "--json"],

@@ -10,7 +10,8 @@ import torch
 from elbowroom.guides import AmortizedNormal
 from elbowroom.inference import fit
 from elbowroom.models import VAE
-from toys.commands import SMALL, Run, read_json
+from toys.commands import SMALL, Run
+from toys.strict_json import read_json
 
 
 def test_grey_values_under_a_bernoulli_likelihood(run: Run, folder: Path) -> None:

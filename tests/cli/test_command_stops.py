@@ -11,7 +11,8 @@ import numpy as np
 import pytest
 import torch
 
-from toys.commands import ELBOWROOM, SMALL, Run, metrics, parameters, read_json
+from toys.commands import ELBOWROOM, SMALL, Run, metrics, parameters
+from toys.strict_json import read_json
 
 BUFFERED = {name: value for name, value in os.environ.items() if name != "PYTHONUNBUFFERED"}  # as in a shell
 STOPPED = ("--data.name=pixels.npy", "--training.epochs=4", "--training.batch_size=16",

@@ -1,12 +1,13 @@
 """Audits as `audit` might find them, made up: a good one, a bad one, one cut short, one of tabular rows."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable
 from dataclasses import replace
 from functools import cache
 from itertools import pairwise
 from typing import Any, cast
 
+import pytest
 import torch
 from torch import Tensor
 
@@ -306,6 +307,10 @@ def _number(found: Estimate, usable: Tensor, about: str) -> Number:
     return Number(value, value - 1.96 * error, value + 1.96 * error, "nats", about)
 
 
-def every() -> Sequence[Audit]:
-    """All kinds."""
-    return good_audit(), bad_audit(), short_audit(), tabular_audit()
+AUDITS: dict[str, Callable[[], Audit]] = {
+    "good": good_audit,
+    "bad": bad_audit,
+    "short": short_audit,
+    "tabular": tabular_audit,
+}
+every_audit = pytest.mark.parametrize("kind", AUDITS)

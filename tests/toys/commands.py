@@ -1,6 +1,5 @@
-"""What tests of commands share: a shell's view of a command, strict JSON, small options, the trained programs."""
+"""What tests of commands share: a shell's view of a command, small options, the trained programs."""
 
-import json
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -14,6 +13,7 @@ from elbowroom.datasets import load
 from elbowroom.guides import AmortizedNormal
 from elbowroom.inference import Target, load_checkpoint
 from elbowroom.models import VAE
+from toys.strict_json import read_json, strict_json
 
 ELBOWROOM = Path(sys.executable).with_name("elbowroom")
 SMALL = ("--training.epochs=3", "--training.batch_size=32", "--programs.hidden=[8]", "--programs.encoder_hidden=[8]")
@@ -41,19 +41,6 @@ class Result:
 
 Run = Callable[..., Result]
 """Runs a command line: the fixture `run`."""
-
-
-def strict_json(text: str) -> Any:
-    """Parse JSON that holds no NaN and no infinity."""
-
-    def refuse(name: str) -> None:
-        raise AssertionError(f"{name} in JSON")
-
-    return json.loads(text, parse_constant=refuse)
-
-
-def read_json(path: Path) -> Any:
-    return strict_json(path.read_text())
 
 
 def parameters(run: Path, which: str = "parameters") -> dict[str, Tensor]:

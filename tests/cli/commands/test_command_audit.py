@@ -6,7 +6,8 @@ from pathlib import Path
 import pytest
 
 from elbowroom.inference.audit import examination
-from toys.commands import Run, read_json
+from toys.commands import Run
+from toys.strict_json import read_json
 
 QUICK = ("--budget=0.001", "--num_simulations=30")
 OWN = ("--model=mine:make_model", "--guide=mine:make_guide")

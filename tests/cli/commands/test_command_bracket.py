@@ -7,7 +7,8 @@ import pytest
 from elbowroom.commands.bracket import BOUNDS
 from elbowroom.inference import bracket, quadrature
 from elbowroom.inference.evidence.bracket.choice import LOWER, MIDDLE, UPPER
-from toys.commands import Run, read_json, the_target
+from toys.commands import Run, the_target
+from toys.strict_json import read_json
 
 BRACKET = ("--method=bracket", "--budget=120")
 

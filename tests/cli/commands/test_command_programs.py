@@ -4,7 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from toys.commands import Run, read_json
+from toys.commands import Run
+from toys.strict_json import read_json
 
 DATA = ("--data.name=pixels.npy", "--training.epochs=2", "--training.batch_size=32")
 

@@ -8,7 +8,8 @@ import torch
 
 from elbowroom.datasets import load
 from elbowroom.inference import importance, quadrature
-from toys.commands import SMALL, Run, metrics, parameters, read_json, the_target
+from toys.commands import SMALL, Run, metrics, parameters, the_target
+from toys.strict_json import read_json
 
 DATA = ("--data.name=pixels.npy", *SMALL)
 OWN = ("--programs.model=mine:make_model", "--programs.guide=mine:make_guide")

@@ -1,10 +1,8 @@
 """The JSON of an audit: documented, strict, complete, and the numbers of the audit itself."""
 
-import json
 import re
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import pytest
 import torch
@@ -12,15 +10,14 @@ import torch
 from elbowroom.inference.audit import Audit
 from elbowroom.report.archives.audit_json import SCHEMA, audit_record, save_audit_json
 from elbowroom.report.records.audit_means import means, representative, share
-from toys.audit_results import EXPLODED, HOSTILE, bad_audit, good_audit, short_audit, tabular_audit
+from toys.audit_results import AUDITS, EXPLODED, HOSTILE, bad_audit, every_audit, good_audit, short_audit, tabular_audit
+from toys.strict_json import read_json
 
-KINDS = (good_audit, bad_audit, short_audit, tabular_audit)
 
-
-@pytest.mark.parametrize("kind", KINDS)
-def test_every_key_and_variable_is_documented(kind: Any) -> None:
+@every_audit
+def test_every_key_and_variable_is_documented(kind: str) -> None:
     words = set(re.findall(r"\w+", audit_record.__doc__ or ""))
-    record = audit_record(kind())
+    record = audit_record(AUDITS[kind]())
     assert set(record) <= words and record["schema"] == SCHEMA
     for name, group in record["groups"].items():
         assert name in words and set(group) == {"coords", "attrs", "variables"}
@@ -33,14 +30,10 @@ def test_every_key_and_variable_is_documented(kind: Any) -> None:
         assert set(number) <= words
 
 
-@pytest.mark.parametrize("kind", KINDS)
-def test_the_file_is_strict_json_with_the_record_in_it(kind: Any, tmp_path: Path) -> None:
-    path = save_audit_json(kind(), tmp_path / "deep" / "audit.json")
-
-    def refuse(text: str) -> None:
-        raise AssertionError(f"{text} is not JSON")
-
-    assert json.loads(path.read_text(encoding="utf-8"), parse_constant=refuse) == audit_record(kind())
+@every_audit
+def test_the_file_is_strict_json_with_the_record_in_it(kind: str, tmp_path: Path) -> None:
+    path = save_audit_json(AUDITS[kind](), tmp_path / "deep" / "audit.json")
+    assert read_json(path) == audit_record(AUDITS[kind]())
 
 
 def test_numbers_are_those_of_the_audit_on_the_rows_that_were_examined() -> None:

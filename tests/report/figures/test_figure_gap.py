@@ -4,12 +4,10 @@ import math
 
 import numpy as np
 import torch
-from matplotlib.axes import Axes
 
 from elbowroom.inference import Estimate, importance, quadrature
-from elbowroom.report import (
-    gap_figure,
-)
+from elbowroom.report import gap_figure
+from toys.figures import line_of
 from toys.report import toy
 
 
@@ -17,7 +15,7 @@ def test_rooms_are_the_distances_to_the_exact_value() -> None:
     target = toy().target
     sampled, exact = importance(target, num_samples=500, num_particles=(5,)), quadrature(target)
     left, right = gap_figure(sampled, exact).axes[:2]
-    x, height = _line(left, "ELBO")
+    x, height = line_of(left, "ELBO")
     np.testing.assert_allclose(x, exact.info["kl_q_p"], atol=4 * sampled.info["elbo_stderr"].max())
     assert (np.abs(height) < 0.5).all()
     means = [line.get_xdata()[0] for line in left.lines if line.get_gid() == "mean"]
@@ -67,8 +65,3 @@ def test_constant_weights_draw_an_empty_panel_without_warnings() -> None:
     for figure, num_dots in ((gap_figure(sampled), 0), (gap_figure(sampled, exact), 2)):  # k̂ = −∞ has no place
         figure.canvas.draw()
         assert sum(len(dots.get_offsets()) for dots in figure.axes[1].collections) == num_dots
-
-
-def _line(ax: Axes, gid: str) -> tuple[np.ndarray, np.ndarray]:
-    (line,) = [line for line in ax.lines if line.get_gid() == gid]
-    return np.asarray(line.get_xdata()), np.asarray(line.get_ydata())

@@ -10,13 +10,7 @@ from elbowroom.report import (
     reconstruction_figure,
     traversal_figure,
 )
-
-IMAGE = (2, 2)
-
-
-def decode(z: torch.Tensor) -> torch.Tensor:
-    """Pictures of four pixels that say where they come from."""
-    return torch.stack([z[:, 0], z[:, -1], z.sum(1), torch.ones(len(z))], 1)
+from toys.figures import IMAGE, decode
 
 
 def test_reconstructions_lie_below_their_originals() -> None:

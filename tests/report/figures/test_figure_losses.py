@@ -5,9 +5,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from elbowroom.report import (
-    loss_figure,
-)
+from elbowroom.report import loss_figure
 
 HISTORY: list[dict[str, Any]] = [
     {

@@ -6,17 +6,12 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
-from matplotlib.axes import Axes
 from matplotlib.contour import QuadContourSet
-from matplotlib.figure import Figure
 
-from elbowroom.report import (
-    posterior_figure,
-)
+from elbowroom.report import posterior_figure
 from elbowroom.report.figures.density_mesh import meshes, region_levels
+from toys.figures import IMAGE, line_of
 from toys.report import DATA, toy
-
-IMAGE = (2, 2)
 
 
 def test_mesh_holds_both_densities() -> None:
@@ -50,7 +45,7 @@ def test_regions_of_a_gaussian_are_those_of_chi_squared() -> None:
 def test_contours_draws_and_mode_are_where_they_should_be() -> None:
     made = toy()
     figure = posterior_figure(made.target, made.comparison)
-    for b, ax in enumerate(_panels(figure)):
+    for b, ax in enumerate(figure.axes):
         regions, guide = (c for c in ax.collections if isinstance(c, QuadContourSet))
         exact = made.posterior(made.x[DATA])
         center, reach = exact.mean[b], 2.4477 * exact.variance[b].sqrt()  # χ² with 2 degrees of freedom, 95 %
@@ -63,16 +58,16 @@ def test_contours_draws_and_mode_are_where_they_should_be() -> None:
         np.testing.assert_allclose(box.max, q["guide_mean"][b] + 2.4477 * q["guide_sd"][b], atol=0.02)
         draws = made.comparison.draws
         assert draws is not None
-        shown = np.stack(_line(ax, "draws"), 1)
+        shown = np.stack(line_of(ax, "draws"), 1)
         np.testing.assert_array_equal(shown, draws.flat[:, :, b].flatten(0, 1)[: len(shown)])
-        np.testing.assert_allclose(np.ravel(_line(ax, "mode")), center, atol=1e-6)
+        np.testing.assert_allclose(np.ravel(line_of(ax, "mode")), center, atol=1e-6)
         assert any(f"datum {DATA[b]}:" in text.get_text() for text in ax.texts)
 
 
 def test_the_axes_reach_over_q_wherever_it_is() -> None:
     """A guide far from the posterior is still in the picture."""
     made = toy(scale=0.3, shift=6.0)
-    ax = _panels(posterior_figure(made.target, made.comparison, DATA[0]))[0]
+    ax = posterior_figure(made.target, made.comparison, DATA[0]).axes[0]
     for limits, latent in ((ax.get_xlim(), 0), (ax.get_ylim(), 1)):
         for posterior in (made.comparison.posteriors["guide"], made.comparison.posteriors["quadrature"]):
             assert limits[0] < posterior.grid[3, 0, latent] < posterior.grid[-4, 0, latent] < limits[1]
@@ -81,7 +76,7 @@ def test_the_axes_reach_over_q_wherever_it_is() -> None:
 def test_a_datum_and_its_picture_are_chosen_together() -> None:
     made = toy()
     figure = posterior_figure(made.target, made.comparison, DATA[1], images=made.x[DATA], image_shape=IMAGE)
-    (ax,) = _panels(figure)
+    (ax,) = figure.axes
     (inset,) = ax.child_axes
     np.testing.assert_array_equal(inset.images[0].get_array(), made.x[DATA[1]].reshape(IMAGE))
     with pytest.raises(ValueError, match=r"data: got \[1\], expected some of the compared ones, \[2, 0\]"):
@@ -96,20 +91,20 @@ def test_doubts_are_written_into_the_panel() -> None:
     info = sampled.info | {"pareto_k": torch.tensor([1.234, 0.1])}
     heavy = replace(sampled, info=info, flags=("too heavy", ""))
     doubted = replace(made.comparison, evidence=made.comparison.evidence | {"importance": heavy})
-    first, second = _panels(posterior_figure(made.target, doubted))
+    first, second = posterior_figure(made.target, doubted).axes
     assert any("untrusted: importance" in t.get_text() and "1.23" in t.get_text() for t in first.texts)
     assert not any("untrusted" in t.get_text() for t in second.texts)
 
 
 def test_one_latent_is_shown_as_densities() -> None:
     made = toy(1)
-    for b, ax in enumerate(_panels(posterior_figure(made.target, made.comparison))):
+    for b, ax in enumerate(posterior_figure(made.target, made.comparison).axes):
         exact = made.posterior(made.x[DATA])
-        x, density = _line(ax, "exact")
+        x, density = line_of(ax, "exact")
         expected = torch.distributions.Normal(exact.mean[b], exact.variance[b].sqrt()).log_prob(torch.tensor(x)).exp()
         np.testing.assert_allclose(density, expected, atol=5e-3)
         info = made.comparison.evidence["quadrature"].info
-        x, density = _line(ax, "guide")
+        x, density = line_of(ax, "guide")
         q = torch.distributions.Normal(info["guide_mean"][b, 0], info["guide_sd"][b, 0])
         np.testing.assert_allclose(density, q.log_prob(torch.tensor(x)).exp(), atol=5e-3)
 
@@ -121,7 +116,7 @@ def test_three_latents_are_shown_pairwise() -> None:
     pair = figure.axes[3 * 2 + 1]  # z[2] over z[1]
     draws = made.comparison.draws
     assert draws is not None
-    x, y = _line(pair, "draws")
+    x, y = line_of(pair, "draws")
     z = draws.flat[:, :, 0].flatten(0, 1)
     step = len(z) // len(x)
     np.testing.assert_array_equal(np.stack([x, y], 1), z[::step][: len(x)][:, [1, 2]])
@@ -146,15 +141,6 @@ def test_a_guide_without_density_is_shown_by_its_draws(monkeypatch: pytest.Monke
         raise NotImplementedError
 
     monkeypatch.setattr(type(made.target), "log_guide", unknown)
-    ax = _panels(posterior_figure(made.target, made.comparison, DATA[0]))[0]
-    shown = np.stack(_line(ax, "guide"), 1)
+    ax = posterior_figure(made.target, made.comparison, DATA[0]).axes[0]
+    shown = np.stack(line_of(ax, "guide"), 1)
     np.testing.assert_array_equal(shown, made.comparison.guide_draws[: len(shown), 0])
-
-
-def _panels(figure: Figure) -> list[Axes]:
-    return list(figure.axes)
-
-
-def _line(ax: Axes, gid: str) -> tuple[np.ndarray, np.ndarray]:
-    (line,) = [line for line in ax.lines if line.get_gid() == gid]
-    return np.asarray(line.get_xdata()), np.asarray(line.get_ydata())

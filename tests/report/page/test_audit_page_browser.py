@@ -7,10 +7,8 @@ from pathlib import Path
 import pytest
 
 from elbowroom.report.page.document import save_html
-from toys.audit_results import bad_audit, good_audit, short_audit, tabular_audit
+from toys.audit_results import AUDITS, every_audit
 from toys.browser import Browser, browser
-
-KINDS = {"good": good_audit, "bad": bad_audit, "short": short_audit, "tabular": tabular_audit}
 
 CONTRAST = """
 const levels = (color) => {
@@ -51,7 +49,7 @@ return [...document.querySelectorAll('#data thead th[aria-sort]')].filter((th) =
 @pytest.fixture(scope="module")
 def pages(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
     folder = tmp_path_factory.mktemp("pages")
-    return {name: save_html(kind(), folder / f"{name}.html") for name, kind in KINDS.items()}
+    return {name: save_html(kind(), folder / f"{name}.html") for name, kind in AUDITS.items()}
 
 
 @pytest.fixture(scope="module")
@@ -60,15 +58,15 @@ def tab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Browser]:
         yield opened
 
 
-@pytest.mark.parametrize("name", KINDS)
-def test_it_opens_offline_without_a_complaint(name: str, pages: dict[str, Path], tab: Browser) -> None:
-    tab.open(pages[name])
+@every_audit
+def test_it_opens_offline_without_a_complaint(kind: str, pages: dict[str, Path], tab: Browser) -> None:
+    tab.open(pages[kind])
     asked = [url for url in tab.requests() if not url.startswith("data:")]
-    assert asked == [pages[name].as_uri()]
+    assert asked == [pages[kind].as_uri()]
     assert tab.complaints() == []
     assert tab.run("return document.querySelectorAll('section h2').length") == 13
     loaded = "return [...document.images].every((i) => i.complete && i.naturalWidth > 0)"
-    assert tab.run(loaded) and tab.run("return document.images.length > 0") == (name in ("good", "bad"))
+    assert tab.run(loaded) and tab.run("return document.images.length > 0") == (kind in ("good", "bad"))
 
 
 @pytest.mark.parametrize("key", ["click", "\ue007", " "])
@@ -100,9 +98,9 @@ def test_headings_sort_by_click_and_by_key(key: str, pages: dict[str, Path], tab
 
 
 @pytest.mark.parametrize("width", [320, 375, 768, 1200])
-@pytest.mark.parametrize("name", KINDS)
-def test_no_page_is_wider_than_its_screen(name: str, width: int, pages: dict[str, Path], tab: Browser) -> None:
-    tab.open(pages[name], width=width)
+@every_audit
+def test_no_page_is_wider_than_its_screen(kind: str, width: int, pages: dict[str, Path], tab: Browser) -> None:
+    tab.open(pages[kind], width=width)
     wide, inner = tab.run("return [document.scrollingElement.scrollWidth, window.innerWidth]")
     assert wide <= inner == width
 
