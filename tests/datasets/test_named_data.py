@@ -211,10 +211,7 @@ def check_real(data: Dataset, sizes: tuple[int, int, int], shape: tuple[int, int
 
 def test_real_mnist() -> None:
     """The mean grey value of the 60000 training images is 0.1307 (here: of the first 50000)."""
-    folder = real_data()
-    if not (folder / "mnist" / "mnist.npz").is_file():
-        pytest.skip("mnist/mnist.npz is not in the data folder")
-    mnist = load("mnist", data_dir=folder)
+    mnist = load("mnist", data_dir=real_data("mnist/mnist.npz"))
     check_real(mnist, (50000, 10000, 10000), (28, 28), 0.13096)
     both = torch.cat([mnist.train, mnist.validation]).mean(dtype=torch.float64).item()
     assert abs(both - 0.1307) < 5e-5
@@ -224,7 +221,4 @@ def test_real_mnist() -> None:
 
 
 def test_real_frey_faces() -> None:
-    folder = real_data()
-    if not (folder / "freyfaces" / "freyfaces.npz").is_file():
-        pytest.skip("freyfaces/freyfaces.npz is not in the data folder")
-    check_real(load("freyfaces", data_dir=folder), (1573, 196, 196), (28, 20), 0.60339)
+    check_real(load("freyfaces", data_dir=real_data("freyfaces/freyfaces.npz")), (1573, 196, 196), (28, 20), 0.60339)

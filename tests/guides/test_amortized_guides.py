@@ -9,19 +9,9 @@ from torch.nn.functional import softplus
 
 from elbowroom.guides import AmortizedNormal, ExactPosterior, from_encoder
 from elbowroom.models import PPCA, VAE
+from toys.networks import Returns
 
 B, P, D = 5, 6, 2
-
-
-class Returns(nn.Module):
-    """An encoder that returns `make(x)`."""
-
-    def __init__(self, make) -> None:
-        super().__init__()
-        self.make = make
-
-    def forward(self, x: Tensor):
-        return self.make(x)
 
 
 def test_amortized_normal_written_out() -> None:

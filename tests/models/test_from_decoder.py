@@ -6,19 +6,9 @@ from torch import Tensor, nn
 from torch.distributions import Bernoulli, Normal
 
 from elbowroom.models import from_decoder
+from toys.networks import Returns
 
 P, D = 6, 2
-
-
-class Returns(nn.Module):
-    """A decoder that returns `make(z)`."""
-
-    def __init__(self, make) -> None:
-        super().__init__()
-        self.make = make
-
-    def forward(self, z: Tensor):
-        return self.make(z)
 
 
 def ones(z: Tensor, *shape: int) -> Tensor:
@@ -151,24 +141,24 @@ def test_what_the_network_returned_is_named(likelihood, output, make, error, mes
         model(torch.zeros(3, P))
 
 
-def test_construction_errors() -> None:
-    def build(decoder: object = None, **arguments: object) -> None:
-        defaults = {"latent_dim": D, "likelihood": "bernoulli", "output": "logits"}
-        from_decoder(decoder or nn.Linear(D, P), **{**defaults, **arguments})  # type: ignore[arg-type]
+@pytest.mark.parametrize(
+    ("arguments", "error", "message"),
+    [
+        ({"decoder": lambda z: z}, TypeError, r"decoder: got function, expected a torch\.nn\.Module"),
+        ({"decoder": nn.Linear}, TypeError, "decoder: got the class Linear, expected an instance"),
+        ({"output": "sigmoid"}, ValueError, "output: got 'sigmoid', expected one of 'logits', 'probs'"),
+        ({"output": "mean"}, ValueError, r"output: got 'mean', but .* 'bernoulli' takes 'logits' or 'probs'"),
+        ({"likelihood": "gamma"}, ValueError, "likelihood: got 'gamma', expected one of 'bernoulli'"),
+        ({"latent_dim": 0}, ValueError, "latent_dim: got 0"),
+        ({"likelihood": "normal-fixed", "output": "mean"}, ValueError, "sigma: got None"),
+    ],
+)
+def test_construction_errors(arguments: dict, error: type[Exception], message: str) -> None:
+    given = {"decoder": nn.Linear(D, P), "latent_dim": D, "likelihood": "bernoulli", "output": "logits", **arguments}
+    with pytest.raises(error, match=f"^{message}"):
+        from_decoder(**given)
 
-    with pytest.raises(TypeError, match=r"decoder: got function, expected a torch\.nn\.Module"):
-        build(lambda z: z)
-    with pytest.raises(TypeError, match="decoder: got the class Linear, expected an instance"):
-        build(nn.Linear)
-    with pytest.raises(ValueError, match="output: got 'sigmoid', expected one of 'logits', 'probs'"):
-        build(output="sigmoid")
-    with pytest.raises(ValueError, match=r"output: got 'mean', but .* 'bernoulli' takes 'logits' or 'probs'"):
-        build(output="mean")
-    with pytest.raises(ValueError, match="likelihood: got 'gamma', expected one of 'bernoulli'"):
-        build(likelihood="gamma")
-    with pytest.raises(ValueError, match="latent_dim: got 0"):
-        build(latent_dim=0)
-    with pytest.raises(ValueError, match="sigma: got None"):
-        build(likelihood="normal-fixed", output="mean")
+
+def test_how_the_output_is_read_has_no_default() -> None:
     with pytest.raises(TypeError, match="output"):
         from_decoder(nn.Linear(D, P), latent_dim=D, likelihood="bernoulli")  # type: ignore[call-arg]

@@ -1,8 +1,5 @@
 """Probabilistic PCA and factor analysis against dense Gaussians, against maximum likelihood, against MNIST."""
 
-import os
-from pathlib import Path
-
 import numpy as np
 import pyro
 import pytest
@@ -14,6 +11,7 @@ from torch.distributions import LowRankMultivariateNormal, MultivariateNormal
 from elbowroom.guides import ExactPosterior
 from elbowroom.models import PPCA, FactorAnalysis
 from elbowroom.models.linear_gaussian import LinearGaussian
+from toys.dataset_files import real_data
 
 B, P, D, S = 6, 20, 3, 50
 
@@ -185,19 +183,11 @@ def test_bad_arguments(family: type[LinearGaussian]) -> None:
 # -- MNIST --------------------------------------------------------------------------------------------------------
 
 
-def mnist() -> tuple[Tensor, Tensor]:
-    folder = os.environ.get("ELBOWROOM_DATA") or Path(__file__).resolve().parents[3] / "shared" / "data"
-    path = Path(folder) / "mnist" / "mnist.npz"
-    if not path.is_file():
-        pytest.skip(f"no {path}; set ELBOWROOM_DATA to the folder that holds mnist/mnist.npz")
-    with np.load(path, allow_pickle=False) as arrays:
-        return tuple(torch.from_numpy(arrays[f"x_{part}"]).flatten(1).double() / 255 for part in ("train", "test"))  # type: ignore[return-value]
-
-
 @pytest.mark.slow
 def test_mnist_reference_figures() -> None:
     """Maximum-likelihood pPCA on grey MNIST / 255: σ² and mean log p(x) in nats per image, computed independently."""
-    train, test = mnist()
+    with np.load(real_data("mnist/mnist.npz") / "mnist" / "mnist.npz", allow_pickle=False) as arrays:
+        train, test = (torch.from_numpy(arrays[f"x_{part}"]).flatten(1).double() / 255 for part in ("train", "test"))
     for latent_dim, variance, on_train, on_test in (
         (2, 0.056096, 12.428, 14.360),
         (10, 0.034867, 182.155, 186.024),

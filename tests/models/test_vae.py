@@ -17,12 +17,6 @@ from elbowroom.models.likelihoods.normal import FLOOR
 P, D = 6, 2
 
 
-def test_the_prior_is_standard_normal() -> None:
-    z = torch.randn(7, D)
-    expected = dist.Normal(0.0, 1.0).log_prob(z).sum(-1)
-    torch.testing.assert_close(VAE(P, D).prior().log_prob(z), expected)
-
-
 def expected_log_prob(name: str, model: VAE, z: Tensor, x: Tensor) -> Tensor:
     """Each likelihood written out with torch's own distributions."""
     out = model.decoder(z)

@@ -34,10 +34,12 @@ def write_mnist(folder: Path, num_train: int = 12, num_test: int = 3, *, zipped:
             path.write_bytes(gzip.compress(content) if zipped else content)
 
 
-def real_data() -> Path:
-    """The folder of real data, or skip the test and say why."""
+def real_data(file: str) -> Path:
+    """The folder of real data that has this file, or skip the test and say why."""
     named = os.environ.get("ELBOWROOM_DATA")
     folder = Path(named) if named else Path(__file__).parents[3] / "shared" / "data"
     if not folder.is_dir():
         pytest.skip(f"no real data: {'ELBOWROOM_DATA names no folder' if named else 'ELBOWROOM_DATA is not set'}")
+    if not (folder / file).is_file():
+        pytest.skip(f"{file} is not in the data folder")
     return folder

@@ -16,22 +16,15 @@ def bits() -> Tensor:
     return torch.randint(0, 2, (B, P)).to(torch.get_default_dtype())
 
 
-@pytest.mark.parametrize("scale", [1.0, 30.0, 500.0])
-def test_bernoulli_equals_torch(scale: float) -> None:
-    logits, x = scale * torch.randn(S, B, P), bits()
-    expected = dist.Bernoulli(logits=logits).to_event(1).log_prob(x)
-    torch.testing.assert_close(BernoulliVector(logits).log_prob(x), expected, rtol=1e-14, atol=1e-14)
-
-
 @pytest.mark.parametrize(
-    ("shape", "value_shape"), [((P,), (P,)), ((300, B, P), (B, P)), ((1, P), (700, P)), ((2, 700, P), (700, P))]
+    ("shape", "value_shape"),
+    [((S, B, P), (B, P)), ((P,), (P,)), ((300, B, P), (B, P)), ((1, P), (700, P)), ((2, 700, P), (700, P))],
 )
-def test_bernoulli_without_gradients_is_the_same_in_blocks(
-    shape: tuple[int, ...], value_shape: tuple[int, ...]
-) -> None:
+@pytest.mark.parametrize("gradients", [True, False])  # without them in blocks
+def test_bernoulli_equals_torch(shape: tuple[int, ...], value_shape: tuple[int, ...], gradients: bool) -> None:
     for scale in (1.0, 30.0, 500.0):
         logits, x = scale * torch.randn(shape), torch.randint(0, 2, value_shape).to(torch.get_default_dtype())
-        with torch.no_grad():
+        with torch.set_grad_enabled(gradients):
             found = BernoulliVector(logits).log_prob(x)
         expected = dist.Bernoulli(logits=logits).to_event(1).log_prob(x)
         torch.testing.assert_close(found, expected, rtol=1e-14, atol=1e-14)
@@ -86,20 +79,21 @@ def test_hessians_per_datum() -> None:
 
 
 @pytest.mark.parametrize("logit", [-1e4, -50.0, 50.0, 1e4])
-def test_bernoulli_is_exact_for_large_logits(logit: float) -> None:
-    for dtype in (torch.float32, torch.float64):
-        vector = BernoulliVector(torch.full((1, 1), logit, dtype=dtype))
-        likely, unlikely = float(logit > 0), float(logit < 0)
-        assert vector.log_prob(torch.full((1, 1), unlikely, dtype=dtype)).item() == -abs(logit)
-        small = vector.log_prob(torch.full((1, 1), likely, dtype=dtype)).item()
-        assert small == pytest.approx(-torch.tensor(-abs(logit)).double().exp().item(), rel=1e-6, abs=1e-30)
-        with torch.no_grad():
-            assert vector.log_prob(torch.full((1, 1), unlikely, dtype=dtype)).item() == -abs(logit)
-            small = vector.log_prob(torch.full((1, 1), likely, dtype=dtype)).item()
-        assert small == pytest.approx(-torch.tensor(-abs(logit)).double().exp().item(), rel=1e-6, abs=1e-30)
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+@pytest.mark.parametrize("gradients", [True, False])
+def test_bernoulli_is_exact_for_large_logits(logit: float, dtype: torch.dtype, gradients: bool) -> None:
+    vector = BernoulliVector(torch.full((1, 1), logit, dtype=dtype))
+    likely, unlikely = (torch.full((1, 1), float(x), dtype=dtype) for x in (logit > 0, logit < 0))
+    with torch.set_grad_enabled(gradients):
+        assert vector.log_prob(unlikely).item() == -abs(logit)
+        small = vector.log_prob(likely).item()
+    assert small == pytest.approx(-torch.tensor(-abs(logit)).double().exp().item(), rel=1e-6, abs=1e-30)
 
 
-@pytest.mark.parametrize("make", [BernoulliVector, lambda loc: NormalVector(loc, torch.tensor(0.7))])
+every_vector = pytest.mark.parametrize("make", [BernoulliVector, lambda loc: NormalVector(loc, torch.tensor(0.7))])
+
+
+@every_vector
 def test_moments_of_draws(make) -> None:
     """The draws' mean and second moment lie within 5 standard errors of `mean` and `variance`."""
     vector = make(torch.randn(P))
@@ -117,7 +111,7 @@ def test_rsample_is_differentiable() -> None:
     torch.testing.assert_close(grad_scale, draw.detach().sum() / 2)
 
 
-@pytest.mark.parametrize("make", [BernoulliVector, lambda loc: NormalVector(loc, torch.tensor(0.7))])
+@every_vector
 def test_expand_and_shapes(make) -> None:
     vector = make(torch.randn(B, P))
     expanded = vector.expand((S, B))

@@ -1,5 +1,9 @@
 """N(0, I): its density against SciPy's, its draws by seed."""
 
+from collections.abc import Callable
+
+import pyro.distributions as dist
+import pytest
 import torch
 from scipy import stats
 
@@ -7,8 +11,9 @@ from elbowroom.models import VAE
 from elbowroom.models.priors import draw_standard_normal, standard_normal
 
 
-def test_density() -> None:
-    prior, z = standard_normal(torch.zeros(3), torch.ones(3)), torch.tensor([[0.3, -1.0, 2.0], [0.0, 0.0, 0.0]])
+@pytest.mark.parametrize("make", [lambda: standard_normal(torch.zeros(3), torch.ones(3)), lambda: VAE(4, 3).prior()])
+def test_density(make: Callable[[], dist.TorchDistribution]) -> None:
+    prior, z = make(), torch.tensor([[0.3, -1.0, 2.0], [0.0, 0.0, 0.0]])
     assert prior.batch_shape == () and prior.event_shape == (3,)
     expected = torch.from_numpy(stats.norm.logpdf(z.numpy()).sum(-1))
     torch.testing.assert_close(prior.log_prob(z), expected)
