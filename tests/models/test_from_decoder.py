@@ -1,14 +1,22 @@
 """Other people's decoders: wrapped as they are, read as told, refused when they say something else."""
 
+from collections.abc import Callable
+from typing import Any
+
 import pytest
 import torch
 from torch import Tensor, nn
 from torch.distributions import Bernoulli, Normal
 
-from elbowroom.models import from_decoder
+from elbowroom.models import DecoderModel, from_decoder
 from toys.networks import Returns
 
 P, D = 6, 2
+
+
+def wrapped(make: Callable[[Tensor], Any], likelihood: str, output: str, **options: float | None) -> DecoderModel:
+    """A decoder that returns `make(z)`, wrapped."""
+    return from_decoder(Returns(make), latent_dim=D, likelihood=likelihood, output=output, **options)
 
 
 def ones(z: Tensor, *shape: int) -> Tensor:
@@ -43,13 +51,8 @@ def test_each_output_is_read_as_told(shape: tuple[int, ...]) -> None:
         ("normal-heteroscedastic", "mean_std", [a, b], Normal(flat_a, flat_b)),
     ]
     for likelihood, output, result, expected in cases:
-        model = from_decoder(
-            Returns(lambda z, result=result: result),
-            latent_dim=D,
-            likelihood=likelihood,
-            output=output,
-            sigma=0.5 if likelihood == "normal-fixed" else None,
-        )
+        sigma = 0.5 if likelihood == "normal-fixed" else None
+        model = wrapped(lambda z, result=result: result, likelihood, output, sigma=sigma)
         torch.testing.assert_close(model.decode(z).log_prob(x), expected.log_prob(x).sum(-1), rtol=1e-10, atol=1e-10)
         model(x)
         model(x.reshape(4, 1, 2, 3))
@@ -57,19 +60,13 @@ def test_each_output_is_read_as_told(shape: tuple[int, ...]) -> None:
 
 def test_a_floor_is_added_to_sigma_of_z_only_when_asked() -> None:
     for floor, expected in ((None, 0.2), (0.1, 0.3)):
-        model = from_decoder(
-            Returns(lambda z: (ones(z, P), 0.2 * ones(z, P))),
-            latent_dim=D,
-            likelihood="normal-heteroscedastic",
-            output="mean_std",
-            floor=floor,
-        )
-        torch.testing.assert_close(model.decode(torch.zeros(1, D)).scale, torch.full((1, P), expected))
+        pair = wrapped(lambda z: (ones(z, P), 0.2 * ones(z, P)), "normal-heteroscedastic", "mean_std", floor=floor)
+        torch.testing.assert_close(pair.decode(torch.zeros(1, D)).scale, torch.full((1, P), expected))
 
 
 def test_saturated_probabilities_stay_finite() -> None:
     """As torch has it: a probability rounded to 1 is one step away from it."""
-    model = from_decoder(Returns(lambda z: ones(z, P)), latent_dim=D, likelihood="bernoulli", output="probs")
+    model = wrapped(lambda z: ones(z, P), "bernoulli", "probs")
     p_x, x = model.decode(torch.zeros(2, D)), torch.zeros(2, P)
     torch.testing.assert_close(p_x.log_prob(x), Bernoulli(probs=torch.ones(2, P)).log_prob(x).sum(-1))
     assert p_x.log_prob(x).isfinite().all()
@@ -89,12 +86,7 @@ def test_a_convolutional_decoder_runs_on_a_batch_and_says_why_not_on_samples() -
 @pytest.mark.parametrize("shape", [(P,), (2, 3)])
 def test_a_decoder_that_merges_samples_and_data_is_refused(num_data: int, shape: tuple[int, ...]) -> None:
     """`view(-1, *shape)` silently folds [S, B] into one dimension, which would pair samples with the wrong data."""
-    model = from_decoder(
-        Returns(lambda z: (z @ torch.ones(D, P)).view(-1, *shape)),
-        latent_dim=D,
-        likelihood="normal-learned",
-        output="mean",
-    )
+    model = wrapped(lambda z: (z @ torch.ones(D, P)).view(-1, *shape), "normal-learned", "mean")
     assert model.decode(torch.randn(num_data, D)).batch_shape == (num_data,)
     with pytest.raises(ValueError, match=rf"decoder: .*\(4, {num_data}, 2\).*takes only z \[N, D\]"):
         model.decode(torch.randn(4, num_data, D))
@@ -136,7 +128,7 @@ def test_a_decoder_that_merges_samples_and_data_is_refused(num_data: int, shape:
     ],
 )
 def test_what_the_network_returned_is_named(likelihood, output, make, error, message) -> None:
-    model = from_decoder(Returns(make), latent_dim=D, likelihood=likelihood, output=output)
+    model = wrapped(make, likelihood, output)
     with pytest.raises(error, match=f"^decoder: .*{message}"):
         model(torch.zeros(3, P))
 

@@ -228,25 +228,30 @@ def test_funnel_by_adaptive_quadrature(name: str) -> None:
         assert reference.sd[b, 0].item() == pytest.approx(math.sqrt(integrals[2] / integrals[0] - mean**2), abs=1e-8)
 
 
+def quadratic(log_p: Callable[[Tensor], Tensor], num_data: int, num_latents: int) -> tuple[Tensor, Tensor, Tensor]:
+    """Of log p(x|z) `[S, B]` quadratic in z `[S, B, D]`: at zero `[B]`, slope there `[B, D]`, second derivatives."""
+    units = torch.eye(num_latents).unsqueeze(1).expand(-1, num_data, -1)
+    plus, minus, zero = (log_p(s * units) for s in (1.0, -1.0, 0.0))
+    both = log_p((units[:, None] + units[None]).flatten(0, 1)).unflatten(0, (num_latents, num_latents))
+    curvature = zero[0, 0] + both[..., 0] - plus[:, None, 0] - plus[None, :, 0]  # [D, D]
+    return zero[0], ((plus - minus) / 2).T, curvature
+
+
 @pytest.mark.parametrize("name", ["ppca", "ppca-10"])
 def test_ppca_by_another_formula(name: str) -> None:
     """Log density by SciPy, with W read off the model itself; posterior precision I + Wᵀ W/σ²."""
     reference = problem(name)
-    (x,), target = reference.args, reference.target()
-    num_latents = len(target.latent_names)
-    units = torch.eye(num_latents).unsqueeze(1).expand(-1, len(x), -1)
-    # log p(x | z) is quadratic in z: its slope at zero along each axis is wᵀ x / σ², its curvature −|w|² / σ².
-    likelihood = [target.log_joint({"z": s * units})[1] for s in (1.0, -1.0, 0.0)]
-    slope = (likelihood[0] - likelihood[1]).T / 2  # [B, D]
-    pairs = units[:, None] + units[None]
-    both = target.log_joint({"z": pairs.flatten(0, 1)})[1].unflatten(0, (num_latents, num_latents))
-    curvature = likelihood[2][0, 0] + both[..., 0] - likelihood[0][:, None, 0] - likelihood[0][None, :, 0]
-    precision = torch.eye(num_latents) - curvature
+    target = reference.target()
+    # Slope Wᵀ x / σ², curvature −Wᵀ W / σ².
+    at_zero, slope, curvature = quadratic(
+        lambda z: target.log_joint({"z": z})[1], len(target), len(target.latent_names)
+    )
+    precision = torch.eye(len(target.latent_names)) - curvature
     mean = torch.linalg.solve(precision, slope.T).T
     torch.testing.assert_close(reference.mean, mean, rtol=1e-8, atol=1e-8)
     torch.testing.assert_close(reference.sd[0], torch.linalg.inv(precision).diagonal().sqrt(), rtol=1e-8, atol=1e-8)
     # log p(x) = log p(x | 0) + ½ slopeᵀ Λ⁻¹ slope − ½ log det Λ
-    evidence = likelihood[2][0] + ((slope * mean).sum(1) - precision.logdet()) / 2
+    evidence = at_zero + ((slope * mean).sum(1) - precision.logdet()) / 2
     torch.testing.assert_close(reference.log_evidence, evidence, rtol=1e-9, atol=1e-9)
 
 
@@ -285,17 +290,12 @@ def test_regression_with_unknown_noise_is_a_student_t() -> None:
     """p(y) is multivariate t with 2a degrees of freedom and shape (b/a)(I + X V₀ Xᵀ)."""
     reference = problem("regression-unknown-noise")
     (y,), target = reference.args, reference.target()
-    units = torch.eye(2).unsqueeze(1).expand(-1, len(y), -1)
-    ones = torch.ones(2, len(y))
-    # log N(y; Xβ, 1) is quadratic in β; its curvature is −Xᵀ X, its slope Xᵀ y
-    plus, minus, zero = (target.log_joint({"precision": ones, "beta": s * units})[1] for s in (1.0, -1.0, 0.0))
-    both = target.log_joint({"precision": ones, "beta": units + units.flip(0)})[1]
-    gram = torch.empty(2, 2)
-    gram.diagonal().copy_(-(plus + minus - 2 * zero)[:, 0])
-    gram[0, 1] = gram[1, 0] = -(both[0] + zero[0] - plus[0] - plus[1])[0]
-    slope = ((plus - minus) / 2).T  # [B, 2]
+    # log N(y; Xβ, 1): slope Xᵀ y, curvature −Xᵀ X
+    _, slope, curvature = quadratic(
+        lambda z: target.log_joint({"precision": torch.ones(z.shape[:-1]), "beta": z})[1], len(y), 2
+    )
     # yᵀ (I + 4 X Xᵀ)⁻¹ y and its determinant, by Woodbury
-    inner = torch.eye(2) / 4 + gram
+    inner = torch.eye(2) / 4 - curvature
     form = y.square().sum(1) - (slope * torch.linalg.solve(inner, slope.T).T).sum(1)
     log_det = (inner.logdet() + 2 * math.log(4.0)).item()
     n, a, b = y.shape[1], 2.0, 1.0
