@@ -12,6 +12,7 @@ from elbowroom.models import DecoderModel, from_decoder
 from toys.networks import Returns
 
 P, D = 6, 2
+HETERO = "normal-heteroscedastic"
 
 
 def wrapped(make: Callable[[Tensor], Any], likelihood: str, output: str, **options: float | None) -> DecoderModel:
@@ -47,8 +48,8 @@ def test_each_output_is_read_as_told(shape: tuple[int, ...]) -> None:
         ("bernoulli", "logits", a, Bernoulli(logits=flat_a)),
         ("bernoulli", "probs", a.sigmoid(), Bernoulli(logits=flat_a)),
         ("normal-fixed", "mean", a, Normal(flat_a, 0.5)),
-        ("normal-heteroscedastic", "mean_log_var", (a, 2 * b.log()), Normal(flat_a, flat_b)),
-        ("normal-heteroscedastic", "mean_std", [a, b], Normal(flat_a, flat_b)),
+        (HETERO, "mean_log_var", (a, 2 * b.log()), Normal(flat_a, flat_b)),
+        (HETERO, "mean_std", [a, b], Normal(flat_a, flat_b)),
     ]
     for likelihood, output, result, expected in cases:
         sigma = 0.5 if likelihood == "normal-fixed" else None
@@ -60,7 +61,7 @@ def test_each_output_is_read_as_told(shape: tuple[int, ...]) -> None:
 
 def test_a_floor_is_added_to_sigma_of_z_only_when_asked() -> None:
     for floor, expected in ((None, 0.2), (0.1, 0.3)):
-        pair = wrapped(lambda z: (ones(z, P), 0.2 * ones(z, P)), "normal-heteroscedastic", "mean_std", floor=floor)
+        pair = wrapped(lambda z: (ones(z, P), 0.2 * ones(z, P)), HETERO, "mean_std", floor=floor)
         torch.testing.assert_close(pair.decode(torch.zeros(1, D)).scale, torch.full((1, P), expected))
 
 
@@ -100,31 +101,25 @@ def test_a_decoder_that_merges_samples_and_data_is_refused(num_data: int, shape:
         ("bernoulli", "probs", lambda z: -0.1 * ones(z, P), ValueError, "expected probabilities"),
         ("bernoulli", "probs", lambda z: torch.nan * ones(z, P), ValueError, "between nan and nan"),
         ("normal-learned", "mean", lambda z: {"mean": z}, TypeError, "returned a dict, expected one tensor"),
-        ("normal-heteroscedastic", "mean_std", lambda z: ones(z, P), TypeError, r"one tensor of shape \(3, 6\).*pair"),
-        ("normal-heteroscedastic", "mean_std", lambda z: (z, z, z), TypeError, "a tuple of 3"),
-        ("normal-heteroscedastic", "mean_std", lambda z: (z, None), TypeError, r"\(Tensor, NoneType\)"),
+        (HETERO, "mean_std", lambda z: ones(z, P), TypeError, r"one tensor of shape \(3, 6\).*pair"),
+        (HETERO, "mean_std", lambda z: (z, z, z), TypeError, "a tuple of 3"),
+        (HETERO, "mean_std", lambda z: (z, None), TypeError, r"\(Tensor, NoneType\)"),
         (
-            "normal-heteroscedastic",
+            HETERO,
             "mean_std",
             lambda z: (ones(z, P), -ones(z, P)),
             ValueError,
             "standard deviations between -1 and -1 .*output='mean_log_var'",
         ),
-        ("normal-heteroscedastic", "mean_std", lambda z: (ones(z, P), 0 * ones(z, P)), ValueError, "between 0 and 0"),
+        (HETERO, "mean_std", lambda z: (ones(z, P), 0 * ones(z, P)), ValueError, "between 0 and 0"),
         (
-            "normal-heteroscedastic",
+            HETERO,
             "mean_log_var",
             lambda z: (ones(z, P), 1e5 * ones(z, P)),
             ValueError,
             "and inf under output='mean_log_var'",
         ),
-        (
-            "normal-heteroscedastic",
-            "mean_std",
-            lambda z: (ones(z, P), ones(z, 1)),
-            ValueError,
-            r"shapes \(3, 6\) and \(3, 1\)",
-        ),
+        (HETERO, "mean_std", lambda z: (ones(z, P), ones(z, 1)), ValueError, r"shapes \(3, 6\) and \(3, 1\)"),
     ],
 )
 def test_what_the_network_returned_is_named(likelihood, output, make, error, message) -> None:
