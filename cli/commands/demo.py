@@ -2,6 +2,7 @@
 
 import shutil
 import time
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -129,14 +130,14 @@ def agreement(sampled: Estimate[ImportanceInfo], exact: Estimate) -> str:
 
 
 def _quietly(quiet: bool, command, options):  # type: ignore[no-untyped-def]
-    """Run a command; with --json its own text is kept off stdout."""
+    """Run a command; with --json it shows no bars either, and what it prints is kept off stdout."""
     if not quiet:
         return command(options)
     import contextlib
     import io
 
     with contextlib.redirect_stdout(io.StringIO()):
-        return command(options)
+        return command(replace(options, json=True))
 
 
 def _replace(where: Path) -> None:
