@@ -1,4 +1,4 @@
-"""Fixtures for every test: float64, a fixed seed, and a check that global state is left as it was found."""
+"""Fixtures for every test: float64, a fixed seed, and a check that what the process shares is left as it was found."""
 
 from collections.abc import Iterator
 
@@ -6,16 +6,21 @@ import pyro
 import pytest
 import torch
 
+from toys.global_state import switches
+
 
 @pytest.fixture(autouse=True)
 def _global_state() -> Iterator[None]:
-    """Float64 and a fixed seed in each test; the default dtype, the RNG and the parameter store are put back."""
+    """Float64 and a fixed seed in each test; whatever it calls must leave every other switch of the process alone."""
     dtype, rng = torch.get_default_dtype(), torch.get_rng_state()
-    validation = torch.distributions.Distribution._validate_args
     torch.set_default_dtype(torch.float64)
     torch.manual_seed(20240229)
+    before = switches()
     with pyro.get_param_store().scope():
         yield
-    assert torch.distributions.Distribution._validate_args == validation, "argument validation was switched"
+    after = switches()
     torch.set_default_dtype(dtype)
     torch.set_rng_state(rng)
+    # A test may set the default dtype; pytest itself moves its log handlers between the phases of a test.
+    changed = [name for name in before if name not in ("default dtype", "loggers") and after[name] != before[name]]
+    assert not changed, f"changed: {', '.join(changed)}"

@@ -35,7 +35,13 @@ def comparison():
         torch.manual_seed(0)
         x = torch.randn(5, 2) * math.sqrt(2)
         result = compare(
-            Target(model, guide, x), [3, 1], num_samples=4000, num_warmup=100, num_draws=200, gates=Gates(1.05, 25)
+            Target(model, guide, x),
+            [3, 1],
+            num_samples=4000,
+            num_chains=2,
+            num_warmup=60,
+            num_draws=200,
+            gates=Gates(1.05, 25),
         )
         torch.set_default_dtype(default)
     return x[[3, 1]], result
@@ -110,7 +116,7 @@ def test_record_is_json_with_a_row_for_each_datum_latent_and_method(comparison) 
     assert {"mean", "mean_stderr", "sd", "q05", "q50", "q95", "wasserstein", "flag"} <= set(first)
     assert {c["method"] for c in record["costs"]} == {"guide", "importance", "nuts", "quadrature"}
     nuts = next(c for c in record["costs"] if c["method"] == "nuts")
-    assert nuts["evaluations_per_datum"] > 4 * 300
+    assert nuts["evaluations_per_datum"] > 2 * 260
     assert nuts["seconds"] > 0
 
 
@@ -125,7 +131,7 @@ def test_four_latents_fall_back_to_mcmc_as_the_reference() -> None:
             pyro.sample("z", dist.Normal(x / 2, SCALE * SD).to_event(1))
 
     target = Target(wide_model, wide_guide, torch.randn(1, 4))
-    result = compare(target, num_samples=2000, num_warmup=100, num_draws=200, gates=Gates(1.05, 25))
+    result = compare(target, num_samples=2000, num_chains=2, num_warmup=60, num_draws=150, gates=Gates(1.05, 25))
     assert result.reference == "nuts"
     assert result.identity is None
     assert "quadrature" not in result.evidence

@@ -155,17 +155,6 @@ def test_heavy_tails_behind_a_site_are_flagged_with_their_direction() -> None:
     assert float(few.terms["z1"].value.mean()) > float(found.terms["z1"].value.mean())
 
 
-def test_a_datum_does_not_depend_on_the_others_or_on_chunks() -> None:
-    target = Target(model, guide(0.3, 0.2), X)
-    whole = attribute_sites(target, log_p=log_p(X), num_outer=16, num_inner=32)
-    part = attribute_sites(target.select([2, 0]), log_p=log_p(X[[2, 0]]), num_outer=16, num_inner=32)
-    cut = attribute_sites(target, log_p=log_p(X), num_outer=16, num_inner=32, memory_bytes=30_000)
-    for name, term in whole.terms.items():
-        torch.testing.assert_close(term.value[[2, 0]], part.terms[name].value, atol=1e-9, rtol=0)
-        torch.testing.assert_close(term.value, cut.terms[name].value, atol=1e-9, rtol=0)
-        torch.testing.assert_close(term.stderr, cut.terms[name].stderr, atol=1e-9, rtol=0)
-
-
 @pytest.mark.slow
 def test_three_sites_of_other_shapes_and_one_site() -> None:
     """A hierarchy with vectors and a positive site; the sum is log p − ELBO of `importance` within errors."""

@@ -194,33 +194,6 @@ def compared(a: Decomposition, b: Decomposition, rows: Tensor, atol: float) -> N
 
 
 @pytest.mark.slow
-def test_a_datum_does_not_depend_on_the_others() -> None:
-    toy = Pixels()
-    target = toy.target(10)
-    whole = decompose(target, num_samples=256)
-    rows = torch.tensor([7, 2, 9, 0, 4])
-    compared(whole, decompose(target.select(rows), num_samples=256), rows, 1e-9)
-    compared(whole, decompose(target.select([3]), num_samples=256), torch.tensor([3]), 1e-9)
-
-
-def test_chunks_change_nothing() -> None:
-    """Chunks of four of eleven data: also that a datum does not depend on the others, nor on its place."""
-    target, families = Pixels().target(11), ["mean-field", "mixture"]
-    whole = decompose(target, num_samples=64, families=families)
-    cut = decompose(target, num_samples=64, families=families, memory_bytes=400_000)
-    compared(whole, cut, torch.arange(11), 1e-9)
-
-
-def test_the_seed_is_all_that_is_random() -> None:
-    target = Pixels().target(4)
-    state = torch.get_rng_state()
-    one, again, other = (decompose(target, num_samples=64, families=["mean-field"], seed=seed) for seed in (3, 3, 4))
-    assert torch.equal(torch.get_rng_state(), state)
-    assert torch.equal(one.ladder["mean-field"].value, again.ladder["mean-field"].value)
-    assert not torch.equal(one.ladder["mean-field"].value, other.ladder["mean-field"].value)
-
-
-@pytest.mark.slow
 def test_float32_programs_give_the_same_to_their_rounding() -> None:
     double = decompose(Pixels().target(6))
     single = decompose(Pixels(torch.float32).target(6))

@@ -6,8 +6,6 @@ import pyro
 import pyro.distributions as dist
 import pytest
 import torch
-from hypothesis import given, settings
-from hypothesis import strategies as st
 from torch import Tensor
 
 from elbowroom.guides import AmortizedNormal
@@ -47,7 +45,7 @@ def test_correlated_gaussian_posterior(start: str, jumps: bool) -> None:
     x = data(10, 12)
     posterior = model.posterior(x)
     target = Target(model, AmortizedNormal(12, 5, (4,)), x)
-    draws = hmc(target, num_warmup=120, num_draws=400, seed=3, start=start, jumps=jumps)
+    draws = hmc(target, num_warmup=100, num_draws=200, seed=3, start=start, jumps=jumps)
     mean, sd = errors(draws, posterior.mean.detach(), posterior.variance.sqrt().detach())
     assert mean.abs().max() < SIGMA and sd.abs().max() < SIGMA
     assert bool((draws.info["jump_acceptance"] > 0).all()) == jumps
@@ -130,7 +128,7 @@ def test_agrees_with_pyros_nuts_and_quadrature_on_a_small_vae() -> None:
     draws = hmc(target, num_draws=500, seed=2)
     mean, sd = errors(draws, exact.info["mean"], exact.info["sd"])
     assert mean.abs().max() < SIGMA and sd.abs().max() < SIGMA
-    reference = nuts(target, [3], num_warmup=150, num_draws=250, num_chains=2, seed=1)
+    reference = nuts(target, [3], num_warmup=80, num_draws=150, num_chains=2, seed=1)
     both = (draws.convergence.mcse_mean[3].square() + reference.convergence.mcse_mean[0].square()).sqrt()
     assert ((draws.mean[3] - reference.mean[0]) / both).abs().max() < SIGMA
 
@@ -149,36 +147,6 @@ def test_statistics() -> None:
     assert bool((draws.info["num_evaluations"] >= in_draws).all())
     energy = -draws.stats["lp"].mean() + 0.5  # E[H] = −E[lp] + D/2
     assert abs(draws.stats["energy"].mean() - energy) < 0.3
-
-
-def test_a_datum_is_the_same_in_any_company() -> None:
-    torch.manual_seed(3)
-    target = Target(VAE(8, 2, (8,)), AmortizedNormal(8, 2, (8,)), (data(7, 8) > 0).double())
-    whole = hmc(target, num_warmup=30, num_draws=40, seed=2)
-    for rows in ([4], [6, 4, 0], [3, 2, 1, 0]):
-        part = hmc(target.select(rows), num_warmup=30, num_draws=40, seed=2)
-        torch.testing.assert_close(part.flat, whole.flat[:, :, rows], rtol=1e-7, atol=1e-7)
-    budget = 300_000
-    chunked = hmc(target, num_warmup=30, num_draws=40, seed=2, memory_bytes=budget)
-    torch.testing.assert_close(chunked.flat, whole.flat, rtol=1e-7, atol=1e-7)
-
-
-@settings(max_examples=6, deadline=None)
-@given(st.permutations(range(4)), st.integers(1, 3))
-def test_permutation(order: list[int], num_chains: int) -> None:
-    target = Target(normal_model, normal_guide(0.7), data(4))
-    arguments = {"num_chains": num_chains, "num_warmup": 8, "num_draws": 6}
-    straight = hmc(target, **arguments)
-    permuted = hmc(target.select(order), **arguments)
-    torch.testing.assert_close(permuted.flat, straight.flat[:, :, order], rtol=1e-8, atol=1e-8)
-
-
-def test_seeds_and_the_global_generator() -> None:
-    target = Target(normal_model, normal_guide(0.7), data(2))
-    state = torch.random.get_rng_state()
-    one, again, other = (hmc(target, num_warmup=5, num_draws=5, seed=seed) for seed in (1, 1, 2))
-    assert torch.equal(state, torch.random.get_rng_state())
-    assert torch.equal(one.flat, again.flat) and not torch.equal(one.flat, other.flat)
 
 
 def test_a_datum_without_an_answer_leaves_the_others_alone() -> None:

@@ -1,8 +1,6 @@
 """Nothing outside is changed: generators, parameter store, validation, dtype, gradient mode, the programs' modules."""
 
-import random
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -16,39 +14,11 @@ from pyro.nn import PyroModule, PyroParam
 from torch import Tensor, nn
 
 from elbowroom.inference import ProgramError, Target, check_program, importance
+from toys.global_state import untouched
 from toys.programs import TRIPLES, Ppca, data, normal_model
 
 PROBLEM = Ppca.make(4, 2, 0.7)
 X = PROBLEM.sample(5)
-
-
-@contextmanager
-def untouched() -> Iterator[None]:
-    """Fails if the block changes anything global."""
-    before = _snapshot()
-    yield
-    after = _snapshot()
-    for name, value in before.items():
-        assert after[name] == value, f"{name} was changed"
-
-
-def _snapshot() -> dict[str, Any]:
-    numpy_state = np.random.get_state()  # noqa: NPY002
-    store = pyro.get_param_store()
-    return {
-        "torch's generator": torch.get_rng_state().tolist(),
-        "NumPy's generator": (numpy_state[1].tolist(), numpy_state[2:]),
-        "Python's generator": random.getstate(),
-        "parameter names": sorted(store.keys()),
-        "parameter identities": {name: id(store._params[name]) for name in store},
-        "parameter values": {name: store[name].detach().tolist() for name in store},
-        "default dtype": torch.get_default_dtype(),
-        "validation": torch.distributions.Distribution._validate_args,
-        "Pyro's settings": pyro.settings.get(),
-        "gradient mode": torch.is_grad_enabled(),
-        "handlers": list(pyro.poutine.runtime._PYRO_STACK),
-        "threads": torch.get_num_threads(),
-    }
 
 
 def guide_with_param(x: Tensor) -> None:
@@ -129,11 +99,8 @@ def test_modules_are_not_changed() -> None:
         (guide, lambda: Target(PROBLEM.model, guide, X)),
         (auto, lambda: Target(normal_model, auto, x)),
     ):
-        before = {name: value.clone() for name, value in module.state_dict().items()}
-        with untouched():
+        with untouched(module):
             everything(target())
-        assert all(torch.equal(value, before[name]) for name, value in module.state_dict().items())
-        assert all(parameter.grad is None for parameter in module.parameters())
 
 
 def failing_model(x: Tensor) -> None:

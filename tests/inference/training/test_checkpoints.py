@@ -262,13 +262,3 @@ def test_nothing_to_load(tmp_path: Path) -> None:
         load_checkpoint(tmp_path / "run", model, guide, which="best")
     with pytest.raises(ValueError, match="unknown which 'first'; known: last, best"):
         load_checkpoint(tmp_path / "run", model, guide, which="first")
-
-
-def test_loading_leaves_global_state_alone(tmp_path: Path) -> None:
-    train(tmp_path / "run")
-    model, guide = make_pair()
-    rng, settings = torch.get_rng_state(), pyro.settings.get()
-    load_checkpoint(tmp_path / "run", model, guide, make_data(3))
-    assert torch.equal(torch.get_rng_state(), rng)
-    assert pyro.settings.get() == settings
-    assert len(pyro.get_param_store()) == 0

@@ -138,27 +138,6 @@ def test_constrained_latents() -> None:
     assert "too narrow for rate" in said(found, "ranks of rate")
 
 
-def test_same_seed_other_order_and_chunks() -> None:
-    x = data(30, 8)
-    model, programs = problem("ppca").model, problem("ppca").guide
-    found = calibrate(Target(model, programs, x), num_simulations=70)
-    shuffled = calibrate(Target(model, programs, x[torch.randperm(30)]), num_simulations=70)
-    cut = calibrate(Target(model, programs, x), num_simulations=70, memory_bytes=200_000)
-    for other in (shuffled, cut):
-        assert torch.equal(other.ranks, found.ranks)
-        assert [c.p_value for c in other.checks] == pytest.approx([c.p_value for c in found.checks], rel=1e-9)
-    assert not torch.equal(calibrate(Target(model, programs, x), num_simulations=70, seed=1).ranks, found.ranks)
-
-
-def test_same_seed_around_data_in_other_order() -> None:
-    target = problem("ppca").target()
-    draws = hmc(target, num_draws=500)
-    order = [3, 1, 5, 0, 2, 4]
-    found = calibrate(target, kind="posterior", draws=draws)
-    other = calibrate(target.select(order), kind="posterior", draws=draws.select(order))
-    assert torch.equal(other.ranks, found.ranks)
-
-
 def test_simulations_are_independent_of_each_other() -> None:
     """One datum, taken 300 times: each time with noise of its own."""
     found = calibrate(normal_target(guide(), torch.tensor([1.0])), num_draws=100_000 // 300)

@@ -207,28 +207,6 @@ def test_rows_do_not_see_each_other(start: str) -> None:
     assert bool((anneal(Target(problem.model, guide, x), **options, seed=1).value != whole.value).all())
 
 
-@pytest.mark.parametrize("start", ["guide", "prior"])
-def test_pieces_under_a_small_budget(start: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    from elbowroom.inference.evaluation.budget import Plan
-    from elbowroom.inference.evidence.annealing import blocks
-
-    target = conjugate(s=0.6, num_data=7).target()
-    options: dict[str, Any] = {"num_steps": 10, "num_chains": 20, "num_pilot": 4, "start": start}
-    whole = anneal(target, **options)
-    monkeypatch.setattr(blocks, "_plan", lambda target, settings: Plan(7, 3, 8))
-    cut = anneal(target, **options)
-    for name in ("log_weights", "betas", "acceptance", "conditional_ess"):
-        torch.testing.assert_close(cut.info[name], whole.info[name], **TIGHT)
-    torch.testing.assert_close(cut.info["thermodynamic"].value, whole.info["thermodynamic"].value, **TIGHT)
-
-
-def test_a_budget_cuts_the_data() -> None:
-    target = conjugate(s=0.6, num_data=10).target()
-    whole = anneal(target, num_steps=50, num_chains=8)
-    cut = anneal(target, num_steps=50, num_chains=8, memory_bytes=8 * 4 * 50 * 8 * 5)  # records of five data
-    torch.testing.assert_close(cut.info["log_weights"], whole.info["log_weights"], **TIGHT)
-
-
 # Pieces --------------------------------------------------------------------------------------------------------------
 
 

@@ -101,20 +101,6 @@ def test_draws_of_one_mode_make_both_sides_low() -> None:
         assert bool((error < -0.02).all()) and bool((error > -0.5).all())
 
 
-def test_rows_do_not_see_each_other() -> None:
-    target, draws, _ = conjugate(6)
-    whole = adapted_importance(target, draws)
-    for rows in ([4], [5, 0, 2]):
-        part = adapted_importance(target.select(rows), draws.select(rows))
-        for mine, theirs in zip(part, whole, strict=True):
-            torch.testing.assert_close(mine.value, theirs.value[rows], rtol=1e-9, atol=1e-9)
-            torch.testing.assert_close(mine.stderr, theirs.stderr[rows], rtol=1e-6, atol=1e-9)
-    cut = adapted_importance(target, draws, memory_bytes=200_000)
-    torch.testing.assert_close(cut.lower.value, whole.lower.value, rtol=1e-9, atol=1e-9)
-    torch.testing.assert_close(cut.upper.value, whole.upper.value, rtol=1e-9, atol=1e-9)
-    assert bool((adapted_importance(target, draws, seed=1).lower.value != whole.lower.value).all())
-
-
 @pytest.mark.parametrize(("limit", "flagged"), [(4.5, False), (0.5, True)])
 def test_programs_that_are_nan_where_the_draws_are(limit: float, flagged: bool) -> None:
     """Far out it is no matter; among the draws a flag says so, for that datum alone."""

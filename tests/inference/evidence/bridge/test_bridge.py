@@ -121,22 +121,6 @@ def test_two_modes_and_correlated_draws() -> None:
     assert found["gaussian"].stderr.mean() > 1.5 * found["mixture"].stderr.mean()
 
 
-def test_rows_do_not_see_each_other() -> None:
-    x = data(6) * math.sqrt(2.0)
-    z = exact(x, 400)
-    for proposal in PROPOSALS:
-        target = Target(normal_model, normal_guide(0.7), x)
-        whole = bridge(target, packed(target, z), proposal=proposal)
-        for rows in ([4], [5, 0, 2]):
-            part = target.select(rows)
-            some = bridge(part, packed(part, {"z": z["z"][:, rows]}), proposal=proposal)
-            torch.testing.assert_close(some.value, whole.value[rows], **TIGHT)
-            torch.testing.assert_close(some.stderr, whole.stderr[rows], **TIGHT)
-        cut = bridge(target, packed(target, z), proposal=proposal, memory_bytes=200_000)
-        torch.testing.assert_close(cut.value, whole.value, **TIGHT)
-    assert bool((bridge(target, packed(target, z), seed=1).value != bridge(target, packed(target, z)).value).all())
-
-
 def test_the_fixed_point_is_one() -> None:
     """r = mean_j [l / (s₁ l + s₂ r)] / mean_i [1 / (s₁ l + s₂ r)] with the values put in; shifts go through."""
     posterior, other, effective = data(300, 3) + 1, data(200, 3, seed=2) - 1, torch.tensor([300.0, 100.0, 10.0])

@@ -193,15 +193,6 @@ def test_simplex_latent_has_moments_of_the_dirichlet() -> None:
     torch.testing.assert_close(exact.info["mean"][0], posterior / posterior.sum(), atol=1e-6, rtol=0)
 
 
-def test_data_alone_or_together_give_the_same_numbers() -> None:
-    x = torch.tensor([0.5, 1.0, 2.0])
-    together = quadrature(Target(ring, corner_guide, x))
-    alone = [quadrature(Target(ring, corner_guide, x[b : b + 1])) for b in range(3)]
-    torch.testing.assert_close(together.value, torch.cat([a.value for a in alone]), atol=1e-10, rtol=0)
-    small = quadrature(Target(ring, corner_guide, x), memory_bytes=200_000)
-    torch.testing.assert_close(together.value, small.value, atol=1e-10, rtol=0)
-
-
 def test_no_continuous_latent_needs_no_lattice() -> None:
     def model(x: Tensor) -> None:
         with pyro.plate("data", len(x)):

@@ -1,0 +1,138 @@
+"""The laws, for every entry of `ESTIMATORS`: a datum's numbers are a function of that datum and of the seed alone."""
+
+from functools import cache
+from typing import Any
+
+import pytest
+import torch
+from torch.utils._python_dispatch import TorchDispatchMode
+
+from elbowroom import inference
+from elbowroom.inference import Target
+from elbowroom.inference.evaluation.budget import measure
+from toys.estimators import ESTIMATORS
+from toys.failure_budget import sigmas
+from toys.leaves import Leaves, data_axes, leaves, same, taken
+
+NUM_DATA, SEED = 7, 3
+SINGLE = 1e-4  # nats: rounding of a sum of eight log probabilities in single precision, and of its exponentials
+WORK: dict[str, int] = {}
+"""Operations on tensors that all data at once take."""
+UNCHANGING = {"check_program", "encoder_overfitting", "fit", "load_checkpoint", "retrain_guide"}
+"""Public calls that train, describe or combine results: they evaluate no target."""
+
+
+def entries(wanted: Any = lambda entry: True) -> pytest.MarkDecorator:
+    """The entries of which something is asked; those that take seconds run with the slow tests."""
+    names = [name for name, entry in ESTIMATORS.items() if wanted(entry)]
+    return pytest.mark.parametrize(
+        "name", [pytest.param(n, marks=[pytest.mark.slow] if ESTIMATORS[n].slow else []) for n in names]
+    )
+
+
+def run(name: str, target: Target, seed: int = SEED, memory_bytes: int | None = None) -> Leaves:
+    entry = ESTIMATORS[name]
+    return leaves(entry.read(entry.call(target, seed, memory_bytes)))
+
+
+@cache
+def target_of(name: str) -> Target:
+    return ESTIMATORS[name].target()
+
+
+@cache
+def whole(name: str) -> Leaves:
+    """All data at once: what every other way of asking is held against."""
+    with Counted() as counted:
+        found = run(name, target_of(name))
+    WORK[name] = counted.operations
+    return found
+
+
+def test_every_public_call_is_here() -> None:
+    calls = {name for name in inference.__all__ if not isinstance(getattr(inference, name), type)}
+    assert {name.split()[0] for name in ESTIMATORS} == calls - UNCHANGING
+
+
+@entries(lambda entry: not entry.collective)
+@pytest.mark.parametrize("rows", [[3], [6, 0, 3]])
+def test_a_datum_is_the_same_in_any_company(name: str, rows: list[int]) -> None:
+    expected, found = whole(name), run(name, target_of(name).select(rows))
+    axes = data_axes(expected, NUM_DATA)
+    assert found.keys() == expected.keys() and len(axes) >= 2, axes
+    for path, axis in axes.items():
+        same(found[path], taken(expected[path], axis, rows), ESTIMATORS[name].tolerance, path)
+
+
+@entries()
+def test_the_order_of_the_data_does_not_matter(name: str) -> None:
+    order = [4, 0, 6, 2, 5, 1, 3]
+    expected, found = whole(name), run(name, target_of(name).select(order))
+    axes = data_axes(expected, NUM_DATA)
+    for path, value in expected.items():
+        turned = taken(value, axes[path], order) if path in axes else value
+        same(found[path], turned, ESTIMATORS[name].tolerance, path)
+
+
+@entries(lambda entry: entry.cut)
+def test_the_byte_budget_changes_nothing(name: str) -> None:
+    """Neither how many data nor how many samples are evaluated at once; and a small budget does cut."""
+    expected, (found, operations) = whole(name), in_pieces(name)
+    assert operations > 1.2 * WORK[name]
+    for path, value in expected.items():
+        same(found[path], value, ESTIMATORS[name].tolerance, path)
+
+
+def in_pieces(name: str) -> tuple[Leaves, int]:
+    """Under a byte budget that holds some samples of two data, or as much more as a call needs; and its operations."""
+    memory = int(measure(target_of(name))(2, ESTIMATORS[name].piece))
+    while True:
+        try:
+            with Counted() as counted:
+                return run(name, target_of(name), memory_bytes=memory), counted.operations
+        except ValueError as error:
+            if "memory_bytes" not in str(error):
+                raise
+            memory *= 2
+
+
+@entries()
+def test_the_seed_is_all_that_is_random(name: str) -> None:
+    expected = whole(name)
+    torch.manual_seed(99)
+    again, other = run(name, target_of(name)), run(name, target_of(name), seed=SEED + 1)
+    for path, value in expected.items():
+        same(again[path], value, 0.0, path)
+    assert ESTIMATORS[name].random == any(differs(other[path], value) for path, value in expected.items())
+
+
+@entries(lambda entry: not entry.collective)
+def test_float32_programs(name: str) -> None:
+    """Other noise, and rounding: what single precision says differs by the errors that both report."""
+    entry, expected = ESTIMATORS[name], whole(name)
+    torch.set_default_dtype(torch.float32)
+    found = run(name, entry.target(torch.float32))
+    assert found.keys() == expected.keys()
+    pairs = [(p, p.removesuffix("value") + "stderr") for p in found if p.endswith("value")]
+    values = [(p, stderr) for p, stderr in pairs if stderr in found and not entry.simulates]
+    for value, stderr in values:
+        assert found[value].dtype == torch.float64
+        error = torch.hypot(found[stderr], expected[stderr])
+        near = (found[value] - expected[value]).abs() <= sigmas(NUM_DATA * len(values)) * error + SINGLE
+        assert bool((near | found[value].isinf()).all()), (value, found[value], expected[value], error)
+
+
+def differs(one: Any, other: Any) -> bool:
+    return not torch.equal(one, other) if isinstance(one, torch.Tensor) else one != other
+
+
+class Counted(TorchDispatchMode):
+    """Counts operations on tensors: the same work in more pieces is more of them."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.operations = 0
+
+    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        self.operations += 1
+        return func(*args, **(kwargs or {}))
