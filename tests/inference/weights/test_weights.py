@@ -3,7 +3,6 @@
 import itertools
 import math
 
-import arviz as az
 import numpy as np
 import pytest
 import torch
@@ -13,6 +12,7 @@ from hypothesis.extra import numpy as hnp
 from torch import Tensor
 
 from elbowroom.inference import weights
+from toys import arviz_oracle
 from toys.failure_budget import sigmas
 from toys.programs import generator
 
@@ -155,18 +155,15 @@ def test_one_sample_says_nothing_about_its_spread() -> None:
 # Pareto k̂ ------------------------------------------------------------------------------------------------------------
 
 
-def psislw(log_w: Tensor) -> Tensor:
-    with np.errstate(all="ignore"):
-        return torch.from_numpy(np.atleast_1d(az.psislw(log_w.T.numpy().copy())[1]))
-
-
 @pytest.mark.parametrize("num_samples", [21, 24, 25, 100, 101, 224, 225, 226, 1000, 5000])
 @pytest.mark.parametrize("scale", [1e-6, 0.3, 1.0, 3.0, 30.0])
 def test_pareto_k_is_psislws(num_samples: int, scale: float) -> None:
+    if weights.tail_length(num_samples) < arviz_oracle.SHORTEST_TAIL:
+        pytest.skip("ArviZ 1.x has no k̂ for a tail of five weights")
     log_w = scale * torch.randn(num_samples, 6, generator=generator(num_samples))
     # Excesses of weights that differ by `scale` are known to eps / scale, and each library rounds in its own order.
     tolerance = 1e-10 + 100 * torch.finfo(log_w.dtype).eps / scale
-    torch.testing.assert_close(weights.pareto_k(log_w), psislw(log_w), rtol=tolerance, atol=tolerance)
+    torch.testing.assert_close(weights.pareto_k(log_w), arviz_oracle.pareto_k(log_w), rtol=tolerance, atol=tolerance)
 
 
 @settings(max_examples=60, deadline=None)
@@ -174,7 +171,7 @@ def test_pareto_k_is_psislws(num_samples: int, scale: float) -> None:
 def test_pareto_k_is_psislws_with_ties(levels: int, num_samples: int, seed: int) -> None:
     """Weights of a discrete guide take few values; those tied with the threshold are no part of the tail."""
     log_w = (levels * torch.rand(num_samples, 3, generator=generator(seed))).floor() / 5
-    reference = psislw(log_w)
+    reference = arviz_oracle.pareto_k(log_w)
     known = reference.isfinite()
     torch.testing.assert_close(weights.pareto_k(log_w)[known], reference[known], rtol=1e-8, atol=1e-8)
 
