@@ -1,8 +1,8 @@
 """Results as files that other programs read: JSON, and netCDF in ArviZ's groups.
 
-    comparison_json.py, comparison_netcdf.py     of a comparison
+    comparison_json.py, comparison_netcdf.py     of a comparison, from `records/comparison_groups.py`
     audit_json.py, audit_netcdf.py               of an audit: both written from `records.audit_groups`
-    netcdf.py, latent_sites.py                   a tree as a file; sites behind the names of their coordinates
+    datatree.py          groups as an xarray DataTree, and a tree as a netCDF file: the one place that makes Datasets
 
 A file is whole or not there. Its keys, dimensions and units are listed in the docstring of the function that makes it:
 they are read by programs that were written before, so they are added to and not changed. Read `audit_json.py` first.

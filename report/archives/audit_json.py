@@ -8,8 +8,8 @@ from typing import Any
 from elbowroom.inference.audit import Audit
 from elbowroom.inference.saving.durable import replace_text
 from elbowroom.inference.saving.json_values import json_able
-from elbowroom.report.records.audit_fields import Group
 from elbowroom.report.records.audit_variables import audit_groups
+from elbowroom.report.records.groups import Group
 from elbowroom.report.records.versions import versions
 
 SCHEMA = "elbowroom/audit/1"

@@ -3,10 +3,13 @@
     number_format.py   a number printed with its error; when a difference is noise
     words.py           numbers of an audit as text
     evidence.py, bounds.py, marginals.py, sentences.py      of estimates and comparisons
+    groups.py          named arrays with dimensions, and groups of them
+    draws_groups.py, estimate_groups.py, comparison_groups.py      Markov chains, estimates and comparisons as groups
+    latent_sites.py    sites behind the names of their coordinates
     audit_fields.py, audit_means.py, audit_variables.py        of audits: named arrays, means, all of it as groups
     data_rows.py       the data of an audit, the worst first
     versions.py        the libraries that made it
 
-Read `number_format.py` and `audit_variables.py` first. Imports: `inference/`, torch and numpy; never a room beside
+Read `number_format.py` and `groups.py` first. Imports: `inference/`, torch and numpy; never a room beside
 this one, nor matplotlib, rich, xarray or jinja2.
 """

@@ -1,12 +1,5 @@
-"""Arrays with names, dimensions and one line on what they are: what the JSON and the netCDF of an audit are made of."""
+"""What is looked at in an audit: attributes of its parts by name, and one line on what each is."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass, field
-from typing import Any
-
-import numpy as np
-
-NATS = "nats"
 SIDES = ("lower", "upper")
 TERMS = {
     "log_p": "log p(x)",
@@ -32,14 +25,6 @@ PER_DATUM = {
     "pareto_k": "Pareto tail index of the importance weights",
     "ess_share": "effective share of importance draws",
 }
-CHAINS = {
-    "rhat": "rank-normalised split R-hat",
-    "ess_bulk": "effective sample size of the ranks",
-    "ess_tail": "effective sample size of the 5 % and 95 % quantiles",
-    "ess_moments": "effective sample size of mean and square",
-    "mcse_mean": "Monte Carlo standard error of the posterior mean",
-    "mcse_sd": "Monte Carlo standard error of the posterior sd",
-}
 CURVES = {
     "band_low": "lower end of the simultaneous band of ecdf_difference",
     "band_high": "upper end of the simultaneous band of ecdf_difference",
@@ -61,22 +46,3 @@ LATENTS = {
     "aggregate_sd": "of the aggregate posterior, in prior sds",
     "aggregate_distance": "Kolmogorov–Smirnov distance of the aggregate posterior's marginal to the prior's",
 }
-
-
-@dataclass(frozen=True)
-class Variable:
-    """An array with named dimensions, its unit and one line on what it is."""
-
-    dims: tuple[str, ...]
-    values: np.ndarray
-    unit: str = ""
-    about: str = ""
-
-
-@dataclass(frozen=True)
-class Group:
-    """Variables that share coordinates; attributes are strings and numbers."""
-
-    variables: dict[str, Variable]
-    coords: dict[str, Sequence[Any]] = field(default_factory=dict)
-    attrs: dict[str, Any] = field(default_factory=dict)

@@ -15,19 +15,10 @@ from elbowroom.inference.diagnostics.latent_use import LatentUse
 from elbowroom.inference.evidence.importance.importance import ImportanceInfo
 from elbowroom.inference.gap import Decomposition
 from elbowroom.inference.weights import K_LIMIT
-from elbowroom.report.records.audit_fields import (
-    CHAINS,
-    CURVES,
-    LATENTS,
-    NATS,
-    PER_DATUM,
-    PER_LATENT,
-    SIDES,
-    TERMS,
-    Group,
-    Variable,
-)
+from elbowroom.report.records.audit_fields import CURVES, LATENTS, PER_DATUM, PER_LATENT, SIDES, TERMS
 from elbowroom.report.records.audit_means import Mean, means
+from elbowroom.report.records.draws_groups import CONVERGENCE
+from elbowroom.report.records.groups import NATS, Group, Variable, array, words
 
 
 def audit_groups(audit: Audit) -> dict[str, Group]:
@@ -196,7 +187,7 @@ def _convergence(audit: Audit, chains: Chains) -> Group:
     latents = _latent_names(audit, convergence.rhat.shape[1])
     over = _OverData(audit, chain_data(audit), latents)
     variables = over.examined()
-    for name, about in CHAINS.items():
+    for name, about in CONVERGENCE.items():
         variables[name] = over.numbers(getattr(convergence, name), "", about, ("latent",))
     variables["divergences"] = over.numbers(convergence.divergences, "", "divergent transitions")
     if convergence.ebfmi is not None:
@@ -207,20 +198,18 @@ def _convergence(audit: Audit, chains: Chains) -> Group:
 
 
 def _calibration(audit: Audit, calibration: Calibration) -> Group:
-    curve = {
-        name: Variable(("level",), _array(getattr(calibration, name)), "", about) for name, about in CURVES.items()
-    }
+    curve = {name: Variable(("level",), array(getattr(calibration, name)), "", about) for name, about in CURVES.items()}
     about = "ECDF of the ranks less the uniform one"
     checks = calibration.checks
     variables = {
         "ranks": Variable(
-            ("simulation", "quantity"), _array(calibration.ranks), "", "of the truth among the guide's draws"
+            ("simulation", "quantity"), array(calibration.ranks), "", "of the truth among the guide's draws"
         ),
-        "ecdf_difference": Variable(("level", "quantity"), _array(calibration.ecdf_difference), "", about),
+        "ecdf_difference": Variable(("level", "quantity"), array(calibration.ecdf_difference), "", about),
         **curve,
         "p_value": Variable(("check",), np.array([c.p_value for c in checks]), "p", "of each test"),
         "rejected": Variable(("check",), np.array([c.rejected for c in checks], bool), "", "at the level of the tests"),
-        "meaning": Variable(("check",), np.array([c.meaning for c in checks], object), "", "what the deviation says"),
+        "meaning": Variable(("check",), words([c.meaning for c in checks]), "", "what the deviation says"),
     }
     coords: dict[str, Sequence[Any]] = {
         "level": calibration.grid.tolist(), "quantity": list(calibration.quantities), "check": [c.name for c in checks],
@@ -236,7 +225,7 @@ def _calibration(audit: Audit, calibration: Calibration) -> Group:
 
 
 def _latent_use(audit: Audit, use: LatentUse) -> Group:
-    variables = {n: Variable(("latent",), _array(getattr(use, n)), "", about) for n, about in LATENTS.items()}
+    variables = {n: Variable(("latent",), array(getattr(use, n)), "", about) for n, about in LATENTS.items()}
     for name in ("rate", "mutual_information", "marginal_kl", "pruned"):
         part = getattr(use, name)
         for suffix, attribute in (("", "value"), ("_stderr", "stderr")):
@@ -265,7 +254,3 @@ def _latent_names(audit: Audit, size: int) -> Sequence[str]:
         if part is not None and len(part.latents) == size:
             return part.latents
     return [str(n) for n in range(size)]
-
-
-def _array(value: Tensor) -> np.ndarray:
-    return value.detach().cpu().numpy()

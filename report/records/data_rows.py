@@ -7,8 +7,8 @@ import numpy as np
 
 from elbowroom.inference.audit import Audit
 from elbowroom.inference.weights import K_LIMIT
-from elbowroom.report.records.audit_fields import Group
 from elbowroom.report.records.audit_variables import audit_groups
+from elbowroom.report.records.groups import Group
 from elbowroom.report.records.words import amount, short
 
 MOST_ROWS = 3000

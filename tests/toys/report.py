@@ -9,8 +9,9 @@ import pyro.distributions as dist
 import torch
 from torch import Tensor
 
-from elbowroom.inference import Comparison, Draws, Gates, Target, compare
+from elbowroom.inference import Comparison, Gates, Target, compare
 from elbowroom.inference.diagnostics.marginals import from_draws
+from toys.draws import draws_of
 
 NUM_CHAINS, NUM_DRAWS, SIZE = 4, 250, 4
 DATA = [2, 0]  # compared, in this order
@@ -66,17 +67,5 @@ def toy(num_latents: int = 2, *, mcmc: bool = True, scale: float = 0.8, shift: f
 
 def with_draws(comparison: Comparison, z: Tensor, gates: Gates | None = None) -> Comparison:
     """The comparison as if MCMC had drawn z `[chains, draws, data, N]`."""
-    shape = z.shape[:3]
-    stats = {
-        "lp": -z.square().sum(-1) / 2,
-        "n_steps": torch.full(shape, 3),
-        "acceptance_rate": torch.full(shape, 0.9),
-        "step_size": torch.full(shape, 0.5),
-        "diverging": torch.zeros(shape, dtype=torch.bool),
-    }
-    info = {
-        "method": "nuts", "seconds": 1.25, "num_warmup": 10, "seed": 5,
-        "num_evaluations": torch.full((shape[2],), 3 * shape[0] * shape[1]),
-    }  # fmt: skip
-    draws = Draws({"z": z}, comparison.latents, stats, info, gates or Gates())
+    draws = draws_of({"z": z}, comparison.latents, gates=gates or Gates())
     return replace(comparison, draws=draws, posteriors=comparison.posteriors | {"nuts": from_draws(draws)})

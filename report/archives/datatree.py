@@ -1,0 +1,68 @@
+"""Groups of named arrays as an xarray DataTree, and a tree as a netCDF file."""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import xarray as xr
+
+from elbowroom.inference.saving.durable import replacing
+from elbowroom.report.records.groups import Group, Variable
+from elbowroom.report.records.versions import versions
+
+
+def datatree(groups: Mapping[str, Group], root: Mapping[str, Any], common: Mapping[str, Any]) -> xr.DataTree:
+    """A Dataset for each group.
+
+    Args:
+        groups: by name.
+        root: attributes of the root.
+        common: attributes of the root and of every group, beside `creation_library` and the versions of the libraries.
+    """
+    made_by = {f"{name}_version": version for name, version in versions().items()}
+    everywhere = {"creation_library": "elbowroom"} | made_by | dict(common)
+    nodes = {"/": xr.Dataset(attrs=_attributes(everywhere | dict(root)))}
+    nodes |= {name: _dataset(group, everywhere) for name, group in groups.items()}
+    return xr.DataTree.from_dict(nodes)
+
+
+def write_tree(tree: xr.DataTree, path: str | Path) -> Path:
+    """Write a tree to a netCDF file (HDF5, numbers compressed), whole or not at all, and return its path."""
+    encoding = {
+        node.path: {name: {"zlib": True, "complevel": 4} for name, v in node.data_vars.items() if _packed(v)}
+        for node in tree.subtree
+    }
+    with replacing(path) as temporary:
+        tree.to_netcdf(temporary, engine="h5netcdf", encoding=encoding)
+    return Path(path)
+
+
+def _dataset(group: Group, everywhere: Mapping[str, Any]) -> xr.Dataset:
+    variables = {name: (v.dims, v.values, _said_of(v)) for name, v in group.variables.items()}
+    coords = {dim: _labels(labels) for dim, labels in group.coords.items()}
+    return xr.Dataset(variables, coords, _attributes({**everywhere, **group.attrs}))
+
+
+def _said_of(variable: Variable) -> dict[str, str]:
+    said = {"units": variable.unit, "long_name": variable.about, "bound": variable.bound}
+    return {name: text for name, text in said.items() if text}
+
+
+def _labels(labels: Sequence[Any]) -> np.ndarray:
+    return np.array(labels, dtype=object) if not len(labels) or isinstance(labels[0], str) else np.array(labels)
+
+
+def _attributes(values: Mapping[str, Any]) -> dict[str, Any]:
+    """What HDF5 takes as attributes."""
+    return {name: _attribute(value) for name, value in values.items()}
+
+
+def _attribute(value: Any) -> Any:
+    if isinstance(value, bool):
+        return int(value)
+    return value if isinstance(value, str | int | float | np.number) else str(value)
+
+
+def _packed(variable: xr.DataArray) -> bool:
+    return variable.dtype.kind in "biuf" and variable.ndim > 0 and variable.size > 0
