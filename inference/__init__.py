@@ -11,6 +11,7 @@ trusted.
 
     weights/        what do the weights say? log w [S, B] in, numbers out
     estimate.py     Estimate: value, error, what it bounds, flags
+    entry_points.py what draws and writes results, found by name: nothing above is imported
     progress.py     progress bars
     text_table.py   tables as plain text
     programs/       how is a pair of Pyro programs read, checked and run?

@@ -218,6 +218,31 @@ for b, flag in enumerate(comparison.draws.flags):
 assert nuts_off[0] < 5, "one mode: NUTS must find the exact mean"
 
 # %% [markdown]
+# The chains are [ArviZ](https://python.arviz.org)'s to look at as well. `to_arviz` gives an object with
+# ArviZ's groups (`InferenceData` in ArviZ 0.23, a `DataTree` from 1.0 on): a variable for each latent site,
+# `datum` as a coordinate, and $\log p(x)$ with errors and flags in a group of its own beside them. What
+# ArviZ says of a digit is what the gates went by.
+
+# %%
+both = comparison.to_arviz(observed=data.test[comparison.data])
+
+import arviz as az  # noqa: E402 (its import takes seconds: here, where it is needed)
+
+table = az.summary(both, kind="diagnostics", round_to="none")
+print(table[["r_hat", "ess_bulk", "mcse_mean"]].to_string(float_format="{:.4f}".format))
+for b in comparison.data:
+    names = ("importance", "importance_stderr", "exact")
+    value, error, exactly = (float(both.log_evidence[name].sel(datum=b)) for name in names)
+    flag = both.log_evidence["flag"].sel(datum=b).item()
+    print(f"digit {b}: log p(x) = {with_error(value, error)} nats by importance sampling ({flag or 'no flag'}),")
+    print(f"  {exactly:.3f} exactly")
+rhat = comparison.draws.convergence.rhat.flatten()
+assert abs(torch.tensor(table["r_hat"].to_numpy()) / rhat - 1).max() < 1e-3, "draws are in single precision"
+
+# %%
+_ = az.plot_forest(both, combined=False)
+
+# %% [markdown]
 # ## 6 What to take home
 
 # %%

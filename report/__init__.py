@@ -17,10 +17,12 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from elbowroom.report.archives.arviz_objects import comparison_to_arviz, draws_to_arviz
     from elbowroom.report.archives.audit_json import audit_record, save_audit_json
     from elbowroom.report.archives.audit_netcdf import audit_datatree, save_audit_netcdf
     from elbowroom.report.archives.comparison_json import comparison_record, save_json
     from elbowroom.report.archives.comparison_netcdf import save_netcdf, to_datatree
+    from elbowroom.report.archives.draws_datatree import draws_datatree
     from elbowroom.report.audit_files import save_audit
     from elbowroom.report.figures.gap import gap_figure
     from elbowroom.report.figures.images import prior_samples_figure, reconstruction_figure
@@ -46,6 +48,9 @@ __all__ = [
     "bracket_table",
     "comparison_record",
     "comparison_table",
+    "comparison_to_arviz",
+    "draws_datatree",
+    "draws_to_arviz",
     "evidence_table",
     "gap_figure",
     "interpolation_figure",
@@ -68,10 +73,12 @@ __all__ = [
 ]
 
 _FILES = {
+    "archives.arviz_objects": ("comparison_to_arviz", "draws_to_arviz"),
     "archives.audit_json": ("audit_record", "save_audit_json"),
     "archives.audit_netcdf": ("audit_datatree", "save_audit_netcdf"),
     "archives.comparison_json": ("comparison_record", "save_json"),
     "archives.comparison_netcdf": ("save_netcdf", "to_datatree"),
+    "archives.draws_datatree": ("draws_datatree",),
     "audit_files": ("save_audit",),
     "figures.gap": ("gap_figure",),
     "figures.images": ("prior_samples_figure", "reconstruction_figure"),

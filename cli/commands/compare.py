@@ -34,6 +34,7 @@ def run(options: CompareOptions) -> Comparison:
     files = write(result, target, opened, options.split, where)
     finish(comparison_record(result) | {"files": [str(f) for f in files]}, where / "comparison.json", options.json)
     say("Written: " + ", ".join(str(f) for f in [where / "comparison.json", *files]), options.json)
+    say("With ArviZ: " + read_with_arviz(result, files[0]), options.json)
     return result
 
 
@@ -46,6 +47,12 @@ def write(result: Comparison, target: Target, opened: Run, split: str, where: Pa
     figure = posterior_figure(target, result, images=x, image_shape=opened.data.image_shape)
     save_figure(figure, files[1])
     return files
+
+
+def read_with_arviz(result: Comparison, path: Path) -> str:
+    """The line of Python that summarises the ArviZ file of a comparison: its chains, without MCMC the draws of q."""
+    chains, guide = "arviz.summary(data); arviz.plot_forest(data)", "arviz.summary(data, group='guide', kind='stats')"
+    return f"data = arviz.from_netcdf({str(path)!r}); {guide if result.draws is None else chains}"
 
 
 def typical_to_worst(estimate: Estimate[ImportanceInfo], num: int) -> list[int]:

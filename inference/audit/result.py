@@ -2,7 +2,6 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from importlib.metadata import entry_points
 from pathlib import Path
 from typing import Any, Literal
 
@@ -12,6 +11,7 @@ from elbowroom.inference.audit.table import table_rows
 from elbowroom.inference.diagnostics.agreement import Agreement
 from elbowroom.inference.diagnostics.calibration import Calibration
 from elbowroom.inference.diagnostics.latent_use import LatentUse
+from elbowroom.inference.entry_points import report_function
 from elbowroom.inference.estimate import Estimate
 from elbowroom.inference.evidence.bracket import Bracket
 from elbowroom.inference.evidence.importance.importance import ImportanceInfo
@@ -20,9 +20,6 @@ from elbowroom.inference.mcmc.convergence import Convergence, Gates
 
 Topic = Literal["verdict", "room", "source", "next", "worst", "use", "calibration", "latents", "caution"]
 Tone = Literal["good", "note", "warning", "bad"]
-
-REPORTS = "elbowroom.reports"
-"""The group of entry points that names what writes the files of a result."""
 
 
 @dataclass(frozen=True)
@@ -162,13 +159,5 @@ class Audit:
         Raises:
             RuntimeError: if elbowroom was installed before it named who writes the files of an audit.
         """
-        # Drawing is the business of a room above this one: the installed package says which function does it.
-        writers = entry_points(group=REPORTS, name="audit")
-        if not writers:
-            raise RuntimeError(
-                f"no entry point 'audit' in the group {REPORTS!r}: this elbowroom was installed before it had one. "
-                "Install it again, in a checkout with `pip install -e .`; until then "
-                "elbowroom.report.save_audit(audit, directory) writes the same files"
-            )
-        written: list[Path] = writers["audit"].load()(self, directory)
+        written: list[Path] = report_function("audit", "elbowroom.report.save_audit(audit, directory)")(self, directory)
         return written

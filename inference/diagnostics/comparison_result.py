@@ -7,6 +7,7 @@ import torch
 from torch import Tensor
 
 from elbowroom.inference.diagnostics.marginals import Posterior
+from elbowroom.inference.entry_points import report_function
 from elbowroom.inference.estimate import Estimate
 from elbowroom.inference.evidence.importance.importance import ImportanceInfo
 from elbowroom.inference.evidence.quadrature.quadrature import LEVELS, QuadratureInfo
@@ -161,3 +162,28 @@ class Comparison:
         }
         record: dict[str, Any] = json_able(parts)
         return record
+
+    def to_arviz(self, *, observed: Tensor | None = None) -> Any:
+        """The comparison as ArviZ's object: an `arviz.InferenceData` with ArviZ 0.23, an `xarray.DataTree` with 1.x.
+
+            both = comparison.to_arviz(observed=x[comparison.data])
+            arviz.summary(both); arviz.plot_forest(both, coords={"datum": comparison.data[0]})
+
+        The coordinate `datum` holds `data`. Groups `posterior`, `sample_stats` and `convergence` are those of
+        `Draws.to_arviz`, absent without MCMC: `arviz.summary(both, group="guide")` reads draws of q, `[1, S, B, ...]`.
+        `log_evidence` has log p(x) by method with errors and flags, and both divergences, `[B]`, nats; `exact` and
+        `marginals` have what the methods say of each datum and latent: `elbowroom.report.to_datatree` lists all.
+
+        Args:
+            observed: the data compared, `[B, ...]`, in the order of `data`: the group `observed_data`.
+
+        Returns:
+            A copy: who changes it changes no result.
+
+        Raises:
+            ValueError: if `observed` has not one row for each datum.
+            ImportError: if ArviZ cannot be imported, with what to install.
+            RuntimeError: if elbowroom was installed before it could do this.
+        """
+        convert = report_function("comparison_to_arviz", "elbowroom.report.comparison_to_arviz(comparison)")
+        return convert(self, observed=observed)

@@ -17,7 +17,8 @@ A chain of datum b moves in unconstrained coordinates u, z = T(u), and leaves it
     float_limits.py     draws at the limits of floating-point numbers
     nuts.py             `nuts`: Pyro's own, one datum at a time, as a reference
 
-Read sampling.py first, then transition.py and jumps.py. Imports: evaluation, target, programs; never an estimator.
+Read sampling.py first, then transition.py and jumps.py. Imports: evaluation, target, programs, and the type of
+estimate; never an estimator.
 """
 
 from elbowroom.inference.mcmc.hmc import hmc

@@ -1,13 +1,15 @@
 """The result of every sampler: draws of the latents of each datum, their statistics and whether to believe them."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import NotRequired, TypedDict, cast
+from typing import Any, NotRequired, TypedDict, cast
 
 import torch
 from torch import Tensor
 
+from elbowroom.inference.entry_points import report_function
+from elbowroom.inference.estimate import Estimate
 from elbowroom.inference.mcmc.convergence import Convergence, Gates, convergence
 
 
@@ -115,3 +117,48 @@ class Draws:
     def quantiles(self, levels: Tensor) -> Tensor:
         """Marginal quantiles, `[Q, data, N]`."""
         return self.flat.flatten(0, 1).quantile(levels.to(self.flat), dim=0)
+
+    def to_arviz(
+        self,
+        *,
+        estimates: Mapping[str, Estimate] | None = None,
+        data: Sequence[int] | None = None,
+        observed: Tensor | None = None,
+    ) -> Any:
+        """The draws as ArviZ's object: an `arviz.InferenceData` with ArviZ 0.23, an `xarray.DataTree` with ArviZ 1.x.
+
+            both = draws.to_arviz(estimates={"bridge": bridge(target, draws)})
+            arviz.summary(both.sel(datum=3)); arviz.plot_trace(both, coords={"datum": [3]})
+
+        Of C chains of T draws of B data, `datum` is the coordinate of the data. What `arviz.summary` says of a datum is
+        `convergence` to rounding (with ArviZ 1.x `mcse_sd` is from 1.3 on, and `ess_tail` where its
+        `rcParams["stats.ci_prob"]` is 0.95; rounding moves ArviZ's R-hat of short chains by some thousandths).
+        `arviz.plot_energy`, and `plot_pair` with divergences, take one datum at a time: `both.sel(datum=3)`.
+
+        Groups:
+            posterior: a variable for each latent site, `[C, T, B, *event]`; the dimension of a single vector site is
+                called `latent`, others `<site>_dim_0`, …
+            sample_stats: `stats` by chain, draw and datum, `[C, T, B]`.
+            convergence: `convergence` by `datum` and `latent`, `[B, N]`, or by `datum`, `[B]`; and `flag`.
+            log_evidence: each estimate of log p(x) as `<name>`, `<name>_stderr` (nats) and `<name>_flag`, `[B]`, with
+                what it bounds as the attribute `bound`.
+            observed_data: `x`, `[B, ...]`.
+
+        Attributes of the first three: `method`, `seed`, `num_warmup` (ArviZ's `tuning_steps`), `sampling_time` (s);
+        of all, `elbowroom_version` and those of the libraries.
+
+        Args:
+            estimates: estimates of log p(x) of the same data by name, such as `{"bridge": bridge(target, draws)}`.
+            data: indices of the data, the coordinate `datum` (default: 0 … B − 1).
+            observed: the data themselves, `[B, ...]`.
+
+        Returns:
+            A copy: who changes it changes no draws.
+
+        Raises:
+            ValueError: if `estimates`, `data` or `observed` are not of B data.
+            ImportError: if ArviZ cannot be imported, with what to install.
+            RuntimeError: if elbowroom was installed before it could do this.
+        """
+        convert = report_function("draws_to_arviz", "elbowroom.report.draws_to_arviz(draws)")
+        return convert(self, estimates=estimates, data=data, observed=observed)

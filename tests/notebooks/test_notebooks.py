@@ -13,7 +13,7 @@ import pytest
 FOLDER = Path(__file__).parents[2] / "notebooks"
 NOTEBOOKS = sorted(FOLDER.glob("[0-9]*.py"))
 ROOMS = {f"elbowroom.{name}" for name in ("models", "guides", "inference", "datasets", "report")}
-OTHERS = {"torch", "pyro", "numpy", "matplotlib", "itertools", "math", "time"}
+OTHERS = {"torch", "pyro", "arviz", "numpy", "matplotlib", "itertools", "math", "time"}
 
 
 @pytest.fixture
@@ -100,5 +100,6 @@ def test_a_notebook_runs(execute: ModuleType, path: Path, tmp_path: Path, capsys
     assert execute.execute(path, tmp_path), capsys.readouterr().err
     outputs = [o for cell in nbformat.read(tmp_path / f"{path.stem}.ipynb", 4).cells for o in cell.get("outputs", [])]
     assert [o.text for o in outputs if o.output_type == "stream" and o.name == "stderr"] == []
-    drawn = sum(source.count("plt.subplots(") + source.count("_figure(") for source in code_of(path))
+    drawing = ("plt.subplots(", "_figure(", "az.plot_")
+    drawn = sum(source.count(call) for source in code_of(path) for call in drawing)
     assert sum("image/png" in o.get("data", {}) for o in outputs) == drawn >= 1

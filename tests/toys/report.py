@@ -11,7 +11,7 @@ from torch import Tensor
 
 from elbowroom.inference import Comparison, Gates, Target, compare
 from elbowroom.inference.diagnostics.marginals import from_draws
-from toys.draws import draws_of
+from toys.draws import draws_of, on_grid
 
 NUM_CHAINS, NUM_DRAWS, SIZE = 4, 250, 4
 DATA = [2, 0]  # compared, in this order
@@ -60,7 +60,7 @@ def toy(num_latents: int = 2, *, mcmc: bool = True, scale: float = 0.8, shift: f
     if mcmc:
         with torch.random.fork_rng():
             torch.manual_seed(3)
-            z = posterior(x[DATA]).sample((NUM_CHAINS, NUM_DRAWS))
+            z = on_grid(posterior(x[DATA]).sample((NUM_CHAINS, NUM_DRAWS)))
         comparison = with_draws(comparison, z)
     return Toy(target, x, comparison, posterior)
 

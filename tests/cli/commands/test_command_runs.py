@@ -1,13 +1,17 @@
 """train -> evidence -> compare -> generate: the files, the JSON, and that the numbers are those of the library."""
 
 from pathlib import Path
+from typing import Any
 
+import arviz
+import matplotlib.pyplot as plt
 import numpy as np
 import pytest
 import torch
 
 from elbowroom.datasets import load
 from elbowroom.inference import importance, quadrature
+from toys import arviz_oracle
 from toys.commands import SMALL, Run, metrics, parameters, the_target
 from toys.strict_json import read_json
 
@@ -168,6 +172,24 @@ def test_compare_chooses_from_typical_to_worst(run: Run, trained: Path) -> None:
     order = (estimate.value - estimate.info["elbo"]).argsort().tolist()
     assert len(found["data"]) == 4 and (found["data"][0], found["data"][-1]) == (order[4], order[8])
     assert found["mcmc"] is None and all(row["method"] != "nuts" for row in found["posteriors"])
+
+
+@pytest.mark.parametrize("mcmc", ["true", "false"])
+def test_compare_says_how_arviz_reads_its_file(run: Run, trained: Path, mcmc: str) -> None:
+    """The line is Python, and right with either ArviZ."""
+    small = ("--num_samples=300", "--num_chains=2", "--num_warmup=10", "--num_draws=12", "--data=[7,2]")
+    ended = run("compare", f"--run={trained}", *small, f"--mcmc={mcmc}")
+    assert ended.code == 0
+    (line,) = (line for line in ended.out.splitlines() if line.startswith("With ArviZ: "))
+    opening, summary, *plots = line.removeprefix("With ArviZ: ").split("; ")
+    scope: dict[str, Any] = {"arviz": arviz}
+    with arviz_oracle.quietly():
+        exec(opening, scope)
+        assert list(eval(summary, scope).index) == [f"z[{datum}, {latent}]" for datum in (7, 2) for latent in (0, 1)]
+        for plot in plots:
+            eval(plot, scope)
+    assert len(plots) == (mcmc == "true") and len(plt.get_fignums()) == len(plots)
+    plt.close("all")
 
 
 def test_generate_draws_pictures_of_the_trained_model(run: Run, trained: Path) -> None:

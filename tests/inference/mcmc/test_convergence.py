@@ -14,6 +14,7 @@ from elbowroom.inference.mcmc.convergence import Gates, convergence, ebfmi
 from elbowroom.inference.mcmc.draws import Draws
 from elbowroom.inference.mcmc.effective_size import effective_sample_size
 from toys import arviz_oracle
+from toys.draws import on_grid
 
 
 def autoregressive(shape: tuple[int, ...], correlation: float) -> Tensor:
@@ -89,8 +90,7 @@ def by_arviz(z: Tensor) -> dict[str, np.ndarray]:
 @pytest.mark.parametrize("case", CASES)
 def test_diagnostics_are_those_of_arviz(case: str) -> None:
     """Of draws on a grid: ArviZ's distances to the median have no rounding there, which would break a tie in them."""
-    z = CASES[case]()
-    z = (z * 2**20).round() / 2**20
+    z = on_grid(CASES[case]())
     found, expected = convergence(z, torch.zeros(z.shape[:3], dtype=torch.bool)), by_arviz(z)
     for name, value in expected.items():
         np.testing.assert_allclose(getattr(found, name), value, rtol=1e-10, atol=1e-12, err_msg=name)
