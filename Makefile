@@ -2,10 +2,11 @@
 SHELL := /bin/bash
 PYTHON ?= python3
 VENV ?= .venv
+LOWEST ?= .venv-lowest
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check
 
-.PHONY: demo test test-all lint house bench notebooks clean help
+.PHONY: demo test test-all test-lowest lint house bench notebooks clean help
 
 help:  ## what each target does
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -40,6 +41,17 @@ test: $(VENV)/.dev  ## the quick tests (five minutes on 2 cores)
 test-all: $(VENV)/.dev  ## every test, the slow statistical ones and the notebooks included
 	@$(PYTEST) -m 'slow or not slow'
 
+# An old library beside a new one that it does not know warns of what it uses there: deprecations are no errors here.
+test-lowest: $(LOWEST)/.lowest  ## the quick tests on the lowest versions that pyproject.toml admits, in .venv-lowest
+	@$(LOWEST)/bin/python -m pytest -W ignore::DeprecationWarning
+
+$(LOWEST)/.lowest: pyproject.toml tests/lowest.py
+	@$(MAKE) --no-print-directory VENV=$(LOWEST) $(LOWEST)/bin/python
+	@echo "Installing the lowest versions into $(LOWEST); torch's wheel for this system may be several GB ..."
+	@$(LOWEST)/bin/python -m pip --disable-pip-version-check install --quiet packaging
+	@$(LOWEST)/bin/python tests/lowest.py || { echo "Installing the lowest versions failed (see above)."; exit 1; }
+	@touch $@
+
 lint: $(VENV)/.dev  ## ruff (check and format), mypy, import-linter, and that the house is as docs/house.md says
 	@$(BIN)/ruff check .
 	@$(BIN)/ruff format --check .
@@ -57,5 +69,5 @@ notebooks: $(VENV)/.dev  ## execute the notebooks
 	@$(BIN)/python notebooks/execute.py
 
 clean:  ## remove the environment, caches and outputs
-	rm -rf $(VENV) build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache demo-output notebooks/output
+	rm -rf $(VENV) $(LOWEST) build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache demo-output notebooks/output
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -38,7 +38,7 @@ FIGURES: dict[str, Callable[[], Figure]] = {
 @pytest.mark.parametrize("name", FIGURES)
 def test_figures_leave_matplotlib_as_they_found_it(name: str, tmp_path: Path) -> None:
     settings = dict(matplotlib.rcParams)  # reading them all has matplotlib choose a backend
-    backend = matplotlib.get_backend(auto_select=False)
+    backend = matplotlib.get_backend()
     with matplotlib.rc_context({"axes.facecolor": "black", "text.usetex": True, "font.size": 40}):
         inside = dict(matplotlib.rcParams)
         figure = FIGURES[name]()
@@ -46,7 +46,7 @@ def test_figures_leave_matplotlib_as_they_found_it(name: str, tmp_path: Path) ->
         assert dict(matplotlib.rcParams) == inside
         assert not any(text.get_usetex() for text in figure.findobj(matplotlib.text.Text))
     assert dict(matplotlib.rcParams) == settings
-    assert matplotlib.get_backend(auto_select=False) == backend
+    assert matplotlib.get_backend() == backend
     assert path.read_bytes().startswith(b"\x89PNG")
     assert all(ax.get_facecolor() == (1, 1, 1, 1) for ax in figure.axes)
     assert figure._repr_png_().startswith(b"\x89PNG")
