@@ -82,6 +82,15 @@ def test_wheel_has_the_command_its_data_and_its_types(wheel_python: Path, tmp_pa
     assert run(wheel_python, "-c", code, cwd=tmp_path).stdout.split() == ["360", "True"]
 
 
+@pytest.mark.slow
+@pytest.mark.timeout(600)
+def test_wheel_passes_the_smoke_suite(wheel_python: Path, tmp_path: Path) -> None:
+    done = run(wheel_python, str(ROOT / "tests" / "smoke.py"), cwd=tmp_path)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert f"in {wheel_python.parents[1]}" in done.stdout, "the checkout was tried, not the wheel"
+    assert re.search(r"^\d+ passed, 0 failed in ", done.stdout, re.MULTILINE)
+
+
 def test_declared_ranges_hold_what_is_pinned_and_installed() -> None:
     lines = (ROOT / "constraints.txt").read_text().splitlines()
     pinned = [Requirement(line) for line in lines if "==" in line]
