@@ -40,7 +40,7 @@ def normal_target(program: Callable[[Tensor], None], x: Tensor | None = None) ->
 
 
 @pytest.mark.parametrize("kind", ["prior", "posterior"])
-@pytest.mark.parametrize("name", ["conjugate-normal", "ppca", "ppca-10"])
+@pytest.mark.parametrize("name", ["conjugate-normal", "ppca", pytest.param("ppca-10", marks=pytest.mark.slow)])
 def test_exact_guides_pass(name: str, kind: str) -> None:
     found = calibrate(problem(name).target(), kind=kind, level=ACCIDENT)
     assert not found.rejected

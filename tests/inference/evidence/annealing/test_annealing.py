@@ -183,30 +183,6 @@ def test_other_programs(name: str) -> None:
     check_law(anneal(target, num_steps=40, num_chains=200), reference.value, reference.stderr)
 
 
-# The same however it is cut ------------------------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize("start", ["guide", "prior"])
-def test_rows_do_not_see_each_other(start: str) -> None:
-    """Batch of one, other order, data and chains in pieces."""
-    problem = Ppca.make(6, 2, 0.7)
-    x = problem.sample(7)
-    options: dict[str, Any] = {"num_steps": 12, "num_chains": 20, "num_pilot": 4, "start": start}
-
-    def guide(x: Tensor) -> None:
-        with pyro.plate("data", len(x)):
-            pyro.sample("z", dist.Normal(torch.zeros(len(x), 2), 0.8).to_event(1))
-
-    whole = anneal(Target(problem.model, guide, x), **options)
-    for rows in ([3], [6, 0, 2]):
-        some = anneal(Target(problem.model, guide, x[rows]), **options)
-        torch.testing.assert_close(some.info["log_weights"], whole.info["log_weights"][:, rows], **TIGHT)
-        torch.testing.assert_close(some.value, whole.value[rows], **TIGHT)
-        for name in ("betas", "acceptance", "conditional_ess"):
-            torch.testing.assert_close(some.info[name], whole.info[name][:, rows], **TIGHT)
-    assert bool((anneal(Target(problem.model, guide, x), **options, seed=1).value != whole.value).all())
-
-
 # Pieces --------------------------------------------------------------------------------------------------------------
 
 

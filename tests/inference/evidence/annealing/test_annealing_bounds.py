@@ -1,7 +1,6 @@
 """Reverse annealing and the bidirectional bracket: above and below the truth, exact where they can be."""
 
 import math
-from typing import Any
 
 import pyro
 import pyro.distributions as dist
@@ -62,16 +61,6 @@ def test_reverse_estimate_agrees_with_the_truth_in_law() -> None:
     estimate = anneal_reverse(target, exact_draws(x, 200), num_steps=30, num_chains=200, num_refresh=0)
     z = (estimate.value - normal_evidence(x)) / estimate.stderr
     assert z.abs().max() < sigmas(8) and estimate.stderr.max() < 0.1
-
-
-def test_rows_do_not_see_each_other() -> None:
-    x = data(6) * math.sqrt(2.0)
-    z = exact_draws(x, 5)["z"]
-    options: dict[str, Any] = {"num_steps": 8, "num_chains": 10, "num_refresh": 2}
-    whole = anneal_reverse(Target(normal_model, normal_guide(0.8), x), {"z": z}, **options)
-    for rows in ([4], [5, 0, 2]):
-        some = anneal_reverse(Target(normal_model, normal_guide(0.8), x[rows]), {"z": z[:, rows]}, **options)
-        torch.testing.assert_close(some.value, whole.value[rows], **TIGHT)
 
 
 def test_draws_of_a_sampler_give_an_estimate_not_a_bound() -> None:

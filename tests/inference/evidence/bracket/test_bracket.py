@@ -216,6 +216,7 @@ def test_a_neck_without_end_is_flagged(lattice: bool, seed: int, monkeypatch: py
     assert bracket(Target(model, guide, torch.tensor([[0.3, 0.3]])), budget=30.0, seed=seed).flags[0]
 
 
+@pytest.mark.slow
 def test_an_unbounded_likelihood_is_flagged(monkeypatch: pytest.MonkeyPatch) -> None:
     """exp(z²) against a normal prior: no integral."""
     monkeypatch.setattr(stages, "_MAX_EFFORT", 0)
