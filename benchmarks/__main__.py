@@ -6,6 +6,7 @@ import sys
 from pathlib import Path
 
 SCRIPTS = (
+    "command_help",
     "svi_step",
     "importance_mnist",
     "digits",
@@ -13,6 +14,7 @@ SCRIPTS = (
     "mnist_vae",
     "annealing_mnist",
     "mcmc_digits",
+    "diagnostics_arviz",
     "coverage",
     "calibration",
     "decomposition_mnist",

@@ -1,4 +1,4 @@
-"""Fixtures for every test: float64, a fixed seed, and a check that what the process shares is left as it was found."""
+"""Fixtures for every test: float64, a fixed seed, a clock of its own, and a check that nothing shared is changed."""
 
 from collections.abc import Iterator
 
@@ -6,6 +6,7 @@ import pyro
 import pytest
 import torch
 
+from toys.clock import Clock, by_evaluations
 from toys.global_state import switches
 
 
@@ -24,3 +25,9 @@ def _global_state() -> Iterator[None]:
     # A test may set the default dtype; pytest itself moves its log handlers between the phases of a test.
     changed = [name for name in before if name not in ("default dtype", "loggers") and after[name] != before[name]]
     assert not changed, f"changed: {', '.join(changed)}"
+
+
+@pytest.fixture(autouse=True)
+def clock(_global_state: None, monkeypatch: pytest.MonkeyPatch) -> Clock:
+    """No outcome depends on how fast the machine is or how busy: seconds are counted evaluations."""
+    return by_evaluations(monkeypatch)

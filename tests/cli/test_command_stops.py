@@ -73,12 +73,12 @@ def test_sigterm_from_outside(folder: Path, pixels: Path) -> None:
         [ELBOWROOM, "train", *endless], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
     )
     try:
-        deadline = time.monotonic() + 60
+        deadline = time.monotonic() + 300
         metrics_file = folder / "run" / "metrics.jsonl"
         while not (metrics_file.exists() and metrics_file.stat().st_size) and time.monotonic() < deadline:
             time.sleep(0.05)
         process.send_signal(signal.SIGTERM)
-        out, err = process.communicate(timeout=60)
+        out, err = process.communicate(timeout=300)
     finally:
         process.kill()
     assert process.returncode == 143, err
@@ -96,7 +96,7 @@ def test_a_reader_who_leaves_does_not_stop_the_work(folder: Path, pixels: Path) 
     process.stdout.close()
     with process.stderr:
         err = process.stderr.read()
-    assert (process.wait(timeout=60), err) == (0, "")
+    assert (process.wait(timeout=300), err) == (0, "")
     assert read_json(folder / "run" / "result.json")["steps"] == 9
 
 

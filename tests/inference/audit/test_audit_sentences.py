@@ -123,9 +123,9 @@ def test_small_words() -> None:
 
 def test_the_clock() -> None:
     clock = Clock(10.0)
-    assert 9.0 < clock.left <= 10.0
+    assert 9.9 < clock.left <= 10.0
     assert Clock(-1.0).left < 0
     clock.spend("a", 1.5)
     clock.spend("a", 2.0)
     seconds = clock.charge("b", time.perf_counter() - 3.0)
-    assert clock.cost == {"a": 3.5, "b": seconds} and 3.0 <= seconds < 4.0
+    assert clock.cost == {"a": 3.5, "b": seconds} and 3.0 <= seconds < 3.1

@@ -14,6 +14,7 @@ from elbowroom.inference.mcmc.convergence import Gates, convergence, ebfmi
 from elbowroom.inference.mcmc.draws import Draws
 from elbowroom.inference.mcmc.effective_size import effective_sample_size
 from toys import arviz_oracle
+from toys.counted import Counted
 from toys.draws import on_grid
 
 
@@ -175,15 +176,11 @@ def test_selected_draws_are_those_of_their_data() -> None:
     torch.testing.assert_close(some.convergence.ebfmi, draws.convergence.ebfmi[[3, 1]])
 
 
-@pytest.mark.slow
-def test_ten_thousand_data_take_seconds() -> None:
-    """A fifth of ArviZ's processor time where this was written; 10 s for ten thousand data of this size."""
-    import time
-
-    z = with_repeats(torch.randn(4, 500, 1000, 2))
-    begin = time.process_time()
-    convergence(z, torch.zeros(4, 500, 1000, dtype=torch.bool))
-    ours = (time.process_time() - begin) / 1000
-    begin = time.process_time()
-    by_arviz(z[:, :, :20])
-    assert ours < (time.process_time() - begin) / 20 / 3
+def test_more_data_are_no_more_operations() -> None:
+    """No loop over data: benchmarks/diagnostics_arviz.py has the seconds."""
+    counts = []
+    for num_data in (10, 40):
+        with Counted() as counted:
+            diagnostics._diagnose(torch.randn(4, 50, num_data, 2))
+        counts.append(counted.operations)
+    assert counts[0] == counts[1]

@@ -151,7 +151,7 @@ def test_a_finished_run_returns_at_once(tmp_path: Path, monkeypatch: pytest.Monk
     monkeypatch.setattr(Trainer, "_step", lambda self, rows: pytest.fail("a finished run took a step"))
     again, fitted = train(tmp_path / "run", resume=True)
     assert equal(whole, again)
-    assert fitted.history == expected.history and fitted.seconds == pytest.approx(expected.seconds, abs=5.0)
+    assert fitted.history == expected.history
     assert (tmp_path / "run" / "last.json").read_bytes() == before
 
 

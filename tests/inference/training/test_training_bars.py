@@ -27,13 +27,12 @@ def test_digits_reach_a_held_out_elbo_of_minus_20(seed: int) -> None:
     data = load("digits", binarize="threshold")
     model = VAE(64, 2, hidden=(128, 128), activation="tanh")
     guide = AmortizedNormal(64, 2, hidden=(128, 128), activation="tanh")
-    fitted = fit(
+    fit(
         model, guide, data.train, validation=data.validation, num_epochs=200, learning_rate=5e-3, schedule="cosine",
         keep="best", seed=seed, progress=False,
     )  # fmt: skip
     held_out = evaluate(Target(model, guide, data.test), num_samples=100)
     assert held_out.elbo - 4 * held_out.elbo_stderr >= -20.0
-    assert fitted.seconds < 30
 
 
 @pytest.mark.slow
@@ -49,13 +48,12 @@ def test_ppca_reaches_its_maximum_likelihood(kind: str) -> None:
         "exact": {"num_epochs": 20, "learning_rate": 1e-2},
         "amortized": {"num_epochs": 30, "learning_rate": 3e-2, "loss": "TraceMeanField_ELBO"},
     }[kind]
-    fitted = fit(model, guide, train, batch_size=512, schedule="cosine", progress=False, **options)
+    fit(model, guide, train, batch_size=512, schedule="cosine", progress=False, **options)
     with torch.no_grad():
         assert TRAIN - 0.3 < model.log_prob(train).double().mean().item() < TRAIN + 0.01
         assert abs(model.log_prob(test).double().mean().item() - TEST) < 0.3
     held_out = evaluate(Target(model, guide, test), num_samples=8)
     assert abs(held_out.elbo - TEST) < 0.3 + 4 * held_out.elbo_stderr
-    assert fitted.seconds < 60
 
 
 def grey_mnist() -> tuple[Tensor, Tensor]:
