@@ -150,28 +150,28 @@ ESTIMATORS: dict[str, Entry] = {
     ),
     "anneal": Entry(
         lambda t, seed, memory: inference.anneal(t, seed=seed, memory_bytes=memory, **ANNEALED),
-        piece=3,
+        piece=8,
     ),
     "anneal from the prior": Entry(
         lambda t, seed, memory: inference.anneal(t, start="prior", seed=seed, memory_bytes=memory, **ANNEALED),
-        piece=3,
+        piece=8,
     ),
     "anneal_reverse": Entry(
         lambda t, seed, memory: inference.anneal_reverse(
             t, stand_in(t), num_refresh=2, allow_failed=True, seed=seed, memory_bytes=memory, **ANNEALED
         ),
-        piece=3,
+        piece=8,
     ),
     "bidirectional": Entry(
         lambda t, seed, memory: inference.bidirectional(t, num_refresh=2, seed=seed, memory_bytes=memory, **ANNEALED),
         simulates=True,
-        piece=3,
+        piece=8,
     ),
     "smc": Entry(
         lambda t, seed, memory: inference.smc(
             t, num_particles=8, num_runs=3, num_steps=12, num_pilot=4, seed=seed, memory_bytes=memory
         ),
-        piece=3,
+        piece=8,
     ),
     **{f"bridge by the {proposal}": Entry(bridge_by(proposal)) for proposal in ("mixture", "gaussian", "guide")},
     "adapted_importance": Entry(
@@ -179,8 +179,8 @@ ESTIMATORS: dict[str, Entry] = {
             t, stand_in(t), num_samples=200, seed=seed, memory_bytes=memory
         )
     ),
-    "bracket": Entry(_bracket, num_latents=3, tolerance=ADAPTIVE),
-    "bracket on a lattice": Entry(_bracket),
+    "bracket": Entry(_bracket, num_latents=3, piece=1000, tolerance=ADAPTIVE),
+    "bracket on a lattice": Entry(_bracket, piece=1000),
     "hmc": Entry(
         lambda t, seed, memory: inference.hmc(t, num_warmup=30, num_draws=40, seed=seed, memory_bytes=memory),
         draws_of,
