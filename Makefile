@@ -43,7 +43,7 @@ test-all: $(VENV)/.dev  ## every test, the slow statistical ones and the noteboo
 
 # An old library beside a new one that it does not know warns of what it uses there: deprecations are no errors here.
 test-lowest: $(LOWEST)/.lowest  ## the quick tests on the lowest versions that pyproject.toml admits, in .venv-lowest
-	@$(LOWEST)/bin/python -m pytest -W ignore::DeprecationWarning
+	@$(subst $(BIN),$(LOWEST)/bin,$(PYTEST)) -W ignore::DeprecationWarning
 
 $(LOWEST)/.lowest: pyproject.toml tests/lowest.py
 	@$(MAKE) --no-print-directory VENV=$(LOWEST) $(LOWEST)/bin/python
