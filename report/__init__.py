@@ -13,6 +13,7 @@ The four rooms that draw know `records/` and `inference/`, and not each other: w
 Each name loads its file, and its libraries, when it is first used.
 """
 
+import random
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
@@ -102,7 +103,11 @@ _HOME = {name: file for file, names in _FILES.items() for name in names}
 def __getattr__(name: str) -> Any:
     if name not in _HOME:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return getattr(import_module(f"{__name__}.{_HOME[name]}"), name)
+    state = random.getstate()  # rich draws from Python's generator when it is imported
+    try:
+        return getattr(import_module(f"{__name__}.{_HOME[name]}"), name)
+    finally:
+        random.setstate(state)
 
 
 def __dir__() -> list[str]:

@@ -27,6 +27,16 @@ def test_what_is_not_used_is_not_loaded(program: str, unused: set[str]) -> None:
     assert "elbowroom.report" in loaded and not unused & loaded
 
 
+def test_what_is_loaded_draws_no_random_number_of_the_users() -> None:
+    """Python's generator: the library that draws tables takes one as it is imported."""
+    program = (
+        "import random, sys, elbowroom.report as report\n"
+        "random.seed(1); report.audit_table; one = random.random()\n"
+        "random.seed(1); print(one == random.random(), 'rich' in sys.modules)"
+    )
+    assert subprocess.check_output([sys.executable, "-c", program], text=True) == "True True\n"
+
+
 @pytest.mark.parametrize("name", report.__all__)
 def test_every_name_is_a_documented_function_even_after_its_file_was_imported(name: str) -> None:
     assert callable(getattr(report, name))

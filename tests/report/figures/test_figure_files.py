@@ -1,38 +1,12 @@
 """All figures: matplotlib is left as it was, and files are whole and reproducible."""
 
-from collections.abc import Callable
 from pathlib import Path
 
 import matplotlib
 import pytest
-import torch
-from matplotlib.figure import Figure
 
-from elbowroom.inference import importance, quadrature
-from elbowroom.report import (
-    gap_figure,
-    interpolation_figure,
-    loss_figure,
-    posterior_figure,
-    prior_samples_figure,
-    reconstruction_figure,
-    save_figure,
-    traversal_figure,
-)
-from toys.figures import IMAGE, decode
-from toys.report import DATA, toy
-
-FIGURES: dict[str, Callable[[], Figure]] = {
-    "posterior": lambda: posterior_figure(toy().target, toy().comparison, images=toy().x[DATA], image_shape=IMAGE),
-    "posterior, one latent": lambda: posterior_figure(toy(1).target, toy(1).comparison),
-    "posterior, three latents": lambda: posterior_figure(toy(3).target, toy(3).comparison),
-    "loss": lambda: loss_figure([{"epoch": e, "train_loss": 9 / e} for e in range(1, 9)]),
-    "reconstruction": lambda: reconstruction_figure(torch.rand(3, 4), torch.rand(3, 4), IMAGE),
-    "prior samples": lambda: prior_samples_figure(torch.rand(7, 4), IMAGE),
-    "traversal": lambda: traversal_figure(decode, 2, IMAGE),
-    "interpolation": lambda: interpolation_figure(decode, lambda x: x, [(torch.rand(4), torch.rand(4))], IMAGE),
-    "gap": lambda: gap_figure(importance(toy().target, num_samples=100), quadrature(toy().target)),
-}
+from elbowroom.report import save_figure
+from toys.figures import FIGURES
 
 
 @pytest.mark.parametrize("name", FIGURES)
