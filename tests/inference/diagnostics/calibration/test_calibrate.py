@@ -178,7 +178,7 @@ def test_simulations_that_fail_are_told() -> None:
     assert f"{500 - found.num_simulations} of 500 simulations left out: NaN" in found.flags[0]
     assert all(math.isfinite(check.p_value) for check in found.checks)
     with pytest.raises(ValueError, match=r"of 500 simulations gave NaN.*too few are left"):
-        calibrate(normal_target(broken(-2.6), torch.linspace(-9, -3, 20)), num_simulations=500)
+        calibrate(normal_target(broken(-4.0), torch.linspace(-9, -5, 20)), num_simulations=500)
 
 
 def flagged(draws: Draws, data: list[int]) -> Draws:

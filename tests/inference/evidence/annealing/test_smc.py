@@ -56,7 +56,7 @@ def test_right_in_law(start: str) -> None:
     z = (estimate.value - problem.evidence(x)) / estimate.stderr
     assert z.abs().max() < sigmas(6) and estimate.stderr.max() < 0.2
     if start == "prior":
-        assert bool((estimate.info["num_resamplings"] > 0).all())
+        assert estimate.info["num_resamplings"].double().mean() > 0.5  # about once a run
 
 
 def test_small_vae_against_quadrature() -> None:
