@@ -46,7 +46,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         parser = _parser()
         parsed = parser.parse_args([_underscored(a) for a in (sys.argv[1:] if arguments is None else arguments)])
-        chosen = vars(_instantiated(parser, parsed)[parsed.command])
+        chosen = vars(parser.instantiate(parsed)[parsed.command])
         options = COMMANDS[parsed.command](**{name: value for name, value in chosen.items() if name != "config"})
         return _guarded(parsed.command, options)
     except KeyboardInterrupt:
@@ -84,11 +84,6 @@ def _say(message: object, code: int) -> int:
     with suppress(BrokenPipeError):
         print(f"elbowroom: {text}", file=sys.stderr, flush=True)
     return code
-
-
-def _instantiated(parser: Any, parsed: Any) -> Any:
-    """The options as objects: jsonargparse calls it `instantiate` from 4.49 on, and warns of the old name."""
-    return (parser.instantiate if hasattr(parser, "instantiate") else parser.instantiate_classes)(parsed)
 
 
 def _parser() -> Any:

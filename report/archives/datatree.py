@@ -39,9 +39,14 @@ def write_tree(tree: xr.DataTree, path: str | Path) -> Path:
 
 
 def _dataset(group: Group, everywhere: Mapping[str, Any]) -> xr.Dataset:
-    variables = {name: (v.dims, v.values, _said_of(v)) for name, v in group.variables.items()}
+    variables = {name: (v.dims, _written(v.values), _said_of(v)) for name, v in group.variables.items()}
     coords = {dim: _labels(labels) for dim, labels in group.coords.items()}
     return xr.Dataset(variables, coords, _attributes({**everywhere, **group.attrs}))
+
+
+def _written(values: np.ndarray) -> np.ndarray:
+    """Strings of one width: an xarray of before 2025.9 cannot write objects where pandas is 3."""
+    return values.astype(str) if values.dtype == object else values
 
 
 def _said_of(variable: Variable) -> dict[str, str]:
@@ -50,7 +55,8 @@ def _said_of(variable: Variable) -> dict[str, str]:
 
 
 def _labels(labels: Sequence[Any]) -> np.ndarray:
-    return np.array(labels, dtype=object) if not len(labels) or isinstance(labels[0], str) else np.array(labels)
+    """Numbers or strings; of none, strings."""
+    return np.array(labels) if len(labels) else np.array(labels, dtype=str)
 
 
 def _attributes(values: Mapping[str, Any]) -> dict[str, Any]:

@@ -96,7 +96,7 @@ def heavy_after(arguments: list[str]) -> subprocess.CompletedProcess[str]:
     [
         ([], "demo,train,evidence,audit,compare"),
         (["trian"], "invalid choice: 'trian'"),
-        (["train", "--epochs", "3"], "nrecognized arguments: --epochs"),
+        (["train", "--epochs", "3"], "unrecognized arguments: --epochs"),
         (["train", "--training.epochs", "many"], "many"),
         (["train", "--data.binarize", "maybe"], "maybe"),
         (["train", "--programs.hidden", "wide"], "wide"),

