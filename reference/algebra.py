@@ -71,4 +71,12 @@ def real(*numbers: object) -> Tensor:
 def scattered(*shape: int, phase: float = 0.0) -> Tensor:
     """Fixed numbers of about unit variance and no pattern, the same on any machine: √2 sin(i^1.5 + phase)."""
     index = torch.arange(1, math.prod(shape) + 1, dtype=torch.float64)
-    return (math.sqrt(2.0) * torch.sin(index**1.5 + phase)).reshape(shape)
+    return same_anywhere(math.sqrt(2.0) * torch.sin(index**1.5 + phase)).reshape(shape)
+
+
+def same_anywhere(data: Tensor) -> Tensor:
+    """Data in multiples of 2⁻²⁰: processors compute sines and products that differ in the last bit.
+
+    A datum's noise is a function of its bits, so that one which differs in any of them has other noise.
+    """
+    return (data * 2**20).round() / 2**20

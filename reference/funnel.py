@@ -9,7 +9,7 @@ import pyro.distributions as dist
 import torch
 from torch import Tensor
 
-from elbowroom.reference.algebra import log_normal, scattered
+from elbowroom.reference.algebra import log_normal, same_anywhere, scattered
 from elbowroom.reference.reference import Quality, Reference
 
 SPREAD = 3.0  # prior standard deviation of v
@@ -22,7 +22,8 @@ def funnel(name: str, num_wide: int, factorised: bool, quality: Quality) -> Refe
     z is integrated out in closed form, x_i | v ~ N(0, e^v + σ²), and v by the trapezoidal rule, whose error on a smooth
     integrand that vanishes at both ends falls faster than any power of the mesh.
     """
-    x = 3.0 * scattered(4, num_wide, phase=0.5) * torch.tensor([0.1, 0.3, 1.0, 3.0], dtype=torch.float64).unsqueeze(1)
+    sizes = torch.tensor([0.1, 0.3, 1.0, 3.0], dtype=torch.float64).unsqueeze(1)
+    x = same_anywhere(3.0 * sizes * scattered(4, num_wide, phase=0.5))
     v = torch.linspace(-30.0, 30.0, 6001, dtype=torch.float64)  # ten prior standard deviations
     log_joint = _log_joint(x, v)
     weight = log_joint.softmax(0)

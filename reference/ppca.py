@@ -8,7 +8,7 @@ import pyro.distributions as dist
 import torch
 from torch import Tensor
 
-from elbowroom.reference.algebra import linear_gaussian, mean_field, scattered
+from elbowroom.reference.algebra import linear_gaussian, mean_field, same_anywhere, scattered
 from elbowroom.reference.reference import Quality, Reference
 
 SIGMA = 0.8
@@ -17,7 +17,7 @@ SIGMA = 0.8
 def ppca(name: str, num_pixels: int, num_latents: int, kind: str, quality: Quality) -> Reference:
     """z ~ N(0, I), x | z ~ N(W z, σ² I); `kind` of guide: `"exact"`, `"mean-field"` or `"wide"` (1.2 times as wide)."""
     weight = scattered(num_pixels, num_latents) / num_latents**0.5
-    x = scattered(6, num_latents, phase=1.0) @ weight.T + SIGMA * scattered(6, num_pixels, phase=2.0)
+    x = same_anywhere(scattered(6, num_latents, phase=1.0) @ weight.T + SIGMA * scattered(6, num_pixels, phase=2.0))
     eye = torch.eye(num_latents, dtype=torch.float64)
     exact = linear_gaussian(x, weight, torch.full((num_pixels,), SIGMA**2, dtype=torch.float64), eye)
     to_mean = exact.covariance @ weight.T / SIGMA**2  # E[z | x] = to_mean x

@@ -9,7 +9,7 @@ import pyro.distributions as dist
 import torch
 from torch import Tensor
 
-from elbowroom.reference.algebra import linear_gaussian, mean_field, scattered
+from elbowroom.reference.algebra import linear_gaussian, mean_field, same_anywhere, scattered
 from elbowroom.reference.reference import Quality, Reference
 
 NUM_ROWS = 12
@@ -119,7 +119,7 @@ def _data(num_predictors: int) -> tuple[Tensor, Tensor]:
         [torch.ones(NUM_ROWS, 1, dtype=torch.float64), scattered(NUM_ROWS, num_predictors - 1, phase=0.3)], 1
     )
     coefficients = scattered(4, num_predictors, phase=1.7)
-    return design, coefficients @ design.T + NOISE * scattered(4, NUM_ROWS, phase=2.9)
+    return design, same_anywhere(coefficients @ design.T + NOISE * scattered(4, NUM_ROWS, phase=2.9))
 
 
 PROBLEMS: dict[str, Callable[[], Reference]] = {

@@ -8,6 +8,7 @@ A chain of datum b moves in unconstrained coordinates u, z = T(u), and leaves it
     warmup.py           search, adapt, then freeze everything that the moves depend on
       search.py, population.py, mixture.py      weighted points of the posterior, and what is fitted to them
       metric.py, step_size.py, trajectory.py    scale, ε and length of the trajectories
+      rounding.py                               why a last digit that differs does not change the draws
     sampling.py         draws as pure steps (state, random numbers) -> (state, info)
       moves.py            when each datum makes an HMC move, and how often it jumps
       transition.py, leapfrog.py                HMC: a trajectory, accepted or not

@@ -49,6 +49,10 @@ def hmc(
     that start apart, and fits the mixture to both; then everything is frozen. How often each move is made is decided
     for each datum by how evenly the mixture covers its posterior.
 
+    Positions are rounded to a millionth of a standard deviation before an HMC move, so that a datum's draws do not
+    depend on how a processor adds up (float64: to about 1e-12; float32 has not the digits, and parts within standard
+    errors).
+
     A good guide makes this cheap; a bad one costs time, not correctness: chains that disagree are flagged.
 
     Args:

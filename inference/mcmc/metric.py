@@ -3,6 +3,8 @@
 import torch
 from torch import Tensor
 
+from elbowroom.inference.mcmc.rounding import on_grid
+
 MAX_DENSE = 128
 """Above this many latents correlations are left alone: D² numbers a datum, from a few hundred draws, say little."""
 
@@ -45,6 +47,16 @@ def whiten(scale: Tensor, x: Tensor) -> Tensor:
     if scale.dim() == 2:
         return x / scale
     return torch.linalg.solve_triangular(scale, x.permute(1, 2, 0), upper=False).permute(2, 0, 1)
+
+
+def rounded(scale: Tensor) -> Tensor:
+    """The scale on a grid, each row in units of its own standard deviation."""
+    return on_grid(scale, deviations(scale) if scale.dim() == 2 else deviations(scale).unsqueeze(-1))
+
+
+def deviations(scale: Tensor) -> Tensor:
+    """The standard deviation of each coordinate, `[B, D]`."""
+    return scale if scale.dim() == 2 else scale.square().sum(-1).sqrt()
 
 
 def size(scale: Tensor) -> Tensor:

@@ -6,6 +6,8 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from elbowroom.inference.mcmc.rounding import on_grid
+
 WIDE_SHARE, WIDTH = 0.1, 2.0
 """A tenth of every component is twice as wide, so that the tails of a posterior do not trap a chain."""
 
@@ -96,14 +98,11 @@ class Mixture:
         )
 
     def _scaled(self, centre: Tensor, scale: Tensor) -> "Mixture":
-        """The mixture of centre + scale · x."""
+        """The mixture of centre + scale · x, with means and factors rounded and inverses to go with them."""
         stretch = scale.unsqueeze(1)  # [B, 1, D]
-        return Mixture(
-            self.log_share,
-            centre.unsqueeze(1) + stretch * self.mean,
-            stretch.unsqueeze(-1) * self.factor,
-            self.inverse / stretch.unsqueeze(-2),
-        )
+        mean = on_grid(centre.unsqueeze(1) + stretch * self.mean, stretch)
+        factor = on_grid(stretch.unsqueeze(-1) * self.factor, stretch.unsqueeze(-1))
+        return Mixture(self.log_share, mean, factor, _inverse(factor))
 
 
 def _nearest(x: Tensor, count: int) -> Tensor:
@@ -131,9 +130,14 @@ def _maximise(x: Tensor, share: Tensor) -> Mixture:
     eye = torch.eye(dim, dtype=x.dtype, device=x.device)
     covariance = (1 - shrink * (1 - eye)) * covariance + (1e-3 + shrink * 0.1) * eye
     factor = torch.linalg.cholesky(covariance)
-    inverse = torch.linalg.solve_triangular(factor, eye.expand_as(factor), upper=False)
     portion = (weight / weight.sum(-1, keepdim=True)).clamp_min(_LEAST_SHARE)
-    return Mixture((portion / portion.sum(-1, keepdim=True)).log(), mean, factor, inverse)
+    return Mixture((portion / portion.sum(-1, keepdim=True)).log(), mean, factor, _inverse(factor))
+
+
+def _inverse(factor: Tensor) -> Tensor:
+    """L⁻¹ of Cholesky factors `[B, K, D, D]`."""
+    eye = torch.eye(factor.shape[-1], dtype=factor.dtype, device=factor.device)
+    return torch.linalg.solve_triangular(factor, eye.expand_as(factor), upper=False)
 
 
 def _second_moment(centred: Tensor, share: Tensor) -> Tensor:

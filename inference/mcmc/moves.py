@@ -9,7 +9,9 @@ from torch import Tensor
 from elbowroom.inference.evaluation.recorded_densities import Densities
 from elbowroom.inference.mcmc.jumps import State
 from elbowroom.inference.mcmc.leapfrog import Density, evaluate
+from elbowroom.inference.mcmc.metric import deviations
 from elbowroom.inference.mcmc.mixture import Mixture
+from elbowroom.inference.mcmc.rounding import on_grid
 from elbowroom.inference.mcmc.trajectory import halton
 from elbowroom.inference.mcmc.transition import Kernel, transition
 from elbowroom.inference.mcmc.warmup import Tuned
@@ -97,7 +99,7 @@ class Mover:
     def move(self, state: State, momentum: Tensor, uniform: Tensor, jitter: Tensor) -> Moved:
         """Move the chains of these data, and no others."""
         data = slice(None) if self.data is None else self.data
-        start = evaluate(self.density, state.u[:, data])
+        start = evaluate(self.density, on_grid(state.u[:, data], deviations(self.kernel.scale)))
         point, move = transition(
             self.density, start, self.kernel, momentum[:, data], uniform[:, data], jitter=jitter[data]
         )

@@ -8,7 +8,7 @@ from torch import Tensor
 
 from elbowroom.inference.evaluation.coordinates import Coordinates
 from elbowroom.inference.evaluation.random_numbers import RandomNumbers
-from elbowroom.inference.mcmc.metric import fit_scale
+from elbowroom.inference.mcmc.metric import fit_scale, rounded
 from elbowroom.inference.mcmc.mixture import Mixture
 from elbowroom.inference.mcmc.population import NUM_POINTS, Population, from_guide, from_mixture, from_prior
 
@@ -86,7 +86,7 @@ def search(
 
 def _scale(best: PosteriorPoints) -> Tensor:
     """The points' own scale where there are enough of them in effect, else the spread that the search began with."""
-    learned = fit_scale(best.points, best.ess)
+    learned = rounded(fit_scale(best.points, best.ess))
     if learned.dim() == 2:
         return torch.where((best.ess >= BELIEVED).unsqueeze(-1), learned, best.scale)
     believed = (best.ess >= BELIEVED)[:, None, None]

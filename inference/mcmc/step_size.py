@@ -6,6 +6,8 @@ from dataclasses import dataclass, replace
 import torch
 from torch import Tensor
 
+from elbowroom.inference.mcmc.rounding import on_grid
+
 _SHRINKAGE, _DELAY, _DECAY = 0.05, 10.0, 0.75  # γ, t₀, κ of Hoffman & Gelman (2014), section 3.2.1
 
 
@@ -34,6 +36,11 @@ class DualAveraging:
         fade = count**-_DECAY
         average = fade * log_step + (1 - fade) * self.log_average
         return replace(self, log_step=log_step, log_average=average, error=error, count=count)
+
+    def rounded(self) -> "DualAveraging":
+        """What the next transition and the next update go by, on a grid."""
+        log_step, log_average = on_grid(self.log_step), on_grid(self.log_average)
+        return replace(self, log_step=log_step, log_average=log_average, error=on_grid(self.error))
 
     @property
     def step_size(self) -> Tensor:

@@ -6,6 +6,7 @@ import torch
 from torch import Tensor
 
 from elbowroom.inference.mcmc.metric import whiten
+from elbowroom.inference.mcmc.rounding import on_grid
 from elbowroom.inference.mcmc.transition import Move
 
 _RATE, _FIRST, _SECOND, _TINY = 0.05, 0.8, 0.95, 1e-20  # Adam; short memories, since few transitions adapt
@@ -61,6 +62,11 @@ class Chees:
         low, high = bounds
         log_length = torch.minimum(torch.maximum(log_length, low.log()), high.log())
         return replace(self, log_length=log_length, first=first, second=second, count=count)
+
+    def rounded(self) -> "Chees":
+        """What the next transition and the next update go by, on a grid."""
+        first, second = on_grid(self.first, self.first), on_grid(self.second, self.second)
+        return replace(self, log_length=on_grid(self.log_length), first=first, second=second)
 
     @property
     def length(self) -> Tensor:

@@ -10,9 +10,10 @@ from torch import Tensor
 from elbowroom.inference.evaluation.coordinates import Coordinates
 from elbowroom.inference.evaluation.random_numbers import RandomNumbers
 from elbowroom.inference.mcmc.leapfrog import Density, Point, evaluate
-from elbowroom.inference.mcmc.metric import fit_scale, size
+from elbowroom.inference.mcmc.metric import deviations, fit_scale, rounded, size
 from elbowroom.inference.mcmc.mixture import Mixture
 from elbowroom.inference.mcmc.population import NUM_POINTS, from_mixture
+from elbowroom.inference.mcmc.rounding import on_grid
 from elbowroom.inference.mcmc.search import BELIEVED, PosteriorPoints, search
 from elbowroom.inference.mcmc.step_size import DualAveraging
 from elbowroom.inference.mcmc.trajectory import Chees, halton
@@ -165,18 +166,20 @@ def _adapt(
     dim, count = state.point.u.shape[-1], len(span) * chains
     momenta = numbers.normal("warm-up momentum", count, dim, first * chains).unflatten(0, (-1, chains))
     uniforms = numbers.uniform("warm-up accept", count, first * chains).unflatten(0, (-1, chains))
-    visited = []
+    visited, unit = [], deviations(state.scale)
     for index, momentum, uniform in zip(span, momenta, uniforms, strict=True):
         jitter = halton(index)
-        before, centre = state.point.u, state.point.u.mean(0)
-        point, move = transition(density, state.point, state.kernel, momentum, uniform, jitter)
-        averaging = state.averaging.update(move.acceptance, settings.target_accept)
+        before = on_grid(state.point.u, unit)  # its density stays the one that it had a millionth of an sd away
+        centre = before.mean(0)
+        start = replace(state.point, u=before)
+        point, move = transition(density, start, state.kernel, momentum, uniform, jitter)
+        averaging = state.averaging.update(move.acceptance, settings.target_accept).rounded()
         step = averaging.frozen.mean(0)
         chees = state.chees.update(
             before, move, centre=centre, scale=state.scale, jitter=jitter, bounds=(step, state.max_steps * step)
         )
         gradients = state.gradients + move.num_steps.sum(0)
-        state = replace(state, point=point, averaging=averaging, chees=chees, gradients=gradients)
+        state = replace(state, point=point, averaging=averaging, chees=chees.rounded(), gradients=gradients)
         visited.append(point.u)
         tick(chains)
     return state, torch.stack(visited)
@@ -189,7 +192,7 @@ def _rescaled(state: _Adapting, visited: Tensor, points: PosteriorPoints) -> _Ad
         return state
     # Within chains, so that modes which hold one chain each are not averaged over; draws in a row count for a third.
     within = (late - late.mean(0)).flatten(0, 1)
-    learned = fit_scale(within, torch.full_like(points.ess, len(within) / 3))
+    learned = rounded(fit_scale(within, torch.full_like(points.ess, len(within) / 3)))
     believed = (points.ess >= BELIEVED).reshape(-1, *(1,) * (learned.dim() - 1))
     scale = torch.where(believed, points.scale, learned)
     factor = size(state.scale) / size(scale)  # [B]
@@ -199,7 +202,7 @@ def _rescaled(state: _Adapting, visited: Tensor, points: PosteriorPoints) -> _Ad
     step = state.averaging.frozen * factor
     return replace(
         state,
-        averaging=DualAveraging.start(step, ahead=2.0),
+        averaging=DualAveraging.start(step, ahead=2.0).rounded(),
         chees=replace(state.chees, log_length=state.chees.log_length + factor.log()),
         scale=scale,
     )

@@ -22,8 +22,8 @@ Call = Callable[[Target, int, int | None], Any]
 FOREVER = 3600.0
 """Seconds: time decides nothing."""
 
-ADAPTIVE = 1e-6
-"""Chains carry the rounding of batched arithmetic on: what is left of it at the sizes used here."""
+ADAPTIVE = 1e-8
+"""Of rounding that ends at the grid of mcmc/rounding.py, and of what a bracket makes of it: see docs/house.md."""
 
 
 class Pixels:
