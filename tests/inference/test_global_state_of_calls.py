@@ -112,8 +112,14 @@ def copies(model: Model, guide: Guide) -> tuple[Model, Guide]:
 
 
 def trained(model: Model, guide: Guide, folder: Path) -> Path:
+    """Parameters move, and nothing else of the modules."""
     run_dir = Path(tempfile.mkdtemp(dir=folder)) / "run"
-    fit(*copies(model, guide), X, validation=X, num_epochs=2, batch_size=1, run_dir=run_dir, progress=False)
+    pair = copies(model, guide)
+    modes = [part.training for program in pair for part in program.modules()]
+    try:
+        fit(*pair, X, validation=X, num_epochs=2, batch_size=1, run_dir=run_dir, progress=False)
+    finally:
+        assert [part.training for program in pair for part in program.modules()] == modes
     return run_dir
 
 

@@ -66,6 +66,16 @@ def check_exact(estimate: Estimate, expected: Tensor) -> None:
     torch.testing.assert_close(estimate.info["max_weight"], torch.full_like(expected, 1 / num_samples))
 
 
+def test_weights_of_float32_programs_are_summed_in_float64() -> None:
+    torch.set_default_dtype(torch.float32)
+    target = Target(normal_model, normal_guide(0.8), data(4).float())
+    log_w = target.log_weights(3000, seed=2)
+    found = importance(target, num_samples=3000, seed=2)
+    assert log_w.dtype == torch.float32
+    torch.testing.assert_close(found.value, log_w.double().logsumexp(0) - math.log(3000), rtol=0, atol=1e-10)
+    torch.testing.assert_close(found.info["elbo"], log_w.double().mean(0), rtol=0, atol=1e-10)
+
+
 def test_exact_guide_in_float32() -> None:
     torch.set_default_dtype(torch.float32)
     x = data(8).float()
