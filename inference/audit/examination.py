@@ -129,7 +129,7 @@ class Examiner:
             return rest
         if any_done and left <= 0:
             return 0
-        return min(rest, _MOST, int(_CAUTION * left / pace)) if pace else min(rest, _FIRST)
+        return int(min(rest, _MOST, _CAUTION * left / pace)) if pace else min(rest, _FIRST)
 
     def _block(self, data: list[int], first: list[Block]) -> Block:
         """Examine the data of one block; `first` holds the first block, if this is another."""

@@ -13,7 +13,7 @@ from safetensors import safe_open
 from safetensors.torch import save_file
 from torch import Tensor
 
-from elbowroom.inference import Audit, StateError, audit_target
+from elbowroom.inference import Audit, StateError, audit_target, bracket
 from elbowroom.inference.audit import examination
 from toys.audit import GENEROUS, TINY, Line
 
@@ -98,6 +98,12 @@ def test_an_audit_that_ran_out_of_time_goes_on(
     assert [f.sentence for f in whole.findings] == [f.sentence for f in full.findings]
     for name, seconds in short.cost.items():
         assert full.cost[name] >= seconds, name
+
+
+def test_a_budget_without_end_examines_as_many_as_a_block_holds() -> None:
+    examiner = examination.Examiner(Line().target(20), bracket(Line().target(20)), 3, None, None, {})
+    assert examiner._size(rest=1000, pace=0.5, left=math.inf, any_done=True) == examination._MOST
+    assert examiner._size(rest=1000, pace=0.5, left=10.0, any_done=True) == 16
 
 
 def _examiner(audit: Audit) -> Any:

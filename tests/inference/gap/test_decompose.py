@@ -118,9 +118,10 @@ def test_terms_add_up_and_values_never_fall(name: str) -> None:
 def test_a_heavy_tailed_encoder_does_not_keep_its_place() -> None:
     """Its ELBO's error is larger than what there is to gain, yet every randomisation but a few gains."""
     known = problem("funnel-mean-field")
-    d = decompose(known.target(), families=["mean-field"], log_p=Estimate(known.log_evidence, torch.zeros(4), "exact"))
-    assert d.elbo.stderr[0] > 10
-    close(d.ladder["mean-field"].value[:1], known.log_evidence[:1], 1.5)
+    log_p = Estimate(known.log_evidence[:1], torch.zeros(1), "exact")
+    d = decompose(known.target().select([0]), families=["mean-field"], log_p=log_p, seed=46)  # one in ten is like this
+    assert d.elbo.stderr[0] > 20
+    close(d.ladder["mean-field"].value, known.log_evidence[:1], 1.5)
 
 
 @pytest.mark.slow
