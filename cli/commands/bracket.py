@@ -14,6 +14,8 @@ BOUNDS = {
     "adapted importance": "lower",
     "adapted importance, upper": "upper",
     "bridge": "none",
+    "expedition": "lower",
+    "earlier rounds": "lower",
     "annealing": "lower",
     "reverse annealing": "an upper estimate, as far as the chains have converged",
 }

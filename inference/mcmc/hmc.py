@@ -14,6 +14,7 @@ from elbowroom.inference.evaluation.recorded_densities import Densities
 from elbowroom.inference.mcmc.convergence import Gates
 from elbowroom.inference.mcmc.draws import Draws, DrawsInfo
 from elbowroom.inference.mcmc.effective_size import effective_sample_size
+from elbowroom.inference.mcmc.path import Path
 from elbowroom.inference.mcmc.sampling import BURN_IN, Chains, sample
 from elbowroom.inference.mcmc.search import STARTS
 from elbowroom.inference.mcmc.warmup import Settings, warm_up
@@ -96,11 +97,13 @@ def hmc(
     )
     at_once = plan(target, _AT_ONCE, memory_bytes).data_at_once
     densities = Densities.of(coordinates, max(num_chains, cells_within(target, memory_bytes)), compile)
+    path = Path(coordinates, "prior", compile=compile)
     begin, pieces, effective = time.perf_counter(), [], 0.0
     total = len(target) * num_chains * (num_warmup + BURN_IN + num_draws)
     with progress_bar(total, "HMC", "draw", progress) as bar:
         for chunk, part in _chunks(densities, at_once):
-            pieces.append(_run(part, settings, num_draws=num_draws, seed=seed, num_data=len(chunk), tick=bar))
+            way = path.on(part.coordinates.target)
+            pieces.append(_run(part, way, settings, num_draws=num_draws, seed=seed, num_data=len(chunk), tick=bar))
             if progress:
                 effective += _effective(pieces[-1].z)
                 bar.note(f"{effective:,.0f} effective draws of {chunk.stop} data")
@@ -143,7 +146,9 @@ class _Piece(NamedTuple):
     counts: dict[str, Tensor]
 
 
-def _run(densities: Densities, settings: Settings, *, num_draws: int, seed: int, num_data: int, tick: Tick) -> _Piece:
+def _run(
+    densities: Densities, path: Path, settings: Settings, *, num_draws: int, seed: int, num_data: int, tick: Tick
+) -> _Piece:
     """Warm up and draw for one chunk, whose first `num_data` data are kept."""
     coordinates = densities.coordinates
     numbers = RandomNumbers(coordinates.target, seed)
@@ -151,13 +156,19 @@ def _run(densities: Densities, settings: Settings, *, num_draws: int, seed: int,
     def moved(num_chains: int) -> None:
         tick(num_chains * num_data)
 
-    tuned = warm_up(coordinates, densities.gradient, densities.log_joint, numbers, settings, moved)
+    tuned = warm_up(coordinates, densities.gradient, densities.log_joint, numbers, settings, moved, path)
     chains = sample(densities, tuned, numbers, num_draws, moved)
     counts = {
         "num_evaluations": tuned.gradients + chains.gradients,
         "num_densities": tuned.evaluations + chains.densities,
         "jump_acceptance": tuned.acceptance,
     }
+    if tuned.expedition is not None:
+        counts |= {
+            "prior_log_p": tuned.expedition.log_evidence,
+            "prior_log_p_stderr": tuned.expedition.stderr,
+            "prior_ess": tuned.expedition.ess,
+        }
     return _Piece(
         z={name: value[:, :, :num_data] for name, value in _sites(densities, chains).items()},
         stats={name: value.transpose(0, 1)[:, :, :num_data].cpu() for name, value in chains.stats.items()},
@@ -205,6 +216,9 @@ def _collect(
         "num_densities": counts["num_densities"],
         "jump_acceptance": counts["jump_acceptance"],
     }
+    if "prior_ess" in counts:
+        info["prior_log_p"], info["prior_log_p_stderr"] = counts["prior_log_p"], counts["prior_log_p_stderr"]
+        info["prior_ess"] = counts["prior_ess"]
     z, stats = _joined([piece.z for piece in pieces], 2), _joined([piece.stats for piece in pieces], 2)
     return Draws(z, target.latent_names, stats, info, gates or Gates())
 

@@ -8,7 +8,7 @@ from torch import Tensor
 
 from elbowroom.inference.estimate import Estimate
 from elbowroom.inference.evidence.annealing.blocks import Block, blocks, in_ranges
-from elbowroom.inference.evidence.annealing.path import Path
+from elbowroom.inference.mcmc.path import Path
 from elbowroom.inference.evidence.annealing.randomness import FORWARD, Randomness
 from elbowroom.inference.evidence.annealing.results import ChainsInfo, Piece, assemble, joined, observe
 from elbowroom.inference.evidence.annealing.settings import Settings

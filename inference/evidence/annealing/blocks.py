@@ -8,7 +8,7 @@ import torch
 
 from elbowroom.inference.evaluation.budget import Plan, bytes_or_default, plan
 from elbowroom.inference.evaluation.coordinates import Coordinates
-from elbowroom.inference.evidence.annealing.path import Path
+from elbowroom.inference.mcmc.path import Path
 from elbowroom.inference.evidence.annealing.settings import Settings
 from elbowroom.inference.evidence.annealing.tuning import Frozen, prepare
 from elbowroom.inference.evidence.annealing.walk import Walk

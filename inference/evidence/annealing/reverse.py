@@ -11,7 +11,7 @@ from torch import Tensor
 from elbowroom.inference.estimate import Estimate, reasons
 from elbowroom.inference.evidence.annealing.ais import forward
 from elbowroom.inference.evidence.annealing.blocks import Block, blocks, in_ranges
-from elbowroom.inference.evidence.annealing.path import Path
+from elbowroom.inference.mcmc.path import Path
 from elbowroom.inference.evidence.annealing.randomness import REVERSE, Randomness
 from elbowroom.inference.evidence.annealing.results import ChainsInfo, assemble, observe
 from elbowroom.inference.evidence.annealing.settings import Settings

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from elbowroom.inference.evidence.annealing.path import STARTS
+from elbowroom.inference.mcmc.path import STARTS
 from elbowroom.inference.evidence.annealing.schedule import SCHEDULES
 
 

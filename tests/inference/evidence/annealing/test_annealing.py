@@ -14,7 +14,7 @@ from elbowroom.inference import Estimate, Target, importance, quadrature, weight
 from elbowroom.inference.evaluation.coordinates import Coordinates
 from elbowroom.inference.evidence.annealing import schedule
 from elbowroom.inference.evidence.annealing.ais import anneal
-from elbowroom.inference.evidence.annealing.path import Ends, Path
+from elbowroom.inference.mcmc.path import Ends, Path
 from elbowroom.inference.evidence.annealing.randomness import FORWARD, PARTICLES, PILOT, REVERSE
 from elbowroom.inference.evidence.annealing.tuning import tune
 from elbowroom.inference.evidence.annealing.walk import conditional_ess, log_weights, thermodynamic
