@@ -32,7 +32,7 @@ LEAST_DIM = 3
 """Coordinates from which on an expedition is sent: a plane, 256 draws of the prior cover themselves."""
 
 _NUM_PRIOR = 512  # draws of the prior, weighed without gradients, that the particles are chosen from
-_FIRST_SHARE, _SHARE = 0.5, 0.85  # of the particles stay effective in the first and in later steps of the temperature
+_FIRST_SHARE, _SHARE = 0.5, 0.9  # of the particles stay effective in the first and in later steps of the temperature
 _MOVES_AT_END = 2  # more moves at β = 1
 _ACCEPT, _GAIN = 0.6, 1.0  # of the stochastic approximation of log ε
 _FIRST_STEP, _LONGEST = 0.7, 1.5  # in standard deviations of the particles
@@ -100,6 +100,12 @@ class _State(NamedTuple):
     beta: Tensor
     log_step: Tensor
 
+    def where(self, chosen: Tensor, other: "_State") -> "_State":
+        """This state for the data that are chosen `[B]`, the other one elsewhere."""
+        ends = self.ends.where(chosen.expand_as(self.ends.log_joint), other.ends)
+        pairs = ((self.beta, other.beta), (self.log_step, other.log_step))
+        return _State(ends, *(torch.where(chosen, mine, theirs) for mine, theirs in pairs))
+
 
 def _travelled(path: Path, numbers: RandomNumbers) -> tuple[Tensor, int]:
     """Particles `[P, B, D]` at β = 1, and the number of moves that it took."""
@@ -113,7 +119,8 @@ def _travelled(path: Path, numbers: RandomNumbers) -> tuple[Tensor, int]:
     for stage in range(1, NUM_STAGES):
         if bool((state.beta >= 1).all()):
             break
-        state, moves = steps.moved(_warmed(numbers, state, stage), stage), moves + 1
+        # Those that have arrived rest: how long others take must not show in them.
+        state, moves = steps.moved(_warmed(numbers, state, stage), stage).where(state.beta < 1, state), moves + 1
     for extra in range(_MOVES_AT_END):  # the same random numbers however many stages other data took
         state, moves = steps.moved(state, NUM_STAGES + extra), moves + 1
     return state.ends.u, moves
@@ -127,9 +134,7 @@ def _warmed(numbers: RandomNumbers, state: _State, stage: int) -> _State:
     population = _tempered(state.ends.u, difference, beta - state.beta)
     uniform = numbers.uniform(f"expedition: resample {stage}", 1)[0]
     index = _systematic(population, len(difference), uniform)
-    stays = state.beta >= 1  # arrived
-    every = torch.arange(len(index), device=index.device).unsqueeze(1)
-    return _State(state.ends.gather(torch.where(stays, every, index)), beta, state.log_step)
+    return _State(state.ends.gather(index), beta, state.log_step)
 
 
 def _tempered(u: Tensor, log_w: Tensor, power: Tensor) -> Population:

@@ -54,7 +54,8 @@ def _fitted(x: Tensor, count: int) -> tuple[Tensor, Tensor]:
         weight = share.sum(1) + 1e-6  # [B, K]
         mean = share.mT @ x / weight.unsqueeze(-1)
         square = x.mT @ x - (weight.unsqueeze(-1) * mean).mT @ mean
-        factor = torch.linalg.cholesky(square / num_points + 1e-3 * eye)
+        factor, failed = torch.linalg.cholesky_ex(square / num_points + 1e-3 * eye)
+        factor = torch.where((failed > 0)[:, None, None], eye, factor)  # points that are all one: rounding is left
         white, centre = (
             torch.linalg.solve_triangular(factor, t.mT, upper=False).mT for t in (x, mean)
         )  # [B, N, D], [B, K, D]

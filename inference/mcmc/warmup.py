@@ -117,9 +117,7 @@ def warm_up(
         path: from the prior to the joint, for an expedition; None sends none.
     """
     # Where is the posterior? Points of it, and starts that lie apart.
-    found = search(
-        coordinates, log_joint, numbers, num_chains=settings.num_chains, start=settings.start, path=path
-    )
+    found = search(coordinates, log_joint, numbers, num_chains=settings.num_chains, start=settings.start, path=path)
     points, starts, expedition = found.points, found.starts, found.expedition
     # HMC from there, in two halves; step sizes and lengths adapt all the time, the scale is learned after each half.
     state = _begin(density, starts, points, settings)

@@ -118,7 +118,9 @@ def _look(work: Work, data: Tensor, draws: Draws) -> None:
         return
     found = Estimate(draws.info["prior_log_p"], draws.info["prior_log_p_stderr"], "lower")
     flags = tuple(
-        "" if ess >= SEEN else f"modes far from the guide were looked for from the prior with {ess:.0f} effective points"
+        ""
+        if ess >= SEEN
+        else f"modes far from the guide were looked for from the prior with {ess:.0f} effective points"
         for ess in draws.info["prior_ess"].tolist()
     )
     work.ledger.remember(EXPEDITION, EARLIER, data)
