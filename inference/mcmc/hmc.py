@@ -46,9 +46,10 @@ def hmc(
     decisions. Two kinds of moves are made in turn, each of which leaves the posterior as it is: HMC with a jittered
     trajectory length (Neal 2011; ChEES adaptation, Hoffman, Radul & Sountsov 2021), which moves where no proposal fits,
     and independence Metropolis–Hastings proposals from a Gaussian mixture fitted to the posterior, which cross between
-    modes. Warm-up weighs draws of guide and prior (population Monte Carlo, Cappé et al. 2004), adapts HMC from chains
-    that start apart, and fits the mixture to both; then everything is frozen. How often each move is made is decided
-    for each datum by how evenly the mixture covers its posterior.
+    modes. Warm-up weighs draws of the guide and of the prior or, for three latents and more, particles tempered from
+    there (`expedition.py`: modes that the guide does not know), adapts HMC from chains that start apart, and fits the
+    mixture to both; then everything is frozen. How often each move is made is decided for each datum by how evenly the
+    mixture covers its posterior.
 
     Positions are rounded to a millionth of a standard deviation before an HMC move, so that a datum's draws do not
     depend on how a processor adds up (float64: to about 1e-12; float32 has not the digits, and parts within standard
@@ -63,7 +64,7 @@ def hmc(
         num_draws: T draws of each chain that are kept.
         seed: the chains of a datum are a function of (seed, datum).
         start: where chains start: `"guide"`, `"prior"`, or `"both"` by turns, so that a mode that the guide misses
-            can be found.
+            can be found; `"guide"` looks nowhere else.
         jumps: make independence moves.
         target_accept: mean acceptance probability of HMC that step sizes are adapted to.
         max_steps: leapfrog steps of one move at most.

@@ -1,4 +1,4 @@
-"""Where is the posterior? Points of it and starts for chains, from draws of guide and prior alone."""
+"""Where is the posterior? Points of it and starts for chains, from draws of the guide and from the prior."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace

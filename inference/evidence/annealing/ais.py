@@ -8,7 +8,6 @@ from torch import Tensor
 
 from elbowroom.inference.estimate import Estimate
 from elbowroom.inference.evidence.annealing.blocks import Block, blocks, in_ranges
-from elbowroom.inference.mcmc.path import Path
 from elbowroom.inference.evidence.annealing.randomness import FORWARD, Randomness
 from elbowroom.inference.evidence.annealing.results import ChainsInfo, Piece, assemble, joined, observe
 from elbowroom.inference.evidence.annealing.settings import Settings
@@ -20,6 +19,7 @@ from elbowroom.inference.evidence.annealing.walk import (
     thermodynamic,
     walk,
 )
+from elbowroom.inference.mcmc.path import Path
 from elbowroom.inference.target import Target
 
 

@@ -11,12 +11,12 @@ from torch import Tensor
 from elbowroom.inference.estimate import Estimate, reasons
 from elbowroom.inference.evidence.annealing.ais import forward
 from elbowroom.inference.evidence.annealing.blocks import Block, blocks, in_ranges
-from elbowroom.inference.mcmc.path import Path
 from elbowroom.inference.evidence.annealing.randomness import REVERSE, Randomness
 from elbowroom.inference.evidence.annealing.results import ChainsInfo, assemble, observe
 from elbowroom.inference.evidence.annealing.settings import Settings
 from elbowroom.inference.evidence.annealing.walk import Walk, log_weights, walk
 from elbowroom.inference.mcmc.draws import Draws
+from elbowroom.inference.mcmc.path import Path
 from elbowroom.inference.target import Target
 
 Posterior = Draws | Mapping[str, Tensor]

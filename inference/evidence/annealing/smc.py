@@ -10,11 +10,11 @@ from torch import Tensor
 from elbowroom.inference.estimate import Estimate
 from elbowroom.inference.evaluation.random_numbers import RandomNumbers
 from elbowroom.inference.evidence.annealing.blocks import Block, blocks
-from elbowroom.inference.mcmc.path import Ends, Path
 from elbowroom.inference.evidence.annealing.randomness import PARTICLES, Randomness
 from elbowroom.inference.evidence.annealing.results import ChainsInfo, Piece, assemble, joined, observe
 from elbowroom.inference.evidence.annealing.settings import Settings
 from elbowroom.inference.evidence.annealing.walk import Walk
+from elbowroom.inference.mcmc.path import Ends, Path
 from elbowroom.inference.target import Target
 
 RESAMPLE = 0.5

@@ -62,6 +62,8 @@ class Work:
         return settled(self.ledger, self.tolerance)[data]
 
 
+_WEAK = "modes far from the guide were looked for from the prior with {:.0f} effective points"
+
 Stage = Callable[[Work, Tensor, int], None]
 """(work, which data `[b]`, effort 0, 1, …): answer these data."""
 
