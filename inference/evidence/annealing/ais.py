@@ -19,6 +19,7 @@ from elbowroom.inference.evidence.annealing.walk import (
     thermodynamic,
     walk,
 )
+from elbowroom.inference.evidence.second_opinion import doubted
 from elbowroom.inference.mcmc.path import Path
 from elbowroom.inference.target import Target
 
@@ -48,6 +49,7 @@ def anneal(
     memory_bytes: int | None = None,
     progress: bool = False,
     compile: bool = False,
+    search: bool | None = None,
 ) -> Estimate[AnnealInfo]:
     """Estimate log p(x_b) by annealed importance sampling (Neal 2001) from the guide or the prior to the posterior.
 
@@ -69,6 +71,8 @@ def anneal(
         memory_bytes: byte budget for one evaluation and the chains' record (default 256 MiB).
         progress: show a progress bar if it takes longer than two seconds.
         compile: compile the densities (tens of seconds once; pays for long runs).
+        search: with `start="guide"`, look for modes that the guide misses by particles from the prior, and flag data
+            where these show more than the chains have seen (see `second_opinion.py`); None: up to 16 latents.
 
     Returns:
         Estimate with bound `"lower"`; value and stderr (delta method over chains) `[B]` in nats; `info`: see
@@ -102,7 +106,10 @@ def anneal(
         "conditional_ess": joined(pieces, "conditional_ess"),
         "thermodynamic": _side_by_side(integrals),
     }
-    return Estimate(estimate.value, estimate.stderr, estimate.bound, info, estimate.flags)
+    annealed = Estimate(estimate.value, estimate.stderr, estimate.bound, info, estimate.flags)
+    if start == "prior":
+        return annealed
+    return doubted(annealed, target, search, seed=seed, memory_bytes=memory_bytes)
 
 
 def forward(block: Block, settings: Settings) -> Walk:

@@ -14,6 +14,7 @@ from elbowroom.inference.evidence.annealing.randomness import PARTICLES, Randomn
 from elbowroom.inference.evidence.annealing.results import ChainsInfo, Piece, assemble, joined, observe
 from elbowroom.inference.evidence.annealing.settings import Settings
 from elbowroom.inference.evidence.annealing.walk import Walk
+from elbowroom.inference.evidence.second_opinion import doubted
 from elbowroom.inference.mcmc.path import Ends, Path
 from elbowroom.inference.target import Target
 
@@ -45,6 +46,7 @@ def smc(
     memory_bytes: int | None = None,
     progress: bool = False,
     compile: bool = False,
+    search: bool | None = None,
 ) -> Estimate[SmcInfo]:
     """Estimate log p(x_b) by tempered sequential Monte Carlo (Del Moral, Doucet & Jasra 2006, section 3).
 
@@ -57,7 +59,8 @@ def smc(
         target: programs and data.
         num_particles: N, particles of each run.
         num_runs: R, independent runs of each datum.
-        num_steps, start, schedule, seed, num_pilot, num_leapfrog, memory_bytes, progress, compile: as for `anneal`.
+        num_steps, start, schedule, seed, num_pilot, num_leapfrog, memory_bytes, progress, compile, search: as
+            for `anneal`.
 
     Returns:
         Estimate with bound `"lower"`; value and stderr (delta method over runs) `[B]` in nats; `info`: see `SmcInfo`
@@ -86,7 +89,10 @@ def smc(
     pieces = [_all_runs(block, settings, num_particles, num_runs) for block in blocks(target, settings, "SMC")]
     estimate = assemble(pieces, settings, "lower", time.perf_counter() - begin, noun="runs")
     info: SmcInfo = {**estimate.info, "num_resamplings": joined(pieces, "num_resamplings")}
-    return Estimate(estimate.value, estimate.stderr, estimate.bound, info, estimate.flags)
+    found = Estimate(estimate.value, estimate.stderr, estimate.bound, info, estimate.flags)
+    if start == "prior":
+        return found
+    return doubted(found, target, search, seed=seed, memory_bytes=memory_bytes)
 
 
 @dataclass(frozen=True)

@@ -159,7 +159,8 @@ def _anneal(work: Work, data: Tensor, draws: Draws, effort: int) -> None:
         "memory_bytes": work.memory_bytes,
     }
     limits = at_limits(draws)
-    up, down = anneal(part, **arguments), anneal_reverse(part, draws, allow_failed=True, **arguments)
+    up = anneal(part, search=False, **arguments)  # chains have been begun with one
+    down = anneal_reverse(part, draws, allow_failed=True, **arguments)
     for name, estimate in (("annealing", up), ("reverse annealing", down)):
         work.ledger.put(name, data, estimate, _joined(estimate.flags, limits))
 
