@@ -34,8 +34,8 @@ class Mixture:
     inverse: Tensor
 
     @classmethod
-    def fit(cls, points: Tensor, num_components: int | None = None) -> "Mixture":
-        """Fit by expectation–maximisation to points `[N, B, D]`, each datum by itself.
+    def fit(cls, points: Tensor, num_components: int | None = None, iterations: int = _ITERATIONS) -> "Mixture":
+        """Fit by iterations of expectation–maximisation to points `[N, B, D]`, each datum by itself.
 
         Covariances are shrunk towards their diagonal, by (D + 1) points' worth, and kept above a thousandth of the
         whole variance.
@@ -47,7 +47,7 @@ class Mixture:
         x = ((points - centre) / scale).transpose(0, 1)  # [B, N, D]
         share = _nearest(x, count)  # responsibilities [B, N, K]
         # Expectation–maximisation on standardised points; then a wide component behind all others.
-        for _ in range(_ITERATIONS if count > 1 else 1):
+        for _ in range(iterations if count > 1 else 1):
             mixture = _maximise(x, share)
             distance, constant = mixture._distances(x)
             share = (constant - 0.5 * distance).softmax(-1)
