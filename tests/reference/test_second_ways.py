@@ -10,6 +10,7 @@ import torch
 from scipy import integrate, special, stats
 
 from elbowroom.reference import posteriordb, problem, ragged, student
+from elbowroom.reference.algebra import scattered
 from elbowroom.reference.offsets import forty_modes, twenty_modes, two_modes
 
 
@@ -68,6 +69,14 @@ def test_products_by_the_density_of_a_product(pairs: int) -> None:
     weight = np.exp(-0.5 * (a**2 + b**2) - 0.5 * ((2 - a * b) / 0.3) ** 2)
     sd = math.sqrt((weight * a**2).sum() / weight.sum())
     assert reference.sd[0].tolist() == pytest.approx([sd] * 2 * pairs, abs=1e-7)
+
+
+def test_the_program_of_a_product_at_some_points() -> None:
+    target = problem("product-2").target()
+    a, b = scattered(5, 1, 2), scattered(5, 1, 2, phase=1.0)
+    joint = sum(target.log_joint({"a": a, "b": b}))[:, 0]
+    expected = stats.norm.logpdf(a).sum(-1) + stats.norm.logpdf(b).sum(-1) + stats.norm.logpdf(2, a * b, 0.3).sum(-1)
+    np.testing.assert_allclose(joint, expected[:, 0], rtol=1e-12)
 
 
 @pytest.mark.parametrize("name", ["label-switching", "label-switching-enumerated"])
