@@ -16,6 +16,7 @@ SCRIPTS = (
     "mcmc_digits",
     "diagnostics_arviz",
     "coverage",
+    "reference_table",
     "calibration",
     "decomposition_mnist",
 )

@@ -37,8 +37,8 @@ class Mixture:
     inverse: Tensor
 
     @classmethod
-    def fit(cls, points: Tensor, num_components: int | None = None) -> "Mixture":
-        """Fit by expectation–maximisation to points `[N, B, D]`, each datum by itself.
+    def fit(cls, points: Tensor, num_components: int | None = None, iterations: int = _ITERATIONS) -> "Mixture":
+        """Fit by iterations of expectation–maximisation to points `[N, B, D]`, each datum by itself.
 
         Covariances are shrunk towards the one that all components share, and that one towards its diagonal, by (D + 1)
         points' worth each, and kept above a thousandth of the whole variance. Unless their number is given, more than
@@ -52,7 +52,7 @@ class Mixture:
         # Responsibilities [B, N, K]
         share = nearest(x, count) if num_components or dim <= _PLANE else by_modes(x, count)
         # Expectation–maximisation on standardised points; then a wide component behind all others.
-        for _ in range(_ITERATIONS if share.shape[-1] > 1 else 1):
+        for _ in range(iterations if share.shape[-1] > 1 else 1):
             mixture = _maximise(x, share)
             distance, constant = mixture._distances(x)
             share = (constant - 0.5 * distance).softmax(-1)
