@@ -60,8 +60,8 @@ def smc(
         num_steps, start, schedule, seed, num_pilot, num_leapfrog, memory_bytes, progress, compile: as for `anneal`.
 
     Returns:
-        Estimate with bound `"lower"`; value and stderr (delta method over runs) `[B]` in nats; `info`: see `SmcInfo`
-        and `ChainsInfo`.
+        Estimate with bound `"lower"`; value and stderr (delta method over runs, widened for few of them as that of
+        `anneal`) `[B]` in nats; `info`: see `SmcInfo` and `ChainsInfo`.
 
     Raises:
         ValueError: as `anneal`; if the budget does not hold one run of one datum.

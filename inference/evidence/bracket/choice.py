@@ -5,7 +5,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from elbowroom.inference.estimate import NORMAL_95
+from elbowroom.inference.estimate import NORMAL_95, Bound, Estimate, contradictions, room_for
 from elbowroom.inference.evidence.bracket.ledger import Column, Ledger
 
 LOWER = ("quadrature", "adapted importance", "annealing", "importance")
@@ -15,8 +15,8 @@ UPPER = ("quadrature", "adapted importance, upper", "reverse annealing")
 MIDDLE = "bridge"
 """The third opinion: no bound, but it should lie between them."""
 
-_SUSPICIOUS = 4.0  # standard errors
-_NEGLIGIBLE = 0.02  # nats: a disagreement below it is not worth a flag
+_BOUNDS: dict[str, Bound] = {"quadrature": "exact", MIDDLE: "none", **dict.fromkeys(UPPER[1:], "upper")}
+"""What an answer is held to bound when others contradict it; the rest are lower bounds."""
 
 
 class Side(NamedTuple):
@@ -52,8 +52,8 @@ def suspicions(ledger: Ledger, lower: Side, upper: Side) -> list[str]:
         column = ledger.columns.get(name)
         if column is None:
             continue
-        above = column.value - upper.value > _room(column.stderr, upper.stderr)
-        below = (lower.value - column.value > _room(column.stderr, lower.stderr)) & (name == MIDDLE)
+        above = column.value - upper.value > room_for(column.stderr, upper.stderr)
+        below = (lower.value - column.value > room_for(column.stderr, lower.stderr)) & (name == MIDDLE)
         for b in (above | below).nonzero().flatten().tolist():
             if not column.flags[b] and not reasons[b]:
                 reasons[b] = (
@@ -68,7 +68,7 @@ def notes(ledger: Ledger, lower: Side) -> tuple[str, ...]:
     texts = [""] * ledger.num_data
     column = ledger.columns.get("importance")
     if column is not None:
-        low = lower.value - column.value > _room(column.stderr, lower.stderr)
+        low = lower.value - column.value > room_for(column.stderr, lower.stderr)
         for b in low.nonzero().flatten().tolist():
             if not column.flags[b]:
                 texts[b] = (
@@ -76,6 +76,15 @@ def notes(ledger: Ledger, lower: Side) -> tuple[str, ...]:
                     "sign in its weights: the guide misses a part of the posterior"
                 )
     return tuple(texts)
+
+
+def contradicted(ledger: Ledger) -> dict[str, tuple[str, ...]]:
+    """method -> for each datum which other methods contradict its answer, or an empty string."""
+    answers = {
+        name: Estimate(c.value, c.stderr, _BOUNDS.get(name, "lower"), flags=tuple(c.flags))
+        for name, c in ledger.columns.items()
+    }
+    return contradictions(answers)
 
 
 def width(lower: Side, upper: Side) -> Tensor:
@@ -97,16 +106,11 @@ def settled(ledger: Ledger, tolerance: float) -> Tensor:
 
 def _crossed(lower: Side, upper: Side) -> list[tuple[int, str]]:
     """The data whose bounds have crossed beyond chance, each with the reason for suspicion."""
-    crossed = lower.value - upper.value > _room(lower.stderr, upper.stderr)
+    crossed = lower.value - upper.value > room_for(lower.stderr, upper.stderr)
     return [
         (b, f"the lower bound ({lower.methods[b]}) lies above the upper one ({upper.methods[b]}) by more than chance")
         for b in crossed.nonzero().flatten().tolist()
     ]
-
-
-def _room(one: Tensor, other: Tensor) -> Tensor:
-    """How far apart two values with these errors may lie without a reason for suspicion, nats."""
-    return _SUSPICIOUS * torch.hypot(one, other) + _NEGLIGIBLE
 
 
 def _rank(column: Column, b: int) -> float:
