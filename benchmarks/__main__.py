@@ -16,6 +16,8 @@ SCRIPTS = (
     "mcmc_digits",
     "diagnostics_arviz",
     "coverage",
+    "heavy_weights",
+    "upper_bounds",
     "calibration",
     "decomposition_mnist",
 )

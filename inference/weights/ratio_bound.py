@@ -41,8 +41,9 @@ def ratio_upper(sums: RatioSums) -> tuple[Tensor, Tensor]:
     left_out = torch.stack([_value(_without(sums, b)) for b in used])
     spread = (left_out - left_out.mean(0)).square().sum(0)
     error = ((len(used) - 1) / len(used) * spread).sqrt()
-    known = value.isfinite() & error.isfinite()
-    return torch.where(known | value.isnan(), value, torch.inf), torch.where(known, error, torch.inf)
+    known, broken = value.isfinite() & error.isfinite(), sums.log_sums.isnan().any(0)
+    value, error = (torch.where(known, t, torch.inf) for t in (value, error))
+    return torch.where(broken, torch.nan, value), torch.where(broken, torch.nan, error)
 
 
 def _without(sums: RatioSums, b: int) -> RatioSums:

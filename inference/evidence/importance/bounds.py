@@ -147,7 +147,8 @@ def _cubo(sums: PowerSums, order: float, weighed: Estimate[ImportanceInfo]) -> E
 
 def _upper(sums: PowerSums, order: float, weighed: Estimate[ImportanceInfo]) -> Estimate:
     value, stderr = tangent(sums)
-    return _of_power(value, stderr, "upper", order, "", weighed)
+    # What the tail leaves open above log p̂ is open above its bounds, too.
+    return _of_power(value, torch.maximum(_or_infinite(value, stderr), weighed.stderr), "upper", order, "", weighed)
 
 
 def _of_power(
@@ -155,14 +156,22 @@ def _of_power(
 ) -> Estimate:
     """An estimate from the mean of w^power, whose tail index is `power` times that of w; flagged with its caveat."""
     constant = weighed.info["constant_weights"]
-    columns = (value.tolist(), (power * weighed.info["pareto_k"]).tolist(), constant.tolist(), weighed.flags)
+    columns = (
+        value.tolist(),
+        (power * weighed.info["pareto_k"]).tolist(),
+        weighed.info["heavy_tail"].tolist(),
+        constant.tolist(),
+        weighed.flags,
+    )
     flags = []
-    for v, tail, exact, flag in zip(*columns, strict=True):
+    for v, tail, heavy, exact, flag in zip(*columns, strict=True):
         reasons = [caveat] if caveat and not exact else []
         if not math.isfinite(v):
             reasons.append("no finite power mean: too few samples, or weights of zero")
         elif tail > K_LIMIT:
             reasons.append(f"the tail index of w^{power:g} is {tail:.2f} > {K_LIMIT}: the value is likely too low")
+        elif power >= 1 and heavy:
+            reasons.append(flag)
         elif tail != tail and not exact:
             reasons.append("too few distinct weights for a Pareto k̂: the error bar is unchecked")
         flags.append(_broken(v, flag) or "; ".join(reasons))
@@ -226,5 +235,8 @@ def _or_infinite(value: Tensor, stderr: Tensor) -> Tensor:
 
 
 def _broken(value: float, flag: str) -> str:
-    """The flag of weights that are NaN, infinite or all zero; an empty string for others."""
-    return flag if flag and (value != value or "NaN" in flag or "infinite" in flag or "every weight" in flag) else ""
+    """The flag of weights that are NaN, infinite, all zero or no proof; an empty string for others."""
+    return flag if flag and (value != value or any(word in flag for word in _BROKEN)) else ""
+
+
+_BROKEN = ("NaN", "infinite", "every weight", "are equal", "only in float")

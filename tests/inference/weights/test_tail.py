@@ -19,7 +19,7 @@ def generator(seed: int) -> torch.Generator:
 
 
 def quadratic(*indices: float) -> Callable[[int, int, int], Tensor]:
-    """log w − log E w of a Gaussian guide: Σ c ε²/2 over directions, tail index max c; a direction too wide has c < 0."""
+    """log w − log E w of a Gaussian guide: Σ c ε²/2 over directions, tail index max c; one too wide has c < 0."""
     c = torch.tensor(indices)
 
     def draw(num_samples: int, num_data: int, seed: int) -> Tensor:
@@ -42,7 +42,9 @@ GUIDES = {
 }
 
 
-def coverage(draw: Callable[[int, int, int], Tensor], num_samples: int, num_data: int, seed: int) -> tuple[float, int, int]:
+def coverage(
+    draw: Callable[[int, int, int], Tensor], num_samples: int, num_data: int, seed: int
+) -> tuple[float, int, int]:
     """Share of unflagged 95 % intervals that hold log E w = 0, how many there are, and how many are flagged."""
     hits = sound = 0
     for part in range(0, num_data, 250):
@@ -68,7 +70,9 @@ def test_unflagged_intervals_cover_at_any_tail_index(index: float) -> None:
 def test_coverage_by_guide_and_sample_size(guide: str, num_samples: int) -> None:
     """Unflagged intervals cover at least 85 % at every index; at most 3 % are flagged up to 0.36 (at S = 100: 6 %)."""
     for index in (*LIGHT, *HEAVY):
-        share, sound, flagged = coverage(GUIDES[guide](index), num_samples, 3000 if num_samples < 5000 else 1000, seed=7)
+        share, sound, flagged = coverage(
+            GUIDES[guide](index), num_samples, 3000 if num_samples < 5000 else 1000, seed=7
+        )
         total = sound + flagged
         assert share > 0.85 - sigmas(100) * math.sqrt(0.85 * 0.15 / max(sound, 1)), (index, share, sound)
         if index in LIGHT:
