@@ -17,6 +17,8 @@ SCRIPTS = (
     "diagnostics_arviz",
     "coverage",
     "reference_table",
+    "heavy_weights",
+    "upper_bounds",
     "calibration",
     "decomposition_mnist",
 )

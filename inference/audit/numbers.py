@@ -50,13 +50,15 @@ def representative(parts: Parts) -> Tensor:
 
 
 def _of_bracket(parts: Parts) -> dict[str, Number]:
-    settled, k = parts.bracket.settled, parts.sampled.info["pareto_k"]
+    settled, weights = parts.bracket.settled, parts.sampled.info
     return {
         "settled": share(
             settled, parts.num_data, "data whose log p(x) is bracketed within the tolerance, without a flag"
         ),
         "k_hat_too_high": share(
-            ~(k <= K_LIMIT), parts.num_data, f"data whose importance weights have Pareto k̂ above {K_LIMIT}"
+            ~(weights["pareto_k"] <= K_LIMIT) | weights["heavy_tail"],
+            parts.num_data,
+            f"data whose importance weights have too heavy a tail: Pareto k̂ above {K_LIMIT}, or an index near it",
         ),
     }
 

@@ -13,7 +13,7 @@ from typing import Any, TypedDict
 import torch
 from torch import Tensor
 
-from elbowroom.inference.estimate import Estimate, reasons
+from elbowroom.inference.estimate import Estimate, reasons, room_for
 from elbowroom.inference.evaluation.budget import cells_within, plan
 from elbowroom.inference.evaluation.coordinates import Coordinates
 from elbowroom.inference.evaluation.random_numbers import RandomNumbers
@@ -33,7 +33,6 @@ NUM_SAMPLES = 4096
 
 _REFIT = 1024  # draws that the mixture is refitted to
 _TEMPERED = 128.0  # of them in effect
-_SUSPICIOUS, _NEGLIGIBLE = 4.0, 0.02  # standard errors, and nats, apart from which two values disagree
 _KNOWN = 0.25  # standard error from which on an opinion contradicts nobody, nats
 
 
@@ -130,7 +129,7 @@ def _found_more(estimate: Estimate[Any], opinion: Estimate[Any]) -> list[str]:
     """For each datum by how much the opinion lies above the value beyond chance, in words, or an empty string."""
     value, stderr = estimate.value.double().cpu(), estimate.stderr.double().cpu()
     more = opinion.value - value
-    beyond = more > _SUSPICIOUS * torch.hypot(stderr, opinion.stderr) + _NEGLIGIBLE
+    beyond = more > room_for(stderr, opinion.stderr)
     told = [""] * len(estimate)
     for b in (beyond & (opinion.stderr <= _KNOWN)).nonzero().flatten().tolist():
         told[b] = (

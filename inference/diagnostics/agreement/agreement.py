@@ -160,6 +160,7 @@ def _measured(target: Target, columns: Columns, sampled: Estimate[ImportanceInfo
         latents=tuple(target.latent_names),
         **fields,
         pareto_k=sampled.info["pareto_k"],
+        heavy_tail=sampled.info["heavy_tail"],
         log_p_stderr=sampled.stderr,
         log_p_off=off,
         log_p_off_stderr=stderr,

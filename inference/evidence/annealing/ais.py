@@ -75,8 +75,9 @@ def anneal(
             where these show more than the chains have seen (see `second_opinion.py`); None: up to 16 latents.
 
     Returns:
-        Estimate with bound `"lower"`; value and stderr (delta method over chains) `[B]` in nats; `info`: see
-        `AnnealInfo` and `ChainsInfo`.
+        Estimate with bound `"lower"`; value and stderr `[B]` in nats; `info`: see `AnnealInfo` and `ChainsInfo`. The
+        error is the delta method's over chains, widened by Student's t so that value ± 1.96 stderr is a 95 % interval
+        with few of them, too, and where they are 100 or more by what their tail leaves open, as of `importance`.
 
     Raises:
         ValueError: on a bad size or name, a budget too small, a target without continuous latents, or

@@ -63,8 +63,8 @@ def smc(
             for `anneal`.
 
     Returns:
-        Estimate with bound `"lower"`; value and stderr (delta method over runs) `[B]` in nats; `info`: see `SmcInfo`
-        and `ChainsInfo`.
+        Estimate with bound `"lower"`; value and stderr (delta method over runs, widened for few of them as that of
+        `anneal`) `[B]` in nats; `info`: see `SmcInfo` and `ChainsInfo`.
 
     Raises:
         ValueError: as `anneal`; if the budget does not hold one run of one datum.

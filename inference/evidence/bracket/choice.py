@@ -5,7 +5,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from elbowroom.inference.estimate import NORMAL_95, reasons
+from elbowroom.inference.estimate import NORMAL_95, Bound, Estimate, contradictions, reasons, room_for
 from elbowroom.inference.evidence.bracket.ledger import Column, Ledger
 
 LOWER = ("quadrature", "adapted importance", "annealing", "importance")
@@ -24,9 +24,10 @@ EARLIER = "earlier rounds"
 FROM_BELOW = (*LOWER, EXPEDITION, EARLIER)
 """Lower bounds in expectation, whatever their flags: a value that lies well below one of them is too low."""
 
-_SUSPICIOUS = 4.0  # standard errors
-_NEGLIGIBLE = 0.02  # nats: a disagreement below it is not worth a flag
 _KNOWN = 0.25  # standard error from which on a lower bound contradicts nobody, nats
+
+_BOUNDS: dict[str, Bound] = {"quadrature": "exact", MIDDLE: "none", **dict.fromkeys(UPPER[1:], "upper")}
+"""What an answer is held to bound when others contradict it; the rest are lower bounds."""
 
 
 class Side(NamedTuple):
@@ -43,7 +44,7 @@ def choose(ledger: Ledger, order: tuple[str, ...]) -> Side:
 
     Flagged values are too low, and so are contradicted ones; a contradicted one has that for a flag.
     """
-    columns = [(name, ledger.columns[name], contradictions(ledger, name)) for name in order if name in ledger.columns]
+    columns = [(name, ledger.columns[name], too_low(ledger, name)) for name in order if name in ledger.columns]
     value = torch.full((ledger.num_data,), torch.nan, dtype=torch.float64)
     stderr, methods, flags = value.clone(), [""] * ledger.num_data, [""] * ledger.num_data
     for b in range(ledger.num_data):
@@ -56,14 +57,14 @@ def choose(ledger: Ledger, order: tuple[str, ...]) -> Side:
     return Side(value, stderr, tuple(methods), tuple(flags))
 
 
-def contradictions(ledger: Ledger, method: str) -> list[str]:
+def too_low(ledger: Ledger, method: str) -> list[str]:
     """For each datum the lower bound that lies above a method's value by more than chance, in words, or nothing."""
     told, column = [""] * ledger.num_data, ledger.columns[method]
     for name in FROM_BELOW:
         other = ledger.columns.get(name)
         if other is None or name == method:
             continue
-        above = (other.value - column.value > _room(other.stderr, column.stderr)) & (other.stderr <= _KNOWN)
+        above = (other.value - column.value > room_for(other.stderr, column.stderr)) & (other.stderr <= _KNOWN)
         for b in above.nonzero().flatten().tolist():
             told[b] = told[b] or (
                 f"{method} says {column.value[b]:.3f} ± {column.stderr[b]:.3f}, {_WHOSE.get(name, name)} says "
@@ -82,8 +83,8 @@ def suspicions(ledger: Ledger, lower: Side, upper: Side) -> list[str]:
         doubts[b] = reason
     column = ledger.columns.get(MIDDLE)
     if column is not None:
-        above = column.value - upper.value > _room(column.stderr, upper.stderr)
-        below = lower.value - column.value > _room(column.stderr, lower.stderr)
+        above = column.value - upper.value > room_for(column.stderr, upper.stderr)
+        below = lower.value - column.value > room_for(column.stderr, lower.stderr)
         for b in (above | below).nonzero().flatten().tolist():
             if not column.flags[b] and not doubts[b]:
                 doubts[b] = (
@@ -98,7 +99,7 @@ def notes(ledger: Ledger, lower: Side) -> tuple[str, ...]:
     texts = [""] * ledger.num_data
     column = ledger.columns.get("importance")
     if column is not None:
-        low = lower.value - column.value > _room(column.stderr, lower.stderr)
+        low = lower.value - column.value > room_for(column.stderr, lower.stderr)
         for b in low.nonzero().flatten().tolist():
             if not column.flags[b]:
                 texts[b] = (
@@ -107,6 +108,15 @@ def notes(ledger: Ledger, lower: Side) -> tuple[str, ...]:
                 )
     expedition = ledger.columns.get(EXPEDITION)
     return tuple(reasons(text, expedition.flags[b] if expedition else "") for b, text in enumerate(texts))
+
+
+def contradicted(ledger: Ledger) -> dict[str, tuple[str, ...]]:
+    """method -> for each datum which other methods contradict its answer, or an empty string."""
+    answers = {
+        name: Estimate(c.value, c.stderr, _BOUNDS.get(name, "lower"), flags=tuple(c.flags))
+        for name, c in ledger.columns.items()
+    }
+    return contradictions(answers)
 
 
 def width(lower: Side, upper: Side) -> Tensor:
@@ -128,16 +138,11 @@ def settled(ledger: Ledger, tolerance: float) -> Tensor:
 
 def _crossed(lower: Side, upper: Side) -> list[tuple[int, str]]:
     """The data whose bounds have crossed beyond chance, each with the reason for suspicion."""
-    crossed = lower.value - upper.value > _room(lower.stderr, upper.stderr)
+    crossed = lower.value - upper.value > room_for(lower.stderr, upper.stderr)
     return [
         (b, f"the lower bound ({lower.methods[b]}) lies above the upper one ({upper.methods[b]}) by more than chance")
         for b in crossed.nonzero().flatten().tolist()
     ]
-
-
-def _room(one: Tensor, other: Tensor) -> Tensor:
-    """How far apart two values with these errors may lie without a reason for suspicion, nats."""
-    return _SUSPICIOUS * torch.hypot(one, other) + _NEGLIGIBLE
 
 
 def _rank(column: Column, b: int) -> float:

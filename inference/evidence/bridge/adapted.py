@@ -74,7 +74,9 @@ def adapted_importance(
     lower = _flagged(collect(pieces, num_samples), torch.cat(lost) / num_samples)
     value, stderr = tangent(_halves(pieces, num_samples))
     constant = lower.info["constant_weights"]
-    upper = Estimate(value, torch.where(constant, 0.0, stderr), "upper", lower.info, lower.flags)
+    # Both rest on the same tail: what it leaves open is open above either.
+    stderr = torch.where(constant, 0.0, torch.maximum(stderr, lower.stderr))
+    upper = Estimate(value, stderr, "upper", lower.info, lower.flags)
     return Adapted(lower, upper)
 
 

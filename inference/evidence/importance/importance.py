@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 from elbowroom.inference import weights
-from elbowroom.inference.estimate import Estimate
+from elbowroom.inference.estimate import Estimate, reasons
 from elbowroom.inference.evaluation import budget
 from elbowroom.inference.evidence.importance.streaming import Reduction, Wanted, joined, reduce_weights
 from elbowroom.inference.progress import progress_bar
@@ -19,9 +19,15 @@ class ImportanceInfo(TypedDict):
 
     Keys:
         elbo, elbo_stderr: mean log w and its standard error, `[B]`, nats.
+        delta_stderr: of log p̂(x) by the delta method, √(Var w / S) / mean w, `[B]`, nats: the weights that were drawn
+            and nothing beyond them.
         ess: effective number of draws, (Σ w)² / Σ w², `[B]`.
         pareto_k: tail index of the weights, `[B]`; −∞ where they are constant, NaN where there are too few.
         pareto_k_stderr: its standard error, `[B]`.
+        pareto_k_long: the index by up to four times as many of the largest weights, `[B]`.
+        heavy_tail: whether the estimate is flagged for its tail, `[B]` bool; see `weights.heavy_tail`.
+        min_ss: samples from which on a mean of such weights can be trusted, 10^(1 / (1 − max(0, k̂))), `[B]`.
+        convergence_rate: r, where 4^(1/r) times as many samples halve the error, `[B]`: 1 at best, 0 from k̂ = 1 on.
         max_weight: the largest normalised weight, `[B]`.
         constant_weights: whether all weights are equal up to rounding, `[B]` bool.
         iwae, iwae_stderr: K -> the IWAE-K bound from groups of K of the same weights, and its standard error, `[B]`,
@@ -32,9 +38,14 @@ class ImportanceInfo(TypedDict):
 
     elbo: Tensor
     elbo_stderr: Tensor
+    delta_stderr: Tensor
     ess: Tensor
     pareto_k: Tensor
     pareto_k_stderr: Tensor
+    pareto_k_long: Tensor
+    heavy_tail: Tensor
+    min_ss: Tensor
+    convergence_rate: Tensor
     max_weight: Tensor
     constant_weights: Tensor
     iwae: dict[int, Tensor]
@@ -67,8 +78,10 @@ def importance(
         progress: show a progress bar if it takes longer than two seconds.
 
     Returns:
-        Estimate with bound `"lower"`; value and stderr (delta method, √(Var w / S) / mean w) `[B]` in nats;
-        `info`: see `ImportanceInfo`.
+        Estimate with bound `"lower"`; value and stderr `[B]` in nats; `info`: see `ImportanceInfo`. The error is that
+        of the delta method, √(Var w / S) / mean w, or larger where the tail of the weights is heavy: value + 1.96
+        stderr holds what log p(x) would be under the largest tail index that the weights leave open
+        (`weights/tail.py`).
 
     Raises:
         ValueError: on a non-positive `num_samples`, a K outside 1 … S, or a budget too small for one sample.
@@ -93,46 +106,52 @@ def collect(pieces: Sequence[Reduction], num_samples: int, sizes: Sequence[int] 
     """The estimate of log p(x) from S weights of each datum, as `importance` returns it."""
     log_size = torch.tensor(float(num_samples), dtype=torch.float64).log()
     log_sum, log_sum_squares = joined(pieces, lambda p: p.log_sum), joined(pieces, lambda p: p.log_sum_squares)
-    value = log_sum - log_size
+    value, rounding = log_sum - log_size, max(p.rounding for p in pieces)
     # Var(w)/S / mean² = (S Σw² / (Σw)² − 1) / (S − 1)
     relative_variance = ((log_sum_squares - 2 * log_sum + log_size).exp() - 1).clamp_min(0) / max(num_samples - 1, 1)
-    largest = joined(pieces, lambda p: p.tail[0])
     constant = joined(pieces, Reduction.constant) & (num_samples > 1)
     # One sample says nothing about its own spread.
-    stderr = (
-        torch.where(constant, 0.0, relative_variance.sqrt())
-        if num_samples > 1
-        else value.new_full(value.shape, torch.inf)
+    delta = (
+        torch.where(constant, 0.0, relative_variance.sqrt()) if num_samples > 1 else torch.full_like(value, torch.inf)
     )
-    pareto_k = torch.where(constant, -torch.inf, joined(pieces, lambda p: p.pareto_k(num_samples)))
+    tail = weights.Tail.joined([p.fitted_tail() for p in pieces])
+    stderr = torch.maximum(tail.widened(delta), weights.rounding_error(value, rounding))
     iwae = {k: [piece.groups[k].moments for piece in pieces] for k in sizes}
     info: ImportanceInfo = {
         "elbo": joined(pieces, lambda p: p.moments.mean),
         "elbo_stderr": joined(pieces, lambda p: p.moments.stderr()),
+        "delta_stderr": delta,
         "ess": (2 * log_sum - log_sum_squares).exp(),
-        "pareto_k": pareto_k,
-        "pareto_k_stderr": weights.pareto_k_stderr(pareto_k, num_samples),
-        "max_weight": (largest - log_sum).exp(),
+        "pareto_k": tail.k,
+        "pareto_k_stderr": weights.pareto_k_stderr(tail.k, num_samples),
+        "pareto_k_long": tail.k_long,
+        "heavy_tail": tail.heavy,
+        "min_ss": weights.min_sample_size(tail.k),
+        "convergence_rate": weights.convergence_rate(tail.k, num_samples),
+        "max_weight": (joined(pieces, lambda p: p.largest) - log_sum).exp(),
         "constant_weights": constant,
         "iwae": {k: torch.cat([m.mean for m in moments]) for k, moments in iwae.items()},
         "iwae_stderr": {k: torch.cat([m.stderr() for m in moments]) for k, moments in iwae.items()},
         "num_samples": num_samples,
         "num_evaluations": num_samples,
     }
-    flags = tuple(_flag(*row) for row in zip(value.tolist(), pareto_k.tolist(), constant.tolist(), strict=True))
+    still = [text for piece in pieces for text in piece.still()]
+    columns = zip(value.tolist(), tail.k.tolist(), constant.tolist(), tail.flags(), still, strict=True)
+    flags = tuple(_flag(*row, rounding=rounding) for row in columns)
     return Estimate(value, stderr, "lower", info, flags)
 
 
-def _flag(value: float, k: float, constant: bool) -> str:
+def _flag(value: float, k: float, constant: bool, heavy: str, still: str, *, rounding: float) -> str:
     if value != value:
         return "log w is NaN: the programs return NaN for this datum"
     if value == float("inf"):
         return "a weight is infinite: the guide's density is zero at its own draw"
     if value == float("-inf"):
         return "every weight is zero: no draw of the guide has positive probability under the model"
+    if reason := reasons(still, weights.rounding_flag(value, rounding)):
+        return reason
     if constant:
         return ""
     if k != k:
         return "too few distinct weights for a Pareto k̂ (more than 20 samples are needed): the error bar is unchecked"
-    reason = weights.heavy_tail(k)
-    return f"{reason}, the value is likely too low" if reason else ""
+    return f"{heavy}, the value is likely too low" if heavy else ""
