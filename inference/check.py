@@ -88,7 +88,13 @@ def _rows(target: Target) -> list[tuple[str, str, str, str, str, str]]:
 
 
 def _notes(target: Target, terms: dict[str, Tensor]) -> list[str]:
-    notes = []
+    notes = [caution.reason for caution in target.structure.cautions]
+    structure = target.structure
+    if structure.improper:
+        notes.append(f"improper priors: {', '.join(structure.improper)}: there is no p(x), but hmc and nuts may run")
+    if structure.masked:
+        how = "drawn from it by the guide" if structure.filled else "drawn by the guide, whose other draws read them"
+        notes.append(f"masked latents follow their prior where they are hidden, {how}: {', '.join(structure.masked)}")
     if target.structure.discrete:
         notes.append(f"finite discrete latents summed out exactly: {', '.join(target.structure.discrete)}")
     if target.structure.pinned:

@@ -6,6 +6,7 @@ For datum x_b and samples s = 1 … S, each function below is one question to on
     log_guide                log q(z[s, b] | x_b)                                 the guide, its latents set
     log_joint                log p(z[s, b]),  log p(x_b | z[s, b])                the model, its latents set
     log_joint_unconstrained  the joint at z = T(u), plus log |det dT/du|          the model, latents set to T(u)
+    log_masked               log p of what masks hide of z, which q draws from p  the model, its latents set
     latent_terms             log q and log p of each latent site                  both
     sample_prior             z[s, b] ~ p(z)                                       the model, drawing
 
@@ -26,6 +27,9 @@ from elbowroom.inference.programs.structure import ProgramError
 from elbowroom.inference.programs.terms import Result, Term, Values
 from elbowroom.inference.programs.triple import Triple
 
+Layouts = Mapping[str, Layout]
+"""`"model"` and `"guide"` -> how it is run."""
+
 
 def run(
     triple: Triple,
@@ -40,18 +44,32 @@ def run(
         return LAYOUTS[layout](triple, term, values, num_samples, noise)
 
 
-def propose(triple: Triple, layout: Layout, num_samples: int, seed: int = 0, start: int = 0) -> tuple[Values, Tensor]:
-    """Draws z of the guide for samples `start … start + S − 1`, site -> `[S, B, *event]`, and log q, `[S, B]`."""
+def propose(triple: Triple, layouts: Layouts, num_samples: int, seed: int = 0, start: int = 0) -> tuple[Values, Tensor]:
+    """Draws z of the guide for samples `start … start + S − 1`, site -> `[S, B, *event]`, and log q, `[S, B]`.
+
+    What masks hide of z, in both programs alike, is drawn from the prior given the rest, and its density counts in
+    log q as in log p(z): log w is what it is without.
+    """
     if num_samples < 1:
         raise ValueError(f"num_samples must be at least 1, got {num_samples}")
     noise = Noise(seed, triple.keys, num_samples, start)
-    z, log_q = run(triple, layout, partial(terms.draw, noise=noise), {}, num_samples, noise)
-    return z, log_q["log_q"]
+    z, log_q = run(triple, layouts["guide"], partial(terms.draw, noise=noise), {}, num_samples, noise)
+    if not triple.structure.filled:
+        return z, log_q["log_q"]
+    noise = Noise(seed, triple.keys, num_samples, start)
+    z = run(triple, _drawing(layouts["model"]), partial(terms.fill, noise=noise), z, num_samples, noise)[0]
+    return z, log_q["log_q"] + log_masked(triple, layouts["model"], z)
 
 
-def log_guide(triple: Triple, layout: Layout, z: Mapping[str, Tensor]) -> Tensor:
+def log_guide(triple: Triple, layouts: Layouts, z: Mapping[str, Tensor]) -> Tensor:
     """log q(z | x), `[S, B]`."""
-    return run(triple, layout, terms.guide_density, checked(triple, z), size(z))[1]["log_q"]
+    log_q = run(triple, layouts["guide"], terms.guide_density, checked(triple, z), size(z))[1]["log_q"]
+    return log_q + log_masked(triple, layouts["model"], z) if triple.structure.filled else log_q
+
+
+def log_masked(triple: Triple, layout: Layout, z: Mapping[str, Tensor]) -> Tensor:
+    """The log prior density of what masks hide of z, given the rest, `[S, B]`."""
+    return run(triple, layout, terms.masked_density, checked(triple, z), size(z))[1]["log_p"]
 
 
 def log_joint(triple: Triple, layout: Layout, z: Mapping[str, Tensor]) -> tuple[Tensor, Tensor]:
@@ -71,9 +89,7 @@ def unconstrain(triple: Triple, layout: Layout, z: Mapping[str, Tensor]) -> Valu
     return run(triple, layout, terms.unconstrain, checked(triple, z), size(z))[0]
 
 
-def latent_terms(
-    triple: Triple, layouts: Mapping[str, Layout], z: Mapping[str, Tensor]
-) -> dict[str, tuple[Tensor, Tensor]]:
+def latent_terms(triple: Triple, layouts: Layouts, z: Mapping[str, Tensor]) -> dict[str, tuple[Tensor, Tensor]]:
     """(log q, log p) of each latent site, `[S, B, *event]` where both factorise over the event, else `[S, B]`.
 
     Raises:
@@ -94,6 +110,8 @@ def latent_terms(
         q, p = parts["guide"].get(name), parts["model"].get(name)
         if q is None or p is None:
             raise ProgramError(f"site '{name}' has no density of its own in both programs")
+        if terms.HIDDEN + name in parts["model"]:
+            q = q + parts["model"][terms.HIDDEN + name]
         if q.shape != p.shape:
             q, p = (t.flatten(2).sum(2) if t.dim() > 2 else t for t in (q, p))
         pairs[name] = (q, p)
@@ -104,9 +122,12 @@ def sample_prior(triple: Triple, layout: Layout, num_samples: int, seed: int = 0
     """Draws z of the model before any data are seen, site -> `[S, B, *event]`."""
     # Keys of its own: with the same seed, the guide's draws must not be made of the same numbers.
     noise = Noise(seed, ~triple.keys, num_samples, start)
-    # vmap evaluates densities only; a program that needs it draws sample by sample.
-    drawing: Layout = "loop" if layout == "vmap" else layout
-    return run(triple, drawing, partial(terms.draw_prior, noise=noise), {}, num_samples, noise)[0]
+    return run(triple, _drawing(layout), partial(terms.draw_prior, noise=noise), {}, num_samples, noise)[0]
+
+
+def _drawing(layout: Layout) -> Layout:
+    """vmap evaluates densities only; a program that needs it draws sample by sample."""
+    return "loop" if layout == "vmap" else layout
 
 
 def checked(triple: Triple, z: Mapping[str, Tensor]) -> Values:

@@ -80,7 +80,8 @@ def calibrate(
     needed = torch.ones(u.shape[1], dtype=torch.bool)
     needed[-2] = densities
     good = u[:, needed].isfinite().all(1)
-    flags = (*source.flags, *_flags(good, densities, ess, source.given is not None))
+    doubts = tuple(caution.reason for caution in target.structure.cautions) if densities else ()
+    flags = (*doubts, *source.flags, *_flags(good, densities, ess, source.given is not None))
     return _result(u[good], (*target.latent_names, LOG_JOINT), num_draws, kind, level, flags, begin)
 
 

@@ -58,6 +58,7 @@ def adapted_importance(
     """
     if num_samples < 2:
         raise ValueError(f"num_samples must be at least 2 (two halves), got {num_samples}")
+    target.check_proper()
     check_same_data(target, draws=draws)
     plan = budget.plan(target, num_samples, memory_bytes)
     pieces: list[Reduction] = []

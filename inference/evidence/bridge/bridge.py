@@ -91,6 +91,7 @@ def bridge(
     begin = time.perf_counter()
     if proposal not in PROPOSALS:
         raise ValueError(f"proposal must be one of {', '.join(PROPOSALS)}, got {proposal!r}")
+    target.check_proper()
     _check_draws(target, draws)
     coordinates, flat = Coordinates.of(target), draws.flat
     plan = _plan(target, flat, coordinates.dim, memory_bytes)
@@ -115,7 +116,8 @@ def bridge(
     }
     columns = (bridged.log_r.tolist(), bridged.stderr.tolist(), bridged.converged.tolist(), draws.flags)
     flags = tuple(_flag(*numbers) for numbers in zip(*columns, strict=True))
-    return Estimate(bridged.log_r, bridged.stderr, "none", info, flags)
+    estimate = Estimate(bridged.log_r, bridged.stderr, "none", info, flags)
+    return estimate.flagged(target.cautions) if proposal == "guide" else estimate
 
 
 class _Bridged(NamedTuple):
