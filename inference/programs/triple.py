@@ -205,10 +205,8 @@ class Triple:
         return pinned
 
     def _unmask(self, what: str) -> list[Messenger]:
-        structure = self.structure
-        names = (
-            {*structure.masked, *structure.discrete} if what == "model" else {*structure.masked} - {*structure.filled}
-        )
+        masked, structure = {*self.structure.masked}, self.structure
+        names = masked | {*structure.discrete} if what == "model" else masked - {*structure.filled}
         return [Unmask(names)] if names else []
 
     def _program(self, what: str) -> Program:
