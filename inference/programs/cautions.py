@@ -6,16 +6,15 @@ reasons into their flags. What does not use log q (chains, log p(x) by quadratur
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import torch
 from torch import Tensor
 
-from elbowroom.inference.programs.log_prob import innermost, site_log_prob
+from elbowroom.inference.programs.log_prob import site_log_prob
 from elbowroom.inference.programs.masks import seen
 from elbowroom.inference.programs.point_masses import carried, is_delta
 from elbowroom.inference.programs.requirements import Sites
-from elbowroom.inference.programs.supports import narrower
+from elbowroom.inference.programs.supports import narrower, unwrapped
 
 
 @dataclass(frozen=True)
@@ -76,20 +75,14 @@ def _narrow(drawn: Sites, latents: Sites) -> _Found:
         event_dim = fn.event_dim if marks.dim() == value.dim() else 0
         if event_dim == fn.event_dim:
             marks = marks & seen(site["fn"], site["mask"])
-        found.append(
-            (
-                f"the guide's site '{name}' ({_family(site['fn'])}) cannot reach the whole support of the model's "
-                f"({_family(fn)}): what it never draws is missing from every weight, log p(x) comes out too low by an "
-                "amount that no draw shows, and only its ELBO stands, as a lower bound. Give it the model's support",
-                marks,
-                event_dim,
-            )
+        q, p = (type(unwrapped(f)).__name__ for f in (site["fn"], fn))
+        reason = (
+            f"the guide's site '{name}' ({q}) cannot reach the whole support of the model's ({p}): what it never draws "
+            "is missing from every weight, log p(x) comes out too low by an amount that no draw shows, and only its "
+            "ELBO stands, as a lower bound. Give it the model's support"
         )
+        found.append((reason, marks, event_dim))
     return found
-
-
-def _family(fn: Any) -> str:
-    return type(innermost(fn)).__name__
 
 
 def _loose(drawn: Sites, latents: Sites) -> _Found:

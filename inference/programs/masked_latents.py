@@ -5,10 +5,13 @@ from collections.abc import Callable, Mapping
 import torch
 from torch import Tensor
 
-from elbowroom.inference.programs.log_prob import site_log_prob
+from elbowroom.inference.programs.intercept import BY_REJECTION
+from elbowroom.inference.programs.log_prob import innermost, site_log_prob
 from elbowroom.inference.programs.masks import seen
 from elbowroom.inference.programs.point_masses import is_delta
 from elbowroom.inference.programs.requirements import ProgramError, Sites
+
+_WITHOUT_DRAWS = (*BY_REJECTION, "ImproperUniform")
 
 
 def masked_latents(drawn: Sites, latents: Sites, data_dim: int | None) -> dict[str, Tensor]:
@@ -72,10 +75,13 @@ def _unlike(name: str, guide: Tensor, model: Tensor, data_dim: int | None, event
     )
 
 
-def reads_masked(
+def filled_from_prior(
     guide: Callable[[Mapping[str, Tensor]], Sites], drawn: Sites, masked: Mapping[str, Tensor], latents: Sites
-) -> bool:
-    """Whether the guide's other draws depend on what masks hide: then nothing else can be put in its place.
+) -> tuple[str, ...]:
+    """The masked latents, if what masks hide of them can be drawn from the prior in place of the guide's draw; or none.
+
+    It cannot where the guide's other draws depend on it (they would be draws given something else), nor where the prior
+    has no draws. The guide's own draws are then taken, with their own density.
 
     Args:
         guide: the guide's sites, its latents set to given values.
@@ -83,7 +89,10 @@ def reads_masked(
         masked: site -> which elements masks leave.
         latents: the model's latent sites at these draws; hidden elements are tried at draws of the prior.
     """
+    if not masked or any(type(innermost(latents[name]["fn"])).__name__ in _WITHOUT_DRAWS for name in masked):
+        return ()
     values = {name: site["value"] for name, site in drawn.items()}
     other = {name: torch.where(kept, values[name], latents[name]["fn"].sample()) for name, kept in masked.items()}
     before, after = guide(values), guide(values | other)
-    return any(not torch.equal(site_log_prob(before[name]), site_log_prob(after[name])) for name in drawn)
+    same = (torch.equal(site_log_prob(before[name]), site_log_prob(after[name])) for name in drawn)
+    return tuple(masked) if all(same) else ()

@@ -14,7 +14,7 @@ from elbowroom.inference.programs.cautions import Caution, cautions_of
 from elbowroom.inference.programs.global_state import quiet_globals
 from elbowroom.inference.programs.handlers import Pin, Set, Weigh
 from elbowroom.inference.programs.log_prob import bijection, innermost
-from elbowroom.inference.programs.masked_latents import masked_latents, reads_masked
+from elbowroom.inference.programs.masked_latents import filled_from_prior, masked_latents
 from elbowroom.inference.programs.masks import is_deterministic
 from elbowroom.inference.programs.point_masses import check_point_masses
 from elbowroom.inference.programs.requirements import (
@@ -160,7 +160,7 @@ def read_structure(
         for name, site in observed.items():
             check_observed(name, site, data_dim)
         masked = masked_latents(drawn, latents, data_dim)
-        reads = bool(masked) and reads_masked(lambda values: sites_again(values=values), drawn, masked, latents)
+        filled = filled_from_prior(lambda values: sites_again(values=values), drawn, masked, latents)
         cautions = cautions_of(drawn, factors, latents, data_dim, num_data)
     return Structure(
         num_data=num_data,
@@ -172,7 +172,7 @@ def read_structure(
         auxiliary=tuple(n for n in drawn if n not in latents),
         pinned=pins,
         masked=tuple(masked),
-        filled=() if reads else tuple(masked),
+        filled=filled,
         cautions=tuple(cautions),
         improper=tuple(n for n, s in latents.items() if type(innermost(s["fn"])).__name__ == "ImproperUniform"),
     )

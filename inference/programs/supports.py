@@ -7,8 +7,6 @@ import torch
 from torch import Tensor
 from torch.distributions import ComposeTransform, IndependentTransform, TransformedDistribution
 
-from elbowroom.inference.programs.log_prob import innermost
-
 Interval = tuple[Tensor, Tensor]
 
 _SLACK = 1e-6
@@ -40,16 +38,17 @@ def narrower(guide: Any, model: Any, value: Tensor) -> Tensor:
     if _kind(inner) == _kind(outer):
         return nowhere
     try:
-        inside = inner.check(unwrapped_draws(model))
+        inside = inner.check(model.sample(torch.Size((_PRIOR_DRAWS,))))
     except (NotImplementedError, RuntimeError, ValueError):
         return nowhere
     return (~inside).any(0)
 
 
-def unwrapped_draws(fn: Any) -> Tensor:
-    """Some draws of a distribution, `[n, *batch, *event]`."""
-    draws: Tensor = fn.sample(torch.Size((_PRIOR_DRAWS,)))
-    return draws
+def unwrapped(fn: Any) -> Any:
+    """The distribution inside wrappers that leave its values as they are: independent, masked, expanded."""
+    while hasattr(fn, "base_dist") and not isinstance(fn, TransformedDistribution):
+        fn = fn.base_dist
+    return fn
 
 
 def support(fn: Any) -> Any:
@@ -62,7 +61,8 @@ def support(fn: Any) -> Any:
 
 def interval(fn: Any) -> Interval | None:
     """Lower and upper bounds of a distribution of independent real elements; None for other supports."""
-    if type(innermost(fn)).__name__ == "VonMises":  # states the real line, and has its mass once on a period
+    fn = unwrapped(fn)
+    if type(fn).__name__ == "VonMises":  # states the real line, and has its mass once on a period
         pi = torch.tensor(math.pi)
         return -pi, pi
     if isinstance(fn, TransformedDistribution):
@@ -134,4 +134,7 @@ def _kind(constraint: Any) -> str:
 
 
 def _is_discrete(constraint: Any) -> bool:
-    return bool(constraint.is_discrete)
+    try:
+        return bool(constraint.is_discrete)
+    except NotImplementedError:  # one that depends on what nobody knows
+        return False

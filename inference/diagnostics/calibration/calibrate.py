@@ -73,6 +73,8 @@ def calibrate(
         ProgramError: if the programs cannot be simulated (see `simulate.py`).
     """
     _check(target, num_simulations, num_draws, kind, level)
+    if kind == "prior":  # which is drawn from
+        target.check_proper()
     begin = time.perf_counter()
     options = {"memory_bytes": memory_bytes, "progress": progress}
     source = SOURCES[kind](target, num_simulations, draws, seed, options)

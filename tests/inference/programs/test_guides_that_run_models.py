@@ -81,9 +81,7 @@ def test_a_guide_that_calls_the_model_by_hand() -> None:
     torch.testing.assert_close(importance(target, num_samples=30).value, normal_evidence(X), **EXACT)
     assert target.cautions == ("",) * 6
     simulated, _ = target.simulate()
-    torch.testing.assert_close(
-        importance(simulated, num_samples=30).value, normal_evidence(simulated.args[0]), **EXACT
-    )
+    torch.testing.assert_close(importance(simulated, num_samples=30).value, normal_evidence(simulated.args[0]), **EXACT)
 
 
 def test_fit_takes_the_loss_that_pyro_takes() -> None:

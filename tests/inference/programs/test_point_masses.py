@@ -185,3 +185,38 @@ def test_discrete_helpers_may_stay_for_a_while() -> None:
     found = importance(Target(model, guide, x), num_samples=4000)
     truth = (0.5 * (normal(0.0, 1.0, x).exp() + normal(1.0, 1.0, x).exp())).log()
     assert ((found.value - truth).abs() < 5 * found.stderr).all()
+
+
+def test_easyguides_mix_point_estimates_and_groups() -> None:
+    """`map_estimate` is a point mass and named; a `group` draws one auxiliary vector and carries its density."""
+    from pyro.contrib.easyguide import EasyGuide
+
+    def model(x: Tensor) -> None:
+        loc = pyro.sample("loc", dist.Normal(0.0, 1.0))
+        scale = pyro.sample("scale", dist.LogNormal(0.0, 1.0))
+        with pyro.plate("data", len(x)):
+            pyro.sample("x", dist.Normal(loc, scale), obs=x)
+
+    class Grouped(EasyGuide):  # type: ignore[misc]
+        def guide(self, x: Tensor) -> None:
+            group = self.group(match="loc|scale")
+            group.sample("packed", dist.Normal(torch.zeros(group.event_shape), 0.7).to_event(1))
+
+    class Mixed(EasyGuide):  # type: ignore[misc]
+        def guide(self, x: Tensor) -> None:
+            self.map_estimate("scale")
+            group = self.group(match="loc")
+            group.sample("packed", dist.Normal(torch.zeros(group.event_shape), 0.7).to_event(1))
+
+    truth = quadrature(Target(model, _normal_guide_of_two, X, plate=None)).value
+    target = Target(model, Grouped(model), X, plate=None)
+    found = importance(target, num_samples=4000)
+    assert target.cautions == ("",)
+    assert ((found.value - truth).abs() < 5 * found.stderr + 0.02).all()
+    with pytest.raises(ProgramError, match="guide site 'scale' is a point mass"):
+        Target(model, Mixed(model), X, plate=None)
+
+
+def _normal_guide_of_two(x: Tensor) -> None:
+    pyro.sample("loc", dist.Normal(0.0, 0.7))
+    pyro.sample("scale", dist.LogNormal(0.0, 0.7))
