@@ -71,7 +71,7 @@ def _unlike(name: str, guide: Tensor, model: Tensor, data_dim: int | None, event
         f"latent site '{name}' is masked {'; and '.join(causes)}. Mask it in both programs alike (it then follows its "
         "prior, and integrates to one), or in neither. With obs_mask=mask in the model, draw '<name>_unobserved' in "
         "the guide under poutine.mask(mask=~mask). AutoGuides know nothing of masks: block the site from them and draw "
-        "it in a guide of your own."
+        "it in a guide of your own. A prior that is flat on purpose is ImproperUniform, which hmc and nuts take."
     )
 
 

@@ -23,7 +23,11 @@ def check_partners(latents: Sites, drawn: Sites, discrete: tuple[str, ...], obse
     missing = [n for n in latents if n not in drawn and n not in discrete]
     surplus = [n for n, s in drawn.items() if n not in latents and not s["infer"].get("is_auxiliary")]
     if missing or surplus:
-        problems = [f"the model's latent site '{n}' is not drawn by the guide" for n in missing]
+        problems = [
+            f"the model's latent site '{n}' is not drawn by the guide"
+            + " (of obs_mask=mask: draw it under poutine.mask(mask=~mask))" * n.endswith("_unobserved")
+            for n in missing
+        ]
         problems += [f"the guide's site '{n}' is not a latent site of the model" for n in surplus]
         raise ProgramError(
             "guide and model have different sites: "

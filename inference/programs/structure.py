@@ -6,6 +6,7 @@ from typing import Any
 
 import torch
 from pyro import poutine
+from pyro.distributions import ImproperUniform
 from pyro.poutine.util import site_is_subsample
 from torch import Tensor
 from torch.distributions.transforms import identity_transform
@@ -174,7 +175,7 @@ def read_structure(
         masked=tuple(masked),
         filled=filled,
         cautions=tuple(cautions),
-        improper=tuple(n for n, s in latents.items() if type(innermost(s["fn"])).__name__ == "ImproperUniform"),
+        improper=tuple(n for n, s in latents.items() if isinstance(innermost(s["fn"]), ImproperUniform)),
     )
 
 

@@ -8,6 +8,8 @@ import pyro
 import pyro.distributions as dist
 import pytest
 import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from pyro import poutine
 from pyro.infer import Trace_ELBO
 from pyro.infer.autoguide import AutoNormal
@@ -410,3 +412,38 @@ def test_sampling_where_the_prior_is_improper_and_masked() -> None:
 
     with pytest.raises(ProgramError, match="prior of site 'z' is improper"):
         importance(Target(own_model, own_guide, X[:, 0], seen))
+
+
+def test_a_guide_without_the_unobserved_values_is_told_how_to_draw_them() -> None:
+    def without(x: Tensor, seen: Tensor) -> None:
+        with pyro.plate("data", len(x)):
+            pyro.sample("z", dist.Normal(0.8 * x, 0.5))
+
+    with pytest.raises(ProgramError, match=r"'x_unobserved' is not drawn by the guide \(of obs_mask=mask.*~mask"):
+        Target(partly_observed, without, PARTLY, SEEN)
+
+
+def test_a_prior_masked_away_as_a_whole_is_refused() -> None:
+    def own_model(x: Tensor) -> None:
+        with pyro.plate("data", len(x)):
+            z = pyro.sample("z", dist.Normal(0.0, 1.0).mask(False))
+            pyro.sample("x", dist.Normal(z, 1.0), obs=x)
+
+    def own_guide(x: Tensor) -> None:
+        with pyro.plate("data", len(x)):
+            pyro.sample("z", dist.Normal(x, 1.0))
+
+    with pytest.raises(ProgramError, match=r"'z' is masked in the model only for 3 data.*ImproperUniform"):
+        Target(own_model, own_guide, X[:, 0])
+
+
+@given(st.integers(0, 2**12 - 1), st.booleans())
+@settings(max_examples=15, deadline=None)
+def test_any_mask_of_elements(bits: int, inside: bool) -> None:
+    """The guide is the exact posterior: log w is the evidence of what is there, without error."""
+    x = data(4, 3)
+    mask = torch.tensor([bool(bits >> i & 1) for i in range(12)]).reshape(4, 3)
+    mask = mask if inside else mask[:, 0]
+    target = Target(*masked_by(mask, inside), x)
+    truth = torch.where(mask if inside else mask[:, None], normal(0.0, math.sqrt(5.0), x), 0.0).sum(-1)
+    torch.testing.assert_close(target.log_weights(2), truth.expand(2, 4), **EXACT)
