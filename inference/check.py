@@ -93,10 +93,9 @@ def _notes(target: Target, terms: dict[str, Tensor]) -> list[str]:
     if structure.improper:
         notes.append(f"improper priors: {', '.join(structure.improper)}: there is no p(x), but hmc and nuts may run")
     if structure.masked:
-        how = (
-            "drawn from it by the guide" if structure.filled else "drawn by the guide, as its other draws may read them"
-        )
-        notes.append(f"masked latents follow their prior where they are hidden, {how}: {', '.join(structure.masked)}")
+        notes.append(f"masked latents follow their prior where they are hidden: {', '.join(structure.masked)}")
+    if structure.fills is not None and not bool(structure.fills.all()):
+        notes.append("for some data the guide draws what is hidden itself, as its other draws may depend on it")
     if target.structure.discrete:
         notes.append(f"finite discrete latents summed out exactly: {', '.join(target.structure.discrete)}")
     if target.structure.pinned:

@@ -128,9 +128,9 @@ def _check(target: Target, num_outer: int, num_inner: int, log_p: Estimate | Non
             "refined members are densities of all latents together: attribute the gap of Target(model, "
             "refined.program(), x), whose guide draws them site by site"
         )
-    if target.structure.filled:
+    if target.structure.fills is not None and bool(target.structure.fills.any()):
         raise ProgramError(
-            f"the latent sites {sorted(target.structure.filled)} are masked, and drawn from the prior there: the guide "
+            f"the latent sites {list(target.structure.masked)} are masked, and drawn from the prior there: the guide "
             "has no density of its own for all of them. Attribute the gap of data without masks"
         )
     if target.structure.auxiliary:

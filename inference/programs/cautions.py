@@ -13,7 +13,7 @@ from torch import Tensor
 from elbowroom.inference.programs.log_prob import site_log_prob
 from elbowroom.inference.programs.masks import seen
 from elbowroom.inference.programs.point_masses import carried, is_delta
-from elbowroom.inference.programs.requirements import Sites
+from elbowroom.inference.programs.requirements import Sites, of_each_datum
 from elbowroom.inference.programs.supports import narrower, unwrapped
 
 
@@ -36,7 +36,7 @@ def cautions_of(drawn: Sites, factors: Sites, latents: Sites, data_dim: int | No
         num_data: B.
     """
     found = [*_factors(factors), *_narrow(drawn, latents), *_loose(drawn, latents)]
-    marked = [(reason, _by_datum(marks, event_dim, data_dim, num_data)) for reason, marks, event_dim in found]
+    marked = [(reason, of_each_datum(marks != 0, event_dim, data_dim, num_data)) for reason, marks, event_dim in found]
     return [Caution(reason, data) for reason, data in marked if bool(data.any())]
 
 
@@ -99,11 +99,3 @@ def _loose(drawn: Sites, latents: Sites) -> _Found:
             0,
         )
     ]
-
-
-def _by_datum(marks: Tensor, event_dim: int, data_dim: int | None, num_data: int) -> Tensor:
-    marks = (marks != 0).cpu()
-    marks = marks.flatten(marks.dim() - event_dim).any(-1) if event_dim else marks
-    if data_dim is None or marks.dim() < -data_dim:
-        return marks.any().expand(num_data)
-    return marks.movedim(data_dim, 0).reshape(marks.shape[data_dim], -1).any(1).expand(num_data)

@@ -17,6 +17,7 @@ it and reads the answer off. `Target` is these functions under the layouts that 
 from collections.abc import Mapping
 from functools import partial
 
+import torch
 from torch import Tensor
 
 from elbowroom.inference.programs import terms
@@ -48,23 +49,45 @@ def propose(triple: Triple, layouts: Layouts, num_samples: int, seed: int = 0, s
     """Draws z of the guide for samples `start … start + S − 1`, site -> `[S, B, *event]`, and log q, `[S, B]`.
 
     What masks hide of z, in both programs alike, is drawn from the prior given the rest, and its density counts in
-    log q as in log p(z): log w is what it is without.
+    log q as in log p(z): log w is what it is without. Where the guide's other draws depend on what is hidden, the guide
+    draws that too.
     """
     if num_samples < 1:
         raise ValueError(f"num_samples must be at least 1, got {num_samples}")
     noise = Noise(seed, triple.keys, num_samples, start)
-    z, log_q = run(triple, layouts["guide"], partial(terms.draw, noise=noise), {}, num_samples, noise)
-    if not triple.structure.filled:
-        return z, log_q["log_q"]
-    noise = Noise(seed, triple.keys, num_samples, start)
-    z = run(triple, _drawing(layouts["model"]), partial(terms.fill, noise=noise), z, num_samples, noise)[0]
-    return z, log_q["log_q"] + log_masked(triple, layouts["model"], z)
+    z, parts = run(triple, layouts["guide"], partial(terms.draw, noise=noise), {}, num_samples, noise)
+    fills = triple.structure.fills
+    if fills is not None and bool(fills.any()):
+        noise = Noise(seed, triple.keys, num_samples, start)
+        filled = run(triple, _drawing(layouts["model"]), partial(terms.fill, noise=noise), z, num_samples, noise)[0]
+        marks = fills.to(triple.device)
+        z = {name: torch.where(_beside(marks, value), filled[name], value) for name, value in z.items()}
+    return z, _whole(triple, layouts, z, parts)
 
 
 def log_guide(triple: Triple, layouts: Layouts, z: Mapping[str, Tensor]) -> Tensor:
     """log q(z | x), `[S, B]`."""
-    log_q = run(triple, layouts["guide"], terms.guide_density, checked(triple, z), size(z))[1]["log_q"]
-    return log_q + log_masked(triple, layouts["model"], z) if triple.structure.filled else log_q
+    return _whole(
+        triple, layouts, z, run(triple, layouts["guide"], terms.guide_density, checked(triple, z), size(z))[1]
+    )
+
+
+def _whole(triple: Triple, layouts: Layouts, z: Mapping[str, Tensor], parts: Values) -> Tensor:
+    """log q as masks leave it, with the density of what they hide: the prior's where that draws it, or the guide's."""
+    fills = triple.structure.fills
+    if fills is None:
+        return parts["log_q"]
+    if not bool(fills.any()):
+        return parts["log_q"] + parts["hidden"]
+    hidden = log_masked(triple, layouts["model"], z)
+    if "hidden" in parts:
+        hidden = torch.where(fills.to(hidden.device), hidden, parts["hidden"])
+    return parts["log_q"] + hidden
+
+
+def _beside(marks: Tensor, value: Tensor) -> Tensor:
+    """Marks `[B]` with the dims of a value `[S, B, ...]` behind them."""
+    return marks.reshape(-1, *(1,) * (value.dim() - 2))
 
 
 def log_masked(triple: Triple, layout: Layout, z: Mapping[str, Tensor]) -> Tensor:
@@ -110,8 +133,9 @@ def latent_terms(triple: Triple, layouts: Layouts, z: Mapping[str, Tensor]) -> d
         q, p = parts["guide"].get(name), parts["model"].get(name)
         if q is None or p is None:
             raise ProgramError(f"site '{name}' has no density of its own in both programs")
-        if terms.HIDDEN + name in parts["model"]:
-            q = q + parts["model"][terms.HIDDEN + name]
+        if triple.structure.fills is not None and terms.HIDDEN + name in parts["guide"]:
+            by_prior, by_guide = (parts[what][terms.HIDDEN + name] for what in ("model", "guide"))
+            q = q + torch.where(triple.structure.fills.to(q.device), by_prior, by_guide)
         if q.shape != p.shape:
             q, p = (t.flatten(2).sum(2) if t.dim() > 2 else t for t in (q, p))
         pairs[name] = (q, p)

@@ -49,11 +49,11 @@ def summed_log_joint(triple: Triple, num_samples: int | None, setter: Messenger)
 def summed_log_masked(triple: Triple, num_samples: int | None, setter: Messenger) -> Tensor:
     """log Σ_k p(k) p(what masks hide of z | k, the rest of z), `[S, B]`: the density of draws that `Fill` makes."""
     trace = triple.trace("model", num_samples, setter, *enumeration(triple.structure))
-    discrete, filled = triple.structure.discrete, triple.structure.filled
+    discrete, masked = triple.structure.discrete, triple.structure.masked
     terms = {
-        name: hidden_log_prob(site) if name in filled else site_log_prob(site)
+        name: hidden_log_prob(site) if name in masked else site_log_prob(site)
         for name, site in _random(trace)
-        if name in filled or name in discrete
+        if name in masked or name in discrete
     }
     return _summed(_packed(trace, terms), trace, triple, num_samples or 1)
 

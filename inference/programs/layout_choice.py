@@ -46,7 +46,7 @@ def _agrees(probe: Triple, what: str, layout: Layout, z: Values, truth: list[Ten
     """Whether a program in a layout draws z and has the densities of plain runs there."""
     if layout == "fold" and not probe.sliceable:
         return False
-    masked = bool(probe.structure.filled)  # then the model draws for the guide
+    masked = probe.structure.fills is not None  # then the model draws for the guide
     try:
         layouts = {**_PLAIN, what: layout}
         again, log_q = densities.propose(probe, layouts, 2) if what == "guide" or masked else (z, truth[-1])

@@ -9,7 +9,7 @@ from elbowroom.inference.programs.intercept import BY_REJECTION
 from elbowroom.inference.programs.log_prob import innermost, site_log_prob
 from elbowroom.inference.programs.masks import seen
 from elbowroom.inference.programs.point_masses import is_delta
-from elbowroom.inference.programs.requirements import ProgramError, Sites
+from elbowroom.inference.programs.requirements import ProgramError, Sites, of_each_datum
 
 _WITHOUT_DRAWS = (*BY_REJECTION, "ImproperUniform")
 
@@ -76,9 +76,14 @@ def _unlike(name: str, guide: Tensor, model: Tensor, data_dim: int | None, event
 
 
 def filled_from_prior(
-    guide: Callable[[Mapping[str, Tensor]], Sites], drawn: Sites, masked: Mapping[str, Tensor], latents: Sites
-) -> tuple[str, ...]:
-    """The masked latents, if what masks hide of them can be drawn from the prior in place of the guide's draw; or none.
+    guide: Callable[[Mapping[str, Tensor]], Sites],
+    drawn: Sites,
+    masked: Mapping[str, Tensor],
+    latents: Sites,
+    data_dim: int | None,
+    num_data: int,
+) -> Tensor | None:
+    """Data for which what masks hide can be drawn from the prior in place of the guide's draw, `[B]`; None: no masks.
 
     It cannot where the guide's other draws depend on it (they would be draws given something else), nor where the prior
     has no draws. The guide's own draws are then taken, with their own density.
@@ -88,11 +93,18 @@ def filled_from_prior(
         drawn: its sites in a run.
         masked: site -> which elements masks leave.
         latents: the model's latent sites at these draws; hidden elements are tried at draws of the prior.
+        data_dim: dim of the data plate among batch dims, from the right; None for one datum.
+        num_data: B.
     """
-    if not masked or any(type(innermost(latents[name]["fn"])).__name__ in _WITHOUT_DRAWS for name in masked):
-        return ()
+    if not masked:
+        return None
+    fills = torch.ones(num_data, dtype=torch.bool)
+    if any(type(innermost(latents[name]["fn"])).__name__ in _WITHOUT_DRAWS for name in masked):
+        return ~fills
     values = {name: site["value"] for name, site in drawn.items()}
     other = {name: torch.where(kept, values[name], latents[name]["fn"].sample()) for name, kept in masked.items()}
     before, after = guide(values), guide(values | other)
-    same = (torch.equal(site_log_prob(before[name]), site_log_prob(after[name])) for name in drawn)
-    return tuple(masked) if all(same) else ()
+    for name in drawn:
+        moved = site_log_prob(before[name]) != site_log_prob(after[name])
+        fills = fills & ~of_each_datum(moved, 0, data_dim, num_data)
+    return fills

@@ -1,9 +1,9 @@
 """What masks hide: of a distribution, and of a site's value.
 
 A mask takes a term out of a log density, and leaves the draw in the program. Of an observed site that is a missing
-value. Of a latent site it is a latent that follows its own prior, a factor that integrates to one: so a model's latent
-sites are evaluated without their masks (`Unmask`), whether they are summed out or not, and what the guide hides is
-drawn from the prior (`Fill`), in handlers.py.
+value. Of a latent site it is a latent that follows its own prior, a factor that integrates to one: so latent sites are
+evaluated without their masks (`Unmask`), whether they are summed out or not, and what the guide hides is drawn from
+the prior (`Fill`), in handlers.py.
 """
 
 from typing import Any
@@ -13,7 +13,7 @@ from pyro.distributions import MaskedDistribution
 from torch import Tensor
 from torch.distributions import Independent
 
-from elbowroom.inference.programs.log_prob import innermost, log_prob, over_event
+from elbowroom.inference.programs.log_prob import innermost, log_prob, over_event, site_log_prob
 
 SEEN = "_elbowroom_seen"
 """Where `Unmask` writes down, among a site's `infer`, which elements of its value its masks left."""
@@ -54,20 +54,29 @@ def unmasked(fn: Any) -> Any:
     return fn
 
 
+def seen_log_prob(site: Any) -> Tensor:
+    """The log density of a site as its masks leave it, `[*batch]`; `site_log_prob`, if `Unmask` has not met it."""
+    return _part(site, hidden=False) if SEEN in site["infer"] else site_log_prob(site)
+
+
 def hidden_log_prob(site: Any) -> Tensor:
     """The log density of what masks hid of a site that `Unmask` has met, `[*batch]`; −∞ outside the support."""
-    value = site["value"]
-    return _hidden(site["fn"], value, site["infer"][SEEN].to(value.device).expand(value.shape))
+    return _part(site, hidden=True)
 
 
-def _hidden(fn: Any, value: Tensor, kept: Tensor) -> Tensor:
+def _part(site: Any, hidden: bool) -> Tensor:
+    value, kept = site["value"], site["infer"][SEEN]
+    return _counted(site["fn"], value, (kept ^ hidden).to(value.device).expand(value.shape))
+
+
+def _counted(fn: Any, value: Tensor, counts: Tensor) -> Tensor:
     if isinstance(fn, Independent):
-        terms = _hidden(fn.base_dist, value, kept)
+        terms = _counted(fn.base_dist, value, counts)
         return terms.flatten(-fn.reinterpreted_batch_ndims).sum(-1) if fn.reinterpreted_batch_ndims else terms
     for _ in range(fn.event_dim):
-        kept = kept[..., 0]  # a mask is of whole events
+        counts = counts[..., 0]  # a mask is of whole events
     terms = log_prob(fn, value)
-    return torch.where(kept, terms.new_zeros(()), terms)
+    return torch.where(counts, terms, terms.new_zeros(()))
 
 
 def is_deterministic(site: Any) -> bool:

@@ -148,6 +148,22 @@ def check_observed(name: str, site: Any, data_dim: int | None) -> None:
             )
 
 
+def of_each_datum(marks: Tensor, event_dim: int, data_dim: int | None, num_data: int) -> Tensor:
+    """Whether something is marked anywhere in a datum, `[B]` on the CPU.
+
+    Args:
+        marks: boolean, with the batch dims of a plain run (or fewer) and these event dims.
+        event_dim: number of event dims.
+        data_dim: dim of the data plate among batch dims, from the right; None for one datum.
+        num_data: B.
+    """
+    marks = marks.cpu()
+    marks = marks.flatten(marks.dim() - event_dim).any(-1) if event_dim else marks
+    if data_dim is None or marks.dim() < -data_dim:
+        return marks.any().expand(num_data)
+    return marks.movedim(data_dim, 0).reshape(marks.shape[data_dim], -1).any(1).expand(num_data)
+
+
 def _anywhere(fn: Any, value: Tensor, bad: Callable[[Any], Tensor]) -> Tensor:
     """Whether a datum's value is bad somewhere along its event, where no mask inside `fn` hides it."""
     if isinstance(fn, Independent):

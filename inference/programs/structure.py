@@ -80,14 +80,15 @@ class Structure:
     auxiliary: tuple[str, ...]  # guide sites that are not model latents (AutoGuides draw in such spaces)
     pinned: dict[str, Tensor] = field(default_factory=dict)  # plate name -> indices drawn once
     masked: tuple[str, ...] = ()  # latents that masks hide somewhere, in both programs alike: they follow the prior
-    filled: tuple[str, ...] = ()  # those of them that are drawn from the prior, for the guide reads none there
+    fills: Tensor | None = None  # data where what is hidden is drawn from the prior, `[B]`; elsewhere by the guide
     cautions: tuple[Caution, ...] = ()  # what casts doubt on all that rests on log q
     improper: tuple[str, ...] = ()  # latents whose prior is not normalised: there is no p(x)
 
     def at(self, index: Tensor) -> "Structure":
         """The same with some of the data, by their index `[R]`."""
         cautions = tuple(Caution(c.reason, c.data[index.cpu()]) for c in self.cautions)
-        return replace(self, num_data=len(index), cautions=cautions)
+        fills = None if self.fills is None else self.fills[index.cpu()]
+        return replace(self, num_data=len(index), cautions=cautions, fills=fills)
 
     def place(self, latent: Latent, value: Tensor, event: tuple[int, ...]) -> Tensor:
         """`[S, B, *inner, *event]` to the program's layout `[S, *batch, *event]`."""
@@ -161,7 +162,7 @@ def read_structure(
         for name, site in observed.items():
             check_observed(name, site, data_dim)
         masked = masked_latents(drawn, latents, data_dim)
-        filled = filled_from_prior(lambda values: sites_again(values=values), drawn, masked, latents)
+        fills = filled_from_prior(lambda values: sites_again(values=values), drawn, masked, latents, data_dim, num_data)
         cautions = cautions_of(drawn, factors, latents, data_dim, num_data)
     return Structure(
         num_data=num_data,
@@ -173,7 +174,7 @@ def read_structure(
         auxiliary=tuple(n for n in drawn if n not in latents),
         pinned=pins,
         masked=tuple(masked),
-        filled=filled,
+        fills=fills,
         cautions=tuple(cautions),
         improper=tuple(n for n, s in latents.items() if isinstance(innermost(s["fn"]), ImproperUniform)),
     )

@@ -6,7 +6,7 @@ out, and whoever knows an answer writes it in. `Triple.trace` stacks them in one
 
     trace         writes every site down: distribution, value, mask, plates
     Weigh         sets every scale to 1, after subsampling and `poutine.scale` inside the program have set theirs
-    Unmask        takes the masks off the model's latent sites, if there are any: a latent has its own normalised prior
+    Unmask        takes the masks off latent sites, if there are any: a latent has its own normalised prior
     *messengers   the question: set these latents, draw those from counter-based noise, enumerate the others
     Pin           gives subsampling plates the indices that they drew when the structure was read
     plate         S samples at once, in a dim to the left of all of the program's plates
@@ -205,8 +205,9 @@ class Triple:
         return pinned
 
     def _unmask(self, what: str) -> list[Messenger]:
-        masked, structure = {*self.structure.masked}, self.structure
-        names = masked | {*structure.discrete} if what == "model" else masked - {*structure.filled}
+        names = {*self.structure.masked}
+        if what == "model":
+            names |= {*self.structure.discrete}
         return [Unmask(names)] if names else []
 
     def _program(self, what: str) -> Program:

@@ -81,7 +81,7 @@ def test_log_w_is_that_of_the_masked_programs_and_the_joint_is_proper() -> None:
     torch.testing.assert_close(sum(p for _, p in terms.values()), prior, **EXACT)
     hidden = ~M[:, 1]
     torch.testing.assert_close(*(term[:, hidden] for term in terms["z_1"]), **EXACT)
-    assert target.structure.masked == ("z_1",) and target.structure.filled == ("z_1",)
+    assert target.structure.masked == ("z_1",) and target.structure.fills is not None and target.structure.fills.all()
 
 
 def test_what_is_hidden_is_drawn_from_the_prior_given_the_rest() -> None:
@@ -260,14 +260,18 @@ def test_a_guide_that_reads_what_is_hidden_draws_it_itself() -> None:
                     z = pyro.sample(f"z_{t}", dist.Normal(0.5 * z + 0.4 * x[:, t], 1.1))
 
     target = Target(model, reading, X, m)
-    assert target.structure.masked == ("z_0",) and not target.structure.filled
+    assert target.structure.masked == ("z_0",)
+    assert target.structure.fills is not None and target.structure.fills.tolist() == [True, False, False]
     truth = torch.where(m[:, 0], BOTH, dist.Normal(0.0, math.sqrt(3.0)).log_prob(X[:, 1]))
     torch.testing.assert_close(quadrature(target).value, truth, rtol=0.0, atol=2e-5)
     found = importance(target, num_samples=4000)
     assert ((found.value - truth).abs() < 5 * found.stderr).all()
     z, log_q = target.propose(3)
     torch.testing.assert_close(target.log_guide(z), log_q, **EXACT)
-    assert "as its other draws may read them: z_0" in str(check_program(model, reading, X, m))
+    terms = target.latent_terms(z).values()
+    torch.testing.assert_close(sum(q for q, _ in terms), log_q, **EXACT)
+    torch.testing.assert_close(sum(p for _, p in terms), target.log_joint(z)[0], **EXACT)
+    assert "the guide draws what is hidden itself" in str(check_program(model, reading, X, m))
 
 
 def plain(program: Callable[..., None]) -> Callable[..., None]:
@@ -447,3 +451,34 @@ def test_any_mask_of_elements(bits: int, inside: bool) -> None:
     target = Target(*masked_by(mask, inside), x)
     truth = torch.where(mask if inside else mask[:, None], normal(0.0, math.sqrt(5.0), x), 0.0).sum(-1)
     torch.testing.assert_close(target.log_weights(2), truth.expand(2, 4), **EXACT)
+
+
+def test_left_and_right_padding_in_company_are_as_alone() -> None:
+    """Whether a datum's hidden latents are filled from the prior is its own affair."""
+    m = torch.tensor([[True, True], [False, True], [True, False]])
+
+    def reading(x: Tensor, m: Tensor) -> None:
+        with pyro.plate("data", len(x)):
+            z = torch.zeros_like(x[:, 0])
+            for t in range(2):
+                with poutine.mask(mask=m[:, t]):
+                    z = pyro.sample(f"z_{t}", dist.Normal(0.5 * z + 0.4 * x[:, t], 1.1))
+
+    whole = Target(model, reading, X, m)
+    assert whole.structure.fills is not None and whole.structure.fills.tolist() == [True, False, True]
+    z, log_q = whole.propose(4, seed=2)
+    torch.testing.assert_close(whole.log_guide(z), log_q, **EXACT)
+    for layout in ("loop", "fold"):
+        again, same = Target(model, reading, X, m, layout=layout).propose(4, seed=2)
+        torch.testing.assert_close(again["z_1"], z["z_1"], **EXACT)
+        torch.testing.assert_close(same, log_q, **EXACT)
+    for b in range(3):
+        for alone in (Target(model, reading, X[b : b + 1], m[b : b + 1]), whole.select([b])):
+            own, own_q = alone.propose(4, seed=2)
+            for name in z:
+                torch.testing.assert_close(own[name][:, 0], z[name][:, b], **EXACT)
+            torch.testing.assert_close(own_q[:, 0], log_q[:, b], **EXACT)
+    found = importance(whole, num_samples=4000)
+    one = torch.stack([dist.Normal(0.0, math.sqrt(v)).log_prob(x) for v, x in ((3.0, X[1, 1]), (2.0, X[2, 0]))])
+    truth = torch.cat([BOTH[:1], one])
+    assert ((found.value - truth).abs() < 5 * found.stderr).all()
