@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from pyro import poutine
 from pyro.infer import Trace_ELBO
-from pyro.infer.autoguide import AutoNormal
+from pyro.infer.autoguide import AutoNormal, AutoNormalMessenger
 from torch import Tensor
 
 from elbowroom.inference import (
@@ -482,3 +482,15 @@ def test_left_and_right_padding_in_company_are_as_alone() -> None:
     one = torch.stack([dist.Normal(0.0, math.sqrt(v)).log_prob(x) for v, x in ((3.0, X[1, 1]), (2.0, X[2, 0]))])
     truth = torch.cat([BOTH[:1], one])
     assert ((found.value - truth).abs() < 5 * found.stderr).all()
+
+
+def test_a_guide_that_runs_the_model_is_masked_as_it_is() -> None:
+    pyro.set_rng_seed(0)
+    messenger = AutoNormalMessenger(model, init_scale=0.8)
+    messenger(X, M)
+    target = Target(model, messenger, X, M)
+    assert target.structure.fills is not None and target.structure.fills.all()
+    torch.testing.assert_close(bracket(target, budget=20.0).lower.value, TRUTH, rtol=0.0, atol=1e-4)
+    found = importance(target, num_samples=4000)
+    settled = torch.tensor([not flag for flag in found.flags])
+    assert ((found.value - TRUTH).abs() < 5 * found.stderr)[settled].all()
