@@ -28,7 +28,6 @@ from elbowroom.inference.evidence.bracket.result import read
 from elbowroom.inference.evidence.importance.importance import ImportanceInfo, importance
 from elbowroom.inference.evidence.quadrature.quadrature import MAX_LATTICE_DIM
 from elbowroom.inference.gap.exploded_outputs import exploded
-from elbowroom.inference.programs.requirements import check_proper
 from elbowroom.inference.programs.structure import Program
 from elbowroom.inference.saving.state_file import StateError, fingerprint_of
 from elbowroom.inference.target import Target
@@ -119,7 +118,7 @@ def audit_target(
     """`audit` of programs that are pinned to their data already."""
     if not budget > 0:
         raise ValueError(f"budget must be positive, got {budget}")
-    check_proper(target.sites())
+    target.check_proper()
     begin, clock = time.perf_counter(), Clock(budget)
     work = _Work(target, None if state is None else Path(state), fingerprint_of(target, seed), clock)
     options: dict[str, Any] = {"seed": seed, "memory_bytes": memory_bytes}
@@ -138,7 +137,8 @@ def audit_target(
     queue = queue_of(examiner.order(), room, NUM_WORST)
     examination = work.guarded("examination", lambda: examiner.examine(queue, NUM_WORST, clock, progress))
     log_p = log_p if examination is None else examination.bracket
-    parts = Parts(len(target), _checked(sampled, log_p), log_p, examination, calibration, use)
+    doubts = tuple(caution.reason for caution in target.structure.cautions)
+    parts = Parts(len(target), _checked(sampled, log_p), log_p, examination, calibration, use, doubts)
     return _assembled(work, parts, seed, budget, begin)
 
 

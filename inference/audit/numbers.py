@@ -30,6 +30,7 @@ class Parts:
     examination: Examination | None
     calibration: Calibration | None
     latent_use: LatentUse | None
+    cautions: tuple[str, ...] = ()  # why what rests on log q should be doubted, known before anything was sampled
 
 
 def numbers_of(parts: Parts) -> dict[str, Number]:

@@ -1,6 +1,7 @@
 """Finite discrete latents, summed out exactly for each sample and datum by Pyro's enumeration."""
 
 from collections import OrderedDict
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import torch
@@ -12,6 +13,7 @@ from pyro.poutine.util import site_is_subsample
 from torch import Tensor
 
 from elbowroom.inference.programs.log_prob import site_log_prob
+from elbowroom.inference.programs.masks import hidden_log_prob, is_deterministic
 from elbowroom.inference.programs.structure import Structure
 from elbowroom.inference.programs.triple import SAMPLES, Triple
 
@@ -31,38 +33,62 @@ class _EnumerateSites(Messenger):
 def summed_log_joint(triple: Triple, num_samples: int | None, setter: Messenger) -> dict[str, Tensor]:
     """log p(z) = log Σ_k p(z, k) and log p(x | z) = log Σ_k p(x, z, k) − log p(z), `[S, B]` each.
 
-    k runs over the finite discrete latents that the guide leaves to the model. The sums are done by tensor variable
-    elimination (Obermeyer et al. 2019), so several sites cost less than their product where the model factorises.
+    k runs over the finite discrete latents that the guide leaves to the model, each with its own normalised prior,
+    whatever masks are around it: one whose dependents are all masked sums to one, as an absent step of a chain must.
+    The sums are done by tensor variable elimination (Obermeyer et al. 2019), so several sites cost less than their
+    product where the model factorises.
     """
     trace = triple.trace("model", num_samples, setter, *enumeration(triple.structure))
-    for site in trace.nodes.values():
-        if site["type"] == "sample" and not site_is_subsample(site):
-            site["log_prob"] = site["unscaled_log_prob"] = site_log_prob(site)
+    sites = _packed(trace, {name: site_log_prob(site) for name, site in _random(trace)})
+    total = _summed(sites, trace, triple, num_samples or 1)
+    prior = _summed([site for site in sites if not site["is_observed"]], trace, triple, num_samples or 1)
+    # Outside the prior's support the likelihood is not defined; the joint is −∞ whatever it is called.
+    return {"prior": prior, "likelihood": torch.where(prior == -torch.inf, 0.0, total - prior)}
+
+
+def summed_log_masked(triple: Triple, num_samples: int | None, setter: Messenger) -> Tensor:
+    """log Σ_k p(k) p(what masks hide of z | k, the rest of z), `[S, B]`: the density of draws that `Fill` makes."""
+    trace = triple.trace("model", num_samples, setter, *enumeration(triple.structure))
+    discrete, masked = triple.structure.discrete, triple.structure.masked
+    terms = {
+        name: hidden_log_prob(site) if name in masked else site_log_prob(site)
+        for name, site in _random(trace)
+        if name in masked or name in discrete
+    }
+    return _summed(_packed(trace, terms), trace, triple, num_samples or 1)
+
+
+def _random(trace: Any) -> list[tuple[str, Any]]:
+    return [
+        (name, site)
+        for name, site in trace.nodes.items()
+        if site["type"] == "sample" and not site_is_subsample(site) and not is_deterministic(site)
+    ]
+
+
+def _packed(trace: Any, terms: Mapping[str, Tensor]) -> list[Any]:
+    """Sites with these log densities, whose dims `pack_tensors` names."""
+    for name, term in terms.items():
+        trace.nodes[name]["log_prob"] = trace.nodes[name]["unscaled_log_prob"] = term
     trace.compute_log_prob()  # of the rest
     trace.pack_tensors()
+    return [trace.nodes[name] for name in terms]
+
+
+def _summed(sites: Sequence[Any], trace: Any, triple: Triple, leading: int) -> Tensor:
+    """log Σ_k Π of the sites' densities, `[S, B]`."""
     symbols = trace.plate_to_symbol
     kept: set[str] = set()
-    everything: Any = OrderedDict()
-    latent: Any = OrderedDict()
+    factors: Any = OrderedDict()
     dims: set[str] = set()
-    for site in trace.nodes.values():
-        if site["type"] != "sample" or site_is_subsample(site):
-            continue
+    for site in sites:
         # Packing drops dims of size 1, so plates of size 1 (one datum, one sample) must not be asked for.
         plates = {f.name: symbols[f.name] for f in site["cond_indep_stack"] if f.size > 1}
-        ordinal = frozenset(plates.values())
         kept |= {plates[name] for name in (triple.plate, SAMPLES) if name in plates}
         term = site["packed"]["log_prob"]
         dims |= set(term._pyro_dims) - set(symbols.values())
-        everything.setdefault(ordinal, []).append(term)
-        if not site["is_observed"]:
-            latent.setdefault(ordinal, []).append(term)
-    leading = num_samples or 1
-    total = _contract(everything, dims, kept, trace, triple, leading)
-    latent_dims = {d for terms in latent.values() for t in terms for d in t._pyro_dims} & dims
-    prior = _contract(latent, latent_dims, kept, trace, triple, leading)
-    # Outside the prior's support the likelihood is not defined; the joint is −∞ whatever it is called.
-    return {"prior": prior, "likelihood": torch.where(prior == -torch.inf, 0.0, total - prior)}
+        factors.setdefault(frozenset(plates.values()), []).append(term)
+    return _contract(factors, dims, kept, trace, triple, leading)
 
 
 def enumeration(structure: Structure) -> list[Messenger]:

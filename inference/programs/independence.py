@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 
 from elbowroom.inference.programs import densities
-from elbowroom.inference.programs.layouts import Layout
+from elbowroom.inference.programs.densities import Layouts
 from elbowroom.inference.programs.structure import ProgramError
 from elbowroom.inference.programs.tolerance import same
 from elbowroom.inference.programs.triple import Triple
@@ -15,8 +15,6 @@ AMONG = 64
 """How many data are company enough to show that one depends on the others."""
 
 Terms = dict[str, Tensor]
-Layouts = Mapping[str, Layout]
-"""`"model"` and `"guide"` -> how it is run."""
 
 
 def check_repeatable(triple: Triple, layouts: Layouts) -> None:
@@ -86,7 +84,7 @@ def check_permuted(triple: Triple, layouts: Layouts) -> None:
 
 def _terms(triple: Triple, layouts: Layouts) -> Terms:
     """The guide's draws and all log densities there, `[2, B, ...]`."""
-    z, log_q = densities.propose(triple, layouts["guide"], 2)
+    z, log_q = densities.propose(triple, layouts, 2)
     prior, likelihood = densities.log_joint(triple, layouts["model"], z)
     return {**_named(z), "log q(z|x)": log_q, "log p(z)": prior, "log p(x|z)": likelihood}
 

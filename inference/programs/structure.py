@@ -1,21 +1,28 @@
 """What a pair of programs looks like: its sites, plates and shapes, read off one plain run of each."""
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import torch
 from pyro import poutine
+from pyro.distributions import ImproperUniform
 from pyro.poutine.util import site_is_subsample
 from torch import Tensor
 from torch.distributions.transforms import identity_transform
 
+from elbowroom.inference.programs.cautions import Caution, cautions_of
 from elbowroom.inference.programs.global_state import quiet_globals
 from elbowroom.inference.programs.handlers import Pin, Set, Weigh
-from elbowroom.inference.programs.log_prob import bijection
+from elbowroom.inference.programs.log_prob import bijection, innermost
+from elbowroom.inference.programs.masked_latents import filled_from_prior, masked_latents
+from elbowroom.inference.programs.masks import is_deterministic
+from elbowroom.inference.programs.point_masses import check_point_masses
 from elbowroom.inference.programs.requirements import (
     ProgramError,
+    Sites,
     check_batch,
+    check_mask,
     check_observed,
     check_partners,
     check_plates,
@@ -72,6 +79,16 @@ class Structure:
     observed: tuple[str, ...]
     auxiliary: tuple[str, ...]  # guide sites that are not model latents (AutoGuides draw in such spaces)
     pinned: dict[str, Tensor] = field(default_factory=dict)  # plate name -> indices drawn once
+    masked: tuple[str, ...] = ()  # latents that masks hide somewhere, in both programs alike: they follow the prior
+    fills: Tensor | None = None  # data where what is hidden is drawn from the prior, `[B]`; elsewhere by the guide
+    cautions: tuple[Caution, ...] = ()  # what casts doubt on all that rests on log q
+    improper: tuple[str, ...] = ()  # latents whose prior is not normalised: there is no p(x)
+
+    def at(self, index: Tensor) -> "Structure":
+        """The same with some of the data, by their index `[R]`."""
+        cautions = tuple(Caution(c.reason, c.data[index.cpu()]) for c in self.cautions)
+        fills = None if self.fills is None else self.fills[index.cpu()]
+        return replace(self, num_data=len(index), cautions=cautions, fills=fills)
 
     def place(self, latent: Latent, value: Tensor, event: tuple[int, ...]) -> Tensor:
         """`[S, B, *inner, *event]` to the program's layout `[S, *batch, *event]`."""
@@ -113,26 +130,40 @@ def read_structure(
     Raises:
         ProgramError: naming the site, its shape and its plates, when the pair is not a triple of per-datum programs.
     """
+    pins = dict(pinned or {})
+
+    def run_guide(seed: int = 0, values: Mapping[str, Tensor] | None = None) -> Any:
+        torch.manual_seed(seed)
+        return run_plain("guide", guide, args, kwargs, pins, values)
+
+    def sites_again(seed: int = 0, values: Mapping[str, Tensor] | None = None) -> Sites:
+        return dict(_sites(run_guide(seed, values), observed=False))
+
     with quiet_globals(args):
-        torch.manual_seed(0)
-        guide_trace = run_plain("guide", guide, args, kwargs, pinned or {})
-        pins = dict(pinned or {}) | _subsamples(guide_trace)
+        guide_trace = run_guide()
+        pins |= _subsamples(guide_trace)
         model_trace = _run_model(model, guide_trace, args, kwargs, pins)
         pins |= _subsamples(model_trace)
-    drawn = dict(_sites(guide_trace, observed=False))
-    latents = dict(_sites(model_trace, observed=False))
-    observed = dict(_sites(model_trace, observed=True))
-    factors = dict(_sites(guide_trace, observed=True))  # they weigh in log q
-    discrete = tuple(n for n, s in latents.items() if n not in drawn and s["fn"].has_enumerate_support)
-    sites = [*drawn.items(), *factors.items(), *latents.items(), *observed.items()]
-    check_vectorized(sites)
-    check_partners(latents, drawn, discrete, observed)
-    check_plates(sites, plate)
-    num_data, data_dim, nesting = _plates([site for _, site in sites], plate)
-    for name, site in sites:
-        check_batch(name, site, plate)
-    for name, site in observed.items():
-        check_observed(name, site, data_dim)
+        drawn = dict(_sites(guide_trace, observed=False))
+        latents = dict(_sites(model_trace, observed=False))
+        observed = dict(_sites(model_trace, observed=True))
+        # A guide that runs the model meets what the model observes; that is no part of q.
+        factors = {n: s for n, s in _sites(guide_trace, observed=True) if n not in observed}
+        discrete = tuple(n for n, s in latents.items() if n not in drawn and s["fn"].has_enumerate_support)
+        sites = [*drawn.items(), *factors.items(), *latents.items(), *observed.items()]
+        check_vectorized(sites)
+        check_partners(latents, drawn, discrete, observed)
+        check_point_masses(drawn, latents, sites_again)
+        check_plates(sites, plate)
+        num_data, data_dim, nesting = _plates([site for _, site in sites], plate)
+        for name, site in sites:
+            check_batch(name, site, plate)
+            check_mask(name, site)
+        for name, site in observed.items():
+            check_observed(name, site, data_dim)
+        masked = masked_latents(drawn, latents, data_dim)
+        fills = filled_from_prior(lambda values: sites_again(values=values), drawn, masked, latents, data_dim, num_data)
+        cautions = cautions_of(drawn, factors, latents, data_dim, num_data)
     return Structure(
         num_data=num_data,
         data_dim=data_dim,
@@ -142,6 +173,10 @@ def read_structure(
         observed=tuple(observed),
         auxiliary=tuple(n for n in drawn if n not in latents),
         pinned=pins,
+        masked=tuple(masked),
+        fills=fills,
+        cautions=tuple(cautions),
+        improper=tuple(n for n, s in latents.items() if isinstance(innermost(s["fn"]), ImproperUniform)),
     )
 
 
@@ -200,7 +235,7 @@ def _sites(trace: Any, observed: bool) -> list[tuple[str, Any]]:
         (name, site)
         for name, site in trace.nodes.items()
         if site["type"] == "sample" and site["is_observed"] == observed and not site_is_subsample(site)
-        if not site["infer"].get("_deterministic", False)
+        if not is_deterministic(site)
     ]
 
 

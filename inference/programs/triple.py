@@ -6,6 +6,7 @@ out, and whoever knows an answer writes it in. `Triple.trace` stacks them in one
 
     trace         writes every site down: distribution, value, mask, plates
     Weigh         sets every scale to 1, after subsampling and `poutine.scale` inside the program have set theirs
+    Unmask        takes the masks off latent sites, if there are any: a latent has its own normalised prior
     *messengers   the question: set these latents, draw those from counter-based noise, enumerate the others
     Pin           gives subsampling plates the indices that they drew when the structure was read
     plate         S samples at once, in a dim to the left of all of the program's plates
@@ -15,7 +16,6 @@ What comes back is Pyro's trace; `terms.py` reads it. With the plate of samples,
 """
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import replace
 from functools import cached_property
 from typing import Any, Self
 
@@ -23,11 +23,12 @@ import numpy as np
 import pyro
 import torch
 from pyro import poutine
+from pyro.poutine.messenger import Messenger
 from torch import Tensor
 
 from elbowroom.inference.programs.arguments import check_per_datum, named, per_datum_tensors, picked_rows, refuse_empty
 from elbowroom.inference.programs.datum_keys import datum_keys
-from elbowroom.inference.programs.handlers import Pin, Weigh
+from elbowroom.inference.programs.handlers import Pin, Unmask, Weigh
 from elbowroom.inference.programs.structure import Program, ProgramError, read_structure
 
 SAMPLES = "_elbowroom_samples"
@@ -145,9 +146,7 @@ class Triple:
     def at(self, index: Tensor) -> Self:
         """The same programs on the data of an index `[R]` in 0 … B − 1, each with its key; nothing is checked."""
         picked = {key: value[index.to(value.device)] for key, value in zip(self.per_datum, self.data, strict=True)}
-        return self.holding(picked).replaced(
-            keys=self.keys[index.numpy()], structure=replace(self.structure, num_data=len(index))
-        )
+        return self.holding(picked).replaced(keys=self.keys[index.numpy()], structure=self.structure.at(index))
 
     def select(self, index: Sequence[int] | Tensor | np.ndarray) -> Self:
         """The same programs on some of the data (repeats allowed); each datum keeps its noise.
@@ -185,7 +184,7 @@ class Triple:
 
         `num_samples` puts it in a plate of samples; None makes a plain run.
         """
-        stack = [Weigh(), *messengers, Pin(self.structure.pinned)]
+        stack = [Weigh(), *self._unmask(what), *messengers, Pin(self.structure.pinned)]
         if num_samples is not None:
             stack.append(pyro.plate(SAMPLES, num_samples, dim=-1 - self.structure.nesting))
         with poutine.trace() as tracer:
@@ -193,14 +192,23 @@ class Triple:
         return tracer.trace
 
     def program(self, what: str) -> Program:
-        """The model or the guide as a plain Pyro program pinned to this data, unscaled: for Pyro's own samplers."""
+        """The model or the guide as a plain Pyro program pinned to this data, unscaled, latents without their masks.
+
+        It is for Pyro's own samplers.
+        """
         inner = self._program(what)
 
         def pinned() -> Any:
-            with Weigh(), Pin(self.structure.pinned):
-                return inner(*self.args, **self.kwargs)
+            stack = [Weigh(), *self._unmask(what), Pin(self.structure.pinned)]
+            return _under(stack, lambda: inner(*self.args, **self.kwargs))
 
         return pinned
+
+    def _unmask(self, what: str) -> list[Messenger]:
+        names = {*self.structure.masked}
+        if what == "model":
+            names |= {*self.structure.discrete}
+        return [Unmask(names)] if names else []
 
     def _program(self, what: str) -> Program:
         return self.model if what == "model" else self.guide

@@ -55,6 +55,7 @@ class Measured:
     log_p_stderr: Tensor  # of the importance estimate
     log_p_off: Tensor  # importance estimate − a better one, nats; NaN if there is none
     log_p_off_stderr: Tensor
+    cautions: tuple[str, ...]  # for each datum why log q, and with it every weight, should be doubted; or empty
 
 
 def judge(measured: Measured, limits: Limits) -> tuple[dict[str, Tensor], dict[str, tuple[str, ...]]]:
@@ -131,11 +132,15 @@ def _off(measured: Measured, limits: Limits) -> Reasons:
     return off.abs() - limits.sigmas * stderr > limits.log_p_error, texts
 
 
+def _doubtful(measured: Measured, limits: Limits) -> Reasons:
+    return torch.tensor([bool(caution) for caution in measured.cautions]), list(measured.cautions)
+
+
 RULES = {
     "means": (_mean,),
     "intervals": (_interval, _missed),
-    "tails": (_far_interval, _pareto, _missed),
-    "model comparison": (_pareto, _noisy, _missed, _off),
+    "tails": (_far_interval, _pareto, _missed, _doubtful),
+    "model comparison": (_pareto, _noisy, _missed, _off, _doubtful),
 }
 """use -> the rules that a datum must keep."""
 

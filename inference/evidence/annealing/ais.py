@@ -110,6 +110,7 @@ def anneal(
     annealed = Estimate(estimate.value, estimate.stderr, estimate.bound, info, estimate.flags)
     if start == "prior":
         return annealed
+    annealed = annealed.flagged(target.cautions)
     return doubted(annealed, target, search, seed=seed, memory_bytes=memory_bytes)
 
 

@@ -49,6 +49,7 @@ def blocks(target: Target, settings: Settings, label: str, walks: int = 1) -> It
     Raises:
         ValueError: if the target has no continuous latents, or the budget is too small.
     """
+    target.check_proper()
     coordinates = Coordinates.of(target)
     if coordinates.dim == 0:
         raise ValueError(

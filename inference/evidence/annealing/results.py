@@ -12,6 +12,7 @@ from elbowroom.inference.estimate import NORMAL_95, Bound, Estimate
 from elbowroom.inference.evidence.annealing.blocks import Block
 from elbowroom.inference.evidence.annealing.settings import Settings
 from elbowroom.inference.evidence.annealing.walk import Walk
+from elbowroom.inference.target import Target
 
 STUCK = 0.1
 """Acceptance below which chains hardly move."""
@@ -118,6 +119,11 @@ def assemble(
     data = _data(value, info, tail, eps)
     flags = tuple(_flag(datum, len(log_w), "low" if bound == "lower" else "high", noun) for datum in data)
     return Estimate(value, stderr, bound, info, flags)
+
+
+def cautions(target: Target, start: str) -> tuple[str, ...]:
+    """For each datum the reasons to doubt chains that begin at the guide; those from the prior use no log q."""
+    return target.cautions if start == "guide" else ("",) * len(target)
 
 
 def joined(pieces: list[Piece], name: str) -> Tensor:

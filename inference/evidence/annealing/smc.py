@@ -92,6 +92,7 @@ def smc(
     found = Estimate(estimate.value, estimate.stderr, estimate.bound, info, estimate.flags)
     if start == "prior":
         return found
+    found = found.flagged(target.cautions)
     return doubted(found, target, search, seed=seed, memory_bytes=memory_bytes)
 
 

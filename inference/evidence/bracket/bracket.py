@@ -13,7 +13,6 @@ from elbowroom.inference.evidence.bracket.ledger import Ledger
 from elbowroom.inference.evidence.bracket.result import Bracket, read
 from elbowroom.inference.evidence.bracket.stages import STAGES, Work, stages_of
 from elbowroom.inference.mcmc.draws import Draws
-from elbowroom.inference.programs.requirements import check_proper
 from elbowroom.inference.progress import Bar, progress_bar
 from elbowroom.inference.saving.state_file import fingerprint_of
 from elbowroom.inference.target import Target
@@ -159,4 +158,4 @@ def _check(target: Target, budget: float, tolerance: float) -> None:
     for name, value in (("budget", budget), ("tolerance", tolerance)):
         if not value > 0:
             raise ValueError(f"{name} must be positive, got {value}")
-    check_proper(target.sites())
+    target.check_proper()

@@ -18,6 +18,7 @@ from elbowroom.inference.evidence.bridge.fixed_point import ITERATIONS
 from elbowroom.inference.evidence.bridge.halves import Bridged, Chains
 from elbowroom.inference.evidence.bridge.proposals import PROPOSALS
 from elbowroom.inference.evidence.bridge.tails import heavy
+from elbowroom.inference.evidence.second_opinion import doubted_by_draws
 from elbowroom.inference.mcmc.draws import Draws
 from elbowroom.inference.progress import progress_bar
 from elbowroom.inference.target import Target
@@ -120,6 +121,7 @@ def bridge(
         raise ValueError(f"proposal must be one of {', '.join(PROPOSALS)}, got {proposal!r}")
     if not 0 <= num_exchanges <= MOST:
         raise ValueError(f"num_exchanges must lie in 0 … {MOST}, got {num_exchanges}")
+    target.check_proper()
     _check_draws(target, draws)
     coordinates, flat = Coordinates.of(target), draws.flat
     plan = _plan(target, flat, coordinates.dim, memory_bytes)
@@ -135,7 +137,9 @@ def bridge(
     info = _info(bridged, num_chains * num_draws, second, time.perf_counter() - begin, proposal)
     columns = zip(*(bridged[name].tolist() for name in _FLAGGED), draws.flags, strict=True)
     flags = tuple(_flag(_Verdict(*row)) for row in columns)
-    return Estimate(bridged["log_r"], bridged["stderr"], "none", info, flags)
+    estimate = Estimate(bridged["log_r"], bridged["stderr"], "none", info, flags)
+    estimate = estimate.flagged(target.cautions) if proposal == "guide" else estimate
+    return doubted_by_draws(estimate, draws)
 
 
 def _bridge(

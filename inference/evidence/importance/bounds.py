@@ -63,6 +63,7 @@ def bounds(
         ValueError: on a non-positive `num_samples`, a K outside 1 … S, α = 1 (the ELBO), an order below 1, draws of
             other data, or a budget too small.
     """
+    target.check_proper()
     sizes = tuple(k for k in PARTICLES if k <= num_samples) if num_particles is None else tuple(num_particles)
     check_counts(num_samples, sizes)
     for alpha in alphas:
@@ -82,9 +83,15 @@ def bounds(
         estimates |= {f"upper-{n:g}": _upper(_sums(pieces, n), n, weighed) for n in orders}
         estimates |= {f"struski-{k}": _struski(pieces, k, weighed) for k in sizes if 1 < k <= num_samples // 4}
         estimates |= {f"jackknife-{k}": _jackknife(pieces, k, weighed) for k in sizes if k > 1}
+        if draws is None:
+            estimates["harmonic"] = harmonic_of_weights(pieces, weighed)
+        estimates = {name: estimate.flagged(target.cautions) for name, estimate in estimates.items()}
+        # What follows does not use log q.
         estimates["prior"] = _prior(target, num_samples, seed, plan, tick)
-    harmonic = harmonic_of_weights(pieces, weighed) if draws is None else harmonic_of_draws(target, draws, plan)
-    return Bounds(estimates | {"harmonic": harmonic}, _info(weighed, seed))
+    if draws is not None:
+        estimates["harmonic"] = harmonic_of_draws(target, draws, plan)
+    estimates["harmonic"] = estimates.pop("harmonic")  # the last in the table
+    return Bounds(estimates, _info(weighed, seed))
 
 
 def _info(weighed: Estimate[ImportanceInfo], seed: int) -> BoundsInfo:
@@ -210,7 +217,7 @@ def _prior(target: Target, num_samples: int, seed: int, plan: Plan, tick: Tick) 
     """log (1/S) Σ p(x | z_s), z_s ~ p(z)."""
     try:
         return collect(reduce_weights(target, plan, num_samples, seed, Wanted(), tick, from_prior), num_samples)
-    except NotImplementedError as error:  # an improper prior, or one that draws by rejection
+    except NotImplementedError as error:  # one that draws by rejection
         nothing = torch.full((len(target),), torch.nan, dtype=torch.float64)
         reason = f"the prior cannot be drawn from: {error}"
         return Estimate(nothing, nothing, "none", flags=(reason,) * len(target))

@@ -84,13 +84,15 @@ def importance(
         (`weights/tail.py`).
 
     Raises:
-        ValueError: on a non-positive `num_samples`, a K outside 1 … S, or a budget too small for one sample.
+        ValueError: on a non-positive `num_samples`, a K outside 1 … S, a budget too small for one sample, or an
+            improper prior.
     """
+    target.check_proper()
     check_counts(num_samples, num_particles)
     plan = budget.plan(target, num_samples, memory_bytes)
     with progress_bar(len(target) * num_samples, "importance", "sample", progress) as tick:
         pieces = reduce_weights(target, plan, num_samples, seed, Wanted(tuple(num_particles)), tick)
-    return collect(pieces, num_samples, num_particles)
+    return collect(pieces, num_samples, num_particles).flagged(target.cautions)
 
 
 def check_counts(num_samples: int, num_particles: Sequence[int] = ()) -> None:

@@ -440,7 +440,7 @@ def test_a_prior_that_cannot_be_drawn_from_is_told() -> None:
 
     def model(x: Tensor) -> None:
         with pyro.plate("data", len(x)):
-            z = pyro.sample("z", dist.ImproperUniform(dist.constraints.real, (), ()))
+            z = pyro.sample("z", dist.VonMises(0.0, 1.0))
             pyro.sample("x", dist.Normal(z, 1.0), obs=x)
 
     found = bounds(Target(model, normal_guide(1.0), x), num_samples=100)
