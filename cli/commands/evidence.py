@@ -27,6 +27,7 @@ def _run_importance(
     target: Target, options: EvidenceOptions
 ) -> tuple[Estimate[ImportanceInfo], Estimate[QuadratureInfo] | None]:
     budget = options.memory_mib * 2**20
+    exactly = options.exact == "yes" or (options.exact == "auto" and _is_small(target))
     begin = time.perf_counter()
     sampled = importance(
         target,
@@ -35,10 +36,11 @@ def _run_importance(
         num_particles=[k for k in options.num_particles if k <= options.num_samples],
         memory_bytes=budget,
         progress=not options.json,
+        search=False if exactly else None,  # the exact value knows all modes
     )
     seconds = {"importance": time.perf_counter() - begin}
     exact = None
-    if options.exact == "yes" or (options.exact == "auto" and _is_small(target)):
+    if exactly:
         begin = time.perf_counter()
         exact = quadrature(target, memory_bytes=budget, progress=not options.json)
         seconds["quadrature"] = time.perf_counter() - begin

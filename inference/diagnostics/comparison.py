@@ -59,7 +59,8 @@ def compare(
     small = Coordinates.of(part).dim <= MAX_DIM
     # The weights are those of `importance` with this seed, so that one datum has one k̂; q's draws are others.
     guide, reweighted, draws_of_q = from_guide(part, num_samples, seed + 1)
-    sampled = importance(part, num_samples=num_samples, seed=seed, progress=progress)
+    # Where the exact posterior is, nothing more needs to be looked for.
+    sampled = importance(part, num_samples=num_samples, seed=seed, progress=progress, search=False if small else None)
     evidence: Evidence = {"importance": sampled}
     posteriors = {"guide": guide, "importance": reweighted}
     draws = None
@@ -125,7 +126,7 @@ def _divergences(target: Target, evidence: Evidence, draws: Draws | None) -> dic
 def _identity(target: Target, evidence: Evidence, num_samples: int, seed: int) -> Identity | None:
     if "quadrature" not in evidence:
         return None
-    other = importance(target, num_samples=num_samples, seed=seed + 2)
+    other = importance(target, num_samples=num_samples, seed=seed + 2, search=False)
     sampled = evidence["importance"]
     return Identity(
         log_p=sampled.value,

@@ -13,7 +13,7 @@ from typing import Any, TypedDict
 import torch
 from torch import Tensor
 
-from elbowroom.inference.estimate import Estimate, reasons, room_for
+from elbowroom.inference.estimate import Estimate, Info, reasons, room_for
 from elbowroom.inference.evaluation.budget import cells_within, plan
 from elbowroom.inference.evaluation.coordinates import Coordinates
 from elbowroom.inference.evaluation.random_numbers import RandomNumbers
@@ -93,39 +93,45 @@ def second_opinion(target: Target, *, seed: int = 0, memory_bytes: int | None = 
     return Estimate(value, stderr, "lower", {"ess": ess, "num_evaluations": cost})
 
 
-def doubted(estimate: Estimate[Any], target: Target, search: bool | None, **options: Any) -> Estimate[Any]:
+def opinion_of(target: Target, search: bool | None, **options: Any) -> Estimate[OpinionInfo] | None:
+    """The second opinion, if it is asked for: True, False, or None, where it is cheap and can see; None without one.
+
+    Raises:
+        ValueError: if it was asked for where there is nothing to search.
+        NotImplementedError: if it was asked for and the prior cannot be drawn from.
+    """
+    if not is_sent(target, search):
+        return None
+    try:
+        return second_opinion(target, **options)
+    except NotImplementedError:  # a prior that has a density but cannot be drawn from
+        if search:
+            raise
+        return None
+
+
+def doubted(estimate: Estimate[Info], target: Target, search: bool | None, **options: Any) -> Estimate[Info]:
     """The estimate, its data flagged where a search from the prior found more than it has.
 
     Args:
         estimate: of the target's log p(x), from below.
         target: programs and data.
-        search: True, False, or None: sent where it is cheap and can see.
+        search: as of `opinion_of`.
         **options: seed and memory_bytes.
-
-    Raises:
-        ValueError: if a search was asked for where there is nothing to search.
     """
-    if not is_sent(target, search):
-        return estimate
-    try:
-        opinion = second_opinion(target, **options)
-    except NotImplementedError:  # a prior that has a density but cannot be drawn from
-        if search:
-            raise
-        return estimate
-    flags = tuple(map(reasons, estimate.flags, _found_more(estimate, opinion)))
-    return replace(estimate, flags=flags)
+    opinion = opinion_of(target, search, **options)
+    return estimate if opinion is None else _with(estimate, found_more(estimate, opinion))
 
 
-def doubted_by_draws(estimate: Estimate[Any], draws: Draws) -> Estimate[Any]:
+def doubted_by_draws(estimate: Estimate[Info], draws: Draws) -> Estimate[Info]:
     """The estimate, its data flagged where the chains' own search from the prior found more than it has."""
     if "prior_ess" not in draws.info:
         return estimate
     opinion: Estimate[Any] = Estimate(draws.info["prior_log_p"], draws.info["prior_log_p_stderr"], "lower")
-    return replace(estimate, flags=tuple(map(reasons, estimate.flags, _found_more(estimate, opinion))))
+    return _with(estimate, found_more(estimate, opinion))
 
 
-def _found_more(estimate: Estimate[Any], opinion: Estimate[Any]) -> list[str]:
+def found_more(estimate: Estimate[Any], opinion: Estimate[Any]) -> list[str]:
     """For each datum by how much the opinion lies above the value beyond chance, in words, or an empty string."""
     value, stderr = estimate.value.double().cpu(), estimate.stderr.double().cpu()
     more = opinion.value - value
@@ -137,6 +143,11 @@ def _found_more(estimate: Estimate[Any], opinion: Estimate[Any]) -> list[str]:
             "nats more: a part of the posterior is missing here"
         )
     return told
+
+
+def _with(estimate: Estimate[Info], more: list[str]) -> Estimate[Info]:
+    """The estimate with further reasons after its own."""
+    return replace(estimate, flags=tuple(map(reasons, estimate.flags, more)))
 
 
 def _chunks(densities: Densities, at_once: int) -> Iterator[Densities]:

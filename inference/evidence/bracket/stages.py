@@ -71,7 +71,9 @@ Stage = Callable[[Work, Tensor, int], None]
 def by_importance(work: Work, data: Tensor, effort: int) -> None:
     """Weigh draws of the guide: where everything begins."""
     num_samples = NUM_SAMPLES * GROWTH**effort
-    estimate = importance(work.part(data), num_samples=num_samples, seed=work.seed, memory_bytes=work.memory_bytes)
+    estimate = importance(  # chains are begun with a search
+        work.part(data), num_samples=num_samples, seed=work.seed, memory_bytes=work.memory_bytes, search=False
+    )
     work.ledger.put("importance", data, estimate)
 
 

@@ -14,6 +14,7 @@ from elbowroom.inference.evidence.importance.bounds_result import Bounds, Bounds
 from elbowroom.inference.evidence.importance.harmonic import harmonic_of_draws, harmonic_of_weights
 from elbowroom.inference.evidence.importance.importance import ImportanceInfo, check_counts, collect
 from elbowroom.inference.evidence.importance.streaming import Reduction, Wanted, from_prior, reduce_weights, with_room
+from elbowroom.inference.evidence.second_opinion import found_more, opinion_of
 from elbowroom.inference.mcmc.draws import Draws
 from elbowroom.inference.progress import Tick, progress_bar
 from elbowroom.inference.target import Target
@@ -36,6 +37,7 @@ def bounds(
     seed: int = 0,
     memory_bytes: int | None = None,
     progress: bool = False,
+    search: bool | None = None,
 ) -> Bounds:
     """Lower and upper bounds on log p(x_b) from S draws of the guide, and S of the prior for comparison.
 
@@ -54,6 +56,8 @@ def bounds(
         seed: seed of the draws.
         memory_bytes: byte budget for one evaluation (default 256 MiB).
         progress: show a progress bar if it takes longer than two seconds.
+        search: look for modes that the guide misses, as `importance` does; what estimates log p(x), or bounds it from
+            above, is flagged where these show more.
 
     Returns:
         Bounds, a mapping from name to Estimate. An `iwae-K` has in its `info` two estimates of its own bias:
@@ -86,12 +90,27 @@ def bounds(
         if draws is None:
             estimates["harmonic"] = harmonic_of_weights(pieces, weighed)
         estimates = {name: estimate.flagged(target.cautions) for name, estimate in estimates.items()}
+        estimates |= _searched(estimates, target, search, seed, memory_bytes)
         # What follows does not use log q.
         estimates["prior"] = _prior(target, num_samples, seed, plan, tick)
     if draws is not None:
         estimates["harmonic"] = harmonic_of_draws(target, draws, plan)
     estimates["harmonic"] = estimates.pop("harmonic")  # the last in the table
     return Bounds(estimates, _info(weighed, seed))
+
+
+def _searched(
+    estimates: dict[str, Estimate], target: Target, search: bool | None, seed: int, memory_bytes: int | None
+) -> dict[str, Estimate]:
+    """What claims to be as high as log p(x), flagged where a search from the prior shows more."""
+    opinion = opinion_of(target, search, seed=seed, memory_bytes=memory_bytes)
+    claims = ("importance", "upper-", "struski-", "jackknife-")
+    high = {name: estimate for name, estimate in estimates.items() if name.startswith(claims)}
+    return (
+        {}
+        if opinion is None
+        else {name: estimate.flagged(found_more(estimate, opinion)) for name, estimate in high.items()}
+    )
 
 
 def _info(weighed: Estimate[ImportanceInfo], seed: int) -> BoundsInfo:

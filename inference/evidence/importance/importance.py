@@ -10,6 +10,7 @@ from elbowroom.inference import weights
 from elbowroom.inference.estimate import Estimate, reasons
 from elbowroom.inference.evaluation import budget
 from elbowroom.inference.evidence.importance.streaming import Reduction, Wanted, joined, reduce_weights
+from elbowroom.inference.evidence.second_opinion import doubted
 from elbowroom.inference.progress import progress_bar
 from elbowroom.inference.target import Target
 
@@ -62,6 +63,7 @@ def importance(
     num_particles: Sequence[int] = (),
     memory_bytes: int | None = None,
     progress: bool = False,
+    search: bool | None = None,
 ) -> Estimate[ImportanceInfo]:
     """Estimate log p(x_b) by importance sampling from the guide.
 
@@ -76,6 +78,9 @@ def importance(
         num_particles: report the IWAE-K bound for each of these K ≤ S too (groups of K of the same samples).
         memory_bytes: byte budget for one evaluation (default 256 MiB).
         progress: show a progress bar if it takes longer than two seconds.
+        search: look for modes that the guide misses by particles from the prior, and flag data where these show more
+            than the guide's draws have seen: some ten thousand evaluations of p(x, z) a datum (`second_opinion.py`).
+            None: where it is cheap and can see, up to 16 latents.
 
     Returns:
         Estimate with bound `"lower"`; value and stderr `[B]` in nats; `info`: see `ImportanceInfo`. The error is that
@@ -92,7 +97,8 @@ def importance(
     plan = budget.plan(target, num_samples, memory_bytes)
     with progress_bar(len(target) * num_samples, "importance", "sample", progress) as tick:
         pieces = reduce_weights(target, plan, num_samples, seed, Wanted(tuple(num_particles)), tick)
-    return collect(pieces, num_samples, num_particles).flagged(target.cautions)
+    estimate = collect(pieces, num_samples, num_particles).flagged(target.cautions)
+    return doubted(estimate, target, search, seed=seed, memory_bytes=memory_bytes)
 
 
 def check_counts(num_samples: int, num_particles: Sequence[int] = ()) -> None:

@@ -16,36 +16,7 @@ from elbowroom.inference.mcmc.expedition import NUM_PARTICLES, Expedition, _next
 from elbowroom.inference.mcmc.path import Path
 from elbowroom.inference.mcmc.population import Population
 from toys.failure_budget import sigmas
-
-SPREAD, NARROW = 2.0, 0.5
-
-
-class Modes:
-    """z ~ N(0, 2² I); the likelihood is 0.1 N(z; −c, ½² I) + 0.9 N(z; c, ½² I): two modes of these weights."""
-
-    def __init__(self, num_latents: int, centre: float = 3.0) -> None:
-        self.num_latents, self.centre = num_latents, centre
-
-    def model(self, x: Tensor) -> None:
-        with pyro.plate("data", len(x)):
-            z = pyro.sample("z", dist.Normal(torch.zeros(len(x), self.num_latents), SPREAD).to_event(1))
-            low, high = (dist.Normal(c, NARROW).log_prob(z).sum(-1) for c in (-self.centre, self.centre))
-            pyro.factor("x", torch.logaddexp(math.log(0.1) + low, math.log(0.9) + high))
-
-    def guide(self, x: Tensor) -> None:
-        """The posterior of the small mode alone."""
-        variance = 1 / (SPREAD**-2 + NARROW**-2)
-        loc = torch.full((len(x), self.num_latents), -self.centre * variance / NARROW**2)
-        with pyro.plate("data", len(x)):
-            pyro.sample("z", dist.Normal(loc, math.sqrt(variance)).to_event(1))
-
-    @property
-    def evidence(self) -> float:
-        sd = math.hypot(SPREAD, NARROW)
-        return self.num_latents * dist.Normal(0.0, sd).log_prob(torch.tensor(self.centre)).item()
-
-    def target(self, copies: int) -> Target:
-        return Target(self.model, self.guide, torch.zeros(copies))
+from toys.separate_modes import SeparateModes
 
 
 def sent(target: Target, seed: int = 0) -> Expedition:
@@ -55,7 +26,7 @@ def sent(target: Target, seed: int = 0) -> Expedition:
 
 @pytest.mark.parametrize(("num_latents", "centre"), [(3, 3.0), (4, 6.0), (10, 3.0)])
 def test_both_modes_are_found_and_weighed(num_latents: int, centre: float) -> None:
-    modes = Modes(num_latents, centre)
+    modes = SeparateModes(num_latents, centre)
     found = sent(modes.target(12))
     left = (found.particles.mean(-1) < 0).double().mean(0)
     assert bool(((left > 0) & (left < 0.6)).all())
@@ -65,7 +36,7 @@ def test_both_modes_are_found_and_weighed(num_latents: int, centre: float) -> No
 
 
 def test_the_estimate_is_unbiased_before_the_logarithm() -> None:
-    modes = Modes(4)
+    modes = SeparateModes(4)
     found = sent(modes.target(200))
     ratio = (found.log_evidence - modes.evidence).exp()
     stderr = float(ratio.std() / len(ratio) ** 0.5)
@@ -136,7 +107,7 @@ def test_each_orthant_keeps_its_share_of_the_points() -> None:
 
 
 def test_what_weighs_nothing_beside_the_rest_is_not_heard() -> None:
-    modes = Modes(4)
+    modes = SeparateModes(4)
     found = sent(modes.target(3))
     beside: Any = found.beside(found.log_evidence + torch.tensor([-50.0, 1.0, 8.0]))
     assert beside.heard.tolist() == [True, True, False]
