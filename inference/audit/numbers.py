@@ -52,12 +52,13 @@ def representative(parts: Parts) -> Tensor:
 
 def _of_bracket(parts: Parts) -> dict[str, Number]:
     settled, weights = parts.bracket.settled, parts.sampled.info
+    heavy = weights.get("heavy_tail", torch.zeros_like(settled))  # files of earlier versions have none
     return {
         "settled": share(
             settled, parts.num_data, "data whose log p(x) is bracketed within the tolerance, without a flag"
         ),
         "k_hat_too_high": share(
-            ~(weights["pareto_k"] <= K_LIMIT) | weights["heavy_tail"],
+            ~(weights["pareto_k"] <= K_LIMIT) | heavy,
             parts.num_data,
             f"data whose importance weights have too heavy a tail: Pareto k̂ above {K_LIMIT}, or an index near it",
         ),

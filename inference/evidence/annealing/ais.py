@@ -76,7 +76,7 @@ def anneal(
 
     Returns:
         Estimate with bound `"lower"`; value and stderr `[B]` in nats; `info`: see `AnnealInfo` and `ChainsInfo`. The
-        error is the delta method's over chains, widened by Student's t so that value ± 1.96 stderr is a 95 % interval
+        error is the delta method's over chains, widened so that value ± 1.96 stderr is a 95 % interval
         with few of them, too, and where they are 100 or more by what their tail leaves open, as of `importance`.
 
     Raises:

@@ -98,7 +98,7 @@ def assemble(
     tail = tail.constant(constant)
     stderr = unknown
     if has_spread:
-        delta = torch.where(constant, 0.0, few(weights.ess(log_w)) * weights.log_marginal_stderr(log_w))
+        delta = torch.where(constant, 0.0, few(log_w) * weights.log_marginal_stderr(log_w))
         stderr = torch.maximum(tail.widened(delta), weights.rounding_error(value, eps))
     pilot = int(joined(pieces, "num_pilot_evaluations")[0])
     info: ChainsInfo = {
@@ -131,14 +131,19 @@ def joined(pieces: list[Piece], name: str) -> Tensor:
     return torch.cat([piece[name] for piece in pieces], -1)
 
 
-def few(effective: Tensor) -> Tensor:
-    """What makes value ± 1.96 stderr a 95 % interval though the spread is that of few chains, `[B]`.
+def few(log_w: Tensor) -> Tensor:
+    """What makes value ± 1.96 stderr a 95 % interval though the spread is that of few chains `[C, B]`; `[B]`.
 
-    t_0.975(n − 1) / 1.96, n the effective number of chains: with 16 equal ones 1.09. It is n, not C, that counts: where
-    a few weights are all of the mean they are all of its error, too.
+    t (1 + t γ / (3 √C)) / 1.96 with t = t_0.975(n − 1): n the effective number of chains, for where a few weights are
+    all of the mean they are all of its error, too; and γ the skewness of the weights, if positive, which widens the
+    upper end of the interval of a mean to this order (Johnson 1978): a large weight that was not drawn is missing.
     """
-    quantile = stats.t.ppf(0.975, (effective.double().cpu() - 1).clamp_min(1).nan_to_num(1.0).numpy())
-    return torch.as_tensor(quantile, dtype=torch.float64, device=effective.device) / NORMAL_95
+    effective = weights.ess(log_w).double()
+    quantile = stats.t.ppf(0.975, (effective.cpu() - 1).clamp_min(1).nan_to_num(1.0).numpy())
+    t = torch.as_tensor(quantile, dtype=torch.float64, device=log_w.device)
+    w = weights.normalized(log_w.double()) * len(log_w)
+    skewness = ((w - 1) / w.std(0, correction=0)).pow(3).mean(0).nan_to_num(0.0).clamp_min(0)
+    return t * (1 + t * skewness / (3 * len(log_w) ** 0.5)) / NORMAL_95
 
 
 def least_effective(num_chains: int) -> float:
