@@ -7,8 +7,8 @@ from torch import Tensor
 
 MOST_MODES = 16
 
-_MOST_POINTS = 512  # that the criterion looks at
-_ITERATIONS = 6
+_MOST_POINTS = 256  # that the criterion looks at
+_ITERATIONS = 4
 _FEWEST = 2  # points for each coordinate of a component
 
 

@@ -18,7 +18,7 @@ STARTS = ("both", "guide", "prior")
 """Where chains may start."""
 
 _NUM_GUIDE, _NUM_PRIOR = 128, 256  # draws that are weighed first
-_ROUNDS = 3  # of fitting a mixture and weighing its draws
+_ROUNDS = {False: 3, True: 2}  # of fitting a mixture and weighing its draws, without and with an expedition
 _THEIRS = 8  # one in so many points stays the expedition's
 
 BELIEVED = 64.0
@@ -96,7 +96,7 @@ def search(
     spread = torch.stack([pool.u.std(0) for pool in pools]).amin(0)
     spread = spread.clamp_min(torch.finfo(spread.dtype).tiny ** 0.25)
     best = _first(guide, pools, expedition, numbers, spread)
-    for r in range(_ROUNDS):
+    for r in range(_ROUNDS[expedition is not None]):
         mixture = Mixture.fit(best.points)
         population = from_mixture(mixture, numbers, f"search {r}", NUM_POINTS, log_joint)
         if expedition is not None and r == 0:

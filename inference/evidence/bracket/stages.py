@@ -92,7 +92,7 @@ def by_chains(work: Work, data: Tensor, effort: int) -> None:
     if effort:
         work.ledger.remember(ADAPTED[0], EARLIER, data)
     _weigh(work, data, draws, NUM_ADAPTED * growth, seed)
-    work.ledger.put("bridge", data, bridge(part, draws, seed=seed, memory_bytes=work.memory_bytes))
+    work.ledger.put("bridge", data, bridge(part, draws, num_exchanges=0, seed=seed, memory_bytes=work.memory_bytes))
     wide = _promising(work, data)
     if len(wide):
         _weigh(work, data[wide], draws.select(wide.tolist()), NUM_ADAPTED * growth * MORE, seed)
