@@ -16,6 +16,7 @@ from elbowroom.inference.evidence.bridge.adapted import adapted_importance
 from elbowroom.inference.evidence.bridge.bridge import bridge
 from elbowroom.inference.evidence.importance.importance import importance
 from elbowroom.inference.evidence.quadrature.quadrature import MAX_LATTICE_DIM, quadrature
+from elbowroom.inference.evidence.second_opinion import second_opinion
 from elbowroom.inference.mcmc import hmc
 from elbowroom.inference.mcmc.convergence import Gates
 from elbowroom.inference.mcmc.draws import Draws
@@ -62,6 +63,7 @@ class Work:
         return settled(self.ledger, self.tolerance)[data]
 
 
+_BLIND = "modes far from the guide were not looked for: the prior cannot be drawn from"
 _WEAK = "modes far from the guide were looked for from the prior with {:.0f} effective points"
 
 Stage = Callable[[Work, Tensor, int], None]
@@ -117,18 +119,27 @@ def _draws(work: Work, part: Target, data: Tensor, effort: int) -> Draws:
 
 
 def _look(work: Work, data: Tensor, draws: Draws) -> None:
-    """Write down what was found from the prior alone, if chains of these data were begun with such a search."""
-    if "prior_ess" not in draws.info:
+    """Write down what was found from the prior alone: by the search that the chains began with, or by one sent now."""
+    found, ess = _found_from_prior(work, data, draws)
+    if found is None:
+        nothing = torch.full((len(data),), torch.nan, dtype=torch.float64)
+        work.ledger.put(EXPEDITION, data, Estimate(nothing, nothing, "lower"), (_BLIND,) * len(data))
         return
-    found = Estimate(draws.info["prior_log_p"], draws.info["prior_log_p_stderr"], "lower")
-    flags = tuple(
-        ""
-        if ess >= SEEN
-        else f"modes far from the guide were looked for from the prior with {ess:.0f} effective points"
-        for ess in draws.info["prior_ess"].tolist()
-    )
+    flags = tuple("" if e >= SEEN else _WEAK.format(e) for e in ess.tolist())
     work.ledger.remember(EXPEDITION, EARLIER, data)
     work.ledger.put(EXPEDITION, data, found, flags)
+
+
+def _found_from_prior(work: Work, data: Tensor, draws: Draws) -> tuple[Estimate | None, Tensor]:
+    """What a search from the prior estimates, and by how many points in effect; None if the prior has no draws."""
+    if "prior_ess" in draws.info:
+        info = draws.info
+        return Estimate(info["prior_log_p"], info["prior_log_p_stderr"], "lower"), info["prior_ess"]
+    try:
+        opinion = second_opinion(work.part(data), seed=work.seed, memory_bytes=work.memory_bytes)
+    except NotImplementedError:
+        return None, torch.empty(0)
+    return opinion, opinion.info["ess"]
 
 
 def _weigh(work: Work, data: Tensor, draws: Draws, num_samples: int, seed: int) -> None:
