@@ -5,11 +5,14 @@ import math
 import torch
 from torch import Tensor
 
+from elbowroom.inference.mcmc.rounding import on_grid
+
 MOST_MODES = 16
 
 _MOST_POINTS = 256  # that the criterion looks at
 _ITERATIONS = 4
 _FEWEST = 2  # points for each coordinate of a component
+_PATIENCE = 2  # doublings in a row that may be in vain
 
 
 def nearest(x: Tensor, count: int) -> Tensor:
@@ -23,48 +26,80 @@ def nearest(x: Tensor, count: int) -> Tensor:
 def by_modes(x: Tensor, count: int) -> Tensor:
     """Responsibilities `[B, N, K]` of K components, K of each datum at least `count`, doubled while that is better.
 
-    A mixture of Gaussians with one covariance has K (D + 1) parameters beside it; twice as many are better where
-    −2 log likelihood + K (D + 1) log N is smaller (Schwarz 1978). Components that a datum does not have stand last,
-    with no point. Each datum's number depends on its own points alone.
+    A mixture of Gaussians with one covariance has K (D + 1) parameters beside it; the best K is that with the smallest
+    −2 log likelihood + K (D + 1) log N (Schwarz 1978) until two doublings in a row were none better: four modes in a
+    square look no better as two. Components that a datum does not have stand last, with no point. Each datum's number
+    depends on its own points alone.
     """
     num_points, dim = x.shape[1:]
     few = x[:, :: -(-num_points // _MOST_POINTS)]
     centres, best = _fitted(few, count)
     size = torch.full((len(x),), count, device=x.device)
-    data = torch.arange(len(x), device=x.device)
+    data, in_vain = torch.arange(len(x), device=x.device), torch.zeros_like(size)
     while len(data) and 2 * count <= MOST_MODES and 2 * count * _FEWEST * dim <= few.shape[1]:
         count *= 2
         more, criterion = _fitted(few[data], count)
         better = criterion < best[data]
-        data, more, criterion = data[better], more[better], criterion[better]
-        best[data], size[data] = criterion, count
-        if len(data):
-            padded = torch.cat([centres, centres[:, :1].expand(-1, count - centres.shape[1], -1)], 1)
-            centres = padded.index_copy(0, data, more)
-    there = torch.arange(centres.shape[1], device=x.device) < size.unsqueeze(1)
-    return _one_hot(x, centres, there)
+        won = data[better]
+        best[won], size[won] = criterion[better], count
+        centres = torch.cat([centres, centres[:, :1].expand(-1, count - centres.shape[1], -1)], 1)
+        centres = centres.index_copy(0, won, more[better])
+        in_vain[data] = torch.where(better, 0, in_vain[data] + 1)
+        data = data[in_vain[data] < _PATIENCE]
+    most = int(size.max())
+    there = torch.arange(most, device=x.device) < size.unsqueeze(1)
+    return _one_hot(x, centres[:, :most], there)
 
 
 def _fitted(x: Tensor, count: int) -> tuple[Tensor, Tensor]:
-    """Means `[B, K, D]` of a mixture with one covariance, and its information criterion `[B]`."""
+    """Means `[B, K, D]` of a mixture with one covariance, and its information criterion `[B]`: the better of two fits.
+
+    One begins with points far apart, which finds modes far from the others, the other with orthants, which finds modes
+    that are apart in few of the coordinates.
+    """
+    if count == 1:
+        return _expectation_maximisation(x, x.mean(1, keepdim=True), 1)
+    both = torch.cat([_centres(x, count), _orthants(x, count)])
+    means, criteria = (t.unflatten(0, (2, -1)) for t in _expectation_maximisation(torch.cat([x, x]), both, _ITERATIONS))
+    better = criteria.argmin(0)  # [B]
+    every = torch.arange(len(better), device=x.device)
+    return means[better, every], criteria[better, every]
+
+
+def _expectation_maximisation(x: Tensor, centres: Tensor, iterations: int) -> tuple[Tensor, Tensor]:
+    """Means `[B, K, D]` of a mixture with one covariance, from centres `[B, K, D]` on, and its criterion `[B]`."""
     num_points, dim = x.shape[1:]
-    share = _one_hot(x, _centres(x, count))
+    share = _one_hot(x, centres)
     eye = torch.eye(dim, dtype=x.dtype, device=x.device)
-    for _ in range(_ITERATIONS if count > 1 else 1):
+    whole = x.mT @ x
+    for _ in range(iterations):
         weight = share.sum(1) + 1e-6  # [B, K]
         mean = share.mT @ x / weight.unsqueeze(-1)
-        square = x.mT @ x - (weight.unsqueeze(-1) * mean).mT @ mean
+        square = whole - (weight.unsqueeze(-1) * mean).mT @ mean
         factor, failed = torch.linalg.cholesky_ex(square / num_points + 1e-3 * eye)
         factor = torch.where((failed > 0)[:, None, None], eye, factor)  # points that are all one: rounding is left
         white, centre = (
             torch.linalg.solve_triangular(factor, t.mT, upper=False).mT for t in (x, mean)
         )  # [B, N, D], [B, K, D]
         distance = white.square().sum(-1, keepdim=True) - 2 * white @ centre.mT + centre.square().sum(-1).unsqueeze(1)
-        log_det = factor.diagonal(dim1=-2, dim2=-1).log().sum(-1)
         height = (weight / num_points).log().unsqueeze(1) - 0.5 * distance  # [B, N, K]
         share = height.softmax(-1)
+    log_det = factor.diagonal(dim1=-2, dim2=-1).log().sum(-1)
     log_likelihood = height.logsumexp(-1).sum(1) - num_points * log_det
-    return mean, -2 * log_likelihood + count * (dim + 1) * math.log(num_points)
+    return mean, -2 * log_likelihood + mean.shape[1] * (dim + 1) * math.log(num_points)
+
+
+def _orthants(x: Tensor, count: int) -> Tensor:
+    """Means `[B, K, D]` of the K fullest orthants about the mean, told by the coordinates with the shortest tails."""
+    num_bits = min(math.ceil(math.log2(count)), x.shape[-1])
+    kurtosis = on_grid(x.square().square().mean(1))  # of standardised points, [B, D]
+    first = kurtosis.argsort(dim=-1, stable=True)[:, :num_bits]
+    bits = (x.gather(2, first.unsqueeze(1).expand(-1, x.shape[1], -1)) > 0).long()
+    code = (bits * 2 ** torch.arange(num_bits, device=x.device)).sum(-1)  # [B, N]
+    inside = torch.nn.functional.one_hot(code, max(2**num_bits, count)).to(x)
+    fullest = inside.sum(1).argsort(dim=-1, descending=True, stable=True)[:, :count]  # [B, K]
+    inside = inside.gather(2, fullest.unsqueeze(1).expand(-1, x.shape[1], -1))
+    return inside.mT @ x / (inside.sum(1) + 1e-6).unsqueeze(-1)
 
 
 def _centres(x: Tensor, count: int) -> Tensor:
