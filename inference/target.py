@@ -143,10 +143,11 @@ class Target(Triple):
     def sites(self) -> list[tuple[str, str, str, Any]]:
         """(program, kind, name, Pyro's site record) of every sample site of a plain run, for reports."""
         sites: list[tuple[str, str, str, Any]] = []
-        z, _ = self.propose(1)
+        every = self.whole or self
+        z, _ = every.propose(1)
         for what in ("model", "guide"):
             with quiet_globals(self.args), torch.no_grad():
-                trace = self.trace(what, None, Set(place(self.structure, z, None)))
+                trace = every.trace(what, None, Set(place(every.structure, z, None)))
             for name, site in trace.nodes.items():
                 if site["type"] == "sample" and type(site["fn"]).__name__ != "_Subsample":
                     sites.append((what, _kind(name, site, self.structure), name, site))

@@ -51,7 +51,8 @@ class Traced:
         u, *extra = (t.contiguous() for t in (u, *others))  # a record knows one stride
         rows = self._rows()
         shapes = tuple((tuple(t.shape), t.dtype, t.device) for t in (*rows, u, *extra))
-        key = (self.function, self.compile, shapes)
+        picked = self.coordinates.target.picked  # a constant of the record
+        key = (self.function, self.compile, shapes, None if picked is None else tuple(picked.tolist()))
         if key not in self._records:
             self._records[key] = self._record(u, *extra)
         record = self._records[key]

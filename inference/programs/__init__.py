@@ -8,7 +8,7 @@ the right messengers. One call, `target.propose(S)`, on its way down:
     layout        brings S samples of B data to the program in a way that it can take: in one run or in S
     term          puts values where the program has them, and chooses the messengers that ask its question
     trace         runs the program on its data among them, and writes every site down
-    messengers    set scales to 1, pin subsamples, and answer each latent site: here with a draw from the noise
+    messengers    set scales to 1, give plates all their rows, and answer latent sites: here with draws from the noise
 
 On its way up the term reads the trace: each site's log density, unscaled and masked, is summed over all but samples and
 data, and draws are laid out as `[S, B, ...]`. `log_joint(z)` walks the same way through the model, with latents set.
@@ -27,12 +27,14 @@ What is run, and how:
     enumeration.py      finite discrete latents, summed out
     autoguides.py       guides that draw in another space than the latents'
     simulate.py         data drawn from the model
+    picked.py           some of the data of programs that cannot be cut
     replacement.py      other distributions in the place of a model's latent sites
     global_state.py     what a run must leave as it was
 
 What is known of programs before that, and what is refused:
 
     structure.py        sites, plates and shapes, read off one plain run of each program
+    subsampling.py      plates that take a subsample, given all their rows
     arguments.py        which arguments have a row for each datum
     requirements.py     programs that cannot be evaluated datum by datum, and what to do about it
     training_mode.py    layers that must not run in training mode

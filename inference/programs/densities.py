@@ -22,6 +22,7 @@ from elbowroom.inference.programs import terms
 from elbowroom.inference.programs.global_state import quiet_globals
 from elbowroom.inference.programs.layouts import LAYOUTS, Layout
 from elbowroom.inference.programs.noise import Noise
+from elbowroom.inference.programs.picked import on_whole
 from elbowroom.inference.programs.structure import ProgramError
 from elbowroom.inference.programs.terms import Result, Term, Values
 from elbowroom.inference.programs.triple import Triple
@@ -36,6 +37,12 @@ def run(
     noise: Noise | None = None,
 ) -> Result:
     """Evaluate a term of a program in a layout: values by site and terms by name, all `[S, B, ...]`."""
+    if triple.whole is not None:
+
+        def on_all(whole: Triple, term: Term, values: Mapping[str, Tensor], noise: Noise | None) -> Result:
+            return run(whole, layout, term, values, num_samples, noise)
+
+        return on_whole(triple, term, values, noise, on_all)
     with quiet_globals(triple.args):
         return LAYOUTS[layout](triple, term, values, num_samples, noise)
 

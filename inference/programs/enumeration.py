@@ -49,7 +49,7 @@ def summed_log_joint(triple: Triple, num_samples: int | None, setter: Messenger)
         if site["type"] != "sample" or site_is_subsample(site):
             continue
         # Packing drops dims of size 1, so plates of size 1 (one datum, one sample) must not be asked for.
-        plates = {f.name: symbols[f.name] for f in site["cond_indep_stack"] if f.size > 1}
+        plates = {f.name: symbols[f.name] for f in site["cond_indep_stack"] if f.vectorized and f.size > 1}
         ordinal = frozenset(plates.values())
         kept |= {plates[name] for name in (triple.plate, SAMPLES) if name in plates}
         term = site["packed"]["log_prob"]

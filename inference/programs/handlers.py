@@ -36,7 +36,7 @@ class Weigh(Messenger):
 
 
 class Pin(Messenger):
-    """Give subsampling plates the indices they drew once, so that a program always sees the same data.
+    """Give the plates of a minibatch the indices they drew once, so that a program always sees the same data.
 
     The plate is then told that these are all there are: Pyro's samplers refuse anything that looks like a subsample.
     """

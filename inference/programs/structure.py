@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 from pyro import poutine
@@ -12,7 +12,7 @@ from torch.distributions.transforms import identity_transform
 
 from elbowroom.inference.programs.global_state import quiet_globals
 from elbowroom.inference.programs.handlers import Pin, Set, Weigh
-from elbowroom.inference.programs.log_prob import bijection
+from elbowroom.inference.programs.log_prob import bijection, enumerable, support_of
 from elbowroom.inference.programs.requirements import (
     ProgramError,
     check_batch,
@@ -21,6 +21,7 @@ from elbowroom.inference.programs.requirements import (
     check_plates,
     check_vectorized,
 )
+from elbowroom.inference.programs.subsampling import Whole, check_all_rows, check_own_rows, own_rows
 from elbowroom.inference.programs.training_mode import RefuseTraining, TrainingModeError
 
 Program = Callable[..., Any]
@@ -71,7 +72,8 @@ class Structure:
     discrete: tuple[str, ...]  # finite discrete latents that the guide leaves to be summed out
     observed: tuple[str, ...]
     auxiliary: tuple[str, ...]  # guide sites that are not model latents (AutoGuides draw in such spaces)
-    pinned: dict[str, Tensor] = field(default_factory=dict)  # plate name -> indices drawn once
+    pinned: dict[str, Tensor] = field(default_factory=dict)  # data plate of a minibatch -> indices drawn once
+    whole: tuple[str, ...] = ()  # subsampling plates that are given all their rows
 
     def place(self, latent: Latent, value: Tensor, event: tuple[int, ...]) -> Tensor:
         """`[S, B, *inner, *event]` to the program's layout `[S, *batch, *event]`."""
@@ -114,18 +116,16 @@ def read_structure(
         ProgramError: naming the site, its shape and its plates, when the pair is not a triple of per-datum programs.
     """
     with quiet_globals(args):
-        torch.manual_seed(0)
-        guide_trace = run_plain("guide", guide, args, kwargs, pinned or {})
-        pins = dict(pinned or {}) | _subsamples(guide_trace)
-        model_trace = _run_model(model, guide_trace, args, kwargs, pins)
-        pins |= _subsamples(model_trace)
+        traces = _run_both(model, guide, args, kwargs, plate, pinned or {})
+    guide_trace, model_trace = traces.guide, traces.model
     drawn = dict(_sites(guide_trace, observed=False))
     latents = dict(_sites(model_trace, observed=False))
     observed = dict(_sites(model_trace, observed=True))
     factors = dict(_sites(guide_trace, observed=True))  # they weigh in log q
-    discrete = tuple(n for n, s in latents.items() if n not in drawn and s["fn"].has_enumerate_support)
+    discrete = tuple(n for n, s in latents.items() if n not in drawn and enumerable(s["fn"]))
     sites = [*drawn.items(), *factors.items(), *latents.items(), *observed.items()]
-    check_vectorized(sites)
+    check_vectorized(sites, plate)
+    check_own_rows(sites, plate)
     check_partners(latents, drawn, discrete, observed)
     check_plates(sites, plate)
     num_data, data_dim, nesting = _plates([site for _, site in sites], plate)
@@ -141,8 +141,69 @@ def read_structure(
         discrete=discrete,
         observed=tuple(observed),
         auxiliary=tuple(n for n in drawn if n not in latents),
-        pinned=pins,
+        pinned=traces.pinned,
+        whole=tuple(traces.whole),
     )
+
+
+class _Traces(NamedTuple):
+    """One run of each program, and what was done with plates that take a subsample."""
+
+    guide: Any
+    model: Any
+    pinned: dict[str, Tensor]
+    whole: dict[str, tuple[int, int]]  # plate -> (size, rows it asked for)
+
+
+def _run_both(
+    model: Program,
+    guide: Program,
+    args: tuple[Any, ...],
+    kwargs: Mapping[str, Any],
+    plate: str | None,
+    pinned: Mapping[str, Tensor],
+) -> _Traces:
+    """Run guide and model with all rows of every subsampling plate.
+
+    Where that cannot be, the data were cut already, before the programs were called with them: a minibatch. It is
+    answered as it is if the plate is the data's; under any other plate the evidence would be of other data than q.
+    """
+    whole = Whole(but=pinned)
+    try:
+        return _run_whole(model, guide, args, kwargs, pinned, whole)
+    except ProgramError as error:
+        first, asked = error, dict(whole.seen)
+    if not asked:
+        raise first
+    if plate not in asked:
+        name, (size, rows) = next(iter(asked.items()))
+        raise own_rows(name, size, rows) from first
+    rest = Whole(but={*pinned, plate})
+    try:
+        return _run_whole(model, guide, args, kwargs, pinned, rest)
+    except ProgramError as error:
+        if not rest.seen:
+            raise
+        name, (size, rows) = next(iter(rest.seen.items()))
+        raise own_rows(name, size, rows) from error
+
+
+def _run_whole(
+    model: Program,
+    guide: Program,
+    args: tuple[Any, ...],
+    kwargs: Mapping[str, Any],
+    pinned: Mapping[str, Tensor],
+    whole: Whole,
+) -> _Traces:
+    torch.manual_seed(0)
+    with whole:
+        guide_trace = run_plain("guide", guide, args, kwargs, pinned)
+        pins = dict(pinned) | _subsamples(guide_trace)
+        model_trace = _run_model(model, guide_trace, args, kwargs, pins)
+    for name, site in _sites(model_trace, observed=True):
+        check_all_rows(name, site, whole.seen)
+    return _Traces(guide_trace, model_trace, pins | _subsamples(model_trace), whole.seen)
 
 
 def run_plain(
@@ -213,7 +274,7 @@ def _subsamples(trace: Any) -> dict[str, Tensor]:
 
 
 def _plates(sites: list[Any], plate: str | None) -> tuple[int, int | None, int]:
-    frames = [f for site in sites for f in site["cond_indep_stack"]]
+    frames = [f for site in sites for f in site["cond_indep_stack"] if f.vectorized]
     # Batch dims may be used without a plate when there is one datum; they count as inner dims then.
     bare = [len(s["fn"].batch_shape) for s in sites] if plate is None else []
     nesting = max([-f.dim for f in frames] + bare, default=0)
@@ -237,7 +298,7 @@ def _latent(name: str, site: Any, data_dim: int | None, nesting: int) -> Latent:
     batch = tuple(value.shape[: value.dim() - fn.event_dim])
     rank, batch = len(batch), (1,) * (nesting - len(batch)) + batch
     inner = batch if data_dim is None else tuple(n for i, n in enumerate(batch) if i - nesting != data_dim)
-    if fn.has_enumerate_support or getattr(fn.support, "is_discrete", False):
+    if enumerable(fn) or getattr(support_of(fn), "is_discrete", False):
         return Latent(name, rank, inner, event, None, False, False)
     try:
         transform = bijection(fn)
