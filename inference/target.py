@@ -9,9 +9,10 @@ from torch import Tensor
 from elbowroom.inference.programs import densities
 from elbowroom.inference.programs.global_state import quiet_globals
 from elbowroom.inference.programs.handlers import Set
-from elbowroom.inference.programs.independence import check_alone
+from elbowroom.inference.programs.independence import check_alone, check_company
 from elbowroom.inference.programs.layout_choice import choose_layout
 from elbowroom.inference.programs.layouts import LAYOUTS, Layout
+from elbowroom.inference.programs.local_parameters import local_parameters
 from elbowroom.inference.programs.noise import Noise
 from elbowroom.inference.programs.simulate import simulate
 from elbowroom.inference.programs.structure import Program, Structure
@@ -27,11 +28,12 @@ class Target(Triple):
     datum b alone. Plate rescaling and `poutine.scale` are undone, masks are kept, finite discrete latents that the
     guide leaves to the model are summed out. A value outside a site's support has log density −∞.
 
-    Making a target runs both programs about a dozen times, because what it promises is tried and not assumed: once on
+    Making a target runs both programs about two dozen times, because what it promises is tried and not assumed: once on
     all data (to read sites and plates), on two copies of a datum (do the programs follow when data are picked?), on
     three data sample by sample and over again (are they functions of their values?), in each layout until one gives the
-    same numbers, and on the last datum among 64 and alone (does it depend on the others?). Targets made from this one
-    (`select`, `pinned_to`) run nothing.
+    same numbers, there and at draws of the prior, on the last datum among 64 and alone, and on eight data whose
+    neighbours' latents change (does a datum depend on the others?). Targets made from this one (`select`, `pinned_to`)
+    run nothing.
 
     Args:
         model: Pyro program of p(x, z); called as `model(*args, **kwargs)`.
@@ -66,12 +68,16 @@ class Target(Triple):
         if layout is not None and layout not in LAYOUTS:
             raise ValueError(f"layout must be one of {sorted(LAYOUTS)} or None, got {layout!r}")
         super().__init__(model, guide, args, kwargs, plate, per_datum)
+        if self.sliceable and (local := local_parameters(self)):
+            self.local, self.sliceable = local, False
         self.layouts: dict[str, Layout] = (
             {"model": layout, "guide": layout} if layout is not None else choose_layout(self)
         )
-        if layout is None and self.sliceable and len(self) > 1:
+        if layout is None:
             with torch.no_grad():
-                check_alone(self, self.layouts)
+                if self.sliceable and len(self) > 1:
+                    check_alone(self, self.layouts)
+                check_company(self, self.layouts)
 
     def propose(self, num_samples: int, *, seed: int = 0, start: int = 0) -> tuple[Values, Tensor]:
         """Draw z[s, b] ~ q(z | x_b) for samples `start … start + num_samples − 1` and return log q too.

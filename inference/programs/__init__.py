@@ -25,6 +25,7 @@ What is run, and how:
     noise.py            random numbers that belong to (seed, datum, sample, site)
     intercept.py        torch's random operations, made to read them
     enumeration.py      finite discrete latents, summed out
+    branches.py         discrete latents that a model branches on, each branch run
     autoguides.py       guides that draw in another space than the latents'
     simulate.py         data drawn from the model
     picked.py           some of the data of programs that cannot be cut
@@ -39,6 +40,8 @@ What is known of programs before that, and what is refused:
     requirements.py     programs that cannot be evaluated datum by datum, and what to do about it
     training_mode.py    layers that must not run in training mode
     independence.py     terms that are not functions of one datum and its latents
+    varied.py           points that differ as much as draws of the prior, at which that is tried
+    local_parameters.py parameters with a row for each datum
     tolerance.py        how far two runs that ought to be the same may be apart
     layout_choice.py    the fastest layout that gives the numbers of plain runs
 

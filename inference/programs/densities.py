@@ -75,7 +75,8 @@ def log_joint_unconstrained(triple: Triple, layout: Layout, u: Mapping[str, Tens
 
 def unconstrain(triple: Triple, layout: Layout, z: Mapping[str, Tensor]) -> Values:
     """u = T⁻¹(z), site -> `[S, B, *event of u]`."""
-    return run(triple, layout, terms.unconstrain, checked(triple, z), size(z))[0]
+    known: Layout = "loop" if triple.structure.sequential else layout
+    return run(triple, known, terms.unconstrain, checked(triple, z), size(z))[0]
 
 
 def latent_terms(
@@ -111,9 +112,15 @@ def sample_prior(triple: Triple, layout: Layout, num_samples: int, seed: int = 0
     """Draws z of the model before any data are seen, site -> `[S, B, *event]`."""
     # Keys of its own: with the same seed, the guide's draws must not be made of the same numbers.
     noise = Noise(seed, ~triple.keys, num_samples, start)
-    # vmap evaluates densities only; a program that needs it draws sample by sample.
-    drawing: Layout = "loop" if layout == "vmap" else layout
-    return run(triple, drawing, partial(terms.draw_prior, noise=noise), {}, num_samples, noise)[0]
+    return run(triple, _drawing(triple, layout), partial(terms.draw_prior, noise=noise), {}, num_samples, noise)[0]
+
+
+def _drawing(triple: Triple, layout: Layout) -> Layout:
+    """The layout in which all sites of a model are drawn.
+
+    vmap evaluates densities only, and a program that branches on a site knows one value of it at a time.
+    """
+    return "loop" if layout == "vmap" or triple.structure.sequential else layout
 
 
 def checked(triple: Triple, z: Mapping[str, Tensor]) -> Values:

@@ -28,13 +28,16 @@ class _EnumerateSites(Messenger):
             msg["infer"] = {**(msg["infer"] or {}), "enumerate": "parallel"}
 
 
-def summed_log_joint(triple: Triple, num_samples: int | None, setter: Messenger) -> dict[str, Tensor]:
+def summed_log_joint(
+    triple: Triple, num_samples: int | None, setter: Messenger, *inner: Messenger
+) -> dict[str, Tensor]:
     """log p(z) = log Σ_k p(z, k) and log p(x | z) = log Σ_k p(x, z, k) − log p(z), `[S, B]` each.
 
     k runs over the finite discrete latents that the guide leaves to the model. The sums are done by tensor variable
     elimination (Obermeyer et al. 2019), so several sites cost less than their product where the model factorises.
+    `inner` are messengers that act before sites are enumerated.
     """
-    trace = triple.trace("model", num_samples, setter, *enumeration(triple.structure))
+    trace = triple.trace("model", num_samples, setter, *enumeration(triple.structure), *inner)
     for site in trace.nodes.values():
         if site["type"] == "sample" and not site_is_subsample(site):
             site["log_prob"] = site["unscaled_log_prob"] = site_log_prob(site)
@@ -70,9 +73,10 @@ def enumeration(structure: Structure) -> list[Messenger]:
 
     Marks are set first, then dims are given out, then values: the innermost messenger, the last, acts first.
     """
-    if not structure.discrete:
+    parallel = tuple(name for name in structure.discrete if name not in structure.sequential)
+    if not parallel:
         return []
-    return [EnumMessenger(first_available_dim=-2 - structure.nesting), _EnumerateSites(structure.discrete)]
+    return [EnumMessenger(first_available_dim=-2 - structure.nesting), _EnumerateSites(parallel)]
 
 
 def _contract(factors: Any, dims: set[str], kept: set[str], trace: Any, triple: Triple, leading: int) -> Tensor:

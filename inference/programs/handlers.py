@@ -71,7 +71,8 @@ class SetUnconstrained(Messenger):
     """Set latent sites to T(u), with T the bijection onto the support that the site has *in this very run*.
 
     Supports may depend on the datum or on other latents, so the bijection is made where the site is met.
-    `values` then holds z = T(u) and `log_jacobian` holds log |det dT/du| with the site's batch shape.
+    `values` then holds z = T(u) and `log_jacobian` holds log |det dT/du| with the site's batch shape; `unequal` the sites
+    that were met again with another T.
     """
 
     def __init__(self, unconstrained: Mapping[str, Tensor]) -> None:
@@ -79,6 +80,7 @@ class SetUnconstrained(Messenger):
         self.unconstrained = unconstrained
         self.values: dict[str, Tensor] = {}
         self.log_jacobian: dict[str, Tensor] = {}
+        self.unequal: set[str] = set()
 
     def _pyro_sample(self, msg: Any) -> None:
         name = msg["name"]
@@ -88,6 +90,8 @@ class SetUnconstrained(Messenger):
         z = transform(u)
         log_jacobian = transform.log_abs_det_jacobian(u, z)
         surplus = log_jacobian.dim() - (z.dim() - msg["fn"].event_dim)
+        if name in self.values and not torch.equal(z, self.values[name]):  # met again, in another branch
+            self.unequal.add(name)
         self.log_jacobian[name] = log_jacobian.flatten(-surplus).sum(-1) if surplus > 0 else log_jacobian
         self.values[name] = z
         msg["value"], msg["done"] = z, True

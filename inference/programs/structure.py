@@ -1,5 +1,6 @@
 """What a pair of programs looks like: its sites, plates and shapes, read off one plain run of each."""
 
+import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
@@ -25,6 +26,9 @@ from elbowroom.inference.programs.subsampling import Whole, check_all_rows, chec
 from elbowroom.inference.programs.training_mode import RefuseTraining, TrainingModeError
 
 Program = Callable[..., Any]
+
+MOST_BRANCHES = 64
+"""Branches that are run at most; sites with more values together are enumerated in parallel, whatever they ask for."""
 
 
 @dataclass(frozen=True)
@@ -73,6 +77,8 @@ class Structure:
     observed: tuple[str, ...]
     auxiliary: tuple[str, ...]  # guide sites that are not model latents (AutoGuides draw in such spaces)
     pinned: dict[str, Tensor] = field(default_factory=dict)  # data plate of a minibatch -> indices drawn once
+    sequential: tuple[str, ...] = ()  # those of the discrete ones that the model may branch on
+    parameters: dict[str, tuple[int, ...]] = field(default_factory=dict)  # param statement -> shape of its value
     whole: tuple[str, ...] = ()  # subsampling plates that are given all their rows
 
     def place(self, latent: Latent, value: Tensor, event: tuple[int, ...]) -> Tensor:
@@ -142,6 +148,8 @@ def read_structure(
         observed=tuple(observed),
         auxiliary=tuple(n for n in drawn if n not in latents),
         pinned=traces.pinned,
+        sequential=_sequential({n: latents[n] for n in discrete}, data_dim),
+        parameters=_parameters(guide_trace) | _parameters(model_trace),
         whole=tuple(traces.whole),
     )
 
@@ -290,6 +298,27 @@ def _plates(sites: list[Any], plate: str | None) -> tuple[int, int | None, int]:
     if size < 1:
         raise ProgramError(f"the plate '{plate}' has no size or no data; give pyro.plate('{plate}', len(x)) data")
     return size, dim, nesting
+
+
+def _sequential(discrete: Mapping[str, Any], data_dim: int | None) -> tuple[str, ...]:
+    """The sites that ask for sequential enumeration, if they stand in no plate besides the data's and are few."""
+
+    def single(site: Any) -> bool:
+        batch = site["fn"].batch_shape
+        return all(n == 1 or i - len(batch) == data_dim for i, n in enumerate(batch))
+
+    asked = {n: s for n, s in discrete.items() if s["infer"].get("enumerate") == "sequential" and single(s)}
+    branches = math.prod(len(site["fn"].enumerate_support(expand=False)) for site in asked.values())
+    return tuple(asked) if branches <= MOST_BRANCHES else ()
+
+
+def _parameters(trace: Any) -> dict[str, tuple[int, ...]]:
+    """The shapes of a program's parameters."""
+    return {
+        name: tuple(site["value"].shape)
+        for name, site in trace.nodes.items()
+        if site["type"] == "param" and isinstance(site["value"], Tensor)
+    }
 
 
 def _latent(name: str, site: Any, data_dim: int | None, nesting: int) -> Latent:

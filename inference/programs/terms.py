@@ -16,6 +16,7 @@ from pyro.poutine.util import site_is_subsample
 from torch import Tensor
 
 from elbowroom.inference.programs.autoguides import auxiliary_values
+from elbowroom.inference.programs.branches import over_branches
 from elbowroom.inference.programs.enumeration import enumeration, summed_log_joint
 from elbowroom.inference.programs.handlers import Draw, Set, SetUnconstrained
 from elbowroom.inference.programs.log_prob import bijection, log_prob, site_log_prob
@@ -56,6 +57,11 @@ def joint_density_unconstrained(triple: Triple, given: Values, num_samples: int 
     structure = triple.structure
     setter = SetUnconstrained(place(structure, given, num_samples, unconstrained=True))
     terms = _joint(triple, num_samples, setter)
+    if setter.unequal:
+        raise ProgramError(
+            f"the supports of the sites {sorted(setter.unequal)} depend on {list(structure.sequential)}, summed out by "
+            "running every branch: one point would have another value in each. Give them one support in all branches"
+        )
     jacobians = [structure.per_datum(j, num_samples or 1, len(triple)) for j in setter.log_jacobian.values()]
     terms["log_jacobian"] = sum(jacobians, torch.zeros_like(terms["prior"]))
     return collected(triple, setter.values, num_samples), terms
@@ -66,6 +72,11 @@ def densities_by_element(
 ) -> Result:
     """Log density of each latent site under one program, kept apart along the event where it factorises."""
     structure = triple.structure
+    if structure.sequential:
+        raise ProgramError(
+            f"the model branches on {list(structure.sequential)}, so its latents have no densities of their own. "
+            "log_joint gives log p(z) of all latents together."
+        )
     setter = Set(place(structure, given, num_samples))
     enumerate_discrete = enumeration(structure) if what == "model" else []
     trace = triple.trace(what, num_samples, setter, *enumerate_discrete)
@@ -140,9 +151,15 @@ def collected(triple: Triple, values: Values, num_samples: int | None, unconstra
 
 
 def _joint(triple: Triple, num_samples: int | None, setter: Messenger) -> Values:
-    if triple.structure.discrete:
-        return summed_log_joint(triple, num_samples, setter)
-    trace = triple.trace("model", num_samples, setter)
+    if triple.structure.sequential:
+        return over_branches(triple.structure, lambda branch: _on_branch(triple, num_samples, setter, branch))
+    return _on_branch(triple, num_samples, setter)
+
+
+def _on_branch(triple: Triple, num_samples: int | None, setter: Messenger, *branch: Messenger) -> Values:
+    if len(triple.structure.discrete) > len(triple.structure.sequential):
+        return summed_log_joint(triple, num_samples, setter, *branch)
+    trace = triple.trace("model", num_samples, setter, *branch)
     return {
         "prior": _total(trace, triple, num_samples, observed=False),
         "likelihood": _total(trace, triple, num_samples, observed=True),

@@ -24,6 +24,7 @@ import numpy as np
 import pyro
 import torch
 from pyro import poutine
+from pyro.poutine.util import site_is_subsample
 from torch import Tensor
 
 from elbowroom.inference.programs.arguments import check_per_datum, named, per_datum_tensors, picked_rows, refuse_empty
@@ -50,6 +51,7 @@ class Triple:
         structure: sites, plates and shapes.
         keys: a key for each datum, `[B]` uint64, made from its contents: its noise follows it wherever it stands.
         sliceable: whether the programs follow when their data are picked.
+        local: parameters with a row for each datum, which are not cut with the data.
         whole, picked: of data picked where the programs do not follow: the triple of all data, which is evaluated, and
             which of them these are, `[R]`; None otherwise.
     """
@@ -70,6 +72,7 @@ class Triple:
         refuse_empty(arguments)
         self.model, self.guide, self.args, self.kwargs, self.plate = model, guide, args, kwargs, plate
         self.whole = self.picked = None
+        self.local: tuple[str, ...] = ()
         self.structure = read_structure(model, guide, args, kwargs, plate)
         if per_datum is not None:
             self.per_datum = check_per_datum(per_datum, arguments, len(self))
@@ -196,6 +199,8 @@ class Triple:
     def _why_whole(self) -> str:
         if self.plate is None:
             return "plate=None makes the whole program one datum"
+        if self.local:
+            return f"the parameters {list(self.local)} have a row for each datum, and are not cut with the data"
         size, arguments = len(self.whole or self), list(self.per_datum)
         return (
             f"plate '{self.plate}' keeps its size {size} when the data arguments {arguments} are cut. "
@@ -212,8 +217,13 @@ class Triple:
         stack = [Weigh(), *messengers, *self._pins()]
         if num_samples is not None:
             stack.append(pyro.plate(SAMPLES, num_samples, dim=-1 - self.structure.nesting))
-        with poutine.trace() as tracer:
-            _under(stack, lambda: self._program(what)(*self.args, **self.kwargs))
+        tracer = poutine.trace()
+        try:
+            with tracer:
+                _under(stack, lambda: self._program(what)(*self.args, **self.kwargs))
+        except Exception as error:
+            error.add_note(f"in the {what}, {_last_site(tracer.trace)}")
+            raise
         return tracer.trace
 
     def program(self, what: str) -> Program:
@@ -236,6 +246,12 @@ class Triple:
 
     def _program(self, what: str) -> Program:
         return self.model if what == "model" else self.guide
+
+
+def _last_site(trace: Any) -> str:
+    """Where a run has ended, in words."""
+    sites = [name for name, site in trace.nodes.items() if site["type"] == "sample" and not site_is_subsample(site)]
+    return f"after site '{sites[-1]}'" if sites else "before its first site"
 
 
 def _under(stack: list[Any], run: Callable[[], Any]) -> Any:
