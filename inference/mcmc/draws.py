@@ -28,6 +28,7 @@ class DrawsInfo(TypedDict):
         seed: the chains are a function of (seed, datum).
         num_densities: densities without a gradient, `[B]`; of `hmc`.
         jump_acceptance: expected acceptance of an independence move, `[B]`, zero where there are none; of `hmc`.
+        num_refused: points at which the programs raised a numerical error and had density zero, `[B]`; of `hmc`.
     """
 
     method: str
@@ -37,6 +38,7 @@ class DrawsInfo(TypedDict):
     seed: int
     num_densities: NotRequired[Tensor]
     jump_acceptance: NotRequired[Tensor]
+    num_refused: NotRequired[Tensor]
 
 
 @dataclass(frozen=True)

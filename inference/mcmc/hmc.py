@@ -17,6 +17,7 @@ from elbowroom.inference.mcmc.effective_size import effective_sample_size
 from elbowroom.inference.mcmc.sampling import BURN_IN, Chains, sample
 from elbowroom.inference.mcmc.search import STARTS
 from elbowroom.inference.mcmc.warmup import Settings, warm_up
+from elbowroom.inference.programs.refusals import counted
 from elbowroom.inference.progress import Tick, progress_bar
 from elbowroom.inference.target import Target
 
@@ -98,13 +99,15 @@ def hmc(
     densities = Densities.of(coordinates, max(num_chains, cells_within(target, memory_bytes)), compile)
     begin, pieces, effective = time.perf_counter(), [], 0.0
     total = len(target) * num_chains * (num_warmup + BURN_IN + num_draws)
-    with progress_bar(total, "HMC", "draw", progress) as bar:
+    with progress_bar(total, "HMC", "draw", progress) as bar, counted() as refused:
         for chunk, part in _chunks(densities, at_once):
             pieces.append(_run(part, settings, num_draws=num_draws, seed=seed, num_data=len(chunk), tick=bar))
             if progress:
                 effective += _effective(pieces[-1].z)
                 bar.note(f"{effective:,.0f} effective draws of {chunk.stop} data")
-    return _collect(target, pieces, settings, seed=seed, seconds=time.perf_counter() - begin, gates=gates)
+    draws = _collect(target, pieces, settings, seed=seed, seconds=time.perf_counter() - begin, gates=gates)
+    draws.info["num_refused"] = refused.of(target)
+    return draws
 
 
 def _check(**numbers: int) -> None:

@@ -20,6 +20,7 @@ What is run, and how:
     layouts.py          four ways to bring samples to a program
     terms.py            what is read off one run
     handlers.py         the messengers
+    refusals.py         points at which a program raises: density zero there
     log_prob.py         the log density of a site: unscaled, masked, −∞ outside the support
     datum_keys.py       which random numbers are a datum's
     noise.py            random numbers that belong to (seed, datum, sample, site)

@@ -23,6 +23,7 @@ from elbowroom.inference.programs.global_state import quiet_globals
 from elbowroom.inference.programs.layouts import LAYOUTS, Layout
 from elbowroom.inference.programs.noise import Noise
 from elbowroom.inference.programs.picked import on_whole
+from elbowroom.inference.programs.refusals import Questions, refusing, strict
 from elbowroom.inference.programs.structure import ProgramError
 from elbowroom.inference.programs.terms import Result, Term, Values
 from elbowroom.inference.programs.triple import Triple
@@ -43,8 +44,23 @@ def run(
             return run(whole, layout, term, values, num_samples, noise)
 
         return on_whole(triple, term, values, noise, on_all)
+
+    def evaluate(triple: Triple, values: Mapping[str, Tensor], num_samples: int) -> Result:
+        if triple.whole is not None:  # a piece of programs that cannot be cut: the pieces are made here, not below
+            with strict():
+                return run(triple, layout, term, values, num_samples, noise)
+        return LAYOUTS[layout](triple, term, dict(values), num_samples, noise)
+
     with quiet_globals(triple.args):
-        return LAYOUTS[layout](triple, term, values, num_samples, noise)
+        return refusing(triple, term, values, num_samples, Questions(evaluate, _alone, _ordinary))
+
+
+def _alone(triple: Triple, points: Mapping[str, Tensor], unconstrained: bool) -> Result:
+    return run(triple, "loop", partial(terms.prior_alone, unconstrained=unconstrained), points, 1)
+
+
+def _ordinary(triple: Triple) -> object:
+    return log_joint(triple, "loop", propose(triple, "loop", 1)[0])
 
 
 def propose(triple: Triple, layout: Layout, num_samples: int, seed: int = 0, start: int = 0) -> tuple[Values, Tensor]:

@@ -1,6 +1,7 @@
 """Pyro messengers: how a program is run on given values, given noise and given scales."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
+from contextlib import contextmanager
 from typing import Any
 
 import torch
@@ -71,8 +72,8 @@ class SetUnconstrained(Messenger):
     """Set latent sites to T(u), with T the bijection onto the support that the site has *in this very run*.
 
     Supports may depend on the datum or on other latents, so the bijection is made where the site is met.
-    `values` then holds z = T(u) and `log_jacobian` holds log |det dT/du| with the site's batch shape; `unequal` the sites
-    that were met again with another T.
+    `values` then holds z = T(u) and `log_jacobian` holds log |det dT/du| with the site's batch shape; `unequal` are the
+    sites that were met again with another T.
     """
 
     def __init__(self, unconstrained: Mapping[str, Tensor]) -> None:
@@ -110,3 +111,25 @@ class Draw(Messenger):
         with intercept(self.noise, msg["name"], msg["fn"], self.arrange):
             msg["value"] = msg["fn"](*msg["args"], **msg["kwargs"])
         msg["done"] = True
+
+
+class Latents(Messenger):
+    """Keeps the records of latent sites as they are met: what a program does after the last of them is not needed."""
+
+    def __init__(self, names: Collection[str]) -> None:
+        super().__init__()
+        self.names = names
+        self.sites: dict[str, Any] = {}
+
+    def _pyro_post_sample(self, msg: Any) -> None:
+        if msg["name"] in self.names and not msg["is_observed"]:
+            self.sites[msg["name"]] = dict(msg)
+
+    @contextmanager
+    def enough(self) -> Iterator[None]:
+        """Around a run: a numerical error after the last latent (a likelihood that fails far out) ends it quietly."""
+        try:
+            yield
+        except (torch.linalg.LinAlgError, ValueError, ArithmeticError):
+            if len(self.sites) < len(self.names):
+                raise

@@ -9,6 +9,7 @@ from torch import Tensor
 from elbowroom.inference.programs import densities
 from elbowroom.inference.programs.independence import check_repeatable, same
 from elbowroom.inference.programs.layouts import LAYOUTS, Layout
+from elbowroom.inference.programs.refusals import strict
 from elbowroom.inference.programs.structure import MOST_BRANCHES, ProgramError
 from elbowroom.inference.programs.terms import Values
 from elbowroom.inference.programs.triple import Triple
@@ -61,7 +62,8 @@ def _first_joint(probe: Triple, z: Values) -> list[Tensor]:
         ProgramError: naming the sites that were summed out, if there are any, and where the run has ended.
     """
     try:
-        return list(densities.log_joint(probe, "loop", z))
+        with strict():
+            return list(densities.log_joint(probe, "loop", z))
     except (ProgramError, NotImplementedError):
         raise
     except _BARE as error:

@@ -8,6 +8,7 @@ data, `[S, B]`. In a plain run `num_samples` is None and S is 1. `arrange` is th
 """
 
 from collections.abc import Callable
+from contextlib import nullcontext
 from typing import Any
 
 import torch
@@ -18,7 +19,7 @@ from torch import Tensor
 from elbowroom.inference.programs.autoguides import auxiliary_values
 from elbowroom.inference.programs.branches import over_branches
 from elbowroom.inference.programs.enumeration import enumeration, summed_log_joint
-from elbowroom.inference.programs.handlers import Draw, Set, SetUnconstrained
+from elbowroom.inference.programs.handlers import Draw, Latents, Set, SetUnconstrained
 from elbowroom.inference.programs.log_prob import bijection, log_prob, site_log_prob
 from elbowroom.inference.programs.noise import Noise
 from elbowroom.inference.programs.structure import ProgramError, Structure
@@ -67,6 +68,25 @@ def joint_density_unconstrained(triple: Triple, given: Values, num_samples: int 
     return collected(triple, setter.values, num_samples), terms
 
 
+def prior_alone(
+    triple: Triple, given: Values, num_samples: int | None, arrange: Arrange, *, unconstrained: bool
+) -> Result:
+    """`prior` where the model fails after its last latent, `likelihood` = −∞ there; with the joint's other terms."""
+    structure, leading = triple.structure, num_samples or 1
+    placed = place(structure, given, num_samples, unconstrained)
+    setter = SetUnconstrained(placed) if unconstrained else Set(placed)
+    seen = Latents(structure.latents)
+    with seen.enough():
+        triple.trace("model", num_samples, seen, setter)
+    parts = [structure.per_datum(site_log_prob(site), leading, len(triple)) for site in seen.sites.values()]
+    prior = torch.stack(parts).sum(0)
+    terms = {"prior": prior, "likelihood": torch.full_like(prior, -torch.inf)}
+    if not isinstance(setter, SetUnconstrained):
+        return {}, terms
+    jacobians = [structure.per_datum(j, leading, len(triple)) for j in setter.log_jacobian.values()]
+    return collected(triple, setter.values, num_samples), terms | {"log_jacobian": torch.stack(jacobians).sum(0)}
+
+
 def densities_by_element(
     triple: Triple, given: Values, num_samples: int | None, arrange: Arrange, *, what: str
 ) -> Result:
@@ -108,17 +128,18 @@ def draw_prior(
     also: tuple[Messenger, ...] = (),
 ) -> Result:
     """Draws of the model's latents before any data are seen; `also` are messengers inside the one that draws."""
-    trace = triple.trace("model", num_samples, Draw(noise, arrange), *also)
-    return collected(triple, {n: trace.nodes[n]["value"] for n in triple.structure.latents}, num_samples), {}
+    seen = Latents(triple.structure.latents)
+    with nullcontext() if also else seen.enough():
+        triple.trace("model", num_samples, seen, Draw(noise, arrange), *also)
+    return collected(triple, {name: site["value"] for name, site in seen.sites.items()}, num_samples), {}
 
 
 def unconstrain(triple: Triple, given: Values, num_samples: int | None, arrange: Arrange) -> Result:
     """The unconstrained coordinates u = T⁻¹(z) of given values."""
-    trace = triple.trace("model", num_samples, Set(place(triple.structure, given, num_samples)))
-    values = {}
-    for name in triple.structure.latents:
-        site = trace.nodes[name]
-        values[name] = bijection(site["fn"]).inv(site["value"])
+    seen = Latents(triple.structure.latents)
+    with seen.enough():
+        triple.trace("model", num_samples, seen, Set(place(triple.structure, given, num_samples)))
+    values = {name: bijection(site["fn"]).inv(site["value"]) for name, site in seen.sites.items()}
     return collected(triple, values, num_samples, unconstrained=True), {}
 
 

@@ -13,6 +13,7 @@ from elbowroom.inference.evidence.bracket.ledger import Ledger
 from elbowroom.inference.evidence.bracket.result import Bracket, read
 from elbowroom.inference.evidence.bracket.stages import STAGES, Work, stages_of
 from elbowroom.inference.mcmc.draws import Draws
+from elbowroom.inference.programs.refusals import counted
 from elbowroom.inference.programs.requirements import check_proper
 from elbowroom.inference.progress import Bar, progress_bar
 from elbowroom.inference.saving.state_file import fingerprint_of
@@ -112,7 +113,9 @@ def _run_stage(
         if not size:
             return
         begin = time.perf_counter()
-        STAGES[name](work, data[:size], effort)
+        with counted() as refused:
+            STAGES[name](work, data[:size], effort)
+        work.ledger.refused += refused.of(work.target)
         seconds = time.perf_counter() - begin
         clock.learn(name, effort, size, seconds)
         if name == "chains":

@@ -64,7 +64,7 @@ def suspicions(ledger: Ledger, lower: Side, upper: Side) -> list[str]:
 
 
 def notes(ledger: Ledger, lower: Side) -> tuple[str, ...]:
-    """Where importance sampling from the guide looks clean and is low all the same: the guide misses a part."""
+    """Where importance sampling from the guide looks clean and is low all the same; where the programs raised."""
     texts = [""] * ledger.num_data
     column = ledger.columns.get("importance")
     if column is not None:
@@ -75,6 +75,9 @@ def notes(ledger: Ledger, lower: Side) -> tuple[str, ...]:
                     f"importance sampling from the guide is {lower.value[b] - column.value[b]:.2f} nats low without a "
                     "sign in its weights: the guide misses a part of the posterior"
                 )
+    for b in ledger.refused.nonzero().flatten().tolist():
+        told = f"the programs raised a numerical error at {int(ledger.refused[b])} points: density zero there"
+        texts[b] = "; ".join(filter(None, (texts[b], told)))
     return tuple(texts)
 
 

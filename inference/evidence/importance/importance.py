@@ -1,7 +1,7 @@
 """Importance-sampled log p(x) with the guide as proposal, streamed over samples, datum by datum."""
 
 from collections.abc import Sequence
-from typing import TypedDict
+from typing import NotRequired, TypedDict
 
 import torch
 from torch import Tensor
@@ -10,6 +10,7 @@ from elbowroom.inference import weights
 from elbowroom.inference.estimate import Estimate
 from elbowroom.inference.evaluation import budget
 from elbowroom.inference.evidence.importance.streaming import Reduction, Wanted, joined, reduce_weights
+from elbowroom.inference.programs.refusals import counted
 from elbowroom.inference.progress import progress_bar
 from elbowroom.inference.target import Target
 
@@ -28,6 +29,8 @@ class ImportanceInfo(TypedDict):
             nats.
         num_samples: S.
         num_evaluations: of log p(x, z), for each datum.
+        num_refused: draws at which the model raised a numerical error, and whose weight is zero, `[B]`; missing
+            where there were none.
     """
 
     elbo: Tensor
@@ -41,6 +44,7 @@ class ImportanceInfo(TypedDict):
     iwae_stderr: dict[int, Tensor]
     num_samples: int
     num_evaluations: int
+    num_refused: NotRequired[Tensor]
 
 
 def importance(
@@ -75,9 +79,12 @@ def importance(
     """
     check_counts(num_samples, num_particles)
     plan = budget.plan(target, num_samples, memory_bytes)
-    with progress_bar(len(target) * num_samples, "importance", "sample", progress) as tick:
+    with progress_bar(len(target) * num_samples, "importance", "sample", progress) as tick, counted() as refused:
         pieces = reduce_weights(target, plan, num_samples, seed, Wanted(tuple(num_particles)), tick)
-    return collect(pieces, num_samples, num_particles)
+    estimate = collect(pieces, num_samples, num_particles)
+    if refused.by_key:
+        estimate.info["num_refused"] = refused.of(target)
+    return estimate
 
 
 def check_counts(num_samples: int, num_particles: Sequence[int] = ()) -> None:
