@@ -1,6 +1,9 @@
 """A (model, guide, data) triple as two functions on [samples, data] tensors."""
 
+import math
+import weakref
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any, Self
 
 import torch
@@ -19,14 +22,18 @@ from elbowroom.inference.programs.structure import Program, Structure
 from elbowroom.inference.programs.terms import Result, Term, Values, place
 from elbowroom.inference.programs.triple import Triple
 
+MOST_VALUES = 100_000
+"""Combinations of values for a datum up to which discrete sites that the guide draws are summed out."""
+
 
 class Target(Triple):
     """Pins a model and a guide to data and evaluates both on many samples of every datum at once.
 
     For datum x_b and samples z_s ~ q(z|x_b), every estimator is a reduction over s of
     `log w[s, b] = log p(x_b, z[s, b]) − log q(z[s, b] | x_b)`. Entry `[s, b]` of any result depends on `z[s, b]` and
-    datum b alone. Plate rescaling and `poutine.scale` are undone, masks are kept, finite discrete latents that the
-    guide leaves to the model are summed out. A value outside a site's support has log density −∞.
+    datum b alone. Plate rescaling and `poutine.scale` are undone, plates that subsample are given all their rows, masks
+    are kept, finite discrete latents that the guide leaves to the model are summed out. A value outside a site's
+    support has log density −∞, and so has a point at which the model raises a numerical error.
 
     Making a target runs both programs about two dozen times, because what it promises is tried and not assumed: once on
     all data (to read sites and plates), on two copies of a datum (do the programs follow when data are picked?), on
@@ -78,6 +85,36 @@ class Target(Triple):
                 if self.sliceable and len(self) > 1:
                     check_alone(self, self.layouts)
                 check_company(self, self.layouts)
+
+    def collapsed(self) -> "Target":
+        """The same triple with the finite discrete sites that the guide draws summed out of both programs.
+
+        Its latents are the continuous ones: log p(x, z) = log Σ_k p(x, z, k) and log q(z | x) = log Σ_k q(z, k | x),
+        exactly. Its weights scatter less, its ELBO is at least as high, and log p(x) is the same.
+
+        Returns:
+            This target, if there are no such sites, or more than 10^5 combinations of their values for a datum.
+        """
+        counts = {n: latent.num_values for n, latent in self.structure.latents.items() if latent.num_values}
+        if not counts or math.prod(counts.values()) > MOST_VALUES or self.structure.auxiliary:
+            return self
+        if self not in _COLLAPSED:
+            _COLLAPSED[self] = self._collapse(tuple(counts))
+        return _COLLAPSED[self]
+
+    def _collapse(self, sites: tuple[str, ...]) -> "Target":
+        structure = replace(
+            self.structure,
+            latents={n: latent for n, latent in self.structure.latents.items() if n not in sites},
+            discrete=(*self.structure.discrete, *sites),
+            collapsed=sites,
+        )
+        every = self if self.whole is None else self.whole
+        whole = every.replaced(structure=replace(structure, num_data=len(every)))
+        layouts = choose_layout(whole)
+        if self.whole is None:
+            return whole.replaced(layouts=layouts)
+        return self.replaced(structure=structure, layouts=layouts, whole=whole.replaced(layouts=layouts))
 
     def propose(self, num_samples: int, *, seed: int = 0, start: int = 0) -> tuple[Values, Tensor]:
         """Draw z[s, b] ~ q(z | x_b) for samples `start … start + num_samples − 1` and return log q too.
@@ -173,6 +210,9 @@ class Target(Triple):
     def has_density(self) -> bool:
         """Whether log q(z | x) is known at any point, not only at the guide's own draws."""
         return not self.why_no_density()
+
+
+_COLLAPSED: "weakref.WeakKeyDictionary[Target, Target]" = weakref.WeakKeyDictionary()
 
 
 def _kind(name: str, site: Any, structure: Structure) -> str:

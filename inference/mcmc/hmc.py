@@ -82,6 +82,7 @@ def hmc(
         ValueError: on a number below one, an unknown `start`, a discrete latent in the guide, no latent at all, or a
             byte budget too small for one datum.
     """
+    target = target.collapsed()
     _check(num_chains=num_chains, num_draws=num_draws, max_steps=max_steps)
     _check_warmup(num_warmup=num_warmup, start=start, target_accept=target_accept)
     coordinates = Coordinates.of(target)

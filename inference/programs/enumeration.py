@@ -1,6 +1,7 @@
 """Finite discrete latents, summed out exactly for each sample and datum by Pyro's enumeration."""
 
 from collections import OrderedDict
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import torch
@@ -38,34 +39,53 @@ def summed_log_joint(
     `inner` are messengers that act before sites are enumerated.
     """
     trace = triple.trace("model", num_samples, setter, *enumeration(triple.structure), *inner)
-    for site in trace.nodes.values():
-        if site["type"] == "sample" and not site_is_subsample(site):
-            site["log_prob"] = site["unscaled_log_prob"] = site_log_prob(site)
+    sites = _packed(trace, {name: site_log_prob(site) for name, site in _random(trace)})
+    total = _summed(sites, trace, triple, num_samples or 1)
+    prior = _summed([site for site in sites if not site["is_observed"]], trace, triple, num_samples or 1)
+    # Outside the prior's support the likelihood is not defined; the joint is −∞ whatever it is called.
+    return {"prior": prior, "likelihood": torch.where(prior == -torch.inf, 0.0, total - prior)}
+
+
+def summed_log_guide(triple: Triple, num_samples: int | None, setter: Messenger) -> Tensor:
+    """log q(z | x) = log Σ_k q(z, k | x), `[S, B]`, where k runs over finite discrete sites that the guide draws."""
+    structure = triple.structure
+    marks = [EnumMessenger(first_available_dim=-2 - structure.nesting), _EnumerateSites(structure.collapsed)]
+    trace = triple.trace("guide", num_samples, setter, *marks)
+    sites = _packed(trace, {name: site_log_prob(site) for name, site in _random(trace)})
+    return _summed(sites, trace, triple, num_samples or 1)
+
+
+def _random(trace: Any) -> list[tuple[str, Any]]:
+    return [
+        (name, site)
+        for name, site in trace.nodes.items()
+        if site["type"] == "sample" and not site_is_subsample(site) and not site["infer"].get("_deterministic", False)
+    ]
+
+
+def _packed(trace: Any, terms: Mapping[str, Tensor]) -> list[Any]:
+    """Sites with these log densities, whose dims `pack_tensors` names."""
+    for name, term in terms.items():
+        trace.nodes[name]["log_prob"] = trace.nodes[name]["unscaled_log_prob"] = term
     trace.compute_log_prob()  # of the rest
     trace.pack_tensors()
+    return [trace.nodes[name] for name in terms]
+
+
+def _summed(sites: Sequence[Any], trace: Any, triple: Triple, leading: int) -> Tensor:
+    """log Σ_k Π of the sites' densities, `[S, B]`."""
     symbols = trace.plate_to_symbol
     kept: set[str] = set()
-    everything: Any = OrderedDict()
-    latent: Any = OrderedDict()
+    factors: Any = OrderedDict()
     dims: set[str] = set()
-    for site in trace.nodes.values():
-        if site["type"] != "sample" or site_is_subsample(site):
-            continue
+    for site in sites:
         # Packing drops dims of size 1, so plates of size 1 (one datum, one sample) must not be asked for.
         plates = {f.name: symbols[f.name] for f in site["cond_indep_stack"] if f.vectorized and f.size > 1}
-        ordinal = frozenset(plates.values())
         kept |= {plates[name] for name in (triple.plate, SAMPLES) if name in plates}
         term = site["packed"]["log_prob"]
         dims |= set(term._pyro_dims) - set(symbols.values())
-        everything.setdefault(ordinal, []).append(term)
-        if not site["is_observed"]:
-            latent.setdefault(ordinal, []).append(term)
-    leading = num_samples or 1
-    total = _contract(everything, dims, kept, trace, triple, leading)
-    latent_dims = {d for terms in latent.values() for t in terms for d in t._pyro_dims} & dims
-    prior = _contract(latent, latent_dims, kept, trace, triple, leading)
-    # Outside the prior's support the likelihood is not defined; the joint is −∞ whatever it is called.
-    return {"prior": prior, "likelihood": torch.where(prior == -torch.inf, 0.0, total - prior)}
+        factors.setdefault(frozenset(plates.values()), []).append(term)
+    return _contract(factors, dims, kept, trace, triple, leading)
 
 
 def enumeration(structure: Structure) -> list[Messenger]:

@@ -42,6 +42,7 @@ class Latent:
         event: the event shape.
         unconstrained: the event shape after `biject_to(support).inv`; None for a discrete site, and where no bijection
             is known.
+        num_values: how many values it has, its plates' taken together; None if they are not finitely many.
         elementwise: whether that bijection acts on each element by itself.
         real: whether it is the identity: the support is the whole of R^n.
     """
@@ -53,6 +54,7 @@ class Latent:
     unconstrained: tuple[int, ...] | None
     elementwise: bool
     real: bool
+    num_values: int | None = None
 
     @property
     def plates(self) -> tuple[int, ...]:
@@ -77,6 +79,7 @@ class Structure:
     observed: tuple[str, ...]
     auxiliary: tuple[str, ...]  # guide sites that are not model latents (AutoGuides draw in such spaces)
     pinned: dict[str, Tensor] = field(default_factory=dict)  # data plate of a minibatch -> indices drawn once
+    collapsed: tuple[str, ...] = ()  # those of the discrete ones that the guide draws: summed out of both programs
     sequential: tuple[str, ...] = ()  # those of the discrete ones that the model may branch on
     parameters: dict[str, tuple[int, ...]] = field(default_factory=dict)  # param statement -> shape of its value
     whole: tuple[str, ...] = ()  # subsampling plates that are given all their rows
@@ -328,7 +331,7 @@ def _latent(name: str, site: Any, data_dim: int | None, nesting: int) -> Latent:
     rank, batch = len(batch), (1,) * (nesting - len(batch)) + batch
     inner = batch if data_dim is None else tuple(n for i, n in enumerate(batch) if i - nesting != data_dim)
     if enumerable(fn) or getattr(support_of(fn), "is_discrete", False):
-        return Latent(name, rank, inner, event, None, False, False)
+        return Latent(name, rank, inner, event, None, False, False, _num_values(fn, inner))
     try:
         transform = bijection(fn)
     except NotImplementedError:
@@ -337,6 +340,15 @@ def _latent(name: str, site: Any, data_dim: int | None, nesting: int) -> Latent:
     innermost = _innermost_transform(transform)
     elementwise = innermost.domain.event_dim == 0 and innermost.codomain.event_dim == 0
     return Latent(name, rank, inner, event, unconstrained, elementwise, innermost == identity_transform)
+
+
+def _num_values(fn: Any, inner: tuple[int, ...]) -> int | None:
+    if not enumerable(fn):
+        return None
+    try:
+        return int(len(fn.enumerate_support(expand=False)) ** math.prod(inner))
+    except NotImplementedError:
+        return None
 
 
 def _innermost_transform(transform: Any) -> Any:

@@ -18,7 +18,7 @@ from torch import Tensor
 
 from elbowroom.inference.programs.autoguides import auxiliary_values
 from elbowroom.inference.programs.branches import over_branches
-from elbowroom.inference.programs.enumeration import enumeration, summed_log_joint
+from elbowroom.inference.programs.enumeration import enumeration, summed_log_guide, summed_log_joint
 from elbowroom.inference.programs.handlers import Draw, Latents, Set, SetUnconstrained
 from elbowroom.inference.programs.log_prob import bijection, log_prob, site_log_prob
 from elbowroom.inference.programs.noise import Noise
@@ -35,8 +35,10 @@ Term = Callable[..., Result]
 def draw(triple: Triple, given: Values, num_samples: int | None, arrange: Arrange, *, noise: Noise) -> Result:
     """Draws of the guide, and their log density `log_q`."""
     trace = triple.trace("guide", num_samples, Draw(noise, arrange))
-    values = {n: trace.nodes[n]["value"] for n in triple.structure.latents}
-    return collected(triple, values, num_samples), {"log_q": _total(trace, triple, num_samples)}
+    values = collected(triple, {n: trace.nodes[n]["value"] for n in triple.structure.latents}, num_samples)
+    if triple.structure.collapsed:  # the density of the draws whatever the discrete sites were
+        return values, guide_density(triple, values, num_samples, arrange)[1]
+    return values, {"log_q": _total(trace, triple, num_samples)}
 
 
 def guide_density(triple: Triple, given: Values, num_samples: int | None, arrange: Arrange) -> Result:
@@ -44,6 +46,8 @@ def guide_density(triple: Triple, given: Values, num_samples: int | None, arrang
     placed = place(triple.structure, given, num_samples)
     if triple.structure.auxiliary:
         placed = auxiliary_values(triple.guide, triple.structure, placed)
+    if triple.structure.collapsed:
+        return {}, {"log_q": summed_log_guide(triple, num_samples, Set(placed))}
     trace = triple.trace("guide", num_samples, Set(placed))
     return {}, {"log_q": _total(trace, triple, num_samples)}
 
@@ -92,6 +96,11 @@ def densities_by_element(
 ) -> Result:
     """Log density of each latent site under one program, kept apart along the event where it factorises."""
     structure = triple.structure
+    if structure.collapsed:
+        raise ProgramError(
+            f"the discrete sites {list(structure.collapsed)} are summed out of both programs, so the others have no "
+            "densities of their own. log_guide and log_joint give those of all latents together."
+        )
     if structure.sequential:
         raise ProgramError(
             f"the model branches on {list(structure.sequential)}, so its latents have no densities of their own. "

@@ -59,6 +59,7 @@ def agreement(
     Raises:
         ValueError: if draws, `exact` or `log_p` are of other data, or `num_samples` is below 50.
     """
+    target = target.collapsed()
     _check(target, draws, num_samples, exact, log_p)
     begin, limits = time.perf_counter(), limits or Limits()
     parts: list[Columns] = []

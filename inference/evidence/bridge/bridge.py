@@ -88,6 +88,7 @@ def bridge(
         ValueError: on an unknown proposal, draws of other programs or data, chains of fewer than eight draws,
             `proposal="guide"` with a guide whose density at a given point is unknown, or a budget too small.
     """
+    target = target.collapsed()
     begin = time.perf_counter()
     if proposal not in PROPOSALS:
         raise ValueError(f"proposal must be one of {', '.join(PROPOSALS)}, got {proposal!r}")

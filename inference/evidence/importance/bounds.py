@@ -139,6 +139,7 @@ def bounds(
         ValueError: on a non-positive `num_samples`, a K outside 1 … S, α = 1 (the ELBO), an order below 1, draws of
             other data, or a budget too small.
     """
+    target = target.collapsed()
     sizes = tuple(k for k in PARTICLES if k <= num_samples) if num_particles is None else tuple(num_particles)
     check_counts(num_samples, sizes)
     for alpha in alphas:

@@ -1,6 +1,7 @@
 """Importance-sampled log p(x) with the guide as proposal, streamed over samples, datum by datum."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import NotRequired, TypedDict
 
 import torch
@@ -29,6 +30,9 @@ class ImportanceInfo(TypedDict):
             nats.
         num_samples: S.
         num_evaluations: of log p(x, z), for each datum.
+        summed_out: discrete sites that the guide draws, and that were summed out of both programs: the value, its
+            error, ESS, k̂ and the largest weight are of the other latents' weights; `elbo` and `iwae` are those of the
+            draws themselves. Missing where there are none.
         num_refused: draws at which the model raised a numerical error, and whose weight is zero, `[B]`; missing
             where there were none.
     """
@@ -45,6 +49,7 @@ class ImportanceInfo(TypedDict):
     num_samples: int
     num_evaluations: int
     num_refused: NotRequired[Tensor]
+    summed_out: NotRequired[tuple[str, ...]]
 
 
 def importance(
@@ -60,7 +65,8 @@ def importance(
 
     log p̂(x_b) = log (1/S) Σ_s w[s, b], w = p(x, z) / q(z | x), z ~ q; by Jensen a lower bound in expectation. Samples
     are streamed: memory stays within `memory_bytes` whatever S is. The noise of a datum does not depend on the
-    other data, so neither does its estimate.
+    other data, so neither does its estimate. Finite discrete sites that the guide draws, up to 10^5 combinations a
+    datum, are summed out of both programs first (`Target.collapsed`).
 
     Args:
         target: programs and data.
@@ -78,13 +84,51 @@ def importance(
         ValueError: on a non-positive `num_samples`, a K outside 1 … S, or a budget too small for one sample.
     """
     check_counts(num_samples, num_particles)
-    plan = budget.plan(target, num_samples, memory_bytes)
-    with progress_bar(len(target) * num_samples, "importance", "sample", progress) as tick, counted() as refused:
-        pieces = reduce_weights(target, plan, num_samples, seed, Wanted(tuple(num_particles)), tick)
-    estimate = collect(pieces, num_samples, num_particles)
+    summed = target.collapsed()
+    sizes = tuple(num_particles)
+    with counted() as refused:
+        estimate = _weighed(target, num_samples, seed, sizes, memory_bytes, progress)
+        if summed is not target:  # the bounds are those of the guide as it was trained, the value is the better one
+            explicit, estimate = estimate.info, _weighed(summed, num_samples, seed, sizes, memory_bytes, progress)
+            for key in ("elbo", "elbo_stderr", "iwae", "iwae_stderr"):
+                estimate.info[key] = explicit[key]
+            estimate.info["num_evaluations"] = 2 * num_samples
+            estimate.info["summed_out"] = summed.structure.collapsed
     if refused.by_key:
         estimate.info["num_refused"] = refused.of(target)
-    return estimate
+    return _doubted(summed, estimate, num_samples, seed)
+
+
+def _weighed(
+    target: Target, num_samples: int, seed: int, sizes: tuple[int, ...], memory_bytes: int | None, progress: bool
+) -> Estimate[ImportanceInfo]:
+    plan = budget.plan(target, num_samples, memory_bytes)
+    with progress_bar(len(target) * num_samples, "importance", "sample", progress) as tick:
+        pieces = reduce_weights(target, plan, num_samples, seed, Wanted(sizes), tick)
+    return collect(pieces, num_samples, sizes)
+
+
+def _doubted(
+    target: Target, estimate: Estimate[ImportanceInfo], num_samples: int, seed: int
+) -> Estimate[ImportanceInfo]:
+    """Equal weights are no proof where a discrete site, drawn by the guide, never took a second value: flagged."""
+    sites = [latent.name for latent in target.structure.latents.values() if latent.num_values]
+    if not sites or not bool(estimate.info["constant_weights"].any()):
+        return estimate
+    with torch.no_grad():
+        z, _ = target.propose(min(num_samples, _LOOKED_AT), seed=seed)
+    still = {name: (v == v[:1]).reshape(*v.shape[:2], -1).all(-1).all(0).tolist() for name, v in z.items()}
+    flags = list(estimate.flags)
+    for b in estimate.info["constant_weights"].nonzero().flatten().tolist():
+        if names := [name for name in sites if still[name][b]]:
+            flags[b] = (
+                f"all weights are equal, but the discrete sites {names} never took a second value among the draws: "
+                "what other values would add is not known. Draw more, or give the guide's probabilities a floor"
+            )
+    return replace(estimate, flags=tuple(flags))
+
+
+_LOOKED_AT = 4096  # draws in which a second value is looked for
 
 
 def check_counts(num_samples: int, num_particles: Sequence[int] = ()) -> None:

@@ -97,6 +97,7 @@ def quadrature(
     Raises:
         ValueError: with four or more latent dimensions (a lattice grows as n^D), or a discrete latent in the guide.
     """
+    target = target.collapsed()
     coordinates = Coordinates.of(target)
     if coordinates.dim > MAX_DIM:
         raise ValueError(
