@@ -26,12 +26,13 @@ class Drawn(NamedTuple):
 def from_guide(target: Target, num_samples: int, seed: int, start: int) -> Drawn:
     """Draws of the guide."""
     drawn = weighted_draws(target, num_samples, seed, start)
-    return Drawn(drawn.log_w, drawn.log_joint[1])
+    return Drawn(drawn.log_w, drawn.log_joint[1].expand(num_samples, -1))
 
 
 def from_prior(target: Target, num_samples: int, seed: int, start: int) -> Drawn:
     """Draws of the model's own prior, whose weights are the likelihoods."""
     likelihood = target.log_joint(target.sample_prior(num_samples, seed=seed, start=start))[1]
+    likelihood = likelihood.expand(num_samples, -1)  # without a latent there is one sample
     return Drawn(likelihood, likelihood)
 
 
