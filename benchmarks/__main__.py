@@ -16,6 +16,9 @@ SCRIPTS = (
     "mcmc_digits",
     "diagnostics_arviz",
     "coverage",
+    "reference_table",
+    "heavy_weights",
+    "upper_bounds",
     "calibration",
     "decomposition_mnist",
 )

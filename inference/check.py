@@ -102,7 +102,14 @@ def _minibatch(target: Target) -> str:
 
 
 def _notes(target: Target, terms: dict[str, Tensor]) -> list[str]:
-    notes = []
+    notes = [caution.reason for caution in target.structure.cautions]
+    structure = target.structure
+    if structure.improper:
+        notes.append(f"improper priors: {', '.join(structure.improper)}: there is no p(x), but hmc and nuts may run")
+    if structure.masked:
+        notes.append(f"masked latents follow their prior where they are hidden: {', '.join(structure.masked)}")
+    if structure.fills is not None and not bool(structure.fills.all()):
+        notes.append("for some data the guide draws what is hidden itself, as its other draws may depend on it")
     if target.structure.discrete:
         notes.append(f"finite discrete latents summed out exactly: {', '.join(target.structure.discrete)}")
     if target.structure.whole:

@@ -3,22 +3,23 @@
 import math
 import weakref
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 from typing import Any, Self
 
 import torch
 from torch import Tensor
 
 from elbowroom.inference.programs import densities
+from elbowroom.inference.programs.cautions import by_datum
 from elbowroom.inference.programs.global_state import quiet_globals
 from elbowroom.inference.programs.handlers import Set
 from elbowroom.inference.programs.independence import check_alone, check_company
 from elbowroom.inference.programs.layout_choice import choose_layout
 from elbowroom.inference.programs.layouts import LAYOUTS, Layout
 from elbowroom.inference.programs.local_parameters import local_parameters
+from elbowroom.inference.programs.masks import is_deterministic
 from elbowroom.inference.programs.noise import Noise
 from elbowroom.inference.programs.simulate import simulate
-from elbowroom.inference.programs.structure import Program, Structure
+from elbowroom.inference.programs.structure import Program, ProgramError, Structure
 from elbowroom.inference.programs.terms import Result, Term, Values, place
 from elbowroom.inference.programs.triple import Triple
 
@@ -32,8 +33,10 @@ class Target(Triple):
     For datum x_b and samples z_s ~ q(z|x_b), every estimator is a reduction over s of
     `log w[s, b] = log p(x_b, z[s, b]) − log q(z[s, b] | x_b)`. Entry `[s, b]` of any result depends on `z[s, b]` and
     datum b alone. Plate rescaling and `poutine.scale` are undone, plates that subsample are given all their rows, masks
-    are kept, finite discrete latents that the guide leaves to the model are summed out. A value outside a site's
-    support has log density −∞, and so has a point at which the model raises a numerical error.
+    of observed sites are kept, finite discrete latents that the guide leaves to the model are summed out. A latent that
+    is masked in both programs alike follows its prior there: the model counts its density, the guide draws it from the
+    prior (log w is what it is without), and it integrates to one. A value outside a site's support has log density −∞,
+    and so has a point at which the model raises a numerical error.
 
     Making a target runs both programs about two dozen times, because what it promises is tried and not assumed: once on
     all data (to read sites and plates), on two copies of a datum (do the programs follow when data are picked?), on
@@ -103,14 +106,9 @@ class Target(Triple):
         return _COLLAPSED[self]
 
     def _collapse(self, sites: tuple[str, ...]) -> "Target":
-        structure = replace(
-            self.structure,
-            latents={n: latent for n, latent in self.structure.latents.items() if n not in sites},
-            discrete=(*self.structure.discrete, *sites),
-            collapsed=sites,
-        )
+        structure = self.structure.summing(sites)
         every = self if self.whole is None else self.whole
-        whole = every.replaced(structure=replace(structure, num_data=len(every)))
+        whole = every.replaced(structure=every.structure.summing(sites))
         layouts = choose_layout(whole)
         if self.whole is None:
             return whole.replaced(layouts=layouts)
@@ -124,11 +122,11 @@ class Target(Triple):
         Returns:
             z: latent site -> `[S, B, *event]`; log_q: `[S, B]`, nats.
         """
-        return densities.propose(self, self.layouts["guide"], num_samples, seed, start)
+        return densities.propose(self, self.layouts, num_samples, seed, start)
 
     def log_guide(self, z: Mapping[str, Tensor]) -> Tensor:
         """log q(z | x) at any point, `[S, B]`, nats; z as returned by `propose`."""
-        return densities.log_guide(self, self.layouts["guide"], z)
+        return densities.log_guide(self, self.layouts, z)
 
     def log_joint(self, z: Mapping[str, Tensor]) -> tuple[Tensor, Tensor]:
         """log p(z) and log p(x | z), `[S, B]` each, nats; differentiable in z."""
@@ -192,9 +190,35 @@ class Target(Triple):
             with quiet_globals(self.args), torch.no_grad():
                 trace = every.trace(what, None, Set(place(every.structure, z, None)))
             for name, site in trace.nodes.items():
-                if site["type"] == "sample" and type(site["fn"]).__name__ != "_Subsample":
-                    sites.append((what, _kind(name, site, self.structure), name, site))
+                if site["type"] != "sample" or type(site["fn"]).__name__ == "_Subsample":
+                    continue
+                if what == "guide" and site["is_observed"] and name in self.structure.observed:
+                    continue  # a guide that runs the model: no site of q
+                sites.append((what, _kind(name, site, self.structure), name, site))
         return sites
+
+    def check_proper(self) -> None:
+        """Refuse programs that have no evidence p(x): every estimator of it asks this first.
+
+        Raises:
+            ProgramError: naming a latent whose prior is not normalised.
+        """
+        if self.structure.improper:
+            raise ProgramError(
+                f"the prior of site '{self.structure.improper[0]}' is improper (ImproperUniform): p(x) is defined up "
+                "to an arbitrary factor, so there is no evidence to estimate. Give the site a proper prior; hmc and "
+                "nuts sample the posterior, if that is proper"
+            )
+
+    @property
+    def cautions(self) -> tuple[str, ...]:
+        """For each datum the reasons to doubt every number that rests on log q, known before sampling; or empty.
+
+        They are part of the flags of whatever uses log q: a factor in the guide that is no density, a guide that cannot
+        reach all of the model's support, auxiliary draws that no latent follows from. What does not use log q (chains,
+        log p(x) by quadrature, annealing from the prior) is free of them.
+        """
+        return by_datum(self.structure.cautions, len(self))
 
     def why_no_density(self) -> str:
         """Why log q(z | x) is unknown at points that the guide did not draw itself; empty if it is known."""
@@ -216,6 +240,8 @@ _COLLAPSED: "weakref.WeakKeyDictionary[Target, Target]" = weakref.WeakKeyDiction
 
 
 def _kind(name: str, site: Any, structure: Structure) -> str:
+    if is_deterministic(site):
+        return "deterministic"
     if site["is_observed"]:
         return "observed"
     return "summed out" if name in structure.discrete else "auxiliary" if name in structure.auxiliary else "latent"

@@ -12,7 +12,7 @@ from torch import Tensor
 from elbowroom.reference.algebra import real
 from elbowroom.reference.reference import Quality, Reference
 
-CORRELATIONS: dict[float, Quality] = {0.3: "good", 0.6: "mediocre", 0.9: "bad"}
+CORRELATIONS: dict[float, Quality] = {0.3: "good", 0.6: "mediocre", 0.9: "bad", 0.9999: "bad"}
 
 
 def correlated_gaussian(rho: float) -> Reference:

@@ -4,19 +4,44 @@ from collections.abc import Callable
 
 from elbowroom.reference import (
     banana,
+    conjugate,
     correlated,
     eight_schools,
     funnel,
+    label_switching,
     mixtures,
     modes,
     normal,
+    offsets,
+    posteriordb,
     ppca,
+    products,
+    ragged,
     regression,
     shells,
+    student,
 )
 from elbowroom.reference.reference import Reference
 
-FAMILIES = (normal, ppca, mixtures, correlated, banana, funnel, shells, modes, eight_schools, regression)
+FAMILIES = (
+    normal,
+    ppca,
+    mixtures,
+    correlated,
+    banana,
+    funnel,
+    shells,
+    modes,
+    eight_schools,
+    regression,
+    offsets,
+    products,
+    label_switching,
+    student,
+    conjugate,
+    ragged,
+    posteriordb,
+)
 
 PROBLEMS: dict[str, Callable[[], Reference]] = {
     name: make for family in FAMILIES for name, make in family.PROBLEMS.items()

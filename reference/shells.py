@@ -118,6 +118,8 @@ _KINDS: tuple[tuple[str, int, str, Quality], ...] = (
     ("shells", 2, "both", "good"),
     ("shells-prior", 2, "prior", "mediocre"),
     ("shells-one", 2, "one", "bad"),
+    ("shells-5", 5, "both", "good"),
+    ("shells-5-one", 5, "one", "bad"),
     ("shells-10", 10, "both", "good"),
 )
 PROBLEMS: dict[str, Callable[[], Reference]] = {row[0]: partial(shells, *row) for row in _KINDS}

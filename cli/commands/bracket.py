@@ -6,6 +6,8 @@ from typing import Any
 from elbowroom.commands.options import EvidenceOptions
 from elbowroom.commands.output import finish, say
 from elbowroom.inference import Bracket, Target, bracket
+from elbowroom.inference.estimate import reasons
+from elbowroom.inference.evidence.bracket.choice import contradicted
 from elbowroom.report import bracket_table
 
 BOUNDS = {
@@ -14,6 +16,8 @@ BOUNDS = {
     "adapted importance": "lower",
     "adapted importance, upper": "upper",
     "bridge": "none",
+    "expedition": "lower",
+    "earlier rounds": "lower",
     "annealing": "lower",
     "reverse annealing": "an upper estimate, as far as the chains have converged",
 }
@@ -51,6 +55,7 @@ def state_name(options: EvidenceOptions) -> str:
 
 def record(result: Bracket, options: EvidenceOptions) -> dict[str, Any]:
     """Every datum's bracket and every method's answer, in nats, as JSON."""
+    against = contradicted(result.ledger)
     return {
         "units": "nats per datum",
         "method": "bracket",
@@ -63,11 +68,11 @@ def record(result: Bracket, options: EvidenceOptions) -> dict[str, Any]:
         "forecast": result.forecast,
         "num_settled": int(result.settled.sum()),
         "bounds": {"lower": "lower", "upper": "upper", **BOUNDS},
-        "data": [_row(result, b) for b in range(len(result))],
+        "data": [_row(result, against, b) for b in range(len(result))],
     }
 
 
-def _row(result: Bracket, b: int) -> dict[str, Any]:
+def _row(result: Bracket, against: dict[str, tuple[str, ...]], b: int) -> dict[str, Any]:
     row: dict[str, Any] = {"datum": b}
     for name, side in (("lower", result.lower), ("upper", result.upper)):
         method = side.info["method"][b] or None
@@ -75,7 +80,7 @@ def _row(result: Bracket, b: int) -> dict[str, Any]:
     row |= {"width": result.width[b].item(), "flag": result.flags[b], "note": result.notes[b]}
     answered = {name: c for name, c in result.ledger.columns.items() if bool(result.ledger.has(name)[b])}
     row["methods"] = {
-        name: {"value": c.value[b].item(), "stderr": c.stderr[b].item(), "flag": c.flags[b]}
+        name: {"value": c.value[b].item(), "stderr": c.stderr[b].item(), "flag": reasons(c.flags[b], against[name][b])}
         for name, c in answered.items()
     }
     return row

@@ -17,7 +17,7 @@ def run(options: CompareOptions) -> Comparison:
     if options.data is not None:
         chosen = _checked(options, len(target))
     else:
-        chosen = typical_to_worst(importance(target, num_samples=1000, seed=options.seed), 4)
+        chosen = typical_to_worst(importance(target, num_samples=1000, seed=options.seed, search=False), 4)
     result = compare(
         target,
         chosen,

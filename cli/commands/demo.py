@@ -18,6 +18,7 @@ from elbowroom.commands.options import (
 )
 from elbowroom.commands.output import finish, say, write_json
 from elbowroom.inference import Audit, Comparison, Estimate
+from elbowroom.inference.estimate import contradictions
 from elbowroom.inference.evidence.importance.importance import ImportanceInfo
 from elbowroom.inference.evidence.quadrature.quadrature import QuadratureInfo
 from elbowroom.report import comparison_record, gap_figure, loss_figure, save_figure
@@ -118,14 +119,13 @@ def _show_pictures(options: DemoOptions, where: Path) -> None:
 
 def agreement(sampled: Estimate[ImportanceInfo], exact: Estimate) -> str:
     """How often importance sampling agrees with quadrature, and whether it knows when it does not."""
-    distance = ((sampled.value - exact.value) / sampled.stderr).abs()
-    off = (distance > 4).tolist()
-    flagged = [bool(flag) for flag in sampled.flags]
-    named = sum(1 for o, f in zip(off, flagged, strict=True) if o and f)
+    against = contradictions({"importance": sampled, "exact": exact})["importance"]
+    off = [b for b, text in enumerate(against) if text]
+    alone = sum(1 for b in off if sampled.flags[b].removesuffix(against[b]))
     return (
-        f"Importance sampling is within 4 of its standard errors of the exact log p(x) for {off.count(False)} of "
-        f"{len(off)} digits.\nOf the other {sum(off)}, {named} are flagged by their Pareto k̂: posteriors with a mode "
-        "or a tail that q misses."
+        f"Importance sampling agrees with the exact log p(x) of {len(sampled) - len(off)} of {len(sampled)} digits, "
+        f"within 4 of its standard errors.\nOf the other {len(off)}, {alone} are flagged by their weights alone: "
+        "posteriors with a mode or a tail that q misses."
     )
 
 

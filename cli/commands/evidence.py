@@ -9,6 +9,7 @@ from elbowroom.commands.options import EvidenceOptions
 from elbowroom.commands.output import finish, say
 from elbowroom.commands.runs import open_run
 from elbowroom.inference import Bracket, Estimate, Target, importance, quadrature
+from elbowroom.inference.estimate import with_contradictions
 from elbowroom.inference.evaluation.coordinates import Coordinates
 from elbowroom.inference.evidence.importance.importance import ImportanceInfo
 from elbowroom.inference.evidence.quadrature.quadrature import MAX_DIM, QuadratureInfo
@@ -26,6 +27,7 @@ def _run_importance(
     target: Target, options: EvidenceOptions
 ) -> tuple[Estimate[ImportanceInfo], Estimate[QuadratureInfo] | None]:
     budget = options.memory_mib * 2**20
+    exactly = options.exact == "yes" or (options.exact == "auto" and _is_small(target))
     begin = time.perf_counter()
     sampled = importance(
         target,
@@ -34,13 +36,16 @@ def _run_importance(
         num_particles=[k for k in options.num_particles if k <= options.num_samples],
         memory_bytes=budget,
         progress=not options.json,
+        search=False if exactly else None,  # the exact value knows all modes
     )
     seconds = {"importance": time.perf_counter() - begin}
     exact = None
-    if options.exact == "yes" or (options.exact == "auto" and _is_small(target)):
+    if exactly:
         begin = time.perf_counter()
         exact = quadrature(target, memory_bytes=budget, progress=not options.json)
         seconds["quadrature"] = time.perf_counter() - begin
+        checked = with_contradictions({"importance": sampled, "exact": exact})
+        sampled, exact = checked["importance"], checked["exact"]
     say(bounds_table(sampled, exact), options.json)
     where = Path(options.output or options.run) / "evidence.json"
     finish(record(target, sampled, exact, seconds, options), where, options.json)
@@ -71,6 +76,8 @@ def record(
             "importance_stderr": sampled.stderr[b].item(),
             "ess": sampled.info["ess"][b].item(),
             "pareto_k": sampled.info["pareto_k"][b].item(),
+            "min_ss": sampled.info["min_ss"][b].item(),
+            "convergence_rate": sampled.info["convergence_rate"][b].item(),
             "flag": sampled.flags[b],
         }
         if exact is not None:

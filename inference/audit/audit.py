@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
@@ -20,7 +20,7 @@ from elbowroom.inference.audit.verdict.verdict import findings_of
 from elbowroom.inference.audit.verdict.wording import plural
 from elbowroom.inference.diagnostics.calibration import calibrate
 from elbowroom.inference.diagnostics.latent_use import LatentUse, latent_use
-from elbowroom.inference.estimate import Estimate
+from elbowroom.inference.estimate import Estimate, with_contradictions
 from elbowroom.inference.evaluation.coordinates import Coordinates
 from elbowroom.inference.evidence.bracket import Bracket, bracket
 from elbowroom.inference.evidence.bracket.ledger import Ledger
@@ -28,7 +28,6 @@ from elbowroom.inference.evidence.bracket.result import read
 from elbowroom.inference.evidence.importance.importance import ImportanceInfo, importance
 from elbowroom.inference.evidence.quadrature.quadrature import MAX_LATTICE_DIM
 from elbowroom.inference.gap.exploded_outputs import exploded
-from elbowroom.inference.programs.requirements import check_proper
 from elbowroom.inference.programs.structure import Program
 from elbowroom.inference.saving.state_file import StateError, fingerprint_of
 from elbowroom.inference.target import Target
@@ -120,7 +119,7 @@ def audit_target(
     target = target.collapsed()
     if not budget > 0:
         raise ValueError(f"budget must be positive, got {budget}")
-    check_proper(target.sites())
+    target.check_proper()
     begin, clock = time.perf_counter(), Clock(budget)
     work = _Work(target, None if state is None else Path(state), fingerprint_of(target, seed), clock)
     options: dict[str, Any] = {"seed": seed, "memory_bytes": memory_bytes}
@@ -139,7 +138,8 @@ def audit_target(
     queue = queue_of(examiner.order(), room, NUM_WORST)
     examination = work.guarded("examination", lambda: examiner.examine(queue, NUM_WORST, clock, progress))
     log_p = log_p if examination is None else examination.bracket
-    parts = Parts(len(target), sampled, log_p, examination, calibration, use)
+    doubts = tuple(caution.reason for caution in target.structure.cautions)
+    parts = Parts(len(target), _checked(sampled, log_p), log_p, examination, calibration, use, doubts)
     return _assembled(work, parts, seed, budget, begin)
 
 
@@ -164,6 +164,16 @@ def _assembled(work: "_Work", parts: Parts, seed: int, budget: float, begin: flo
         sampled=parts.sampled,
         skipped=work.skipped,
     )
+
+
+def _checked(sampled: Estimate[ImportanceInfo], bracket: Bracket) -> Estimate[ImportanceInfo]:
+    """Importance sampling, flagged where a bracket without a flag contradicts it."""
+    sides = {
+        f"the bracket's {side.bound} side": replace(side, flags=bracket.flags)
+        for side in (bracket.lower, bracket.upper)
+    }
+    checked = with_contradictions({"importance": sampled, **sides})
+    return checked["importance"]
 
 
 def _covered(examination: Examination) -> dict[str, tuple[int, ...]]:

@@ -30,6 +30,7 @@ class Parts:
     examination: Examination | None
     calibration: Calibration | None
     latent_use: LatentUse | None
+    cautions: tuple[str, ...] = ()  # why what rests on log q should be doubted, known before anything was sampled
 
 
 def numbers_of(parts: Parts) -> dict[str, Number]:
@@ -50,13 +51,16 @@ def representative(parts: Parts) -> Tensor:
 
 
 def _of_bracket(parts: Parts) -> dict[str, Number]:
-    settled, k = parts.bracket.settled, parts.sampled.info["pareto_k"]
+    settled, weights = parts.bracket.settled, parts.sampled.info
+    heavy = weights.get("heavy_tail", torch.zeros_like(settled))  # files of earlier versions have none
     return {
         "settled": share(
             settled, parts.num_data, "data whose log p(x) is bracketed within the tolerance, without a flag"
         ),
         "k_hat_too_high": share(
-            ~(k <= K_LIMIT), parts.num_data, f"data whose importance weights have Pareto k̂ above {K_LIMIT}"
+            ~(weights["pareto_k"] <= K_LIMIT) | heavy,
+            parts.num_data,
+            f"data whose importance weights have too heavy a tail: Pareto k̂ above {K_LIMIT}, or an index near it",
         ),
     }
 

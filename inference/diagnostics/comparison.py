@@ -15,6 +15,7 @@ from elbowroom.inference.diagnostics.marginals import (
     wasserstein,
     wasserstein_floor,
 )
+from elbowroom.inference.estimate import with_contradictions
 from elbowroom.inference.evaluation.coordinates import Coordinates
 from elbowroom.inference.evidence.importance.importance import importance
 from elbowroom.inference.evidence.quadrature.quadrature import MAX_DIM, quadrature
@@ -56,8 +57,10 @@ def compare(
     chosen = list(range(len(target))) if data is None else [int(b) for b in data]
     part = target if data is None else target.select(chosen)
     small = Coordinates.of(part).dim <= MAX_DIM
-    guide, reweighted, draws_of_q = from_guide(part, num_samples, seed)
-    sampled = importance(part, num_samples=num_samples, seed=seed + 1, progress=progress)
+    # The weights are those of `importance` with this seed, so that one datum has one k̂; q's draws are others.
+    guide, reweighted, draws_of_q = from_guide(part, num_samples, seed + 1)
+    # Where the exact posterior is, nothing more needs to be looked for.
+    sampled = importance(part, num_samples=num_samples, seed=seed, progress=progress, search=False if small else None)
     evidence: Evidence = {"importance": sampled}
     posteriors = {"guide": guide, "importance": reweighted}
     draws = None
@@ -71,6 +74,8 @@ def compare(
         exact = quadrature(part, quantiles=GRID_LEVELS.tolist(), progress=progress)
         evidence["quadrature"] = exact
         posteriors["quadrature"] = from_quadrature(exact, time.perf_counter() - begin)
+        checked = with_contradictions({"importance": sampled, "exact": exact})
+        evidence = {"importance": checked["importance"], "quadrature": checked["exact"]}
     reference = "quadrature" if small else ("nuts" if draws is not None and not any(draws.flags) else None)
     others = [m for m in posteriors if m != reference] if reference else []
     kl = _divergences(part, evidence, draws)
@@ -121,7 +126,7 @@ def _divergences(target: Target, evidence: Evidence, draws: Draws | None) -> dic
 def _identity(target: Target, evidence: Evidence, num_samples: int, seed: int) -> Identity | None:
     if "quadrature" not in evidence:
         return None
-    other = importance(target, num_samples=num_samples, seed=seed + 2)
+    other = importance(target, num_samples=num_samples, seed=seed + 2, search=False)
     sampled = evidence["importance"]
     return Identity(
         log_p=sampled.value,

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from elbowroom.inference import weights
-from elbowroom.inference.estimate import Estimate
+from elbowroom.inference.estimate import Estimate, reasons
 from elbowroom.inference.evaluation.budget import plan
 from elbowroom.inference.evaluation.scalars import side_by_side
 from elbowroom.inference.evaluation.weighted_draws import WeightedDraws, reduced, weighted_draws
@@ -96,8 +96,7 @@ def from_guide(target: Target, num_samples: int, seed: int) -> tuple[Posterior, 
     plain = torch.full_like(log_w, 1 / num_samples)
     guide_seconds = time.perf_counter() - begin
     guide = _weighted("guide", z, plain, torch.zeros(z.shape[1], dtype=torch.long), ("",) * z.shape[1])
-    k = weights.pareto_k(log_w)
-    flags = tuple(map(weights.heavy_tail, k.tolist()))
+    flags = tuple(map(reasons, target.cautions, weights.tail_of(log_w).flags()))
     evaluations = torch.full((z.shape[1],), num_samples)
     reweighted = _weighted("importance", z, weights.normalized(log_w), evaluations, flags)
     return (

@@ -37,10 +37,13 @@ class Traced:
         function: what to compute; it may differentiate inside.
         coordinates: the target's coordinates.
         compile: compile records with `torch.compile` (tens of seconds once, then 1.5 to 3 times faster).
+        record: whether to record at all: a dozen evaluations are over before a record is made.
     """
 
-    def __init__(self, function: Function, coordinates: Coordinates, *, compile: bool = False) -> None:
-        self.function, self.coordinates, self.compile = function, coordinates, compile
+    def __init__(
+        self, function: Function, coordinates: Coordinates, *, compile: bool = False, record: bool = True
+    ) -> None:
+        self.function, self.coordinates, self.compile, self.record = function, coordinates, compile, record
         # Kept with the target: a second sampler on it records, and compiles, nothing anew.
         self._records: dict[Any, Any] = _RECORDS.setdefault(coordinates.target, {})
         self._checked: set[Any] = set()
@@ -68,13 +71,13 @@ class Traced:
         shapes = tuple((tuple(t.shape), t.dtype, t.device) for t in (*rows, u, *extra))
         picked = None if target.picked is None else tuple(target.picked.tolist())  # a constant of the record
         key = (self.function, self.compile, shapes, picked, _SOFT in self._records)
-        if key not in self._records:
+        if self.record and key not in self._records:
             points, plain = self._recordable(u, *extra)
             if points is not None:  # else another time, when there are points at which nothing raises
                 self._records[key] = self._record(points, *extra)
             if plain is not None:
                 return plain
-        record = self._records[key]
+        record = self._records.get(key)
         if record is not None and key not in self._checked:
             if not self._agrees(record, u, *extra):
                 record = self._records[key] = None

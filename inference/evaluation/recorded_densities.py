@@ -29,10 +29,13 @@ class Densities:
     cells: int
 
     @classmethod
-    def of(cls, coordinates: Coordinates, cells: int, compile: bool = False) -> "Densities":
-        """The densities of a target; the programs are recorded at the first call of each shape, not here."""
-        value = Traced(log_joint, coordinates, compile=compile)
-        return cls(coordinates, value, Traced(log_joint_and_gradient, coordinates, compile=compile), cells)
+    def of(cls, coordinates: Coordinates, cells: int, compile: bool = False, record: bool = True) -> "Densities":
+        """The densities of a target; the programs are recorded at the first call of each shape, not here, if at all."""
+        value, with_gradient = (
+            Traced(function, coordinates, compile=compile, record=record)
+            for function in (log_joint, log_joint_and_gradient)
+        )
+        return cls(coordinates, value, with_gradient, cells)
 
     def at(self, coordinates: Coordinates) -> "Densities":
         """The densities of other data; records are shared."""

@@ -10,7 +10,10 @@ the value bounds in expectation. With w = p(x, z) / q(z | x):
     annealing/     z carried along f_β ∝ start^(1−β) joint^β: lower bounds; back from the posterior: upper ones
     bridge/        from posterior draws: a proposal fitted to them and weighed from both sides, and the optimal bridge
     bracket/       all of them within a time budget, datum by datum
+    second_opinion.py
+                   from the prior alone: what lies below it has missed a mode
 
 Read importance/importance.py first. Imports: mcmc, evaluation, saving, target, programs, weights, estimate; never
-gap, diagnostics or audit. Inside: bracket, then bridge, then the other three, which do not know each other.
+gap, diagnostics or audit. Inside: bracket, then bridge, then the other three, which do not know each other, then
+second_opinion.py.
 """

@@ -114,18 +114,24 @@ def attribute_sites(
             part = target if data_at_once >= len(target) else target.select(range(begin, end))
             parts.append(_Levels.of(part, num_outer, num_inner, draws_at_once, seed))
     evidence = log_p or log_evidence_from_guide(target, num_outer * num_inner, seed, memory_bytes)
-    return _assembled(_Levels.joined(parts), evidence)
+    return _assembled(_Levels.joined(parts), evidence, target.cautions)
 
 
 def _check(target: Target, num_outer: int, num_inner: int, log_p: Estimate | None) -> None:
     """Raise unless there are draws enough, log p(x) is of these data, and each latent site has a density of its own."""
     if num_outer < 2 or num_inner < 2:
         raise ValueError(f"num_outer and num_inner must be at least 2, got {num_outer} and {num_inner}")
+    target.check_proper()
     check_same_data(target, log_p=log_p)
     if isinstance(target, RefinedTarget):
         raise ProgramError(
             "refined members are densities of all latents together: attribute the gap of Target(model, "
             "refined.program(), x), whose guide draws them site by site"
+        )
+    if target.structure.fills is not None and bool(target.structure.fills.any()):
+        raise ProgramError(
+            f"the latent sites {list(target.structure.masked)} are masked, and drawn from the prior there: the guide "
+            "has no density of its own for all of them. Attribute the gap of data without masks"
         )
     if target.structure.auxiliary:
         raise ProgramError(
@@ -134,7 +140,7 @@ def _check(target: Target, num_outer: int, num_inner: int, log_p: Estimate | Non
         )
 
 
-def _assembled(levels: "_Levels", log_p: Estimate) -> SiteAttribution:
+def _assembled(levels: "_Levels", log_p: Estimate, cautions: tuple[str, ...]) -> SiteAttribution:
     """The terms of each site from what is estimated behind it."""
     zero = torch.zeros_like(levels.evidence[0])
     evidence = [log_p.value.to(zero).expand_as(zero), *levels.evidence]  # log p(x, z_≤i), `[S, B]`, i = 0 … n
@@ -147,7 +153,8 @@ def _assembled(levels: "_Levels", log_p: Estimate) -> SiteAttribution:
     gap = Estimate(log_p.value.to(elbo.value) - elbo.value, torch.hypot(elbo.stderr, log_p_error.cpu()), "none")
     names = list(levels.log_q)
     flags = tuple(
-        reasons(log_p.flags[b], *(_flag(levels, names, i, b) for i in range(len(names) - 1))) for b in range(len(gap))
+        reasons(cautions[b], log_p.flags[b], *(_flag(levels, names, i, b) for i in range(len(names) - 1)))
+        for b in range(len(gap))
     )
     return SiteAttribution(
         terms,

@@ -82,13 +82,18 @@ def decompose(
     refined = RefinedGuide(target, climbed.families)
     evidence = log_evidence(target, refined, log_p, seed, memory_bytes)
     guide_family = family or _family_of(climbed, rungs)
-    return _assemble(climbed, evidence, guide_family, refined, time.perf_counter() - begin)
+    return _assemble(climbed, evidence, guide_family, refined, target.cautions, time.perf_counter() - begin)
 
 
 def _assemble(
-    climbed: Climbed, log_p: Estimate[LogPInfo], family: str, refined: RefinedGuide, seconds: float
+    climbed: Climbed,
+    log_p: Estimate[LogPInfo],
+    family: str,
+    refined: RefinedGuide,
+    cautions: tuple[str, ...],
+    seconds: float,
 ) -> Decomposition:
-    """The terms of the room, where the guide's own family is `family`."""
+    """The terms of the room, where the guide's own family is `family`; only the encoder's ELBO rests on its log q."""
     names = list(climbed.elbo)
     ladder = {name: _mean(climbed.elbo[name], "lower") for name in names}
     gains = {
@@ -100,7 +105,9 @@ def _assemble(
     stderr = torch.stack([log_p.stderr.to(value), ladder[family].stderr, slack_stderr]).square().sum(0).sqrt()
     gaussian = climbed.is_gaussian.tolist()
     nowhere = [_NOWHERE if value == -torch.inf else "" for value in ladder[ENCODER].value.tolist()]
-    flags = tuple(reasons(*causes) for causes in zip(climbed.exploded, nowhere, log_p.flags, strict=True))
+    ladder[ENCODER] = ladder[ENCODER].flagged(cautions)
+    causes = zip(climbed.exploded, nowhere, cautions, log_p.flags, strict=True)
+    flags = tuple(reasons(*of_datum) for of_datum in causes)
     notes = tuple(
         "" if ok or climbed.exploded[b] else _NOT_GAUSSIAN.format(family=family) for b, ok in enumerate(gaussian)
     )
@@ -109,7 +116,7 @@ def _assemble(
         gains=gains,
         family=family,
         log_p=log_p,
-        amortization=_gain(climbed.elbo[family] - climbed.elbo[ENCODER], climbed.tried[family]),
+        amortization=_gain(climbed.elbo[family] - climbed.elbo[ENCODER], climbed.tried[family]).flagged(cautions),
         optimisation=Estimate(slack, slack_stderr, "none"),
         approximation=Estimate(value, stderr, "lower" if log_p.bound == "lower" else "none", sides_of(log_p)),
         refined=refined,
@@ -154,6 +161,7 @@ def _checked(
         raise ValueError(f"families must be some of {order}, in that order, got {rungs}")
     if num_samples < 2 * NUM_SHIFTS:
         raise ValueError(f"num_samples must be at least {2 * NUM_SHIFTS}, got {num_samples}")
+    target.check_proper()
     check_same_data(target, draws=draws)
     dim = Coordinates.of(target).dim
     if dim == 0:

@@ -1,7 +1,7 @@
 """The best members of each family, one distribution a datum, as a guide: semi-amortized inference."""
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from torch import Tensor
@@ -33,6 +33,7 @@ class RefinedTarget(Target):
             target,
             model=_Without(target.model),
             guide=_Without(target.guide),
+            structure=replace(target.structure, cautions=()),  # they are of the guide that is replaced
             kwargs=target.kwargs | dict(zip(_KEYS, values, strict=True)),
             per_datum=(*target.per_datum, *_KEYS),
         )

@@ -6,7 +6,9 @@ A chain of datum b moves in unconstrained coordinates u, z = T(u), and leaves it
 
     hmc.py              `hmc`: warm-up, then draws, chunk by chunk
     warmup.py           search, adapt, then freeze everything that the moves depend on
-      search.py, population.py, mixture.py      weighted points of the posterior, and what is fitted to them
+      search.py, population.py                  weighted points of the posterior
+      expedition.py, path.py                    modes that the guide does not know: particles tempered from the prior
+      mixture.py, how_many.py                   what is fitted to points
       metric.py, step_size.py, trajectory.py    scale, ε and length of the trajectories
       rounding.py                               why a last digit that differs does not change the draws
     sampling.py         draws as pure steps (state, random numbers) -> (state, info)

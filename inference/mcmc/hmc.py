@@ -14,6 +14,7 @@ from elbowroom.inference.evaluation.recorded_densities import Densities
 from elbowroom.inference.mcmc.convergence import Gates
 from elbowroom.inference.mcmc.draws import Draws, DrawsInfo
 from elbowroom.inference.mcmc.effective_size import effective_sample_size
+from elbowroom.inference.mcmc.path import Path
 from elbowroom.inference.mcmc.sampling import BURN_IN, Chains, sample
 from elbowroom.inference.mcmc.search import STARTS
 from elbowroom.inference.mcmc.warmup import Settings, warm_up
@@ -46,9 +47,10 @@ def hmc(
     decisions. Two kinds of moves are made in turn, each of which leaves the posterior as it is: HMC with a jittered
     trajectory length (Neal 2011; ChEES adaptation, Hoffman, Radul & Sountsov 2021), which moves where no proposal fits,
     and independence Metropolis–Hastings proposals from a Gaussian mixture fitted to the posterior, which cross between
-    modes. Warm-up weighs draws of guide and prior (population Monte Carlo, Cappé et al. 2004), adapts HMC from chains
-    that start apart, and fits the mixture to both; then everything is frozen. How often each move is made is decided
-    for each datum by how evenly the mixture covers its posterior.
+    modes. Warm-up weighs draws of the guide and of the prior or, for three latents and more, particles tempered from
+    there (`expedition.py`: modes that the guide does not know), adapts HMC from chains that start apart, and fits the
+    mixture to both; then everything is frozen. How often each move is made is decided for each datum by how evenly the
+    mixture covers its posterior.
 
     Positions are rounded to a millionth of a standard deviation before an HMC move, so that a datum's draws do not
     depend on how a processor adds up (float64: to about 1e-12; float32 has not the digits, and parts within standard
@@ -63,7 +65,7 @@ def hmc(
         num_draws: T draws of each chain that are kept.
         seed: the chains of a datum are a function of (seed, datum).
         start: where chains start: `"guide"`, `"prior"`, or `"both"` by turns, so that a mode that the guide misses
-            can be found.
+            can be found; `"guide"` looks nowhere else.
         jumps: make independence moves.
         target_accept: mean acceptance probability of HMC that step sizes are adapted to.
         max_steps: leapfrog steps of one move at most.
@@ -98,11 +100,13 @@ def hmc(
     )
     at_once = plan(target, _AT_ONCE, memory_bytes).data_at_once
     densities = Densities.of(coordinates, max(num_chains, cells_within(target, memory_bytes)), compile)
+    path = Path(coordinates, "prior", compile=compile)
     begin, pieces, effective = time.perf_counter(), [], 0.0
     total = len(target) * num_chains * (num_warmup + BURN_IN + num_draws)
     with progress_bar(total, "HMC", "draw", progress) as bar, counted() as refused:
         for chunk, part in _chunks(densities, at_once):
-            pieces.append(_run(part, settings, num_draws=num_draws, seed=seed, num_data=len(chunk), tick=bar))
+            way = path.on(part.coordinates.target)
+            pieces.append(_run(part, way, settings, num_draws=num_draws, seed=seed, num_data=len(chunk), tick=bar))
             if progress:
                 effective += _effective(pieces[-1].z)
                 bar.note(f"{effective:,.0f} effective draws of {chunk.stop} data")
@@ -147,7 +151,9 @@ class _Piece(NamedTuple):
     counts: dict[str, Tensor]
 
 
-def _run(densities: Densities, settings: Settings, *, num_draws: int, seed: int, num_data: int, tick: Tick) -> _Piece:
+def _run(
+    densities: Densities, path: Path, settings: Settings, *, num_draws: int, seed: int, num_data: int, tick: Tick
+) -> _Piece:
     """Warm up and draw for one chunk, whose first `num_data` data are kept."""
     coordinates = densities.coordinates
     numbers = RandomNumbers(coordinates.target, seed)
@@ -155,13 +161,19 @@ def _run(densities: Densities, settings: Settings, *, num_draws: int, seed: int,
     def moved(num_chains: int) -> None:
         tick(num_chains * num_data)
 
-    tuned = warm_up(coordinates, densities.gradient, densities.log_joint, numbers, settings, moved)
+    tuned = warm_up(coordinates, densities.gradient, densities.log_joint, numbers, settings, moved, path)
     chains = sample(densities, tuned, numbers, num_draws, moved)
     counts = {
         "num_evaluations": tuned.gradients + chains.gradients,
         "num_densities": tuned.evaluations + chains.densities,
         "jump_acceptance": tuned.acceptance,
     }
+    if tuned.expedition is not None:
+        counts |= {
+            "prior_log_p": tuned.expedition.log_evidence,
+            "prior_log_p_stderr": tuned.expedition.stderr,
+            "prior_ess": tuned.expedition.ess,
+        }
     return _Piece(
         z={name: value[:, :, :num_data] for name, value in _sites(densities, chains).items()},
         stats={name: value.transpose(0, 1)[:, :, :num_data].cpu() for name, value in chains.stats.items()},
@@ -209,6 +221,9 @@ def _collect(
         "num_densities": counts["num_densities"],
         "jump_acceptance": counts["jump_acceptance"],
     }
+    if "prior_ess" in counts:
+        info["prior_log_p"], info["prior_log_p_stderr"] = counts["prior_log_p"], counts["prior_log_p_stderr"]
+        info["prior_ess"] = counts["prior_ess"]
     z, stats = _joined([piece.z for piece in pieces], 2), _joined([piece.stats for piece in pieces], 2)
     return Draws(z, target.latent_names, stats, info, gates or Gates())
 

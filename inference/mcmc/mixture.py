@@ -6,6 +6,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from elbowroom.inference.mcmc.how_many import by_modes, nearest
 from elbowroom.inference.mcmc.rounding import on_grid
 
 WIDE_SHARE, WIDTH = 0.1, 2.0
@@ -15,6 +16,8 @@ _ITERATIONS = 12
 _MOST = 6  # components
 _LEAST_SHARE = 0.04
 _BACKDROP = 0.05  # share of the component behind all others
+_PLANE = 2  # coordinates up to which a few components do for every shape
+_NOTHING = -1e4  # log share of a component that is not there
 
 
 @dataclass(frozen=True)
@@ -34,20 +37,22 @@ class Mixture:
     inverse: Tensor
 
     @classmethod
-    def fit(cls, points: Tensor, num_components: int | None = None) -> "Mixture":
-        """Fit by expectation–maximisation to points `[N, B, D]`, each datum by itself.
+    def fit(cls, points: Tensor, num_components: int | None = None, iterations: int = _ITERATIONS) -> "Mixture":
+        """Fit by iterations of expectation–maximisation to points `[N, B, D]`, each datum by itself.
 
-        Covariances are shrunk towards their diagonal, by (D + 1) points' worth, and kept above a thousandth of the
-        whole variance.
+        Covariances are shrunk towards the one that all components share, and that one towards its diagonal, by (D + 1)
+        points' worth each, and kept above a thousandth of the whole variance. Unless their number is given, more than
+        two coordinates get as many components as their points show modes (`how_many.py`).
         """
         num_points, _, dim = points.shape
         count = num_components or max(1, min(_MOST, num_points // (32 * dim)))
         scale = points.std(0, correction=0).clamp_min(torch.finfo(points.dtype).tiny ** 0.25)  # [B, D]
         centre = points.mean(0)
         x = ((points - centre) / scale).transpose(0, 1)  # [B, N, D]
-        share = _nearest(x, count)  # responsibilities [B, N, K]
+        # Responsibilities [B, N, K]
+        share = nearest(x, count) if num_components or dim <= _PLANE else by_modes(x, count)
         # Expectation–maximisation on standardised points; then a wide component behind all others.
-        for _ in range(_ITERATIONS if count > 1 else 1):
+        for _ in range(iterations if share.shape[-1] > 1 else 1):
             mixture = _maximise(x, share)
             distance, constant = mixture._distances(x)
             share = (constant - 0.5 * distance).softmax(-1)
@@ -105,33 +110,24 @@ class Mixture:
         return Mixture(self.log_share, mean, factor, _inverse(factor))
 
 
-def _nearest(x: Tensor, count: int) -> Tensor:
-    """Responsibilities `[B, N, K]` of the nearest of K centres, each the point farthest from those before (k-centre).
-
-    So a small mode far from the others has a component of its own from the beginning.
-    """
-    centre = x.square().sum(-1).argmin(1)  # [B]
-    distances: list[Tensor] = []
-    for _ in range(count):
-        at = x.gather(1, centre[:, None, None].expand(-1, 1, x.shape[-1]))
-        distances.append((x - at).square().sum(-1))  # [B, N]
-        centre = torch.stack(distances).amin(0).argmax(1)
-    return torch.nn.functional.one_hot(torch.stack(distances, -1).argmin(-1), count).to(x)
-
-
 def _maximise(x: Tensor, share: Tensor) -> Mixture:
     """The M-step: shares, means and shrunk covariances from points `[B, N, D]` and responsibilities `[B, N, K]`."""
     dim = x.shape[-1]
+    there = share.sum(1) > 0  # [B, K]: a datum may have fewer components than another
     weight = share.sum(1) + 1e-6  # [B, K]
     mean = share.mT @ x / weight.unsqueeze(-1)
-    covariance = torch.stack([_second_moment(x - mean[:, k : k + 1], share[..., k]) for k in range(share.shape[-1])], 1)
-    covariance = covariance / weight[..., None, None]
-    shrink = ((dim + 1) / (weight + dim + 1))[..., None, None]
+    moment = torch.stack([_second_moment(x - mean[:, k : k + 1], share[..., k]) for k in range(share.shape[-1])], 1)
     eye = torch.eye(dim, dtype=x.dtype, device=x.device)
-    covariance = (1 - shrink * (1 - eye)) * covariance + (1e-3 + shrink * 0.1) * eye
-    factor = torch.linalg.cholesky(covariance)
-    portion = (weight / weight.sum(-1, keepdim=True)).clamp_min(_LEAST_SHARE)
-    return Mixture((portion / portion.sum(-1, keepdim=True)).log(), mean, factor, _inverse(factor))
+    # What all components share, its correlations shrunk towards zero; then each component towards that.
+    whole = weight.sum(-1)[:, None, None]
+    pooled = moment.sum(1) / whole
+    pooled = (1 - (dim + 1) / (whole + dim + 1) * (1 - eye)) * pooled
+    shrink = ((dim + 1) / (weight + dim + 1))[..., None, None]
+    covariance = (1 - shrink) * moment / weight[..., None, None] + shrink * pooled.unsqueeze(1)
+    factor = torch.linalg.cholesky(covariance + (1e-3 + shrink * 0.1) * eye)
+    portion = torch.where(there, (weight / weight.sum(-1, keepdim=True)).clamp_min(_LEAST_SHARE), 0.0)
+    log_share = (portion / portion.sum(-1, keepdim=True)).log().clamp_min(_NOTHING)
+    return Mixture(log_share, mean, factor, _inverse(factor))
 
 
 def _inverse(factor: Tensor) -> Tensor:

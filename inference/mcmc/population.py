@@ -1,5 +1,6 @@
 """Weighted points: where the posterior is, before any chain has run, and how well a proposal covers it."""
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -58,17 +59,32 @@ class Population:
         logs = [p.log_w - torch.tensor(float(n)).log() for p, n in zip((self, other), sizes, strict=True)]
         return Population(torch.cat([self.u, other.u]), torch.cat(logs))
 
-    def resampled(self, count: int, uniform: Tensor) -> Tensor:
-        """`count` points in proportion to their weights by systematic resampling with uniforms `[B]`, `[count, B, D]`.
+    def systematic(self, count: int, uniform: Tensor) -> Tensor:
+        """Indices `[count, B]` in proportion to weights by systematic resampling with uniforms `[B]`, ascending.
 
-        Where every weight is zero, the points in their order.
+        Where every weight is zero, all points in turn.
         """
         log_w = torch.where(self.log_w.isneginf().all(0), 0.0, self.log_w)
         cumulative = log_w.double().softmax(0).cumsum(0).T.contiguous()  # [B, M]
         ladder = torch.arange(count, dtype=torch.float64, device=uniform.device)
         wanted = (ladder + uniform.unsqueeze(-1)) / count  # [B, count]
-        index = torch.searchsorted(cumulative, wanted, right=True).clamp(max=len(log_w) - 1).T
+        return torch.searchsorted(cumulative, wanted, right=True).clamp(max=len(log_w) - 1).T
+
+    def resampled(self, count: int, uniform: Tensor) -> Tensor:
+        """The points at `systematic` indices, `[count, B, D]`."""
+        return self.at(self.systematic(count, uniform))
+
+    def at(self, index: Tensor) -> Tensor:
+        """The points at indices `[N, B]`, `[N, B, D]`."""
         return self.u.gather(0, index.unsqueeze(-1).expand(*index.shape, self.u.shape[-1]))
+
+    def log_mean(self) -> tuple[Tensor, Tensor]:
+        """log (1/M) Σ w and its standard error by the delta method, `[B]` each, nats."""
+        log_w = self.log_w.double()
+        value = log_w.logsumexp(0) - math.log(len(log_w))
+        relative = (log_w - value).exp().nan_to_num(0.0)
+        stderr = (relative.var(0) / len(log_w)).sqrt()
+        return value, torch.where(value.isneginf(), torch.inf, stderr)
 
 
 def from_guide(coordinates: Coordinates, count: int, seed: int) -> Population:

@@ -1,4 +1,4 @@
-"""Where is the posterior? Points of it and starts for chains, from draws of guide and prior alone."""
+"""Where is the posterior? Points of it and starts for chains, from draws of the guide and from the prior."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
@@ -8,8 +8,10 @@ from torch import Tensor
 
 from elbowroom.inference.evaluation.coordinates import Coordinates
 from elbowroom.inference.evaluation.random_numbers import RandomNumbers
+from elbowroom.inference.mcmc.expedition import LEAST_DIM, Expedition, explore
 from elbowroom.inference.mcmc.metric import fit_scale, rounded
 from elbowroom.inference.mcmc.mixture import Mixture
+from elbowroom.inference.mcmc.path import Path
 from elbowroom.inference.mcmc.population import NUM_POINTS, Population, from_guide, from_mixture, from_prior
 
 STARTS = ("both", "guide", "prior")
@@ -17,6 +19,7 @@ STARTS = ("both", "guide", "prior")
 
 _NUM_GUIDE, _NUM_PRIOR = 128, 256  # draws that are weighed first
 _ROUNDS = 3  # of fitting a mixture and weighing its draws
+_THEIRS = 8  # one in so many points stays the expedition's
 
 BELIEVED = 64.0
 """Points in effect from which on a population is believed; with fewer, its weights are tempered."""
@@ -47,6 +50,21 @@ class PosteriorPoints:
         return replace(self, points=points, ess=ess, evaluations=self.evaluations + len(population.u))
 
 
+@dataclass(frozen=True)
+class Found:
+    """What a search ends with.
+
+    Attributes:
+        points: points of the posterior.
+        starts: where the chains begin, `[C, B, D]`.
+        expedition: what was found from the prior alone; None where none was sent.
+    """
+
+    points: PosteriorPoints
+    starts: Tensor
+    expedition: Expedition | None
+
+
 def search(
     coordinates: Coordinates,
     log_joint: Callable[[Tensor], Tensor],
@@ -54,8 +72,13 @@ def search(
     *,
     num_chains: int,
     start: str,
-) -> tuple[PosteriorPoints, Tensor]:
+    path: Path | None = None,
+) -> Found:
     """Weigh draws of guide and prior, fit a mixture to them, weigh its draws, and again: population Monte Carlo.
+
+    Where there are more than two coordinates an expedition is sent from the prior, and its particles are half of what
+    the first mixture is fitted to; an eighth of the points of each later one are theirs, so that a mode which the guide
+    does not know keeps a component. They are left out where they weigh nothing beside what the guide shows.
 
     Args:
         coordinates: the target's.
@@ -63,25 +86,79 @@ def search(
         numbers: the random numbers.
         num_chains: C.
         start: `"guide"`, `"prior"` or `"both"`: which draws are weighed first.
-
-    Returns:
-        Points of the posterior, and where the chains begin, `[C, B, D]`.
+        path: from the prior to the joint, for the expedition; None sends none.
 
     Source: Cappé, Guillin, Marin & Robert (2004), "Population Monte Carlo".
     """
     guide = from_guide(coordinates, _NUM_GUIDE, numbers.seed) if start != "prior" else None
-    prior = _from_prior(coordinates, numbers, start)
-    pools = [pool for pool in (guide, prior) if pool is not None]
-    population = pools[0] if len(pools) == 1 else pools[0].joined(pools[1])
+    expedition = _expedition(path, numbers, log_joint, start)
+    pools = [pool for pool in (guide, _pool(coordinates, numbers, start, expedition)) if pool is not None]
     spread = torch.stack([pool.u.std(0) for pool in pools]).amin(0)
     spread = spread.clamp_min(torch.finfo(spread.dtype).tiny ** 0.25)
-    points = population.tempered(BELIEVED).resampled(NUM_POINTS, numbers.uniform("search", 1)[0])
-    best = PosteriorPoints(points, population.ess, spread, len(population.u))
+    best = _first(guide, pools, expedition, numbers, spread)
     for r in range(_ROUNDS):
-        population = from_mixture(Mixture.fit(best.points), numbers, f"search {r}", NUM_POINTS, log_joint)
+        mixture = Mixture.fit(best.points)
+        population = from_mixture(mixture, numbers, f"search {r}", NUM_POINTS, log_joint)
+        if expedition is not None and r == 0:
+            expedition = expedition.beside(population.log_mean()[0])
         best = best.improved(population, numbers.uniform(f"search {r}: resample", 1)[0])
+        best = replace(best, points=with_particles(best.points, expedition))
     starts = _starts(guide, best.points, spread, num_chains, apart=start != "guide")
-    return replace(best, scale=_scale(best)), starts
+    return Found(replace(best, scale=_scale(best)), starts, expedition)
+
+
+def with_particles(points: Tensor, expedition: Expedition | None) -> Tensor:
+    """The points `[512, B, D]` with an eighth of them the expedition's, for the data where it is heard."""
+    if expedition is None:
+        return points
+    place = torch.arange(len(points), device=points.device)
+    theirs = (place % _THEIRS == _THEIRS // 2).unsqueeze(1) & expedition.heard  # [512, B]
+    particles = expedition.particles[place // 2 % len(expedition.particles)]
+    return torch.where(theirs.unsqueeze(-1), particles, points)
+
+
+def _expedition(
+    path: Path | None, numbers: RandomNumbers, log_joint: Callable[[Tensor], Tensor], start: str
+) -> Expedition | None:
+    if path is None or start == "guide" or path.coordinates.dim < LEAST_DIM:
+        return None
+    try:
+        return explore(path, numbers, log_joint)
+    except NotImplementedError:  # a prior that has a density but cannot be drawn from
+        if start == "prior":
+            raise
+        return None
+
+
+def _pool(
+    coordinates: Coordinates, numbers: RandomNumbers, start: str, expedition: Expedition | None
+) -> Population | None:
+    """What is known without the guide: the expedition's particles, or weighed draws of the prior."""
+    if expedition is not None:
+        return Population(expedition.particles, torch.zeros_like(expedition.particles[..., 0]))
+    return _from_prior(coordinates, numbers, start)
+
+
+def _first(
+    guide: Population | None,
+    pools: list[Population],
+    expedition: Expedition | None,
+    numbers: RandomNumbers,
+    spread: Tensor,
+) -> PosteriorPoints:
+    """The points that the first mixture is fitted to."""
+    uniform = numbers.uniform("search", 1)[0]
+    evaluations = sum(len(pool.u) for pool in pools)
+    if expedition is None:
+        population = pools[0] if len(pools) == 1 else pools[0].joined(pools[1])
+        points = population.tempered(BELIEVED).resampled(NUM_POINTS, uniform)
+        return PosteriorPoints(points, population.ess, spread, evaluations)
+    points = expedition.particles[torch.arange(NUM_POINTS, device=spread.device) // 2 % len(expedition.particles)]
+    if guide is not None:
+        place = torch.arange(NUM_POINTS, device=spread.device).reshape(-1, 1, 1)
+        points = torch.where(place % 2 == 0, guide.tempered(BELIEVED).resampled(NUM_POINTS, uniform), points)
+    nothing = torch.zeros_like(spread[:, 0])  # weights of two samples are not compared: their mixture's own will say
+    return PosteriorPoints(points, nothing, spread, evaluations + expedition.evaluations)
 
 
 def _scale(best: PosteriorPoints) -> Tensor:

@@ -9,12 +9,14 @@ from torch import Tensor
 
 from elbowroom.inference.evaluation.coordinates import Coordinates
 from elbowroom.inference.evaluation.random_numbers import RandomNumbers
+from elbowroom.inference.mcmc.expedition import Expedition
 from elbowroom.inference.mcmc.leapfrog import Density, Point, evaluate
 from elbowroom.inference.mcmc.metric import deviations, fit_scale, rounded, size
 from elbowroom.inference.mcmc.mixture import Mixture
+from elbowroom.inference.mcmc.path import Path
 from elbowroom.inference.mcmc.population import NUM_POINTS, from_mixture
 from elbowroom.inference.mcmc.rounding import on_grid
-from elbowroom.inference.mcmc.search import BELIEVED, PosteriorPoints, search
+from elbowroom.inference.mcmc.search import BELIEVED, Found, PosteriorPoints, search, with_particles
 from elbowroom.inference.mcmc.step_size import DualAveraging
 from elbowroom.inference.mcmc.trajectory import Chees, halton
 from elbowroom.inference.mcmc.transition import Kernel, transition
@@ -55,6 +57,7 @@ class Tuned:
         easy: whether jumps do the travelling, `[B]`, so that HMC moves may be few and short.
         point: the chains' positions.
         gradients, evaluations: gradients, and densities without gradient, spent so far, `[B]`.
+        expedition: what was found from the prior alone; None where none was sent.
     """
 
     kernel: Kernel
@@ -64,6 +67,7 @@ class Tuned:
     point: Point
     gradients: Tensor
     evaluations: Tensor
+    expedition: Expedition | None = None
 
 
 @dataclass(frozen=True)
@@ -99,6 +103,7 @@ def warm_up(
     numbers: RandomNumbers,
     settings: Settings,
     tick: Tick,
+    path: Path | None = None,
 ) -> Tuned:
     """Adapt the moves of every datum's chains to its posterior.
 
@@ -109,9 +114,11 @@ def warm_up(
         numbers: the random numbers.
         settings: numbers of chains and transitions, where chains start, whether they jump, and limits.
         tick: called with the number of chains after every transition.
+        path: from the prior to the joint, for an expedition; None sends none.
     """
     # Where is the posterior? Points of it, and starts that lie apart.
-    points, starts = search(coordinates, log_joint, numbers, num_chains=settings.num_chains, start=settings.start)
+    found = search(coordinates, log_joint, numbers, num_chains=settings.num_chains, start=settings.start, path=path)
+    points, starts, expedition = found.points, found.starts, found.expedition
     # HMC from there, in two halves; step sizes and lengths adapt all the time, the scale is learned after each half.
     state = _begin(density, starts, points, settings)
     middle, visited = settings.num_warmup // 2, starts.unsqueeze(0)
@@ -120,7 +127,7 @@ def warm_up(
             state, visited = _adapt(density, state, numbers, settings, range(first, last), tick)
             state = _rescaled(state, visited, points)
     # A proposal for jumps, from the points and from where the chains have been.
-    jumps = _proposal(points, visited, log_joint, numbers, settings)
+    jumps = _proposal(found, visited, log_joint, numbers, settings)
     # From here on nothing adapts.
     most = _most_steps(settings, jumps.easy)
     return Tuned(
@@ -129,8 +136,9 @@ def warm_up(
         acceptance=jumps.acceptance,
         easy=jumps.easy,
         point=state.point,
-        gradients=state.gradients,
+        gradients=state.gradients + (0 if expedition is None else expedition.gradients),
         evaluations=torch.full_like(state.gradients, jumps.evaluations),
+        expedition=expedition,
     )
 
 
@@ -209,20 +217,22 @@ def _rescaled(state: _Adapting, visited: Tensor, points: PosteriorPoints) -> _Ad
 
 
 def _proposal(
-    points: PosteriorPoints,
+    found: Found,
     visited: Tensor,
     log_joint: Callable[[Tensor], Tensor],
     numbers: RandomNumbers,
     settings: Settings,
 ) -> _Jumps:
     """Fit the mixture that jumps propose from to the search's points and the chains' states; measure its worth."""
+    points = found.points
     late = visited[len(visited) // 2 :].flatten(0, 1)
     index = torch.linspace(0, len(late) - 1, NUM_POINTS, device=late.device).round().long()
     states = late[index]
     # Half of the points are the search's, where it is believed.
     place = torch.arange(NUM_POINTS, device=late.device).reshape(-1, 1, 1)
     trusted = (points.ess >= BELIEVED).unsqueeze(-1)
-    mixture = Mixture.fit(torch.where(trusted & (place % 2 == 1), points.points, states))
+    every = torch.where(trusted & (place % 2 == 1), points.points, states)
+    mixture = Mixture.fit(with_particles(every, found.expedition))
     if not settings.jumps:
         return _Jumps(mixture, torch.zeros_like(points.ess), points.ess < 0, points.evaluations)
     # Refit it to its own weighed draws, as population Monte Carlo does.
@@ -230,7 +240,8 @@ def _proposal(
     for r in range(_REFITS):
         population = from_mixture(mixture, numbers, f"proposal {r}", NUM_POINTS, log_joint)
         best = best.improved(population, numbers.uniform(f"proposal {r}: resample", 1)[0])
-        mixture = Mixture.fit(torch.where(place % _KEPT == 0, states, best.points))
+        kept = torch.where(place % _KEPT == 0, states, best.points)
+        mixture = Mixture.fit(with_particles(kept, found.expedition))
     # What is it worth? New draws say, for those that it was fitted to flatter it.
     population = from_mixture(mixture, numbers, "proposal", NUM_POINTS, log_joint)
     acceptance = torch.where(population.acceptance < USELESS, 0.0, population.acceptance)

@@ -22,6 +22,7 @@ What is run, and how:
     handlers.py         the messengers
     refusals.py         points at which a program raises: density zero there
     log_prob.py         the log density of a site: unscaled, masked, −∞ outside the support
+    masks.py            what masks hide of a site, and its density without them
     datum_keys.py       which random numbers are a datum's
     noise.py            random numbers that belong to (seed, datum, sample, site)
     intercept.py        torch's random operations, made to read them
@@ -35,10 +36,16 @@ What is run, and how:
 
 What is known of programs before that, and what is refused:
 
-    structure.py        sites, plates and shapes, read off one plain run of each program
+    structure.py        sites, plates and shapes of both programs together
+    plain_runs.py       one plain run of each, off which they are read
+    latent.py           how one latent lies in a program
     subsampling.py      plates that take a subsample, given all their rows
     arguments.py        which arguments have a row for each datum
     requirements.py     programs that cannot be evaluated datum by datum, and what to do about it
+    point_masses.py     guide sites without a density
+    masked_latents.py   latents that masks hide: alike in both programs, or refused
+    supports.py         whether a guide can reach what the model can
+    cautions.py         what casts doubt on all that rests on log q
     training_mode.py    layers that must not run in training mode
     independence.py     terms that are not functions of one datum and its latents
     varied.py           points that differ as much as draws of the prior, at which that is tried

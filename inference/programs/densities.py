@@ -6,6 +6,7 @@ For datum x_b and samples s = 1 … S, each function below is one question to on
     log_guide                log q(z[s, b] | x_b)                                 the guide, its latents set
     log_joint                log p(z[s, b]),  log p(x_b | z[s, b])                the model, its latents set
     log_joint_unconstrained  the joint at z = T(u), plus log |det dT/du|          the model, latents set to T(u)
+    log_masked               log p of what masks hide of z, which q draws from p  the model, its latents set
     latent_terms             log q and log p of each latent site                  both
     sample_prior             z[s, b] ~ p(z)                                       the model, drawing
 
@@ -16,6 +17,7 @@ it and reads the answer off. `Target` is these functions under the layouts that 
 from collections.abc import Mapping
 from functools import partial
 
+import torch
 from torch import Tensor
 
 from elbowroom.inference.programs import terms
@@ -27,6 +29,11 @@ from elbowroom.inference.programs.refusals import Questions, refusing, strict
 from elbowroom.inference.programs.structure import ProgramError
 from elbowroom.inference.programs.terms import Result, Term, Values
 from elbowroom.inference.programs.triple import Triple
+
+Layouts = Mapping[str, Layout]
+"""`"model"` and `"guide"` -> how it is run."""
+
+_PLAIN: Layouts = {"model": "loop", "guide": "loop"}
 
 
 def run(
@@ -60,21 +67,59 @@ def _alone(triple: Triple, points: Mapping[str, Tensor], unconstrained: bool) ->
 
 
 def _ordinary(triple: Triple) -> object:
-    return log_joint(triple, "loop", propose(triple, "loop", 1)[0])
+    return log_joint(triple, "loop", propose(triple, _PLAIN, 1)[0])
 
 
-def propose(triple: Triple, layout: Layout, num_samples: int, seed: int = 0, start: int = 0) -> tuple[Values, Tensor]:
-    """Draws z of the guide for samples `start … start + S − 1`, site -> `[S, B, *event]`, and log q, `[S, B]`."""
+def propose(triple: Triple, layouts: Layouts, num_samples: int, seed: int = 0, start: int = 0) -> tuple[Values, Tensor]:
+    """Draws z of the guide for samples `start … start + S − 1`, site -> `[S, B, *event]`, and log q, `[S, B]`.
+
+    What masks hide of z, in both programs alike, is drawn from the prior given the rest, and its density counts in
+    log q as in log p(z): log w is what it is without. Where the guide's other draws depend on what is hidden, the guide
+    draws that too.
+    """
     if num_samples < 1:
         raise ValueError(f"num_samples must be at least 1, got {num_samples}")
     noise = Noise(seed, triple.keys, num_samples, start)
-    z, log_q = run(triple, layout, partial(terms.draw, noise=noise), {}, num_samples, noise)
-    return z, log_q["log_q"]
+    z, parts = run(triple, layouts["guide"], partial(terms.draw, noise=noise), {}, num_samples, noise)
+    fills = triple.structure.fills
+    if fills is not None and bool(fills.any()):
+        noise = Noise(seed, triple.keys, num_samples, start)
+        filled = run(
+            triple, _drawing(triple, layouts["model"]), partial(terms.fill, noise=noise), z, num_samples, noise
+        )[0]
+        marks = fills.to(triple.device)
+        z = {name: torch.where(_beside(marks, value), filled[name], value) for name, value in z.items()}
+    return z, _whole(triple, layouts, z, parts)
 
 
-def log_guide(triple: Triple, layout: Layout, z: Mapping[str, Tensor]) -> Tensor:
+def log_guide(triple: Triple, layouts: Layouts, z: Mapping[str, Tensor]) -> Tensor:
     """log q(z | x), `[S, B]`."""
-    return run(triple, layout, terms.guide_density, checked(triple, z), size(z))[1]["log_q"]
+    return _whole(
+        triple, layouts, z, run(triple, layouts["guide"], terms.guide_density, checked(triple, z), size(z))[1]
+    )
+
+
+def _whole(triple: Triple, layouts: Layouts, z: Mapping[str, Tensor], parts: Values) -> Tensor:
+    """log q as masks leave it, with the density of what they hide: the prior's where that draws it, or the guide's."""
+    fills = triple.structure.fills
+    if fills is None:
+        return parts["log_q"]
+    if not bool(fills.any()):
+        return parts["log_q"] + parts["hidden"]
+    hidden = log_masked(triple, layouts["model"], z)
+    if "hidden" in parts:
+        hidden = torch.where(fills.to(hidden.device), hidden, parts["hidden"])
+    return parts["log_q"] + hidden
+
+
+def _beside(marks: Tensor, value: Tensor) -> Tensor:
+    """Marks `[B]` with the dims of a value `[S, B, ...]` behind them."""
+    return marks.reshape(-1, *(1,) * (value.dim() - 2))
+
+
+def log_masked(triple: Triple, layout: Layout, z: Mapping[str, Tensor]) -> Tensor:
+    """The log prior density of what masks hide of z, given the rest, `[S, B]`."""
+    return run(triple, layout, terms.masked_density, checked(triple, z), size(z))[1]["log_p"]
 
 
 def log_joint(triple: Triple, layout: Layout, z: Mapping[str, Tensor]) -> tuple[Tensor, Tensor]:
@@ -95,9 +140,7 @@ def unconstrain(triple: Triple, layout: Layout, z: Mapping[str, Tensor]) -> Valu
     return run(triple, known, terms.unconstrain, checked(triple, z), size(z))[0]
 
 
-def latent_terms(
-    triple: Triple, layouts: Mapping[str, Layout], z: Mapping[str, Tensor]
-) -> dict[str, tuple[Tensor, Tensor]]:
+def latent_terms(triple: Triple, layouts: Layouts, z: Mapping[str, Tensor]) -> dict[str, tuple[Tensor, Tensor]]:
     """(log q, log p) of each latent site, `[S, B, *event]` where both factorise over the event, else `[S, B]`.
 
     Raises:
@@ -118,6 +161,9 @@ def latent_terms(
         q, p = parts["guide"].get(name), parts["model"].get(name)
         if q is None or p is None:
             raise ProgramError(f"site '{name}' has no density of its own in both programs")
+        if triple.structure.fills is not None and terms.HIDDEN + name in parts["guide"]:
+            by_prior, by_guide = (parts[what][terms.HIDDEN + name] for what in ("model", "guide"))
+            q = q + torch.where(triple.structure.fills.to(q.device), by_prior, by_guide)
         if q.shape != p.shape:
             q, p = (t.flatten(2).sum(2) if t.dim() > 2 else t for t in (q, p))
         pairs[name] = (q, p)

@@ -1,7 +1,7 @@
 """Finite discrete latents, summed out exactly for each sample and datum by Pyro's enumeration."""
 
 from collections import OrderedDict
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import torch
@@ -13,6 +13,7 @@ from pyro.poutine.util import site_is_subsample
 from torch import Tensor
 
 from elbowroom.inference.programs.log_prob import site_log_prob
+from elbowroom.inference.programs.masks import hidden_log_prob, is_deterministic
 from elbowroom.inference.programs.structure import Structure
 from elbowroom.inference.programs.triple import SAMPLES, Triple
 
@@ -34,9 +35,10 @@ def summed_log_joint(
 ) -> dict[str, Tensor]:
     """log p(z) = log Σ_k p(z, k) and log p(x | z) = log Σ_k p(x, z, k) − log p(z), `[S, B]` each.
 
-    k runs over the finite discrete latents that the guide leaves to the model. The sums are done by tensor variable
-    elimination (Obermeyer et al. 2019), so several sites cost less than their product where the model factorises.
-    `inner` are messengers that act before sites are enumerated.
+    k runs over the finite discrete latents that the guide leaves to the model, each with its own normalised prior,
+    whatever masks are around it: one whose dependents are all masked sums to one, as an absent step of a chain must.
+    The sums are done by tensor variable elimination (Obermeyer et al. 2019), so several sites cost less than their
+    product where the model factorises. `inner` are messengers that act before sites are enumerated.
     """
     trace = triple.trace("model", num_samples, setter, *enumeration(triple.structure), *inner)
     sites = _packed(trace, {name: site_log_prob(site) for name, site in _random(trace)})
@@ -46,20 +48,41 @@ def summed_log_joint(
     return {"prior": prior, "likelihood": torch.where(prior == -torch.inf, 0.0, total - prior)}
 
 
-def summed_log_guide(triple: Triple, num_samples: int | None, setter: Messenger) -> Tensor:
-    """log q(z | x) = log Σ_k q(z, k | x), `[S, B]`, where k runs over finite discrete sites that the guide draws."""
+def summed_log_guide(
+    triple: Triple, num_samples: int | None, setter: Messenger, density: Callable[[Any], Tensor] = site_log_prob
+) -> Tensor:
+    """log q(z | x) = log Σ_k q(z, k | x), `[S, B]`, where k runs over finite discrete sites that the guide draws.
+
+    `density` is what is read of the other sites; k has its own normalised probabilities, whatever masks are around it.
+    """
     structure = triple.structure
     marks = [EnumMessenger(first_available_dim=-2 - structure.nesting), _EnumerateSites(structure.collapsed)]
     trace = triple.trace("guide", num_samples, setter, *marks)
-    sites = _packed(trace, {name: site_log_prob(site) for name, site in _random(trace)})
-    return _summed(sites, trace, triple, num_samples or 1)
+    terms = {
+        name: (site_log_prob if name in structure.collapsed else density)(site)
+        for name, site in _random(trace)
+        if not (site["is_observed"] and name in structure.observed)  # a guide that runs the model
+    }
+    return _summed(_packed(trace, terms), trace, triple, num_samples or 1)
+
+
+def summed_log_masked(triple: Triple, num_samples: int | None, setter: Messenger, *inner: Messenger) -> Tensor:
+    """log Σ_k p(k) p(what masks hide of z | k, the rest of z), `[S, B]`: the density of draws that `Fill` makes."""
+    trace = triple.trace("model", num_samples, setter, *enumeration(triple.structure), *inner)
+    latents, masked = triple.structure.latents, triple.structure.masked
+    terms = {
+        name: hidden_log_prob(site) if name in masked else site_log_prob(site)
+        for name, site in _random(trace)
+        if name in masked or (name not in latents and not site["is_observed"])
+    }
+    return _summed(_packed(trace, terms), trace, triple, num_samples or 1)
 
 
 def _random(trace: Any) -> list[tuple[str, Any]]:
     return [
         (name, site)
         for name, site in trace.nodes.items()
-        if site["type"] == "sample" and not site_is_subsample(site) and not site["infer"].get("_deterministic", False)
+        if site["type"] == "sample" and not site_is_subsample(site) and not is_deterministic(site)
     ]
 
 

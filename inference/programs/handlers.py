@@ -1,6 +1,6 @@
 """Pyro messengers: how a program is run on given values, given noise and given scales."""
 
-from collections.abc import Callable, Collection, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
@@ -11,6 +11,7 @@ from torch import Tensor
 
 from elbowroom.inference.programs.intercept import intercept
 from elbowroom.inference.programs.log_prob import bijection
+from elbowroom.inference.programs.masks import SEEN, seen, unmasked
 from elbowroom.inference.programs.noise import Noise
 
 
@@ -34,6 +35,19 @@ class Weigh(Messenger):
             return
         scale = self.observed if msg["is_observed"] else self.latent
         msg["scale"] = scale if self.replace else scale * msg["scale"]
+
+
+class Unmask(Messenger):
+    """Take the masks off latent sites, so that each enters with its own normalised density; what they hid is noted."""
+
+    def __init__(self, names: Iterable[str]) -> None:
+        super().__init__()
+        self.names = frozenset(names)
+
+    def _pyro_sample(self, msg: Any) -> None:
+        if msg["name"] in self.names and not msg["is_observed"]:
+            msg["infer"] = {**(msg["infer"] or {}), SEEN: seen(msg["fn"], msg["mask"])}
+            msg["fn"], msg["mask"] = unmasked(msg["fn"]), None
 
 
 class Pin(Messenger):
@@ -133,3 +147,30 @@ class Latents(Messenger):
         except (torch.linalg.LinAlgError, ValueError, ArithmeticError):
             if len(self.sites) < len(self.names):
                 raise
+
+
+class Fill(Draw):
+    """Set latent sites to given values, but draw anew what their masks hide; sites without a value are drawn."""
+
+    def __init__(
+        self,
+        values: Mapping[str, Tensor],
+        masked: Iterable[str],
+        noise: Noise,
+        arrange: Callable[[Tensor, torch.Size], Tensor],
+    ) -> None:
+        super().__init__(noise, arrange)
+        self.values, self.masked = values, frozenset(masked)
+
+    def _pyro_sample(self, msg: Any) -> None:
+        name = msg["name"]
+        if msg["is_observed"] or name not in self.values:
+            return super()._pyro_sample(msg)
+        value = self.values[name]
+        if name in self.masked:
+            # A stream of its own: the guide has drawn the site from the other.
+            with intercept(self.noise, f"{name}, masked", msg["fn"], self.arrange):
+                fresh = msg["fn"](*msg["args"], **msg["kwargs"])
+            value = torch.where(seen(msg["fn"], msg["mask"]), value, fresh)
+        msg["value"], msg["done"] = value, True
+        return None

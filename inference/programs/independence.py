@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 
 from elbowroom.inference.programs import densities
-from elbowroom.inference.programs.layouts import Layout
+from elbowroom.inference.programs.densities import Layouts
 from elbowroom.inference.programs.structure import ProgramError
 from elbowroom.inference.programs.tolerance import same
 from elbowroom.inference.programs.triple import Triple
@@ -18,8 +18,6 @@ AMONG = 64
 _COMPANY = 8  # data whose latents are changed
 
 Terms = dict[str, Tensor]
-Layouts = Mapping[str, Layout]
-"""`"model"` and `"guide"` -> how it is run."""
 
 
 def check_repeatable(triple: Triple, layouts: Layouts) -> None:
@@ -113,7 +111,7 @@ def _along(first: Tensor, value: Tensor) -> Tensor:
 
 _EVALUATED: dict[str, Callable[[Triple, Layouts, Terms], Iterable[Tensor]]] = {
     "the model's density": lambda triple, layouts, z: densities.log_joint(triple, layouts["model"], z),
-    "log q(z|x)": lambda triple, layouts, z: [densities.log_guide(triple, layouts["guide"], z)],
+    "log q(z|x)": lambda triple, layouts, z: [densities.log_guide(triple, layouts, z)],
 }
 _OUT_OF_REACH = (RuntimeError, ValueError, IndexError, TypeError, ArithmeticError, AssertionError)
 
@@ -139,7 +137,7 @@ def check_permuted(triple: Triple, layouts: Layouts) -> None:
 
 def _terms(triple: Triple, layouts: Layouts) -> Terms:
     """The guide's draws and all log densities there, `[2, B, ...]`."""
-    z, log_q = densities.propose(triple, layouts["guide"], 2)
+    z, log_q = densities.propose(triple, layouts, 2)
     prior, likelihood = densities.log_joint(triple, layouts["model"], z)
     return {**_named(z), "log q(z|x)": log_q, "log p(z)": prior, "log p(x|z)": likelihood}
 

@@ -22,7 +22,9 @@ from elbowroom.inference.programs.noise import Noise
 Arrange = Callable[[Tensor, torch.Size], Tensor]
 """(noise `[S, B, n]`, batch shape) -> noise `[*batch shape, m]`."""
 
-_BY_REJECTION = ("VonMises", "SineBivariateVonMises", "Rejector")
+BY_REJECTION = ("VonMises", "SineBivariateVonMises", "Rejector")
+"""Distributions that try until a draw is accepted, with as many random numbers as it takes."""
+
 _TINY = torch.finfo(torch.float32).tiny  # in place of the zero that a uniform on [0, 1) may be
 
 
@@ -36,7 +38,7 @@ def intercept(noise: Noise, site: str, fn: Any, arrange: Arrange) -> Iterator[No
         NotImplementedError: for a distribution that draws by rejection, or not in the order of its batch dims.
     """
     kind = type(innermost(fn)).__name__
-    if kind in _BY_REJECTION:
+    if kind in BY_REJECTION:
         raise NotImplementedError(
             f"site '{site}' draws from {kind} by rejection: how many tries it takes depends on the other data, so "
             "the draws of a datum would too. Use another family in the guide, for example a Normal and a transform."

@@ -30,17 +30,17 @@ def choose_layout(triple: Triple) -> dict[str, Layout]:
     """
     probe = triple.at(torch.arange(min(_FEW, len(triple)))) if triple.sliceable else triple
     with torch.no_grad():
-        z, log_q = densities.propose(probe, "loop", 2)
+        z, log_q = densities.propose(probe, _PLAIN, 2)
         if not bool(log_q.isfinite().any()):
             raise ProgramError(
                 f"the guide's log density at its own draws is {log_q[0, 0].item()} for the first data: a zero-variance "
                 "guide (scale 0) or NaN parameters. Give every latent a positive, finite scale."
             )
         try:
-            guide = [log_q, densities.log_guide(probe, "loop", z)]
+            guide = [log_q, densities.log_guide(probe, _PLAIN, z)]
         except NotImplementedError:  # a guide whose density is known at its own draws only
             guide = [log_q]
-        truth = {"guide": guide, "model": _first_joint(probe, z)}
+        truth = {"guide": guide, "model": [*_first_joint(probe, z), log_q]}
         check_repeatable(probe, _PLAIN)
         structure = probe.structure
         # The log density of a guide of one site reads no value but that site's own.
@@ -119,21 +119,23 @@ class _Far:
 def _terms(triple: Triple, what: str, layout: Layout, z: Values) -> list[Tensor]:
     if what == "model":
         return list(densities.log_joint(triple, layout, z))
-    return [densities.log_guide(triple, layout, z)]
+    return [densities.log_guide(triple, {**_PLAIN, "guide": layout}, z)]
 
 
 def _agrees(probe: Triple, what: str, layout: Layout, z: Values, truth: list[Tensor]) -> bool:
     """Whether a program in a layout draws z and has the densities of plain runs there."""
     if layout == "fold" and not probe.sliceable:
         return False
+    masked = probe.structure.fills is not None  # then the model draws for the guide
     try:
+        layouts = {**_PLAIN, what: layout}
+        again, log_q = densities.propose(probe, layouts, 2) if what == "guide" or masked else (z, truth[-1])
         if what == "model":
-            terms = list(densities.log_joint(probe, layout, z))
+            terms = [*densities.log_joint(probe, layout, z), log_q]
         else:
-            again, log_q = densities.propose(probe, layout, 2)
-            terms = [log_q, densities.log_guide(probe, layout, z)] if len(truth) > 1 else [log_q]
-            if not all(same(again[name], z[name]) for name in z):
-                return False
+            terms = [log_q, densities.log_guide(probe, layouts, z)] if len(truth) > 1 else [log_q]
+        if not all(same(again[name], z[name]) for name in z):
+            return False
     except _FAILURES:
         return False
     return all(same(a, t) for a, t in zip(terms, truth, strict=True))

@@ -33,7 +33,7 @@ def _is_local(before: Tensor, after: Tensor) -> bool:
 
 def _terms(triple: Triple) -> Tensor:
     """The guide's log density and the joint at its own draws, one below the other, `[3, B]`."""
-    z, log_q = densities.propose(triple, "loop", 1)
+    z, log_q = densities.propose(triple, {"model": "loop", "guide": "loop"}, 1)
     return torch.cat([log_q, *densities.log_joint(triple, "loop", z)]).nan_to_num()
 
 

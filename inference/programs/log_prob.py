@@ -78,11 +78,16 @@ def _hidden(terms: Tensor, mask: Tensor | None) -> Tensor:
     return terms if mask is None else torch.where(mask, terms, terms.new_zeros(()))
 
 
+def over_event(mask: Tensor, event_dim: int) -> Tensor:
+    """A mask of whole events, `[*batch]`, with a dim of size 1 for each of the event's."""
+    return mask.reshape(mask.shape + (1,) * event_dim)
+
+
 def _filled(value: Tensor, mask: Tensor, event_dim: int) -> Tensor:
     """NaN behind a mask stands for a missing value: filled, for its gradient would be NaN although its term is zero."""
     if not value.is_floating_point():
         return value
-    return torch.where(value.isnan() & ~mask.reshape(*mask.shape, *(1,) * event_dim), 0.5, value)
+    return torch.where(value.isnan() & ~over_event(mask, event_dim), 0.5, value)
 
 
 def _bounded(fn: Any) -> bool:

@@ -234,6 +234,10 @@ def _guide(triple: Triple, point: Mapping[str, Tensor]) -> Result:
     return {}, _full(point, log_q=-torch.inf)
 
 
+def _nothing_hidden(triple: Triple, point: Mapping[str, Tensor]) -> Result:
+    return {}, _full(point, log_p=0.0)  # a term of log q, which stays finite: the joint's is −∞ there
+
+
 def _no_coordinates(triple: Triple, point: Mapping[str, Tensor]) -> Result:
     like, latents = next(iter(point.values())), triple.structure.latents.values()
     shapes = {latent.name: (1, 1, *latent.plates, *(latent.unconstrained or ())) for latent in latents}
@@ -250,6 +254,7 @@ _FILLS: dict[Term, Fill] = {
     terms.joint_density: _joint,
     terms.joint_density_unconstrained: _joint_unconstrained,
     terms.guide_density: _guide,
+    terms.masked_density: _nothing_hidden,
     terms.unconstrain: _no_coordinates,
 }
 

@@ -1,6 +1,6 @@
 """What a pair of programs must be like to be evaluated datum by datum, checked on one trace of each."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from typing import Any
 
 import torch
@@ -23,30 +23,22 @@ def check_partners(latents: Sites, drawn: Sites, discrete: tuple[str, ...], obse
     missing = [n for n in latents if n not in drawn and n not in discrete]
     surplus = [n for n, s in drawn.items() if n not in latents and not s["infer"].get("is_auxiliary")]
     if missing or surplus:
-        problems = [f"the model's latent site '{n}' is not drawn by the guide" for n in missing]
+        problems = [
+            f"the model's latent site '{n}' is not drawn by the guide"
+            + " (of obs_mask=mask: draw it under poutine.mask(mask=~mask))" * n.endswith("_unobserved")
+            for n in missing
+        ]
         problems += [f"the guide's site '{n}' is not a latent site of the model" for n in surplus]
         raise ProgramError(
             "guide and model have different sites: "
             + "; ".join(problems)
             + f".\n  model draws {sorted(latents)}, guide draws {sorted(drawn)}. Give both the same names "
             "(finite discrete latents may be left to the model: they are summed out; helper draws of a guide need "
-            "infer={'is_auxiliary': True})."
+            "infer={'is_auxiliary': True}; a site of the guide that the model has fixed is left out by "
+            "poutine.block(guide, hide=[...]))."
         )
     if not observed:
         raise ProgramError("the model observes nothing (no sample site with obs=...), so there is no p(x) to ask for")
-    for name, site in drawn.items():
-        if _is_point_mass(site, drawn):
-            raise ProgramError(
-                f"guide site '{name}' is a point mass (Delta): log q is infinite and no weight exists. Use a guide "
-                "with spread, for example AutoNormal or AmortizedNormal (of AutoLaplaceApproximation, what "
-                "laplace_approximation(...) returns)."
-            )
-
-
-def _is_point_mass(site: Any, drawn: Sites) -> bool:
-    # Where latents follow from auxiliary draws, a Delta on a latent carries its density; one on those draws does not.
-    carries = any(s["infer"].get("is_auxiliary") for s in drawn.values()) and not site["infer"].get("is_auxiliary")
-    return type(innermost(site["fn"])).__name__ == "Delta" and not carries
 
 
 def check_vectorized(sites: list[tuple[str, Any]], plate: str | None) -> None:
@@ -86,11 +78,17 @@ def _outside(name: str, site: Any, plate: str) -> str:
             "amortized guide), or plate=None to treat the whole program as one datum."
         )
     kind = "observed" if site["is_observed"] else "latent"
+    fixed = (
+        f" If its value is fixed (poutine.condition), hide it: poutine.block(model, hide=['{name}']); log p(x) is then "
+        "given that value."
+        if site["is_observed"]
+        else ""
+    )
     return (
         f"{kind} site '{name}' (batch shape {tuple(site['fn'].batch_shape)}, event shape {event}) is outside the data "
         f"plate '{plate}'; its plates are {sorted(_frames(site)) or 'none'}. It would be shared by all data, so "
         "log p(x) would not be a sum over data. Move it inside the plate, or use plate=None to treat the whole "
-        "program as one datum."
+        f"program as one datum.{fixed}"
     )
 
 
@@ -108,6 +106,24 @@ def check_batch(name: str, site: Any, plate: str | None) -> None:
         )
 
 
+def check_mask(name: str, site: Any) -> None:
+    """A mask must not be larger than the site: each of its terms would count several times."""
+    fn, value, mask = site["fn"], site["value"], site["mask"]
+    if not isinstance(mask, Tensor):
+        return
+    batch = torch.broadcast_shapes(fn.batch_shape, value.shape[: value.dim() - fn.event_dim])
+    try:
+        fits = torch.broadcast_shapes(mask.shape, batch) == batch
+    except RuntimeError:
+        fits = False
+    if not fits:
+        raise ProgramError(
+            f"the mask of site '{name}' has shape {tuple(mask.shape)}, which does not broadcast to the site's batch "
+            f"shape {tuple(batch)}. Give it a dim for each plate that it differs in, the data plate's at the place of "
+            "its dim, and of size 1 elsewhere."
+        )
+
+
 def check_observed(name: str, site: Any, data_dim: int | None) -> None:
     """Observed values must be finite and inside the support, but for masked ones."""
     value, mask, fn = site["value"], site["mask"], site["fn"]
@@ -120,9 +136,11 @@ def check_observed(name: str, site: Any, data_dim: int | None) -> None:
             f"values outside the support {support_of(fn)} of {type(innermost(fn)).__name__}",
         ),
     ):
+        bad = bad.expand(torch.broadcast_shapes(fn.batch_shape, bad.shape))
         bad = bad & mask if isinstance(mask, Tensor) else bad
         if bool(bad.any()):
-            rows = sorted({int(i) for i in bad.nonzero()[:, data_dim]}) if data_dim is not None and bad.dim() else [0]
+            split = data_dim is not None and bad.dim() >= -data_dim
+            rows = sorted({int(i) for i in bad.nonzero()[:, data_dim]}) if split else [0]
             raise ProgramError(
                 f"observed site '{name}' has {what} in {len(rows)} of its data (first rows: {rows[:8]}). Remove or "
                 "mend these data, mask them with poutine.mask or .mask(...) on the distribution, or choose a "
@@ -130,18 +148,20 @@ def check_observed(name: str, site: Any, data_dim: int | None) -> None:
             )
 
 
-def check_proper(sites: Iterable[tuple[str, str, str, Any]]) -> None:
-    """Refuse an improper prior among the sites of a pair of programs (program, kind, name, record).
+def of_each_datum(marks: Tensor, event_dim: int, data_dim: int | None, num_data: int) -> Tensor:
+    """Whether something is marked anywhere in a datum, `[B]` on the CPU.
 
-    Raises:
-        ValueError: naming the site.
+    Args:
+        marks: boolean, with the batch dims of a plain run (or fewer) and these event dims.
+        event_dim: number of event dims.
+        data_dim: dim of the data plate among batch dims, from the right; None for one datum.
+        num_data: B.
     """
-    for program, kind, name, site in sites:
-        if program == "model" and kind == "latent" and type(innermost(site["fn"])).__name__ == "ImproperUniform":
-            raise ValueError(
-                f"the prior of site '{name}' is improper (ImproperUniform): p(x) is defined up to an arbitrary factor, "
-                "so there is no evidence to estimate. Give the site a proper prior"
-            )
+    marks = marks.cpu()
+    marks = marks.flatten(marks.dim() - event_dim).any(-1) if event_dim else marks
+    if data_dim is None or marks.dim() < -data_dim:
+        return marks.any().expand(num_data)
+    return marks.movedim(data_dim, 0).reshape(marks.shape[data_dim], -1).any(1).expand(num_data)
 
 
 def _anywhere(fn: Any, value: Tensor, bad: Callable[[Any], Tensor]) -> Tensor:

@@ -10,6 +10,7 @@ from pyro.poutine.util import site_is_subsample
 from torch import Tensor
 
 from elbowroom.inference.programs.densities import run
+from elbowroom.inference.programs.masks import is_deterministic
 from elbowroom.inference.programs.noise import Noise
 from elbowroom.inference.programs.structure import ProgramError
 from elbowroom.inference.programs.terms import Values, draw_prior
@@ -78,7 +79,7 @@ class _Observe(Messenger):
         self.drawn: Values = {}
 
     def _pyro_sample(self, msg: Any) -> None:
-        if msg["is_observed"] and not site_is_subsample(msg):
+        if msg["is_observed"] and not site_is_subsample(msg) and not is_deterministic(msg):
             self.given[msg["name"]] = msg["value"]
             msg["is_observed"], msg["value"], msg["done"] = False, None, False
 

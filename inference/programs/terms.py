@@ -18,9 +18,15 @@ from torch import Tensor
 
 from elbowroom.inference.programs.autoguides import auxiliary_values
 from elbowroom.inference.programs.branches import over_branches
-from elbowroom.inference.programs.enumeration import enumeration, summed_log_guide, summed_log_joint
-from elbowroom.inference.programs.handlers import Draw, Latents, Set, SetUnconstrained
+from elbowroom.inference.programs.enumeration import (
+    enumeration,
+    summed_log_guide,
+    summed_log_joint,
+    summed_log_masked,
+)
+from elbowroom.inference.programs.handlers import Draw, Fill, Latents, Set, SetUnconstrained
 from elbowroom.inference.programs.log_prob import bijection, log_prob, site_log_prob
+from elbowroom.inference.programs.masks import hidden_log_prob, is_deterministic, seen_log_prob
 from elbowroom.inference.programs.noise import Noise
 from elbowroom.inference.programs.structure import ProgramError, Structure
 from elbowroom.inference.programs.triple import Triple
@@ -31,25 +37,58 @@ Result = tuple[Values, Values]
 """Values by site and terms by name, all `[S, B, ...]`."""
 Term = Callable[..., Result]
 
+HIDDEN = "hidden: "
+"""Before a site's name: the log density of what masks hide of it."""
+
 
 def draw(triple: Triple, given: Values, num_samples: int | None, arrange: Arrange, *, noise: Noise) -> Result:
-    """Draws of the guide, and their log density `log_q`."""
+    """Draws of the guide, and their log density: `log_q` as masks leave it, `hidden` of the rest where that counts."""
     trace = triple.trace("guide", num_samples, Draw(noise, arrange))
     values = collected(triple, {n: trace.nodes[n]["value"] for n in triple.structure.latents}, num_samples)
     if triple.structure.collapsed:  # the density of the draws whatever the discrete sites were
         return values, guide_density(triple, values, num_samples, arrange)[1]
-    return values, {"log_q": _total(trace, triple, num_samples)}
+    return values, _log_q(trace, triple, num_samples)
 
 
 def guide_density(triple: Triple, given: Values, num_samples: int | None, arrange: Arrange) -> Result:
-    """`log_q` at given values."""
+    """`log_q` at given values, and `hidden`, as `draw`."""
     placed = place(triple.structure, given, num_samples)
     if triple.structure.auxiliary:
         placed = auxiliary_values(triple.guide, triple.structure, placed)
     if triple.structure.collapsed:
-        return {}, {"log_q": summed_log_guide(triple, num_samples, Set(placed))}
+        return {}, _summed_log_q(triple, num_samples, Set(placed))
     trace = triple.trace("guide", num_samples, Set(placed))
-    return {}, {"log_q": _total(trace, triple, num_samples)}
+    return {}, _log_q(trace, triple, num_samples)
+
+
+def fill(triple: Triple, given: Values, num_samples: int | None, arrange: Arrange, *, noise: Noise) -> Result:
+    """Given values, with draws of the model's prior, given the others, in place of what masks hide."""
+    structure, seen = triple.structure, Latents(triple.structure.latents)
+    with seen.enough():
+        filler = Fill(place(structure, given, num_samples), structure.masked, noise, arrange)
+        triple.trace("model", num_samples, seen, filler)
+    return collected(triple, {name: site["value"] for name, site in seen.sites.items()}, num_samples), {}
+
+
+def masked_density(triple: Triple, given: Values, num_samples: int | None, arrange: Arrange) -> Result:
+    """`log_p`: the log prior density, given the other latents, of what masks hide."""
+    structure = triple.structure
+    setter = Set(place(structure, given, num_samples))
+
+    def on_branch(*branch: Messenger) -> Values:
+        log_p = summed_log_masked(triple, num_samples, setter, *branch)
+        return {"prior": log_p, "likelihood": torch.zeros_like(log_p)}
+
+    if structure.sequential:
+        return {}, {"log_p": over_branches(structure, on_branch)["prior"]}
+    if structure.discrete:
+        return {}, {"log_p": on_branch()["prior"]}
+    seen = Latents(structure.latents)
+    with seen.enough():
+        triple.trace("model", num_samples, seen, setter)
+    hidden = [hidden_log_prob(seen.sites[name]) for name in structure.masked]
+    parts = [structure.per_datum(part, num_samples or 1, len(triple)) for part in hidden]
+    return {}, {"log_p": torch.stack(parts).sum(0)}
 
 
 def joint_density(triple: Triple, given: Values, num_samples: int | None, arrange: Arrange) -> Result:
@@ -94,7 +133,11 @@ def prior_alone(
 def densities_by_element(
     triple: Triple, given: Values, num_samples: int | None, arrange: Arrange, *, what: str
 ) -> Result:
-    """Log density of each latent site under one program, kept apart along the event where it factorises."""
+    """Log density of each latent site under one program, kept apart along the event where it factorises.
+
+    Of sites that masks hide in part, the log density of that part comes too, by `HIDDEN` and name; the guide's own
+    density is then as masks leave it.
+    """
     structure = triple.structure
     if structure.collapsed:
         raise ProgramError(
@@ -120,7 +163,11 @@ def densities_by_element(
         fn, reinterpreted = site["fn"], 0
         while hasattr(fn, "reinterpreted_batch_ndims"):
             reinterpreted, fn = reinterpreted + fn.reinterpreted_batch_ndims, fn.base_dist
-        if latent.event and reinterpreted == len(latent.event) and site["mask"] is None:
+        if name in structure.masked:
+            seen = seen_log_prob(site) if what == "guide" else site_log_prob(site)
+            terms[name] = structure.per_datum(seen, num_samples or 1, len(triple))
+            terms[HIDDEN + name] = structure.per_datum(hidden_log_prob(site), num_samples or 1, len(triple))
+        elif latent.event and reinterpreted == len(latent.event) and site["mask"] in (None, True):
             terms |= collected(triple, {name: log_prob(fn, site["value"])}, num_samples)
         else:
             terms[name] = structure.per_datum(site_log_prob(site), num_samples or 1, len(triple))
@@ -191,19 +238,55 @@ def _on_branch(triple: Triple, num_samples: int | None, setter: Messenger, *bran
         return summed_log_joint(triple, num_samples, setter, *branch)
     trace = triple.trace("model", num_samples, setter, *branch)
     return {
-        "prior": _total(trace, triple, num_samples, observed=False),
-        "likelihood": _total(trace, triple, num_samples, observed=True),
+        "prior": _total(trace, triple, num_samples, lambda name, site: not site["is_observed"]),
+        "likelihood": _total(trace, triple, num_samples, lambda name, site: site["is_observed"]),
     }
 
 
-def _total(trace: Any, triple: Triple, num_samples: int | None, observed: bool | None = None) -> Tensor:
-    """Sum the log densities of the latent, of the observed, or of all sites for each sample and datum, `[S, B]`."""
+def _log_q(trace: Any, triple: Triple, num_samples: int | None) -> Values:
+    """log q of a guide's trace; what the model observes is no part of it, where the guide runs the model."""
+    observed, fills = triple.structure.observed, triple.structure.fills
+
+    def counts(name: str, site: Any) -> bool:
+        return not (site["is_observed"] and name in observed)
+
+    terms = {"log_q": _total(trace, triple, num_samples, counts, seen_log_prob)}
+    if fills is not None and not bool(fills.all()):
+        terms["hidden"] = _hidden(trace, triple, num_samples)
+    return terms
+
+
+def _summed_log_q(triple: Triple, num_samples: int | None, setter: Messenger) -> Values:
+    """As `_log_q`, of a guide whose discrete sites are summed out."""
+    fills = triple.structure.fills
+    if fills is None:
+        return {"log_q": summed_log_guide(triple, num_samples, setter)}
+    log_q = summed_log_guide(triple, num_samples, setter, seen_log_prob)
+    if bool(fills.all()):
+        return {"log_q": log_q}
+    # The guide's draw of what masks hide may depend on k, too: no product of two sums.
+    hidden = summed_log_guide(triple, num_samples, setter) - log_q
+    return {"log_q": log_q, "hidden": torch.where(log_q == -torch.inf, 0.0, hidden)}
+
+
+def _hidden(trace: Any, triple: Triple, num_samples: int | None) -> Tensor:
+    """Sum the log densities of what masks hide of latent sites, `[S, B]`."""
+    masked = triple.structure.masked
+    return _total(trace, triple, num_samples, lambda name, site: name in masked, hidden_log_prob)
+
+
+def _total(
+    trace: Any,
+    triple: Triple,
+    num_samples: int | None,
+    counts: Callable[[str, Any], bool],
+    density: Callable[[Any], Tensor] = site_log_prob,
+) -> Tensor:
+    """Sum the log densities of the sites that count, for each sample and datum, `[S, B]`."""
     total: Tensor | None = None
-    for site in trace.nodes.values():
-        if site["type"] != "sample" or site_is_subsample(site) or site["infer"].get("_deterministic", False):
+    for name, site in trace.nodes.items():
+        if site["type"] != "sample" or site_is_subsample(site) or is_deterministic(site) or not counts(name, site):
             continue
-        if observed not in (None, site["is_observed"]):
-            continue
-        terms = triple.structure.per_datum(site_log_prob(site), num_samples or 1, len(triple))
+        terms = triple.structure.per_datum(density(site), num_samples or 1, len(triple))
         total = terms if total is None else total + terms
     return total if total is not None else torch.zeros(num_samples or 1, len(triple), device=triple.device)

@@ -6,6 +6,7 @@ out, and whoever knows an answer writes it in. `Triple.trace` stacks them in one
 
     trace         writes every site down: distribution, value, mask, plates
     Weigh         sets every scale to 1, after subsampling and `poutine.scale` inside the program have set theirs
+    Unmask        takes the masks off latent sites, if there are any: a latent has its own normalised prior
     *messengers   the question: set these latents, draw those from counter-based noise, enumerate the others
     Pin           gives the data plate of a minibatch the indices that it drew when the structure was read
     Whole         gives all other subsampling plates all their rows
@@ -16,20 +17,20 @@ What comes back is Pyro's trace; `terms.py` reads it. With the plate of samples,
 """
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import replace
-from functools import cached_property
+from functools import cached_property, reduce
 from typing import Any, Self
 
 import numpy as np
 import pyro
 import torch
 from pyro import poutine
+from pyro.poutine.messenger import Messenger
 from pyro.poutine.util import site_is_subsample
 from torch import Tensor
 
 from elbowroom.inference.programs.arguments import check_per_datum, named, per_datum_tensors, picked_rows, refuse_empty
 from elbowroom.inference.programs.datum_keys import datum_keys
-from elbowroom.inference.programs.handlers import Pin, Weigh
+from elbowroom.inference.programs.handlers import Pin, Unmask, Weigh
 from elbowroom.inference.programs.structure import Program, ProgramError, read_structure
 from elbowroom.inference.programs.subsampling import Whole
 
@@ -112,7 +113,10 @@ class Triple:
 
     @property
     def dtype(self) -> torch.dtype:
-        """The floating dtype of the data, or the default one."""
+        """The floating dtype of the latents that have coordinates; without any that of the data, or the default one."""
+        known = [latent.dtype for latent in self.structure.latents.values() if latent.dtype is not None]
+        if known:
+            return reduce(torch.promote_types, known)
         values = (*self.args, *self.kwargs.values())
         floats = (v.dtype for v in values if isinstance(v, Tensor) and v.is_floating_point())
         return next(floats, torch.get_default_dtype())
@@ -161,9 +165,7 @@ class Triple:
     def at(self, index: Tensor) -> Self:
         """The same programs on the data of an index `[R]` in 0 … B − 1, each with its key; nothing is checked."""
         picked = {key: value[index.to(value.device)] for key, value in zip(self.per_datum, self.data, strict=True)}
-        return self.holding(picked).replaced(
-            keys=self.keys[index.numpy()], structure=replace(self.structure, num_data=len(index))
-        )
+        return self.holding(picked).replaced(keys=self.keys[index.numpy()], structure=self.structure.at(index))
 
     def pick(self, index: Tensor) -> Self:
         """The data of an index `[R]` of programs that do not follow: all are evaluated, and these picked."""
@@ -171,7 +173,7 @@ class Triple:
             whole=self if self.whole is None else self.whole,
             picked=index if self.picked is None else self.picked[index],
             keys=self.keys[index.numpy()],
-            structure=replace(self.structure, num_data=len(index)),
+            structure=self.structure.at(index),
         )
 
     def select(self, index: Sequence[int] | Tensor | np.ndarray) -> Self:
@@ -214,7 +216,7 @@ class Triple:
 
         `num_samples` puts it in a plate of samples; None makes a plain run.
         """
-        stack = [Weigh(), *messengers, *self._pins()]
+        stack = [Weigh(), *self._unmask(what), *messengers, *self._pins()]
         if num_samples is not None:
             stack.append(pyro.plate(SAMPLES, num_samples, dim=-1 - self.structure.nesting))
         tracer = poutine.trace()
@@ -227,7 +229,9 @@ class Triple:
         return tracer.trace
 
     def program(self, what: str) -> Program:
-        """The model or the guide as a plain Pyro program pinned to this data, unscaled: for Pyro's own samplers.
+        """The model or the guide as a plain Pyro program pinned to this data, unscaled, latents without their masks.
+
+        It is for Pyro's own samplers.
 
         Raises:
             ProgramError: if these are some of the data of programs that cannot be cut.
@@ -237,12 +241,17 @@ class Triple:
         inner = self._program(what)
 
         def pinned() -> Any:
-            return _under([Weigh(), *self._pins()], lambda: inner(*self.args, **self.kwargs))
+            return _under([Weigh(), *self._unmask(what), *self._pins()], lambda: inner(*self.args, **self.kwargs))
 
         return pinned
 
     def _pins(self) -> list[Any]:
         return [Pin(self.structure.pinned), Whole(but=self.structure.pinned)]
+
+    def _unmask(self, what: str) -> list[Messenger]:
+        structure = self.structure
+        names = {*structure.masked, *(structure.discrete if what == "model" else structure.collapsed)}
+        return [Unmask(names)] if names else []
 
     def _program(self, what: str) -> Program:
         return self.model if what == "model" else self.guide

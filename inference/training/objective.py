@@ -6,8 +6,10 @@ from typing import Any
 
 import torch
 from pyro.infer import RenyiELBO, Trace_ELBO, TraceMeanField_ELBO
+from pyro.poutine.guide import GuideMessenger
 from pyro.poutine.messenger import Messenger
 from pyro.poutine.runtime import effectful
+from pyro.poutine.util import site_is_subsample
 
 from elbowroom.inference.programs.handlers import Weigh
 from elbowroom.inference.programs.structure import Program
@@ -43,7 +45,7 @@ def weighed(program: Program, weigh: Weigh, announce: bool) -> Program:
     whose parameters are local. `fit` knows all of them beforehand, so SVI is shown a single token instead:
     without any parameter statement its losses would not call backward.
     """
-    hide = _HideParameters()
+    hide = _HideParameters(observed=isinstance(program, GuideMessenger))
 
     def run(*args: Any, **kwargs: Any) -> Any:
         if announce:
@@ -55,7 +57,19 @@ def weighed(program: Program, weigh: Weigh, announce: bool) -> Program:
 
 
 class _HideParameters(Messenger):
-    """Parameter statements take effect, but handlers outside do not see them."""
+    """Parameter statements take effect, but handlers outside do not see them.
+
+    Nor, if `observed`, do they see observed sites: Pyro knows a `GuideMessenger` by its class, which is no longer there
+    in a program that is weighed, and leaves out what it observes by running the model; that is no part of q.
+    """
+
+    def __init__(self, observed: bool = False) -> None:
+        super().__init__()
+        self.observed = observed
+
+    def _pyro_sample(self, msg: Any) -> None:
+        if self.observed and msg["is_observed"] and not site_is_subsample(msg):
+            msg["stop"] = True
 
     def _pyro_param(self, msg: Any) -> None:
         msg["stop"] = True

@@ -9,7 +9,9 @@ moments.
 
     reductions.py     ELBO, IWAE-K, log p̂(x), effective sample size, their standard errors
     pareto.py         k̂ from the largest weights, and its error
+    tail.py           how far a heavy tail leaves the mean open, and from where on it is flagged
     power_means.py    Rényi and χ bounds, and an upper bound that is one in expectation
+    ratio_bound.py    an upper bound that is the IWAE bound and what its gap is at most
     jackknife.py      the bias of IWAE-K, and IWAE without its leading term
     running.py        the same sums of samples that arrive in chunks
 
@@ -19,7 +21,6 @@ Read reductions.py first. Imports: torch; nothing of elbowroom.
 from elbowroom.inference.weights.pareto import (
     K_LIMIT,
     fit_generalized_pareto,
-    heavy_tail,
     pareto_k,
     pareto_k_of_tail,
     pareto_k_stderr,
@@ -27,6 +28,7 @@ from elbowroom.inference.weights.pareto import (
 )
 from elbowroom.inference.weights.reductions import (
     ROUNDING,
+    ROUNDING_LIMIT,
     elbo,
     elbo_stderr,
     ess,
@@ -36,26 +38,50 @@ from elbowroom.inference.weights.reductions import (
     log_marginal,
     log_marginal_stderr,
     normalized,
+    rounding_error,
+    rounding_flag,
     spread_is_rounding,
+)
+from elbowroom.inference.weights.tail import (
+    LONG_LIMIT,
+    Tail,
+    convergence_rate,
+    has_tail,
+    heavy_tail,
+    k_limit,
+    long_tail_length,
+    min_sample_size,
+    tail_of,
 )
 
 __all__ = [
     "K_LIMIT",
+    "LONG_LIMIT",
     "ROUNDING",
+    "ROUNDING_LIMIT",
+    "Tail",
+    "convergence_rate",
     "elbo",
     "elbo_stderr",
     "ess",
     "fit_generalized_pareto",
     "grouped",
+    "has_tail",
     "heavy_tail",
     "is_constant",
     "iwae",
+    "k_limit",
     "log_marginal",
     "log_marginal_stderr",
+    "long_tail_length",
+    "min_sample_size",
     "normalized",
     "pareto_k",
     "pareto_k_of_tail",
     "pareto_k_stderr",
+    "rounding_error",
+    "rounding_flag",
     "spread_is_rounding",
     "tail_length",
+    "tail_of",
 ]

@@ -1,6 +1,7 @@
 """Pareto k̂: how many moments the importance weights of each datum have."""
 
 import math
+from typing import NamedTuple
 
 import torch
 from torch import Tensor
@@ -8,7 +9,19 @@ from torch import Tensor
 from elbowroom.inference.weights.reductions import is_constant
 
 K_LIMIT = 0.7
-"""k̂ above which an estimate, its error bar included, cannot be trusted (Vehtari et al. 2024)."""
+"""k̂ above which an estimate, its error bar included, cannot be trusted (Vehtari et al. 2024); see `tail.py`."""
+
+
+class TailFit(NamedTuple):
+    """A generalised Pareto distribution fitted to the excesses of the largest weights, `[B]` each.
+
+    Attributes:
+        k: its shape, pulled towards ½; −∞, +∞ and NaN as `pareto_k` has them.
+        sigma: its scale, in units of the largest weight.
+    """
+
+    k: Tensor
+    sigma: Tensor
 
 
 def tail_length(num_samples: int) -> int:
@@ -39,25 +52,31 @@ def pareto_k(log_w: Tensor) -> Tensor:
 
 def pareto_k_of_tail(top: Tensor) -> Tensor:
     """`pareto_k` from the M + 1 largest log weights, `[M + 1, B]`, largest first."""
+    return fit_of_tail(top).k
+
+
+def fit_of_tail(top: Tensor) -> TailFit:
+    """Shape and scale of the excesses of the M largest log weights over the next, `[M + 1, B]`, largest first."""
     top = top.double()
     scaled = (top - top[0]).exp()
     excess = (scaled[:-1] - scaled[-1]).flip(0)  # [M, B], ascending; ties with the threshold are zeros
-    k, _ = fit_generalized_pareto(excess)
+    k, sigma = fit_generalized_pareto(excess)
     above = (top[:-1] > top[-1]).sum(0)
     k = torch.where((excess > 0).sum(0) < 5, torch.inf, k)  # all but a few weights vanish beside the largest
     k = torch.where(above < 5, torch.nan, k)
     k = torch.where(above == 0, -torch.inf, k)
-    return torch.where(top.isnan().any(0) | ~top[0].isfinite(), torch.nan, k)
+    return TailFit(torch.where(top.isnan().any(0) | ~top[0].isfinite(), torch.nan, k), sigma)
 
 
-def heavy_tail(k: float) -> str:
-    """The reason not to trust an estimate whose weights have this k̂; empty up to `K_LIMIT`."""
-    return f"Pareto k̂ = {k:.2f} > {K_LIMIT}: the weights' tail is too heavy" if k > K_LIMIT else ""
+def pareto_k_stderr(k: Tensor, num_samples: int = 0, *, tail: int | None = None) -> Tensor:
+    """Asymptotic standard error of k̂, (1 + k) / √M with M the tail length, `[B]` (Smith 1987).
 
-
-def pareto_k_stderr(k: Tensor, num_samples: int) -> Tensor:
-    """Asymptotic standard error of k̂, (1 + k) / √M with M the tail length, `[B]` (Smith 1987)."""
-    return (1 + k.clamp_min(-0.5)) / math.sqrt(max(tail_length(num_samples), 1))
+    Args:
+        k: k̂.
+        num_samples: S, whose tail it is of.
+        tail: M, if it is not that of S samples.
+    """
+    return (1 + k.clamp_min(-0.5)) / math.sqrt(max(tail_length(num_samples) if tail is None else tail, 1))
 
 
 def fit_generalized_pareto(excess: Tensor) -> tuple[Tensor, Tensor]:

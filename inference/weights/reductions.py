@@ -8,6 +8,9 @@ from torch import Tensor
 ROUNDING = 64.0
 """A spread of log w below this many units in its last place is rounding, not variation."""
 
+ROUNDING_LIMIT = 0.05
+"""Nats: what rounding may hide of a value. Beyond it equal weights say nothing, and the value is flagged."""
+
 
 def elbo(log_w: Tensor) -> Tensor:
     """Evidence lower bound, E_q[log w] ≈ mean_s log w[s, b], `[B]`, nats."""
@@ -70,11 +73,29 @@ def spread_is_rounding(largest: Tensor, smallest: Tensor, eps: float) -> Tensor:
     """Whether `largest − smallest` is at the rounding level of log weights of that size, with machine epsilon `eps`.
 
     The terms whose difference log w is may be much larger than log w itself (784 pixels, a sharp likelihood), so a
-    spread below √eps nats counts as rounding whatever the size is: it moves no estimate by more than that.
+    spread below √eps nats counts as rounding whatever the size is: it moves no estimate by more than that. A spread
+    above `ROUNDING_LIMIT` never does, and none does where that is less than a unit in the last place: weights of
+    −1e8 nats in float32 are known to 8 nats, and equal up to that for a guide that is nowhere near the posterior.
     """
     scale = torch.maximum(largest.abs(), smallest.abs())
-    tolerance = (ROUNDING * eps * scale).clamp_min(math.sqrt(eps))
-    return ((largest - smallest) <= tolerance) & scale.isfinite()
+    tolerance = (ROUNDING * eps * scale).clamp(math.sqrt(eps), ROUNDING_LIMIT)
+    return ((largest - smallest) <= tolerance) & (eps * scale <= ROUNDING_LIMIT)
+
+
+def rounding_error(value: Tensor, eps: float) -> Tensor:
+    """What a sum of this size is known to in floating point, eps·|value|, nats; zero where that is below √eps."""
+    error = eps * value.abs()
+    return torch.where((error > math.sqrt(eps)) & value.isfinite(), error, 0.0)
+
+
+def rounding_flag(value: float, eps: float) -> str:
+    """The reason not to trust a value that rounding leaves unknown; empty up to `ROUNDING_LIMIT` nats."""
+    error = eps * abs(value)
+    if not ROUNDING_LIMIT < error < math.inf:
+        return ""
+    single = eps > torch.finfo(torch.float64).eps
+    way_out = "use float64, or look why the guide is so far from the posterior" if single else "the guide is far away"
+    return f"log w of size {abs(value):.0e} is known to {error:.1g} nats only in float{32 if single else 64}: {way_out}"
 
 
 def _variance(values: Tensor) -> Tensor:

@@ -8,6 +8,7 @@ from torch import Tensor
 
 from elbowroom.inference.weights.jackknife import jackknife_correction
 from elbowroom.inference.weights.power_means import PowerSums
+from elbowroom.inference.weights.ratio_bound import NUM_BINS, RatioSums
 
 
 @dataclass
@@ -57,6 +58,36 @@ class Powers:
 
 
 @dataclass
+class Ratios:
+    """Sums over groups of K weights for `ratio_upper`, in at most 32 bins: group g is in bin g mod 32."""
+
+    log_sums: Tensor  # of log X, `[32, B]`
+    log_means: Tensor  # log Σ X, X the mean of a group
+    log_inverses: Tensor  # log Σ 1/X
+    count: int = 0  # groups
+
+    @classmethod
+    def empty(cls, zero: Tensor) -> "Ratios":
+        """Before the first group of data like `zero` `[B]`."""
+        nothing = torch.full_like(zero, -torch.inf).expand(NUM_BINS, -1)
+        return cls(torch.zeros_like(nothing), nothing.clone(), nothing.clone())
+
+    def add(self, bounds: Tensor) -> None:
+        """Take in log X of some groups, `[G, B]`."""
+        for i in range(min(NUM_BINS, len(bounds))):
+            some, b = bounds[i::NUM_BINS], (self.count + i) % NUM_BINS
+            self.log_sums[b] += some.sum(0)
+            self.log_means[b] = torch.logaddexp(self.log_means[b], some.logsumexp(0))
+            self.log_inverses[b] = torch.logaddexp(self.log_inverses[b], (-some).logsumexp(0))
+        self.count += len(bounds)
+
+    def sums(self) -> RatioSums:
+        """What the bound is made from."""
+        counts = torch.tensor([(self.count - b + NUM_BINS - 1) // NUM_BINS for b in range(NUM_BINS)])
+        return RatioSums(counts.double(), self.log_sums, self.log_means, self.log_inverses)
+
+
+@dataclass
 class Groups:
     """log-mean-exp of consecutive groups of K weights: IWAE-K, whatever the chunks are, and its jackknife."""
 
@@ -66,6 +97,7 @@ class Groups:
     moments: Moments
     correction: Moments | None = None  # by the jackknife
     corrected: Moments | None = None
+    ratios: Ratios | None = None
     open_members: list[Tensor] = field(default_factory=list)
 
     @classmethod
@@ -74,6 +106,7 @@ class Groups:
         groups = cls(size, torch.full_like(zero, -torch.inf), 0, Moments(zero, zero))
         if jackknife:
             groups.correction, groups.corrected = Moments(zero, zero), Moments(zero, zero)
+            groups.ratios = Ratios.empty(zero)
         return groups
 
     def add(self, log_w: Tensor) -> None:
@@ -104,6 +137,8 @@ class Groups:
     def _close(self, log_sums: Tensor, members: Tensor | None) -> None:
         bounds = log_sums - math.log(self.size)
         self.moments.add(bounds)
+        if self.ratios is not None:
+            self.ratios.add(bounds)
         if self.correction is not None and self.corrected is not None and members is not None:
             correction = jackknife_correction(members)
             self.correction.add(correction)

@@ -11,6 +11,7 @@ from elbowroom.inference.diagnostics.agreement import Agreement
 from elbowroom.inference.diagnostics.calibration import Calibration
 from elbowroom.inference.diagnostics.latent_use import LatentUse
 from elbowroom.inference.estimate import Estimate
+from elbowroom.inference.evidence.bracket.choice import EXPEDITION
 from elbowroom.inference.weights import K_LIMIT
 from elbowroom.report.page.chart_calibration import coverage_chart, rank_charts, tarp_chart
 from elbowroom.report.page.chart_room import room_histogram, waterfall
@@ -50,7 +51,7 @@ def room_section(audit: Audit) -> dict[str, Any]:
     """Means of log p(x), ELBO and room, the waterfall, the histogram and the terms."""
     decomposition = audit.decomposition
     if decomposition is None:
-        return {"bracket": _bracket(audit)}
+        return {"bracket": _bracket(audit), "seen": _seen(audit)}
     mean = means(audit)
     first = next(iter(decomposition.ladder))
     shown = (("log p(x)", "log p(x)"), (f"ELBO, {first}", "ELBO"), (ROOM, "room"))
@@ -64,6 +65,7 @@ def room_section(audit: Audit) -> dict[str, Any]:
     flagged = zip(examined, decomposition.flags, decomposition.exploded.tolist(), strict=True)
     finite = decomposition.room().value[chosen][decomposition.usable[chosen]]
     return {
+        "seen": _seen(audit),
         "headline": [(label, amount(mean[key].value, mean[key].stderr), _over(mean[key])) for key, label in shown],
         "left_out": [(label, amount(mean[key].with_all), amount(mean[key].value)) for key, label in shown]
         if mean[ROOM].left_out
@@ -199,6 +201,15 @@ def _bracket(audit: Audit) -> dict[str, Any]:
         finite = side.value.isfinite().nonzero().flatten().tolist()
         sides.append((name, amount(*_mean(side, finite)), f"mean of {count(len(finite))}" if finite else "not found"))
     return {"sides": sides}
+
+
+def _seen(audit: Audit) -> str:
+    """How far the bracket can be relied on to know all modes."""
+    known = "Both sides know the modes that were found, by the guide, by chains, and by a search from the prior"
+    search = audit.bracket.ledger.columns.get(EXPEDITION)
+    weak = [flag for flag in search.flags if flag] if search is not None else []
+    much = f"; for {count(len(weak))} that search had few effective points" if weak else ""
+    return f"{known}{much}. A mode that none of them met is missing from both."
 
 
 def _mean(estimate: Estimate, data: list[int]) -> tuple[float, float]:

@@ -1,6 +1,7 @@
 """The bounds of a whole data set, loosest first, as a table."""
 
 from elbowroom.inference import Estimate
+from elbowroom.inference.estimate import with_contradictions
 from elbowroom.inference.evidence.importance.importance import ImportanceInfo
 from elbowroom.report.records.bounds import Bound, bounds_of, num_flagged
 from elbowroom.report.records.number_format import compact, significant, with_error
@@ -28,6 +29,9 @@ def bounds_table(
     """
     if exact is not None and len(exact) != len(sampled):
         raise ValueError(f"exact has {len(exact)} data and sampled has {len(sampled)}: give both for the same data")
+    if exact is not None:
+        checked = with_contradictions({"importance": sampled, "exact": exact})
+        sampled, exact = checked["importance"], checked["exact"]
     return render(_parts(sampled, exact), width=width, color=color)
 
 

@@ -5,6 +5,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from elbowroom.inference import Estimate
+from elbowroom.inference.estimate import with_contradictions
 from elbowroom.inference.evidence.importance.importance import ImportanceInfo
 from elbowroom.inference.evidence.quadrature.quadrature import QuadratureInfo
 from elbowroom.inference.weights import K_LIMIT
@@ -39,6 +40,9 @@ def evidence_table(
     for name, size in (("exact", None if exact is None else len(exact)), ("data", None if data is None else len(data))):
         if size is not None and size != len(sampled):
             raise ValueError(f"{name} has {size} entries and sampled has {len(sampled)}: give both for the same data")
+    if exact is not None:
+        checked = with_contradictions({"importance": sampled, "exact": exact})
+        sampled, exact = checked["importance"], checked["exact"]
     rows = [evidence_row(sampled, exact, b, b if data is None else data[b]) for b in range(len(sampled))]
     return render(evidence_parts(rows), width=width, color=color)
 

@@ -354,24 +354,27 @@ def test_values_outside_the_support_have_no_density(event: bool) -> None:
     torch.testing.assert_close(p, prior, **EXACT)
 
 
-def test_a_masked_latent_counts_nothing_wherever_it_is() -> None:
+def test_a_masked_latent_follows_its_prior() -> None:
     x, used = data(5), torch.tensor([True, False, True, False, True])
 
     def model(x: torch.Tensor) -> None:
         with pyro.plate("data", len(x)):
             with poutine.mask(mask=used):
-                z = pyro.sample("z", dist.Exponential(1.0))
+                z = pyro.sample("z", dist.Exponential(2.0))
             pyro.sample("x", dist.Normal(z, 1.0), obs=x)
 
     def guide(x: torch.Tensor) -> None:
-        with pyro.plate("data", len(x)):
+        with pyro.plate("data", len(x)), poutine.mask(mask=used):
             pyro.sample("z", dist.Normal(0.0, 1.0))
 
     target = Target(model, guide, x)
-    z, _ = target.propose(50)
+    z, log_q = target.propose(50)
     prior, _ = target.log_joint(z)
-    assert bool((prior[:, ~used] == 0).all())
-    assert torch.equal(prior[:, used] == -torch.inf, z["z"][:, used] < 0)
+    expected = math.log(2.0) - 2.0 * z["z"]
+    torch.testing.assert_close(prior, torch.where(z["z"] < 0, -torch.inf, expected), **EXACT)
+    assert bool((z["z"][:, used] < 0).any()) and bool((z["z"][:, ~used] > 0).all())  # the guide's, and the prior's
+    torch.testing.assert_close(log_q, torch.where(used, normal(0.0, 1.0, z["z"]), expected), **EXACT)
+    torch.testing.assert_close(target.log_guide(z), log_q, **EXACT)
 
 
 def test_the_guides_factors_weigh_in_its_density() -> None:

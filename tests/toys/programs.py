@@ -261,7 +261,10 @@ def masked_data() -> Triple:
 
 
 def masked_pixels() -> Triple:
-    """`.mask` on the distribution, with NaN where nothing was seen; a latent element is masked in both programs."""
+    """`.mask` on the distribution, with NaN where nothing was seen; a latent element is masked in both programs.
+
+    That element follows the prior in both.
+    """
     seen = torch.tensor([[True, True, False], [True, True, True], [False, True, True], [False, False, True]])
     x = torch.where(seen, data(4, 3), math.nan)
     used = torch.tensor([True, False])
@@ -279,7 +282,8 @@ def masked_pixels() -> Triple:
     def densities(z: Values) -> tuple[Tensor, Tensor, Tensor]:
         first, filled = z["z"][..., 0], x.nan_to_num(0.0)
         likelihood = (normal(first.unsqueeze(-1), 1.0, filled) * seen).sum(-1)
-        return normal(filled.mean(-1), 0.6, first), normal(0.0, 1.0, first), likelihood
+        hidden = normal(0.0, 1.0, z["z"][..., 1])
+        return normal(filled.mean(-1), 0.6, first) + hidden, normal(0.0, 1.0, first) + hidden, likelihood
 
     return Triple(model, guide, (x, seen), densities)
 

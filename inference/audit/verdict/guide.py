@@ -58,4 +58,5 @@ def tell_latents(parts: Parts, numbers: Numbers) -> list[Finding]:
 
 def _least(use: LatentUse) -> str:
     """Mutual information cannot show more than log B nats on B data."""
-    return "at least " if any(use.mutual_information.flags) else ""
+    mutual = use.mutual_information
+    return "at least " if float(mutual.value) > mutual.info["limit"] - 1 else ""

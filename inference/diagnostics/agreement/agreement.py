@@ -59,6 +59,7 @@ def agreement(
     Raises:
         ValueError: if draws, `exact` or `log_p` are of other data, or `num_samples` is below 50.
     """
+    target.check_proper()
     target = target.collapsed()
     _check(target, draws, num_samples, exact, log_p)
     begin, limits = time.perf_counter(), limits or Limits()
@@ -74,13 +75,15 @@ def agreement(
     close = columns.pop("draws_close") > 0
     ratio, ratio_stderr = columns.pop("ratio"), columns.pop("ratio_stderr")
     best = exact or log_p or sampled
+    reverse_kl = exactly(exact, "kl_q_p") if exact is not None else reverse(best, sampled)
+    forward_kl = exactly(exact, "kl_p_q") if exact is not None else forward(best, ratio, ratio_stderr, draws.flags)
     uses, why_not = judge(_measured(target, columns, sampled, exact or log_p), limits)
     return Agreement(
         reference="quadrature" if exact is not None else "hmc" if draws.info["method"] == "hmc" else "nuts",
         latents=tuple(target.latent_names),
         **columns,
-        kl_q_p=exactly(exact, "kl_q_p") if exact is not None else reverse(best, sampled),
-        kl_p_q=exactly(exact, "kl_p_q") if exact is not None else forward(best, ratio, ratio_stderr, draws.flags),
+        kl_q_p=reverse_kl.flagged(target.cautions),
+        kl_p_q=forward_kl.flagged(target.cautions),
         pareto_k=sampled.info["pareto_k"],
         ess_share=sampled.info["ess"] / num_samples,
         uses=uses,
@@ -161,9 +164,11 @@ def _measured(target: Target, columns: Columns, sampled: Estimate[ImportanceInfo
         latents=tuple(target.latent_names),
         **fields,
         pareto_k=sampled.info["pareto_k"],
+        heavy_tail=sampled.info["heavy_tail"],
         log_p_stderr=sampled.stderr,
         log_p_off=off,
         log_p_off_stderr=stderr,
+        cautions=target.cautions,
     )
 
 

@@ -20,7 +20,8 @@ class Limits:
             estimate, √(1 + 0.25²).
         tail_mass: least and most posterior probability outside a central 90 % interval: it then covers 85 to 95 %.
         far_tail_mass: the same for a 99 % interval, between a fifth of and three times what it says.
-        pareto_k: largest k̂: beyond it importance weights cannot mend the tails or log p(x) (Vehtari et al. 2024).
+        pareto_k: largest k̂: beyond it importance weights cannot mend the tails or log p(x) (Vehtari et al. 2024); nor
+            can they where `importance` flags them for their tail.
         log_p_error: nats; a tenth of a nat is a tenth of the evidence for one datum.
         missed_mass: most posterior probability of missed modes. k̂, effective sample sizes and error bars are blind to
             them, and each of them takes −log(1 − mass) nats off log p̂(x).
@@ -50,9 +51,11 @@ class Measured:
     missed_mass: Tensor
     missed_mass_stderr: Tensor
     pareto_k: Tensor
+    heavy_tail: Tensor  # whether the weights' tail is too heavy whatever the limit on k̂ is: `weights.heavy_tail`
     log_p_stderr: Tensor  # of the importance estimate
     log_p_off: Tensor  # importance estimate − a better one, nats; NaN if there is none
     log_p_off_stderr: Tensor
+    cautions: tuple[str, ...]  # for each datum why log q, and with it every weight, should be doubted; or empty
 
 
 def judge(measured: Measured, limits: Limits) -> tuple[dict[str, Tensor], dict[str, tuple[str, ...]]]:
@@ -100,8 +103,13 @@ def _mass(
 
 def _pareto(measured: Measured, limits: Limits) -> Reasons:
     # A limit on these very draws: what k̂ forecasts is the error of what is computed from them, so no noise is allowed.
-    k = measured.pareto_k
-    return ~(k <= limits.pareto_k), [f"Pareto k̂ = {v:.2f} > {limits.pareto_k:g}" for v in k.tolist()]
+    k, heavy = measured.pareto_k, measured.heavy_tail
+    beyond = ~(k <= limits.pareto_k)
+    texts = [
+        f"Pareto k̂ = {v:.2f} > {limits.pareto_k:g}" if b else "the importance weights have too heavy a tail"
+        for v, b in zip(k.tolist(), beyond.tolist(), strict=True)
+    ]
+    return beyond | heavy, texts
 
 
 def _missed(measured: Measured, limits: Limits) -> Reasons:
@@ -124,11 +132,15 @@ def _off(measured: Measured, limits: Limits) -> Reasons:
     return off.abs() - limits.sigmas * stderr > limits.log_p_error, texts
 
 
+def _doubtful(measured: Measured, limits: Limits) -> Reasons:
+    return torch.tensor([bool(caution) for caution in measured.cautions]), list(measured.cautions)
+
+
 RULES = {
     "means": (_mean,),
     "intervals": (_interval, _missed),
-    "tails": (_far_interval, _pareto, _missed),
-    "model comparison": (_pareto, _noisy, _missed, _off),
+    "tails": (_far_interval, _pareto, _missed, _doubtful),
+    "model comparison": (_pareto, _noisy, _missed, _off, _doubtful),
 }
 """use -> the rules that a datum must keep."""
 

@@ -74,6 +74,8 @@ def calibrate(
     """
     target = target.collapsed()
     _check(target, num_simulations, num_draws, kind, level)
+    if kind == "prior":  # which is drawn from
+        target.check_proper()
     begin = time.perf_counter()
     options = {"memory_bytes": memory_bytes, "progress": progress}
     source = SOURCES[kind](target, num_simulations, draws, seed, options)
@@ -81,7 +83,8 @@ def calibrate(
     needed = torch.ones(u.shape[1], dtype=torch.bool)
     needed[-2] = densities
     good = u[:, needed].isfinite().all(1)
-    flags = (*source.flags, *_flags(good, densities, ess, source.given is not None))
+    doubts = tuple(caution.reason for caution in target.structure.cautions) if densities else ()
+    flags = (*doubts, *source.flags, *_flags(good, densities, ess, source.given is not None))
     return _result(u[good], (*target.latent_names, LOG_JOINT), num_draws, kind, level, flags, begin)
 
 

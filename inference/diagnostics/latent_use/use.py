@@ -16,7 +16,7 @@ from elbowroom.inference.diagnostics.latent_use.observation import observation_s
 from elbowroom.inference.diagnostics.latent_use.pruning import prune
 from elbowroom.inference.diagnostics.latent_use.result import LatentUse
 from elbowroom.inference.diagnostics.latent_use.summary import summarise
-from elbowroom.inference.estimate import Estimate
+from elbowroom.inference.estimate import Estimate, reasons
 from elbowroom.inference.evaluation.check_same_data import check_same_data
 from elbowroom.inference.target import Target
 
@@ -52,6 +52,7 @@ def latent_use(
         raise ValueError("this target has no latent that the guide draws (finite discrete ones are summed out)")
     if num_samples < 2:
         raise ValueError(f"num_samples must be at least 2, got {num_samples}")
+    target.check_proper()
     check_same_data(target, log_p=log_p)
     begin = time.perf_counter()
     summary = summarise(target, num_samples, seed, memory_bytes)
@@ -63,6 +64,7 @@ def latent_use(
     slope = sensitivity(target, aggregate.pop("prior_sd"), seed)
     dead = ~active if len(target) > 1 else torch.zeros_like(active)  # one datum says nothing about differences
     room = None if log_p is None else float((log_p.value.double().cpu() - summary.elbo).mean())
+    doubts = (reasons(*(caution.reason for caution in target.structure.cautions)),)
     sigma, sigma_told = observation_sigma(target, num_samples, seed, memory_bytes)
     return LatentUse(
         latents=tuple(target.latent_names),
@@ -72,9 +74,9 @@ def latent_use(
         kl=kl,
         kl_stderr=kl_stderr,
         sensitivity=slope,
-        rate=_one(*over_data(summary.rate)),
-        mutual_information=mutual,
-        marginal_kl=marginal,
+        rate=_one(*over_data(summary.rate)).flagged(doubts),
+        mutual_information=mutual.flagged(doubts),
+        marginal_kl=marginal.flagged(doubts),
         **aggregate,
         collapsed=diagnose(tuple(target.latent_names), dead, slope, kl, room),
         pruned=prune(target, dead, num_samples, seed, memory_bytes),

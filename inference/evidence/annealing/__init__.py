@@ -10,7 +10,6 @@ upper one.
     ais.py           anneal: forward chains, with thermodynamic integration of the same chains
     reverse.py       anneal_reverse and bidirectional: from posterior draws back to the start
     smc.py           smc: chains that are resampled where their weights have spread
-    path.py          both ends of the path, and one transition on it
     schedule.py      the temperatures
     tuning.py        pilot chains: step sizes, scales and temperatures, frozen
     walk.py          chains along a frozen path, and the weights that they collect
@@ -19,7 +18,8 @@ upper one.
     randomness.py    which random numbers belong to which chain and transition
     results.py       from weights to an Estimate with its flags
 
-Read path.py, walk.py, then ais.py. Imports: mcmc, evaluation, target, programs, weights, estimate.
+Read mcmc/path.py (both ends of the path, and one transition on it), walk.py, then ais.py. Imports: mcmc, evaluation,
+target, programs, weights, estimate.
 """
 
 from elbowroom.inference.evidence.annealing.ais import anneal

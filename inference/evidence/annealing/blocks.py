@@ -8,10 +8,10 @@ import torch
 
 from elbowroom.inference.evaluation.budget import Plan, bytes_or_default, plan
 from elbowroom.inference.evaluation.coordinates import Coordinates
-from elbowroom.inference.evidence.annealing.path import Path
 from elbowroom.inference.evidence.annealing.settings import Settings
 from elbowroom.inference.evidence.annealing.tuning import Frozen, prepare
 from elbowroom.inference.evidence.annealing.walk import Walk
+from elbowroom.inference.mcmc.path import Path
 from elbowroom.inference.progress import Tick, progress_bar
 from elbowroom.inference.target import Target
 
@@ -49,6 +49,7 @@ def blocks(target: Target, settings: Settings, label: str, walks: int = 1) -> It
     Raises:
         ValueError: if the target has no continuous latents, or the budget is too small.
     """
+    target.check_proper()
     coordinates = Coordinates.of(target)
     if coordinates.dim == 0:
         raise ValueError(

@@ -4,7 +4,7 @@ import torch
 from torch import Tensor
 
 from elbowroom.inference.evaluation.random_numbers import RandomNumbers
-from elbowroom.inference.evidence.annealing.path import Path
+from elbowroom.inference.mcmc.path import Path
 from elbowroom.inference.programs.noise import BLOCK
 
 _APART = BLOCK << 32  # first chain of a role, a multiple of the noise's block

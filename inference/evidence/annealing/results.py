@@ -4,13 +4,15 @@ from collections.abc import Callable
 from typing import NamedTuple, TypedDict
 
 import torch
+from scipy import stats
 from torch import Tensor
 
 from elbowroom.inference import weights
-from elbowroom.inference.estimate import Bound, Estimate
+from elbowroom.inference.estimate import NORMAL_95, Bound, Estimate
 from elbowroom.inference.evidence.annealing.blocks import Block
 from elbowroom.inference.evidence.annealing.settings import Settings
 from elbowroom.inference.evidence.annealing.walk import Walk
+from elbowroom.inference.target import Target
 
 STUCK = 0.1
 """Acceptance below which chains hardly move."""
@@ -31,6 +33,7 @@ class ChainsInfo(TypedDict):
         spread: standard deviation of log w over chains, `[B]`, nats; +∞ from one chain.
         ess: effective number of chains, `[B]`.
         pareto_k: tail index of the weights, `[B]`; −∞ where they are constant, NaN with fewer than 100 chains.
+        min_ss, convergence_rate: what it means for the number of chains, as of `ImportanceInfo`, `[B]`.
         constant_weights: whether all weights are equal up to rounding, `[B]` bool.
         num_evaluations: gradients of both ends of the path for each datum, pilot chains included.
         num_pilot_evaluations: those of the pilot chains.
@@ -44,6 +47,8 @@ class ChainsInfo(TypedDict):
     spread: Tensor
     ess: Tensor
     pareto_k: Tensor
+    min_ss: Tensor
+    convergence_rate: Tensor
     constant_weights: Tensor
     num_evaluations: int
     num_pilot_evaluations: int
@@ -89,7 +94,12 @@ def assemble(
     has_spread = len(log_w) > 1  # one chain says nothing about its own spread
     constant = weights.spread_is_rounding(log_w.amax(0), log_w.amin(0), eps) & has_spread
     unknown = torch.full_like(value, torch.inf)
-    stderr = torch.where(constant, 0.0, weights.log_marginal_stderr(log_w)) if has_spread else unknown
+    tail = weights.tail_of(log_w) if len(log_w) >= _ENOUGH else weights.Tail.unknown(value, len(log_w))
+    tail = tail.constant(constant)
+    stderr = unknown
+    if has_spread:
+        delta = torch.where(constant, 0.0, few(log_w) * weights.log_marginal_stderr(log_w))
+        stderr = torch.maximum(tail.widened(delta), weights.rounding_error(value, eps))
     pilot = int(joined(pieces, "num_pilot_evaluations")[0])
     info: ChainsInfo = {
         "log_weights": forward,
@@ -97,20 +107,43 @@ def assemble(
         "acceptance": joined(pieces, "acceptance"),
         "spread": log_w.std(0) if has_spread else unknown,
         "ess": weights.ess(log_w),
-        "pareto_k": torch.where(constant, -torch.inf, weights.pareto_k(log_w) if len(log_w) >= _ENOUGH else torch.nan),
+        "pareto_k": tail.k,
+        "min_ss": weights.min_sample_size(tail.k),
+        "convergence_rate": weights.convergence_rate(tail.k, len(log_w)),
         "constant_weights": constant,
         "num_evaluations": settings.num_evaluations + pilot + extra,
         "num_pilot_evaluations": pilot,
         "seconds": seconds,
         "start": settings.start,
     }
-    flags = _flags(value, info, "low" if bound == "lower" else "high", noun)
+    data = _data(value, info, tail, eps)
+    flags = tuple(_flag(datum, len(log_w), "low" if bound == "lower" else "high", noun) for datum in data)
     return Estimate(value, stderr, bound, info, flags)
+
+
+def cautions(target: Target, start: str) -> tuple[str, ...]:
+    """For each datum the reasons to doubt chains that begin at the guide; those from the prior use no log q."""
+    return target.cautions if start == "guide" else ("",) * len(target)
 
 
 def joined(pieces: list[Piece], name: str) -> Tensor:
     """What is kept under a name, of all data."""
     return torch.cat([piece[name] for piece in pieces], -1)
+
+
+def few(log_w: Tensor) -> Tensor:
+    """What makes value ± 1.96 stderr a 95 % interval though the spread is that of few chains `[C, B]`; `[B]`.
+
+    t (1 + t γ / (3 √C)) / 1.96 with t = t_0.975(n − 1): n the effective number of chains, for where a few weights are
+    all of the mean they are all of its error, too; and γ the skewness of the weights, if positive, which widens the
+    upper end of the interval of a mean to this order (Johnson 1978): a large weight that was not drawn is missing.
+    """
+    effective = weights.ess(log_w).double()
+    quantile = stats.t.ppf(0.975, (effective.cpu() - 1).clamp_min(1).nan_to_num(1.0).numpy())
+    t = torch.as_tensor(quantile, dtype=torch.float64, device=log_w.device)
+    w = weights.normalized(log_w.double()) * len(log_w)
+    skewness = ((w - 1) / w.std(0, correction=0)).pow(3).mean(0).nan_to_num(0.0).clamp_min(0)
+    return t * (1 + t * skewness / (3 * len(log_w) ** 0.5)) / NORMAL_95
 
 
 def least_effective(num_chains: int) -> float:
@@ -123,17 +156,17 @@ class _Datum(NamedTuple):
 
     value: float
     ess: float
-    pareto_k: float
+    heavy: str
     constant: bool
     acceptance: float  # the least of any transition
+    rounding: str
 
 
-def _flags(value: Tensor, info: ChainsInfo, side: str, noun: str) -> tuple[str, ...]:
-    num_chains = len(info["log_weights"])
+def _data(value: Tensor, info: ChainsInfo, tail: weights.Tail, eps: float) -> list[_Datum]:
     acceptance = info["acceptance"].amin(0) if len(info["acceptance"]) else torch.ones_like(value)
-    columns = (value, info["ess"], info["pareto_k"], info["constant_weights"], acceptance)
-    data = map(_Datum, *(column.tolist() for column in columns))
-    return tuple(_flag(datum, num_chains, side, noun) for datum in data)
+    rounding = [weights.rounding_flag(v, eps) for v in value.tolist()]
+    columns = (value.tolist(), info["ess"].tolist(), tail.flags(), info["constant_weights"].tolist())
+    return list(map(_Datum, *columns, acceptance.tolist(), rounding))
 
 
 def _flag(datum: _Datum, num_chains: int, side: str, noun: str) -> str:
@@ -142,6 +175,8 @@ def _flag(datum: _Datum, num_chains: int, side: str, noun: str) -> str:
         return "log w is NaN: the programs return NaN for this datum"
     if abs(datum.value) == float("inf"):
         return _INFINITE[side, datum.value > 0]
+    if datum.rounding:
+        return datum.rounding
     if datum.constant:
         return ""
     if num_chains == 1:
@@ -151,8 +186,8 @@ def _flag(datum: _Datum, num_chains: int, side: str, noun: str) -> str:
             f"{datum.ess:.1f} effective of {num_chains} {noun}: the value is likely too {side} and its error bar too "
             "small; raise num_steps"
         )
-    if reason := weights.heavy_tail(datum.pareto_k):
-        return f"{reason}, the value is likely too {side}"
+    if datum.heavy:
+        return f"{datum.heavy}, the value is likely too {side}"
     if datum.acceptance < STUCK:
         return f"chains hardly move at one temperature: acceptance {datum.acceptance:.2f} there"
     return ""

@@ -11,12 +11,13 @@ from torch import Tensor
 from elbowroom.inference.estimate import Estimate, reasons
 from elbowroom.inference.evidence.annealing.ais import forward
 from elbowroom.inference.evidence.annealing.blocks import Block, blocks, in_ranges
-from elbowroom.inference.evidence.annealing.path import Path
 from elbowroom.inference.evidence.annealing.randomness import REVERSE, Randomness
-from elbowroom.inference.evidence.annealing.results import ChainsInfo, assemble, observe
+from elbowroom.inference.evidence.annealing.results import ChainsInfo, assemble, cautions, observe
 from elbowroom.inference.evidence.annealing.settings import Settings
 from elbowroom.inference.evidence.annealing.walk import Walk, log_weights, walk
+from elbowroom.inference.evidence.second_opinion import doubted_by_draws
 from elbowroom.inference.mcmc.draws import Draws
+from elbowroom.inference.mcmc.path import Path
 from elbowroom.inference.target import Target
 
 Posterior = Draws | Mapping[str, Tensor]
@@ -116,6 +117,7 @@ def bidirectional(
         compile=compile,
     )
     _check_refresh(num_refresh)
+    target.check_proper()
     simulated, z = target.simulate(seed)
     up, down = [], []
     for block in blocks(simulated, settings, "AIS both ways", walks=2):
@@ -125,9 +127,10 @@ def bidirectional(
     extra = num_chains * num_refresh * num_leapfrog
     upper = assemble(down, settings, "upper", seconds, extra=extra)
     info: ReverseInfo = {**upper.info, "posterior": _EXACT}
+    doubts = cautions(simulated, start)
     return Bidirectional(
-        lower=assemble(up, settings, "lower", seconds),
-        upper=Estimate(upper.value, upper.stderr, upper.bound, info, upper.flags),
+        lower=assemble(up, settings, "lower", seconds).flagged(doubts),
+        upper=Estimate(upper.value, upper.stderr, upper.bound, info, upper.flags).flagged(doubts),
         target=simulated,
         z=z,
     )
@@ -188,6 +191,7 @@ def anneal_reverse(
     )
     _check_refresh(num_refresh)
     failed: tuple[str, ...] = ("",) * len(target)
+    sampled = posterior if isinstance(posterior, Draws) else None
     if isinstance(posterior, Draws):
         failed = posterior.flags
         if not allow_failed:
@@ -209,7 +213,8 @@ def anneal_reverse(
         reasons(f"the draws are no reference ({sampler})" if sampler else "", flag)
         for sampler, flag in zip(failed, estimate.flags, strict=True)
     )
-    return Estimate(estimate.value, estimate.stderr, estimate.bound, info, flags)
+    reverse = Estimate(estimate.value, estimate.stderr, estimate.bound, info, flags).flagged(cautions(target, start))
+    return reverse if sampled is None else doubted_by_draws(reverse, sampled)
 
 
 _EXACT = "exact posterior draws: an upper bound in expectation"

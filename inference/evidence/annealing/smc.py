@@ -10,11 +10,12 @@ from torch import Tensor
 from elbowroom.inference.estimate import Estimate
 from elbowroom.inference.evaluation.random_numbers import RandomNumbers
 from elbowroom.inference.evidence.annealing.blocks import Block, blocks
-from elbowroom.inference.evidence.annealing.path import Ends, Path
 from elbowroom.inference.evidence.annealing.randomness import PARTICLES, Randomness
 from elbowroom.inference.evidence.annealing.results import ChainsInfo, Piece, assemble, joined, observe
 from elbowroom.inference.evidence.annealing.settings import Settings
 from elbowroom.inference.evidence.annealing.walk import Walk
+from elbowroom.inference.evidence.second_opinion import doubted
+from elbowroom.inference.mcmc.path import Ends, Path
 from elbowroom.inference.target import Target
 
 RESAMPLE = 0.5
@@ -45,6 +46,7 @@ def smc(
     memory_bytes: int | None = None,
     progress: bool = False,
     compile: bool = False,
+    search: bool | None = None,
 ) -> Estimate[SmcInfo]:
     """Estimate log p(x_b) by tempered sequential Monte Carlo (Del Moral, Doucet & Jasra 2006, section 3).
 
@@ -57,11 +59,12 @@ def smc(
         target: programs and data.
         num_particles: N, particles of each run.
         num_runs: R, independent runs of each datum.
-        num_steps, start, schedule, seed, num_pilot, num_leapfrog, memory_bytes, progress, compile: as for `anneal`.
+        num_steps, start, schedule, seed, num_pilot, num_leapfrog, memory_bytes, progress, compile, search: as
+            for `anneal`.
 
     Returns:
-        Estimate with bound `"lower"`; value and stderr (delta method over runs) `[B]` in nats; `info`: see `SmcInfo`
-        and `ChainsInfo`.
+        Estimate with bound `"lower"`; value and stderr (delta method over runs, widened for few of them as that of
+        `anneal`) `[B]` in nats; `info`: see `SmcInfo` and `ChainsInfo`.
 
     Raises:
         ValueError: as `anneal`; if the budget does not hold one run of one datum.
@@ -87,7 +90,11 @@ def smc(
     pieces = [_all_runs(block, settings, num_particles, num_runs) for block in blocks(target, settings, "SMC")]
     estimate = assemble(pieces, settings, "lower", time.perf_counter() - begin, noun="runs")
     info: SmcInfo = {**estimate.info, "num_resamplings": joined(pieces, "num_resamplings")}
-    return Estimate(estimate.value, estimate.stderr, estimate.bound, info, estimate.flags)
+    found = Estimate(estimate.value, estimate.stderr, estimate.bound, info, estimate.flags)
+    if start == "prior":
+        return found
+    found = found.flagged(target.cautions)
+    return doubted(found, target, search, seed=seed, memory_bytes=memory_bytes)
 
 
 @dataclass(frozen=True)

@@ -2,9 +2,10 @@
 
     lower_b ≤ log p(x_b) ≤ upper_b in expectation;    settled: no flag, and a 95 % interval within `tolerance`
 
-Each datum begins with importance sampling; a lattice follows for up to two latents, then chains, a proposal fitted to
-them and weighed from both sides, a bridge as third opinion, and annealing both ways. What is settled costs nothing
-more; the rest gets four times the effort in each round. Values are chosen by a fixed order of trust, not by size.
+Each datum begins with importance sampling; a lattice follows for up to two latents, then chains that begin in modes
+found from guide and prior, a proposal fitted to them and weighed from both sides, a bridge as third opinion, and
+annealing both ways. What is settled costs nothing more; the rest gets four times the effort in each round. Values are
+chosen by a fixed order of trust; one that a lower bound contradicts is passed over.
 
     bracket.py     the call: stages on the data that still need them, while the time lasts
     stages.py      what each stage runs

@@ -15,7 +15,6 @@ from elbowroom.inference.evidence.bracket.result import Bracket, read
 from elbowroom.inference.evidence.bracket.stages import STAGES, Work, stages_of
 from elbowroom.inference.mcmc.draws import Draws
 from elbowroom.inference.programs.refusals import counted
-from elbowroom.inference.programs.requirements import check_proper
 from elbowroom.inference.progress import Bar, progress_bar
 from elbowroom.inference.saving.state_file import fingerprint_of
 from elbowroom.inference.target import Target
@@ -38,14 +37,18 @@ def bracket(
     """Bracket log p(x_b) between a lower and an upper value, for every datum, within a time budget.
 
     Every datum begins with importance sampling from the guide. Up to two latents are then integrated on a lattice. All
-    others, and those that the lattice cannot settle, get Markov chains (from guide and prior, so that a mode which the
-    guide misses can be found), a mixture fitted to them and weighed from both sides, a bridge as a third opinion, and
-    where that is not enough annealing in both directions. A datum is settled, and costs nothing more, when both sides
-    are free of flags, the methods agree, and the 95 % interval around both is at most `tolerance` wide; the time left
-    goes to the others, four times the effort each round. Values are chosen by a fixed order of trust, not by size.
+    others, and those that the lattice cannot settle, get Markov chains (from the guide, and from modes found by
+    particles that never see it, tempered from the prior), a mixture fitted to them and weighed from both sides, a
+    bridge as a third opinion, and where that is not enough annealing in both directions. A datum is settled, and costs
+    nothing more, when both sides are free of flags, the methods agree, and the 95 % interval around both is at most
+    `tolerance` wide; the time left goes to the others, four times the effort each round. Values are chosen by a fixed
+    order of trust; one that lies below any lower bound beyond chance is passed over.
 
     The lower values are lower bounds in expectation. The upper ones are upper bounds in expectation for the proposal
-    that was fitted, and an upper *estimate* for annealing back from chains; neither sees a mode that was never found.
+    that was fitted, and an upper *estimate* for annealing back from chains. Both sides know the modes that were found:
+    a mode that neither guide, chains nor the search from the prior met is missing from both. How good that search was
+    is told by the column `"expedition"` of the ledger, an estimate of log p(x) of its own, and by a note where it had
+    few effective points.
 
     Args:
         target: programs and data.
@@ -169,4 +172,4 @@ def _check(target: Target, budget: float, tolerance: float) -> None:
     for name, value in (("budget", budget), ("tolerance", tolerance)):
         if not value > 0:
             raise ValueError(f"{name} must be positive, got {value}")
-    check_proper(target.sites())
+    target.check_proper()

@@ -5,7 +5,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from elbowroom.inference.estimate import NORMAL_95
+from elbowroom.inference.estimate import NORMAL_95, Bound, Estimate, contradictions, reasons, room_for
 from elbowroom.inference.evidence.bracket.ledger import Column, Ledger
 
 LOWER = ("quadrature", "adapted importance", "annealing", "importance")
@@ -15,8 +15,19 @@ UPPER = ("quadrature", "adapted importance, upper", "reverse annealing")
 MIDDLE = "bridge"
 """The third opinion: no bound, but it should lie between them."""
 
-_SUSPICIOUS = 4.0  # standard errors
-_NEGLIGIBLE = 0.02  # nats: a disagreement below it is not worth a flag
+EXPEDITION = "expedition"
+"""The second opinion: what was found from the prior alone, by an estimate that never saw the guide."""
+
+EARLIER = "earlier rounds"
+"""The largest value that adapted importance gave before it was run again."""
+
+FROM_BELOW = (*LOWER, EXPEDITION, EARLIER)
+"""Lower bounds in expectation, whatever their flags: a value that lies well below one of them is too low."""
+
+_KNOWN = 0.25  # standard error from which on a lower bound contradicts nobody, nats
+
+_BOUNDS: dict[str, Bound] = {"quadrature": "exact", MIDDLE: "none", **dict.fromkeys(UPPER[1:], "upper")}
+"""What an answer is held to bound when others contradict it; the rest are lower bounds."""
 
 
 class Side(NamedTuple):
@@ -29,46 +40,69 @@ class Side(NamedTuple):
 
 
 def choose(ledger: Ledger, order: tuple[str, ...]) -> Side:
-    """The first method without a flag; if all are flagged the largest value, since flagged values are too low."""
-    columns = [(name, ledger.columns[name]) for name in order if name in ledger.columns]
+    """The first method without a flag that no lower bound contradicts; if there is none, the largest value.
+
+    Flagged values are too low, and so are contradicted ones; a contradicted one has that for a flag.
+    """
+    columns = [(name, ledger.columns[name], too_low(ledger, name)) for name in order if name in ledger.columns]
     value = torch.full((ledger.num_data,), torch.nan, dtype=torch.float64)
     stderr, methods, flags = value.clone(), [""] * ledger.num_data, [""] * ledger.num_data
     for b in range(ledger.num_data):
-        answered = [(name, c) for name, c in columns if not c.value[b].isnan() or c.flags[b]]
+        answered = [(n, c, reasons(c.flags[b], no[b])) for n, c, no in columns if not c.value[b].isnan() or c.flags[b]]
         if not answered:
             continue
-        clean = [(name, c) for name, c in answered if not c.flags[b]]
-        name, column = clean[0] if clean else max(answered, key=lambda pair: _rank(pair[1], b))
-        value[b], stderr[b], methods[b], flags[b] = column.value[b], column.stderr[b], name, column.flags[b]
+        clean = [answer for answer in answered if not answer[2]]
+        name, column, flag = clean[0] if clean else max(answered, key=lambda answer: _rank(answer[1], b))
+        value[b], stderr[b], methods[b], flags[b] = column.value[b], column.stderr[b], name, flag
     return Side(value, stderr, tuple(methods), tuple(flags))
 
 
-def suspicions(ledger: Ledger, lower: Side, upper: Side) -> list[str]:
-    """Where answers that should agree do not: a reason for each datum, or an empty string."""
-    reasons = [""] * ledger.num_data
-    for b, reason in _crossed(lower, upper):
-        reasons[b] = reason
-    for name in (*LOWER, MIDDLE):
-        column = ledger.columns.get(name)
-        if column is None:
+def too_low(ledger: Ledger, method: str) -> list[str]:
+    """For each datum the lower bound that lies above a method's value by more than chance, in words, or nothing."""
+    told, column = [""] * ledger.num_data, ledger.columns[method]
+    for name in FROM_BELOW:
+        other = ledger.columns.get(name)
+        if other is None or name == method:
             continue
-        above = column.value - upper.value > _room(column.stderr, upper.stderr)
-        below = (lower.value - column.value > _room(column.stderr, lower.stderr)) & (name == MIDDLE)
+        above = (other.value - column.value > room_for(other.stderr, column.stderr)) & (other.stderr <= _KNOWN)
+        for b in above.nonzero().flatten().tolist():
+            told[b] = told[b] or (
+                f"{method} says {column.value[b]:.3f} ± {column.stderr[b]:.3f}, {_WHOSE.get(name, name)} says "
+                f"{other.value[b]:.3f} ± {other.stderr[b]:.3f} from below: the methods disagree"
+            )
+    return told
+
+
+_WHOSE = {EXPEDITION: "a search from the prior", EARLIER: "an earlier round"}
+
+
+def suspicions(ledger: Ledger, lower: Side, upper: Side) -> list[str]:
+    """Where sides have crossed, or the third opinion lies outside: a reason for each datum, or an empty string."""
+    doubts = [""] * ledger.num_data
+    for b, reason in _crossed(lower, upper):
+        doubts[b] = reason
+    column = ledger.columns.get(MIDDLE)
+    if column is not None:
+        above = column.value - upper.value > room_for(column.stderr, upper.stderr)
+        below = lower.value - column.value > room_for(column.stderr, lower.stderr)
         for b in (above | below).nonzero().flatten().tolist():
-            if not column.flags[b] and not reasons[b]:
-                reasons[b] = (
-                    f"{name} says {column.value[b]:.3f} ± {column.stderr[b]:.3f}, outside of the bracket "
+            if not column.flags[b] and not doubts[b]:
+                doubts[b] = (
+                    f"{MIDDLE} says {column.value[b]:.3f} ± {column.stderr[b]:.3f}, outside of the bracket "
                     f"[{lower.value[b]:.3f}, {upper.value[b]:.3f}]: the methods disagree"
                 )
-    return reasons
+    return doubts
 
 
 def notes(ledger: Ledger, lower: Side) -> tuple[str, ...]:
-    """Where importance sampling from the guide looks clean and is low all the same; where the programs raised."""
+    """What is worth knowing, of each datum.
+
+    That the guide misses a part without a sign, where the programs raised, and how little was seen from the prior.
+    """
     texts = [""] * ledger.num_data
     column = ledger.columns.get("importance")
     if column is not None:
-        low = lower.value - column.value > _room(column.stderr, lower.stderr)
+        low = lower.value - column.value > room_for(column.stderr, lower.stderr)
         for b in low.nonzero().flatten().tolist():
             if not column.flags[b]:
                 texts[b] = (
@@ -77,8 +111,18 @@ def notes(ledger: Ledger, lower: Side) -> tuple[str, ...]:
                 )
     for b in ledger.refused.nonzero().flatten().tolist():
         told = f"the programs raised a numerical error at {int(ledger.refused[b])} points: density zero there"
-        texts[b] = "; ".join(filter(None, (texts[b], told)))
-    return tuple(texts)
+        texts[b] = reasons(texts[b], told)
+    expedition = ledger.columns.get(EXPEDITION)
+    return tuple(reasons(text, expedition.flags[b] if expedition else "") for b, text in enumerate(texts))
+
+
+def contradicted(ledger: Ledger) -> dict[str, tuple[str, ...]]:
+    """method -> for each datum which other methods contradict its answer, or an empty string."""
+    answers = {
+        name: Estimate(c.value, c.stderr, _BOUNDS.get(name, "lower"), flags=tuple(c.flags))
+        for name, c in ledger.columns.items()
+    }
+    return contradictions(answers)
 
 
 def width(lower: Side, upper: Side) -> Tensor:
@@ -100,16 +144,11 @@ def settled(ledger: Ledger, tolerance: float) -> Tensor:
 
 def _crossed(lower: Side, upper: Side) -> list[tuple[int, str]]:
     """The data whose bounds have crossed beyond chance, each with the reason for suspicion."""
-    crossed = lower.value - upper.value > _room(lower.stderr, upper.stderr)
+    crossed = lower.value - upper.value > room_for(lower.stderr, upper.stderr)
     return [
         (b, f"the lower bound ({lower.methods[b]}) lies above the upper one ({upper.methods[b]}) by more than chance")
         for b in crossed.nonzero().flatten().tolist()
     ]
-
-
-def _room(one: Tensor, other: Tensor) -> Tensor:
-    """How far apart two values with these errors may lie without a reason for suspicion, nats."""
-    return _SUSPICIOUS * torch.hypot(one, other) + _NEGLIGIBLE
 
 
 def _rank(column: Column, b: int) -> float:

@@ -54,6 +54,17 @@ class Ledger:
         for b, flag in zip(data.tolist(), estimate.flags if flags is None else flags, strict=True):
             column.flags[b] = flag
 
+    def remember(self, method: str, name: str, data: Tensor) -> None:
+        """Write a method's values for some data under another name too, where they are larger than what is there."""
+        if method not in self.columns:
+            return
+        column = self.columns[method]
+        old = self.columns[name].value[data] if name in self.columns else torch.full_like(column.value[data], torch.nan)
+        larger = ~(column.value[data] <= old) & column.value[data].isfinite()
+        chosen = data[larger]
+        if len(chosen):
+            self.put(name, chosen, Estimate(column.value[chosen], column.stderr[chosen], "lower"))
+
     def select(self, data: Sequence[int]) -> "Ledger":
         """The answers for some of the data; `seconds` stays what all of them took."""
         index = list(data)

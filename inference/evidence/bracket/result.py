@@ -29,7 +29,8 @@ class Bracket:
     """A lower and an upper value of log p(x) for each datum, each with its error and the method that gave it.
 
     Attributes:
-        lower, upper: values and standard errors `[B]`, nats; `info`: see `BracketSideInfo`.
+        lower, upper: values and standard errors `[B]`, nats; `info`: see `BracketSideInfo`. Both know only the modes
+            that were found (see `bracket`).
         flags: for each datum the reason why its bracket should not be relied on, or an empty string.
         notes: for each datum what is worth knowing though the bracket stands.
         width: length of the 95 % interval around both, `[B]`, nats.

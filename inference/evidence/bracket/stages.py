@@ -10,7 +10,7 @@ from torch import Tensor
 from elbowroom.inference.estimate import Estimate, reasons
 from elbowroom.inference.evaluation.coordinates import Coordinates
 from elbowroom.inference.evidence.annealing import anneal, anneal_reverse
-from elbowroom.inference.evidence.bracket.choice import settled
+from elbowroom.inference.evidence.bracket.choice import EARLIER, EXPEDITION, settled
 from elbowroom.inference.evidence.bracket.ledger import Ledger
 from elbowroom.inference.evidence.bridge.adapted import adapted_importance
 from elbowroom.inference.evidence.bridge.bridge import bridge
@@ -38,6 +38,10 @@ MIXING = Gates(rhat=1.05, ess_per_chain=10.0, divergences=NUM_CHAINS * NUM_DRAWS
 """Chains here only teach a proposal and a reverse path: coarser gates than those of a reference."""
 
 
+SEEN = 16.0
+"""Effective points of the search from the prior with fewer than which it is said how many there were."""
+
+
 @dataclass(frozen=True)
 class Work:
     """What every stage needs."""
@@ -58,6 +62,8 @@ class Work:
         return settled(self.ledger, self.tolerance)[data]
 
 
+_WEAK = "modes far from the guide were looked for from the prior with {:.0f} effective points"
+
 Stage = Callable[[Work, Tensor, int], None]
 """(work, which data `[b]`, effort 0, 1, …): answer these data."""
 
@@ -65,7 +71,9 @@ Stage = Callable[[Work, Tensor, int], None]
 def by_importance(work: Work, data: Tensor, effort: int) -> None:
     """Weigh draws of the guide: where everything begins."""
     num_samples = NUM_SAMPLES * GROWTH**effort
-    estimate = importance(work.part(data), num_samples=num_samples, seed=work.seed, memory_bytes=work.memory_bytes)
+    estimate = importance(  # chains are begun with a search
+        work.part(data), num_samples=num_samples, seed=work.seed, memory_bytes=work.memory_bytes, search=False
+    )
     work.ledger.put("importance", data, estimate)
 
 
@@ -80,6 +88,9 @@ def by_chains(work: Work, data: Tensor, effort: int) -> None:
     """Run chains; weigh a proposal fitted to them from both sides; bridge; anneal both ways where that fails."""
     part, growth, seed = work.part(data), GROWTH**effort, work.seed + effort
     draws = _draws(work, part, data, effort)
+    _look(work, data, draws)
+    if effort:
+        work.ledger.remember(ADAPTED[0], EARLIER, data)
     _weigh(work, data, draws, NUM_ADAPTED * growth, seed)
     work.ledger.put("bridge", data, bridge(part, draws, seed=seed, memory_bytes=work.memory_bytes))
     wide = _promising(work, data)
@@ -103,6 +114,21 @@ def _draws(work: Work, part: Target, data: Tensor, effort: int) -> Draws:
         gates=MIXING,
         memory_bytes=work.memory_bytes,
     )
+
+
+def _look(work: Work, data: Tensor, draws: Draws) -> None:
+    """Write down what was found from the prior alone, if chains of these data were begun with such a search."""
+    if "prior_ess" not in draws.info:
+        return
+    found = Estimate(draws.info["prior_log_p"], draws.info["prior_log_p_stderr"], "lower")
+    flags = tuple(
+        ""
+        if ess >= SEEN
+        else f"modes far from the guide were looked for from the prior with {ess:.0f} effective points"
+        for ess in draws.info["prior_ess"].tolist()
+    )
+    work.ledger.remember(EXPEDITION, EARLIER, data)
+    work.ledger.put(EXPEDITION, data, found, flags)
 
 
 def _weigh(work: Work, data: Tensor, draws: Draws, num_samples: int, seed: int) -> None:
@@ -135,7 +161,8 @@ def _anneal(work: Work, data: Tensor, draws: Draws, effort: int) -> None:
         "memory_bytes": work.memory_bytes,
     }
     limits = at_limits(draws)
-    up, down = anneal(part, **arguments), anneal_reverse(part, draws, allow_failed=True, **arguments)
+    up = anneal(part, search=False, **arguments)  # chains have been begun with one
+    down = anneal_reverse(part, draws, allow_failed=True, **arguments)
     for name, estimate in (("annealing", up), ("reverse annealing", down)):
         work.ledger.put(name, data, estimate, _joined(estimate.flags, limits))
 

@@ -10,8 +10,11 @@ miss a mode miss it in both.
 
     bridge.py         `bridge`: half of each chain fits g, the other half is bridged to it
     proposals.py      g: a mixture of Gaussians, one Gaussian, or the guide
+    halves.py         one bridge between two parts of the chains
     fixed_point.py    the optimal bridge r
     error.py          the error of r, and which of the two samples it comes from
+    tails.py          Pareto k̂ of the terms of both means, and what their tails can hide
+    exchange.py       blocks of the chains dealt anew: do the estimates differ by the error that they report?
     adapted.py        `adapted_importance`
 
 Read bridge.py first. Imports: importance/ (its reductions), mcmc, evaluation, target, weights, estimate; not bracket/.

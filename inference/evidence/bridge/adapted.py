@@ -15,6 +15,7 @@ from elbowroom.inference.evaluation.random_numbers import RandomNumbers
 from elbowroom.inference.evaluation.weighted_draws import Sampler
 from elbowroom.inference.evidence.importance.importance import ImportanceInfo, collect
 from elbowroom.inference.evidence.importance.streaming import Drawn, Reduction, Wanted, reduce_weights
+from elbowroom.inference.evidence.second_opinion import doubted_by_draws
 from elbowroom.inference.mcmc.draws import Draws
 from elbowroom.inference.mcmc.mixture import Mixture
 from elbowroom.inference.progress import silent
@@ -59,6 +60,7 @@ def adapted_importance(
     target = target.collapsed()
     if num_samples < 2:
         raise ValueError(f"num_samples must be at least 2 (two halves), got {num_samples}")
+    target.check_proper()
     check_same_data(target, draws=draws)
     plan = budget.plan(target, num_samples, memory_bytes)
     pieces: list[Reduction] = []
@@ -75,8 +77,10 @@ def adapted_importance(
     lower = _flagged(collect(pieces, num_samples), torch.cat(lost) / num_samples)
     value, stderr = tangent(_halves(pieces, num_samples))
     constant = lower.info["constant_weights"]
-    upper = Estimate(value, torch.where(constant, 0.0, stderr), "upper", lower.info, lower.flags)
-    return Adapted(lower, upper)
+    # Both rest on the same tail: what it leaves open is open above either.
+    stderr = torch.where(constant, 0.0, torch.maximum(stderr, lower.stderr))
+    upper = Estimate(value, stderr, "upper", lower.info, lower.flags)
+    return Adapted(doubted_by_draws(lower, draws), doubted_by_draws(upper, draws))
 
 
 _MOST_POINTS = 2048  # points that a mixture is fitted to

@@ -14,13 +14,13 @@ class BridgeError(NamedTuple):
     Attributes:
         stderr: √(proposal's term + posterior's term); to first order the error of log r, nats.
         ess: effective number of posterior draws in its term.
-        proposal_share, posterior_share: the two terms' shares of the squared error.
+        proposal_stderr, posterior_stderr: the roots of the two terms: the Monte Carlo error of each mean, nats.
     """
 
     stderr: Tensor
     ess: Tensor
-    proposal_share: Tensor
-    posterior_share: Tensor
+    proposal_stderr: Tensor
+    posterior_stderr: Tensor
 
 
 def relative_error(
@@ -53,6 +53,6 @@ def relative_error(
     return BridgeError(
         stderr=total.sqrt(),
         ess=ess,
-        proposal_share=from_proposal / total,
-        posterior_share=from_posterior / total,
+        proposal_stderr=from_proposal.sqrt(),
+        posterior_stderr=from_posterior.sqrt(),
     )

@@ -12,6 +12,8 @@ from elbowroom.inference.evaluation.random_numbers import RandomNumbers
 from elbowroom.inference.mcmc.mixture import Mixture
 
 _FIRST = 1 << 47  # sample index of the guide's draws: no other estimator reads the random numbers there
+_APART = 1 << 40  # sample indices between those of two splits of the chains
+_QUICK = 4  # iterations of fitting where the bridge only has to be compared with another
 
 
 class Proposal(NamedTuple):
@@ -28,21 +30,25 @@ class Proposal(NamedTuple):
     dtype: torch.dtype
 
 
-Make = Callable[[Coordinates, Tensor, int, int, Plan], Proposal]
-"""(coordinates, posterior draws `[M, B, D]`, number of draws N, seed, plan) -> proposal."""
+Make = Callable[[Coordinates, Tensor, int, int, Plan, int], Proposal]
+"""(coordinates, posterior draws `[M, B, D]`, number of draws N, seed, plan, split of the chains) -> proposal."""
 
 
-def mixture(coordinates: Coordinates, points: Tensor, num_draws: int, seed: int, plan: Plan) -> Proposal:
+def mixture(
+    coordinates: Coordinates, points: Tensor, num_draws: int, seed: int, plan: Plan, split: int = 0
+) -> Proposal:
     """A mixture of Gaussians fitted to the points, of each datum by itself."""
-    return _fitted(coordinates, points, num_draws, seed, num_components=None)
+    return _fitted(coordinates, points, num_draws, seed, split, num_components=None)
 
 
-def gaussian(coordinates: Coordinates, points: Tensor, num_draws: int, seed: int, plan: Plan) -> Proposal:
+def gaussian(
+    coordinates: Coordinates, points: Tensor, num_draws: int, seed: int, plan: Plan, split: int = 0
+) -> Proposal:
     """One Gaussian fitted to the points."""
-    return _fitted(coordinates, points, num_draws, seed, num_components=1)
+    return _fitted(coordinates, points, num_draws, seed, split, num_components=1)
 
 
-def guide(coordinates: Coordinates, points: Tensor, num_draws: int, seed: int, plan: Plan) -> Proposal:
+def guide(coordinates: Coordinates, points: Tensor, num_draws: int, seed: int, plan: Plan, split: int = 0) -> Proposal:
     """The guide, whatever the points are.
 
     Raises:
@@ -56,8 +62,9 @@ def guide(coordinates: Coordinates, points: Tensor, num_draws: int, seed: int, p
             f"proposal='guide' needs the guide's density at any point, which this guide does not have ({error}). Use "
             "proposal='mixture'."
         ) from error
+    first = _FIRST + split * _APART
     draws = [
-        coordinates.unconstrain(target.propose(size, seed=seed, start=_FIRST + start)[0])
+        coordinates.unconstrain(target.propose(size, seed=seed, start=first + start)[0])
         for start, size in plan.sample_ranges(num_draws)
     ]
     return Proposal(torch.cat(draws).double(), coordinates.log_guide, target.dtype)
@@ -67,13 +74,14 @@ PROPOSALS: dict[str, Make] = {"mixture": mixture, "gaussian": gaussian, "guide":
 
 
 def _fitted(
-    coordinates: Coordinates, points: Tensor, num_draws: int, seed: int, num_components: int | None
+    coordinates: Coordinates, points: Tensor, num_draws: int, seed: int, split: int, num_components: int | None
 ) -> Proposal:
     """Points are float64 whatever the programs are, and so are a fitted density and its draws."""
-    fitted, numbers = Mixture.fit(points, num_components), RandomNumbers(coordinates.target, seed)
+    fitted = Mixture.fit(points, num_components, *((_QUICK,) if split else ()))
+    numbers, start = RandomNumbers(coordinates.target, seed), split * _APART
     draws = fitted.sample(
-        numbers.normal("bridge normal", num_draws, coordinates.dim).double(),
-        numbers.uniform("bridge component", num_draws),
-        numbers.uniform("bridge width", num_draws),
+        numbers.normal("bridge normal", num_draws, coordinates.dim, start).double(),
+        numbers.uniform("bridge component", num_draws, start),
+        numbers.uniform("bridge width", num_draws, start),
     )
     return Proposal(draws, fitted.log_density, torch.float64)

@@ -7,6 +7,7 @@ largest weights for Pareto k̂. What q never visits is seen by none of these num
 
     importance.py    log p̂(x), with ELBO, IWAE-K, effective sample size and k̂ of the same weights
     bounds.py        all bounds by name: IWAE, Rényi, χ, jackknife, upper ones, and two that fail
+    bounds_result.py what they come to: a mapping, a table
     streaming.py     the sums that are kept of weighted draws, chunk by chunk
     harmonic.py      the harmonic mean of likelihoods, flagged as unusable
 

@@ -1,9 +1,7 @@
 """Every bound on log p(x) that importance weights give, on one set of weights, datum by datum."""
 
 import math
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
-from typing import NotRequired, TypedDict
+from collections.abc import Sequence
 
 import torch
 from torch import Tensor
@@ -12,94 +10,20 @@ from elbowroom.inference.estimate import Bound, Estimate
 from elbowroom.inference.evaluation import budget
 from elbowroom.inference.evaluation.budget import Plan
 from elbowroom.inference.evaluation.check_same_data import check_same_data
+from elbowroom.inference.evidence.importance.bounds_result import Bounds, BoundsInfo, IwaeInfo
 from elbowroom.inference.evidence.importance.harmonic import harmonic_of_draws, harmonic_of_weights
 from elbowroom.inference.evidence.importance.importance import ImportanceInfo, check_counts, collect
 from elbowroom.inference.evidence.importance.streaming import Reduction, Wanted, from_prior, reduce_weights, with_room
+from elbowroom.inference.evidence.second_opinion import found_more, opinion_of
 from elbowroom.inference.mcmc.draws import Draws
 from elbowroom.inference.progress import Tick, progress_bar
 from elbowroom.inference.target import Target
-from elbowroom.inference.text_table import aligned
 from elbowroom.inference.weights import K_LIMIT
 from elbowroom.inference.weights.jackknife import iwae_bias_delta
 from elbowroom.inference.weights.power_means import PowerSums, check_alpha, check_order, power_mean, tangent
+from elbowroom.inference.weights.ratio_bound import ratio_upper
 
 PARTICLES = (1, 5, 50, 500)
-
-
-class BoundsInfo(TypedDict):
-    """What S weights of each datum say besides the bounds.
-
-    Keys:
-        ess, pareto_k, pareto_k_stderr, max_weight, constant_weights: as of `ImportanceInfo`, `[B]`.
-        num_samples: S.
-        relative_variance: Var(w) / (E w)², `[B]`; NaN from one sample.
-        num_evaluations: of log p(x, z), for each datum: S draws of the guide and S of the prior.
-        seed: of the draws.
-    """
-
-    ess: Tensor
-    pareto_k: Tensor
-    pareto_k_stderr: Tensor
-    max_weight: Tensor
-    constant_weights: Tensor
-    num_samples: int
-    relative_variance: Tensor
-    num_evaluations: int
-    seed: int
-
-
-class IwaeInfo(TypedDict):
-    """How far an IWAE-K bound is below log p(x), E[IWAE-K] − log p(x), estimated in two ways.
-
-    Keys:
-        bias_delta: by the delta method, −Var(w) / (2 K (E w)²), `[B]`, nats.
-        bias_jackknife, bias_jackknife_stderr: by the jackknife, and its standard error, `[B]`, nats; for K > 1.
-    """
-
-    bias_delta: Tensor
-    bias_jackknife: NotRequired[Tensor]
-    bias_jackknife_stderr: NotRequired[Tensor]
-
-
-@dataclass(frozen=True, eq=False)
-class Bounds(Mapping[str, Estimate]):
-    """Bounds on log p(x) by name, each an `Estimate` with its own error, direction and flags.
-
-    `elbo`, `iwae-K`, `renyi-α` (α > 0) and `importance` are lower bounds in expectation, `upper-n` an upper one;
-    `cubo-n`, `renyi-α` (α < 0) and `jackknife-K` are estimates that bound nothing at finite S; `prior` and `harmonic`
-    show why the simplest estimators fail.
-
-    Attributes:
-        estimates: name -> Estimate.
-        info: diagnostics of the guide's weights: see `BoundsInfo`.
-    """
-
-    estimates: dict[str, Estimate]
-    info: BoundsInfo
-
-    def __getitem__(self, name: str) -> Estimate:
-        if name not in self.estimates:
-            raise KeyError(f"no bound '{name}'; there are {', '.join(self.estimates)}")
-        return self.estimates[name]
-
-    def __iter__(self) -> Iterator[str]:
-        return iter(self.estimates)
-
-    def __len__(self) -> int:
-        return len(self.estimates)
-
-    def table(self, datum: int | None = None) -> str:
-        """All bounds as text, in nats: the mean over data with its error, or one datum's numbers and its flags."""
-        rows = [("", "bounds", "nats per datum", "± error", "flag")]
-        for name, estimate in self.items():
-            if datum is None:
-                value, error = estimate.mean()
-                flagged = [flag for flag in estimate.flags if flag]
-                flag = f"{len(flagged)}/{len(estimate)}: {flagged[0]}" if flagged else ""
-            else:
-                value, error, flag = float(estimate.value[datum]), float(estimate.stderr[datum]), estimate.flags[datum]
-            rows.append((name, estimate.bound, f"{value:.4f}", f"{error:.4f}", flag))
-        return "\n".join(aligned(rows, "<<>><"))
 
 
 def bounds(
@@ -113,6 +37,7 @@ def bounds(
     seed: int = 0,
     memory_bytes: int | None = None,
     progress: bool = False,
+    search: bool | None = None,
 ) -> Bounds:
     """Lower and upper bounds on log p(x_b) from S draws of the guide, and S of the prior for comparison.
 
@@ -122,7 +47,8 @@ def bounds(
     Args:
         target: programs and data.
         num_samples: S.
-        num_particles: K of the IWAE bounds and of their jackknife; by default those of 1, 5, 50, 500 up to S.
+        num_particles: K of the IWAE bounds, of their jackknife and, for 1 < K ≤ S/4, of the upper bounds `struski-K`
+            from their gap; by default those of 1, 5, 50, 500 up to S.
         alphas: α of the Rényi bounds: lower for α ≥ 0; for α < 0 an estimate of an upper bound that is biased
             downwards.
         orders: n ≥ 1 of the χ bounds: `cubo-n`, the plug-in (n > 1), and `upper-n`, an upper bound in expectation.
@@ -130,6 +56,8 @@ def bounds(
         seed: seed of the draws.
         memory_bytes: byte budget for one evaluation (default 256 MiB).
         progress: show a progress bar if it takes longer than two seconds.
+        search: look for modes that the guide misses, as `importance` does; what estimates log p(x), or bounds it from
+            above, is flagged where these show more.
 
     Returns:
         Bounds, a mapping from name to Estimate. An `iwae-K` has in its `info` two estimates of its own bias:
@@ -139,6 +67,7 @@ def bounds(
         ValueError: on a non-positive `num_samples`, a K outside 1 … S, α = 1 (the ELBO), an order below 1, draws of
             other data, or a budget too small.
     """
+    target.check_proper()
     target = target.collapsed()
     sizes = tuple(k for k in PARTICLES if k <= num_samples) if num_particles is None else tuple(num_particles)
     check_counts(num_samples, sizes)
@@ -157,10 +86,32 @@ def bounds(
         estimates |= {f"renyi-{a:g}": _renyi(_sums(pieces, 1.0 - a), a, weighed) for a in alphas}
         estimates |= {f"cubo-{n:g}": _cubo(_sums(pieces, n), n, weighed) for n in orders if n > 1}
         estimates |= {f"upper-{n:g}": _upper(_sums(pieces, n), n, weighed) for n in orders}
+        estimates |= {f"struski-{k}": _struski(pieces, k, weighed) for k in sizes if 1 < k <= num_samples // 4}
         estimates |= {f"jackknife-{k}": _jackknife(pieces, k, weighed) for k in sizes if k > 1}
+        if draws is None:
+            estimates["harmonic"] = harmonic_of_weights(pieces, weighed)
+        estimates = {name: estimate.flagged(target.cautions) for name, estimate in estimates.items()}
+        estimates |= _searched(estimates, target, search, seed, memory_bytes)
+        # What follows does not use log q.
         estimates["prior"] = _prior(target, num_samples, seed, plan, tick)
-    harmonic = harmonic_of_weights(pieces, weighed) if draws is None else harmonic_of_draws(target, draws, plan)
-    return Bounds(estimates | {"harmonic": harmonic}, _info(weighed, seed))
+    if draws is not None:
+        estimates["harmonic"] = harmonic_of_draws(target, draws, plan)
+    estimates["harmonic"] = estimates.pop("harmonic")  # the last in the table
+    return Bounds(estimates, _info(weighed, seed))
+
+
+def _searched(
+    estimates: dict[str, Estimate], target: Target, search: bool | None, seed: int, memory_bytes: int | None
+) -> dict[str, Estimate]:
+    """What claims to be as high as log p(x), flagged where a search from the prior shows more."""
+    opinion = opinion_of(target, search, seed=seed, memory_bytes=memory_bytes)
+    claims = ("importance", "upper-", "struski-", "jackknife-")
+    high = {name: estimate for name, estimate in estimates.items() if name.startswith(claims)}
+    return (
+        {}
+        if opinion is None
+        else {name: estimate.flagged(found_more(estimate, opinion)) for name, estimate in high.items()}
+    )
 
 
 def _info(weighed: Estimate[ImportanceInfo], seed: int) -> BoundsInfo:
@@ -169,6 +120,10 @@ def _info(weighed: Estimate[ImportanceInfo], seed: int) -> BoundsInfo:
         "ess": info["ess"],
         "pareto_k": info["pareto_k"],
         "pareto_k_stderr": info["pareto_k_stderr"],
+        "pareto_k_long": info["pareto_k_long"],
+        "heavy_tail": info["heavy_tail"],
+        "min_ss": info["min_ss"],
+        "convergence_rate": info["convergence_rate"],
         "max_weight": info["max_weight"],
         "constant_weights": info["constant_weights"],
         "num_samples": info["num_samples"],
@@ -219,7 +174,8 @@ def _cubo(sums: PowerSums, order: float, weighed: Estimate[ImportanceInfo]) -> E
 
 def _upper(sums: PowerSums, order: float, weighed: Estimate[ImportanceInfo]) -> Estimate:
     value, stderr = tangent(sums)
-    return _of_power(value, stderr, "upper", order, "", weighed)
+    # What the tail leaves open above log p̂ is open above its bounds, too.
+    return _of_power(value, torch.maximum(_or_infinite(value, stderr), weighed.stderr), "upper", order, "", weighed)
 
 
 def _of_power(
@@ -227,19 +183,40 @@ def _of_power(
 ) -> Estimate:
     """An estimate from the mean of w^power, whose tail index is `power` times that of w; flagged with its caveat."""
     constant = weighed.info["constant_weights"]
-    columns = (value.tolist(), (power * weighed.info["pareto_k"]).tolist(), constant.tolist(), weighed.flags)
+    columns = (
+        value.tolist(),
+        (power * weighed.info["pareto_k"]).tolist(),
+        weighed.info["heavy_tail"].tolist(),
+        constant.tolist(),
+        weighed.flags,
+    )
     flags = []
-    for v, tail, exact, flag in zip(*columns, strict=True):
+    for v, tail, heavy, exact, flag in zip(*columns, strict=True):
         reasons = [caveat] if caveat and not exact else []
         if not math.isfinite(v):
             reasons.append("no finite power mean: too few samples, or weights of zero")
         elif tail > K_LIMIT:
             reasons.append(f"the tail index of w^{power:g} is {tail:.2f} > {K_LIMIT}: the value is likely too low")
+        elif power >= 1 and heavy:
+            reasons.append(flag)
         elif tail != tail and not exact:
             reasons.append("too few distinct weights for a Pareto k̂: the error bar is unchecked")
         flags.append(_broken(v, flag) or "; ".join(reasons))
     stderr = torch.where(constant, 0.0, _or_infinite(value, stderr))
     return Estimate(value, stderr, bound, flags=tuple(flags))
+
+
+def _struski(pieces: Sequence[Reduction], k: int, weighed: Estimate[ImportanceInfo]) -> Estimate:
+    """The bound of `ratio_upper`; it rests on the mean of the weights themselves, and is flagged as that is."""
+    found = [ratio_upper(r.sums()) for piece in pieces if (r := piece.groups[k].ratios) is not None]
+    value, stderr = (torch.cat(column) for column in zip(*found, strict=True))
+    constant = weighed.info["constant_weights"]
+    flags = [
+        flag or ("" if math.isfinite(v) else "a group of weights has none that is not zero")
+        for v, flag in zip(value.tolist(), weighed.flags, strict=True)
+    ]
+    stderr = torch.where(constant, 0.0, torch.maximum(_or_infinite(value, stderr), weighed.stderr))
+    return Estimate(value, stderr, "upper", flags=tuple(flags))
 
 
 def _jackknife(pieces: Sequence[Reduction], k: int, weighed: Estimate[ImportanceInfo]) -> Estimate:
@@ -260,7 +237,7 @@ def _prior(target: Target, num_samples: int, seed: int, plan: Plan, tick: Tick) 
     """log (1/S) Σ p(x | z_s), z_s ~ p(z)."""
     try:
         return collect(reduce_weights(target, plan, num_samples, seed, Wanted(), tick, from_prior), num_samples)
-    except NotImplementedError as error:  # an improper prior, or one that draws by rejection
+    except NotImplementedError as error:  # one that draws by rejection
         nothing = torch.full((len(target),), torch.nan, dtype=torch.float64)
         reason = f"the prior cannot be drawn from: {error}"
         return Estimate(nothing, nothing, "none", flags=(reason,) * len(target))
@@ -276,7 +253,7 @@ def _relative_variance(weighed: Estimate[ImportanceInfo]) -> Tensor:
     """Var(w) / (E w)², `[B]`; NaN from one sample."""
     if weighed.info["num_samples"] < 2:
         return torch.full_like(weighed.value, torch.nan)
-    return weighed.stderr.square() * weighed.info["num_samples"]
+    return weighed.info["delta_stderr"].square() * weighed.info["num_samples"]
 
 
 def _or_infinite(value: Tensor, stderr: Tensor) -> Tensor:
@@ -285,5 +262,8 @@ def _or_infinite(value: Tensor, stderr: Tensor) -> Tensor:
 
 
 def _broken(value: float, flag: str) -> str:
-    """The flag of weights that are NaN, infinite or all zero; an empty string for others."""
-    return flag if flag and (value != value or "NaN" in flag or "infinite" in flag or "every weight" in flag) else ""
+    """The flag of weights that are NaN, infinite, all zero or no proof; an empty string for others."""
+    return flag if flag and (value != value or any(word in flag for word in _BROKEN)) else ""
+
+
+_BROKEN = ("NaN", "infinite", "every weight", "are equal", "only in float")

@@ -48,7 +48,7 @@ def harmonic_of_weights(pieces: Sequence[Reduction], weighed: Estimate) -> Estim
     """
     sums = [piece.inverse.sums() for piece in pieces if piece.inverse is not None]
     log_mass, stderr = (torch.cat(column) for column in zip(*map(power_mean, sums), strict=True))
-    return _estimate(weighed.value - log_mass, weighed.stderr + stderr)
+    return _estimate(weighed.value - log_mass, weighed.info["delta_stderr"] + stderr)
 
 
 def _estimate(value: Tensor, stderr: Tensor) -> Estimate:

@@ -1,16 +1,16 @@
 """Importance-sampled log p(x) with the guide as proposal, streamed over samples, datum by datum."""
 
 from collections.abc import Sequence
-from dataclasses import replace
 from typing import NotRequired, TypedDict
 
 import torch
 from torch import Tensor
 
 from elbowroom.inference import weights
-from elbowroom.inference.estimate import Estimate
+from elbowroom.inference.estimate import Estimate, reasons
 from elbowroom.inference.evaluation import budget
 from elbowroom.inference.evidence.importance.streaming import Reduction, Wanted, joined, reduce_weights
+from elbowroom.inference.evidence.second_opinion import doubted
 from elbowroom.inference.programs.refusals import counted
 from elbowroom.inference.progress import progress_bar
 from elbowroom.inference.target import Target
@@ -21,9 +21,15 @@ class ImportanceInfo(TypedDict):
 
     Keys:
         elbo, elbo_stderr: mean log w and its standard error, `[B]`, nats.
+        delta_stderr: of log p̂(x) by the delta method, √(Var w / S) / mean w, `[B]`, nats: the weights that were drawn
+            and nothing beyond them.
         ess: effective number of draws, (Σ w)² / Σ w², `[B]`.
         pareto_k: tail index of the weights, `[B]`; −∞ where they are constant, NaN where there are too few.
         pareto_k_stderr: its standard error, `[B]`.
+        pareto_k_long: the index by up to four times as many of the largest weights, `[B]`.
+        heavy_tail: whether the estimate is flagged for its tail, `[B]` bool; see `weights.heavy_tail`.
+        min_ss: samples from which on a mean of such weights can be trusted, 10^(1 / (1 − max(0, k̂))), `[B]`.
+        convergence_rate: r, where 4^(1/r) times as many samples halve the error, `[B]`: 1 at best, 0 from k̂ = 1 on.
         max_weight: the largest normalised weight, `[B]`.
         constant_weights: whether all weights are equal up to rounding, `[B]` bool.
         iwae, iwae_stderr: K -> the IWAE-K bound from groups of K of the same weights, and its standard error, `[B]`,
@@ -39,9 +45,14 @@ class ImportanceInfo(TypedDict):
 
     elbo: Tensor
     elbo_stderr: Tensor
+    delta_stderr: Tensor
     ess: Tensor
     pareto_k: Tensor
     pareto_k_stderr: Tensor
+    pareto_k_long: Tensor
+    heavy_tail: Tensor
+    min_ss: Tensor
+    convergence_rate: Tensor
     max_weight: Tensor
     constant_weights: Tensor
     iwae: dict[int, Tensor]
@@ -60,6 +71,7 @@ def importance(
     num_particles: Sequence[int] = (),
     memory_bytes: int | None = None,
     progress: bool = False,
+    search: bool | None = None,
 ) -> Estimate[ImportanceInfo]:
     """Estimate log p(x_b) by importance sampling from the guide.
 
@@ -75,14 +87,21 @@ def importance(
         num_particles: report the IWAE-K bound for each of these K ≤ S too (groups of K of the same samples).
         memory_bytes: byte budget for one evaluation (default 256 MiB).
         progress: show a progress bar if it takes longer than two seconds.
+        search: look for modes that the guide misses by particles from the prior, and flag data where these show more
+            than the guide's draws have seen: some ten thousand evaluations of p(x, z) a datum (`second_opinion.py`).
+            None: where it is cheap and can see, up to 16 latents.
 
     Returns:
-        Estimate with bound `"lower"`; value and stderr (delta method, √(Var w / S) / mean w) `[B]` in nats;
-        `info`: see `ImportanceInfo`.
+        Estimate with bound `"lower"`; value and stderr `[B]` in nats; `info`: see `ImportanceInfo`. The error is that
+        of the delta method, √(Var w / S) / mean w, or larger where the tail of the weights is heavy: value + 1.96
+        stderr holds what log p(x) would be under the largest tail index that the weights leave open
+        (`weights/tail.py`).
 
     Raises:
-        ValueError: on a non-positive `num_samples`, a K outside 1 … S, or a budget too small for one sample.
+        ValueError: on a non-positive `num_samples`, a K outside 1 … S, a budget too small for one sample, or an
+            improper prior.
     """
+    target.check_proper()
     check_counts(num_samples, num_particles)
     summed = target.collapsed()
     sizes = tuple(num_particles)
@@ -96,7 +115,8 @@ def importance(
             estimate.info["summed_out"] = summed.structure.collapsed
     if refused.by_key:
         estimate.info["num_refused"] = refused.of(target)
-    return _doubted(summed, estimate, num_samples, seed)
+    estimate = estimate.flagged(summed.cautions)
+    return doubted(estimate, summed, search, seed=seed, memory_bytes=memory_bytes)
 
 
 def _weighed(
@@ -106,29 +126,6 @@ def _weighed(
     with progress_bar(len(target) * num_samples, "importance", "sample", progress) as tick:
         pieces = reduce_weights(target, plan, num_samples, seed, Wanted(sizes), tick)
     return collect(pieces, num_samples, sizes)
-
-
-def _doubted(
-    target: Target, estimate: Estimate[ImportanceInfo], num_samples: int, seed: int
-) -> Estimate[ImportanceInfo]:
-    """Equal weights are no proof where a discrete site, drawn by the guide, never took a second value: flagged."""
-    sites = [latent.name for latent in target.structure.latents.values() if latent.num_values]
-    if not sites or not bool(estimate.info["constant_weights"].any()):
-        return estimate
-    with torch.no_grad():
-        z, _ = target.propose(min(num_samples, _LOOKED_AT), seed=seed)
-    still = {name: (v == v[:1]).reshape(*v.shape[:2], -1).all(-1).all(0).tolist() for name, v in z.items()}
-    flags = list(estimate.flags)
-    for b in estimate.info["constant_weights"].nonzero().flatten().tolist():
-        if names := [name for name in sites if still[name][b]]:
-            flags[b] = (
-                f"all weights are equal, but the discrete sites {names} never took a second value among the draws: "
-                "what other values would add is not known. Draw more, or give the guide's probabilities a floor"
-            )
-    return replace(estimate, flags=tuple(flags))
-
-
-_LOOKED_AT = 4096  # draws in which a second value is looked for
 
 
 def check_counts(num_samples: int, num_particles: Sequence[int] = ()) -> None:
@@ -144,46 +141,52 @@ def collect(pieces: Sequence[Reduction], num_samples: int, sizes: Sequence[int] 
     """The estimate of log p(x) from S weights of each datum, as `importance` returns it."""
     log_size = torch.tensor(float(num_samples), dtype=torch.float64).log()
     log_sum, log_sum_squares = joined(pieces, lambda p: p.log_sum), joined(pieces, lambda p: p.log_sum_squares)
-    value = log_sum - log_size
+    value, rounding = log_sum - log_size, max(p.rounding for p in pieces)
     # Var(w)/S / mean² = (S Σw² / (Σw)² − 1) / (S − 1)
     relative_variance = ((log_sum_squares - 2 * log_sum + log_size).exp() - 1).clamp_min(0) / max(num_samples - 1, 1)
-    largest = joined(pieces, lambda p: p.tail[0])
     constant = joined(pieces, Reduction.constant) & (num_samples > 1)
     # One sample says nothing about its own spread.
-    stderr = (
-        torch.where(constant, 0.0, relative_variance.sqrt())
-        if num_samples > 1
-        else value.new_full(value.shape, torch.inf)
+    delta = (
+        torch.where(constant, 0.0, relative_variance.sqrt()) if num_samples > 1 else torch.full_like(value, torch.inf)
     )
-    pareto_k = torch.where(constant, -torch.inf, joined(pieces, lambda p: p.pareto_k(num_samples)))
+    tail = weights.Tail.joined([p.fitted_tail() for p in pieces])
+    stderr = torch.maximum(tail.widened(delta), weights.rounding_error(value, rounding))
     iwae = {k: [piece.groups[k].moments for piece in pieces] for k in sizes}
     info: ImportanceInfo = {
         "elbo": joined(pieces, lambda p: p.moments.mean),
         "elbo_stderr": joined(pieces, lambda p: p.moments.stderr()),
+        "delta_stderr": delta,
         "ess": (2 * log_sum - log_sum_squares).exp(),
-        "pareto_k": pareto_k,
-        "pareto_k_stderr": weights.pareto_k_stderr(pareto_k, num_samples),
-        "max_weight": (largest - log_sum).exp(),
+        "pareto_k": tail.k,
+        "pareto_k_stderr": weights.pareto_k_stderr(tail.k, num_samples),
+        "pareto_k_long": tail.k_long,
+        "heavy_tail": tail.heavy,
+        "min_ss": weights.min_sample_size(tail.k),
+        "convergence_rate": weights.convergence_rate(tail.k, num_samples),
+        "max_weight": (joined(pieces, lambda p: p.largest) - log_sum).exp(),
         "constant_weights": constant,
         "iwae": {k: torch.cat([m.mean for m in moments]) for k, moments in iwae.items()},
         "iwae_stderr": {k: torch.cat([m.stderr() for m in moments]) for k, moments in iwae.items()},
         "num_samples": num_samples,
         "num_evaluations": num_samples,
     }
-    flags = tuple(_flag(*row) for row in zip(value.tolist(), pareto_k.tolist(), constant.tolist(), strict=True))
+    still = [text for piece in pieces for text in piece.still()]
+    columns = zip(value.tolist(), tail.k.tolist(), constant.tolist(), tail.flags(), still, strict=True)
+    flags = tuple(_flag(*row, rounding=rounding) for row in columns)
     return Estimate(value, stderr, "lower", info, flags)
 
 
-def _flag(value: float, k: float, constant: bool) -> str:
+def _flag(value: float, k: float, constant: bool, heavy: str, still: str, *, rounding: float) -> str:
     if value != value:
         return "log w is NaN: the programs return NaN for this datum"
     if value == float("inf"):
         return "a weight is infinite: the guide's density is zero at its own draw"
     if value == float("-inf"):
         return "every weight is zero: no draw of the guide has positive probability under the model"
+    if reason := reasons(still, weights.rounding_flag(value, rounding)):
+        return reason
     if constant:
         return ""
     if k != k:
         return "too few distinct weights for a Pareto k̂ (more than 20 samples are needed): the error bar is unchecked"
-    reason = weights.heavy_tail(k)
-    return f"{reason}, the value is likely too low" if reason else ""
+    return f"{heavy}, the value is likely too low" if heavy else ""

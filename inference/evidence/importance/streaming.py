@@ -1,8 +1,10 @@
 """Running reductions of importance weights: samples arrive chunk by chunk, a few numbers a datum are kept."""
 
-from collections.abc import Callable, Iterator, Sequence
+import math
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
+from types import MappingProxyType
 from typing import NamedTuple
 
 import torch
@@ -17,16 +19,19 @@ from elbowroom.inference.weights.running import Groups, Moments, Powers
 
 
 class Drawn(NamedTuple):
-    """One chunk of weighted draws, `[S', B]` each, nats."""
+    """One chunk of weighted draws, log densities `[S', B]` in nats."""
 
     log_w: Tensor  # log p(x, z) − log q(z | x)
     likelihood: Tensor  # log p(x | z)
+    z: Mapping[str, Tensor] = MappingProxyType({})  # site -> `[S', B, *event]`, of what the guide draws
+    discrete: tuple[str, ...] = ()  # those of its sites whose values may well be equal
 
 
 def from_guide(target: Target, num_samples: int, seed: int, start: int) -> Drawn:
     """Draws of the guide."""
     drawn = weighted_draws(target, num_samples, seed, start)
-    return Drawn(drawn.log_w, drawn.log_joint[1].expand(num_samples, -1))
+    discrete = tuple(name for name, latent in target.structure.latents.items() if latent.unconstrained is None)
+    return Drawn(drawn.log_w, drawn.log_joint[1].expand(num_samples, -1), drawn.z, discrete)
 
 
 def from_prior(target: Target, num_samples: int, seed: int, start: int) -> Drawn:
@@ -113,12 +118,17 @@ class Reduction:
     """Running sums of the weights of some data: everything that is reported, in O(B) memory plus the tail."""
 
     num_data: int
-    num_tail: int
+    num_samples: int
     log_sum: Tensor  # log Σ w
     log_sum_squares: Tensor  # log Σ w²
     moments: Moments  # of log w
     smallest: Tensor
-    tail: Tensor  # the M + 1 largest log w so far
+    largest: Tensor
+    tail: Tensor  # the L + 1 largest log w so far, L the longer tail
+    waiting: list[Tensor]  # chunks that are not in the tail yet
+    first: dict[str, Tensor]  # site -> its values in the first sample, `[B, *event]`
+    moved: dict[str, Tensor]  # site -> whether any draw of it differs from the first, `[B]`
+    discrete: tuple[str, ...] = ()
     groups: dict[int, Groups] = field(default_factory=dict)
     powers: dict[float, Powers] = field(default_factory=dict)
     inverse: Powers | None = None  # of w / p(x | z)
@@ -135,12 +145,16 @@ class Reduction:
 
         return cls(
             num_data=len(zero),
-            num_tail=weights.tail_length(num_samples),
+            num_samples=num_samples,
             log_sum=lowest,
             log_sum_squares=lowest,
             moments=Moments(zero, zero),
             smallest=torch.full_like(zero, torch.inf),
+            largest=lowest,
             tail=lowest.new_empty(0, len(zero)),
+            waiting=[],
+            first={},
+            moved={},
             groups={k: Groups.empty(k, zero, wanted.jackknife and k > 1) for k in wanted.num_particles},
             powers={exponent: powers(exponent) for exponent in wanted.powers},
             inverse=powers(1.0) if wanted.harmonic else None,
@@ -154,8 +168,12 @@ class Reduction:
         self.log_sum = torch.logaddexp(self.log_sum, log_w.logsumexp(0))
         self.log_sum_squares = torch.logaddexp(self.log_sum_squares, (2 * log_w).logsumexp(0))
         self.smallest = torch.minimum(self.smallest, log_w.amin(0))
-        merged = torch.cat([self.tail, log_w])
-        self.tail = merged.topk(min(self.num_tail + 1, len(merged)), dim=0).values
+        self.largest = torch.maximum(self.largest, log_w.amax(0))
+        self.waiting.append(log_w)
+        if sum(map(len, self.waiting)) > self._kept:
+            self._merge()
+        self._watch(drawn.z)
+        self.discrete = drawn.discrete
         for group in self.groups.values():
             group.add(log_w)
         for power in self.powers.values():
@@ -164,12 +182,50 @@ class Reduction:
             # Where the likelihood is zero so is the weight: the posterior is never there.
             self.inverse.add(torch.where(log_w == -torch.inf, -torch.inf, log_w - drawn.likelihood.double()))
 
+    @property
+    def _kept(self) -> int:
+        return weights.long_tail_length(self.num_samples) + 1
+
+    def _merge(self) -> None:
+        """Keep the largest of what has come; several small chunks are sorted at once."""
+        merged = torch.cat([self.tail, *self.waiting])
+        self.tail = merged.topk(min(self._kept, len(merged)), dim=0).values
+        self.waiting = []
+
+    def _watch(self, z: Mapping[str, Tensor]) -> None:
+        """See which sites take a second value."""
+        for name, value in z.items():
+            if name not in self.first:
+                self.first[name] = value[0].clone()
+                self.moved[name] = torch.zeros(value.shape[1], dtype=torch.bool, device=value.device)
+            self.moved[name] |= (value != self.first[name]).transpose(0, 1).flatten(1).any(1)
+
+    def still(self) -> list[str]:
+        """For each datum why draws that never move are no proof, or an empty string.
+
+        A continuous site whose draws are all equal has a scale below rounding, and no density that means anything. A
+        discrete one may well be sure of its value; but then equal weights say nothing of its others.
+        """
+        texts, constant = [""] * self.num_data, self.constant().tolist()
+        for name, moved in self.moved.items():
+            for b, moves in enumerate(moved.tolist() if self.num_samples > 1 else []):
+                if not moves and name not in self.discrete:
+                    texts[b] = f"all {self.num_samples} draws of '{name}' are equal: its scale is below rounding"
+                elif not moves and constant[b] and not texts[b]:
+                    texts[b] = (
+                        f"all {self.num_samples} draws of '{name}' are equal: its other values were never weighed"
+                    )
+        return texts
+
     def constant(self) -> Tensor:
         """Whether all weights of a datum are equal up to rounding, `[B]`."""
-        return weights.spread_is_rounding(self.tail[0], self.smallest, self.rounding)
+        return weights.spread_is_rounding(self.largest, self.smallest, self.rounding)
 
-    def pareto_k(self, num_samples: int) -> Tensor:
-        """k̂ of all S weights, `[B]`; NaN where there are too few."""
-        if self.num_tail < 5 or self.num_tail >= num_samples:
-            return torch.full_like(self.log_sum, torch.nan)
-        return weights.pareto_k_of_tail(self.tail)
+    def fitted_tail(self) -> weights.Tail:
+        """What the tail of all S weights says; unknown where there are too few."""
+        constant = self.constant() & (self.num_samples > 1)
+        if not weights.has_tail(self.num_samples):
+            return weights.Tail.unknown(self.log_sum, self.num_samples).constant(constant)
+        self._merge()
+        log_mean = self.log_sum - math.log(self.num_samples)
+        return weights.Tail.of(self.tail, log_mean, self.num_samples).constant(constant)

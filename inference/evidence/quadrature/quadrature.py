@@ -40,6 +40,8 @@ class QuadratureInfo(TypedDict, total=False):
         levels: of the quantiles.
         elbo: of the guide, `[B]`, nats; NaN where the guide's density is unknown, as are both divergences. Where no
             lattice takes the guide's density (a spline flow), it is the mean over 16384 draws.
+        cautions: for each datum the reasons to doubt what rests on log q (`elbo`, both KL, what begins with `guide_`),
+            as `Target.cautions`; log p(x) and the posterior use no log q, so they are none of their flags.
         kl_q_p, kl_p_q: KL(q ‖ p(z|x)) and KL(p(z|x) ‖ q), `[B]`, nats.
         guide_mean, guide_sd, guide_covariance, guide_quantiles: the guide's own; missing where its density is unknown.
         num_modes: modes of the posterior that were found, `[B]`.
@@ -55,6 +57,7 @@ class QuadratureInfo(TypedDict, total=False):
     quantiles: Tensor
     levels: tuple[float, ...]
     elbo: Tensor
+    cautions: tuple[str, ...]
     kl_q_p: Tensor
     kl_p_q: Tensor
     guide_mean: Tensor
@@ -95,8 +98,10 @@ def quadrature(
         rounding of the programs' dtype), nats; `info`: see `QuadratureInfo`.
 
     Raises:
-        ValueError: with four or more latent dimensions (a lattice grows as n^D), or a discrete latent in the guide.
+        ValueError: with four or more latent dimensions (a lattice grows as n^D), a discrete latent in the guide, or an
+            improper prior.
     """
+    target.check_proper()
     target = target.collapsed()
     coordinates = Coordinates.of(target)
     if coordinates.dim > MAX_DIM:
@@ -239,7 +244,10 @@ def _assemble(
     limit = (torch.finfo(target.dtype).eps * value.abs()).clamp_min(tolerance)
     columns = (value, error, limit, complete, joined["guide_complete"])
     flags = tuple(_flag(*row) for row in zip(*(column.tolist() for column in columns), strict=True))
-    return Estimate(value, error, "exact", _info(joined, target.latent_names, tuple(levels)), flags)
+    info = _info(joined, target.latent_names, tuple(levels))
+    if any(target.cautions):
+        info["cautions"] = target.cautions
+    return Estimate(value, error, "exact", info, flags)
 
 
 def _info(joined: dict[str, Tensor], latents: list[str], levels: tuple[float, ...]) -> QuadratureInfo:

@@ -7,6 +7,8 @@ from elbowroom.inference.evaluation.at_points import at_points
 from elbowroom.inference.evaluation.coordinates import Coordinates, log_joint
 
 _SCAN = {1: 129, 2: 33, 3: 17}  # points along each axis of the scan
+_FEWEST, _MOST = 8, 32  # maxima of the scan to start from
+_DEPTH = 50.0  # nats below the highest point of the scan: a mode thinner than its mesh looks as low as that
 
 
 def find_starts(coordinates: Coordinates, cells: int) -> tuple[Tensor, Tensor]:
@@ -24,7 +26,7 @@ def find_starts(coordinates: Coordinates, cells: int) -> tuple[Tensor, Tensor]:
     scan = centre + sd * mesh  # [G, B, D]
     values = _rectangle(coordinates, torch.cat([scan, prior[:64], guide]), cells)
     on_grid = values[: len(scan)]
-    peaks = _local_maxima(on_grid, dim, 8)
+    peaks = _local_maxima(on_grid, dim)
     best_prior = values[len(scan) : len(scan) + 64].argmax(0, keepdim=True)
     best_guide = values[len(scan) + 64 :].argmax(0, keepdim=True)
     starts = [
@@ -45,14 +47,20 @@ def _rectangle(coordinates: Coordinates, u: Tensor, cells: int) -> Tensor:
     return values.nan_to_num(-torch.inf, posinf=-torch.inf)
 
 
-def _local_maxima(values: Tensor, dim: int, most: int) -> Tensor:
-    """Indices of the highest local maxima of each datum on the scan, `[most, B]`."""
+def _local_maxima(values: Tensor, dim: int) -> Tensor:
+    """Indices of the highest local maxima of each datum on the scan, `[K, B]`: at least 8, and up to 32 that are high.
+
+    A datum with fewer high ones than another has its best again in their place, so that company adds nothing to it.
+    """
     side = _SCAN[dim]
     grid = values.T.reshape(-1, 1, *(side,) * dim).clamp_min(-1e300)
     pool = {1: torch.nn.functional.max_pool1d, 2: torch.nn.functional.max_pool2d, 3: torch.nn.functional.max_pool3d}
     highest = pool[dim](grid, 3, stride=1, padding=1)
     peak = torch.where(grid >= highest, grid, -torch.inf).reshape(len(grid), -1)
-    return peak.topk(min(most, peak.shape[1]), dim=1).indices.T
+    height, index = peak.topk(_MOST, dim=1)
+    count = (height >= height[:, :1] - _DEPTH).sum(1, keepdim=True).clamp_min(_FEWEST)
+    place = torch.arange(int(count.max()))
+    return torch.where(place < count, index[:, : len(place)], index[:, :1]).T
 
 
 def pick(points: Tensor, index: Tensor) -> Tensor:

@@ -1,5 +1,6 @@
 """train -> evidence -> compare -> generate: the files, the JSON, and that the numbers are those of the library."""
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +11,8 @@ import pytest
 import torch
 
 from elbowroom.datasets import load
-from elbowroom.inference import importance, quadrature
+from elbowroom.inference import Estimate, Target, importance, quadrature
+from elbowroom.inference.evidence.quadrature.quadrature import QuadratureInfo
 from toys import arviz_oracle
 from toys.commands import SMALL, Run, metrics, parameters, the_target
 from toys.strict_json import read_json
@@ -86,6 +88,8 @@ def test_evidence_is_that_of_the_library(run: Run, trained: Path, which: str) ->
         "importance_stderr": sampled.stderr,
         "ess": sampled.info["ess"],
         "pareto_k": sampled.info["pareto_k"],
+        "min_ss": sampled.info["min_ss"],
+        "convergence_rate": sampled.info["convergence_rate"],
         "exact": exact.value,
         "exact_error": exact.stderr,
         "kl_q_p": exact.info["kl_q_p"],
@@ -108,6 +112,22 @@ def test_evidence_options(run: Run, folder: Path, trained: Path) -> None:
         assert row["elbo"] == pytest.approx(alone["elbo"], rel=1e-6)
     validation = run("evidence", *common, "--split=validation", "--exact=no").json()
     assert validation["data"] != whole["data"]
+
+
+def test_a_value_that_the_exact_one_contradicts_is_flagged(
+    run: Run, trained: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """In the file and in the table: an importance value cannot stand unflagged in the row of an exact one 5 nats up."""
+
+    def higher(target: Target, **options: Any) -> Estimate[QuadratureInfo]:
+        found = quadrature(target, **options)
+        return replace(found, value=found.value + 5.0)
+
+    monkeypatch.setattr("elbowroom.commands.evidence.quadrature", higher)
+    options = (f"--run={trained}", "--num_samples=300", "--limit=3")
+    for row in run("evidence", *options, "--json").json()["data"]:
+        assert row["flag"].endswith("below exact") and "nats" in row["flag"] and not row["exact_flag"]
+    assert "importance sampling is flagged for 3 of 3" in " ".join(run("evidence", *options).out.split())
 
 
 def test_numbers_that_are_not_finite_are_null(run: Run, trained: Path) -> None:

@@ -125,7 +125,10 @@ def test_flags_that_were_kept_in_info_are_read() -> None:
     path = Path(__file__).with_name("flags_in_info.safetensors")
     found, seconds = load_result(path, "importance", TOLD, target)
     assert seconds == 0.5 and ["Pareto" in flag for flag in found.flags] == [False, True, True]
-    same(found, importance(target, num_samples=100), 1e-5)
+    fresh = importance(target, num_samples=100)
+    same(found.value, fresh.value, 1e-5)
+    same(found.stderr, fresh.info["delta_stderr"], 1e-5)  # all that an error was then
+    same(found.info, {name: fresh.info[name] for name in found.info}, 1e-5)
     same(through(found), found)
 
 

@@ -162,9 +162,15 @@ def test_a_datum_without_an_answer_leaves_the_others_alone() -> None:
 
 
 SLOW = ("eight-schools", "funnel", "shells", "banana-mean-field")
-LONG = (*SLOW, "mixture-", "regression-", "correlated-gaussian-0.", "conjugate-normal-0.9", "ppca-10-wide", "modes-")
-LATENT = [name for name in PROBLEMS if name != "mixture-discrete"]
-EASY = [name for name in LATENT if not name.startswith((*SLOW, "banana"))]
+MODES = ("mog-", "two-modes", "twenty-modes", "product")  # many, or far apart: chains may say that they disagree
+LONG = (*SLOW, *MODES, "mixture-", "regression-", "correlated-gaussian-0.", "conjugate-normal-0.9", "ppca-10-wide",
+        "modes-", "student-", "gamma-poisson-", "dirichlet-", "label-switching-", "ragged-", "partly-", "ark",
+        "gp-")  # fmt: skip
+HIDDEN = ("two-modes-4", "two-modes-10", "twenty-modes-10", "product-3")
+"""Chains that all begin near the guide's mode, and whose jumps never meet another, agree with each other: no gate sees
+it. `bracket` looks for such modes from the prior, and its tests have these problems."""
+LATENT = [name for name in PROBLEMS if name != "mixture-discrete" and not name.startswith(HIDDEN)]
+EASY = [name for name in LATENT if not name.startswith((*SLOW, *MODES, "banana"))]
 FLAGGED = 0.005
 """Chance, at most, that a datum of an easy problem is flagged after 1000 draws a chain: none of 2780 was (20 seeds).
 

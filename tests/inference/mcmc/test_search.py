@@ -9,6 +9,7 @@ from elbowroom.inference import Target
 from elbowroom.inference.evaluation.coordinates import Coordinates
 from elbowroom.inference.evaluation.random_numbers import RandomNumbers
 from elbowroom.inference.mcmc.mixture import Mixture
+from elbowroom.inference.mcmc.path import Path
 from elbowroom.inference.mcmc.population import NUM_POINTS, Population
 from elbowroom.inference.mcmc.search import BELIEVED, PosteriorPoints, search
 from toys.programs import data, normal_guide, normal_model, one_mode, two_modes
@@ -18,7 +19,10 @@ def searched(
     target: Target, num_chains: int = 4, start: str = "both", seed: int = 0
 ) -> tuple[PosteriorPoints, torch.Tensor]:
     coordinates = Coordinates.of(target)
-    return search(coordinates, coordinates.log_joint, RandomNumbers(target, seed), num_chains=num_chains, start=start)
+    numbers, path = RandomNumbers(target, seed), Path(coordinates, "prior")
+    found = search(coordinates, coordinates.log_joint, numbers, num_chains=num_chains, start=start, path=path)
+    assert (found.expedition is None) == (start == "guide" or coordinates.dim < 3)
+    return found.points, found.starts
 
 
 @pytest.mark.parametrize("start", ["both", "prior"])

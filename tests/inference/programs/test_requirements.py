@@ -9,7 +9,6 @@ from torch.distributions import constraints
 
 from elbowroom.inference import Target
 from elbowroom.inference.programs.log_prob import innermost
-from elbowroom.inference.programs.requirements import check_proper
 from toys.programs import data, hierarchical, inner_plate, normal_guide, outer_plate
 
 
@@ -20,8 +19,8 @@ def test_an_improper_prior_is_named_and_proper_ones_pass() -> None:
             pyro.sample("x", dist.Normal(z, 1.0), obs=x)
 
     with pytest.raises(ValueError, match="prior of site 'z' is improper"):
-        check_proper(Target(model, normal_guide(0.8), data(3)).sites())
-    check_proper(hierarchical().target().sites())
+        Target(model, normal_guide(0.8), data(3)).check_proper()
+    hierarchical().target().check_proper()
 
 
 @pytest.mark.parametrize(

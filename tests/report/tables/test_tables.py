@@ -164,8 +164,8 @@ def test_evidence_of_estimates_alone() -> None:
         line = next(line for line in text.splitlines() if line.strip().startswith(str(7 + b)))
         assert with_error(sampled.value[b].item(), sampled.stderr[b].item()) in line
         assert f"{exact.info['kl_q_p'][b]:.4f}" in line
-    room = (sampled.value - sampled.info["elbo"])[0].item()
-    assert f"{room:.2f}" in evidence_table(sampled)
+    room, error = (sampled.value - sampled.info["elbo"])[0], torch.hypot(sampled.stderr, sampled.info["elbo_stderr"])[0]
+    assert compact(room.item(), error.item(), max_decimals=4) in evidence_table(sampled)
 
 
 def test_estimates_of_different_data_are_refused() -> None:

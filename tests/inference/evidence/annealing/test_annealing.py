@@ -8,16 +8,19 @@ import pyro
 import pyro.distributions as dist
 import pytest
 import torch
+from scipy import stats
 from torch import Tensor
 
 from elbowroom.inference import Estimate, Target, importance, quadrature, weights
+from elbowroom.inference.estimate import NORMAL_95
 from elbowroom.inference.evaluation.coordinates import Coordinates
 from elbowroom.inference.evidence.annealing import schedule
 from elbowroom.inference.evidence.annealing.ais import anneal
-from elbowroom.inference.evidence.annealing.path import Ends, Path
 from elbowroom.inference.evidence.annealing.randomness import FORWARD, PARTICLES, PILOT, REVERSE
+from elbowroom.inference.evidence.annealing.results import few
 from elbowroom.inference.evidence.annealing.tuning import tune
 from elbowroom.inference.evidence.annealing.walk import conditional_ess, log_weights, thermodynamic
+from elbowroom.inference.mcmc.path import Ends, Path
 from elbowroom.inference.mcmc.transition import Kernel, Move
 from toys.failure_budget import sigmas
 from toys.programs import TRIPLES, Ppca, conjugate, data, normal_evidence, normal_guide, normal_model
@@ -123,7 +126,7 @@ def test_ppca_with_a_bad_guide(start: str, schedule_name: str) -> None:
             pyro.sample("z", dist.Normal(q.mean + 0.3, 0.4).to_event(1))
 
     target = Target(problem.model, guide, x)
-    num_steps = 60 if start == "guide" else 150
+    num_steps = 60 if start == "guide" else 150 if schedule_name == "adaptive" else 400
     estimate = anneal(target, num_steps=num_steps, num_chains=256, start=start, schedule=schedule_name)
     check_law(estimate, problem.evidence(x))
     integral = estimate.info["thermodynamic"]
@@ -390,3 +393,38 @@ def test_compiled_densities_give_the_same() -> None:
     target = conjugate(s=0.7).target()
     plain, compiled = (anneal(target, num_steps=10, compile=flag) for flag in (False, True))
     torch.testing.assert_close(compiled.info["log_weights"], plain.info["log_weights"], **TIGHT)
+
+
+def test_an_error_from_few_chains_makes_a_95_percent_interval() -> None:
+    """16 chains, 400 copies of a datum: the delta method alone covers too rarely."""
+    x = data(1, 3).expand(400, 3)
+    target = Target(few_model, few_guide, x)
+    estimate = anneal(target, num_steps=4, num_chains=16, seed=5)
+    exact = torch.distributions.Normal(0.0, 2.0**0.5).log_prob(x).sum(1)
+    inside = (estimate.value - exact).abs() <= NORMAL_95 * estimate.stderr
+    assert 0.95 - inside.double().mean() < sigmas() * (0.95 * 0.05 / 400) ** 0.5
+    delta = weights.log_marginal_stderr(estimate.info["log_weights"])
+    assert ((estimate.value - exact).abs() <= NORMAL_95 * delta).double().mean() < inside.double().mean() - 0.03
+
+
+def few_model(x: Tensor) -> None:
+    with pyro.plate("data", len(x)):
+        z = pyro.sample("z", dist.Normal(torch.zeros(3), 1.0).to_event(1))
+        pyro.sample("x", dist.Normal(z, 1.0).to_event(1), obs=x)
+
+
+def few_guide(x: Tensor) -> None:
+    with pyro.plate("data", len(x)):
+        pyro.sample("z", dist.Normal(x / 2 + 0.1, 0.6).to_event(1))
+
+
+def test_what_few_chains_make_of_an_error() -> None:
+    """Weights that are nearly equal: Student's t of 15 degrees. One large of 16: few effective ones, and skew."""
+    almost = 1e-4 * torch.tensor([1.0, -1.0] * 8).unsqueeze(1)
+    torch.testing.assert_close(few(almost), torch.tensor([2.131450 / NORMAL_95]), rtol=1e-3, atol=0)
+    log_w = torch.tensor([3.0] + [0.0] * 15).unsqueeze(1)
+    w = log_w.exp() / log_w.exp().mean()
+    t = stats.t.ppf(0.975, weights.ess(log_w).item() - 1)
+    gamma = ((w - 1).pow(3).mean() / w.var(correction=0) ** 1.5).item()
+    assert few(log_w).item() == pytest.approx(t * (1 + t * gamma / 12) / NORMAL_95)
+    assert few(-log_w).item() == pytest.approx(stats.t.ppf(0.975, weights.ess(-log_w).item() - 1) / NORMAL_95)

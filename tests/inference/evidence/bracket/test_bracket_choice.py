@@ -13,7 +13,7 @@ from safetensors.torch import load, save
 
 from elbowroom.inference import Estimate, StateError
 from elbowroom.inference.estimate import NORMAL_95
-from elbowroom.inference.evidence.bracket.choice import LOWER, UPPER, choose, settled, suspicions, width
+from elbowroom.inference.evidence.bracket.choice import FROM_BELOW, LOWER, UPPER, choose, settled, width
 from elbowroom.inference.evidence.bracket.ledger import Ledger
 from elbowroom.inference.evidence.bracket.result import read
 
@@ -42,17 +42,17 @@ def sides(made: Ledger) -> tuple[str, str]:
 
 
 def test_the_order_of_trust_does_not_look_at_values() -> None:
-    """However high or low a clean answer is, the first of the order is taken."""
+    """However high or low a clean answer is, within chance of the others the first of the order is taken."""
     everything = {
         "quadrature": (0.0, 0.0, ""),
-        "adapted_importance": (5.0, 0.1, ""),
-        "annealing": (-5.0, 0.1, ""),
-        "importance": (9.0, 0.1, ""),
-        "adapted_importance_up": (-7.0, 0.1, ""),
+        "adapted_importance": (0.3, 0.1, ""),
+        "importance": (-9.0, 0.1, ""),
+        "adapted_importance_up": (0.2, 0.1, ""),
         "reverse_annealing": (7.0, 0.1, ""),
     }
     order = [("quadrature", "quadrature"), ("adapted importance", "adapted importance, upper")]
     order += [("annealing", "adapted importance, upper"), ("importance", "adapted importance, upper")]
+    everything["annealing"] = (-0.1, 0.1, "")
     for expected, gone in zip(order, ["quadrature", "adapted_importance", "annealing", "importance"], strict=True):
         assert sides(ledger(**everything)) == expected
         del everything[gone]
@@ -61,9 +61,45 @@ def test_the_order_of_trust_does_not_look_at_values() -> None:
 
 
 def test_a_flagged_answer_gives_way_to_a_clean_one() -> None:
-    made = ledger(quadrature=(0.0, 0.0, "bad"), adapted_importance=(5.0, 0.1, "bad"), importance=(-9.0, 0.2, ""))
+    made = ledger(quadrature=(0.0, 0.0, "bad"), adapted_importance=(0.5, 0.1, "bad"), importance=(-0.3, 0.2, ""))
     lower = choose(made, LOWER)
-    assert (lower.methods, lower.flags, lower.value.item(), lower.stderr.item()) == (("importance",), ("",), -9.0, 0.2)
+    assert (lower.methods, lower.flags, lower.value.item(), lower.stderr.item()) == (("importance",), ("",), -0.3, 0.2)
+
+
+@pytest.mark.parametrize("above", ["adapted_importance", "importance", "expedition", "earlier_rounds"])
+@pytest.mark.parametrize("flag", ["", "chains do not mix"])
+def test_an_answer_below_a_lower_bound_is_not_believed(above: str, flag: str) -> None:
+    """Both ways of annealing began in one of two modes, and agree; another bound knows of both, flagged or not."""
+    made = ledger(annealing=(-0.1, 0.0, ""), reverse_annealing=(-0.1, 0.0, ""), **{above: (0.0, 0.01, flag)})
+    lower, upper = choose(made, LOWER), choose(made, UPPER)
+    name = above.replace("_", " ")
+    if name in LOWER:
+        assert (lower.methods[0], lower.flags[0], lower.value.item()) == (name, flag, 0.0)
+    else:
+        assert lower.methods[0] == "annealing" and "says 0.000 ± 0.010 from below" in lower.flags[0]
+    assert upper.methods[0] == "reverse annealing"
+    assert "reverse annealing says -0.100 ± 0.000" in upper.flags[0] and "the methods disagree" in upper.flags[0]
+    assert not settled(made, 1.0).item()
+    # What is not known well contradicts nobody, and neither does what lies within chance.
+    for value, error in ((0.0, 0.3), (-0.06, 0.01), (NAN, NAN)):
+        vague = ledger(annealing=(-0.1, 0.0, ""), reverse_annealing=(-0.1, 0.0, ""), **{above: (value, error, "bad")})
+        assert choose(vague, UPPER).flags == ("",) and choose(vague, LOWER).methods[0] == "annealing"
+
+
+def test_a_clean_answer_that_nothing_contradicts_comes_before_an_earlier_one_in_the_order() -> None:
+    made = ledger(annealing=(-0.1, 0.0, ""), importance=(0.0, 0.01, ""), adapted_importance_up=(0.01, 0.01, ""))
+    assert sides(made) == ("importance", "adapted importance, upper") and settled(made, 0.1).item()
+
+
+def test_the_largest_of_earlier_rounds_is_remembered() -> None:
+    made, every = Ledger.empty(3), torch.arange(3)
+    made.remember("adapted importance", "earlier rounds", every)
+    assert not made.columns
+    for values in ([1.0, 2.0, NAN], [3.0, 1.0, NAN]):
+        made.put("adapted importance", every, estimate(values, [0.1, 0.2, 0.3]))
+        made.remember("adapted importance", "earlier rounds", every)
+    kept = made.columns["earlier rounds"]
+    assert kept.value.nan_to_num(-9).tolist() == [3.0, 2.0, -9.0] and kept.stderr[:2].tolist() == [0.1, 0.2]
 
 
 def test_of_flagged_answers_the_largest_is_taken_with_its_flag() -> None:
@@ -125,19 +161,25 @@ def test_settled_needs_both_sides_no_flag_no_doubt_and_a_short_interval() -> Non
         ({"bridge": (0.5, 0.01, "")}, "bridge says 0.500"),
         ({"bridge": (0.5, 0.2, "")}, ""),
         ({"bridge": (0.5, 0.01, "failed")}, ""),
-        ({"annealing": (1.5, 0.01, "")}, "annealing says 1.500"),  # a lower bound above the upper one
+        ({"annealing": (1.5, 0.01, "")}, "annealing says 1.500"),  # a lower bound above both
         ({"annealing": (0.5, 0.01, "")}, ""),  # a lower bound may be low
         ({"importance": (1.5, 0.01, "")}, "importance says"),
-        ({"importance": (1.5, 0.01, "k̂")}, ""),
+        ({"importance": (1.5, 0.01, "k̂")}, "importance says 1.500"),  # a flagged value is, if anything, too low
+        ({"expedition": (1.5, 0.01, "")}, "a search from the prior says 1.500"),
+        ({"expedition": (0.2, 0.01, "")}, ""),
     ],
 )
 def test_suspicions(answers: dict[str, Answer], told: str) -> None:
     good = {"adapted_importance": (1.0, 0.01, ""), "adapted_importance_up": (1.0, 0.01, "")}
     made = ledger(**good | answers)
-    found = suspicions(made, choose(made, LOWER), choose(made, UPPER))[0]
-    assert told in found and bool(told) == bool(found)
     flag = read(made, 0.5, {}).flags[0]
     assert told in flag and bool(told) == bool(flag)
+
+
+def test_how_little_was_seen_from_the_prior_is_a_note() -> None:
+    good = {"adapted_importance": (1.0, 0.01, ""), "adapted_importance_up": (1.0, 0.01, "")}
+    found = read(ledger(**good, expedition=(-9.0, 1.0, "looked for with 2 effective points")), 0.1, {})
+    assert found.flags == ("",) and found.notes == ("looked for with 2 effective points",)
 
 
 def test_notes_on_guides_that_miss_a_part() -> None:
@@ -168,7 +210,7 @@ def test_the_least_certain_come_first() -> None:
 
 NUMBERS = st.floats(allow_nan=True, allow_infinity=True, width=64)
 COLUMNS = st.dictionaries(
-    st.sampled_from([*LOWER, *UPPER, "bridge"]),
+    st.sampled_from([*FROM_BELOW, *UPPER, "bridge"]),
     st.lists(st.tuples(NUMBERS, NUMBERS, st.text(st.characters(codec="utf-8"))), min_size=3, max_size=3),
 )
 

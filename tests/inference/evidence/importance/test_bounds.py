@@ -18,6 +18,8 @@ from elbowroom.inference.evidence.importance.bounds import Bounds, bounds
 from elbowroom.inference.evidence.importance.harmonic import UNUSABLE
 from elbowroom.inference.weights.jackknife import iwae_bias_delta, iwae_bias_jackknife, jackknife
 from elbowroom.inference.weights.power_means import cubo, cubo_upper, renyi
+from elbowroom.inference.weights.ratio_bound import ratio_upper
+from elbowroom.inference.weights.running import Ratios
 from toys.failure_budget import sigmas
 from toys.programs import (
     TRIPLES,
@@ -57,7 +59,9 @@ def test_directions_are_those_in_expectation() -> None:
     kinds = {name: estimate.bound for name, estimate in found.items()}
     lower = ["elbo", "iwae-1", "iwae-5", "iwae-50", "iwae-500", "importance", "renyi-0", "renyi-0.5", "renyi-2"]
     assert [n for n, kind in kinds.items() if kind == "lower"] == [*lower, "prior"]
-    assert [n for n, kind in kinds.items() if kind == "upper"] == ["upper-1", "upper-2", "upper-3"]
+    assert [n for n, kind in kinds.items() if kind == "upper"] == [
+        *("upper-1", "upper-2", "upper-3"), *("struski-5", "struski-50"),
+    ]  # fmt: skip
     others = ["renyi--0.5", "cubo-2", "cubo-3", "jackknife-5", "jackknife-50", "jackknife-500", "harmonic"]
     assert [n for n, kind in kinds.items() if kind == "none"] == others
     for name in ("renyi--0.5", "cubo-2", "cubo-3"):
@@ -265,6 +269,7 @@ def test_streamed_numbers_are_those_of_the_stored_weights() -> None:
     expected = {"elbo": weights.elbo(log_w), "importance": weights.log_marginal(log_w)}
     expected |= {f"iwae-{k}": weights.iwae(log_w, k) for k in sizes}
     expected |= {f"jackknife-{k}": jackknife(log_w, k) for k in sizes[1:]}
+    expected |= {f"struski-{k}": struski(log_w, k) for k in (2, 3, 64)}
     expected |= {f"renyi-{a:g}": renyi(log_w, a) for a in (0.5, 2.0, -1.0)}
     expected |= {f"upper-{n}": cubo_upper(log_w, n) for n in (1, 2)} | {"cubo-2": cubo(log_w, 2)}
     assert set(found) == set(expected) | {"prior", "harmonic"}
@@ -285,11 +290,28 @@ def test_streamed_numbers_are_those_of_the_stored_weights() -> None:
         torch.testing.assert_close(found.info[name], weighed.info[name], **TIGHT)
 
 
+def struski(log_w: Tensor, num_particles: int) -> Tensor:
+    """Of stored weights: `test_ratio_bound.py` writes it out."""
+    ratios = Ratios.empty(torch.zeros_like(log_w[0]))
+    ratios.add(weights.grouped(log_w, num_particles))
+    return ratio_upper(ratios.sums())[0]
+
+
 def test_standard_errors_of_power_means_are_those_over_repetitions() -> None:
     """400 repetitions of S = 500, s = 0.95: stated against seen spread, within 15 %."""
     x = torch.zeros(400)
     found = bounds(Target(normal_model, normal_guide(0.95), x), num_samples=500)
-    for name in ("elbo", "iwae-5", "importance", "renyi-0.5", "cubo-2", "upper-1", "upper-2", "jackknife-5"):
+    for name in (
+        "elbo",
+        "iwae-5",
+        "importance",
+        "renyi-0.5",
+        "cubo-2",
+        "upper-1",
+        "upper-2",
+        "jackknife-5",
+        "struski-5",
+    ):
         stated, seen = found[name].stderr.mean().item(), found[name].value.std().item()
         assert seen == pytest.approx(stated, rel=0.15), name
 
@@ -418,7 +440,7 @@ def test_a_prior_that_cannot_be_drawn_from_is_told() -> None:
 
     def model(x: Tensor) -> None:
         with pyro.plate("data", len(x)):
-            z = pyro.sample("z", dist.ImproperUniform(dist.constraints.real, (), ()))
+            z = pyro.sample("z", dist.VonMises(0.0, 1.0))
             pyro.sample("x", dist.Normal(z, 1.0), obs=x)
 
     found = bounds(Target(model, normal_guide(1.0), x), num_samples=100)

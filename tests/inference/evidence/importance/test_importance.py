@@ -125,10 +125,54 @@ def test_a_heavy_tail_is_flagged() -> None:
     """s = 0.4: tail index 0.84, no mean to trust at 5000 samples for most data."""
     x = data(64) * math.sqrt(2.0)
     estimate = importance(Target(normal_model, normal_guide(0.4), x), num_samples=5000)
-    flagged = estimate.info["pareto_k"] > 0.7
-    assert flagged.float().mean() > 0.5
-    for flag, k in zip(estimate.flags, flagged.tolist(), strict=True):
-        assert bool(flag) == k and (not k or "k̂" in flag)
+    high = estimate.info["pareto_k"] > 0.7
+    assert high.float().mean() > 0.5 and estimate.info["heavy_tail"].float().mean() > 0.9
+    for flag, k, heavy in zip(estimate.flags, high.tolist(), estimate.info["heavy_tail"].tolist(), strict=True):
+        assert bool(flag) == heavy >= k and (not heavy or "k̂" in flag)
+
+
+@pytest.mark.parametrize(("offset", "scale"), [(1e4, 1e-3), (1e5, 1e-3), (1e7, 0.7), (300.0, 1e-4), (2e3, 1e-3)])
+def test_a_far_guide_in_float32_is_flagged(offset: float, scale: float) -> None:
+    """So far off that all weights are equal up to rounding, and would be those of an exact guide."""
+    torch.set_default_dtype(torch.float32)
+
+    def guide(x: Tensor) -> None:
+        with pyro.plate("data", len(x)):
+            pyro.sample("z", dist.Normal(x / 2 + offset, scale))
+
+    estimate = importance(Target(normal_model, guide, torch.tensor([0.3])), num_samples=1000)
+    assert estimate.flags[0] and not bool(estimate.info["constant_weights"])
+    assert estimate.stderr.item() >= torch.finfo(torch.float32).eps * abs(estimate.value.item())
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+def test_draws_that_never_move_are_no_proof(dtype: torch.dtype) -> None:
+    """A scale below rounding: every draw, so every weight, is the same, and log q is not the density of anything."""
+    torch.set_default_dtype(dtype)
+
+    def guide(x: Tensor) -> None:
+        with pyro.plate("data", len(x)):
+            pyro.sample("z", dist.Normal(torch.where(x > 0, 100.0, x / 2), torch.where(x > 0, 1e-16, 0.5**0.5)))
+
+    estimate = importance(Target(normal_model, guide, torch.tensor([0.3, -0.3])), num_samples=200)
+    assert "all 200 draws of 'z' are equal" in estimate.flags[0]
+    assert not estimate.flags[1]
+
+
+def test_a_discrete_site_that_took_one_value_is_no_proof() -> None:
+    """q(z = 1 | x) = 1e-6: 100 draws of the other value have equal weights, and log p(x) is 0.7 nats above them."""
+
+    def model(x: Tensor) -> None:
+        with pyro.plate("data", len(x)):
+            z = pyro.sample("z", dist.Categorical(torch.tensor([0.5, 0.5]).expand(len(x), 2)))
+            pyro.sample("x", dist.Normal(0.0 * z, 1.0), obs=x)
+
+    def guide(x: Tensor) -> None:
+        with pyro.plate("data", len(x)):
+            pyro.sample("z", dist.Categorical(torch.tensor([1 - 1e-6, 1e-6]).expand(len(x), 2)))
+
+    estimate = importance(Target(model, guide, torch.tensor([0.3])), num_samples=100)
+    assert "all 100 draws of 'z' are equal: its other values" in estimate.flags[0]
 
 
 @pytest.mark.slow
@@ -206,7 +250,9 @@ def test_streamed_numbers_are_those_of_the_stored_weights() -> None:
             assert bool(estimate.info["iwae_stderr"][k].isnan().all())
     for found, expected in (
         (estimate.value, weights.log_marginal(log_w)),
-        (estimate.stderr, weights.log_marginal_stderr(log_w)),
+        (estimate.info["delta_stderr"], weights.log_marginal_stderr(log_w)),
+        (estimate.stderr, weights.tail_of(log_w).widened(weights.log_marginal_stderr(log_w))),
+        (estimate.info["pareto_k_long"], weights.tail_of(log_w).k_long),
         (estimate.info["elbo"], weights.elbo(log_w)),
         (estimate.info["elbo_stderr"], weights.elbo_stderr(log_w)),
         (estimate.info["ess"], weights.ess(log_w)),

@@ -58,17 +58,17 @@ class Path:
     Args:
         coordinates: of the target.
         start: `"guide"` or `"prior"`, where the path begins.
-        compile: compile the densities (see `Traced`).
+        compile, record: compile the densities, or do not even record them (see `Traced`).
 
     Raises:
         ValueError: if the path is to start at a guide whose density at a given point is unknown.
     """
 
-    def __init__(self, coordinates: Coordinates, start: str, *, compile: bool = False) -> None:
+    def __init__(self, coordinates: Coordinates, start: str, *, compile: bool = False, record: bool = True) -> None:
         self.coordinates, self.start = coordinates, start
         if start == "guide":
             _check_guide(coordinates.target)
-        self._ends = Traced(_ENDS[start], coordinates, compile=compile)
+        self._ends = Traced(_ENDS[start], coordinates, compile=compile, record=record)
 
     @property
     def target(self) -> Target:

@@ -1,0 +1,162 @@
+"""A second opinion on log p(x) that never sees the guide: a value that lies well below it has missed something.
+
+A guide on one of several modes leaves no sign in its weights. Particles that are tempered from the prior (see
+`mcmc/expedition.py`) find the others; a mixture fitted to them, refitted to its own weighed draws and weighed afresh
+gives an estimate of p(x) that is unbiased. It is asked for where it is cheap and can see: up to sixteen latents, and
+programs that need not be run sample by sample.
+"""
+
+from collections.abc import Iterator
+from dataclasses import replace
+from typing import Any, TypedDict
+
+import torch
+from torch import Tensor
+
+from elbowroom.inference.estimate import Estimate, Info, reasons, room_for
+from elbowroom.inference.evaluation.budget import cells_within, plan
+from elbowroom.inference.evaluation.coordinates import Coordinates
+from elbowroom.inference.evaluation.random_numbers import RandomNumbers
+from elbowroom.inference.evaluation.recorded_densities import Densities
+from elbowroom.inference.mcmc.draws import Draws
+from elbowroom.inference.mcmc.expedition import explore
+from elbowroom.inference.mcmc.mixture import Mixture
+from elbowroom.inference.mcmc.path import Path
+from elbowroom.inference.mcmc.population import NUM_POINTS, from_mixture
+from elbowroom.inference.target import Target
+
+MOST_LATENTS = 16
+"""Scalar latents up to which a search is sent unless it is asked for: beyond, particles from the prior see little."""
+
+NUM_SAMPLES = 4096
+"""Draws of the mixture that are weighed."""
+
+_REFIT = 1024  # draws that the mixture is refitted to
+_TEMPERED = 128.0  # of them in effect
+_KNOWN = 0.25  # standard error from which on an opinion contradicts nobody, nats
+
+
+class OpinionInfo(TypedDict):
+    """What a search from the prior says besides log p̂(x).
+
+    Keys:
+        ess: effective number of the draws weighed, `[B]`.
+        num_evaluations: of log p(x, z), for each datum; a gradient counts as three.
+    """
+
+    ess: Tensor
+    num_evaluations: int
+
+
+def is_sent(target: Target, search: bool | None) -> bool:
+    """Whether a search is sent: as it was asked for, or by itself where it is cheap and can see.
+
+    Raises:
+        ValueError: if it was asked for where there is nothing to search.
+    """
+    unknown = any(latent.unconstrained is None for latent in target.structure.latents.values())
+    dim = 0 if unknown else Coordinates.of(target).dim
+    if search and not dim:
+        raise ValueError("search=True needs continuous latents with known supports, of which this target has none")
+    return search if search is not None else 0 < dim <= MOST_LATENTS and target.layouts["model"] != "loop"
+
+
+def second_opinion(target: Target, *, seed: int = 0, memory_bytes: int | None = None) -> Estimate[OpinionInfo]:
+    """log p̂(x_b) by importance sampling from a mixture that was fitted to particles from the prior alone.
+
+    Returns:
+        Estimate with bound `"lower"`; value and stderr (delta method) `[B]`, nats; `info`: see `OpinionInfo`.
+
+    Raises:
+        NotImplementedError: if the prior cannot be drawn from.
+    """
+    coordinates = Coordinates.of(target)
+    at_once = plan(target, NUM_POINTS, memory_bytes, gradients=True).data_at_once
+    record = len(target) > 2 * at_once  # else it is over before a record is made
+    densities = Densities.of(coordinates, cells_within(target, memory_bytes), record=record)
+    path = Path(coordinates, "prior", record=record)
+    columns: list[tuple[Tensor, ...]] = []
+    cost = 0
+    with torch.no_grad():
+        for part in _chunks(densities, at_once):
+            on = part.coordinates.target
+            numbers = RandomNumbers(on, seed)
+            found = explore(path.on(on), numbers, part.log_joint)
+            mixture = Mixture.fit(found.particles)
+            population = from_mixture(mixture, numbers, "opinion: refit", _REFIT, part.log_joint)
+            uniform = numbers.uniform("opinion: resample", 1)[0]
+            mixture = Mixture.fit(population.tempered(_TEMPERED).resampled(NUM_POINTS, uniform))
+            fresh = from_mixture(mixture, numbers, "opinion", NUM_SAMPLES, part.log_joint)
+            columns.append((*fresh.log_mean(), fresh.ess))
+            cost = max(cost, 3 * found.gradients + found.evaluations + _REFIT + NUM_SAMPLES)
+    value, stderr, ess = (torch.cat(column)[: len(target)].cpu() for column in zip(*columns, strict=True))
+    return Estimate(value, stderr, "lower", {"ess": ess, "num_evaluations": cost})
+
+
+def opinion_of(target: Target, search: bool | None, **options: Any) -> Estimate[OpinionInfo] | None:
+    """The second opinion, if it is asked for: True, False, or None, where it is cheap and can see; None without one.
+
+    Raises:
+        ValueError: if it was asked for where there is nothing to search.
+        NotImplementedError: if it was asked for and the prior cannot be drawn from.
+    """
+    if not is_sent(target, search):
+        return None
+    try:
+        return second_opinion(target, **options)
+    except NotImplementedError:  # a prior that has a density but cannot be drawn from
+        if search:
+            raise
+        return None
+
+
+def doubted(estimate: Estimate[Info], target: Target, search: bool | None, **options: Any) -> Estimate[Info]:
+    """The estimate, its data flagged where a search from the prior found more than it has.
+
+    Args:
+        estimate: of the target's log p(x), from below.
+        target: programs and data.
+        search: as of `opinion_of`.
+        **options: seed and memory_bytes.
+    """
+    opinion = opinion_of(target, search, **options)
+    return estimate if opinion is None else _with(estimate, found_more(estimate, opinion))
+
+
+def doubted_by_draws(estimate: Estimate[Info], draws: Draws) -> Estimate[Info]:
+    """The estimate, its data flagged where the chains' own search from the prior found more than it has."""
+    if "prior_ess" not in draws.info:
+        return estimate
+    opinion: Estimate[Any] = Estimate(draws.info["prior_log_p"], draws.info["prior_log_p_stderr"], "lower")
+    return _with(estimate, found_more(estimate, opinion))
+
+
+def found_more(estimate: Estimate[Any], opinion: Estimate[Any]) -> list[str]:
+    """For each datum by how much the opinion lies above the value beyond chance, in words, or an empty string."""
+    value, stderr = estimate.value.double().cpu(), estimate.stderr.double().cpu()
+    more = opinion.value - value
+    beyond = more > room_for(stderr, opinion.stderr)
+    told = [""] * len(estimate)
+    for b in (beyond & (opinion.stderr <= _KNOWN)).nonzero().flatten().tolist():
+        told[b] = (
+            f"a search from the prior says {opinion.value[b]:.3f} ± {opinion.stderr[b]:.3f} from below, {more[b]:.2f} "
+            "nats more: a part of the posterior is missing here"
+        )
+    return told
+
+
+def _with(estimate: Estimate[Info], more: list[str]) -> Estimate[Info]:
+    """The estimate with further reasons after its own."""
+    return replace(estimate, flags=tuple(map(reasons, estimate.flags, more)))
+
+
+def _chunks(densities: Densities, at_once: int) -> Iterator[Densities]:
+    """The densities of at most so many data at a time; the last chunk is made up to full size by its own data."""
+    target = densities.coordinates.target
+    if not target.sliceable or len(target) <= at_once:
+        yield densities
+        return
+    for first in range(0, len(target), at_once):
+        rows = torch.arange(first, min(first + at_once, len(target)))
+        padded = torch.cat([rows, rows[:1].expand(at_once - len(rows))])
+        yield densities.at(densities.coordinates.at(padded))

@@ -1,0 +1,96 @@
+"""Guide sites without a density: a Delta is a point mass unless its value moves with the guide's draws."""
+
+import math
+from collections.abc import Callable
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from elbowroom.inference.programs.log_prob import bijection, innermost
+from elbowroom.inference.programs.requirements import ProgramError, Sites
+
+_TRIES = 8
+"""Runs of the guide in which every element of a Delta must have moved: auxiliary draws may be discrete."""
+
+
+def check_point_masses(drawn: Sites, latents: Sites, again: Callable[[int], Sites]) -> None:
+    """Refuse Deltas that do not carry the density of auxiliary draws.
+
+    AutoGuides draw an auxiliary u with a density, and give a latent the value T(u) by a Delta that carries the log
+    Jacobian. Such a value moves, in each of its unconstrained coordinates, whenever the guide is run on other noise;
+    one that stays is a point mass, whatever else the guide draws. As many numbers as move must have been drawn.
+
+    Args:
+        drawn: the guide's latent and auxiliary sites.
+        latents: the model's latent sites at these draws: their supports say what the coordinates are.
+        again: the guide's sites in a run on the noise of a seed.
+
+    Raises:
+        ProgramError: naming the site, and how to fix its value instead.
+    """
+    deltas = [name for name, site in drawn.items() if is_delta(site)]
+    if not deltas:
+        return
+    first = {name: _coordinates(name, drawn, latents) for name in deltas}
+    still = {name: torch.ones(u.shape, dtype=torch.bool, device=u.device) for name, u in first.items()}
+    for seed in range(1, 1 + _TRIES):
+        other = again(seed)
+        for name in deltas:
+            if name in other:
+                still[name] &= _equal(_coordinates(name, other, latents), first[name])
+        if not any(bool(fixed.any()) for fixed in still.values()):
+            break
+    for name, fixed in still.items():
+        if bool(fixed.any()):
+            part = "" if bool(fixed.all()) else " in some of its elements"
+            raise ProgramError(point_mass(name, part))
+    moved, helpers = carried(drawn, latents)
+    if helpers < moved:
+        raise ProgramError(
+            f"the guide's Delta sites {deltas} have {moved} unconstrained values but follow from {helpers} auxiliary "
+            "draws: their joint density is infinite on a surface and zero elsewhere, and no weight exists. Draw an "
+            "auxiliary number for each of them."
+        )
+
+
+def carried(drawn: Sites, latents: Sites) -> tuple[int, int]:
+    """How many unconstrained values the Deltas of a guide have, and how many numbers its auxiliary sites drew."""
+    moved = sum(_coordinates(name, drawn, latents).numel() for name, site in drawn.items() if is_delta(site))
+    helpers = sum(
+        math.prod(site["value"].shape) for name, site in drawn.items() if name not in latents and not is_delta(site)
+    )
+    return moved, helpers
+
+
+def is_delta(site: Any) -> bool:
+    """Whether a site's distribution, inside its wrappers, is a Delta."""
+    return type(innermost(site["fn"])).__name__ == "Delta"
+
+
+def point_mass(name: str, part: str = "") -> str:
+    """What is wrong with a point mass, and what to do."""
+    return (
+        f"guide site '{name}' is a point mass (Delta){part}: log q is infinite and no weight exists. Use a guide with "
+        "spread, for example AutoNormal or AmortizedNormal (of AutoLaplaceApproximation, what "
+        "laplace_approximation(...) returns); or fix the value in the model, which then is p(x) given it: "
+        f"poutine.block(poutine.condition(model, data={{'{name}': value}}), hide=['{name}']), and the guide without "
+        f"it: poutine.block(guide, hide=['{name}'])."
+    )
+
+
+def _coordinates(name: str, sites: Sites, latents: Sites) -> Tensor:
+    value: Tensor = sites[name]["value"]
+    if name not in latents:
+        return value
+    try:
+        coordinates: Tensor = bijection(latents[name]["fn"]).inv(value)
+    except NotImplementedError:  # a discrete site, or a support that torch knows no coordinates of
+        return value
+    return coordinates
+
+
+def _equal(a: Tensor, b: Tensor) -> Tensor:
+    if a.shape != b.shape:
+        return torch.zeros(b.shape, dtype=torch.bool, device=b.device)
+    return (a == b) | (a.isnan() & b.isnan()) if a.is_floating_point() else a == b

@@ -1,0 +1,123 @@
+"""A guide on one of two modes: every estimator that rests on it says what a search from the prior found."""
+
+from collections.abc import Callable
+
+import pyro
+import pyro.distributions as dist
+import pytest
+import torch
+from torch import Tensor
+
+from elbowroom.inference import (
+    Estimate,
+    Target,
+    adapted_importance,
+    anneal,
+    anneal_reverse,
+    bounds,
+    bracket,
+    bridge,
+    hmc,
+    importance,
+    smc,
+)
+from elbowroom.inference.evidence.second_opinion import MOST_LATENTS, is_sent, second_opinion
+from toys.counted import Counted
+from toys.failure_budget import sigmas
+from toys.programs import data, gamma_guide, gamma_model, normal_evidence, normal_guide, normal_model
+from toys.separate_modes import SeparateModes
+
+COPIES = 4
+BY_GUIDE: dict[str, Callable[[Target], Estimate]] = {
+    "importance": importance,
+    "bounds": lambda target: bounds(target)["upper-1"],
+    "anneal": lambda target: anneal(target, num_steps=10),
+    "smc": lambda target: smc(target, num_steps=10, num_runs=8),
+}
+
+
+@pytest.mark.parametrize("on", ["small", "large"])
+@pytest.mark.parametrize("name", BY_GUIDE)
+def test_what_a_guide_misses_is_flagged(name: str, on: str) -> None:
+    modes = SeparateModes(4, on=on)
+    found = BY_GUIDE[name](modes.target(COPIES))
+    assert float((modes.evidence - found.value).min()) > 0.05
+    assert all("a search from the prior says" in flag for flag in found.flags)
+
+
+def test_lower_bounds_stay_what_they_are() -> None:
+    found = bounds(SeparateModes(4).target(2), num_samples=500)
+    assert found["elbo"].flags == ("", "") and all("a search" in flag for flag in found["importance"].flags)
+
+
+def test_chains_know_both_modes_and_what_rests_on_them_does() -> None:
+    modes = SeparateModes(4)
+    target = modes.target(COPIES)
+    draws = hmc(target)
+    left = (draws.flat.mean(-1) < 0).double().mean((0, 1))
+    assert bool(((left > 0.02) & (left < 0.3)).all())
+    for estimate in (bridge(target, draws), *adapted_importance(target, draws)):
+        assert float(((estimate.value - modes.evidence) / estimate.stderr).abs().max()) < sigmas(COPIES) + 1
+        assert not any("a search from the prior" in flag for flag in estimate.flags)
+    sides = bracket(target, budget=600.0)
+    assert bool(sides.settled.all()) and float((sides.lower.value - modes.evidence).abs().max()) < 0.05
+
+
+def test_chains_that_were_kept_in_one_mode_are_held_against_their_own_search() -> None:
+    modes = SeparateModes(4)
+    target = modes.target(2)
+    told, kept = hmc(target, num_draws=50), hmc(target, start="guide", num_draws=200)
+    assert "prior_ess" not in kept.info
+    names = ("prior_log_p", "prior_log_p_stderr", "prior_ess")
+    for name in names:
+        kept.info[name] = told.info[name]  # type: ignore[literal-required]
+    assert all("nats more" in flag for flag in bridge(target, kept).flags)
+    assert all("nats more" in flag for side in adapted_importance(target, kept) for flag in side.flags)
+    assert all("nats more" in flag for flag in anneal_reverse(target, kept, num_steps=10, allow_failed=True).flags)
+    assert torch.equal(kept.select([1]).info["prior_ess"], told.info["prior_ess"][1:])
+
+
+def test_good_guides_are_not_doubted() -> None:
+    x = data(40)
+    target = Target(normal_model, normal_guide(0.9), x)
+    opinion = second_opinion(target)
+    assert float(((opinion.value - normal_evidence(x)) / opinion.stderr).abs().max()) < sigmas(40) + 0.5
+    assert not any("a search" in flag for flag in importance(target).flags)
+    rates = Target(gamma_model, gamma_guide, torch.tensor([1.0, 3.0, 0.0]))
+    assert not any("a search" in flag for flag in importance(rates).flags)
+
+
+def test_an_opinion_is_each_datums_own() -> None:
+    target = SeparateModes(3).target(5)
+    whole, part = second_opinion(target), second_opinion(target.select([3, 1]))
+    torch.testing.assert_close(part.value, whole.value[[3, 1]], rtol=1e-8, atol=1e-8)
+    small = second_opinion(target, memory_bytes=2**21)  # cut, and recorded
+    torch.testing.assert_close(small.value, whole.value, rtol=1e-8, atol=1e-8)
+
+
+def test_when_a_search_is_sent() -> None:
+    """By itself where it is cheap and can see; on request anywhere; never where there is nothing to search."""
+    assert is_sent(SeparateModes(MOST_LATENTS).target(1), None)
+    large = SeparateModes(MOST_LATENTS + 1).target(1)
+    assert not is_sent(large, None) and is_sent(large, True) and not is_sent(SeparateModes(2).target(1), False)
+
+    def nothing(x: Tensor) -> None:
+        with pyro.plate("data", len(x)):
+            pyro.sample("x", dist.Normal(0.0, 1.0), obs=x)
+
+    def none(x: Tensor) -> None:
+        pass
+
+    empty = Target(nothing, none, data(3))
+    assert not is_sent(empty, None)
+    with pytest.raises(ValueError, match="search=True needs continuous latents"):
+        importance(empty, search=True)
+
+
+def test_without_a_search_nothing_more_is_evaluated() -> None:
+    target = SeparateModes(4).target(2)
+    with Counted() as plain:
+        assert importance(target, search=False).flags == ("", "")
+    with Counted() as searched:
+        importance(target)
+    assert plain.operations < searched.operations / 3
