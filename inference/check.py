@@ -51,7 +51,7 @@ def check_program(
     """Check that (model, guide, data) is a triple whose terms separate datum by datum.
 
     Looks for: programs that fail on these arguments, sites that only one program has, sites outside the data plate,
-    batch dims that no plate covers, sequential plates, data outside the likelihood's support, point-mass guides,
+    batch dims that no plate covers, a sequential data plate, data outside the likelihood's support, point-mass guides,
     terms that change when a datum stands alone or the data are permuted, and programs that are not functions of their
     arguments (dropout or batch normalisation left in training mode).
 
@@ -87,6 +87,20 @@ def _rows(target: Target) -> list[tuple[str, str, str, str, str, str]]:
     return rows
 
 
+def _minibatch(target: Target) -> str:
+    """What is said of a data plate that stands for more rows than there are; empty for one that does not."""
+    if target.plate is None:
+        return ""
+    frames = (f for *_, site in target.sites() for f in site["cond_indep_stack"] if f.name == target.plate)
+    sizes = {f.full_size for f in frames} - {None, -1, len(target)}
+    return (
+        f"plate '{target.plate}' stands for {max(sizes)} rows, and the programs have {len(target)} of them: the "
+        "numbers are of these, in the order in which they were given, and nothing is scaled up"
+        if sizes
+        else ""
+    )
+
+
 def _notes(target: Target, terms: dict[str, Tensor]) -> list[str]:
     notes = [caution.reason for caution in target.structure.cautions]
     structure = target.structure
@@ -98,8 +112,10 @@ def _notes(target: Target, terms: dict[str, Tensor]) -> list[str]:
         notes.append("for some data the guide draws what is hidden itself, as its other draws may depend on it")
     if target.structure.discrete:
         notes.append(f"finite discrete latents summed out exactly: {', '.join(target.structure.discrete)}")
-    if target.structure.pinned:
-        notes.append(f"subsampling plates pinned to one draw of indices: {', '.join(target.structure.pinned)}")
+    if target.structure.whole:
+        notes.append(f"plates that take a subsample are given all their rows: {', '.join(target.structure.whole)}")
+    if minibatch := _minibatch(target):
+        notes.append(minibatch)
     if target.plate is not None and not target.sliceable and len(target) > 1:
         notes.append("the programs cannot be given part of their data, so B = 1 and permuted data were not tried")
     if bool((terms["log p(z)"] == -torch.inf).any()):

@@ -116,6 +116,7 @@ def audit_target(
     progress: bool = False,
 ) -> Audit:
     """`audit` of programs that are pinned to their data already."""
+    target = target.collapsed()
     if not budget > 0:
         raise ValueError(f"budget must be positive, got {budget}")
     target.check_proper()

@@ -115,7 +115,9 @@ class Examiner:
                 size = self._size(len(waiting), pace, clock.left, bool(blocks))
                 if not size:
                     break
-                blocks.append(self._block(waiting[:size], blocks[:1]))
+                # Programs that cannot be cut are examined as they are, all data in their own order.
+                block = waiting[:size] if self.target.sliceable else sorted(waiting[:size])
+                blocks.append(self._block(block, blocks[:1]))
                 pace = blocks[-1].seconds / size
                 clock.spend(_COST, blocks[-1].seconds)
                 self._store(blocks[-1], len(blocks) - 1)
@@ -134,7 +136,7 @@ class Examiner:
     def _block(self, data: list[int], first: list[Block]) -> Block:
         """Examine the data of one block; `first` holds the first block, if this is another."""
         begin = time.perf_counter()
-        part = self.target.select(data) if self.target.sliceable else self.target
+        part = self.target.select(data)
         draws = hmc(
             part,
             num_chains=NUM_CHAINS,
@@ -178,7 +180,7 @@ class Examiner:
         """Draws of a few of the data: half of them the worst, half of them random."""
         half = NUM_PICTURED // 2
         chosen = list(range(min(half, len(data)))) + list(range(max(half, len(data) - half), len(data)))
-        few = part.select(chosen) if part.sliceable else part
+        few = part.select(chosen)
         with torch.no_grad():
             z, _ = few.propose(_PICTURED_DRAWS, seed=self.seed + 1)
         posterior = draws.flat[:, :, chosen].flatten(0, 1)
@@ -203,7 +205,7 @@ class Examiner:
 
     def _gathered(self, blocks: list[Block], num_worst: int) -> Examination:
         data = [datum for block in blocks for datum in block.rows]
-        target = self.target.select(data) if self.target.sliceable else self.target
+        target = self.target.select(data)
         return Examination(
             data=tuple(data),
             representative=representative(data, self.order(), num_worst),

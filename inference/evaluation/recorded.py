@@ -4,6 +4,7 @@ import copy
 import warnings
 import weakref
 from collections.abc import Callable
+from contextlib import nullcontext
 from typing import Any
 
 import torch
@@ -11,8 +12,11 @@ from torch import Tensor
 from torch.fx.experimental.proxy_tensor import make_fx
 
 from elbowroom.inference.evaluation.coordinates import Coordinates
+from elbowroom.inference.programs.refusals import Unfactored, is_numerical, strict, tell
 from elbowroom.inference.programs.tolerance import same
 from elbowroom.inference.target import Target
+
+_SOFT = "matrices that have no factor are answered by NaN"
 
 Function = Callable[..., tuple[Tensor, ...]]
 """(coordinates, u `[S, B, D]`, *extra tensors) -> tensors; entry [s, b] depends on datum b and u[s, b] alone."""
@@ -26,7 +30,8 @@ class Traced:
 
     The record takes the data as inputs, so it serves every chunk of data of the same size (`on`). Each record is
     compared with a plain run, on other points than it was made from and again on every new chunk; where they differ
-    (a program that leaves torch on its way, or branches on values) plain runs are used. Results keep no graph.
+    (a program that leaves torch on its way, or branches on values) plain runs are used. Results keep no graph. Where a
+    program raises a numerical error, plain runs have density zero and records NaN (see `programs/refusals.py`).
 
     Args:
         function: what to compute; it may differentiate inside.
@@ -52,18 +57,66 @@ class Traced:
     def __call__(self, u: Tensor, *others: Tensor) -> tuple[Tensor, ...]:
         """Evaluate at u `[S, B, D]`."""
         u, *extra = (t.contiguous() for t in (u, *others))  # a record knows one stride
-        rows = self._rows()
+        try:
+            return self._evaluate(u, *extra)
+        except torch.linalg.LinAlgError as error:
+            if _SOFT in self._records:
+                return self._plain(u, *extra)
+            # From here on matrices that have no factor are answered by NaN, inside records too.
+            self._records[_SOFT] = f"LinAlgError: {error}"
+            return self._evaluate(u, *extra)
+
+    def _evaluate(self, u: Tensor, *extra: Tensor) -> tuple[Tensor, ...]:
+        rows, target = self._rows(), self.coordinates.target
         shapes = tuple((tuple(t.shape), t.dtype, t.device) for t in (*rows, u, *extra))
-        key = (self.function, self.compile, shapes)
+        picked = None if target.picked is None else tuple(target.picked.tolist())  # a constant of the record
+        key = (self.function, self.compile, shapes, picked, _SOFT in self._records)
         if self.record and key not in self._records:
-            self._records[key] = self._record(u, *extra)
+            points, plain = self._recordable(u, *extra)
+            if points is not None:  # else another time, when there are points at which nothing raises
+                self._records[key] = self._record(points, *extra)
+            if plain is not None:
+                return plain
         record = self._records.get(key)
         if record is not None and key not in self._checked:
             if not self._agrees(record, u, *extra):
                 record = self._records[key] = None
             self._checked.add(key)
+        if record is None:
+            return self._plain(u, *extra)
         with torch.no_grad():
-            return record(rows, u, *extra) if record is not None else self.function(self.coordinates, u, *extra)
+            found = record(rows, u, *extra)
+        if _SOFT not in self._records:
+            return found
+        refused = torch.stack([f.isnan() for f in found if f.dim() == 2]).any(0)
+        tell(target.keys, refused.cpu(), self._records[_SOFT])
+        return tuple(torch.where(f.isnan(), -torch.inf, f) if f.dim() == 2 else f for f in found)
+
+    def _plain(self, u: Tensor, *extra: Tensor) -> tuple[Tensor, ...]:
+        with torch.no_grad():
+            return self.function(self.coordinates, u, *extra)
+
+    def _recordable(self, u: Tensor, *extra: Tensor) -> tuple[Tensor | None, tuple[Tensor, ...] | None]:
+        """Points at which the function does not raise: u, or the first sound point of each datum in place of all.
+
+        Where it does at u, the second is what plain runs give there.
+        """
+        try:
+            with strict(), torch.no_grad(), self._soft():
+                self.function(self.coordinates, u, *extra)
+            return u, None
+        except Exception as error:
+            if not is_numerical(error) or (isinstance(error, torch.linalg.LinAlgError) and _SOFT not in self._records):
+                raise
+        plain = self._plain(u, *extra)
+        sound = plain[0].isfinite()
+        if not bool(sound.any(0).all()):
+            return None, plain
+        first = sound.to(torch.int8).argmax(0).reshape(1, -1, 1).expand(1, *u.shape[1:])
+        return u.gather(0, first).expand_as(u).contiguous(), plain
+
+    def _soft(self) -> Any:
+        return Unfactored() if _SOFT in self._records else nullcontext()
 
     def _rows(self) -> list[Tensor]:
         return [row.contiguous() for row in self.coordinates.target.data]
@@ -75,7 +128,7 @@ class Traced:
             return function(_on_rows(coordinates, rows), u, *extra)
 
         try:
-            with torch.no_grad(), warnings.catch_warnings():
+            with strict(), torch.no_grad(), self._soft(), warnings.catch_warnings():
                 warnings.simplefilter("ignore")
                 graph = make_fx(pure)(self._rows(), u, *extra)
         except Exception:  # whatever a program does that cannot be recorded, plain runs can do
@@ -93,7 +146,21 @@ class Traced:
                 replayed = record(self._rows(), moved, *extra)
             except Exception:
                 return False
-        return all(same(r, p) for r, p in zip(replayed, plain, strict=True))
+        return _agree(replayed, plain)
+
+
+def _agree(replayed: tuple[Tensor, ...], plain: tuple[Tensor, ...]) -> bool:
+    """The same densities at the same points; where a plain run raises, and has density zero, a record may say NaN."""
+    sound = torch.ones_like(plain[0], dtype=torch.bool)
+    for r, p in zip(replayed, plain, strict=True):
+        if p.shape == sound.shape:
+            if not torch.equal(r.isfinite(), p.isfinite()):
+                return False
+            sound = sound & p.isfinite()
+    pairs = (
+        (r, p) if p.shape[:2] != sound.shape else (r[sound], p[sound]) for r, p in zip(replayed, plain, strict=True)
+    )
+    return all(same(r, p) for r, p in pairs)
 
 
 def log_joint(coordinates: Coordinates, u: Tensor) -> tuple[Tensor]:
@@ -107,7 +174,7 @@ def log_joint_and_gradient(coordinates: Coordinates, u: Tensor) -> tuple[Tensor,
         u = u.detach().requires_grad_(True)
         value = coordinates.log_joint(u)
         (gradient,) = torch.autograd.grad(value.sum(), u)
-    return value.detach(), gradient
+    return value.detach(), torch.where(value.isfinite().unsqueeze(-1), gradient, gradient.nan_to_num(0.0, 0.0, 0.0))
 
 
 def _on_rows(coordinates: Coordinates, rows: list[Tensor]) -> Coordinates:

@@ -11,6 +11,7 @@ from torch import Tensor
 from elbowroom.inference.estimate import Estimate, reasons
 from elbowroom.inference.evaluation.check_same_data import check_same_data
 from elbowroom.inference.evaluation.coordinates import Coordinates
+from elbowroom.inference.evidence.bracket.bracket import told
 from elbowroom.inference.gap.families.scoring import NUM_SHIFTS
 from elbowroom.inference.gap.ladder import ENCODER, Climbed, climb
 from elbowroom.inference.gap.log_p import LogP, LogPInfo, log_evidence, sides_of
@@ -73,6 +74,7 @@ def decompose(
         ValueError: on unknown families or ones out of order, too few samples, `log_p` or `draws` of other data, or a
             guide that draws a discrete latent.
     """
+    target = target.collapsed()
     begin = time.perf_counter()
     rungs = _checked(target, families, family, num_samples, draws)
     with progress_bar(len(target), "ladder", "datum", progress) as tick:
@@ -120,7 +122,7 @@ def _assemble(
         refined=refined,
         exploded=torch.tensor([bool(reason) for reason in climbed.exploded]),
         flags=flags,
-        notes=notes,
+        notes=tuple(told(refined.base, note) for note in notes),
         num_evaluations=climbed.num_evaluations,
         seconds=seconds,
     )

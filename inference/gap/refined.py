@@ -38,6 +38,11 @@ class RefinedTarget(Target):
             per_datum=(*target.per_datum, *_KEYS),
         )
 
+    def pick(self, index: Tensor) -> "RefinedTarget":
+        """As `Triple.pick`, the members cut with the data: the programs do not see them."""
+        new = super().pick(index)
+        return new.replaced(kwargs=new.kwargs | {key: new.kwargs[key][index.to(self.device)] for key in _KEYS})
+
     @property
     def family(self) -> Family:
         """The members."""

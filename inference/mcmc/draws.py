@@ -28,6 +28,7 @@ class DrawsInfo(TypedDict):
         seed: the chains are a function of (seed, datum).
         num_densities: densities without a gradient, `[B]`; of `hmc`.
         jump_acceptance: expected acceptance of an independence move, `[B]`, zero where there are none; of `hmc`.
+        num_refused: points at which the programs raised a numerical error and had density zero, `[B]`; of `hmc`.
         prior_log_p, prior_log_p_stderr, prior_ess: log p̂(x) by a mixture that was fitted to particles from the prior
             alone, its standard error, `[B]` each, nats, and how many of its 512 draws count in effect, `[B]`: how well
             modes far from the guide were looked for; of `hmc` with more than two latents and starts in the prior.
@@ -40,6 +41,7 @@ class DrawsInfo(TypedDict):
     seed: int
     num_densities: NotRequired[Tensor]
     jump_acceptance: NotRequired[Tensor]
+    num_refused: NotRequired[Tensor]
     prior_log_p: NotRequired[Tensor]
     prior_log_p_stderr: NotRequired[Tensor]
     prior_ess: NotRequired[Tensor]

@@ -18,6 +18,7 @@ from elbowroom.inference.mcmc.path import Path
 from elbowroom.inference.mcmc.sampling import BURN_IN, Chains, sample
 from elbowroom.inference.mcmc.search import STARTS
 from elbowroom.inference.mcmc.warmup import Settings, warm_up
+from elbowroom.inference.programs.refusals import counted
 from elbowroom.inference.progress import Tick, progress_bar
 from elbowroom.inference.target import Target
 
@@ -83,6 +84,7 @@ def hmc(
         ValueError: on a number below one, an unknown `start`, a discrete latent in the guide, no latent at all, or a
             byte budget too small for one datum.
     """
+    target = target.collapsed()
     _check(num_chains=num_chains, num_draws=num_draws, max_steps=max_steps)
     _check_warmup(num_warmup=num_warmup, start=start, target_accept=target_accept)
     coordinates = Coordinates.of(target)
@@ -101,14 +103,16 @@ def hmc(
     path = Path(coordinates, "prior", compile=compile)
     begin, pieces, effective = time.perf_counter(), [], 0.0
     total = len(target) * num_chains * (num_warmup + BURN_IN + num_draws)
-    with progress_bar(total, "HMC", "draw", progress) as bar:
+    with progress_bar(total, "HMC", "draw", progress) as bar, counted() as refused:
         for chunk, part in _chunks(densities, at_once):
             way = path.on(part.coordinates.target)
             pieces.append(_run(part, way, settings, num_draws=num_draws, seed=seed, num_data=len(chunk), tick=bar))
             if progress:
                 effective += _effective(pieces[-1].z)
                 bar.note(f"{effective:,.0f} effective draws of {chunk.stop} data")
-    return _collect(target, pieces, settings, seed=seed, seconds=time.perf_counter() - begin, gates=gates)
+    draws = _collect(target, pieces, settings, seed=seed, seconds=time.perf_counter() - begin, gates=gates)
+    draws.info["num_refused"] = refused.of(target)
+    return draws
 
 
 def _check(**numbers: int) -> None:

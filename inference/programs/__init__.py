@@ -8,7 +8,7 @@ the right messengers. One call, `target.propose(S)`, on its way down:
     layout        brings S samples of B data to the program in a way that it can take: in one run or in S
     term          puts values where the program has them, and chooses the messengers that ask its question
     trace         runs the program on its data among them, and writes every site down
-    messengers    set scales to 1, pin subsamples, and answer each latent site: here with a draw from the noise
+    messengers    set scales to 1, give plates all their rows, and answer latent sites: here with draws from the noise
 
 On its way up the term reads the trace: each site's log density, unscaled and masked, is summed over all but samples and
 data, and draws are laid out as `[S, B, ...]`. `log_joint(z)` walks the same way through the model, with latents set.
@@ -20,20 +20,26 @@ What is run, and how:
     layouts.py          four ways to bring samples to a program
     terms.py            what is read off one run
     handlers.py         the messengers
+    refusals.py         points at which a program raises: density zero there
     log_prob.py         the log density of a site: unscaled, masked, −∞ outside the support
     masks.py            what masks hide of a site, and its density without them
     datum_keys.py       which random numbers are a datum's
     noise.py            random numbers that belong to (seed, datum, sample, site)
     intercept.py        torch's random operations, made to read them
     enumeration.py      finite discrete latents, summed out
+    branches.py         discrete latents that a model branches on, each branch run
     autoguides.py       guides that draw in another space than the latents'
     simulate.py         data drawn from the model
+    picked.py           some of the data of programs that cannot be cut
     replacement.py      other distributions in the place of a model's latent sites
     global_state.py     what a run must leave as it was
 
 What is known of programs before that, and what is refused:
 
-    structure.py        sites, plates and shapes, read off one plain run of each program
+    structure.py        sites, plates and shapes of both programs together
+    plain_runs.py       one plain run of each, off which they are read
+    latent.py           how one latent lies in a program
+    subsampling.py      plates that take a subsample, given all their rows
     arguments.py        which arguments have a row for each datum
     requirements.py     programs that cannot be evaluated datum by datum, and what to do about it
     point_masses.py     guide sites without a density
@@ -42,6 +48,8 @@ What is known of programs before that, and what is refused:
     cautions.py         what casts doubt on all that rests on log q
     training_mode.py    layers that must not run in training mode
     independence.py     terms that are not functions of one datum and its latents
+    varied.py           points that differ as much as draws of the prior, at which that is tried
+    local_parameters.py parameters with a row for each datum
     tolerance.py        how far two runs that ought to be the same may be apart
     layout_choice.py    the fastest layout that gives the numbers of plain runs
 

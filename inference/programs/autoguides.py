@@ -5,8 +5,8 @@ from typing import Any
 import torch
 from pyro.infer.autoguide import AutoContinuous, AutoGuideList, AutoNormal
 from torch import Tensor
-from torch.distributions import biject_to
 
+from elbowroom.inference.programs.log_prob import bijection
 from elbowroom.inference.programs.structure import Structure
 
 
@@ -38,7 +38,7 @@ def auxiliary_values(guide: Any, structure: Structure, placed: dict[str, Tensor]
 
 def _auto_normal(guide: Any, structure: Structure, placed: dict[str, Tensor]) -> dict[str, Tensor]:
     return {
-        f"{name}_unconstrained": biject_to(site["fn"].support).inv(placed[name])
+        f"{name}_unconstrained": bijection(site["fn"]).inv(placed[name])
         for name, site in guide.prototype_trace.iter_stochastic_nodes()
     }
 
@@ -46,7 +46,7 @@ def _auto_normal(guide: Any, structure: Structure, placed: dict[str, Tensor]) ->
 def _auto_continuous(guide: Any, structure: Structure, placed: dict[str, Tensor]) -> dict[str, Tensor]:
     parts = []
     for name, site in guide.prototype_trace.iter_stochastic_nodes():
-        unconstrained = biject_to(site["fn"].support).inv(placed[name])
+        unconstrained = bijection(site["fn"]).inv(placed[name])
         own = len(guide._unconstrained_shapes[name])  # dims of this site's value, its plates included
         extra = unconstrained.dim() - own  # dims of samples (and of absent plates) in front
         lead = unconstrained.shape[: max(extra, 0)]

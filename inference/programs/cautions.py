@@ -19,10 +19,14 @@ from elbowroom.inference.programs.supports import narrower, unwrapped
 
 @dataclass(frozen=True)
 class Caution:
-    """A reason to doubt what rests on log q, and the data that it holds for, `[B]` bool."""
+    """A reason to doubt what rests on log q, and the data that it holds for, `[B]` bool.
+
+    `site` is the latent whose other values the guide does not draw: where that is summed out, the reason is gone.
+    """
 
     reason: str
     data: Tensor
+    site: str = ""
 
 
 def cautions_of(drawn: Sites, factors: Sites, latents: Sites, data_dim: int | None, num_data: int) -> list[Caution]:
@@ -36,8 +40,11 @@ def cautions_of(drawn: Sites, factors: Sites, latents: Sites, data_dim: int | No
         num_data: B.
     """
     found = [*_factors(factors), *_narrow(drawn, latents), *_loose(drawn, latents)]
-    marked = [(reason, of_each_datum(marks != 0, event_dim, data_dim, num_data)) for reason, marks, event_dim in found]
-    return [Caution(reason, data) for reason, data in marked if bool(data.any())]
+    cautions = [
+        Caution(reason, of_each_datum(marks != 0, event_dim, data_dim, num_data), site)
+        for reason, marks, event_dim, site in found
+    ]
+    return [caution for caution in cautions if bool(caution.data.any())]
 
 
 def by_datum(cautions: Sequence[Caution], num_data: int) -> tuple[str, ...]:
@@ -46,8 +53,8 @@ def by_datum(cautions: Sequence[Caution], num_data: int) -> tuple[str, ...]:
     return tuple("; ".join(reason for reason, marks in rows if marks[b]) for b in range(num_data))
 
 
-_Found = list[tuple[str, Tensor, int]]
-"""(reason, where it holds, event dims of that tensor)."""
+_Found = list[tuple[str, Tensor, int, str]]
+"""(reason, where it holds, event dims of that tensor, the site that it is about if its sum would mend it)."""
 
 
 def _factors(factors: Sites) -> _Found:
@@ -59,6 +66,7 @@ def _factors(factors: Sites) -> _Found:
             f"poutine.block(guide, hide=['{name}'])",
             site_log_prob(site) != 0,
             0,
+            "",
         )
         for name, site in factors.items()
     ]
@@ -81,7 +89,7 @@ def _narrow(drawn: Sites, latents: Sites) -> _Found:
             "is missing from every weight, log p(x) comes out too low by an amount that no draw shows, and only its "
             "ELBO stands, as a lower bound. Give it the model's support"
         )
-        found.append((reason, marks, event_dim))
+        found.append((reason, marks, event_dim, name))
     return found
 
 
@@ -97,5 +105,6 @@ def _loose(drawn: Sites, latents: Sites) -> _Found:
             "from them: log q counts the density of draws that the model knows nothing of, and no weight is right",
             torch.ones(()),
             0,
+            "",
         )
     ]

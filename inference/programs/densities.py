@@ -24,12 +24,16 @@ from elbowroom.inference.programs import terms
 from elbowroom.inference.programs.global_state import quiet_globals
 from elbowroom.inference.programs.layouts import LAYOUTS, Layout
 from elbowroom.inference.programs.noise import Noise
+from elbowroom.inference.programs.picked import on_whole
+from elbowroom.inference.programs.refusals import Questions, refusing, strict
 from elbowroom.inference.programs.structure import ProgramError
 from elbowroom.inference.programs.terms import Result, Term, Values
 from elbowroom.inference.programs.triple import Triple
 
 Layouts = Mapping[str, Layout]
 """`"model"` and `"guide"` -> how it is run."""
+
+_PLAIN: Layouts = {"model": "loop", "guide": "loop"}
 
 
 def run(
@@ -41,8 +45,29 @@ def run(
     noise: Noise | None = None,
 ) -> Result:
     """Evaluate a term of a program in a layout: values by site and terms by name, all `[S, B, ...]`."""
+    if triple.whole is not None:
+
+        def on_all(whole: Triple, term: Term, values: Mapping[str, Tensor], noise: Noise | None) -> Result:
+            return run(whole, layout, term, values, num_samples, noise)
+
+        return on_whole(triple, term, values, noise, on_all)
+
+    def evaluate(triple: Triple, values: Mapping[str, Tensor], num_samples: int) -> Result:
+        if triple.whole is not None:  # a piece of programs that cannot be cut: the pieces are made here, not below
+            with strict():
+                return run(triple, layout, term, values, num_samples, noise)
+        return LAYOUTS[layout](triple, term, dict(values), num_samples, noise)
+
     with quiet_globals(triple.args):
-        return LAYOUTS[layout](triple, term, values, num_samples, noise)
+        return refusing(triple, term, values, num_samples, Questions(evaluate, _alone, _ordinary))
+
+
+def _alone(triple: Triple, points: Mapping[str, Tensor], unconstrained: bool) -> Result:
+    return run(triple, "loop", partial(terms.prior_alone, unconstrained=unconstrained), points, 1)
+
+
+def _ordinary(triple: Triple) -> object:
+    return log_joint(triple, "loop", propose(triple, _PLAIN, 1)[0])
 
 
 def propose(triple: Triple, layouts: Layouts, num_samples: int, seed: int = 0, start: int = 0) -> tuple[Values, Tensor]:
@@ -59,7 +84,9 @@ def propose(triple: Triple, layouts: Layouts, num_samples: int, seed: int = 0, s
     fills = triple.structure.fills
     if fills is not None and bool(fills.any()):
         noise = Noise(seed, triple.keys, num_samples, start)
-        filled = run(triple, _drawing(layouts["model"]), partial(terms.fill, noise=noise), z, num_samples, noise)[0]
+        filled = run(
+            triple, _drawing(triple, layouts["model"]), partial(terms.fill, noise=noise), z, num_samples, noise
+        )[0]
         marks = fills.to(triple.device)
         z = {name: torch.where(_beside(marks, value), filled[name], value) for name, value in z.items()}
     return z, _whole(triple, layouts, z, parts)
@@ -109,7 +136,8 @@ def log_joint_unconstrained(triple: Triple, layout: Layout, u: Mapping[str, Tens
 
 def unconstrain(triple: Triple, layout: Layout, z: Mapping[str, Tensor]) -> Values:
     """u = T⁻¹(z), site -> `[S, B, *event of u]`."""
-    return run(triple, layout, terms.unconstrain, checked(triple, z), size(z))[0]
+    known: Layout = "loop" if triple.structure.sequential else layout
+    return run(triple, known, terms.unconstrain, checked(triple, z), size(z))[0]
 
 
 def latent_terms(triple: Triple, layouts: Layouts, z: Mapping[str, Tensor]) -> dict[str, tuple[Tensor, Tensor]]:
@@ -146,12 +174,15 @@ def sample_prior(triple: Triple, layout: Layout, num_samples: int, seed: int = 0
     """Draws z of the model before any data are seen, site -> `[S, B, *event]`."""
     # Keys of its own: with the same seed, the guide's draws must not be made of the same numbers.
     noise = Noise(seed, ~triple.keys, num_samples, start)
-    return run(triple, _drawing(layout), partial(terms.draw_prior, noise=noise), {}, num_samples, noise)[0]
+    return run(triple, _drawing(triple, layout), partial(terms.draw_prior, noise=noise), {}, num_samples, noise)[0]
 
 
-def _drawing(layout: Layout) -> Layout:
-    """vmap evaluates densities only; a program that needs it draws sample by sample."""
-    return "loop" if layout == "vmap" else layout
+def _drawing(triple: Triple, layout: Layout) -> Layout:
+    """The layout in which all sites of a model are drawn.
+
+    vmap evaluates densities only, and a program that branches on a site knows one value of it at a time.
+    """
+    return "loop" if layout == "vmap" or triple.structure.sequential else layout
 
 
 def checked(triple: Triple, z: Mapping[str, Tensor]) -> Values:

@@ -1,7 +1,7 @@
 """Finite discrete latents, summed out exactly for each sample and datum by Pyro's enumeration."""
 
 from collections import OrderedDict
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import torch
@@ -30,15 +30,17 @@ class _EnumerateSites(Messenger):
             msg["infer"] = {**(msg["infer"] or {}), "enumerate": "parallel"}
 
 
-def summed_log_joint(triple: Triple, num_samples: int | None, setter: Messenger) -> dict[str, Tensor]:
+def summed_log_joint(
+    triple: Triple, num_samples: int | None, setter: Messenger, *inner: Messenger
+) -> dict[str, Tensor]:
     """log p(z) = log Σ_k p(z, k) and log p(x | z) = log Σ_k p(x, z, k) − log p(z), `[S, B]` each.
 
     k runs over the finite discrete latents that the guide leaves to the model, each with its own normalised prior,
     whatever masks are around it: one whose dependents are all masked sums to one, as an absent step of a chain must.
     The sums are done by tensor variable elimination (Obermeyer et al. 2019), so several sites cost less than their
-    product where the model factorises.
+    product where the model factorises. `inner` are messengers that act before sites are enumerated.
     """
-    trace = triple.trace("model", num_samples, setter, *enumeration(triple.structure))
+    trace = triple.trace("model", num_samples, setter, *enumeration(triple.structure), *inner)
     sites = _packed(trace, {name: site_log_prob(site) for name, site in _random(trace)})
     total = _summed(sites, trace, triple, num_samples or 1)
     prior = _summed([site for site in sites if not site["is_observed"]], trace, triple, num_samples or 1)
@@ -46,14 +48,32 @@ def summed_log_joint(triple: Triple, num_samples: int | None, setter: Messenger)
     return {"prior": prior, "likelihood": torch.where(prior == -torch.inf, 0.0, total - prior)}
 
 
-def summed_log_masked(triple: Triple, num_samples: int | None, setter: Messenger) -> Tensor:
+def summed_log_guide(
+    triple: Triple, num_samples: int | None, setter: Messenger, density: Callable[[Any], Tensor] = site_log_prob
+) -> Tensor:
+    """log q(z | x) = log Σ_k q(z, k | x), `[S, B]`, where k runs over finite discrete sites that the guide draws.
+
+    `density` is what is read of the other sites; k has its own normalised probabilities, whatever masks are around it.
+    """
+    structure = triple.structure
+    marks = [EnumMessenger(first_available_dim=-2 - structure.nesting), _EnumerateSites(structure.collapsed)]
+    trace = triple.trace("guide", num_samples, setter, *marks)
+    terms = {
+        name: (site_log_prob if name in structure.collapsed else density)(site)
+        for name, site in _random(trace)
+        if not (site["is_observed"] and name in structure.observed)  # a guide that runs the model
+    }
+    return _summed(_packed(trace, terms), trace, triple, num_samples or 1)
+
+
+def summed_log_masked(triple: Triple, num_samples: int | None, setter: Messenger, *inner: Messenger) -> Tensor:
     """log Σ_k p(k) p(what masks hide of z | k, the rest of z), `[S, B]`: the density of draws that `Fill` makes."""
-    trace = triple.trace("model", num_samples, setter, *enumeration(triple.structure))
-    discrete, masked = triple.structure.discrete, triple.structure.masked
+    trace = triple.trace("model", num_samples, setter, *enumeration(triple.structure), *inner)
+    latents, masked = triple.structure.latents, triple.structure.masked
     terms = {
         name: hidden_log_prob(site) if name in masked else site_log_prob(site)
         for name, site in _random(trace)
-        if name in masked or name in discrete
+        if name in masked or (name not in latents and not site["is_observed"])
     }
     return _summed(_packed(trace, terms), trace, triple, num_samples or 1)
 
@@ -83,7 +103,7 @@ def _summed(sites: Sequence[Any], trace: Any, triple: Triple, leading: int) -> T
     dims: set[str] = set()
     for site in sites:
         # Packing drops dims of size 1, so plates of size 1 (one datum, one sample) must not be asked for.
-        plates = {f.name: symbols[f.name] for f in site["cond_indep_stack"] if f.size > 1}
+        plates = {f.name: symbols[f.name] for f in site["cond_indep_stack"] if f.vectorized and f.size > 1}
         kept |= {plates[name] for name in (triple.plate, SAMPLES) if name in plates}
         term = site["packed"]["log_prob"]
         dims |= set(term._pyro_dims) - set(symbols.values())
@@ -96,9 +116,10 @@ def enumeration(structure: Structure) -> list[Messenger]:
 
     Marks are set first, then dims are given out, then values: the innermost messenger, the last, acts first.
     """
-    if not structure.discrete:
+    parallel = tuple(name for name in structure.discrete if name not in structure.sequential)
+    if not parallel:
         return []
-    return [EnumMessenger(first_available_dim=-2 - structure.nesting), _EnumerateSites(structure.discrete)]
+    return [EnumMessenger(first_available_dim=-2 - structure.nesting), _EnumerateSites(parallel)]
 
 
 def _contract(factors: Any, dims: set[str], kept: set[str], trace: Any, triple: Triple, leading: int) -> Tensor:

@@ -1,6 +1,7 @@
 """Pyro messengers: how a program is run on given values, given noise and given scales."""
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from typing import Any
 
 import torch
@@ -50,7 +51,7 @@ class Unmask(Messenger):
 
 
 class Pin(Messenger):
-    """Give subsampling plates the indices they drew once, so that a program always sees the same data.
+    """Give the plates of a minibatch the indices they drew once, so that a program always sees the same data.
 
     The plate is then told that these are all there are: Pyro's samplers refuse anything that looks like a subsample.
     """
@@ -85,7 +86,8 @@ class SetUnconstrained(Messenger):
     """Set latent sites to T(u), with T the bijection onto the support that the site has *in this very run*.
 
     Supports may depend on the datum or on other latents, so the bijection is made where the site is met.
-    `values` then holds z = T(u) and `log_jacobian` holds log |det dT/du| with the site's batch shape.
+    `values` then holds z = T(u) and `log_jacobian` holds log |det dT/du| with the site's batch shape; `unequal` are the
+    sites that were met again with another T.
     """
 
     def __init__(self, unconstrained: Mapping[str, Tensor]) -> None:
@@ -93,6 +95,7 @@ class SetUnconstrained(Messenger):
         self.unconstrained = unconstrained
         self.values: dict[str, Tensor] = {}
         self.log_jacobian: dict[str, Tensor] = {}
+        self.unequal: set[str] = set()
 
     def _pyro_sample(self, msg: Any) -> None:
         name = msg["name"]
@@ -102,6 +105,8 @@ class SetUnconstrained(Messenger):
         z = transform(u)
         log_jacobian = transform.log_abs_det_jacobian(u, z)
         surplus = log_jacobian.dim() - (z.dim() - msg["fn"].event_dim)
+        if name in self.values and not torch.equal(z, self.values[name]):  # met again, in another branch
+            self.unequal.add(name)
         self.log_jacobian[name] = log_jacobian.flatten(-surplus).sum(-1) if surplus > 0 else log_jacobian
         self.values[name] = z
         msg["value"], msg["done"] = z, True
@@ -120,6 +125,28 @@ class Draw(Messenger):
         with intercept(self.noise, msg["name"], msg["fn"], self.arrange):
             msg["value"] = msg["fn"](*msg["args"], **msg["kwargs"])
         msg["done"] = True
+
+
+class Latents(Messenger):
+    """Keeps the records of latent sites as they are met: what a program does after the last of them is not needed."""
+
+    def __init__(self, names: Collection[str]) -> None:
+        super().__init__()
+        self.names = names
+        self.sites: dict[str, Any] = {}
+
+    def _pyro_post_sample(self, msg: Any) -> None:
+        if msg["name"] in self.names and not msg["is_observed"]:
+            self.sites[msg["name"]] = dict(msg)
+
+    @contextmanager
+    def enough(self) -> Iterator[None]:
+        """Around a run: a numerical error after the last latent (a likelihood that fails far out) ends it quietly."""
+        try:
+            yield
+        except (torch.linalg.LinAlgError, ValueError, ArithmeticError):
+            if len(self.sites) < len(self.names):
+                raise
 
 
 class Fill(Draw):

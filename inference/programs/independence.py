@@ -1,6 +1,6 @@
 """Whether programs are functions of one datum and its latents: run again, run alone, run in another order."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Iterable, Mapping
 
 import torch
 from torch import Tensor
@@ -10,9 +10,12 @@ from elbowroom.inference.programs.densities import Layouts
 from elbowroom.inference.programs.structure import ProgramError
 from elbowroom.inference.programs.tolerance import same
 from elbowroom.inference.programs.triple import Triple
+from elbowroom.inference.programs.varied import alike, varied
 
 AMONG = 64
 """How many data are company enough to show that one depends on the others."""
+
+_COMPANY = 8  # data whose latents are changed
 
 Terms = dict[str, Tensor]
 
@@ -61,6 +64,56 @@ def check_alone(triple: Triple, layouts: Layouts) -> None:
                 f"with the data, or the reverse (taken as per-datum here: {list(triple.per_datum)}; say which they are "
                 "with per_datum=(...))."
             )
+
+
+def check_company(triple: Triple, layouts: Layouts) -> None:
+    """A datum whose latents stay must keep its terms when the latents of the others change.
+
+    Tried at points like draws of the prior: all data at one of them, then half of the data at another. So what a
+    program does with the sum, the mean, or the signs of all is met from both sides.
+
+    Raises:
+        ProgramError: naming what differs, and for which datum.
+    """
+    few = _company(triple)
+    if few is None:
+        return
+    z = varied(few)
+    first = torch.arange(len(few)) < len(few) // 2
+    mixed = {name: torch.where(_along(first, v), v, v.roll(-1, 0)) for name, v in z.items()}
+    for name, evaluate in _EVALUATED.items():
+        try:
+            alone, among = (torch.stack(list(evaluate(few, layouts, v))) for v in (z, mixed))
+        except _OUT_OF_REACH:  # no density, or a program that fails at far-out points: nothing to compare
+            continue
+        kept = torch.where(first.to(alone.device), alone, alone.roll(-1, 1))
+        if not alike(among, kept):
+            apart = (among - kept).abs().nan_to_num()
+            worst = int(apart.flatten(0, 1).amax(0).argmax())
+            raise ProgramError(
+                f"{name} of datum {worst} changes when the latents of the other data do and its own stay: the program "
+                "branches on values of the whole batch (`if z.sum() > 0`, `.all()`), or centres or normalises them "
+                "(z - z.mean(0)). Write conditions datum by datum (torch.where), and statistics over a datum's own "
+                "dims; where all data are one problem, use plate=None."
+            )
+
+
+def _company(triple: Triple) -> Triple | None:
+    """A few of the data, or copies of the only one; None where there can be no company."""
+    if not triple.sliceable:
+        return triple if len(triple) > 1 else None
+    return triple.at(torch.arange(max(2, min(_COMPANY, len(triple)))) % len(triple))
+
+
+def _along(first: Tensor, value: Tensor) -> Tensor:
+    return first.to(value.device).reshape(1, -1, *(1,) * (value.dim() - 2))
+
+
+_EVALUATED: dict[str, Callable[[Triple, Layouts, Terms], Iterable[Tensor]]] = {
+    "the model's density": lambda triple, layouts, z: densities.log_joint(triple, layouts["model"], z),
+    "log q(z|x)": lambda triple, layouts, z: [densities.log_guide(triple, layouts, z)],
+}
+_OUT_OF_REACH = (RuntimeError, ValueError, IndexError, TypeError, ArithmeticError, AssertionError)
 
 
 def check_permuted(triple: Triple, layouts: Layouts) -> None:

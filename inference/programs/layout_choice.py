@@ -1,17 +1,23 @@
 """Which layout a program can take: the fastest that gives the numbers of plain runs."""
 
+from contextlib import suppress
+from dataclasses import dataclass
+
 import torch
 from torch import Tensor
 
 from elbowroom.inference.programs import densities
 from elbowroom.inference.programs.independence import check_repeatable, same
 from elbowroom.inference.programs.layouts import LAYOUTS, Layout
-from elbowroom.inference.programs.structure import ProgramError
+from elbowroom.inference.programs.refusals import strict
+from elbowroom.inference.programs.structure import MOST_BRANCHES, ProgramError
 from elbowroom.inference.programs.terms import Values
 from elbowroom.inference.programs.triple import Triple
+from elbowroom.inference.programs.varied import alike, varied
 
 _FEW = 3  # data that layouts are tried on
 _PLAIN: dict[str, Layout] = {"model": "loop", "guide": "loop"}
+_BARE = (RuntimeError, ValueError, IndexError, TypeError, KeyError, ArithmeticError, AssertionError)
 _FAILURES = (RuntimeError, ValueError, IndexError, TypeError, AssertionError)
 """What a program raises that cannot be run in a layout; ProgramError and NotImplementedError are among them."""
 
@@ -34,12 +40,86 @@ def choose_layout(triple: Triple) -> dict[str, Layout]:
             guide = [log_q, densities.log_guide(probe, _PLAIN, z)]
         except NotImplementedError:  # a guide whose density is known at its own draws only
             guide = [log_q]
-        truth = {"guide": guide, "model": [*densities.log_joint(probe, "loop", z), log_q]}
+        truth = {"guide": guide, "model": [*_first_joint(probe, z), log_q]}
         check_repeatable(probe, _PLAIN)
+        structure = probe.structure
+        # The log density of a guide of one site reads no value but that site's own.
+        far = _Far.of(probe, both=len(guide) > 1 and len(structure.latents) + len(structure.auxiliary) > 1)
         return {
-            what: next(layout for layout in LAYOUTS if layout == "loop" or _agrees(probe, what, layout, z, truth[what]))
+            what: next(
+                layout
+                for layout in LAYOUTS
+                if layout == "loop" or (_agrees(probe, what, layout, z, truth[what]) and far.agrees(what, layout))
+            )
             for what in ("guide", "model")
         }
+
+
+def _first_joint(probe: Triple, z: Values) -> list[Tensor]:
+    """The model's terms at draws of the guide; what fails there is told as a fault of the program.
+
+    Raises:
+        ProgramError: naming the sites that were summed out, if there are any, and where the run has ended.
+    """
+    try:
+        with strict():
+            return list(densities.log_joint(probe, "loop", z))
+    except (ProgramError, NotImplementedError):
+        raise
+    except _BARE as error:
+        discrete = [n for n in probe.structure.discrete if n not in probe.structure.sequential]
+        where = "; ".join(getattr(error, "__notes__", []))
+        said = f"{type(error).__name__}: {error} ({where})"
+        if discrete:
+            raise ProgramError(
+                f"the model fails where its discrete sites {discrete} are summed out, each of them with all of its "
+                f"values at once along a new dim.\n  {said}\n  If it branches on one (`if k:`), mark that site with "
+                "infer={'enumerate': 'sequential'}: every branch is run then, up to "
+                f"{MOST_BRANCHES} of them. Else write it for any dims on the left: torch.where, values[..., k], or "
+                "pyro.ops.indexing.Vindex."
+            ) from error
+        raise ProgramError(
+            f"the model runs on its own draws, but fails at latents drawn by the guide.\n  {said}"
+        ) from error
+
+
+@dataclass(frozen=True)
+class _Far:
+    """Points far apart, at which a program that branches on all samples at once differs from plain runs.
+
+    Attributes:
+        triple: the programs on a few data.
+        z: the points.
+        truth: terms of plain runs by program; a program that fails at them is not tried there.
+    """
+
+    triple: Triple
+    z: Values
+    truth: dict[str, list[Tensor]]
+
+    @classmethod
+    def of(cls, triple: Triple, both: bool) -> "_Far":
+        z, truth = varied(triple), {}
+        for what in ("model", "guide") if both else ("model",):
+            with suppress(*_FAILURES):
+                truth[what] = _terms(triple, what, "loop", z)
+        return cls(triple, z, truth)
+
+    def agrees(self, what: str, layout: Layout) -> bool:
+        """Whether a program in a layout has the densities of plain runs."""
+        if what not in self.truth:
+            return True
+        try:
+            found = _terms(self.triple, what, layout, self.z)
+        except _FAILURES:
+            return False
+        return all(alike(f, t) for f, t in zip(found, self.truth[what], strict=True))
+
+
+def _terms(triple: Triple, what: str, layout: Layout, z: Values) -> list[Tensor]:
+    if what == "model":
+        return list(densities.log_joint(triple, layout, z))
+    return [densities.log_guide(triple, {**_PLAIN, "guide": layout}, z)]
 
 
 def _agrees(probe: Triple, what: str, layout: Layout, z: Values, truth: list[Tensor]) -> bool:

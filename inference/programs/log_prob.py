@@ -5,7 +5,7 @@ from typing import Any
 import torch
 from pyro.distributions import MaskedDistribution
 from torch import Tensor
-from torch.distributions import Independent, Transform, biject_to
+from torch.distributions import Independent, Transform, biject_to, constraints
 
 
 def site_log_prob(site: Any) -> Tensor:
@@ -37,13 +37,31 @@ def log_prob(fn: Any, value: Tensor, inside: bool = True) -> Tensor:
     return terms.masked_fill(~fn.support.check(value).broadcast_to(terms.shape), -torch.inf)
 
 
+def support_of(fn: Any) -> Any:
+    """The support of a distribution; None where it states none (flows of zuko, wrappers of other libraries)."""
+    try:
+        return fn.support
+    except (NotImplementedError, AttributeError):  # torch's own default raises; others have no such attribute
+        return None
+
+
+def enumerable(fn: Any) -> bool:
+    """Whether a distribution lists its finitely many values."""
+    try:
+        return bool(fn.has_enumerate_support)
+    except (NotImplementedError, AttributeError):
+        return False
+
+
 def bijection(fn: Any) -> Transform:
-    """From unconstrained coordinates to the support of a distribution.
+    """From unconstrained coordinates to the support of a distribution; the identity if it states none.
 
     Raises:
         NotImplementedError: if torch knows no bijection to that support.
     """
-    support = fn.support
+    support = support_of(fn)
+    if support is None:  # taken as real: a density that is zero somewhere says so itself
+        support = constraints.independent(constraints.real, fn.event_dim)
     if type(support).__name__ == "MixtureSameFamilyConstraint":  # torch does not look inside
         support = support.base_constraint
     return biject_to(support)
@@ -73,7 +91,7 @@ def _filled(value: Tensor, mask: Tensor, event_dim: int) -> Tensor:
 
 
 def _bounded(fn: Any) -> bool:
-    support: Any = getattr(fn, "support", None)
+    support = support_of(fn)
     while hasattr(support, "base_constraint"):
         support = support.base_constraint
     return support is not None and type(support).__name__ not in ("_Real", "_RealVector", "_Dependent")

@@ -8,7 +8,7 @@ from pyro.distributions import MaskedDistribution
 from torch import Tensor
 from torch.distributions import Independent
 
-from elbowroom.inference.programs.log_prob import innermost
+from elbowroom.inference.programs.log_prob import innermost, support_of
 
 Sites = dict[str, Any]
 """Name -> Pyro's record of a sample site."""
@@ -41,11 +41,11 @@ def check_partners(latents: Sites, drawn: Sites, discrete: tuple[str, ...], obse
         raise ProgramError("the model observes nothing (no sample site with obs=...), so there is no p(x) to ask for")
 
 
-def check_vectorized(sites: list[tuple[str, Any]]) -> None:
-    """All plates must be `with` plates."""
+def check_vectorized(sites: list[tuple[str, Any]], plate: str | None) -> None:
+    """The data plate must be a `with` plate; sites in other sequential plates have names of their own, and are run."""
     for name, site in sites:
         for frame in site["cond_indep_stack"]:
-            if not frame.vectorized:
+            if not frame.vectorized and frame.name == plate:
                 raise ProgramError(
                     f"site '{name}' is in the sequential plate '{frame.name}' (for i in pyro.plate(...)). Write it as "
                     f"`with pyro.plate('{frame.name}', size):` so that all data are evaluated at once."
@@ -133,7 +133,7 @@ def check_observed(name: str, site: Any, data_dim: int | None) -> None:
         (_anywhere(fn, value, lambda base: ~_finite(base, value)), "NaN or infinite values"),
         (
             _anywhere(fn, value, lambda base: ~_inside(base, value)),
-            f"values outside the support {fn.support} of {type(innermost(fn)).__name__}",
+            f"values outside the support {support_of(fn)} of {type(innermost(fn)).__name__}",
         ),
     ):
         bad = bad.expand(torch.broadcast_shapes(fn.batch_shape, bad.shape))
@@ -180,10 +180,13 @@ def _finite(fn: Any, value: Tensor) -> Tensor:
 
 
 def _inside(fn: Any, value: Tensor) -> Tensor:
+    support = support_of(fn)
     try:
-        return fn.support.check(value)
-    except NotImplementedError:  # a distribution that states no support cannot be checked
-        return torch.ones(value.shape[: value.dim() - fn.event_dim], dtype=torch.bool, device=value.device)
+        if support is not None:
+            return support.check(value)
+    except NotImplementedError:  # a support that cannot be checked
+        pass
+    return torch.ones(value.shape[: value.dim() - fn.event_dim], dtype=torch.bool, device=value.device)
 
 
 def _frames(site: Any) -> dict[str, Any]:

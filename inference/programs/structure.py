@@ -1,22 +1,20 @@
 """What a pair of programs looks like: its sites, plates and shapes, read off one plain run of each."""
 
-from collections.abc import Callable, Mapping
+import math
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
+from functools import partial
 from typing import Any
 
-import torch
-from pyro import poutine
 from pyro.distributions import ImproperUniform
-from pyro.poutine.util import site_is_subsample
 from torch import Tensor
-from torch.distributions.transforms import identity_transform
 
 from elbowroom.inference.programs.cautions import Caution, cautions_of
 from elbowroom.inference.programs.global_state import quiet_globals
-from elbowroom.inference.programs.handlers import Pin, Set, Weigh
-from elbowroom.inference.programs.log_prob import bijection, innermost
+from elbowroom.inference.programs.latent import Latent, latent_of
+from elbowroom.inference.programs.log_prob import enumerable, innermost
 from elbowroom.inference.programs.masked_latents import filled_from_prior, masked_latents
-from elbowroom.inference.programs.masks import is_deterministic
+from elbowroom.inference.programs.plain_runs import Program, guide_sites, run_both, sites_of
 from elbowroom.inference.programs.point_masses import check_point_masses
 from elbowroom.inference.programs.requirements import (
     ProgramError,
@@ -28,43 +26,10 @@ from elbowroom.inference.programs.requirements import (
     check_plates,
     check_vectorized,
 )
-from elbowroom.inference.programs.training_mode import RefuseTraining, TrainingModeError
+from elbowroom.inference.programs.subsampling import check_own_rows
 
-Program = Callable[..., Any]
-
-
-@dataclass(frozen=True)
-class Latent:
-    """One latent site: how its value `[S, B, *inner, *event]` lies inside the program.
-
-    Attributes:
-        name: the site's name.
-        rank: number of batch dims in a plain run.
-        inner: sizes of the batch dims other than the data plate's, leftmost first, absent plates as 1.
-        event: the event shape.
-        unconstrained: the event shape after `biject_to(support).inv`; None for a discrete site, and where no bijection
-            is known.
-        elementwise: whether that bijection acts on each element by itself.
-        real: whether it is the identity: the support is the whole of R^n.
-    """
-
-    name: str
-    rank: int
-    inner: tuple[int, ...]
-    event: tuple[int, ...]
-    unconstrained: tuple[int, ...] | None
-    elementwise: bool
-    real: bool
-
-    @property
-    def plates(self) -> tuple[int, ...]:
-        """Sizes of the plates besides the data's that one datum's values stand in; one of size 1 is none."""
-        return tuple(n for n in self.inner if n > 1)
-
-    @property
-    def shape(self) -> tuple[int, ...]:
-        """The shape of one value of one datum."""
-        return self.plates + self.event
+MOST_BRANCHES = 64
+"""Branches that are run at most; sites with more values together are enumerated in parallel, whatever they ask for."""
 
 
 @dataclass(frozen=True)
@@ -78,7 +43,11 @@ class Structure:
     discrete: tuple[str, ...]  # finite discrete latents that the guide leaves to be summed out
     observed: tuple[str, ...]
     auxiliary: tuple[str, ...]  # guide sites that are not model latents (AutoGuides draw in such spaces)
-    pinned: dict[str, Tensor] = field(default_factory=dict)  # plate name -> indices drawn once
+    pinned: dict[str, Tensor] = field(default_factory=dict)  # data plate of a minibatch -> indices drawn once
+    collapsed: tuple[str, ...] = ()  # those of the discrete ones that the guide draws: summed out of both programs
+    sequential: tuple[str, ...] = ()  # those of the discrete ones that the model may branch on
+    parameters: dict[str, tuple[int, ...]] = field(default_factory=dict)  # param statement -> shape of its value
+    whole: tuple[str, ...] = ()  # subsampling plates that are given all their rows
     masked: tuple[str, ...] = ()  # latents that masks hide somewhere, in both programs alike: they follow the prior
     fills: Tensor | None = None  # data where what is hidden is drawn from the prior, `[B]`; elsewhere by the guide
     cautions: tuple[Caution, ...] = ()  # what casts doubt on all that rests on log q
@@ -86,9 +55,26 @@ class Structure:
 
     def at(self, index: Tensor) -> "Structure":
         """The same with some of the data, by their index `[R]`."""
-        cautions = tuple(Caution(c.reason, c.data[index.cpu()]) for c in self.cautions)
+        cautions = tuple(replace(c, data=c.data[index.cpu()]) for c in self.cautions)
         fills = None if self.fills is None else self.fills[index.cpu()]
         return replace(self, num_data=len(index), cautions=cautions, fills=fills)
+
+    def summing(self, sites: tuple[str, ...]) -> "Structure":
+        """The same with discrete sites that the guide draws summed out of both programs.
+
+        A mask on them hides nothing then, for each side sums its own normalised probabilities; and a guide that cannot
+        reach all of their values misses none in the model's sum.
+        """
+        masked = tuple(name for name in self.masked if name not in sites)
+        return replace(
+            self,
+            latents={name: latent for name, latent in self.latents.items() if name not in sites},
+            discrete=(*self.discrete, *sites),
+            collapsed=sites,
+            masked=masked,
+            fills=self.fills if masked else None,
+            cautions=tuple(c for c in self.cautions if c.site not in sites),
+        )
 
     def place(self, latent: Latent, value: Tensor, event: tuple[int, ...]) -> Tensor:
         """`[S, B, *inner, *event]` to the program's layout `[S, *batch, *event]`."""
@@ -130,30 +116,19 @@ def read_structure(
     Raises:
         ProgramError: naming the site, its shape and its plates, when the pair is not a triple of per-datum programs.
     """
-    pins = dict(pinned or {})
-
-    def run_guide(seed: int = 0, values: Mapping[str, Tensor] | None = None) -> Any:
-        torch.manual_seed(seed)
-        return run_plain("guide", guide, args, kwargs, pins, values)
-
-    def sites_again(seed: int = 0, values: Mapping[str, Tensor] | None = None) -> Sites:
-        return dict(_sites(run_guide(seed, values), observed=False))
-
     with quiet_globals(args):
-        guide_trace = run_guide()
-        pins |= _subsamples(guide_trace)
-        model_trace = _run_model(model, guide_trace, args, kwargs, pins)
-        pins |= _subsamples(model_trace)
-        drawn = dict(_sites(guide_trace, observed=False))
-        latents = dict(_sites(model_trace, observed=False))
-        observed = dict(_sites(model_trace, observed=True))
+        runs = run_both(model, guide, args, kwargs, plate, pinned or {})
+        again = partial(guide_sites, guide, args, kwargs, runs.pinned)
+        drawn, latents = sites_of(runs.guide, observed=False), sites_of(runs.model, observed=False)
+        observed = sites_of(runs.model, observed=True)
         # A guide that runs the model meets what the model observes; that is no part of q.
-        factors = {n: s for n, s in _sites(guide_trace, observed=True) if n not in observed}
-        discrete = tuple(n for n, s in latents.items() if n not in drawn and s["fn"].has_enumerate_support)
+        factors = {n: s for n, s in sites_of(runs.guide, observed=True).items() if n not in observed}
+        discrete = tuple(n for n, s in latents.items() if n not in drawn and enumerable(s["fn"]))
         sites = [*drawn.items(), *factors.items(), *latents.items(), *observed.items()]
-        check_vectorized(sites)
+        check_vectorized(sites, plate)
+        check_own_rows(sites, plate)
         check_partners(latents, drawn, discrete, observed)
-        check_point_masses(drawn, latents, sites_again)
+        check_point_masses(drawn, latents, again)
         check_plates(sites, plate)
         num_data, data_dim, nesting = _plates([site for _, site in sites], plate)
         for name, site in sites:
@@ -162,17 +137,20 @@ def read_structure(
         for name, site in observed.items():
             check_observed(name, site, data_dim)
         masked = masked_latents(drawn, latents, data_dim)
-        fills = filled_from_prior(lambda values: sites_again(values=values), drawn, masked, latents, data_dim, num_data)
+        fills = filled_from_prior(lambda values: again(values=values), drawn, masked, latents, data_dim, num_data)
         cautions = cautions_of(drawn, factors, latents, data_dim, num_data)
     return Structure(
         num_data=num_data,
         data_dim=data_dim,
         nesting=nesting,
-        latents={n: _latent(n, s, data_dim, nesting) for n, s in latents.items() if n in drawn},
+        latents={n: latent_of(n, s, data_dim, nesting) for n, s in latents.items() if n in drawn},
         discrete=discrete,
         observed=tuple(observed),
         auxiliary=tuple(n for n in drawn if n not in latents),
-        pinned=pins,
+        pinned=runs.pinned,
+        sequential=_sequential({n: latents[n] for n in discrete}, data_dim),
+        parameters=_parameters(runs.guide) | _parameters(runs.model),
+        whole=tuple(runs.whole),
         masked=tuple(masked),
         fills=fills,
         cautions=tuple(cautions),
@@ -180,75 +158,8 @@ def read_structure(
     )
 
 
-def run_plain(
-    what: str,
-    program: Program,
-    args: tuple[Any, ...],
-    kwargs: Mapping[str, Any],
-    pins: Mapping[str, Tensor],
-    values: Mapping[str, Tensor] | None = None,
-) -> Any:
-    """A trace of one unscaled run, log densities computed; failures say the arguments' shapes."""
-    try:
-        with torch.no_grad(), Weigh(), Set(values or {}), Pin(pins), RefuseTraining():
-            trace = poutine.trace(program).get_trace(*args, **kwargs)
-            trace.compute_log_prob()
-    except TrainingModeError as error:
-        raise ProgramError(f"in the {what}, {error}") from error
-    except Exception as error:
-        shapes = ", ".join(describe(a) for a in (*args, *kwargs.values())) or "none"
-        raise ProgramError(
-            f"the {what} failed on these arguments: {shapes}.\n  {type(error).__name__}: {error}\n"
-            f"  Run {what}(*args) by itself to see where; shapes and dtypes must be the ones it was written for."
-        ) from error
-    return trace
-
-
-def _run_model(model: Program, guide_trace: Any, args: tuple[Any, ...], kwargs: Mapping[str, Any], pins: Any) -> Any:
-    """The model run on the guide's draws; if only those make it fail, the message says so."""
-    values = {name: site["value"] for name, site in _sites(guide_trace, observed=False)}
-    try:
-        return run_plain("model", model, args, kwargs, pins, values)
-    except ProgramError as error:
-        trace = run_plain("model", model, args, kwargs, pins)  # fails by itself: that message is the one to read
-        own = {name: site["value"].shape for name, site in _sites(trace, observed=False)}
-        differences = [
-            f"'{name}' is {tuple(value.shape)} in the guide, {tuple(own[name])} in the model"
-            for name, value in values.items()
-            if name in own and own[name] != value.shape
-        ]
-        raise ProgramError(
-            f"the model runs on its own draws but not on the guide's: {'; '.join(differences) or error.__cause__}. "
-            "Give both programs the same plate sizes and event shapes."
-        ) from error
-
-
-def describe(value: Any) -> str:
-    """An argument in a few words, for error messages."""
-    if isinstance(value, Tensor):
-        return f"tensor {tuple(value.shape)} {str(value.dtype).removeprefix('torch.')} on {value.device}"
-    return type(value).__name__
-
-
-def _sites(trace: Any, observed: bool) -> list[tuple[str, Any]]:
-    return [
-        (name, site)
-        for name, site in trace.nodes.items()
-        if site["type"] == "sample" and site["is_observed"] == observed and not site_is_subsample(site)
-        if not is_deterministic(site)
-    ]
-
-
-def _subsamples(trace: Any) -> dict[str, Tensor]:
-    return {
-        name: site["value"]
-        for name, site in trace.nodes.items()
-        if site_is_subsample(site) and site["fn"].subsample_size and site["fn"].subsample_size < site["fn"].size
-    }
-
-
 def _plates(sites: list[Any], plate: str | None) -> tuple[int, int | None, int]:
-    frames = [f for site in sites for f in site["cond_indep_stack"]]
+    frames = [f for site in sites for f in site["cond_indep_stack"] if f.vectorized]
     # Batch dims may be used without a plate when there is one datum; they count as inner dims then.
     bare = [len(s["fn"].batch_shape) for s in sites] if plate is None else []
     nesting = max([-f.dim for f in frames] + bare, default=0)
@@ -266,25 +177,22 @@ def _plates(sites: list[Any], plate: str | None) -> tuple[int, int | None, int]:
     return size, dim, nesting
 
 
-def _latent(name: str, site: Any, data_dim: int | None, nesting: int) -> Latent:
-    fn, value = site["fn"], site["value"]
-    event = tuple(value.shape[value.dim() - fn.event_dim :])
-    batch = tuple(value.shape[: value.dim() - fn.event_dim])
-    rank, batch = len(batch), (1,) * (nesting - len(batch)) + batch
-    inner = batch if data_dim is None else tuple(n for i, n in enumerate(batch) if i - nesting != data_dim)
-    if fn.has_enumerate_support or getattr(fn.support, "is_discrete", False):
-        return Latent(name, rank, inner, event, None, False, False)
-    try:
-        transform = bijection(fn)
-    except NotImplementedError:
-        return Latent(name, rank, inner, event, None, False, False)
-    unconstrained = tuple(transform.inv(value).shape[value.dim() - fn.event_dim :])
-    innermost = _innermost_transform(transform)
-    elementwise = innermost.domain.event_dim == 0 and innermost.codomain.event_dim == 0
-    return Latent(name, rank, inner, event, unconstrained, elementwise, innermost == identity_transform)
+def _sequential(discrete: Sites, data_dim: int | None) -> tuple[str, ...]:
+    """The sites that ask for sequential enumeration, if they stand in no plate besides the data's and are few."""
+
+    def single(site: Any) -> bool:
+        batch = site["fn"].batch_shape
+        return all(n == 1 or i - len(batch) == data_dim for i, n in enumerate(batch))
+
+    asked = {n: s for n, s in discrete.items() if s["infer"].get("enumerate") == "sequential" and single(s)}
+    branches = math.prod(len(site["fn"].enumerate_support(expand=False)) for site in asked.values())
+    return tuple(asked) if branches <= MOST_BRANCHES else ()
 
 
-def _innermost_transform(transform: Any) -> Any:
-    while hasattr(transform, "base_transform"):
-        transform = transform.base_transform
-    return transform
+def _parameters(trace: Any) -> dict[str, tuple[int, ...]]:
+    """The shapes of a program's parameters."""
+    return {
+        name: tuple(site["value"].shape)
+        for name, site in trace.nodes.items()
+        if site["type"] == "param" and isinstance(site["value"], Tensor)
+    }

@@ -8,6 +8,7 @@ data, `[S, B]`. In a plain run `num_samples` is None and S is 1. `arrange` is th
 """
 
 from collections.abc import Callable
+from contextlib import nullcontext
 from typing import Any
 
 import torch
@@ -16,8 +17,14 @@ from pyro.poutine.util import site_is_subsample
 from torch import Tensor
 
 from elbowroom.inference.programs.autoguides import auxiliary_values
-from elbowroom.inference.programs.enumeration import enumeration, summed_log_joint, summed_log_masked
-from elbowroom.inference.programs.handlers import Draw, Fill, Set, SetUnconstrained
+from elbowroom.inference.programs.branches import over_branches
+from elbowroom.inference.programs.enumeration import (
+    enumeration,
+    summed_log_guide,
+    summed_log_joint,
+    summed_log_masked,
+)
+from elbowroom.inference.programs.handlers import Draw, Fill, Latents, Set, SetUnconstrained
 from elbowroom.inference.programs.log_prob import bijection, log_prob, site_log_prob
 from elbowroom.inference.programs.masks import hidden_log_prob, is_deterministic, seen_log_prob
 from elbowroom.inference.programs.noise import Noise
@@ -37,8 +44,10 @@ HIDDEN = "hidden: "
 def draw(triple: Triple, given: Values, num_samples: int | None, arrange: Arrange, *, noise: Noise) -> Result:
     """Draws of the guide, and their log density: `log_q` as masks leave it, `hidden` of the rest where that counts."""
     trace = triple.trace("guide", num_samples, Draw(noise, arrange))
-    values = {n: trace.nodes[n]["value"] for n in triple.structure.latents}
-    return collected(triple, values, num_samples), _log_q(trace, triple, num_samples)
+    values = collected(triple, {n: trace.nodes[n]["value"] for n in triple.structure.latents}, num_samples)
+    if triple.structure.collapsed:  # the density of the draws whatever the discrete sites were
+        return values, guide_density(triple, values, num_samples, arrange)[1]
+    return values, _log_q(trace, triple, num_samples)
 
 
 def guide_density(triple: Triple, given: Values, num_samples: int | None, arrange: Arrange) -> Result:
@@ -46,26 +55,40 @@ def guide_density(triple: Triple, given: Values, num_samples: int | None, arrang
     placed = place(triple.structure, given, num_samples)
     if triple.structure.auxiliary:
         placed = auxiliary_values(triple.guide, triple.structure, placed)
+    if triple.structure.collapsed:
+        return {}, _summed_log_q(triple, num_samples, Set(placed))
     trace = triple.trace("guide", num_samples, Set(placed))
     return {}, _log_q(trace, triple, num_samples)
 
 
 def fill(triple: Triple, given: Values, num_samples: int | None, arrange: Arrange, *, noise: Noise) -> Result:
     """Given values, with draws of the model's prior, given the others, in place of what masks hide."""
-    structure = triple.structure
-    filler = Fill(place(structure, given, num_samples), structure.masked, noise, arrange)
-    trace = triple.trace("model", num_samples, filler)
-    return collected(triple, {n: trace.nodes[n]["value"] for n in structure.latents}, num_samples), {}
+    structure, seen = triple.structure, Latents(triple.structure.latents)
+    with seen.enough():
+        filler = Fill(place(structure, given, num_samples), structure.masked, noise, arrange)
+        triple.trace("model", num_samples, seen, filler)
+    return collected(triple, {name: site["value"] for name, site in seen.sites.items()}, num_samples), {}
 
 
 def masked_density(triple: Triple, given: Values, num_samples: int | None, arrange: Arrange) -> Result:
     """`log_p`: the log prior density, given the other latents, of what masks hide."""
     structure = triple.structure
     setter = Set(place(structure, given, num_samples))
+
+    def on_branch(*branch: Messenger) -> Values:
+        log_p = summed_log_masked(triple, num_samples, setter, *branch)
+        return {"prior": log_p, "likelihood": torch.zeros_like(log_p)}
+
+    if structure.sequential:
+        return {}, {"log_p": over_branches(structure, on_branch)["prior"]}
     if structure.discrete:
-        return {}, {"log_p": summed_log_masked(triple, num_samples, setter)}
-    trace = triple.trace("model", num_samples, setter)
-    return {}, {"log_p": _hidden(trace, triple, num_samples)}
+        return {}, {"log_p": on_branch()["prior"]}
+    seen = Latents(structure.latents)
+    with seen.enough():
+        triple.trace("model", num_samples, seen, setter)
+    hidden = [hidden_log_prob(seen.sites[name]) for name in structure.masked]
+    parts = [structure.per_datum(part, num_samples or 1, len(triple)) for part in hidden]
+    return {}, {"log_p": torch.stack(parts).sum(0)}
 
 
 def joint_density(triple: Triple, given: Values, num_samples: int | None, arrange: Arrange) -> Result:
@@ -78,9 +101,33 @@ def joint_density_unconstrained(triple: Triple, given: Values, num_samples: int 
     structure = triple.structure
     setter = SetUnconstrained(place(structure, given, num_samples, unconstrained=True))
     terms = _joint(triple, num_samples, setter)
+    if setter.unequal:
+        raise ProgramError(
+            f"the supports of the sites {sorted(setter.unequal)} depend on {list(structure.sequential)}, summed out by "
+            "running every branch: one point would have another value in each. Give them one support in all branches"
+        )
     jacobians = [structure.per_datum(j, num_samples or 1, len(triple)) for j in setter.log_jacobian.values()]
     terms["log_jacobian"] = sum(jacobians, torch.zeros_like(terms["prior"]))
     return collected(triple, setter.values, num_samples), terms
+
+
+def prior_alone(
+    triple: Triple, given: Values, num_samples: int | None, arrange: Arrange, *, unconstrained: bool
+) -> Result:
+    """`prior` where the model fails after its last latent, `likelihood` = −∞ there; with the joint's other terms."""
+    structure, leading = triple.structure, num_samples or 1
+    placed = place(structure, given, num_samples, unconstrained)
+    setter = SetUnconstrained(placed) if unconstrained else Set(placed)
+    seen = Latents(structure.latents)
+    with seen.enough():
+        triple.trace("model", num_samples, seen, setter)
+    parts = [structure.per_datum(site_log_prob(site), leading, len(triple)) for site in seen.sites.values()]
+    prior = torch.stack(parts).sum(0)
+    terms = {"prior": prior, "likelihood": torch.full_like(prior, -torch.inf)}
+    if not isinstance(setter, SetUnconstrained):
+        return {}, terms
+    jacobians = [structure.per_datum(j, leading, len(triple)) for j in setter.log_jacobian.values()]
+    return collected(triple, setter.values, num_samples), terms | {"log_jacobian": torch.stack(jacobians).sum(0)}
 
 
 def densities_by_element(
@@ -92,6 +139,16 @@ def densities_by_element(
     density is then as masks leave it.
     """
     structure = triple.structure
+    if structure.collapsed:
+        raise ProgramError(
+            f"the discrete sites {list(structure.collapsed)} are summed out of both programs, so the others have no "
+            "densities of their own. log_guide and log_joint give those of all latents together."
+        )
+    if structure.sequential:
+        raise ProgramError(
+            f"the model branches on {list(structure.sequential)}, so its latents have no densities of their own. "
+            "log_joint gives log p(z) of all latents together."
+        )
     setter = Set(place(structure, given, num_samples))
     enumerate_discrete = enumeration(structure) if what == "model" else []
     trace = triple.trace(what, num_samples, setter, *enumerate_discrete)
@@ -127,17 +184,18 @@ def draw_prior(
     also: tuple[Messenger, ...] = (),
 ) -> Result:
     """Draws of the model's latents before any data are seen; `also` are messengers inside the one that draws."""
-    trace = triple.trace("model", num_samples, Draw(noise, arrange), *also)
-    return collected(triple, {n: trace.nodes[n]["value"] for n in triple.structure.latents}, num_samples), {}
+    seen = Latents(triple.structure.latents)
+    with nullcontext() if also else seen.enough():
+        triple.trace("model", num_samples, seen, Draw(noise, arrange), *also)
+    return collected(triple, {name: site["value"] for name, site in seen.sites.items()}, num_samples), {}
 
 
 def unconstrain(triple: Triple, given: Values, num_samples: int | None, arrange: Arrange) -> Result:
     """The unconstrained coordinates u = T⁻¹(z) of given values."""
-    trace = triple.trace("model", num_samples, Set(place(triple.structure, given, num_samples)))
-    values = {}
-    for name in triple.structure.latents:
-        site = trace.nodes[name]
-        values[name] = bijection(site["fn"]).inv(site["value"])
+    seen = Latents(triple.structure.latents)
+    with seen.enough():
+        triple.trace("model", num_samples, seen, Set(place(triple.structure, given, num_samples)))
+    values = {name: bijection(site["fn"]).inv(site["value"]) for name, site in seen.sites.items()}
     return collected(triple, values, num_samples, unconstrained=True), {}
 
 
@@ -170,9 +228,15 @@ def collected(triple: Triple, values: Values, num_samples: int | None, unconstra
 
 
 def _joint(triple: Triple, num_samples: int | None, setter: Messenger) -> Values:
-    if triple.structure.discrete:
-        return summed_log_joint(triple, num_samples, setter)
-    trace = triple.trace("model", num_samples, setter)
+    if triple.structure.sequential:
+        return over_branches(triple.structure, lambda branch: _on_branch(triple, num_samples, setter, branch))
+    return _on_branch(triple, num_samples, setter)
+
+
+def _on_branch(triple: Triple, num_samples: int | None, setter: Messenger, *branch: Messenger) -> Values:
+    if len(triple.structure.discrete) > len(triple.structure.sequential):
+        return summed_log_joint(triple, num_samples, setter, *branch)
+    trace = triple.trace("model", num_samples, setter, *branch)
     return {
         "prior": _total(trace, triple, num_samples, lambda name, site: not site["is_observed"]),
         "likelihood": _total(trace, triple, num_samples, lambda name, site: site["is_observed"]),
@@ -190,6 +254,19 @@ def _log_q(trace: Any, triple: Triple, num_samples: int | None) -> Values:
     if fills is not None and not bool(fills.all()):
         terms["hidden"] = _hidden(trace, triple, num_samples)
     return terms
+
+
+def _summed_log_q(triple: Triple, num_samples: int | None, setter: Messenger) -> Values:
+    """As `_log_q`, of a guide whose discrete sites are summed out."""
+    fills = triple.structure.fills
+    if fills is None:
+        return {"log_q": summed_log_guide(triple, num_samples, setter)}
+    log_q = summed_log_guide(triple, num_samples, setter, seen_log_prob)
+    if bool(fills.all()):
+        return {"log_q": log_q}
+    # The guide's draw of what masks hide may depend on k, too: no product of two sums.
+    hidden = summed_log_guide(triple, num_samples, setter) - log_q
+    return {"log_q": log_q, "hidden": torch.where(log_q == -torch.inf, 0.0, hidden)}
 
 
 def _hidden(trace: Any, triple: Triple, num_samples: int | None) -> Tensor:

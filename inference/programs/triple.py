@@ -8,7 +8,8 @@ out, and whoever knows an answer writes it in. `Triple.trace` stacks them in one
     Weigh         sets every scale to 1, after subsampling and `poutine.scale` inside the program have set theirs
     Unmask        takes the masks off latent sites, if there are any: a latent has its own normalised prior
     *messengers   the question: set these latents, draw those from counter-based noise, enumerate the others
-    Pin           gives subsampling plates the indices that they drew when the structure was read
+    Pin           gives the data plate of a minibatch the indices that it drew when the structure was read
+    Whole         gives all other subsampling plates all their rows
     plate         S samples at once, in a dim to the left of all of the program's plates
 
 What comes back is Pyro's trace; `terms.py` reads it. With the plate of samples, values in it are
@@ -16,7 +17,7 @@ What comes back is Pyro's trace; `terms.py` reads it. With the plate of samples,
 """
 
 from collections.abc import Callable, Mapping, Sequence
-from functools import cached_property
+from functools import cached_property, reduce
 from typing import Any, Self
 
 import numpy as np
@@ -24,12 +25,14 @@ import pyro
 import torch
 from pyro import poutine
 from pyro.poutine.messenger import Messenger
+from pyro.poutine.util import site_is_subsample
 from torch import Tensor
 
 from elbowroom.inference.programs.arguments import check_per_datum, named, per_datum_tensors, picked_rows, refuse_empty
 from elbowroom.inference.programs.datum_keys import datum_keys
 from elbowroom.inference.programs.handlers import Pin, Unmask, Weigh
 from elbowroom.inference.programs.structure import Program, ProgramError, read_structure
+from elbowroom.inference.programs.subsampling import Whole
 
 SAMPLES = "_elbowroom_samples"
 """Name of the plate of samples."""
@@ -49,7 +52,13 @@ class Triple:
         structure: sites, plates and shapes.
         keys: a key for each datum, `[B]` uint64, made from its contents: its noise follows it wherever it stands.
         sliceable: whether the programs follow when their data are picked.
+        local: parameters with a row for each datum, which are not cut with the data.
+        whole, picked: of data picked where the programs do not follow: the triple of all data, which is evaluated, and
+            which of them these are, `[R]`; None otherwise.
     """
+
+    whole: Self | None
+    picked: Tensor | None
 
     def __init__(
         self,
@@ -63,6 +72,8 @@ class Triple:
         arguments = named(args, kwargs)
         refuse_empty(arguments)
         self.model, self.guide, self.args, self.kwargs, self.plate = model, guide, args, kwargs, plate
+        self.whole = self.picked = None
+        self.local: tuple[str, ...] = ()
         self.structure = read_structure(model, guide, args, kwargs, plate)
         if per_datum is not None:
             self.per_datum = check_per_datum(per_datum, arguments, len(self))
@@ -102,7 +113,10 @@ class Triple:
 
     @property
     def dtype(self) -> torch.dtype:
-        """The floating dtype of the data, or the default one."""
+        """The floating dtype of the latents that have coordinates; without any that of the data, or the default one."""
+        known = [latent.dtype for latent in self.structure.latents.values() if latent.dtype is not None]
+        if known:
+            return reduce(torch.promote_types, known)
         values = (*self.args, *self.kwargs.values())
         floats = (v.dtype for v in values if isinstance(v, Tensor) and v.is_floating_point())
         return next(floats, torch.get_default_dtype())
@@ -133,13 +147,18 @@ class Triple:
 
     def holding(self, values: Mapping[int | str, Tensor]) -> Self:
         """The same programs with other tensors, of the same shapes, as some of their arguments; keys stay."""
+        whole = self.whole
         return self.replaced(
             args=tuple(values.get(i, a) for i, a in enumerate(self.args)),
             kwargs={k: values.get(k, a) for k, a in self.kwargs.items()},
+            whole=whole and whole.holding({k: v for k, v in values.items() if k in whole.per_datum}),
         )
 
     def pinned_to(self, values: Mapping[int | str, Tensor]) -> Self:
         """The same programs with other tensors, of the same shapes, as some of their arguments, and keys of those."""
+        if self.whole is not None and self.picked is not None:
+            whole = self.whole.pinned_to({k: v for k, v in values.items() if k in self.whole.per_datum})
+            return self.holding(values).replaced(whole=whole, keys=whole.keys[self.picked.numpy()])
         new = self.holding(values)
         return new.replaced(keys=datum_keys(new.data, len(new)))
 
@@ -148,15 +167,25 @@ class Triple:
         picked = {key: value[index.to(value.device)] for key, value in zip(self.per_datum, self.data, strict=True)}
         return self.holding(picked).replaced(keys=self.keys[index.numpy()], structure=self.structure.at(index))
 
+    def pick(self, index: Tensor) -> Self:
+        """The data of an index `[R]` of programs that do not follow: all are evaluated, and these picked."""
+        return self.replaced(
+            whole=self if self.whole is None else self.whole,
+            picked=index if self.picked is None else self.picked[index],
+            keys=self.keys[index.numpy()],
+            structure=self.structure.at(index),
+        )
+
     def select(self, index: Sequence[int] | Tensor | np.ndarray) -> Self:
         """The same programs on some of the data (repeats allowed); each datum keeps its noise.
 
-        Raises:
-            ProgramError: if the programs cannot be given part of their data (`plate=None`, a fixed plate size).
+        Programs that cannot be given part of their data (`plate=None`, a plate of fixed size, a parameter for each
+        datum) are evaluated on all of them, and the answers picked: right, at the cost of all.
         """
-        if not self.sliceable:
-            raise ProgramError(f"these programs cannot be given part of their data: {self._why_whole()}")
-        return self.at(picked_rows(index, len(self)))
+        rows = picked_rows(index, len(self))
+        if self.sliceable:
+            return self.at(rows)
+        return self if torch.equal(rows, torch.arange(len(self))) else self.pick(rows)
 
     def _follows_its_data(self) -> bool:
         """Whether the programs follow when their data are picked: tried once, on two copies of the first datum."""
@@ -172,8 +201,11 @@ class Triple:
     def _why_whole(self) -> str:
         if self.plate is None:
             return "plate=None makes the whole program one datum"
+        if self.local:
+            return f"the parameters {list(self.local)} have a row for each datum, and are not cut with the data"
+        size, arguments = len(self.whole or self), list(self.per_datum)
         return (
-            f"plate '{self.plate}' keeps its size {len(self)} when the data arguments {list(self.per_datum)} are cut. "
+            f"plate '{self.plate}' keeps its size {size} when the data arguments {arguments} are cut. "
             "Write the plate as pyro.plate(name, len(x)), or name the per-datum arguments with per_datum=(...)"
         )
 
@@ -184,34 +216,51 @@ class Triple:
 
         `num_samples` puts it in a plate of samples; None makes a plain run.
         """
-        stack = [Weigh(), *self._unmask(what), *messengers, Pin(self.structure.pinned)]
+        stack = [Weigh(), *self._unmask(what), *messengers, *self._pins()]
         if num_samples is not None:
             stack.append(pyro.plate(SAMPLES, num_samples, dim=-1 - self.structure.nesting))
-        with poutine.trace() as tracer:
-            _under(stack, lambda: self._program(what)(*self.args, **self.kwargs))
+        tracer = poutine.trace()
+        try:
+            with tracer:
+                _under(stack, lambda: self._program(what)(*self.args, **self.kwargs))
+        except Exception as error:
+            error.add_note(f"in the {what}, {_last_site(tracer.trace)}")
+            raise
         return tracer.trace
 
     def program(self, what: str) -> Program:
         """The model or the guide as a plain Pyro program pinned to this data, unscaled, latents without their masks.
 
         It is for Pyro's own samplers.
+
+        Raises:
+            ProgramError: if these are some of the data of programs that cannot be cut.
         """
+        if self.whole is not None:
+            raise ProgramError(f"these programs cannot be given part of their data: {self._why_whole()}")
         inner = self._program(what)
 
         def pinned() -> Any:
-            stack = [Weigh(), *self._unmask(what), Pin(self.structure.pinned)]
-            return _under(stack, lambda: inner(*self.args, **self.kwargs))
+            return _under([Weigh(), *self._unmask(what), *self._pins()], lambda: inner(*self.args, **self.kwargs))
 
         return pinned
 
+    def _pins(self) -> list[Any]:
+        return [Pin(self.structure.pinned), Whole(but=self.structure.pinned)]
+
     def _unmask(self, what: str) -> list[Messenger]:
-        names = {*self.structure.masked}
-        if what == "model":
-            names |= {*self.structure.discrete}
+        structure = self.structure
+        names = {*structure.masked, *(structure.discrete if what == "model" else structure.collapsed)}
         return [Unmask(names)] if names else []
 
     def _program(self, what: str) -> Program:
         return self.model if what == "model" else self.guide
+
+
+def _last_site(trace: Any) -> str:
+    """Where a run has ended, in words."""
+    sites = [name for name, site in trace.nodes.items() if site["type"] == "sample" and not site_is_subsample(site)]
+    return f"after site '{sites[-1]}'" if sites else "before its first site"
 
 
 def _under(stack: list[Any], run: Callable[[], Any]) -> Any:

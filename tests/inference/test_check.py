@@ -143,8 +143,8 @@ def test_notes_on_subsampling() -> None:
             pyro.sample("z", dist.Normal(x[rows] / 2, 1.0))
 
     report = check_program(model, guide, x)
-    assert report.num_data == 5
-    assert any("pinned to one draw of indices: data" in note for note in report.notes)
+    assert report.num_data == 20
+    assert any("are given all their rows: data" in note for note in report.notes)
 
 
 def test_nan_parameters_for_some_data_are_noted() -> None:

@@ -60,6 +60,7 @@ def agreement(
         ValueError: if draws, `exact` or `log_p` are of other data, or `num_samples` is below 50.
     """
     target.check_proper()
+    target = target.collapsed()
     _check(target, draws, num_samples, exact, log_p)
     begin, limits = time.perf_counter(), limits or Limits()
     parts: list[Columns] = []

@@ -72,6 +72,7 @@ def calibrate(
         NotAReference: if no datum's chains converged.
         ProgramError: if the programs cannot be simulated (see `simulate.py`).
     """
+    target = target.collapsed()
     _check(target, num_simulations, num_draws, kind, level)
     if kind == "prior":  # which is drawn from
         target.check_proper()

@@ -47,6 +47,7 @@ def latent_use(
     Raises:
         ValueError: for no latent at all, fewer than 2 samples, or a `log_p` of other data.
     """
+    target = target.collapsed()
     if not target.latents:
         raise ValueError("this target has no latent that the guide draws (finite discrete ones are summed out)")
     if num_samples < 2:

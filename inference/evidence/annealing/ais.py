@@ -83,6 +83,7 @@ def anneal(
         ValueError: on a bad size or name, a budget too small, a target without continuous latents, or
             `start="guide"` with a guide whose density at a given point is unknown.
     """
+    target = target.collapsed()
     begin = time.perf_counter()
     settings = Settings(
         num_steps=num_steps,

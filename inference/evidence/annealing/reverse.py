@@ -102,6 +102,7 @@ def bidirectional(
         ValueError: as `anneal`.
         ProgramError: if the model cannot simulate its data (see `Target.simulate`).
     """
+    target = target.collapsed()
     begin = time.perf_counter()
     settings = Settings(
         num_steps=num_steps,
@@ -174,6 +175,7 @@ def anneal_reverse(
         NotAReference: if draws of a sampler failed their gates and `allow_failed` is not set.
         ValueError: as `anneal`; if the draws are not of these data.
     """
+    target = target.collapsed()
     begin = time.perf_counter()
     settings = Settings(
         num_steps=num_steps,

@@ -69,6 +69,7 @@ def smc(
     Raises:
         ValueError: as `anneal`; if the budget does not hold one run of one datum.
     """
+    target = target.collapsed()
     begin = time.perf_counter()
     for name, size in (("num_particles", num_particles), ("num_runs", num_runs)):
         if size < 1:

@@ -1,6 +1,7 @@
 """One call for log p(x): the estimators combined within a time budget."""
 
 import time
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,7 @@ from elbowroom.inference.evidence.bracket.ledger import Ledger
 from elbowroom.inference.evidence.bracket.result import Bracket, read
 from elbowroom.inference.evidence.bracket.stages import STAGES, Work, stages_of
 from elbowroom.inference.mcmc.draws import Draws
+from elbowroom.inference.programs.refusals import counted
 from elbowroom.inference.progress import Bar, progress_bar
 from elbowroom.inference.saving.state_file import fingerprint_of
 from elbowroom.inference.target import Target
@@ -68,6 +70,7 @@ def bracket(
             positive or too small to answer at all (the message says what would do), or a tolerance not positive.
         StateError: if `state` belongs to another problem or is damaged; it is left as it is.
     """
+    target = target.collapsed()
     _check(target, budget, tolerance)
     check_same_data(target, draws=draws)
     forecast, fingerprint = Forecast.measure(target), fingerprint_of(target, seed)
@@ -88,7 +91,16 @@ def bracket(
     with progress_bar(len(target), "bracket", "datum", progress) as bar:
         for name, effort in _agenda(stages):
             _run_stage(work, name, effort, clock, bar, path, fingerprint)
-    return read(ledger, tolerance, expected)
+    found = read(ledger, tolerance, expected)
+    return replace(found, notes=tuple(told(target, note) for note in found.notes))
+
+
+def told(target: Target, note: str) -> str:
+    """A note, and what was summed out of both programs."""
+    if not (sites := target.structure.collapsed):
+        return note
+    summed = f"the discrete sites {list(sites)}, which the guide draws, were summed out of model and guide"
+    return f"{note}; {summed}" if note else summed
 
 
 def _agenda(stages: list[str]) -> list[tuple[str, int]]:
@@ -115,7 +127,9 @@ def _run_stage(
         if not size:
             return
         begin = time.perf_counter()
-        STAGES[name](work, data[:size], effort)
+        with counted() as refused:
+            STAGES[name](work, data[:size], effort)
+        work.ledger.refused += refused.of(work.target)
         seconds = time.perf_counter() - begin
         clock.learn(name, effort, size, seconds)
         if name == "chains":

@@ -95,7 +95,10 @@ def suspicions(ledger: Ledger, lower: Side, upper: Side) -> list[str]:
 
 
 def notes(ledger: Ledger, lower: Side) -> tuple[str, ...]:
-    """What is worth knowing: that the guide misses a part without a sign, and how little was seen from the prior."""
+    """What is worth knowing, of each datum.
+
+    That the guide misses a part without a sign, where the programs raised, and how little was seen from the prior.
+    """
     texts = [""] * ledger.num_data
     column = ledger.columns.get("importance")
     if column is not None:
@@ -106,6 +109,9 @@ def notes(ledger: Ledger, lower: Side) -> tuple[str, ...]:
                     f"importance sampling from the guide is {lower.value[b] - column.value[b]:.2f} nats low without a "
                     "sign in its weights: the guide misses a part of the posterior"
                 )
+    for b in ledger.refused.nonzero().flatten().tolist():
+        told = f"the programs raised a numerical error at {int(ledger.refused[b])} points: density zero there"
+        texts[b] = reasons(texts[b], told)
     expedition = ledger.columns.get(EXPEDITION)
     return tuple(reasons(text, expedition.flags[b] if expedition else "") for b, text in enumerate(texts))
 

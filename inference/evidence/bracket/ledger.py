@@ -23,12 +23,20 @@ class Column:
 
 @dataclass
 class Ledger:
-    """Columns by method, how much effort each datum has had, and the seconds spent."""
+    """Columns by method, how much effort each datum has had, and the seconds spent.
+
+    `refused` are the points at which the programs raised a numerical error, and had density zero, `[B]`.
+    """
 
     num_data: int
     columns: dict[str, Column] = field(default_factory=dict)
     effort: Tensor = field(default_factory=lambda: torch.zeros(0, dtype=torch.long))
     seconds: float = 0.0
+    refused: Tensor = field(default_factory=lambda: torch.zeros(0, dtype=torch.long))
+
+    def __post_init__(self) -> None:
+        if not len(self.refused):
+            self.refused = torch.zeros(self.num_data, dtype=torch.long)
 
     @classmethod
     def empty(cls, num_data: int) -> "Ledger":
@@ -64,7 +72,7 @@ class Ledger:
             name: Column(c.value[index], c.stderr[index], [c.flags[b] for b in index])
             for name, c in self.columns.items()
         }
-        return Ledger(len(index), columns, self.effort[index], self.seconds)
+        return Ledger(len(index), columns, self.effort[index], self.seconds, self.refused[index])
 
     def take(self, data: Sequence[int], other: "Ledger", methods: Sequence[str]) -> None:
         """Write down another ledger's answers, which are those of some methods for these data."""
@@ -74,6 +82,7 @@ class Ledger:
                 column = other.columns[name]
                 self.put(name, index, Estimate(column.value, column.stderr, "none"), tuple(column.flags))
         self.effort[index] = other.effort
+        self.refused[index] += other.refused
         self.seconds += other.seconds
 
     def has(self, method: str) -> Tensor:
@@ -85,7 +94,7 @@ class Ledger:
 
     def write(self, path: Path, fingerprint: dict[str, Any]) -> None:
         """Replace the state file by this ledger, whole or not at all."""
-        tensors = {"effort": self.effort}
+        tensors = {"effort": self.effort, "refused": self.refused}
         for name, column in self.columns.items():
             tensors |= {f"{name}/value": column.value, f"{name}/stderr": column.stderr}
         info = {"seconds": self.seconds, "flags": {name: column.flags for name, column in self.columns.items()}}
@@ -103,4 +112,5 @@ class Ledger:
             name: Column(tensors[f"{name}/value"], tensors[f"{name}/stderr"], list(flags))
             for name, flags in info["flags"].items()
         }
-        return cls(len(tensors["effort"]), columns, tensors["effort"], info["seconds"])
+        effort = tensors["effort"]
+        return cls(len(effort), columns, effort, info["seconds"], tensors.get("refused", torch.zeros_like(effort)))

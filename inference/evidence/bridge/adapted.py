@@ -57,6 +57,7 @@ def adapted_importance(
     Raises:
         ValueError: on fewer than two samples, draws of other data, or a budget too small.
     """
+    target = target.collapsed()
     if num_samples < 2:
         raise ValueError(f"num_samples must be at least 2 (two halves), got {num_samples}")
     target.check_proper()

@@ -116,6 +116,7 @@ def bridge(
             fewer than eight draws, `proposal="guide"` with a guide whose density at a given point is unknown, or a
             budget too small.
     """
+    target = target.collapsed()
     begin = time.perf_counter()
     if proposal not in PROPOSALS:
         raise ValueError(f"proposal must be one of {', '.join(PROPOSALS)}, got {proposal!r}")

@@ -11,5 +11,6 @@ largest weights for Pareto k̂. What q never visits is seen by none of these num
     streaming.py     the sums that are kept of weighted draws, chunk by chunk
     harmonic.py      the harmonic mean of likelihoods, flagged as unusable
 
-Read importance.py first. Imports: weights, estimate, evaluation, target; of mcmc the Draws that `bounds` takes.
+Read importance.py first. Imports: weights, estimate, evaluation, target, programs; of mcmc the Draws that
+`bounds` takes.
 """

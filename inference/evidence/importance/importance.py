@@ -1,7 +1,7 @@
 """Importance-sampled log p(x) with the guide as proposal, streamed over samples, datum by datum."""
 
 from collections.abc import Sequence
-from typing import TypedDict
+from typing import NotRequired, TypedDict
 
 import torch
 from torch import Tensor
@@ -11,6 +11,7 @@ from elbowroom.inference.estimate import Estimate, reasons
 from elbowroom.inference.evaluation import budget
 from elbowroom.inference.evidence.importance.streaming import Reduction, Wanted, joined, reduce_weights
 from elbowroom.inference.evidence.second_opinion import doubted
+from elbowroom.inference.programs.refusals import counted
 from elbowroom.inference.progress import progress_bar
 from elbowroom.inference.target import Target
 
@@ -35,6 +36,11 @@ class ImportanceInfo(TypedDict):
             nats.
         num_samples: S.
         num_evaluations: of log p(x, z), for each datum.
+        summed_out: discrete sites that the guide draws, and that were summed out of both programs: the value, its
+            error, ESS, k̂ and the largest weight are of the other latents' weights; `elbo` and `iwae` are those of the
+            draws themselves. Missing where there are none.
+        num_refused: draws at which the model raised a numerical error, and whose weight is zero, `[B]`; missing
+            where there were none.
     """
 
     elbo: Tensor
@@ -53,6 +59,8 @@ class ImportanceInfo(TypedDict):
     iwae_stderr: dict[int, Tensor]
     num_samples: int
     num_evaluations: int
+    num_refused: NotRequired[Tensor]
+    summed_out: NotRequired[tuple[str, ...]]
 
 
 def importance(
@@ -69,7 +77,8 @@ def importance(
 
     log p̂(x_b) = log (1/S) Σ_s w[s, b], w = p(x, z) / q(z | x), z ~ q; by Jensen a lower bound in expectation. Samples
     are streamed: memory stays within `memory_bytes` whatever S is. The noise of a datum does not depend on the
-    other data, so neither does its estimate.
+    other data, so neither does its estimate. Finite discrete sites that the guide draws, up to 10^5 combinations a
+    datum, are summed out of both programs first (`Target.collapsed`).
 
     Args:
         target: programs and data.
@@ -94,11 +103,29 @@ def importance(
     """
     target.check_proper()
     check_counts(num_samples, num_particles)
+    summed = target.collapsed()
+    sizes = tuple(num_particles)
+    with counted() as refused:
+        estimate = _weighed(target, num_samples, seed, sizes, memory_bytes, progress)
+        if summed is not target:  # the bounds are those of the guide as it was trained, the value is the better one
+            explicit, estimate = estimate.info, _weighed(summed, num_samples, seed, sizes, memory_bytes, progress)
+            for key in ("elbo", "elbo_stderr", "iwae", "iwae_stderr"):
+                estimate.info[key] = explicit[key]
+            estimate.info["num_evaluations"] = 2 * num_samples
+            estimate.info["summed_out"] = summed.structure.collapsed
+    if refused.by_key:
+        estimate.info["num_refused"] = refused.of(target)
+    estimate = estimate.flagged(summed.cautions)
+    return doubted(estimate, summed, search, seed=seed, memory_bytes=memory_bytes)
+
+
+def _weighed(
+    target: Target, num_samples: int, seed: int, sizes: tuple[int, ...], memory_bytes: int | None, progress: bool
+) -> Estimate[ImportanceInfo]:
     plan = budget.plan(target, num_samples, memory_bytes)
     with progress_bar(len(target) * num_samples, "importance", "sample", progress) as tick:
-        pieces = reduce_weights(target, plan, num_samples, seed, Wanted(tuple(num_particles)), tick)
-    estimate = collect(pieces, num_samples, num_particles).flagged(target.cautions)
-    return doubted(estimate, target, search, seed=seed, memory_bytes=memory_bytes)
+        pieces = reduce_weights(target, plan, num_samples, seed, Wanted(sizes), tick)
+    return collect(pieces, num_samples, sizes)
 
 
 def check_counts(num_samples: int, num_particles: Sequence[int] = ()) -> None:

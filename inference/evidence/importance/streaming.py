@@ -31,12 +31,13 @@ def from_guide(target: Target, num_samples: int, seed: int, start: int) -> Drawn
     """Draws of the guide."""
     drawn = weighted_draws(target, num_samples, seed, start)
     discrete = tuple(name for name, latent in target.structure.latents.items() if latent.unconstrained is None)
-    return Drawn(drawn.log_w, drawn.log_joint[1], drawn.z, discrete)
+    return Drawn(drawn.log_w, drawn.log_joint[1].expand(num_samples, -1), drawn.z, discrete)
 
 
 def from_prior(target: Target, num_samples: int, seed: int, start: int) -> Drawn:
     """Draws of the model's own prior, whose weights are the likelihoods."""
     likelihood = target.log_joint(target.sample_prior(num_samples, seed=seed, start=start))[1]
+    likelihood = likelihood.expand(num_samples, -1)  # without a latent there is one sample
     return Drawn(likelihood, likelihood)
 
 

@@ -25,6 +25,8 @@ MAX_LATTICE_DIM = 2
 
 LEVELS = (0.05, 0.5, 0.95)
 _DATA_AT_ONCE = 256  # data integrated at once: bounds the lattice points held in memory
+_ROUGH = 1e-4  # error of the log integral of q's own lattice beyond which draws of q give its ELBO
+_NUM_DRAWS = 1 << 14
 
 
 class QuadratureInfo(TypedDict, total=False):
@@ -36,7 +38,8 @@ class QuadratureInfo(TypedDict, total=False):
         covariance: of the posterior, `[B, N, N]`.
         quantiles: of the posterior's marginals at `levels`, `[Q, B, N]`.
         levels: of the quantiles.
-        elbo: of the guide, `[B]`, nats; NaN where the guide's density is unknown, as are both divergences.
+        elbo: of the guide, `[B]`, nats; NaN where the guide's density is unknown, as are both divergences. Where no
+            lattice takes the guide's density (a spline flow), it is the mean over 16384 draws.
         cautions: for each datum the reasons to doubt what rests on log q (`elbo`, both KL, what begins with `guide_`),
             as `Target.cautions`; log p(x) and the posterior use no log q, so they are none of their flags.
         kl_q_p, kl_p_q: KL(q ‖ p(z|x)) and KL(p(z|x) ‖ q), `[B]`, nats.
@@ -99,6 +102,7 @@ def quadrature(
             improper prior.
     """
     target.check_proper()
+    target = target.collapsed()
     coordinates = Coordinates.of(target)
     if coordinates.dim > MAX_DIM:
         raise ValueError(
@@ -200,13 +204,27 @@ def _divergences(
         return {"elbo": unknown, "kl_q_p": unknown, "kl_p_q": unknown, "guide_complete": ~log_p.isnan()}
     on_q = guide.lattice
     joint = at_points(coordinates, log_joint, on_q.u, on_q.datum, accuracy.cells)
+    elbo = on_q.average(joint - on_q.log_density)
+    rough = guide.error > _ROUGH
+    if bool(rough.any()):  # a density with kinks or spikes, such as a spline flow's: draws say more than a lattice
+        elbo = torch.where(rough, _elbo_of_draws(coordinates, accuracy.cells), elbo)
     return {
-        "elbo": on_q.average(joint - on_q.log_density),
-        "kl_q_p": on_q.average(on_q.log_density - (joint - log_p[on_q.datum])),
+        "elbo": elbo,
+        "kl_q_p": log_p - elbo,
         "kl_p_q": kl_p_q,
         "guide_complete": on_q.complete,
         **{f"guide_{name}": value for name, value in _moments(coordinates, guide, levels, accuracy.cells).items()},
     }
+
+
+def _elbo_of_draws(coordinates: Coordinates, cells: int) -> Tensor:
+    """The mean log weight of many draws of the guide, `[B]`."""
+    target = coordinates.target
+    step, total = max(1, min(cells // len(target), _NUM_DRAWS)), torch.zeros(len(target), dtype=torch.float64)
+    for start in range(0, _NUM_DRAWS, step):
+        count = min(step, _NUM_DRAWS - start)
+        total += target.log_weights(count, start=start).double().cpu().sum(0)
+    return total / _NUM_DRAWS
 
 
 def _no_latents(target: Target) -> Estimate[QuadratureInfo]:

@@ -15,6 +15,10 @@ from elbowroom.inference.evidence.quadrature.starts import pick
 
 _COARSEST = 4.0  # first spacing, in scales of the finest mode: the flood is quick, refinement starts from its points
 _REFINEMENTS = 8
+_LARGE = 20_000
+_SLOW = 16.0
+"""A lattice of more points than `_LARGE` is refined while each level brings so many times smaller a change: a density
+with kinks (a spline flow) gains a factor of four a level, and would be refined until no memory is left."""
 
 
 class Accuracy(NamedTuple):
@@ -60,9 +64,11 @@ def refine(coordinates: Coordinates, density: Evaluate, starts: Tensor, widest: 
         evaluate = partial(_at, coordinates.at(active), density, accuracy.cells)
         lattice = flood(evaluate, origin[active], spacing[active], seeds, owner, accuracy.max_points)
         # 2. A datum is done where two levels agree, and where a finer lattice would not help or not fit.
+        before = record.error[active]
         settled = record.compare(active, lattice, accuracy.tolerance, torch.finfo(coordinates.target.dtype).eps)
         too_large = lattice.counts() * 2**dim > accuracy.max_points
-        done = settled | ~lattice.complete | too_large | (level == _REFINEMENTS - 1)
+        slow = (lattice.counts() > _LARGE) & (record.error[active] * _SLOW > before)
+        done = settled | ~lattice.complete | too_large | slow | (level == _REFINEMENTS - 1)
         record.keep(active[done], _restrict(lattice, done))
         # 3. The others are refined: half the spacing, 2^D times the points.
         active, coarser = active[~done], _restrict(lattice, ~done)

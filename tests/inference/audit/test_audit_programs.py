@@ -108,18 +108,18 @@ def test_a_hierarchy_of_two_sites() -> None:
 
 
 def test_discrete_latents_of_the_guide_are_refused() -> None:
-    """Chains, lattices and local fits need coordinates: the site is named, and what to do."""
+    """Chains, lattices and local fits need coordinates; values without end cannot be summed: the site is named."""
 
     def model(x: Tensor) -> None:
         with pyro.plate("data", len(x)):
-            flip = pyro.sample("flip", dist.Bernoulli(0.3))
-            pyro.sample("x", dist.Normal(2 * flip, 1.0), obs=x)
+            count = pyro.sample("count", dist.Poisson(0.3))
+            pyro.sample("x", dist.Normal(2 * count, 1.0), obs=x)
 
     def guide(x: Tensor) -> None:
         with pyro.plate("data", len(x)):
-            pyro.sample("flip", dist.Bernoulli(logits=x))
+            pyro.sample("count", dist.Poisson(x.exp()))
 
-    with pytest.raises(ValueError, match=r"discrete site 'flip'.*Leave finite discrete sites out of the guide"):
+    with pytest.raises(ValueError, match=r"discrete site 'count'.*Leave finite discrete sites out of the guide"):
         audit(model, guide, torch.randn(5), budget=TINY, num_simulations=30)
 
 
