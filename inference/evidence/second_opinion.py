@@ -19,7 +19,7 @@ from elbowroom.inference.evaluation.coordinates import Coordinates
 from elbowroom.inference.evaluation.random_numbers import RandomNumbers
 from elbowroom.inference.evaluation.recorded_densities import Densities
 from elbowroom.inference.mcmc.draws import Draws
-from elbowroom.inference.mcmc.expedition import explore
+from elbowroom.inference.mcmc.expedition import NUM_PARTICLES, explore
 from elbowroom.inference.mcmc.mixture import Mixture
 from elbowroom.inference.mcmc.path import Path
 from elbowroom.inference.mcmc.population import NUM_POINTS, from_mixture
@@ -33,6 +33,7 @@ NUM_SAMPLES = 4096
 
 _REFIT = 1024  # draws that the mixture is refitted to
 _TEMPERED = 128.0  # of them in effect
+_GRADIENT = 3  # evaluations that cost, and hold, as much as one with its gradient
 _KNOWN = 0.25  # standard error from which on an opinion contradicts nobody, nats
 
 
@@ -71,10 +72,10 @@ def second_opinion(target: Target, *, seed: int = 0, memory_bytes: int | None = 
         NotImplementedError: if the prior cannot be drawn from.
     """
     coordinates = Coordinates.of(target)
-    at_once = plan(target, NUM_POINTS, memory_bytes, gradients=True).data_at_once
+    at_once = plan(target, NUM_PARTICLES, memory_bytes).data_at_once
     record = len(target) > 2 * at_once  # else it is over before a record is made
     densities = Densities.of(coordinates, cells_within(target, memory_bytes), record=record)
-    path = Path(coordinates, "prior", record=record)
+    path = Path(coordinates, "prior", record=record, cells=cells_within(target, memory_bytes, copies=_GRADIENT))
     columns: list[tuple[Tensor, ...]] = []
     cost = 0
     with torch.no_grad():
@@ -88,7 +89,7 @@ def second_opinion(target: Target, *, seed: int = 0, memory_bytes: int | None = 
             mixture = Mixture.fit(population.tempered(_TEMPERED).resampled(NUM_POINTS, uniform))
             fresh = from_mixture(mixture, numbers, "opinion", NUM_SAMPLES, part.log_joint)
             columns.append((*fresh.log_mean(), fresh.ess))
-            cost = max(cost, 3 * found.gradients + found.evaluations + _REFIT + NUM_SAMPLES)
+            cost = max(cost, _GRADIENT * found.gradients + found.evaluations + _REFIT + NUM_SAMPLES)
     value, stderr, ess = (torch.cat(column)[: len(target)].cpu() for column in zip(*columns, strict=True))
     return Estimate(value, stderr, "lower", {"ess": ess, "num_evaluations": cost})
 

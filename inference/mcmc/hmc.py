@@ -22,6 +22,7 @@ from elbowroom.inference.programs.refusals import counted
 from elbowroom.inference.progress import Tick, progress_bar
 from elbowroom.inference.target import Target
 
+_GRADIENT = 3  # evaluations that hold as much as one with its gradient
 _AT_ONCE = 256  # samples of a datum that a search draws from the prior at once
 
 
@@ -100,7 +101,7 @@ def hmc(
     )
     at_once = plan(target, _AT_ONCE, memory_bytes).data_at_once
     densities = Densities.of(coordinates, max(num_chains, cells_within(target, memory_bytes)), compile)
-    path = Path(coordinates, "prior", compile=compile)
+    path = Path(coordinates, "prior", compile=compile, cells=cells_within(target, memory_bytes, copies=_GRADIENT))
     begin, pieces, effective = time.perf_counter(), [], 0.0
     total = len(target) * num_chains * (num_warmup + BURN_IN + num_draws)
     with progress_bar(total, "HMC", "draw", progress) as bar, counted() as refused:

@@ -59,13 +59,22 @@ class Path:
         coordinates: of the target.
         start: `"guide"` or `"prior"`, where the path begins.
         compile, record: compile the densities, or do not even record them (see `Traced`).
+        cells: how many positions are evaluated at once; None: all of them.
 
     Raises:
         ValueError: if the path is to start at a guide whose density at a given point is unknown.
     """
 
-    def __init__(self, coordinates: Coordinates, start: str, *, compile: bool = False, record: bool = True) -> None:
-        self.coordinates, self.start = coordinates, start
+    def __init__(
+        self,
+        coordinates: Coordinates,
+        start: str,
+        *,
+        compile: bool = False,
+        record: bool = True,
+        cells: int | None = None,
+    ) -> None:
+        self.coordinates, self.start, self.cells = coordinates, start, cells
         if start == "guide":
             _check_guide(coordinates.target)
         self._ends = Traced(_ENDS[start], coordinates, compile=compile, record=record)
@@ -107,7 +116,9 @@ class Path:
     def evaluate(self, u: Tensor) -> Ends:
         """Both ends of the path at u `[C, B, D]`."""
         u = u.detach().contiguous()
-        return Ends(u, *self._ends(u))
+        size = len(u) if self.cells is None else min(len(u), 2 ** max(0, (self.cells // u.shape[1]).bit_length() - 1))
+        pieces = [self._ends(piece) for piece in u.split(size)]
+        return Ends(u, *(pieces[0] if len(pieces) == 1 else map(torch.cat, zip(*pieces, strict=True))))
 
     def step(self, ends: Ends, beta: Tensor, kernel: Kernel, momentum: Tensor, uniform: Tensor) -> tuple[Ends, Move]:
         """One HMC transition that leaves f_β invariant, reversible with respect to it; β `[B]`.
