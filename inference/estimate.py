@@ -1,8 +1,8 @@
 """What every estimator of log p(x) returns."""
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
-from typing import Any, Generic, Literal
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any, Generic, Literal, Self
 
 import torch
 from torch import Tensor
@@ -48,6 +48,10 @@ class Estimate(Generic[Info]):
 
     def __len__(self) -> int:
         return len(self.value)
+
+    def flagged(self, causes: Sequence[str]) -> Self:
+        """The same with a further reason for each datum before its own ones; empty texts say nothing."""
+        return replace(self, flags=tuple(reasons(*both) for both in zip(causes, self.flags, strict=True)))
 
     def mean(self) -> tuple[float, float]:
         """The mean over data and the standard error of *estimating* it (data held fixed), in nats per datum.

@@ -152,6 +152,15 @@ class Target(Triple):
                     sites.append((what, _kind(name, site, self.structure), name, site))
         return sites
 
+    @property
+    def cautions(self) -> tuple[str, ...]:
+        """For each datum the reasons to doubt every number that rests on log q, known before sampling; or empty.
+
+        They are part of the flags of whatever uses log q. What does not (chains, log p(x) by quadrature, annealing from
+        the prior) is free of them.
+        """
+        return ("",) * len(self)
+
     def why_no_density(self) -> str:
         """Why log q(z | x) is unknown at points that the guide did not draw itself; empty if it is known."""
         one = self.select([0]) if self.sliceable else self

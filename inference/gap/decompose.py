@@ -12,11 +12,13 @@ from elbowroom.inference.estimate import Estimate, reasons
 from elbowroom.inference.evaluation.check_same_data import check_same_data
 from elbowroom.inference.evaluation.coordinates import Coordinates
 from elbowroom.inference.gap.families.scoring import NUM_SHIFTS
+from elbowroom.inference.gap.held import Held, held_by
 from elbowroom.inference.gap.ladder import ENCODER, Climbed, climb
-from elbowroom.inference.gap.log_p import LogP, LogPInfo, log_evidence, sides_of
+from elbowroom.inference.gap.log_p import LogP, LogPInfo, log_evidence
 from elbowroom.inference.gap.refined import RefinedGuide
 from elbowroom.inference.gap.result import Decomposition
 from elbowroom.inference.gap.rungs import RUNGS
+from elbowroom.inference.gap.shares import Shares
 from elbowroom.inference.mcmc.draws import Draws
 from elbowroom.inference.mcmc.metric import MAX_DENSE
 from elbowroom.inference.progress import progress_bar
@@ -77,14 +79,18 @@ def decompose(
     rungs = _checked(target, families, family, num_samples, draws)
     with progress_bar(len(target), "ladder", "datum", progress) as tick:
         climbed = climb(target, rungs, num_samples, draws, seed, memory_bytes, tick)
-    refined = RefinedGuide(target, climbed.families)
-    evidence = log_evidence(target, refined, log_p, seed, memory_bytes)
     guide_family = family or _family_of(climbed, rungs)
-    return _assemble(climbed, evidence, guide_family, refined, time.perf_counter() - begin)
+    refined = RefinedGuide(target, climbed.families)
+    exploded = torch.tensor([bool(reason) for reason in climbed.exploded])
+    searched = Estimate(*climbed.searched, "lower")
+    evidence = log_evidence(refined, log_p, exploded, searched, seed, memory_bytes)
+    held = held_by(refined, evidence, guide_family, seed, memory_bytes)
+    refined = replace(refined, doubts={name: rung.doubts for name, rung in held.items()})
+    return _assemble(climbed, evidence.log_p, guide_family, refined, held[guide_family], time.perf_counter() - begin)
 
 
 def _assemble(
-    climbed: Climbed, log_p: Estimate[LogPInfo], family: str, refined: RefinedGuide, seconds: float
+    climbed: Climbed, log_p: Estimate[LogPInfo], family: str, refined: RefinedGuide, held: Held, seconds: float
 ) -> Decomposition:
     """The terms of the room, where the guide's own family is `family`."""
     names = list(climbed.elbo)
@@ -94,26 +100,25 @@ def _assemble(
     }
     unknown = (torch.zeros_like(log_p.value), torch.full_like(log_p.value, torch.inf))  # of a mixture
     slack, slack_stderr = (value.cpu() for value in climbed.slack.get(family, unknown))
-    value = log_p.value.to(ladder[family].value) - ladder[family].value - slack
-    stderr = torch.stack([log_p.stderr.to(value), ladder[family].stderr, slack_stderr]).square().sum(0).sqrt()
-    gaussian = climbed.is_gaussian.tolist()
+    near = Estimate(slack, slack_stderr, "none")
+    shares = Shares.of(held, climbed.rivals[family].cpu(), climbed.shortfall[family].cpu(), family)
+    optimisation = shares.optimisation(near, log_p)
     nowhere = [_NOWHERE if value == -torch.inf else "" for value in ladder[ENCODER].value.tolist()]
-    flags = tuple(reasons(*causes) for causes in zip(climbed.exploded, nowhere, log_p.flags, strict=True))
-    notes = tuple(
-        "" if ok or climbed.exploded[b] else _NOT_GAUSSIAN.format(family=family) for b, ok in enumerate(gaussian)
-    )
+    flags = tuple(reasons(*causes) for causes in zip(climbed.exploded, nowhere, log_p.flags, shares.flags, strict=True))
+    own = ["" if known else _NOT_GAUSSIAN.format(family=family) for known in climbed.is_gaussian.tolist()]
+    own = ["" if exploded else note for exploded, note in zip(climbed.exploded, own, strict=True)]
     return Decomposition(
         ladder=ladder,
         gains=gains,
         family=family,
         log_p=log_p,
         amortization=_gain(climbed.elbo[family] - climbed.elbo[ENCODER], climbed.tried[family]),
-        optimisation=Estimate(slack, slack_stderr, "none"),
-        approximation=Estimate(value, stderr, "lower" if log_p.bound == "lower" else "none", sides_of(log_p)),
+        optimisation=optimisation,
+        approximation=shares.approximation(near, optimisation, ladder[family], log_p),
         refined=refined,
         exploded=torch.tensor([bool(reason) for reason in climbed.exploded]),
         flags=flags,
-        notes=notes,
+        notes=tuple(reasons(*pair) for pair in zip(own, shares.notes, strict=True)),
         num_evaluations=climbed.num_evaluations,
         seconds=seconds,
     )

@@ -8,9 +8,8 @@ from torch import Tensor
 
 from elbowroom.inference.estimate import Estimate
 from elbowroom.inference.evidence.annealing.blocks import Block, blocks, in_ranges
-from elbowroom.inference.mcmc.path import Path
 from elbowroom.inference.evidence.annealing.randomness import FORWARD, Randomness
-from elbowroom.inference.evidence.annealing.results import ChainsInfo, Piece, assemble, joined, observe
+from elbowroom.inference.evidence.annealing.results import ChainsInfo, Piece, assemble, cautions, joined, observe
 from elbowroom.inference.evidence.annealing.settings import Settings
 from elbowroom.inference.evidence.annealing.walk import (
     ThermodynamicInfo,
@@ -20,6 +19,7 @@ from elbowroom.inference.evidence.annealing.walk import (
     thermodynamic,
     walk,
 )
+from elbowroom.inference.mcmc.path import Path
 from elbowroom.inference.target import Target
 
 
@@ -102,7 +102,9 @@ def anneal(
         "conditional_ess": joined(pieces, "conditional_ess"),
         "thermodynamic": _side_by_side(integrals),
     }
-    return Estimate(estimate.value, estimate.stderr, estimate.bound, info, estimate.flags)
+    return Estimate(estimate.value, estimate.stderr, estimate.bound, info, estimate.flags).flagged(
+        cautions(target, start)
+    )
 
 
 def forward(block: Block, settings: Settings) -> Walk:

@@ -8,10 +8,10 @@ import torch
 
 from elbowroom.inference.evaluation.budget import Plan, bytes_or_default, plan
 from elbowroom.inference.evaluation.coordinates import Coordinates
-from elbowroom.inference.mcmc.path import Path
 from elbowroom.inference.evidence.annealing.settings import Settings
 from elbowroom.inference.evidence.annealing.tuning import Frozen, prepare
 from elbowroom.inference.evidence.annealing.walk import Walk
+from elbowroom.inference.mcmc.path import Path
 from elbowroom.inference.progress import Tick, progress_bar
 from elbowroom.inference.target import Target
 

@@ -11,6 +11,7 @@ from elbowroom.inference.estimate import Bound, Estimate
 from elbowroom.inference.evidence.annealing.blocks import Block
 from elbowroom.inference.evidence.annealing.settings import Settings
 from elbowroom.inference.evidence.annealing.walk import Walk
+from elbowroom.inference.target import Target
 
 STUCK = 0.1
 """Acceptance below which chains hardly move."""
@@ -106,6 +107,11 @@ def assemble(
     }
     flags = _flags(value, info, "low" if bound == "lower" else "high", noun)
     return Estimate(value, stderr, bound, info, flags)
+
+
+def cautions(target: Target, start: str) -> tuple[str, ...]:
+    """For each datum the reasons to doubt chains that begin at the guide; those from the prior use no log q."""
+    return target.cautions if start == "guide" else ("",) * len(target)
 
 
 def joined(pieces: list[Piece], name: str) -> Tensor:

@@ -11,12 +11,12 @@ from torch import Tensor
 from elbowroom.inference.estimate import Estimate, reasons
 from elbowroom.inference.evidence.annealing.ais import forward
 from elbowroom.inference.evidence.annealing.blocks import Block, blocks, in_ranges
-from elbowroom.inference.mcmc.path import Path
 from elbowroom.inference.evidence.annealing.randomness import REVERSE, Randomness
-from elbowroom.inference.evidence.annealing.results import ChainsInfo, assemble, observe
+from elbowroom.inference.evidence.annealing.results import ChainsInfo, assemble, cautions, observe
 from elbowroom.inference.evidence.annealing.settings import Settings
 from elbowroom.inference.evidence.annealing.walk import Walk, log_weights, walk
 from elbowroom.inference.mcmc.draws import Draws
+from elbowroom.inference.mcmc.path import Path
 from elbowroom.inference.target import Target
 
 Posterior = Draws | Mapping[str, Tensor]
@@ -124,9 +124,10 @@ def bidirectional(
     extra = num_chains * num_refresh * num_leapfrog
     upper = assemble(down, settings, "upper", seconds, extra=extra)
     info: ReverseInfo = {**upper.info, "posterior": _EXACT}
+    doubts = cautions(simulated, start)
     return Bidirectional(
-        lower=assemble(up, settings, "lower", seconds),
-        upper=Estimate(upper.value, upper.stderr, upper.bound, info, upper.flags),
+        lower=assemble(up, settings, "lower", seconds).flagged(doubts),
+        upper=Estimate(upper.value, upper.stderr, upper.bound, info, upper.flags).flagged(doubts),
         target=simulated,
         z=z,
     )
@@ -207,7 +208,7 @@ def anneal_reverse(
         reasons(f"the draws are no reference ({sampler})" if sampler else "", flag)
         for sampler, flag in zip(failed, estimate.flags, strict=True)
     )
-    return Estimate(estimate.value, estimate.stderr, estimate.bound, info, flags)
+    return Estimate(estimate.value, estimate.stderr, estimate.bound, info, flags).flagged(cautions(target, start))
 
 
 _EXACT = "exact posterior draws: an upper bound in expectation"

@@ -2,8 +2,8 @@
 
 from dataclasses import dataclass
 
-from elbowroom.inference.mcmc.path import STARTS
 from elbowroom.inference.evidence.annealing.schedule import SCHEDULES
+from elbowroom.inference.mcmc.path import STARTS
 
 
 @dataclass(frozen=True)

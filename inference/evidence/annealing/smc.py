@@ -10,11 +10,11 @@ from torch import Tensor
 from elbowroom.inference.estimate import Estimate
 from elbowroom.inference.evaluation.random_numbers import RandomNumbers
 from elbowroom.inference.evidence.annealing.blocks import Block, blocks
-from elbowroom.inference.mcmc.path import Ends, Path
 from elbowroom.inference.evidence.annealing.randomness import PARTICLES, Randomness
-from elbowroom.inference.evidence.annealing.results import ChainsInfo, Piece, assemble, joined, observe
+from elbowroom.inference.evidence.annealing.results import ChainsInfo, Piece, assemble, cautions, joined, observe
 from elbowroom.inference.evidence.annealing.settings import Settings
 from elbowroom.inference.evidence.annealing.walk import Walk
+from elbowroom.inference.mcmc.path import Ends, Path
 from elbowroom.inference.target import Target
 
 RESAMPLE = 0.5
@@ -86,7 +86,9 @@ def smc(
     pieces = [_all_runs(block, settings, num_particles, num_runs) for block in blocks(target, settings, "SMC")]
     estimate = assemble(pieces, settings, "lower", time.perf_counter() - begin, noun="runs")
     info: SmcInfo = {**estimate.info, "num_resamplings": joined(pieces, "num_resamplings")}
-    return Estimate(estimate.value, estimate.stderr, estimate.bound, info, estimate.flags)
+    return Estimate(estimate.value, estimate.stderr, estimate.bound, info, estimate.flags).flagged(
+        cautions(target, start)
+    )
 
 
 @dataclass(frozen=True)

@@ -7,8 +7,8 @@ import torch
 from torch import Tensor
 
 from elbowroom.inference.evidence.annealing import schedule
-from elbowroom.inference.mcmc.path import Ends, Path
 from elbowroom.inference.evidence.annealing.randomness import PILOT, Randomness
+from elbowroom.inference.mcmc.path import Ends, Path
 from elbowroom.inference.mcmc.trajectory import halton
 from elbowroom.inference.mcmc.transition import Kernel
 

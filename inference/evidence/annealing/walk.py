@@ -9,9 +9,9 @@ import torch
 from torch import Tensor
 
 from elbowroom.inference.estimate import Estimate
-from elbowroom.inference.mcmc.path import Ends, Path
 from elbowroom.inference.evidence.annealing.randomness import Randomness
 from elbowroom.inference.evidence.annealing.tuning import Frozen
+from elbowroom.inference.mcmc.path import Ends, Path
 
 
 @dataclass(frozen=True)

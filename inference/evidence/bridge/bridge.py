@@ -115,7 +115,8 @@ def bridge(
     }
     columns = (bridged.log_r.tolist(), bridged.stderr.tolist(), bridged.converged.tolist(), draws.flags)
     flags = tuple(_flag(*numbers) for numbers in zip(*columns, strict=True))
-    return Estimate(bridged.log_r, bridged.stderr, "none", info, flags)
+    estimate = Estimate(bridged.log_r, bridged.stderr, "none", info, flags)
+    return estimate.flagged(target.cautions) if proposal == "guide" else estimate
 
 
 class _Bridged(NamedTuple):

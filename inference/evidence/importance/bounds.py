@@ -157,9 +157,15 @@ def bounds(
         estimates |= {f"cubo-{n:g}": _cubo(_sums(pieces, n), n, weighed) for n in orders if n > 1}
         estimates |= {f"upper-{n:g}": _upper(_sums(pieces, n), n, weighed) for n in orders}
         estimates |= {f"jackknife-{k}": _jackknife(pieces, k, weighed) for k in sizes if k > 1}
+        if draws is None:
+            estimates["harmonic"] = harmonic_of_weights(pieces, weighed)
+        estimates = {name: estimate.flagged(target.cautions) for name, estimate in estimates.items()}
+        # What follows does not use log q.
         estimates["prior"] = _prior(target, num_samples, seed, plan, tick)
-    harmonic = harmonic_of_weights(pieces, weighed) if draws is None else harmonic_of_draws(target, draws, plan)
-    return Bounds(estimates | {"harmonic": harmonic}, _info(weighed, seed))
+    if draws is not None:
+        estimates["harmonic"] = harmonic_of_draws(target, draws, plan)
+    estimates["harmonic"] = estimates.pop("harmonic")  # the last in the table
+    return Bounds(estimates, _info(weighed, seed))
 
 
 def _info(weighed: Estimate[ImportanceInfo], seed: int) -> BoundsInfo:

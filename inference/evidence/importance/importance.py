@@ -77,7 +77,7 @@ def importance(
     plan = budget.plan(target, num_samples, memory_bytes)
     with progress_bar(len(target) * num_samples, "importance", "sample", progress) as tick:
         pieces = reduce_weights(target, plan, num_samples, seed, Wanted(tuple(num_particles)), tick)
-    return collect(pieces, num_samples, num_particles)
+    return collect(pieces, num_samples, num_particles).flagged(target.cautions)
 
 
 def check_counts(num_samples: int, num_particles: Sequence[int] = ()) -> None:

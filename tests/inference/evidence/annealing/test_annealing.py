@@ -14,10 +14,10 @@ from elbowroom.inference import Estimate, Target, importance, quadrature, weight
 from elbowroom.inference.evaluation.coordinates import Coordinates
 from elbowroom.inference.evidence.annealing import schedule
 from elbowroom.inference.evidence.annealing.ais import anneal
-from elbowroom.inference.mcmc.path import Ends, Path
 from elbowroom.inference.evidence.annealing.randomness import FORWARD, PARTICLES, PILOT, REVERSE
 from elbowroom.inference.evidence.annealing.tuning import tune
 from elbowroom.inference.evidence.annealing.walk import conditional_ess, log_weights, thermodynamic
+from elbowroom.inference.mcmc.path import Ends, Path
 from elbowroom.inference.mcmc.transition import Kernel, Move
 from toys.failure_budget import sigmas
 from toys.programs import TRIPLES, Ppca, conjugate, data, normal_evidence, normal_guide, normal_model

@@ -1,0 +1,103 @@
+"""How much of the posterior do refined members hold? log p(x) against what importance sampling from them sees."""
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from elbowroom.inference.estimate import Estimate
+from elbowroom.inference.evidence.annealing import anneal
+from elbowroom.inference.evidence.importance.importance import importance
+from elbowroom.inference.gap.annealed import NUM_CHAINS, NUM_STEPS, beyond_chance, part_of, put
+from elbowroom.inference.gap.log_p import Evidence
+from elbowroom.inference.gap.refined import RefinedGuide
+
+_NUM_SAMPLES = 1000
+
+
+@dataclass(frozen=True)
+class Held:
+    """What the members of a rung see of the posterior of each datum.
+
+    Attributes:
+        seen: log p(x) as it looks from them, `[B]`, nats: log p(x) + log of the share that they hold.
+        stderr: its standard error, `[B]`.
+        short: log p(x) less `seen` where that is more than chance, `[B]`, nats; else zero.
+    """
+
+    seen: Tensor
+    stderr: Tensor
+    short: Tensor
+
+    @property
+    def share(self) -> Tensor:
+        """The share of the posterior that the members hold, `[B]`; one where nothing shows that they lack any."""
+        return (-self.short).exp()
+
+    @property
+    def doubts(self) -> tuple[str, ...]:
+        """For each datum why an estimate from these members should be doubted, or an empty string."""
+        return tuple(
+            f"this refined q holds {percent(share)} of the posterior: log p(x) was found to be {short:.2f} nats above "
+            "what is seen from it"
+            if short > 0
+            else ""
+            for share, short in zip(self.share.tolist(), self.short.tolist(), strict=True)
+        )
+
+
+def percent(share: float) -> str:
+    """`12 %`, or `less than 0.1 %`."""
+    return f"{100 * share:.2g} %" if share >= 1e-3 else "less than 0.1 %"
+
+
+def held_by(
+    refined: RefinedGuide, evidence: Evidence, family: str, seed: int, memory_bytes: int | None
+) -> dict[str, Held]:
+    """What the members of every rung see of the posterior, by importance sampling.
+
+    Where weights have a flag of their own their mean may be low with no mode missing. Then annealing from the members
+    tells, for the guide's own family and the largest one; of the others nothing is said.
+    """
+    names = list(refined.families)
+    return {name: _held(refined, name, evidence, name in (family, names[-1]), seed, memory_bytes) for name in names}
+
+
+def _held(
+    refined: RefinedGuide, name: str, evidence: Evidence, annealed: bool, seed: int, memory_bytes: int | None
+) -> Held:
+    log_p, target = evidence.log_p, refined.target(name)
+    seen = importance(target, num_samples=_NUM_SAMPLES, seed=seed, memory_bytes=memory_bytes)
+    half = log_p.info["half_width"].to(seen.value)
+    value, stderr = log_p.value.to(seen.value), log_p.stderr.to(seen.value)
+    least, error = value - half, (stderr.square() - half.square()).clamp_min(0.0).sqrt()  # the lower side of log p(x)
+    if log_p.bound == "upper":
+        least = torch.full_like(least, -torch.inf)
+    flagged = torch.tensor([bool(flag) for flag in seen.flags])
+    data = (flagged & beyond_chance(least - seen.value, error, seen.stderr)).nonzero().flatten()
+    if annealed and len(data):
+        known = evidence.from_refined if name == list(refined.families)[-1] else None
+        seen = _annealed_instead(refined, name, seen, data, known, seed, memory_bytes)
+        flagged = torch.zeros_like(flagged)
+    short = beyond_chance(least - seen.value, error, seen.stderr) & ~flagged
+    return Held(seen.value, seen.stderr, torch.where(short, (value - seen.value).clamp_min(0.0), 0.0))
+
+
+def _annealed_instead(
+    refined: RefinedGuide,
+    name: str,
+    seen: Estimate,
+    data: Tensor,
+    known: Estimate | None,
+    seed: int,
+    memory_bytes: int | None,
+) -> Estimate:
+    """What was seen, by annealing from the members for some data, where that has not been done already."""
+    target, values = refined.target(name), seen.value.new_full((len(seen),), torch.nan)
+    found = Estimate(values, values, "lower") if known is None else known
+    missing = data[found.value[data].isnan()]
+    if len(missing):
+        part = target.select(missing) if target.sliceable else target
+        fresh = anneal(part, num_steps=NUM_STEPS, num_chains=NUM_CHAINS, seed=seed, memory_bytes=memory_bytes)
+        found = put(found, missing, fresh if target.sliceable else part_of(fresh, missing))
+    return put(seen, data, part_of(found, data))
