@@ -1,9 +1,9 @@
 """Does any number of a refined guide mislead without a flag? MNIST VAEs 784-200-200-50, trained briefly and badly.
 
 Two ways to train badly: `hasty`, two epochs at ten times the usual learning rate; `stale`, an encoder of one epoch
-under a decoder that goes on for two more. Bar: of 300 images no value (importance sampling from a refined guide; log p(x) of
-the decomposition) is more than three standard errors and 0.1 nat away from annealing with 400 temperatures, from the
-encoder's output and from the prior, without a flag; and the terms add up to that.
+under a decoder that goes on for two more. Bar: of 300 images no value (importance sampling from a refined guide;
+log p(x) of the decomposition) is more than three standard errors and 0.1 nat away from annealing with 400 temperatures,
+from the encoder's output and from the prior, without a flag; and the terms add up to that.
 
 Run with MNIST in ELBOWROOM_DATA: python -m benchmarks.refined_mnist [--num-images 300] [--ways hasty stale]
 """

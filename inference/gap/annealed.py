@@ -21,7 +21,7 @@ NUM_STEPS, NUM_CHAINS = 64, 16
 
 SEARCH = "a search from the prior"
 
-_LONGER = 4  # times the temperatures where the second opinion does not confirm the first
+_LONGER, _MORE = 4, 2  # times the temperatures, and the chains, where the second opinion does not confirm the first
 _SUSPICIOUS, _NEGLIGIBLE = 4.0, 0.02  # standard errors, and nats on top of them
 _CONFIRMS, _CONTRADICTS, _KNOWN = 0.05, 0.25, 0.5  # standard errors up to which a search, or annealing, says something
 _STARTS = {"guide": "annealing from the encoder's output", "prior": "annealing from the prior"}
@@ -49,8 +49,8 @@ def annealed_twice(
 
     Where they agree, the first is believed, which is better known; the second if only the first has a flag. Where
     annealing from elsewhere lies below or is too noisy to confirm the first, it is repeated with four times the
-    temperatures, and where it lies below from the prior: an encoder in a lesser mode knows no better. Where they still
-    do not agree the larger one is believed, with both numbers for a flag.
+    temperatures and twice the chains, and where it lies below from the prior: an encoder in a lesser mode knows no
+    better. Where they still do not agree the larger one is believed, with both numbers for a flag.
 
     Args:
         refined: the members.
@@ -69,7 +69,8 @@ def annealed_twice(
     second = _heard(base, second, every[~confirmed], from_prior, NUM_STEPS, options)
     low = _above(first, second.estimate)
     again = (low | second.unsure) & ~second.estimate.value.isnan()
-    second = _heard(base, second, every[again], from_prior | low, _LONGER * NUM_STEPS, options)
+    longer = options | {"num_chains": _MORE * NUM_CHAINS}
+    second = _heard(base, second, every[again], from_prior | low, _LONGER * NUM_STEPS, longer)
     above = _above(searched, first) & ~_above(second.estimate, searched) & (searched.stderr <= _CONTRADICTS)
     second = second.replaced(every[above], part_of(searched, every[above]), SEARCH)
     return TwoOpinions(_judged(first, second), first)
@@ -90,8 +91,7 @@ class _Opinion:
     @property
     def unsure(self) -> Tensor:
         """The data of which it says too little to confirm anything, `[B]` bool."""
-        flagged = torch.tensor([bool(flag) for flag in self.estimate.flags])
-        return flagged | ~(self.estimate.stderr <= _KNOWN)
+        return ~(self.estimate.stderr <= _KNOWN)
 
     def replaced(self, data: Tensor, part: Estimate, whose: str) -> "_Opinion":
         """The same with another's opinion on some of the data."""

@@ -1,5 +1,6 @@
 """How much of the posterior do refined members hold? log p(x) against what importance sampling from them sees."""
 
+import math
 from dataclasses import dataclass
 
 import torch
@@ -23,11 +24,13 @@ class Held:
         seen: log p(x) as it looks from them, `[B]`, nats: log p(x) + log of the share that they hold.
         stderr: its standard error, `[B]`.
         short: log p(x) less `seen` where that is more than chance, `[B]`, nats; else zero.
+        sampled_short: the same of importance sampling from them, where its weights show no fault.
     """
 
     seen: Tensor
     stderr: Tensor
     short: Tensor
+    sampled_short: Tensor
 
     @property
     def share(self) -> Tensor:
@@ -37,13 +40,19 @@ class Held:
     @property
     def doubts(self) -> tuple[str, ...]:
         """For each datum why an estimate from these members should be doubted, or an empty string."""
-        return tuple(
-            f"this refined q holds {percent(share)} of the posterior: log p(x) was found to be {short:.2f} nats above "
-            "what is seen from it"
-            if short > 0
-            else ""
-            for share, short in zip(self.share.tolist(), self.short.tolist(), strict=True)
+        both = zip(self.short.tolist(), self.sampled_short.tolist(), strict=True)
+        return tuple(_doubt(short, sampled) for short, sampled in both)
+
+
+def _doubt(short: float, sampled: float) -> str:
+    if short > 0:
+        return (
+            f"this refined q holds {percent(math.exp(-short))} of the posterior: log p(x) was found to be {short:.2f} "
+            "nats above what is seen from it"
         )
+    if sampled > 0:
+        return f"importance sampling from this refined q was {sampled:.2f} nats below log p(x) without a sign of it"
+    return ""
 
 
 def percent(share: float) -> str:
@@ -56,8 +65,8 @@ def held_by(
 ) -> dict[str, Held]:
     """What the members of every rung see of the posterior, by importance sampling.
 
-    Where weights have a flag of their own their mean may be low with no mode missing. Then annealing from the members
-    tells, for the guide's own family and the largest one; of the others nothing is said.
+    Where its value is low, heavy weights may be the cause and no mode be missing. Annealing from the members tells, for
+    the guide's own family and the largest one; of the others only importance sampling is told.
     """
     names = list(refined.families)
     return {name: _held(refined, name, evidence, name in (family, names[-1]), seed, memory_bytes) for name in names}
@@ -73,14 +82,16 @@ def _held(
     least, error = value - half, (stderr.square() - half.square()).clamp_min(0.0).sqrt()  # the lower side of log p(x)
     if log_p.bound == "upper":
         least = torch.full_like(least, -torch.inf)
+    low, nothing = beyond_chance(least - seen.value, error, seen.stderr), torch.zeros_like(value)
     flagged = torch.tensor([bool(flag) for flag in seen.flags])
-    data = (flagged & beyond_chance(least - seen.value, error, seen.stderr)).nonzero().flatten()
-    if annealed and len(data):
-        known = evidence.from_refined if name == list(refined.families)[-1] else None
-        seen = _annealed_instead(refined, name, seen, data, known, seed, memory_bytes)
-        flagged = torch.zeros_like(flagged)
-    short = beyond_chance(least - seen.value, error, seen.stderr) & ~flagged
-    return Held(seen.value, seen.stderr, torch.where(short, (value - seen.value).clamp_min(0.0), 0.0))
+    sampled_short = torch.where(low & ~flagged, value - seen.value, 0.0)
+    data = low.nonzero().flatten()
+    if not annealed or not len(data):
+        return Held(seen.value, seen.stderr, nothing, sampled_short)
+    known = evidence.from_refined if name == list(refined.families)[-1] else None
+    seen = _annealed_instead(refined, name, seen, data, known, seed, memory_bytes)
+    short = low & beyond_chance(least - seen.value, error, seen.stderr)
+    return Held(seen.value, seen.stderr, torch.where(short, value - seen.value, 0.0), sampled_short)
 
 
 def _annealed_instead(
