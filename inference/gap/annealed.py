@@ -23,7 +23,7 @@ SEARCH = "a search from the prior"
 
 _LONGER, _MORE = 4, 2  # times the temperatures, and the chains, where the second opinion does not confirm the first
 _SUSPICIOUS, _NEGLIGIBLE = 4.0, 0.02  # standard errors, and nats on top of them
-_CONFIRMS, _CONTRADICTS, _KNOWN = 0.05, 0.25, 0.5  # standard errors up to which a search, or annealing, says something
+_CONFIRMS, _KNOWS, _KNOWN = 0.05, 0.25, 0.5  # standard errors up to which a search, or annealing, says something
 _STARTS = {"guide": "annealing from the encoder's output", "prior": "annealing from the prior"}
 _ALONE = "there is no second opinion on log p(x): the guide's density is unknown, and the prior cannot be drawn from"
 
@@ -42,38 +42,62 @@ def beyond_chance(difference: Tensor, one: Tensor, other: Tensor) -> Tensor:
     return difference > _SUSPICIOUS * torch.hypot(one, other) + _NEGLIGIBLE
 
 
-def annealed_twice(
-    refined: RefinedGuide, exploded: Tensor, searched: Estimate, seed: int, memory_bytes: int | None
-) -> TwoOpinions:
+@dataclass(frozen=True)
+class Ground:
+    """What the ladder has found out of each datum besides members.
+
+    Attributes:
+        exploded: data whose encoder output is not usable, `[B]` bool.
+        several: data with modes that no member of the largest family covers together, `[B]` bool.
+        searched: log p(x) as a search from the prior alone knows it, NaN where there was none.
+    """
+
+    exploded: Tensor
+    several: Tensor
+    searched: Estimate
+
+    def select(self, data: Tensor) -> "Ground":
+        """The same of some of the data."""
+        return Ground(self.exploded[data], self.several[data], part_of(self.searched, data))
+
+
+def annealed_twice(refined: RefinedGuide, ground: Ground, seed: int, memory_bytes: int | None) -> TwoOpinions:
     """Anneal from the largest refined family, and hear a second opinion; all are lower bounds in expectation.
 
     Where they agree, the first is believed, which is better known; the second if only the first has a flag. Where
     annealing from elsewhere lies below or is too noisy to confirm the first, it is repeated with four times the
     temperatures and twice the chains, and where it lies below from the prior: an encoder in a lesser mode knows no
-    better. Where they still do not agree the larger one is believed, with both numbers for a flag.
+    better. Where they still do not agree the larger one is believed, with both numbers for a flag. Where the ladder has
+    seen modes that its members do not cover together, the first is known to lack them: a search from the prior is
+    believed if it knows log p(x) well.
 
     Args:
         refined: the members.
-        exploded: data whose encoder output is not usable, `[B]` bool.
-        searched: what a search from the prior alone says, NaN where there was none.
+        ground: what else is known of the data.
         seed: of the chains.
         memory_bytes: byte budget of an evaluation.
     """
     options: Options = {"num_chains": NUM_CHAINS, "seed": seed, "memory_bytes": memory_bytes}
     base, every = refined.base, torch.arange(len(refined.base))
     first = anneal(refined.target(), num_steps=NUM_STEPS, **options)
-    from_prior = exploded if base.has_density else torch.ones_like(exploded)
-    second = _Opinion.nobodys(len(base))
-    confirmed = (searched.stderr <= _CONFIRMS) & ~(_above(searched, first) | _above(first, searched))
-    second = second.replaced(every[confirmed], part_of(searched, every[confirmed]), SEARCH)
-    second = _heard(base, second, every[~confirmed], from_prior, NUM_STEPS, options)
+    from_prior = ground.exploded if base.has_density else torch.ones_like(ground.exploded)
+    searched, second = ground.searched, _Opinion.nobodys(len(base))
+    above = _above(searched, first)
+    # A search that knows log p(x) speaks for itself: where it confirms the first, and where that lacks modes.
+    believed = ground.several & (searched.stderr <= _KNOWS) & ~_above(first, searched)
+    confirms = (searched.stderr <= _CONFIRMS) & ~above & ~_above(first, searched)
+    second = second.replaced(every[believed | confirms], part_of(searched, every[believed | confirms]), SEARCH)
+    # Else annealing from the encoder's output; where other modes are known, or likely, it may be in the same as these.
+    doubtful = above | ground.several
+    rest = ~(believed | confirms)
+    second = _heard(base, second, every[rest & ~doubtful], from_prior, NUM_STEPS, options)
     low = _above(first, second.estimate)
-    again = (low | second.unsure) & ~second.estimate.value.isnan()
+    again = rest & (doubtful | ((low | second.unsure) & ~second.estimate.value.isnan()))
     longer = options | {"num_chains": _MORE * NUM_CHAINS}
-    second = _heard(base, second, every[again], from_prior | low, _LONGER * NUM_STEPS, longer)
-    above = _above(searched, first) & ~_above(second.estimate, searched) & (searched.stderr <= _CONTRADICTS)
-    second = second.replaced(every[above], part_of(searched, every[above]), SEARCH)
-    return TwoOpinions(_judged(first, second), first)
+    second = _heard(base, second, every[again], from_prior | low | doubtful, _LONGER * NUM_STEPS, longer)
+    larger = above & ~believed & (searched.stderr <= _KNOWS) & ~_above(second.estimate, searched)
+    second = second.replaced(every[larger], part_of(searched, every[larger]), SEARCH)
+    return TwoOpinions(_judged(first, second, believed), first)
 
 
 @dataclass(frozen=True)
@@ -129,11 +153,11 @@ def _above(one: Estimate, other: Estimate) -> Tensor:
     return beyond_chance(one.value - other.value, one.stderr, other.stderr)
 
 
-def _judged(first: Estimate, second: _Opinion) -> Estimate:
-    """The estimate to believe of each datum, flagged where the two do not agree."""
+def _judged(first: Estimate, second: _Opinion, believed: Tensor) -> Estimate:
+    """The estimate to believe of each datum, flagged where the two do not agree and nothing says why, `believed`."""
     other, unsure = second.estimate, second.unsure
     above, below = _above(other, first), _above(first, other)
-    takes_second = above | (~below & ~unsure & torch.tensor([bool(flag) for flag in first.flags]))
+    takes_second = above | believed | (~below & ~unsure & torch.tensor([bool(flag) for flag in first.flags]))
     flags = []
     for b in range(len(first)):
         numbers = (
@@ -143,9 +167,9 @@ def _judged(first: Estimate, second: _Opinion) -> Estimate:
         doubt = ""
         if other.value[b].isnan():
             doubt = _ALONE
-        elif above[b] or below[b]:
+        elif (above[b] or below[b]) and not believed[b]:
             doubt = f"{numbers}: they disagree"
-        elif unsure[b]:
+        elif unsure[b] and not believed[b]:
             doubt = f"{numbers}: too little to confirm it"
         flags.append(reasons(other.flags[b] if takes_second[b] else first.flags[b], doubt))
     value = torch.where(takes_second, other.value, first.value)

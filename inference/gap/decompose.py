@@ -11,6 +11,7 @@ from torch import Tensor
 from elbowroom.inference.estimate import Estimate, reasons
 from elbowroom.inference.evaluation.check_same_data import check_same_data
 from elbowroom.inference.evaluation.coordinates import Coordinates
+from elbowroom.inference.gap.annealed import Ground
 from elbowroom.inference.gap.families.scoring import NUM_SHIFTS
 from elbowroom.inference.gap.held import Held, held_by
 from elbowroom.inference.gap.ladder import ENCODER, Climbed, climb
@@ -82,8 +83,8 @@ def decompose(
     guide_family = family or _family_of(climbed, rungs)
     refined = RefinedGuide(target, climbed.families)
     exploded = torch.tensor([bool(reason) for reason in climbed.exploded])
-    searched = Estimate(*climbed.searched, "lower")
-    evidence = log_evidence(refined, log_p, exploded, searched, seed, memory_bytes)
+    ground = Ground(exploded, climbed.several, Estimate(*climbed.searched, "lower"))
+    evidence = log_evidence(refined, log_p, ground, seed, memory_bytes)
     held = held_by(refined, evidence, guide_family, seed, memory_bytes)
     refined = replace(refined, doubts={name: rung.doubts for name, rung in held.items()})
     return _assemble(climbed, evidence.log_p, guide_family, refined, held[guide_family], time.perf_counter() - begin)

@@ -31,6 +31,7 @@ VALLEY = 1.0
 _MOST_POINTS = 1024  # posterior draws that starts are read off
 _ON_THE_WAY = 64  # points between two members
 _FAINT = 0.005  # share of a component below which it is no mode
+_HOPELESS = 5.0  # nats that a mode's density may lie below another's; further down it weighs nothing
 
 
 def points_of(coordinates: Coordinates, draws: Draws) -> Tensor:
@@ -107,11 +108,16 @@ def modes_of(points: Tensor) -> Family:
 
 
 def apart(density: Density, one: Family, other: Family) -> Tensor:
-    """Whether a component of `other` lies in another mode than the mean of `one`: a valley is between them, `[B]`."""
+    """Whether a component of `other` lies in another mode than the mean of `one`: a valley is between them, `[B]`.
+
+    A mode whose density at its centre is less than a hundredth of that at the mean does not count.
+    """
     begin, apart = one.mean, torch.zeros(len(one), dtype=torch.bool, device=one.loc.device)
     place = torch.linspace(0, 1, _ON_THE_WAY, dtype=begin.dtype, device=begin.device).reshape(-1, 1, 1)
     for k in range(other.num_components):
         log_p, _ = density(begin + place * (other.loc[:, k] - begin))
         depth = torch.minimum(log_p[0], log_p[-1]) - log_p.amin(0)
-        apart |= (depth > VALLEY) & (other.log_share[:, k].exp() > _FAINT)  # no valley where an end is −∞
+        apart |= (
+            (depth > VALLEY) & (log_p[-1] > log_p[0] - _HOPELESS) & (other.log_share[:, k].exp() > _FAINT)
+        )  # no valley where an end is −∞
     return apart

@@ -14,6 +14,7 @@ from elbowroom.inference.gap.log_p import Evidence
 from elbowroom.inference.gap.refined import RefinedGuide
 
 _NUM_SAMPLES = 1000
+_LIKELY, _WORTH_A_CAUTION = 2.5, 0.05  # standard errors, and nats on top of them, from which on sampling is doubted
 
 
 @dataclass(frozen=True)
@@ -84,7 +85,9 @@ def _held(
         least = torch.full_like(least, -torch.inf)
     low, nothing = beyond_chance(least - seen.value, error, seen.stderr), torch.zeros_like(value)
     flagged = torch.tensor([bool(flag) for flag in seen.flags])
-    sampled_short = torch.where(low & ~flagged, value - seen.value, 0.0)
+    # A caution costs little: it is given sooner than a term of the room is moved.
+    likely = least - seen.value > _LIKELY * torch.hypot(error, seen.stderr) + _WORTH_A_CAUTION
+    sampled_short = torch.where(likely & ~flagged, value - seen.value, 0.0)
     data = low.nonzero().flatten()
     if not annealed or not len(data):
         return Held(seen.value, seen.stderr, nothing, sampled_short)

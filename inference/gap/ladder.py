@@ -9,7 +9,7 @@ from elbowroom.inference.evaluation.budget import bytes_or_default, cells_within
 from elbowroom.inference.evaluation.coordinates import Coordinates
 from elbowroom.inference.evaluation.random_numbers import RandomNumbers
 from elbowroom.inference.evaluation.recorded_densities import Densities
-from elbowroom.inference.gap.elsewhere import Elsewhere, explored, seen_by
+from elbowroom.inference.gap.elsewhere import Elsewhere, apart, explored, modes_of, seen_by
 from elbowroom.inference.gap.exploded_outputs import why_exploded
 from elbowroom.inference.gap.families.family import Family, joined
 from elbowroom.inference.gap.families.fitting import NUM_POINTS
@@ -18,6 +18,7 @@ from elbowroom.inference.gap.families.from_guide import read_guide
 from elbowroom.inference.gap.families.scoring import NUM_SHIFTS, held_bytes
 from elbowroom.inference.gap.rungs import NUM_COMPONENTS, Climber, fit_rung, is_better
 from elbowroom.inference.mcmc.draws import Draws
+from elbowroom.inference.mcmc.metric import MAX_DENSE
 from elbowroom.inference.mcmc.path import Path
 from elbowroom.inference.progress import Tick
 from elbowroom.inference.target import Target
@@ -38,6 +39,7 @@ class Climbed:
         shortfall: rung -> nats by which a search that began at the encoder's output ended below one that did not, there
             or on a rung before, `[B]`.
         rivals: rung -> whether members in two different modes were found that are about as good, `[B]`.
+        several: whether modes were found that no member of the largest family covers together, `[B]`.
         searched: log p(x) as a search from the prior alone knows it, and its standard error, `[B]`; NaN without one.
         is_gaussian, is_diagonal: what the guide is, `[B]`.
         exploded: for each datum why its encoder output is not usable, or an empty string.
@@ -50,6 +52,7 @@ class Climbed:
     families: dict[str, Family]
     shortfall: dict[str, Tensor]
     rivals: dict[str, Tensor]
+    several: Tensor
     searched: tuple[Tensor, Tensor]
     is_gaussian: Tensor
     is_diagonal: Tensor
@@ -125,6 +128,9 @@ def _climb(climber: Climber, rungs: list[str], num_samples: int, elsewhere: Else
         away, short = rung.elsewhere, torch.maximum(short, rung.shortfall)
         shortfall[name], rivals[name] = short, rung.has_rival
         cost = cost + rung.num_evaluations
+    several = torch.zeros_like(is_best)
+    if elsewhere.points is not None and families[rungs[-1]].num_components == 1 and top.dim <= MAX_DENSE:
+        several = apart(climber.everything, top, modes_of(elsewhere.points))
     return Climbed(
         elbo,
         tried,
@@ -132,6 +138,7 @@ def _climb(climber: Climber, rungs: list[str], num_samples: int, elsewhere: Else
         families,
         shortfall,
         rivals,
+        several.cpu(),
         (elsewhere.log_p, elsewhere.stderr),
         start.is_gaussian,
         start.is_diagonal,
@@ -167,6 +174,7 @@ def _first(climbed: Climbed, count: int) -> Climbed:
         {name: family.select(data) for name, family in climbed.families.items()},
         {name: value[:count] for name, value in climbed.shortfall.items()},
         {name: value[:count] for name, value in climbed.rivals.items()},
+        climbed.several[:count],
         (climbed.searched[0][:count], climbed.searched[1][:count]),
         climbed.is_gaussian[:count],
         climbed.is_diagonal[:count],
@@ -188,6 +196,7 @@ def _together(parts: list[Climbed]) -> Climbed:
         {name: joined([p.families[name] for p in parts]) for name in one.families},
         {name: torch.cat([p.shortfall[name] for p in parts]) for name in one.shortfall},
         {name: torch.cat([p.rivals[name] for p in parts]) for name in one.rivals},
+        torch.cat([p.several for p in parts]),
         (torch.cat([p.searched[0] for p in parts]), torch.cat([p.searched[1] for p in parts])),
         torch.cat([p.is_gaussian for p in parts]),
         torch.cat([p.is_diagonal for p in parts]),

@@ -14,7 +14,7 @@ from elbowroom.inference.evidence.annealing import anneal
 from elbowroom.inference.evidence.bracket import Bracket
 from elbowroom.inference.evidence.importance.importance import importance
 from elbowroom.inference.evidence.quadrature.quadrature import MAX_LATTICE_DIM, quadrature
-from elbowroom.inference.gap.annealed import TwoOpinions, annealed_twice, part_of, put
+from elbowroom.inference.gap.annealed import Ground, TwoOpinions, annealed_twice, part_of, put
 from elbowroom.inference.gap.refined import RefinedGuide
 from elbowroom.inference.target import Target
 
@@ -55,8 +55,7 @@ class Evidence(NamedTuple):
 def log_evidence(
     refined: RefinedGuide,
     given: LogP | None,
-    exploded: Tensor,
-    searched: Estimate,
+    ground: Ground,
     seed: int,
     memory_bytes: int | None,
 ) -> Evidence:
@@ -65,8 +64,7 @@ def log_evidence(
     Args:
         refined: the members that the ladder reached.
         given: what the caller knows.
-        exploded: data whose encoder output is not usable, `[B]` bool.
-        searched: what a search from the prior alone says, NaN where there was none.
+        ground: what else the ladder has found out.
         seed: of everything random.
         memory_bytes: byte budget for one evaluation.
 
@@ -78,11 +76,11 @@ def log_evidence(
         given = given(refined.target())
     check_same_data(target, log_p=given)
     if isinstance(given, Bracket):
-        return _of_bracket(refined, given, exploded, searched, seed, memory_bytes)
+        return _of_bracket(refined, given, ground, seed, memory_bytes)
     if given is not None:
         return Evidence(_with_info(given, "given"))
     if not _suits_a_lattice(target):
-        annealed = annealed_twice(refined, exploded, searched, seed, memory_bytes)
+        annealed = annealed_twice(refined, ground, seed, memory_bytes)
         return Evidence(_with_info(annealed.log_p, "annealing"), annealed.from_refined)
     # With the members found as guide: a lattice over an encoder's output that has exploded would never end.
     with torch.no_grad():
@@ -91,7 +89,7 @@ def log_evidence(
     if not bool(failed.any()) or not target.sliceable:
         return Evidence(_with_info(exact, "quadrature"))
     data = failed.nonzero().flatten()
-    annealed = _annealed_part(refined, data, exploded, searched, seed, memory_bytes)
+    annealed = annealed_twice(refined.select(data), ground.select(data), seed, memory_bytes)
     return Evidence(_merged(_with_info(exact, "quadrature"), data, annealed.log_p), _of_some(target, data, annealed))
 
 
@@ -113,8 +111,7 @@ def _suits_a_lattice(target: Target) -> bool:
 def _of_bracket(
     refined: RefinedGuide,
     bracket: Bracket,
-    exploded: Tensor,
-    searched: Estimate,
+    ground: Ground,
     seed: int,
     memory_bytes: int | None,
 ) -> Evidence:
@@ -124,7 +121,7 @@ def _of_bracket(
     middle, data = between(bracket), unsound.nonzero().flatten()
     if not len(data) or not refined.base.sliceable:
         return Evidence(middle)
-    annealed = _annealed_part(refined, data, exploded, searched, seed, memory_bytes)
+    annealed = annealed_twice(refined.select(data), ground.select(data), seed, memory_bytes)
     better = (annealed.log_p.value > middle.value[data]).nonzero().flatten()  # both bound from below
     log_p = _merged(middle, data[better], part_of(annealed.log_p, better))
     return Evidence(log_p, _of_some(refined.base, data, annealed))
@@ -150,18 +147,6 @@ def sides_of(log_p: Estimate[LogPInfo]) -> Sides:
     if "one_sided" in log_p.info:
         sides["one_sided"] = log_p.info["one_sided"]
     return sides
-
-
-def _annealed_part(
-    refined: RefinedGuide,
-    data: Tensor,
-    exploded: Tensor,
-    searched: Estimate,
-    seed: int,
-    memory_bytes: int | None,
-) -> TwoOpinions:
-    """Annealing of some of the data."""
-    return annealed_twice(refined.select(data), exploded[data], part_of(searched, data), seed, memory_bytes)
 
 
 def _of_some(target: Target, data: Tensor, annealed: TwoOpinions) -> Estimate:

@@ -144,7 +144,8 @@ def fit_rung(climber: Climber, name: str, before: Family, elsewhere: Family | No
     evaluation = climber.evaluated(fitted.family)
     cost = fitted.num_evaluations + evaluation.elbo.shape[0] * climber.num_points
     nothing = torch.zeros_like(evaluation.value)
-    rung = Rung(fitted.family, evaluation, cost, nothing, torch.zeros_like(nothing, dtype=torch.bool), None)
+    never = torch.zeros_like(nothing, dtype=torch.bool)
+    rung = Rung(fitted.family, evaluation, cost, nothing, never, None)
     if climber.points is None:
         return rung
     candidates = RUNGS[name].far(climber.points)
