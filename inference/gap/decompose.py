@@ -52,15 +52,21 @@ def decompose(
     scored on quasi-random draws (the Gaussian ones on the same), and is kept only where it scores better beyond noise,
     so values never fall; where a rung is not kept, its value is that of the encoder or rung before.
 
-    A member found from the encoder's output is a local optimum. With `draws` the posterior's modes are starts too: only
-    then can a guide that sits on the wrong mode be told from one whose family is too small.
+    A member found from the encoder's output is a local optimum. So every family is searched again from modes found by
+    `draws`, or, without any, by particles sent from the prior, wherever these lie in another mode; the better member of
+    each datum is kept, and `notes` tell by how much the search from the encoder fell short. A member that still holds
+    less than half of the posterior sits in a lesser mode: the datum is flagged, and what it lacks counts as
+    optimisation, unless members of other modes were found that are no better (a family of one mode can cover but one
+    of them). Whatever its members do not hold is a flag of all that is estimated from `refined.target()`.
 
     Args:
         target: programs and data.
         log_p: log p(x) of the same data, a bracket of it, or a function that finds one of these for a target whose
             guide is the largest refined family, such as `lambda refined: bracket(refined, draws=draws)`. By default a
             lattice for up to two latents, else annealing from the largest refined family (a lower bound in expectation,
-            so the approximation gap is one too).
+            so the approximation gap is one too), which must agree with a second opinion that does not begin there: the
+            search from the prior, or annealing from the encoder's output or the prior. Where they do not, the larger
+            value is taken and the datum flagged.
         draws: posterior draws of the same data, from `hmc` or `nuts`.
         families: rungs, from small to large, of `"mean-field"`, `"full covariance"`, `"mixture"`.
         family: the rung that counts as the guide's own; by default what its density says for most of these data.
