@@ -26,12 +26,15 @@ class Held:
         stderr: its standard error, `[B]`.
         short: log p(x) less `seen` where that is more than chance, `[B]`, nats; else zero.
         sampled_short: the same of importance sampling from them, where its weights show no fault.
+        contradictions: for each datum what importance sampling from them says, where it lies above log p(x) by more
+            than chance, or an empty string: a lower bound contradicts what lies below it.
     """
 
     seen: Tensor
     stderr: Tensor
     short: Tensor
     sampled_short: Tensor
+    contradictions: tuple[str, ...]
 
     @property
     def share(self) -> Tensor:
@@ -88,13 +91,21 @@ def _held(
     # A caution costs little: it is given sooner than a term of the room is moved.
     likely = least - seen.value > _LIKELY * torch.hypot(error, seen.stderr) + _WORTH_A_CAUTION
     sampled_short = torch.where(likely & ~flagged, value - seen.value, 0.0)
+    above = beyond_chance(seen.value - value - half, error, seen.stderr) & ~flagged & evidence.is_claimed
+    told = tuple(
+        f"importance sampling from the refined {name} q says {seen.value[b]:.3f} ± {seen.stderr[b]:.3f} from below, "
+        f"above log p(x) {value[b]:.3f} ± {stderr[b]:.3f}: they disagree"
+        if mark
+        else ""
+        for b, mark in enumerate(above.tolist())
+    )
     data = low.nonzero().flatten()
     if not annealed or not len(data):
-        return Held(seen.value, seen.stderr, nothing, sampled_short)
+        return Held(seen.value, seen.stderr, nothing, sampled_short, told)
     known = evidence.from_refined if name == list(refined.families)[-1] else None
     seen = _annealed_instead(refined, name, seen, data, known, seed, memory_bytes)
     short = low & beyond_chance(least - seen.value, error, seen.stderr)
-    return Held(seen.value, seen.stderr, torch.where(short, value - seen.value, 0.0), sampled_short)
+    return Held(seen.value, seen.stderr, torch.where(short, value - seen.value, 0.0), sampled_short, told)
 
 
 def _annealed_instead(

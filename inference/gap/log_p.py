@@ -51,6 +51,11 @@ class Evidence(NamedTuple):
     log_p: Estimate[LogPInfo]
     from_refined: Estimate | None = None
 
+    @property
+    def is_claimed(self) -> bool:
+        """Whether it claims to be log p(x), and not only a lower bound that the caller has."""
+        return self.log_p.bound != "lower" or "given" not in self.log_p.info["method"]
+
 
 def log_evidence(
     refined: RefinedGuide,

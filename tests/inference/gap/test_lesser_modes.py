@@ -7,6 +7,7 @@ and holds .9 of the posterior.
 import math
 from collections.abc import Callable
 from dataclasses import replace
+from typing import Any
 
 import pyro
 import pyro.distributions as dist
@@ -121,6 +122,16 @@ def test_a_mixture_that_covers_both_is_not_doubted() -> None:
     d = decompose(modes.target(SMALL))
     close(d.ladder["mixture"].value, modes.log_p, 0.02)
     assert d.refined.doubts["mixture"] == ("",) and d.refined.doubts["mean-field"] != ("",)
+
+
+def test_a_value_that_the_members_contradict_from_below_is_flagged() -> None:
+    modes = TwoModes(2)
+    target = modes.target(LARGE, SMALL)
+    low = Estimate(torch.full((2,), modes.log_p - 0.5), torch.full((2,), 0.01), "none")
+    options: dict[str, Any] = {"families": ["mean-field"], "num_samples": 32}
+    assert all("from below" in flag for flag in decompose(target, log_p=low, **options).flags)
+    # A lower bound claims no more than that.
+    assert decompose(target, log_p=replace(low, bound="lower"), **options).flags == ("", "")
 
 
 def one_mode(modes: TwoModes, sign: float, num_data: int) -> Callable[[Target], RefinedGuide]:
