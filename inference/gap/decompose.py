@@ -93,11 +93,9 @@ def decompose(
     evidence = log_evidence(refined, log_p, ground, seed, memory_bytes)
     held = held_by(refined, evidence, guide_family, seed, memory_bytes)
     refined = replace(refined, doubts={name: rung.doubts for name, rung in held.items()})
-    told = [
-        next(filter(None, texts), "") for texts in zip(*(rung.contradictions for rung in held.values()), strict=True)
-    ]
-    log_p_known = evidence.log_p.flagged(told)
-    return _assemble(climbed, log_p_known, guide_family, refined, held[guide_family], time.perf_counter() - begin)
+    every = zip(*(rung.contradictions for rung in held.values()), strict=True)
+    known = evidence.log_p.flagged([next(filter(None, texts), "") for texts in every])
+    return _assemble(climbed, known, guide_family, refined, held[guide_family], time.perf_counter() - begin)
 
 
 def _assemble(

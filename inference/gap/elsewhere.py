@@ -117,7 +117,6 @@ def apart(density: Density, one: Family, other: Family) -> Tensor:
     for k in range(other.num_components):
         log_p, _ = density(begin + place * (other.loc[:, k] - begin))
         depth = torch.minimum(log_p[0], log_p[-1]) - log_p.amin(0)
-        apart |= (
-            (depth > VALLEY) & (log_p[-1] > log_p[0] - _HOPELESS) & (other.log_share[:, k].exp() > _FAINT)
-        )  # no valley where an end is −∞
+        counts = (log_p[-1] > log_p[0] - _HOPELESS) & (other.log_share[:, k].exp() > _FAINT)
+        apart |= counts & (depth > VALLEY)  # no valley where an end is −∞
     return apart
