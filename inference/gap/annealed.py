@@ -95,6 +95,9 @@ def annealed_twice(refined: RefinedGuide, ground: Ground, seed: int, memory_byte
     again = rest & (doubtful | ((low | second.unsure) & ~second.estimate.value.isnan()))
     longer = options | {"num_chains": _MORE * NUM_CHAINS}
     second = _heard(base, second, every[again], from_prior | low | doubtful, _LONGER * NUM_STEPS, longer)
+    # A prior that cannot be drawn from says nothing: then the encoder's output is all there is.
+    alone = second.estimate.value.isnan() & ~from_prior
+    second = _heard(base, second, every[alone], from_prior, NUM_STEPS, options)
     larger = above & ~believed & (searched.stderr <= _KNOWS) & ~_above(second.estimate, searched)
     second = second.replaced(every[larger], part_of(searched, every[larger]), SEARCH)
     return TwoOpinions(_judged(first, second, believed), first)

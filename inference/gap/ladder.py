@@ -18,6 +18,7 @@ from elbowroom.inference.gap.families.from_guide import read_guide
 from elbowroom.inference.gap.families.scoring import NUM_SHIFTS, held_bytes
 from elbowroom.inference.gap.rungs import NUM_COMPONENTS, Climber, fit_rung, is_better
 from elbowroom.inference.mcmc.draws import Draws
+from elbowroom.inference.mcmc.expedition import NUM_PARTICLES
 from elbowroom.inference.mcmc.metric import MAX_DENSE
 from elbowroom.inference.mcmc.path import Path
 from elbowroom.inference.progress import Tick
@@ -95,7 +96,8 @@ def climb(
 def _data_at_once(target: Target, dim: int, rungs: list[str], num_samples: int, memory_bytes: int | None) -> int:
     """How many data are refined at once: their draws with gradients, and what an evaluation holds, must fit."""
     num_components = NUM_COMPONENTS if "mixture" in rungs else 1
-    most_points = max(num_samples // NUM_SHIFTS, NUM_POINTS, num_components * draws_of_a_step(num_components, dim))
+    of_a_step = num_components * draws_of_a_step(num_components, dim)
+    most_points = max(num_samples // NUM_SHIFTS, NUM_POINTS, NUM_PARTICLES, of_a_step)
     evaluated = plan(target, most_points, memory_bytes, gradients=True).data_at_once
     held = max(1, bytes_or_default(memory_bytes) // held_bytes(dim, num_components))
     return min(evaluated, held) if target.sliceable else evaluated

@@ -186,6 +186,19 @@ def test_without_any_second_opinion_that_is_said() -> None:
     assert "no second opinion" in found.flags[0]
 
 
+def test_the_encoder_is_heard_where_the_prior_cannot_be_drawn_from() -> None:
+    modes = TwoModes(3)
+
+    class Rejected(Target):
+        def sample_prior(self, *args: object, **kwargs: object) -> None:  # type: ignore[override]
+            raise NotImplementedError
+
+    refined = one_mode(modes, -1.0, 1)(Rejected.like(modes.target(LARGE)))
+    found = annealed_twice(refined, Ground(torch.tensor([False]), torch.tensor([True]), unknown(1)), 0, None).log_p
+    close(found.value, modes.log_p + math.log(0.9), 0.02)
+    assert "annealing from the encoder's output" in found.flags[0]
+
+
 def test_one_of_many_equal_modes_is_the_familys_room() -> None:
     """x = a · b + noise, three pairs: eight modes of equal weight. A member holds an eighth, and none holds more."""
 
