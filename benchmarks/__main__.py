@@ -21,8 +21,9 @@ SCRIPTS = (
     "upper_bounds",
     "calibration",
     "decomposition_mnist",
+    "refined_mnist",
 )
-NEEDS_MNIST = ("ppca_mnist", "mnist_vae", "annealing_mnist", "decomposition_mnist")
+NEEDS_MNIST = ("ppca_mnist", "mnist_vae", "annealing_mnist", "decomposition_mnist", "refined_mnist")
 
 
 def main() -> int:

@@ -6,6 +6,7 @@ numbers with 95 % intervals, and sentences rest on numbers: verdict → numbers 
 
     audit.py          the call: parts in order, each kept in the state directory as soon as it is there
     examination.py    chains, agreement and decomposition, block by block
+    contradictions.py room that is smaller than what the modes that q misses must take
     clock.py          the time that is left
     numbers.py        every quantity that a sentence may rest on
     intervals.py      their 95 % intervals

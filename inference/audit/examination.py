@@ -9,13 +9,16 @@ import torch
 from torch import Tensor
 
 from elbowroom.inference.audit.clock import Clock
+from elbowroom.inference.audit.contradictions import raised_by_modes, reconciled
 from elbowroom.inference.audit.joined_blocks import joined
 from elbowroom.inference.audit.result import Chains, Portrait
 from elbowroom.inference.audit.store import load_result, save_result, storable
 from elbowroom.inference.diagnostics.agreement import Agreement, agreement
+from elbowroom.inference.estimate import Estimate
 from elbowroom.inference.evaluation.coordinates import Coordinates
 from elbowroom.inference.evaluation.scalars import side_by_side
 from elbowroom.inference.evidence.bracket import Bracket, bracket
+from elbowroom.inference.evidence.bracket.choice import MISSED_MODES
 from elbowroom.inference.evidence.bracket.ledger import Ledger
 from elbowroom.inference.evidence.bracket.result import read
 from elbowroom.inference.gap import Decomposition, decompose
@@ -163,9 +166,12 @@ class Examiner:
             **self.options,
         )
         judged = agreement(part, draws, log_p=room.log_p, **self.options)
+        room = reconciled(room, judged)
         portrait = self._portrait(data, part, draws) if not first else None
         seconds = time.perf_counter() - begin
         ledger = brackets[-1].ledger if not settled else replace(brackets[0].ledger, seconds=0.0)
+        raised = raised_by_modes(room).nonzero().flatten()
+        ledger.put(MISSED_MODES, raised, Estimate(room.log_p.value[raised], room.log_p.stderr[raised], "lower"))
         return Block(
             rows=tuple(data),
             agreement=judged,

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from elbowroom.inference.audit.contradictions import contradicted, raised_by_modes
 from elbowroom.inference.audit.examination import Examination
 from elbowroom.inference.audit.intervals import count, exactly, largest, mean, median, normal, of_one, share, unbounded
 from elbowroom.inference.audit.result import Number
@@ -160,6 +161,10 @@ def _of_agreement(parts: Parts) -> dict[str, Number]:
     numbers = {
         "missed_modes": count(
             missed(agreement.missed_mass, agreement.missed_mass_stderr), "examined data with modes that q misses"
+        ),
+        "contradicted": count(
+            contradicted(examination.decomposition, agreement) | raised_by_modes(examination.decomposition),
+            "examined data whose log p(x) was found without modes that q misses",
         ),
         "missed_mass": largest(
             agreement.missed_mass, agreement.missed_mass_stderr, "posterior mass that q misses, worst datum"

@@ -4,16 +4,21 @@
 
 amortization: what the best member found of q's own family has over the encoder's output; optimisation: what that
 member lacks of the best one nearby; approximation: what the family lacks. Every datum climbs a ladder (encoder,
-mean-field, full covariance, mixture), each rung started from the one before and kept only where it scores better
-beyond noise.
+mean-field, full covariance, mixture), each rung started from the one before, and again from modes found elsewhere,
+and kept only where it scores better beyond noise. No number of a refined guide stands alone: log p(x) has a second
+opinion that did not begin there, and members that hold a part of the posterior only are known by it.
 
     decompose.py          the call
     result.py             Decomposition
     ladder.py             the ladder of all data, in chunks
-    rungs.py              each rung: where it starts and what it fits
+    rungs.py              each rung: where it starts and what it fits, from the encoder and from elsewhere
+    elsewhere.py          points of the posterior that the encoder did not lead to
     families/             Gaussians and mixtures of them, fitted to every datum at once
     exploded_outputs.py   encoder outputs that no posterior can be
     log_p.py              log p(x) to hold the ladder against: given, by a lattice, or annealed
+    annealed.py           log p(x) annealed from the members, and a second opinion that did not begin there
+    held.py               how much of the posterior the members hold
+    shares.py             whose room the rest is: the family's, or the search's
     refined.py            the best members as a guide (a Target)
     refined_program.py    the same as a Pyro program
     attribution.py        KL(q ‖ p(z|x)) by latent site

@@ -12,12 +12,15 @@ from elbowroom.inference.estimate import Estimate, reasons
 from elbowroom.inference.evaluation.check_same_data import check_same_data
 from elbowroom.inference.evaluation.coordinates import Coordinates
 from elbowroom.inference.evidence.bracket.bracket import told
+from elbowroom.inference.gap.annealed import Ground
 from elbowroom.inference.gap.families.scoring import NUM_SHIFTS
+from elbowroom.inference.gap.held import Held, held_by
 from elbowroom.inference.gap.ladder import ENCODER, Climbed, climb
-from elbowroom.inference.gap.log_p import LogP, LogPInfo, log_evidence, sides_of
+from elbowroom.inference.gap.log_p import LogP, LogPInfo, log_evidence
 from elbowroom.inference.gap.refined import RefinedGuide
 from elbowroom.inference.gap.result import Decomposition
 from elbowroom.inference.gap.rungs import RUNGS
+from elbowroom.inference.gap.shares import Shares
 from elbowroom.inference.mcmc.draws import Draws
 from elbowroom.inference.mcmc.metric import MAX_DENSE
 from elbowroom.inference.progress import progress_bar
@@ -50,15 +53,21 @@ def decompose(
     scored on quasi-random draws (the Gaussian ones on the same), and is kept only where it scores better beyond noise,
     so values never fall; where a rung is not kept, its value is that of the encoder or rung before.
 
-    A member found from the encoder's output is a local optimum. With `draws` the posterior's modes are starts too: only
-    then can a guide that sits on the wrong mode be told from one whose family is too small.
+    A member found from the encoder's output is a local optimum. So every family is searched again from modes found by
+    `draws`, or, without any, by particles sent from the prior, wherever these lie in another mode; the better member of
+    each datum is kept, and `notes` tell by how much the search from the encoder fell short. A member that still holds
+    less than half of the posterior sits in a lesser mode: the datum is flagged, and what it lacks counts as
+    optimisation, unless members of other modes were found that are no better (a family of one mode can cover but one
+    of them). Whatever its members do not hold is a flag of all that is estimated from `refined.target()`.
 
     Args:
         target: programs and data.
         log_p: log p(x) of the same data, a bracket of it, or a function that finds one of these for a target whose
             guide is the largest refined family, such as `lambda refined: bracket(refined, draws=draws)`. By default a
             lattice for up to two latents, else annealing from the largest refined family (a lower bound in expectation,
-            so the approximation gap is one too).
+            so the approximation gap is one too), which must agree with a second opinion that does not begin there: the
+            search from the prior, or annealing from the encoder's output or the prior. Where they do not, the larger
+            value is taken and the datum flagged.
         draws: posterior draws of the same data, from `hmc` or `nuts`.
         families: rungs, from small to large, of `"mean-field"`, `"full covariance"`, `"mixture"`.
         family: the rung that counts as the guide's own; by default what its density says for most of these data.
@@ -79,10 +88,17 @@ def decompose(
     rungs = _checked(target, families, family, num_samples, draws)
     with progress_bar(len(target), "ladder", "datum", progress) as tick:
         climbed = climb(target, rungs, num_samples, draws, seed, memory_bytes, tick)
-    refined = RefinedGuide(target, climbed.families)
-    evidence = log_evidence(target, refined, log_p, seed, memory_bytes)
     guide_family = family or _family_of(climbed, rungs)
-    return _assemble(climbed, evidence, guide_family, refined, target.cautions, time.perf_counter() - begin)
+    refined = RefinedGuide(target, climbed.families)
+    exploded = torch.tensor([bool(reason) for reason in climbed.exploded])
+    ground = Ground(exploded, climbed.several, Estimate(*climbed.searched, "lower"))
+    evidence = log_evidence(refined, log_p, ground, seed, memory_bytes)
+    held = held_by(refined, evidence, guide_family, seed, memory_bytes)
+    refined = replace(refined, doubts={name: rung.doubts for name, rung in held.items()})
+    every = zip(*(rung.contradictions for rung in held.values()), strict=True)
+    known = evidence.log_p.flagged([next(filter(None, texts), "") for texts in every])
+    seconds = time.perf_counter() - begin
+    return _assemble(climbed, known, guide_family, refined, held[guide_family], target.cautions, seconds)
 
 
 def _assemble(
@@ -90,6 +106,7 @@ def _assemble(
     log_p: Estimate[LogPInfo],
     family: str,
     refined: RefinedGuide,
+    held: Held,
     cautions: tuple[str, ...],
     seconds: float,
 ) -> Decomposition:
@@ -101,28 +118,27 @@ def _assemble(
     }
     unknown = (torch.zeros_like(log_p.value), torch.full_like(log_p.value, torch.inf))  # of a mixture
     slack, slack_stderr = (value.cpu() for value in climbed.slack.get(family, unknown))
-    value = log_p.value.to(ladder[family].value) - ladder[family].value - slack
-    stderr = torch.stack([log_p.stderr.to(value), ladder[family].stderr, slack_stderr]).square().sum(0).sqrt()
-    gaussian = climbed.is_gaussian.tolist()
+    near = Estimate(slack, slack_stderr, "none")
+    shares = Shares.of(held, climbed.rivals[family].cpu(), climbed.shortfall[family].cpu(), family)
+    optimisation = shares.optimisation(near, log_p)
     nowhere = [_NOWHERE if value == -torch.inf else "" for value in ladder[ENCODER].value.tolist()]
     ladder[ENCODER] = ladder[ENCODER].flagged(cautions)
-    causes = zip(climbed.exploded, nowhere, cautions, log_p.flags, strict=True)
+    causes = zip(climbed.exploded, nowhere, cautions, log_p.flags, shares.flags, strict=True)
     flags = tuple(reasons(*of_datum) for of_datum in causes)
-    notes = tuple(
-        "" if ok or climbed.exploded[b] else _NOT_GAUSSIAN.format(family=family) for b, ok in enumerate(gaussian)
-    )
+    own = ["" if known else _NOT_GAUSSIAN.format(family=family) for known in climbed.is_gaussian.tolist()]
+    own = ["" if exploded else note for exploded, note in zip(climbed.exploded, own, strict=True)]
     return Decomposition(
         ladder=ladder,
         gains=gains,
         family=family,
         log_p=log_p,
         amortization=_gain(climbed.elbo[family] - climbed.elbo[ENCODER], climbed.tried[family]).flagged(cautions),
-        optimisation=Estimate(slack, slack_stderr, "none"),
-        approximation=Estimate(value, stderr, "lower" if log_p.bound == "lower" else "none", sides_of(log_p)),
+        optimisation=optimisation,
+        approximation=shares.approximation(near, optimisation, ladder[family], log_p),
         refined=refined,
         exploded=torch.tensor([bool(reason) for reason in climbed.exploded]),
         flags=flags,
-        notes=tuple(told(refined.base, note) for note in notes),
+        notes=tuple(told(refined.base, reasons(*pair)) for pair in zip(own, shares.notes, strict=True)),
         num_evaluations=climbed.num_evaluations,
         seconds=seconds,
     )

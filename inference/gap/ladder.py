@@ -9,21 +9,23 @@ from elbowroom.inference.evaluation.budget import bytes_or_default, cells_within
 from elbowroom.inference.evaluation.coordinates import Coordinates
 from elbowroom.inference.evaluation.random_numbers import RandomNumbers
 from elbowroom.inference.evaluation.recorded_densities import Densities
+from elbowroom.inference.gap.elsewhere import Elsewhere, apart, explored, modes_of, seen_by
 from elbowroom.inference.gap.exploded_outputs import why_exploded
 from elbowroom.inference.gap.families.family import Family, joined
-from elbowroom.inference.gap.families.fitting import NUM_POINTS, points_of
+from elbowroom.inference.gap.families.fitting import NUM_POINTS
+from elbowroom.inference.gap.families.fitting import points_of as draws_of_a_step
 from elbowroom.inference.gap.families.from_guide import read_guide
 from elbowroom.inference.gap.families.scoring import NUM_SHIFTS, held_bytes
-from elbowroom.inference.gap.rungs import NUM_COMPONENTS, RUNGS, Climber, starts_of
+from elbowroom.inference.gap.rungs import NUM_COMPONENTS, Climber, fit_rung, is_better
 from elbowroom.inference.mcmc.draws import Draws
+from elbowroom.inference.mcmc.expedition import NUM_PARTICLES
+from elbowroom.inference.mcmc.metric import MAX_DENSE
+from elbowroom.inference.mcmc.path import Path
 from elbowroom.inference.progress import Tick
 from elbowroom.inference.target import Target
 
 ENCODER = "encoder"
 """The first rung of every ladder: the guide as it is."""
-
-_MOST_POINTS = 1024  # posterior draws that starts are read off
-_NEARLY_ALL = 0.8  # of the randomisations: 13 of 16 by chance once in a hundred
 
 
 @dataclass(frozen=True)
@@ -35,6 +37,11 @@ class Climbed:
         tried: rung -> standard error of the comparison that it won or lost, `[B]`.
         slack: rung -> nats to the best member nearby and its error, `[B]` (not for mixtures).
         families: rung -> members in unconstrained coordinates.
+        shortfall: rung -> nats by which a search that began at the encoder's output ended below one that did not, there
+            or on a rung before, `[B]`.
+        rivals: rung -> whether members in two different modes were found that are about as good, `[B]`.
+        several: whether modes were found that no member of the largest family covers together, `[B]`.
+        searched: log p(x) as a search from the prior alone knows it, and its standard error, `[B]`; NaN without one.
         is_gaussian, is_diagonal: what the guide is, `[B]`.
         exploded: for each datum why its encoder output is not usable, or an empty string.
         num_evaluations: `[B]`.
@@ -44,6 +51,10 @@ class Climbed:
     tried: dict[str, Tensor]
     slack: dict[str, tuple[Tensor, Tensor]]
     families: dict[str, Family]
+    shortfall: dict[str, Tensor]
+    rivals: dict[str, Tensor]
+    several: Tensor
+    searched: tuple[Tensor, Tensor]
     is_gaussian: Tensor
     is_diagonal: Tensor
     exploded: tuple[str, ...]
@@ -61,6 +72,7 @@ def climb(
 ) -> Climbed:
     """Score the encoder and every rung on the same quasi-random draws."""
     coordinates = Coordinates.of(target)
+    path = Path(coordinates, "prior")
     densities = Densities.of(coordinates, cells_within(target, memory_bytes))
     data_at_once = _data_at_once(target, coordinates.dim, rungs, num_samples, memory_bytes)
     pieces = []
@@ -70,7 +82,13 @@ def climb(
         padded = torch.cat([chunk, chunk[:1].expand(data_at_once - len(chunk))])
         part = densities.at(coordinates.at(padded)) if target.sliceable else densities
         part_draws = None if draws is None else draws.select(padded.tolist())
-        pieces.append(_first(_climb(part, rungs, num_samples, part_draws, seed), len(chunk)))
+        numbers = RandomNumbers(part.coordinates.target, seed)
+        if part_draws is not None:
+            elsewhere = seen_by(part.coordinates, part_draws)
+        else:
+            elsewhere = explored(part, path.on(part.coordinates.target), numbers)
+        climber = Climber(part, numbers, num_samples // NUM_SHIFTS, elsewhere.points)
+        pieces.append(_first(_climb(climber, rungs, num_samples, elsewhere, seed), len(chunk)))
         tick(len(chunk))
     return _together(pieces)
 
@@ -78,29 +96,28 @@ def climb(
 def _data_at_once(target: Target, dim: int, rungs: list[str], num_samples: int, memory_bytes: int | None) -> int:
     """How many data are refined at once: their draws with gradients, and what an evaluation holds, must fit."""
     num_components = NUM_COMPONENTS if "mixture" in rungs else 1
-    most_points = max(num_samples // NUM_SHIFTS, NUM_POINTS, num_components * points_of(num_components, dim))
+    of_a_step = num_components * draws_of_a_step(num_components, dim)
+    most_points = max(num_samples // NUM_SHIFTS, NUM_POINTS, NUM_PARTICLES, of_a_step)
     evaluated = plan(target, most_points, memory_bytes, gradients=True).data_at_once
     held = max(1, bytes_or_default(memory_bytes) // held_bytes(dim, num_components))
     return min(evaluated, held) if target.sliceable else evaluated
 
 
-def _climb(densities: Densities, rungs: list[str], num_samples: int, draws: Draws | None, seed: int) -> Climbed:
+def _climb(climber: Climber, rungs: list[str], num_samples: int, elsewhere: Elsewhere, seed: int) -> Climbed:
     """Climb the ladder with the data of one chunk."""
-    coordinates = densities.coordinates
+    coordinates = climber.densities.coordinates
     start = read_guide(coordinates, seed)
-    points = None if draws is None else _points(coordinates, draws)
-    climber = Climber(densities, RandomNumbers(coordinates.target, seed), num_samples // NUM_SHIFTS, points)
     exploded, prior = why_exploded(coordinates, start.family, start.is_finite, seed)
     bad = torch.tensor([bool(reason) for reason in exploded], device=start.is_finite.device)
     sane = prior.where(bad, start.family) if start.family.is_diagonal else prior.full().where(bad, start.family)
     best = _encoder(climber, start.is_gaussian & ~bad, sane, num_samples // NUM_SHIFTS, seed)
-    elbo, tried, slack, families = {ENCODER: best}, {}, {}, {}
-    members = [sane, *([] if points is None else starts_of(points))]
-    cost = torch.full((len(exploded),), num_samples)
+    elbo, tried, slack, families, shortfall, rivals = {ENCODER: best}, {}, {}, {}, {}, {}
+    cost = torch.full((len(exploded),), num_samples + elsewhere.cost)
     top, is_best = sane, start.is_gaussian & ~bad  # the best is a member, unless it is an encoder of another kind
+    away, short = None, torch.zeros_like(best[0])
     for name in rungs:
-        rung = RUNGS[name](climber, members)
-        better = _is_better(rung.evaluation.elbo, best)
+        rung = fit_rung(climber, name, top, away)
+        better = is_better(rung.evaluation.elbo, best)
         tried[name] = ((rung.evaluation.elbo - best).std(0) / NUM_SHIFTS**0.5).nan_to_num(torch.inf)
         stays = is_best & ~better & (start.is_diagonal if rung.family.is_diagonal else torch.ones_like(is_best))
         best = torch.where(better, rung.evaluation.elbo, best)
@@ -110,27 +127,26 @@ def _climb(densities: Densities, rungs: list[str], num_samples: int, draws: Draw
         is_best = torch.ones_like(is_best)
         if rung.evaluation.slack is not None:
             slack[name] = rung.evaluation.slack
-        members, cost = [top, *members[1:]], cost + rung.num_evaluations
-    return Climbed(elbo, tried, slack, families, start.is_gaussian, start.is_diagonal, exploded, cost)
-
-
-def _is_better(elbo: Tensor, before: Tensor) -> Tensor:
-    """Whether a rung is better beyond noise: a gain over twice its error or in nearly every randomisation, `[B]`.
-
-    The error alone would keep an encoder whose ELBO rests on a few draws far out: the worse it is, the larger its
-    error.
-    """
-    gain = (elbo - before.nan_to_num(-torch.inf, neginf=-torch.inf)).nan_to_num(0.0, torch.inf, -torch.inf)
-    mean, share = gain.mean(0), (gain > 0).double().mean(0)
-    return (mean > 2 * gain.std(0) / len(gain) ** 0.5) | ((mean > 0) & (share > _NEARLY_ALL))
-
-
-def _points(coordinates: Coordinates, draws: Draws) -> Tensor:
-    """At most 1024 draws in unconstrained coordinates, `[M, B, D]`, float64."""
-    z = {name: value.flatten(0, 1).to(coordinates.target.device) for name, value in draws.z.items()}
-    step = max(1, -(-len(next(iter(z.values()))) // _MOST_POINTS))
-    with torch.no_grad():
-        return coordinates.unconstrain({name: value[::step] for name, value in z.items()}).double()
+        away, short = rung.elsewhere, torch.maximum(short, rung.shortfall)
+        shortfall[name], rivals[name] = short, rung.has_rival
+        cost = cost + rung.num_evaluations
+    several = torch.zeros_like(is_best)
+    if elsewhere.points is not None and families[rungs[-1]].num_components == 1 and top.dim <= MAX_DENSE:
+        several = apart(climber.everything, top, modes_of(elsewhere.points))
+    return Climbed(
+        elbo,
+        tried,
+        slack,
+        families,
+        shortfall,
+        rivals,
+        several.cpu(),
+        (elsewhere.log_p, elsewhere.stderr),
+        start.is_gaussian,
+        start.is_diagonal,
+        exploded,
+        cost,
+    )
 
 
 def _encoder(climber: Climber, is_gaussian: Tensor, family: Family, num_points: int, seed: int) -> Tensor:
@@ -158,6 +174,10 @@ def _first(climbed: Climbed, count: int) -> Climbed:
         {name: value[:count] for name, value in climbed.tried.items()},
         {name: (value[:count], error[:count]) for name, (value, error) in climbed.slack.items()},
         {name: family.select(data) for name, family in climbed.families.items()},
+        {name: value[:count] for name, value in climbed.shortfall.items()},
+        {name: value[:count] for name, value in climbed.rivals.items()},
+        climbed.several[:count],
+        (climbed.searched[0][:count], climbed.searched[1][:count]),
         climbed.is_gaussian[:count],
         climbed.is_diagonal[:count],
         climbed.exploded[:count],
@@ -176,6 +196,10 @@ def _together(parts: list[Climbed]) -> Climbed:
             for name in one.slack
         },
         {name: joined([p.families[name] for p in parts]) for name in one.families},
+        {name: torch.cat([p.shortfall[name] for p in parts]) for name in one.shortfall},
+        {name: torch.cat([p.rivals[name] for p in parts]) for name in one.rivals},
+        torch.cat([p.several for p in parts]),
+        (torch.cat([p.searched[0] for p in parts]), torch.cat([p.searched[1] for p in parts])),
         torch.cat([p.is_gaussian for p in parts]),
         torch.cat([p.is_diagonal for p in parts]),
         tuple(reason for p in parts for reason in p.exploded),

@@ -1,8 +1,8 @@
-"""log p(x) for a decomposition: the caller's, a lattice's, or annealed from the refined guide."""
+"""log p(x) for a decomposition: the caller's, a lattice's, or annealed from the refined guide and from elsewhere."""
 
 from collections.abc import Callable
 from dataclasses import replace
-from typing import TypedDict
+from typing import NamedTuple, TypedDict
 
 import torch
 from torch import Tensor
@@ -14,6 +14,7 @@ from elbowroom.inference.evidence.annealing import anneal
 from elbowroom.inference.evidence.bracket import Bracket
 from elbowroom.inference.evidence.importance.importance import importance
 from elbowroom.inference.evidence.quadrature.quadrature import MAX_LATTICE_DIM, quadrature
+from elbowroom.inference.gap.annealed import Ground, TwoOpinions, annealed_twice, part_of, put
 from elbowroom.inference.gap.refined import RefinedGuide
 from elbowroom.inference.target import Target
 
@@ -44,36 +45,57 @@ class LogPInfo(Sides, total=False):
     method: tuple[str, ...]
 
 
-NUM_STEPS, NUM_CHAINS = 64, 16
-"""Temperatures and chains of annealing from the largest family."""
+class Evidence(NamedTuple):
+    """log p(x) of every datum, and what annealing from the largest refined family says, NaN where it was not run."""
+
+    log_p: Estimate[LogPInfo]
+    from_refined: Estimate | None = None
+
+    @property
+    def is_claimed(self) -> bool:
+        """Whether it claims to be log p(x), and not only a lower bound that the caller has."""
+        return self.log_p.bound != "lower" or "given" not in self.log_p.info["method"]
 
 
 def log_evidence(
-    target: Target, refined: RefinedGuide, given: LogP | None, seed: int, memory_bytes: int | None
-) -> Estimate[LogPInfo]:
+    refined: RefinedGuide,
+    given: LogP | None,
+    ground: Ground,
+    seed: int,
+    memory_bytes: int | None,
+) -> Evidence:
     """log p(x) of every datum.
+
+    Args:
+        refined: the members that the ladder reached.
+        given: what the caller knows.
+        ground: what else the ladder has found out.
+        seed: of everything random.
+        memory_bytes: byte budget for one evaluation.
 
     Raises:
         ValueError: if what was given is of other data.
     """
+    target = refined.base
     if callable(given):
         given = given(refined.target())
     check_same_data(target, log_p=given)
     if isinstance(given, Bracket):
-        return _of_bracket(target, refined, given, seed, memory_bytes)
+        return _of_bracket(refined, given, ground, seed, memory_bytes)
     if given is not None:
-        return _with_info(given, "given")
+        return Evidence(_with_info(given, "given"))
     if not _suits_a_lattice(target):
-        return _annealed(refined, seed, memory_bytes)
+        annealed = annealed_twice(refined, ground, seed, memory_bytes)
+        return Evidence(_with_info(annealed.log_p, "annealing"), annealed.from_refined)
     # With the members found as guide: a lattice over an encoder's output that has exploded would never end.
     with torch.no_grad():
         exact = quadrature(refined.target(), memory_bytes=memory_bytes)
     failed = torch.tensor([bool(flag) for flag in exact.flags])
     if not bool(failed.any()) or not target.sliceable:
-        return _with_info(exact, "quadrature")
+        return Evidence(_with_info(exact, "quadrature"))
     data = failed.nonzero().flatten()
-    annealed = _annealed(_selected(target, refined, data), seed, memory_bytes)
-    return _merged(_with_info(exact, "quadrature"), data, annealed)
+    annealed = annealed_twice(refined.select(data), ground.select(data), seed, memory_bytes)
+    return Evidence(_merged(_with_info(exact, "quadrature"), data, annealed.log_p), _of_some(target, data, annealed))
 
 
 def log_evidence_from_guide(target: Target, num_samples: int, seed: int, memory_bytes: int | None) -> Estimate:
@@ -92,17 +114,22 @@ def _suits_a_lattice(target: Target) -> bool:
 
 
 def _of_bracket(
-    target: Target, refined: RefinedGuide, bracket: Bracket, seed: int, memory_bytes: int | None
-) -> Estimate[LogPInfo]:
-    """The middle of a bracket, and annealing from the refined guide where a side of it is missing or flagged."""
+    refined: RefinedGuide,
+    bracket: Bracket,
+    ground: Ground,
+    seed: int,
+    memory_bytes: int | None,
+) -> Evidence:
+    """The middle of a bracket, and annealing where a side of it is missing or flagged."""
     sides = zip(bracket.lower.flags, bracket.upper.flags, bracket.upper.value.isfinite().tolist(), strict=True)
     unsound = torch.tensor([bool(low or high) or not finite for low, high, finite in sides])
     middle, data = between(bracket), unsound.nonzero().flatten()
-    if not len(data) or not target.sliceable:
-        return middle
-    annealed = _annealed(_selected(target, refined, data), seed, memory_bytes)
-    better = [i for i, b in enumerate(data.tolist()) if annealed.value[i] > middle.value[b]]  # both bound from below
-    return _merged(middle, data[better], _picked(annealed, better))
+    if not len(data) or not refined.base.sliceable:
+        return Evidence(middle)
+    annealed = annealed_twice(refined.select(data), ground.select(data), seed, memory_bytes)
+    better = (annealed.log_p.value > middle.value[data]).nonzero().flatten()  # both bound from below
+    log_p = _merged(middle, data[better], part_of(annealed.log_p, better))
+    return Evidence(log_p, _of_some(refined.base, data, annealed))
 
 
 def between(bracket: Bracket) -> Estimate[LogPInfo]:
@@ -127,16 +154,10 @@ def sides_of(log_p: Estimate[LogPInfo]) -> Sides:
     return sides
 
 
-def _annealed(refined: RefinedGuide, seed: int, memory_bytes: int | None) -> Estimate[LogPInfo]:
-    start = refined.target()
-    return _with_info(
-        anneal(start, num_steps=NUM_STEPS, num_chains=NUM_CHAINS, seed=seed, memory_bytes=memory_bytes), "annealing"
-    )
-
-
-def _selected(target: Target, refined: RefinedGuide, data: Tensor) -> RefinedGuide:
-    """The refined guide of some of the data."""
-    return RefinedGuide(target.select(data), {name: family.select(data) for name, family in refined.families.items()})
+def _of_some(target: Target, data: Tensor, annealed: TwoOpinions) -> Estimate:
+    """What annealing from the refined guide says of some of the data; NaN for the others."""
+    nothing = torch.full((len(target),), torch.nan, dtype=torch.float64)
+    return put(Estimate(nothing, nothing, "lower"), data, annealed.from_refined)
 
 
 def _with_info(estimate: Estimate, method: str) -> Estimate[LogPInfo]:
@@ -148,12 +169,6 @@ def _with_info(estimate: Estimate, method: str) -> Estimate[LogPInfo]:
         "one_sided": one_sided.to(estimate.value.device),
     }
     return replace(estimate, info=info)
-
-
-def _picked(estimate: Estimate, data: list[int]) -> Estimate:
-    """The estimate of some of its data."""
-    flags = tuple(estimate.flags[b] for b in data)
-    return Estimate(estimate.value[data], estimate.stderr[data], estimate.bound, flags=flags)
 
 
 def _merged(estimate: Estimate[LogPInfo], data: Tensor, annealed: Estimate) -> Estimate[LogPInfo]:

@@ -1,7 +1,7 @@
 """The best members of each family, one distribution a datum, as a guide: semi-amortized inference."""
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 from torch import Tensor
@@ -23,13 +23,18 @@ class RefinedTarget(Target):
     """A target whose guide is a family member of its own for each datum; everything that takes a target takes it.
 
     Made by `RefinedGuide.target`. The members travel as per-datum arguments, so they are cut with the data.
+
+    Attributes:
+        doubts: for each datum what is to be doubted of its member, or an empty string.
     """
 
+    doubts: tuple[str, ...]
+
     @classmethod
-    def of(cls, target: Target, family: Family) -> "RefinedTarget":
-        """The same model and data, each datum with its own member, in the data's dtype."""
+    def of(cls, target: Target, family: Family, doubts: tuple[str, ...] = ()) -> "RefinedTarget":
+        """The same model and data, each datum with its own member, in the data's dtype, and what is to be doubted."""
         values = (t.to(target.device, target.dtype) for t in (family.log_share, family.loc, family.scale))
-        return cls.like(
+        refined = cls.like(
             target,
             model=_Without(target.model),
             guide=_Without(target.guide),
@@ -37,11 +42,27 @@ class RefinedTarget(Target):
             kwargs=target.kwargs | dict(zip(_KEYS, values, strict=True)),
             per_datum=(*target.per_datum, *_KEYS),
         )
+        refined.doubts = doubts or ("",) * len(target)
+        return refined
+
+    @property
+    def cautions(self) -> tuple[str, ...]:
+        """For each datum why what rests on its member is to be doubted, known from when it was found; or empty."""
+        return self.doubts
+
+    def at(self, index: Tensor) -> "RefinedTarget":
+        """As `Target.at`; doubts stay with their data."""
+        return super().at(index).replaced(doubts=tuple(self.doubts[b] for b in index.tolist()))
+
+    def pinned_to(self, values: Mapping[int | str, Tensor]) -> "RefinedTarget":
+        """As `Target.pinned_to`; what is known of some data is not known of others."""
+        return super().pinned_to(values).replaced(doubts=("",) * len(self))
 
     def pick(self, index: Tensor) -> "RefinedTarget":
         """As `Triple.pick`, the members cut with the data: the programs do not see them."""
         new = super().pick(index)
-        return new.replaced(kwargs=new.kwargs | {key: new.kwargs[key][index.to(self.device)] for key in _KEYS})
+        members = {key: new.kwargs[key][index.to(self.device)] for key in _KEYS}
+        return new.replaced(kwargs=new.kwargs | members, doubts=tuple(self.doubts[b] for b in index.tolist()))
 
     @property
     def family(self) -> Family:
@@ -91,10 +112,13 @@ class RefinedGuide:
     Attributes:
         base: the programs and data that were refined.
         families: rung -> members, in unconstrained coordinates.
+        doubts: rung -> for each datum why an estimate from its member is to be doubted (it holds a part of the
+            posterior only), or an empty string; a flag of whatever is estimated from `target`.
     """
 
     base: Target
     families: dict[str, Family]
+    doubts: dict[str, tuple[str, ...]] = field(default_factory=dict)
 
     def target(self, rung: str | None = None) -> Target:
         """The model and data with the members of a rung (default: the largest family) in place of the guide.
@@ -104,7 +128,14 @@ class RefinedGuide:
         Raises:
             ValueError: if there is no such rung.
         """
-        return RefinedTarget.of(self.base, self.families[self._named(rung)])
+        name = self._named(rung)
+        return RefinedTarget.of(self.base, self.families[name], self.doubts.get(name, ()))
+
+    def select(self, data: Tensor) -> "RefinedGuide":
+        """The members of some of the data."""
+        families = {name: family.select(data) for name, family in self.families.items()}
+        doubts = {name: tuple(texts[b] for b in data.tolist()) for name, texts in self.doubts.items()}
+        return RefinedGuide(self.base.select(data), families, doubts)
 
     def distribution(self, rung: str | None = None) -> Any:
         """q(u) of all data as a `pyro.distributions` object of batch shape `[B]` and event shape `[D]`."""

@@ -22,7 +22,8 @@ class Decomposition:
         family: the rung that is the guide's own family.
         log_p: log p(x).
         amortization: best member found of `family` less the encoder's output.
-        optimisation: how far the member found of `family` is from the best one nearby, estimated to second order.
+        optimisation: how far the member found of `family` is from the best one nearby, estimated to second order; and
+            what a larger mode holds, where that member sits in a lesser one (flagged).
         approximation: log p(x) less the best member of `family`, the optimisation slack taken off.
         refined: the best member of each rung, as a guide.
         exploded: data whose encoder output is not usable (named in `flags`), `[B]`; means leave them out.

@@ -1,7 +1,8 @@
 """A warm-started ladder of families: each rung starts from the one before and is kept only if it scores better."""
 
+import math
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor
@@ -9,27 +10,41 @@ from torch import Tensor
 from elbowroom.inference.evaluation.quasi_random import quasi_normals
 from elbowroom.inference.evaluation.random_numbers import RandomNumbers
 from elbowroom.inference.evaluation.recorded_densities import Densities
+from elbowroom.inference.gap.elsewhere import apart, modes_of, starts_of
 from elbowroom.inference.gap.families.expectation import Density, draw
 from elbowroom.inference.gap.families.family import Family
 from elbowroom.inference.gap.families.fitting import fit_family
 from elbowroom.inference.gap.families.scoring import Evaluation, evaluate
-from elbowroom.inference.mcmc.metric import MAX_DENSE, fit_scale
-from elbowroom.inference.mcmc.mixture import Mixture
 
 NUM_COMPONENTS = 4
 """Components of a mixture that is split from a Gaussian."""
 
 _APART = 0.7  # sds between neighbours of a split
 _TRIED = 64  # draws that starts are compared on
+_NEARLY_ALL = 0.8  # of the randomisations: 13 of 16 by chance once in a hundred
+_AHEAD = 0.5  # nats that a start elsewhere must be ahead for a search from there, if no valley lies between
+_ALIKE = math.log(2.0)  # nats between members of two modes that are about as good
 
 
 @dataclass(frozen=True)
 class Rung:
-    """The best member found of a family, its evaluation, and what it took, `[B]`."""
+    """The best members found of a family.
+
+    Attributes:
+        family: the members.
+        evaluation: their ELBO.
+        num_evaluations: what they took, `[B]`.
+        shortfall: nats by which the search from the member before ended below them, `[B]`; zero where they are its own.
+        has_rival: whether members in two different modes were found that are alike to log 2, `[B]`.
+        elsewhere: members of the search from elsewhere, or where it would have begun; None without points.
+    """
 
     family: Family
     evaluation: Evaluation
     num_evaluations: Tensor
+    shortfall: Tensor
+    has_rival: Tensor
+    elsewhere: Family | None
 
 
 @dataclass(frozen=True)
@@ -39,7 +54,7 @@ class Climber:
     densities: Densities
     numbers: RandomNumbers
     num_points: int
-    points: Tensor | None  # draws of the posterior in unconstrained coordinates, `[M, B, D]`
+    points: Tensor | None  # of the posterior, not from the encoder, in unconstrained coordinates, `[M, B, D]`
 
     def subset(self, data: Tensor) -> Density:
         """The log density and gradient of some of the data, in float64."""
@@ -75,64 +90,106 @@ class Climber:
         """The family's ELBO on the draws common to all."""
         return evaluate(self.everything, self.numbers, family, self.num_points)
 
-    def best_of(self, candidates: list[Family]) -> Family:
-        """The candidate with the highest ELBO of each datum, all scored on the same draws."""
-        if len(candidates) == 1:
-            return candidates[0]
-        scores = []
-        for family in candidates:
-            noise = quasi_normals(self.numbers, "starts", _TRIED, family.num_components * family.dim, 1)
-            drawn = draw(self.everything, family, noise.unflatten(-1, (family.num_components, family.dim)))
-            scores.append(drawn.elbo(family).mean(0))
-        chosen, best = candidates[0], scores[0]
-        for family, score in zip(candidates[1:], scores[1:], strict=True):
+    def best_of(self, candidates: list[Family], rival: Family) -> tuple[Family, Tensor]:
+        """The candidate with the highest ELBO of each datum, and how far it is ahead of a rival, `[B]`, nats.
+
+        All are scored on the same draws.
+        """
+        chosen, best = candidates[0], self._score(candidates[0])
+        for family in candidates[1:]:
+            score = self._score(family)
             chosen, best = family.where(score > best, chosen), torch.maximum(score, best)
-        return chosen
+        return chosen, (best - self._score(rival)).nan_to_num(-torch.inf, torch.inf, -torch.inf)
+
+    def _score(self, family: Family) -> Tensor:
+        """The ELBO on a few draws, `[B]`."""
+        noise = quasi_normals(self.numbers, "starts", _TRIED, family.num_components * family.dim, 1)
+        drawn = draw(self.everything, family, noise.unflatten(-1, (family.num_components, family.dim)))
+        return drawn.elbo(family).mean(0)
 
 
-def mean_field(climber: Climber, before: list[Family]) -> Rung:
-    """Fit Gaussians of independent coordinates."""
-    return _fitted(climber, [family.diagonal() for family in before], "mean-field")
+@dataclass(frozen=True)
+class _Starts:
+    """Where a family's two searches begin: at the best member before it, and where posterior points suggest."""
+
+    near: Callable[[Climber, Family], Family]
+    far: Callable[[Tensor], list[Family]]
 
 
-def full_covariance(climber: Climber, before: list[Family]) -> Rung:
-    """Fit Gaussians with all their covariances."""
-    return _fitted(climber, [family.full() for family in before], "full covariance")
-
-
-def mixture(climber: Climber, before: list[Family]) -> Rung:
-    """Fit mixtures of Gaussians: split off the last rung's, or of the modes that posterior draws show."""
-    starts = [_split(climber, before[-1].full())]
-    if climber.points is not None:
-        starts.append(_of_points(climber.points))
-    return _fitted(climber, starts, "mixture")
-
-
-RUNGS: dict[str, Callable[[Climber, list[Family]], Rung]] = {
-    "mean-field": mean_field,
-    "full covariance": full_covariance,
-    "mixture": mixture,
+RUNGS: dict[str, _Starts] = {
+    "mean-field": _Starts(
+        lambda _, before: before.diagonal(), lambda points: [family.diagonal() for family in starts_of(points)]
+    ),
+    "full covariance": _Starts(
+        lambda _, before: before.full(), lambda points: [family.full() for family in starts_of(points)]
+    ),
+    "mixture": _Starts(lambda climber, before: _split(climber, before.full()), lambda points: [modes_of(points)]),
 }
-"""Families from small to large; each is given the members found so far, those of the rung before last."""
+"""Families from small to large, each with its starts."""
 
 
-def starts_of(points: Tensor) -> list[Family]:
-    """Gaussians that posterior draws `[M, B, D]` suggest: one over all of them, one on the largest mode."""
-    effective = torch.full((points.shape[1],), float(len(points)) / 4, dtype=points.dtype, device=points.device)
-    overall = Family.gaussian(points.mean(0), fit_scale(points, effective)).full()
-    if points.shape[-1] > MAX_DENSE:
-        return [overall.diagonal()]
-    modes = _of_points(points)
-    largest = modes.log_share.argmax(-1)
-    data = torch.arange(len(modes), device=points.device)
-    return [overall, Family.gaussian(modes.loc[data, largest], modes.scale[data, largest])]
+def fit_rung(climber: Climber, name: str, before: Family, elsewhere: Family | None) -> Rung:
+    """Fit a family from the best member so far; and again from elsewhere, where that may be another mode.
 
+    The better fit of each datum is kept. The second search is made where a valley lies between the first one's member
+    and the best start elsewhere, or where that start is ahead as it stands.
 
-def _fitted(climber: Climber, starts: list[Family], name: str) -> Rung:
-    """Fit the family of `starts` from the best of them, and score it."""
-    fitted = fit_family(climber.subset, climber.numbers, climber.best_of(starts), name)
+    Args:
+        climber: the data.
+        name: of the family.
+        before: the best members so far.
+        elsewhere: the last family's members from elsewhere, if there were any.
+    """
+    fitted = fit_family(climber.subset, climber.numbers, RUNGS[name].near(climber, before), name)
     evaluation = climber.evaluated(fitted.family)
-    return Rung(fitted.family, evaluation, fitted.num_evaluations + evaluation.elbo.shape[0] * climber.num_points)
+    cost = fitted.num_evaluations + evaluation.elbo.shape[0] * climber.num_points
+    nothing = torch.zeros_like(evaluation.value)
+    never = torch.zeros_like(nothing, dtype=torch.bool)
+    rung = Rung(fitted.family, evaluation, cost, nothing, never, None)
+    if climber.points is None:
+        return rung
+    candidates = RUNGS[name].far(climber.points)
+    if elsewhere is not None and candidates[0].num_components == 1:
+        candidates.append(elsewhere.formed_as(candidates[0]))
+    start, ahead = climber.best_of(candidates, fitted.family)
+    other = apart(climber.everything, fitted.family, start)
+    return _searched_again(climber, name, rung, start, ahead > _AHEAD, other)
+
+
+def _searched_again(climber: Climber, name: str, rung: Rung, start: Family, ahead: Tensor, other: Tensor) -> Rung:
+    """The rung with the members of a second search from `start`, for the data where they are better."""
+    data = (ahead | other).nonzero().flatten()
+    if not len(data):
+        return replace(rung, elsewhere=start)
+    fitted = fit_family(climber.subset, climber.numbers, start, name, data)
+    again = evaluate(climber.subset(data), climber.numbers, fitted.family.select(data), climber.num_points, data)
+    elbo = torch.full_like(rung.evaluation.elbo, -torch.inf).index_copy(1, data, again.elbo)
+    better, gain = is_better(elbo, rung.evaluation.elbo), elbo.mean(0) - rung.evaluation.value
+    slack = rung.evaluation.slack
+    if slack is not None and again.slack is not None:
+        value, error = (mine.index_copy(0, data, theirs) for mine, theirs in zip(slack, again.slack, strict=True))
+        slack = torch.where(better, value, slack[0]), torch.where(better, error, slack[1])
+    spent = torch.zeros_like(rung.num_evaluations)
+    spent[data.cpu()] = elbo.shape[0] * climber.num_points
+    return Rung(
+        family=fitted.family.where(better, rung.family),
+        evaluation=Evaluation(torch.where(better, elbo, rung.evaluation.elbo), slack),
+        num_evaluations=rung.num_evaluations + fitted.num_evaluations + spent,
+        shortfall=torch.where(better, gain, 0.0).nan_to_num(0.0, 0.0, 0.0),
+        has_rival=other & (gain.abs() < _ALIKE),
+        elsewhere=fitted.family,
+    )
+
+
+def is_better(elbo: Tensor, before: Tensor) -> Tensor:
+    """Whether a member is better beyond noise: a gain over twice its error or in nearly every randomisation, `[B]`.
+
+    The error alone would keep an encoder whose ELBO rests on a few draws far out: the worse it is, the larger its
+    error.
+    """
+    gain = (elbo - before.nan_to_num(-torch.inf, neginf=-torch.inf)).nan_to_num(0.0, torch.inf, -torch.inf)
+    mean, share = gain.mean(0), (gain > 0).double().mean(0)
+    return (mean > 2 * gain.std(0) / len(gain) ** 0.5) | ((mean > 0) & (share > _NEARLY_ALL))
 
 
 def _split(climber: Climber, gaussian: Family) -> Family:
@@ -151,10 +208,3 @@ def _split(climber: Climber, gaussian: Family) -> Family:
     factor = gaussian.scale.squeeze(1) @ torch.linalg.cholesky(shrink)  # lower triangular, as both are
     share = torch.full(loc.shape[:2], 1 / NUM_COMPONENTS, dtype=torch.float64, device=path.device).log()
     return Family(share, loc, factor.unsqueeze(1).expand(-1, NUM_COMPONENTS, -1, -1).contiguous())
-
-
-def _of_points(points: Tensor) -> Family:
-    """The Gaussians of a mixture fitted to posterior draws."""
-    fitted = Mixture.fit(points, NUM_COMPONENTS)
-    narrow = slice(0, NUM_COMPONENTS)  # the last one is a backdrop
-    return Family(fitted.log_share[:, narrow].log_softmax(-1), fitted.mean[:, narrow], fitted.factor[:, narrow])

@@ -1,5 +1,6 @@
 """Small models and guides for the tests of the gap: pixels, constrained sites, a two-site hierarchy."""
 
+import math
 from collections.abc import Callable
 
 import pyro
@@ -97,3 +98,36 @@ class Decoder(nn.Module):
         with pyro.plate("data", len(x)):
             z = pyro.sample("z", dist.Normal(x.new_zeros(2), x.new_ones(2)).to_event(1))
             pyro.sample("x", dist.Bernoulli(logits=z @ self.weight + self.bias).to_event(1), obs=x)
+
+
+class TwoModes:
+    """z ~ N(0, 2² I); the likelihood is 0.1 N(z; −c, ½² I) + 0.9 N(z; c, ½² I): two modes of these weights.
+
+    The guide is the posterior of one mode alone: of the small one where x is negative, of the large one elsewhere.
+    """
+
+    SPREAD, NARROW, SMALL = 2.0, 0.5, 0.1
+
+    def __init__(self, num_latents: int = 4, centre: float = 3.0) -> None:
+        self.num_latents, self.centre = num_latents, centre
+        self.variance = 1 / (self.SPREAD**-2 + self.NARROW**-2)
+        self.mean = centre * self.variance / self.NARROW**2
+
+    def model(self, x: Tensor) -> None:
+        with pyro.plate("data", len(x)):
+            z = pyro.sample("z", dist.Normal(torch.zeros(len(x), self.num_latents), self.SPREAD).to_event(1))
+            low, high = (dist.Normal(c, self.NARROW).log_prob(z).sum(-1) for c in (-self.centre, self.centre))
+            pyro.factor("x", torch.logaddexp(math.log(self.SMALL) + low, math.log(1 - self.SMALL) + high))
+
+    def guide(self, x: Tensor) -> None:
+        loc = torch.where(x < 0, -self.mean, self.mean).unsqueeze(1).expand(-1, self.num_latents)
+        with pyro.plate("data", len(x)):
+            pyro.sample("z", dist.Normal(loc, math.sqrt(self.variance)).to_event(1))
+
+    def target(self, *x: float) -> Target:
+        return Target(self.model, self.guide, torch.tensor(x))
+
+    @property
+    def log_p(self) -> float:
+        sd = math.hypot(self.SPREAD, self.NARROW)
+        return self.num_latents * float(dist.Normal(0.0, sd).log_prob(torch.tensor(self.centre)))

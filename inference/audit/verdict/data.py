@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 
+from elbowroom.inference.audit.contradictions import contradicted, raised_by_modes
 from elbowroom.inference.audit.intervals import largest, normal
 from elbowroom.inference.audit.numbers import Parts, missed
 from elbowroom.inference.audit.result import Finding, Number, Tone
@@ -31,6 +32,21 @@ def tell_missed_modes(parts: Parts, numbers: Numbers) -> list[Finding]:
         f"is {named}. Importance sampling from q cannot see it."
     )
     return [Finding("worst", "bad", sentence, ("missed_modes", "missed_mass"), tuple(data[i] for i in order))]
+
+
+def tell_contradicted(parts: Parts, numbers: Numbers) -> list[Finding]:
+    """Of which data log p(x) was found without the modes that q misses, so that the room is more than was found."""
+    examination = parts.examination
+    if examination is None or not numbers["contradicted"].value:
+        return []
+    places = contradicted(examination.decomposition, examination.agreement)
+    raised = raised_by_modes(examination.decomposition)
+    those = [examination.data[i] for i in (places | raised).nonzero().flatten().tolist()]
+    sentence = (
+        f"log p(x) of {plural(len(those), 'datum', 'data')} was found without modes that q misses: the room there is "
+        "larger than what was found, and counts as what these modes must take at least."
+    )
+    return [Finding("worst", "bad", sentence, ("contradicted",), tuple(those))]
 
 
 def tell_exploded(parts: Parts, numbers: Numbers) -> list[Finding]:

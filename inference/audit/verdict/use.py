@@ -33,7 +33,7 @@ def tell_in_short(parts: Parts, numbers: Numbers) -> list[Finding]:
         room = nats(numbers["gap"])
         sentence = f"In short: q can be trusted. There are {room} nats of room, and no check that was run fails."
         return [Finding("verdict", "good", sentence, tuple(keys))]
-    tone: Tone = "bad" if any(key in ("missed_modes", "exploded") for key, _ in faults) else "warning"
+    tone: Tone = "bad" if any(key in ("missed_modes", "contradicted", "exploded") for key, _ in faults) else "warning"
     start = "do not trust q as it is" if tone == "bad" else "use q with care"
     sentence = f"In short: {start}: {'; '.join(fault for _, fault in faults)}."
     keys = [key for key, _ in faults if key in numbers] + failing(numbers)
@@ -47,6 +47,9 @@ def _faults(parts: Parts, numbers: Numbers) -> list[tuple[str, str]]:
         faults.append(
             ("missed_modes", f"it misses modes ({plural(int(numbers['missed_modes'].value), 'datum', 'data')})")
         )
+    if numbers.get("contradicted") and numbers["contradicted"].value:
+        count = plural(int(numbers["contradicted"].value), "datum", "data")
+        faults.append(("contradicted", f"its room is larger than what was found ({count})"))
     if numbers.get("exploded") and numbers["exploded"].value:
         faults.append(("exploded", f"the encoder fails ({plural(int(numbers['exploded'].value), 'datum', 'data')})"))
     if not numbers["gap"].value <= LARGE:

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 
 from elbowroom.inference.audit.numbers import Parts
 from elbowroom.inference.audit.result import Finding, Number, Tone
-from elbowroom.inference.audit.verdict.data import tell_exploded, tell_missed_modes, tell_worst
+from elbowroom.inference.audit.verdict.data import tell_contradicted, tell_exploded, tell_missed_modes, tell_worst
 from elbowroom.inference.audit.verdict.guide import tell_calibration, tell_latents
 from elbowroom.inference.audit.verdict.next_steps import next_steps
 from elbowroom.inference.audit.verdict.use import LARGE, NEGLIGIBLE, tell_in_short, tell_uses
@@ -85,6 +85,7 @@ _ORDER = (
     _room,
     _source,
     tell_missed_modes,
+    tell_contradicted,
     tell_exploded,
     next_steps,
     tell_worst,

@@ -21,7 +21,10 @@ EXPEDITION = "expedition"
 EARLIER = "earlier rounds"
 """The largest value that adapted importance gave before it was run again."""
 
-FROM_BELOW = (*LOWER, EXPEDITION, EARLIER)
+MISSED_MODES = "missed modes"
+"""What chains say that the guide misses, as a lower bound; written down by an audit."""
+
+FROM_BELOW = (*LOWER, EXPEDITION, EARLIER, MISSED_MODES)
 """Lower bounds in expectation, whatever their flags: a value that lies well below one of them is too low."""
 
 _KNOWN = 0.25  # standard error from which on a lower bound contradicts nobody, nats
@@ -73,7 +76,11 @@ def too_low(ledger: Ledger, method: str) -> list[str]:
     return told
 
 
-_WHOSE = {EXPEDITION: "a search from the prior", EARLIER: "an earlier round"}
+_WHOSE = {
+    EXPEDITION: "a search from the prior",
+    EARLIER: "an earlier round",
+    MISSED_MODES: "what chains found in modes that the guide misses",
+}
 
 
 def suspicions(ledger: Ledger, lower: Side, upper: Side) -> list[str]:

@@ -36,7 +36,7 @@ class Fitted:
     num_evaluations: Tensor
 
 
-def fit_family(subset: Subset, numbers: RandomNumbers, start: Family, name: str) -> Fitted:
+def fit_family(subset: Subset, numbers: RandomNumbers, start: Family, name: str, data: Tensor | None = None) -> Fitted:
     """Climb the ELBO of every datum from `start`.
 
     In coordinates where q is standard normal a natural-gradient step moves the mean by E[r] and changes L to
@@ -50,19 +50,22 @@ def fit_family(subset: Subset, numbers: RandomNumbers, start: Family, name: str)
         numbers: random numbers of the data.
         start: where to begin.
         name: of this fit, for its random numbers.
+        data: the data that are fitted; by default all. The others keep their start.
     """
     ascent = _Ascent(start)
+    if data is not None:
+        ascent.rests = torch.ones_like(ascent.rests).index_fill(0, data, False)
     evaluations = torch.zeros(len(start), dtype=torch.long)
     num_components, dim = start.num_components, start.dim
     points = points_of(num_components, dim)
     for step in range(NUM_STEPS):
-        data = ascent.restless()
-        if not len(data):
+        restless = ascent.restless()
+        if not len(restless):
             break
-        noise = quasi_normals(numbers, name, points, num_components * dim, 1, step)[:, data]
-        drawn = draw(subset(data), ascent.family.select(data), noise.unflatten(-1, (num_components, dim)))
-        ascent.advance(data, drawn, _RATE[num_components > 1] / max(1, step - _NEWTON + 2))
-        evaluations[data.cpu()] += points * num_components
+        noise = quasi_normals(numbers, name, points, num_components * dim, 1, step)[:, restless]
+        drawn = draw(subset(restless), ascent.family.select(restless), noise.unflatten(-1, (num_components, dim)))
+        ascent.advance(restless, drawn, _RATE[num_components > 1] / max(1, step - _NEWTON + 2))
+        evaluations[restless.cpu()] += points * num_components
     return Fitted(ascent.family, evaluations)
 
 

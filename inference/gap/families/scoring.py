@@ -36,19 +36,29 @@ class Evaluation:
         return self.elbo.mean(0)
 
 
-def evaluate(density: Density, numbers: RandomNumbers, family: Family, num_points: int) -> Evaluation:
+def evaluate(
+    density: Density, numbers: RandomNumbers, family: Family, num_points: int, data: Tensor | None = None
+) -> Evaluation:
     """Evaluate with `num_points` draws of each randomisation (shared among components).
 
     The part of log w that is quadratic in ε has a known mean, so only the rest is estimated: with b = E[r] and
     C = E[r εᵀ] (Stein's identity: the means of gradient and Hessian), log w − b·ε − ½ (εᵀ C ε − tr C) has the mean of
     log w and, where q and the posterior are Gaussian, next to no variance (the product of two sampling errors; none at
     all where q is exact). Each randomisation takes b and C from the others.
+
+    Args:
+        density: log density and gradient of the members' data.
+        numbers: random numbers of all data.
+        family: the members.
+        num_points: draws of each randomisation.
+        data: which of all data the members are of; by default all.
     """
     points = max(4, num_points // family.num_components)
     replicates = []
     for index in range(NUM_SHIFTS):
         # The first coordinates of all families come from one net: paired draws.
         noise = quasi_normals(numbers, "evaluation", points, family.num_components * family.dim, 1, index)
+        noise = noise if data is None else noise[:, data]
         replicates.append(_Moments.of(draw(density, family, noise.unflatten(-1, (family.num_components, family.dim)))))
     moments = _Moments(*(torch.stack(values) for values in zip(*(vars(m).values() for m in replicates), strict=True)))
     elbo = (family.log_share.exp() * moments.without_quadratic_part()).sum(-1)

@@ -1,0 +1,118 @@
+"""Does any number of a refined guide mislead without a flag? MNIST VAEs 784-200-200-50, trained briefly and badly.
+
+Two ways to train badly: `hasty`, two epochs at ten times the usual learning rate; `stale`, an encoder of one epoch
+under a decoder that goes on for two more. Bar: of 300 images no value (importance sampling from a refined guide;
+log p(x) of the decomposition) is more than three standard errors and 0.1 nat away from annealing with 400 temperatures,
+from the encoder's output and from the prior, without a flag; and the terms add up to that.
+
+Run with MNIST in ELBOWROOM_DATA: python -m benchmarks.refined_mnist [--num-images 300] [--ways hasty stale]
+"""
+
+import argparse
+import time
+
+import torch
+
+from benchmarks.mnist_vae import initialise
+from benchmarks.results import report
+from elbowroom.datasets import load
+from elbowroom.guides import AmortizedNormal
+from elbowroom.inference import Decomposition, Estimate, Target, anneal, decompose, fit, importance
+from elbowroom.models import VAE
+
+FAMILIES = ("mean-field", "full covariance")
+_TEMPERATURES = 400
+
+
+def main() -> None:
+    """Train in each way, decompose, and hold every number against two annealings."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--num-images", type=int, default=300)
+    parser.add_argument("--ways", nargs="+", default=["hasty", "stale"])
+    options = parser.parse_args()
+    rows = []
+    for way in options.ways:
+        model, guide, test = programs(way)
+        target = Target(model, guide, test[: options.num_images])
+        begin = time.perf_counter()
+        found = decompose(target, families=FAMILIES)
+        seconds = time.perf_counter() - begin
+        print(f"{way}: decomposed in {seconds:.0f} s", flush=True)
+        truth = best_of([anneal(target, start=start, num_steps=_TEMPERATURES) for start in ("guide", "prior")])
+        rows += [(f"{way}: {name}", value) for name, value in compared(found, truth)]
+        rows.append((f"{way}: seconds", f"{seconds:.0f} for {len(target)} images"))
+    report(
+        "refined_mnist", f"Numbers of refined guides of {options.num_images} MNIST test images, nats per image", rows
+    )
+
+
+def programs(way: str) -> tuple[VAE, AmortizedNormal, torch.Tensor]:
+    """A VAE that is trained in one of the ways, and the binarised test images."""
+    data = load("mnist", binarize="dynamic")
+    train = torch.cat([data.train, data.validation])
+    torch.manual_seed(0)
+    model, guide = VAE(784, 50, (200, 200), activation="tanh"), AmortizedNormal(784, 50, (200, 200), activation="tanh")
+    initialise(model, guide, train.mean(0))
+    if way == "hasty":
+        fit(model, guide, train, num_epochs=2, batch_size=100, learning_rate=1e-2, prepare=data.prepare)
+    else:
+        fit(model, guide, train, num_epochs=1, batch_size=100, learning_rate=3e-3, prepare=data.prepare)
+        guide.requires_grad_(False)
+        fit(model, guide, train, num_epochs=2, batch_size=100, learning_rate=3e-3, prepare=data.prepare)
+    return model.eval(), guide.eval(), data.test
+
+
+def best_of(annealed: list[Estimate]) -> Estimate:
+    """Of two lower bounds the one that lies higher, datum by datum."""
+    one, other = annealed
+    takes = other.value > one.value
+    return Estimate(torch.where(takes, other.value, one.value), torch.where(takes, other.stderr, one.stderr), "lower")
+
+
+def compared(found: Decomposition, truth: Estimate) -> list[tuple[str, str]]:
+    """Each number against the truth: how many images are off, and how many of these without a flag."""
+    rows = [("annealing, 400 temperatures, the larger of two", _mean(truth))]
+    numbers = {f"importance from {rung}": importance(found.refined.target(rung)) for rung in FAMILIES}
+    numbers["log p(x) of the decomposition"] = Estimate(
+        found.log_p.value, found.log_p.stderr, found.log_p.bound, flags=found.flags
+    )
+    for name, number in numbers.items():
+        flagged = torch.tensor([bool(flag) for flag in number.flags])
+        below, above = (off(number, truth, sign) for sign in (1.0, -1.0))
+        silent = (below | above) & ~flagged
+        rows.append(
+            (
+                name,
+                f"{_mean(number)}; {int(below.sum())} too low, {int(above.sum())} too high, {int(silent.sum())} of "
+                f"them silently; {int(flagged.sum())} flagged",
+            )
+        )
+        for b in silent.nonzero().flatten().tolist():
+            print(f"  {name}: image {b}: {number.value[b]:.3f} ± {number.stderr[b]:.3f}, {truth.value[b]:.3f}")
+    told = [note for note in found.notes if "lesser mode" in note]
+    lesser = [flag for flag in found.flags if "lesser mode" in flag]
+    total = found.elbo.value + found.amortization.value + found.optimisation.value + found.approximation.value
+    terms = [(name, getattr(found, name)) for name in ("amortization", "optimisation", "approximation")]
+    return [
+        *rows,
+        (
+            "searches from the encoder that ended in a lesser mode",
+            f"{len(told)}; left there and flagged: {len(lesser)}",
+        ),
+        *((name, _mean(term)) for name, term in terms),
+        ("terms less log p(x), largest", f"{float((total - found.log_p.value).abs().max()):.1e}"),
+    ]
+
+
+def off(number: Estimate, truth: Estimate, sign: float) -> torch.Tensor:
+    """Which images are more than three standard errors and 0.1 nat off in a direction, `[B]` bool."""
+    return sign * (truth.value - number.value) > 3 * torch.hypot(truth.stderr, number.stderr) + 0.1
+
+
+def _mean(estimate: Estimate) -> str:
+    value, error = estimate.mean()
+    return f"{value:.3f} ± {error:.3f}"
+
+
+if __name__ == "__main__":
+    main()
