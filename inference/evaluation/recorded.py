@@ -12,8 +12,9 @@ from torch import Tensor
 from torch.fx.experimental.proxy_tensor import make_fx
 
 from elbowroom.inference.evaluation.coordinates import Coordinates
-from elbowroom.inference.programs.refusals import Unfactored, is_numerical, strict, tell
+from elbowroom.inference.programs.refusals import is_numerical, strict, tell
 from elbowroom.inference.programs.tolerance import same
+from elbowroom.inference.programs.unfactored import Unfactored
 from elbowroom.inference.target import Target
 
 _SOFT = "matrices that have no factor are answered by NaN"

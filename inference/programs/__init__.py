@@ -19,8 +19,10 @@ What is run, and how:
     densities.py        draws and log densities under a layout that is given
     layouts.py          four ways to bring samples to a program
     terms.py            what is read off one run
+    sums.py             log densities of a run, summed over sites
     handlers.py         the messengers
     refusals.py         points at which a program raises: density zero there
+    unfactored.py       matrices that have no factor: NaN, not an error
     log_prob.py         the log density of a site: unscaled, masked, −∞ outside the support
     masks.py            what masks hide of a site, and its density without them
     datum_keys.py       which random numbers are a datum's

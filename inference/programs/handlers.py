@@ -174,3 +174,17 @@ class Fill(Draw):
             value = torch.where(seen(msg["fn"], msg["mask"]), value, fresh)
         msg["value"], msg["done"] = value, True
         return None
+
+
+def last_site(trace: Any) -> str:
+    """Where a run has ended, in words."""
+    sites = [name for name, site in trace.nodes.items() if site["type"] == "sample" and not site_is_subsample(site)]
+    return f"after site '{sites[-1]}'" if sites else "before its first site"
+
+
+def under(stack: list[Any], run: Callable[[], Any]) -> Any:
+    """What a run gives under messengers, innermost last."""
+    if not stack:
+        return run()
+    with stack[0]:
+        return under(stack[1:], run)

@@ -9,17 +9,17 @@ import threading
 import weakref
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 import torch
 from torch import Tensor
-from torch.overrides import TorchFunctionMode
 
 from elbowroom.inference.programs import terms
 from elbowroom.inference.programs.requirements import ProgramError
 from elbowroom.inference.programs.terms import Result, Term
 from elbowroom.inference.programs.triple import Triple
+from elbowroom.inference.programs.unfactored import Unfactored
 
 NUMERICAL: tuple[type[Exception], ...] = (torch.linalg.LinAlgError, ValueError, ArithmeticError)
 """What a program may raise at a point without being wrong: LinAlgError, ValueError, ArithmeticError."""
@@ -120,26 +120,6 @@ def refusing(triple: Triple, term: Term, values: Mapping[str, Tensor], num_sampl
     tell(triple.keys, refused, reason)
     return found
 
-
-class Unfactored(TorchFunctionMode):
-    """Inside, a matrix that has no Cholesky factor or inverse has one of NaN instead of raising."""
-
-    def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
-        soft = _SOFT.get(func)
-        if soft is None:
-            return func(*args, **(kwargs or {}))
-        *results, info = soft(*args, **(kwargs or {}))
-        result = results[0]
-        failed = (info > 0).reshape(*info.shape, *(1,) * (result.dim() - info.dim()))
-        return torch.where(failed, torch.nan, result)
-
-
-_SOFT: dict[Any, Callable[..., Any]] = {
-    torch.linalg.cholesky: torch.linalg.cholesky_ex,
-    torch.linalg.inv: torch.linalg.inv_ex,
-    torch.inverse: torch.linalg.inv_ex,
-    torch.linalg.solve: torch.linalg.solve_ex,
-}
 
 Fill = Callable[[Triple, Mapping[str, Tensor]], Result]
 """(one datum, a point of it) -> the result there if it is refused, `[1, 1, ...]`."""

@@ -9,29 +9,25 @@ data, `[S, B]`. In a plain run `num_samples` is None and S is 1. `arrange` is th
 
 from collections.abc import Callable
 from contextlib import nullcontext
-from typing import Any
 
 import torch
 from pyro.poutine.messenger import Messenger
-from pyro.poutine.util import site_is_subsample
 from torch import Tensor
 
 from elbowroom.inference.programs.autoguides import auxiliary_values
 from elbowroom.inference.programs.branches import over_branches
 from elbowroom.inference.programs.enumeration import (
     enumeration,
-    summed_log_guide,
-    summed_log_joint,
     summed_log_masked,
 )
 from elbowroom.inference.programs.handlers import Draw, Fill, Latents, Set, SetUnconstrained
 from elbowroom.inference.programs.log_prob import bijection, log_prob, site_log_prob
-from elbowroom.inference.programs.masks import hidden_log_prob, is_deterministic, seen_log_prob
+from elbowroom.inference.programs.masks import hidden_log_prob, seen_log_prob
 from elbowroom.inference.programs.noise import Noise
 from elbowroom.inference.programs.structure import ProgramError, Structure
+from elbowroom.inference.programs.sums import Values, joint, log_q_of, summed_log_q
 from elbowroom.inference.programs.triple import Triple
 
-Values = dict[str, Tensor]
 Arrange = Callable[[Tensor, torch.Size], Tensor]
 Result = tuple[Values, Values]
 """Values by site and terms by name, all `[S, B, ...]`."""
@@ -47,7 +43,7 @@ def draw(triple: Triple, given: Values, num_samples: int | None, arrange: Arrang
     values = collected(triple, {n: trace.nodes[n]["value"] for n in triple.structure.latents}, num_samples)
     if triple.structure.collapsed:  # the density of the draws whatever the discrete sites were
         return values, guide_density(triple, values, num_samples, arrange)[1]
-    return values, _log_q(trace, triple, num_samples)
+    return values, log_q_of(trace, triple, num_samples)
 
 
 def guide_density(triple: Triple, given: Values, num_samples: int | None, arrange: Arrange) -> Result:
@@ -56,9 +52,9 @@ def guide_density(triple: Triple, given: Values, num_samples: int | None, arrang
     if triple.structure.auxiliary:
         placed = auxiliary_values(triple.guide, triple.structure, placed)
     if triple.structure.collapsed:
-        return {}, _summed_log_q(triple, num_samples, Set(placed))
+        return {}, summed_log_q(triple, num_samples, Set(placed))
     trace = triple.trace("guide", num_samples, Set(placed))
-    return {}, _log_q(trace, triple, num_samples)
+    return {}, log_q_of(trace, triple, num_samples)
 
 
 def fill(triple: Triple, given: Values, num_samples: int | None, arrange: Arrange, *, noise: Noise) -> Result:
@@ -93,14 +89,14 @@ def masked_density(triple: Triple, given: Values, num_samples: int | None, arran
 
 def joint_density(triple: Triple, given: Values, num_samples: int | None, arrange: Arrange) -> Result:
     """`prior` = log p(z) and `likelihood` = log p(x | z) at given values."""
-    return {}, _joint(triple, num_samples, Set(place(triple.structure, given, num_samples)))
+    return {}, joint(triple, num_samples, Set(place(triple.structure, given, num_samples)))
 
 
 def joint_density_unconstrained(triple: Triple, given: Values, num_samples: int | None, arrange: Arrange) -> Result:
     """The joint at z = T(u) with `log_jacobian` = log |det dT/du|, and z itself."""
     structure = triple.structure
     setter = SetUnconstrained(place(structure, given, num_samples, unconstrained=True))
-    terms = _joint(triple, num_samples, setter)
+    terms = joint(triple, num_samples, setter)
     if setter.unequal:
         raise ProgramError(
             f"the supports of the sites {sorted(setter.unequal)} depend on {list(structure.sequential)}, summed out by "
@@ -225,68 +221,3 @@ def collected(triple: Triple, values: Values, num_samples: int | None, unconstra
         full = full.expand(num_samples or 1, *full.shape[1:])
         collection[name] = structure.collect(latent, full, event)
     return collection
-
-
-def _joint(triple: Triple, num_samples: int | None, setter: Messenger) -> Values:
-    if triple.structure.sequential:
-        return over_branches(triple.structure, lambda branch: _on_branch(triple, num_samples, setter, branch))
-    return _on_branch(triple, num_samples, setter)
-
-
-def _on_branch(triple: Triple, num_samples: int | None, setter: Messenger, *branch: Messenger) -> Values:
-    if len(triple.structure.discrete) > len(triple.structure.sequential):
-        return summed_log_joint(triple, num_samples, setter, *branch)
-    trace = triple.trace("model", num_samples, setter, *branch)
-    return {
-        "prior": _total(trace, triple, num_samples, lambda name, site: not site["is_observed"]),
-        "likelihood": _total(trace, triple, num_samples, lambda name, site: site["is_observed"]),
-    }
-
-
-def _log_q(trace: Any, triple: Triple, num_samples: int | None) -> Values:
-    """log q of a guide's trace; what the model observes is no part of it, where the guide runs the model."""
-    observed, fills = triple.structure.observed, triple.structure.fills
-
-    def counts(name: str, site: Any) -> bool:
-        return not (site["is_observed"] and name in observed)
-
-    terms = {"log_q": _total(trace, triple, num_samples, counts, seen_log_prob)}
-    if fills is not None and not bool(fills.all()):
-        terms["hidden"] = _hidden(trace, triple, num_samples)
-    return terms
-
-
-def _summed_log_q(triple: Triple, num_samples: int | None, setter: Messenger) -> Values:
-    """As `_log_q`, of a guide whose discrete sites are summed out."""
-    fills = triple.structure.fills
-    if fills is None:
-        return {"log_q": summed_log_guide(triple, num_samples, setter)}
-    log_q = summed_log_guide(triple, num_samples, setter, seen_log_prob)
-    if bool(fills.all()):
-        return {"log_q": log_q}
-    # The guide's draw of what masks hide may depend on k, too: no product of two sums.
-    hidden = summed_log_guide(triple, num_samples, setter) - log_q
-    return {"log_q": log_q, "hidden": torch.where(log_q == -torch.inf, 0.0, hidden)}
-
-
-def _hidden(trace: Any, triple: Triple, num_samples: int | None) -> Tensor:
-    """Sum the log densities of what masks hide of latent sites, `[S, B]`."""
-    masked = triple.structure.masked
-    return _total(trace, triple, num_samples, lambda name, site: name in masked, hidden_log_prob)
-
-
-def _total(
-    trace: Any,
-    triple: Triple,
-    num_samples: int | None,
-    counts: Callable[[str, Any], bool],
-    density: Callable[[Any], Tensor] = site_log_prob,
-) -> Tensor:
-    """Sum the log densities of the sites that count, for each sample and datum, `[S, B]`."""
-    total: Tensor | None = None
-    for name, site in trace.nodes.items():
-        if site["type"] != "sample" or site_is_subsample(site) or is_deterministic(site) or not counts(name, site):
-            continue
-        terms = triple.structure.per_datum(density(site), num_samples or 1, len(triple))
-        total = terms if total is None else total + terms
-    return total if total is not None else torch.zeros(num_samples or 1, len(triple), device=triple.device)

@@ -16,7 +16,7 @@ What comes back is Pyro's trace; `terms.py` reads it. With the plate of samples,
 `[S, *batch, *event]`; a plain run (`num_samples=None`) has no such plate, and values `[*batch, *event]`.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from functools import cached_property, reduce
 from typing import Any, Self
 
@@ -25,12 +25,11 @@ import pyro
 import torch
 from pyro import poutine
 from pyro.poutine.messenger import Messenger
-from pyro.poutine.util import site_is_subsample
 from torch import Tensor
 
 from elbowroom.inference.programs.arguments import check_per_datum, named, per_datum_tensors, picked_rows, refuse_empty
 from elbowroom.inference.programs.datum_keys import datum_keys
-from elbowroom.inference.programs.handlers import Pin, Unmask, Weigh
+from elbowroom.inference.programs.handlers import Pin, Unmask, Weigh, last_site, under
 from elbowroom.inference.programs.structure import Program, ProgramError, read_structure
 from elbowroom.inference.programs.subsampling import Whole
 
@@ -222,9 +221,9 @@ class Triple:
         tracer = poutine.trace()
         try:
             with tracer:
-                _under(stack, lambda: self._program(what)(*self.args, **self.kwargs))
+                under(stack, lambda: self._program(what)(*self.args, **self.kwargs))
         except Exception as error:
-            error.add_note(f"in the {what}, {_last_site(tracer.trace)}")
+            error.add_note(f"in the {what}, {last_site(tracer.trace)}")
             raise
         return tracer.trace
 
@@ -241,7 +240,7 @@ class Triple:
         inner = self._program(what)
 
         def pinned() -> Any:
-            return _under([Weigh(), *self._unmask(what), *self._pins()], lambda: inner(*self.args, **self.kwargs))
+            return under([Weigh(), *self._unmask(what), *self._pins()], lambda: inner(*self.args, **self.kwargs))
 
         return pinned
 
@@ -255,16 +254,3 @@ class Triple:
 
     def _program(self, what: str) -> Program:
         return self.model if what == "model" else self.guide
-
-
-def _last_site(trace: Any) -> str:
-    """Where a run has ended, in words."""
-    sites = [name for name, site in trace.nodes.items() if site["type"] == "sample" and not site_is_subsample(site)]
-    return f"after site '{sites[-1]}'" if sites else "before its first site"
-
-
-def _under(stack: list[Any], run: Callable[[], Any]) -> Any:
-    if not stack:
-        return run()
-    with stack[0]:
-        return _under(stack[1:], run)
