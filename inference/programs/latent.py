@@ -21,7 +21,8 @@ class Latent:
         event: the event shape.
         unconstrained: the event shape after `biject_to(support).inv`; None for a discrete site, and where no bijection
             is known.
-        num_values: how many values it has, its plates' taken together; None if they are not finitely many.
+        num_values: how many values it has, its plates' taken together; None if they are not finitely many, in both
+            programs.
         elementwise: whether that bijection acts on each element by itself.
         real: whether it is the identity: the support is the whole of R^n.
         dtype: of its values, where it has coordinates; None for others.
@@ -48,12 +49,13 @@ class Latent:
         return self.plates + self.event
 
 
-def latent_of(name: str, site: Any, data_dim: int | None, nesting: int) -> Latent:
+def latent_of(name: str, site: Any, drawn: Any, data_dim: int | None, nesting: int) -> Latent:
     """Read a latent site off a plain run of the model.
 
     Args:
         name: the site's name.
         site: Pyro's record of it.
+        drawn: the guide's.
         data_dim: dim of the data plate among batch dims, from the right; None for one datum.
         nesting: number of batch dims that plates use.
     """
@@ -63,7 +65,7 @@ def latent_of(name: str, site: Any, data_dim: int | None, nesting: int) -> Laten
     rank, batch = len(batch), (1,) * (nesting - len(batch)) + batch
     inner = batch if data_dim is None else tuple(n for i, n in enumerate(batch) if i - nesting != data_dim)
     if enumerable(fn) or getattr(support_of(fn), "is_discrete", False):
-        return Latent(name, rank, inner, event, None, False, False, _num_values(fn, inner))
+        return Latent(name, rank, inner, event, None, False, False, _num_values(fn, drawn["fn"], inner))
     try:
         transform = bijection(fn)
     except NotImplementedError:
@@ -75,11 +77,11 @@ def latent_of(name: str, site: Any, data_dim: int | None, nesting: int) -> Laten
     return Latent(name, rank, inner, event, unconstrained, elementwise, real, dtype=value.dtype)
 
 
-def _num_values(fn: Any, inner: tuple[int, ...]) -> int | None:
-    if not enumerable(fn):
+def _num_values(fn: Any, guide: Any, inner: tuple[int, ...]) -> int | None:
+    if not (enumerable(fn) and enumerable(guide)):
         return None
     try:
-        return int(len(fn.enumerate_support(expand=False)) ** math.prod(inner))
+        return int(max(len(f.enumerate_support(expand=False)) for f in (fn, guide)) ** math.prod(inner))
     except NotImplementedError:
         return None
 

@@ -143,7 +143,7 @@ def read_structure(
         num_data=num_data,
         data_dim=data_dim,
         nesting=nesting,
-        latents={n: latent_of(n, s, data_dim, nesting) for n, s in latents.items() if n in drawn},
+        latents={n: latent_of(n, s, drawn[n], data_dim, nesting) for n, s in latents.items() if n in drawn},
         discrete=discrete,
         observed=tuple(observed),
         auxiliary=tuple(n for n in drawn if n not in latents),

@@ -98,8 +98,8 @@ def quadrature(
         rounding of the programs' dtype), nats; `info`: see `QuadratureInfo`.
 
     Raises:
-        ValueError: with four or more latent dimensions (a lattice grows as n^D), a discrete latent in the guide, or an
-            improper prior.
+        ValueError: with four or more latent dimensions (a lattice grows as n^D), a discrete latent in the guide
+            that cannot be summed out, or an improper prior.
     """
     target.check_proper()
     target = target.collapsed()

@@ -127,3 +127,21 @@ def test_a_guide_that_draws_fewer_codes_misses_none_in_the_models_sum() -> None:
     estimate = importance(target, num_samples=4000)
     assert estimate.flags == ("", "", "")
     assert (estimate.value - truth).abs().lt(sigmas(3) * estimate.stderr).all()
+
+
+def test_a_site_whose_values_the_guide_does_not_list_is_drawn() -> None:
+    def model(x: Tensor) -> None:
+        with pyro.plate("data", len(x)):
+            k = pyro.sample("k", dist.Binomial(3, 0.3))
+            pyro.sample("x", dist.Normal(k, 1.0), obs=x)
+
+    def guide(x: Tensor) -> None:
+        with pyro.plate("data", len(x)):
+            pyro.sample("k", dist.Geometric(torch.full_like(x, 0.5)))
+
+    target = Target(model, guide, X)
+    assert target.collapsed() is target
+    k = torch.arange(4.0)
+    truth = (dist.Binomial(3, 0.3).log_prob(k) + dist.Normal(k, 1.0).log_prob(X.unsqueeze(-1))).logsumexp(-1)
+    estimate = importance(target, num_samples=4000)
+    assert (estimate.value - truth).abs().lt(sigmas(3) * estimate.stderr).all()
