@@ -18,6 +18,7 @@ BOUNDS = {
     "bridge": "none",
     "expedition": "lower",
     "earlier rounds": "lower",
+    "missed modes": "lower",
     "annealing": "lower",
     "reverse annealing": "an upper estimate, as far as the chains have converged",
 }
