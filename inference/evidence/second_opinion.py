@@ -13,28 +13,23 @@ from typing import Any, TypedDict
 import torch
 from torch import Tensor
 
-from elbowroom.inference.estimate import Estimate, Info, reasons, room_for
+from elbowroom.inference.estimate import NEGLIGIBLE, Estimate, Info, reasons, room_for
 from elbowroom.inference.evaluation.budget import cells_within, plan
 from elbowroom.inference.evaluation.coordinates import Coordinates
 from elbowroom.inference.evaluation.random_numbers import RandomNumbers
 from elbowroom.inference.evaluation.recorded_densities import Densities
 from elbowroom.inference.mcmc.draws import Draws
-from elbowroom.inference.mcmc.expedition import NUM_PARTICLES, explore
-from elbowroom.inference.mcmc.mixture import Mixture
+from elbowroom.inference.mcmc.expedition import NUM_PARTICLES, NUM_SAMPLES, explore
 from elbowroom.inference.mcmc.path import Path
-from elbowroom.inference.mcmc.population import NUM_POINTS, from_mixture
 from elbowroom.inference.target import Target
 
 MOST_LATENTS = 16
 """Scalar latents up to which a search is sent unless it is asked for: beyond, particles from the prior see little."""
 
-NUM_SAMPLES = 4096
-"""Draws of the mixture that are weighed."""
-
-_REFIT = 1024  # draws that the mixture is refitted to
-_TEMPERED = 128.0  # of them in effect
 _GRADIENT = 3  # evaluations that cost, and hold, as much as one with its gradient
-_KNOWN = 0.25  # standard error from which on an opinion contradicts nobody, nats
+_KNOWN = 0.5  # standard error from which on an opinion contradicts nobody, nats
+_TOO_LOW = 3.0  # standard errors below the opinion from which on a value is too low: few are so by chance
+_EVEN = 0.25  # of its draws in effect, from which on an opinion says that a value above it is too high, too
 
 
 class OpinionInfo(TypedDict):
@@ -42,10 +37,12 @@ class OpinionInfo(TypedDict):
 
     Keys:
         ess: effective number of the draws weighed, `[B]`.
+        is_crowded: whether the particles show so many modes that others may well have been missed, `[B]` bool.
         num_evaluations: of log p(x, z), for each datum; a gradient counts as three.
     """
 
     ess: Tensor
+    is_crowded: Tensor
     num_evaluations: int
 
 
@@ -83,15 +80,10 @@ def second_opinion(target: Target, *, seed: int = 0, memory_bytes: int | None = 
             on = part.coordinates.target
             numbers = RandomNumbers(on, seed)
             found = explore(path.on(on), numbers, part.log_joint)
-            mixture = Mixture.fit(found.particles)
-            population = from_mixture(mixture, numbers, "opinion: refit", _REFIT, part.log_joint)
-            uniform = numbers.uniform("opinion: resample", 1)[0]
-            mixture = Mixture.fit(population.tempered(_TEMPERED).resampled(NUM_POINTS, uniform))
-            fresh = from_mixture(mixture, numbers, "opinion", NUM_SAMPLES, part.log_joint)
-            columns.append((*fresh.log_mean(), fresh.ess))
-            cost = max(cost, _GRADIENT * found.gradients + found.evaluations + _REFIT + NUM_SAMPLES)
-    value, stderr, ess = (torch.cat(column)[: len(target)].cpu() for column in zip(*columns, strict=True))
-    return Estimate(value, stderr, "lower", {"ess": ess, "num_evaluations": cost})
+            columns.append((found.log_evidence, found.stderr, found.ess, found.is_crowded))
+            cost = max(cost, _GRADIENT * found.gradients + found.evaluations)
+    value, stderr, ess, crowded = (torch.cat(column)[: len(target)].cpu() for column in zip(*columns, strict=True))
+    return Estimate(value, stderr, "lower", {"ess": ess, "is_crowded": crowded, "num_evaluations": cost})
 
 
 def opinion_of(target: Target, search: bool | None, **options: Any) -> Estimate[OpinionInfo] | None:
@@ -121,29 +113,57 @@ def doubted(estimate: Estimate[Info], target: Target, search: bool | None, **opt
         **options: seed and memory_bytes.
     """
     opinion = opinion_of(target, search, **options)
-    return estimate if opinion is None else _with(estimate, found_more(estimate, opinion))
+    return estimate if opinion is None else estimate_beside(estimate, opinion)
+
+
+def estimate_beside(estimate: Estimate[Info], opinion: Estimate[OpinionInfo]) -> Estimate[Info]:
+    """The estimate, flagged where the opinion differs, or knows of too many modes to say much about the guide's."""
+    vague = opinion.info["is_crowded"] & (opinion.info["ess"] < _EVEN * NUM_SAMPLES)
+    return _with(_with(estimate, found_more(estimate, opinion)), _crowded(vague))
 
 
 def doubted_by_draws(estimate: Estimate[Info], draws: Draws) -> Estimate[Info]:
     """The estimate, its data flagged where the chains' own search from the prior found more than it has."""
     if "prior_ess" not in draws.info:
         return estimate
-    opinion: Estimate[Any] = Estimate(draws.info["prior_log_p"], draws.info["prior_log_p_stderr"], "lower")
-    return _with(estimate, found_more(estimate, opinion))
+    info: OpinionInfo = {
+        "ess": draws.info["prior_ess"],
+        "is_crowded": draws.info["prior_crowded"],
+        "num_evaluations": 0,
+    }
+    opinion = Estimate(draws.info["prior_log_p"], draws.info["prior_log_p_stderr"], "lower", info)
+    # Chains and proposal began with these particles' modes: that they agree with them proves nothing.
+    return _with(_with(estimate, found_more(estimate, opinion)), _crowded(draws.info["prior_crowded"]))
 
 
-def found_more(estimate: Estimate[Any], opinion: Estimate[Any]) -> list[str]:
-    """For each datum by how much the opinion lies above the value beyond chance, in words, or an empty string."""
+def found_more(estimate: Estimate[Any], opinion: Estimate[OpinionInfo]) -> list[str]:
+    """For each datum by how much the opinion differs from the value beyond chance, in words, or an empty string.
+
+    It bounds log p(x) from below, so a value below it is too low. A value above it is doubted where a quarter of its
+    draws count in effect: weights so even hide little, unless a mode was not found.
+    """
     value, stderr = estimate.value.double().cpu(), estimate.stderr.double().cpu()
     more = opinion.value - value
-    beyond = more > room_for(stderr, opinion.stderr)
+    far = torch.where(
+        more > 0, _TOO_LOW * torch.hypot(stderr, opinion.stderr) + NEGLIGIBLE, room_for(stderr, opinion.stderr)
+    )
+    beyond = (more.abs() > far) & (opinion.stderr <= _KNOWN)
+    sees_above = (opinion.info["ess"] >= _EVEN * NUM_SAMPLES) & (estimate.bound != "upper")
     told = [""] * len(estimate)
-    for b in (beyond & (opinion.stderr <= _KNOWN)).nonzero().flatten().tolist():
+    for b in (beyond & ((more > 0) | sees_above)).nonzero().flatten().tolist():
+        said = f"a search from the prior says {opinion.value[b]:.3f} ± {opinion.stderr[b]:.3f}"
         told[b] = (
-            f"a search from the prior says {opinion.value[b]:.3f} ± {opinion.stderr[b]:.3f} from below, {more[b]:.2f} "
-            "nats more: a part of the posterior is missing here"
+            f"{said} from below, {more[b]:.2f} nats more: a part of the posterior is missing here"
+            if more[b] > 0
+            else f"{said}, {-more[b]:.2f} nats less: one of the two is wrong"
         )
     return told
+
+
+def _crowded(where: Tensor) -> list[str]:
+    """What is told of data among whose modes some may be missing."""
+    text = "particles from the prior show so many modes that others may well have been missed"
+    return [text if many else "" for many in where.tolist()]
 
 
 def _with(estimate: Estimate[Info], more: list[str]) -> Estimate[Info]:

@@ -30,8 +30,9 @@ class DrawsInfo(TypedDict):
         jump_acceptance: expected acceptance of an independence move, `[B]`, zero where there are none; of `hmc`.
         num_refused: points at which the programs raised a numerical error and had density zero, `[B]`; of `hmc`.
         prior_log_p, prior_log_p_stderr, prior_ess: log p̂(x) by a mixture that was fitted to particles from the prior
-            alone, its standard error, `[B]` each, nats, and how many of its 512 draws count in effect, `[B]`: how well
+            alone, its standard error, `[B]` each, nats, and how many of its 4096 draws count in effect, `[B]`: how well
             modes far from the guide were looked for; of `hmc` with more than two latents and starts in the prior.
+        prior_crowded: whether those particles show so many modes that others may well have been missed, `[B]` bool.
     """
 
     method: str
@@ -45,6 +46,7 @@ class DrawsInfo(TypedDict):
     prior_log_p: NotRequired[Tensor]
     prior_log_p_stderr: NotRequired[Tensor]
     prior_ess: NotRequired[Tensor]
+    prior_crowded: NotRequired[Tensor]
 
 
 @dataclass(frozen=True)

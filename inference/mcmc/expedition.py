@@ -6,8 +6,8 @@ Particles that begin in the prior and follow its path to the posterior,
     f_β ∝ prior · likelihood^β,    0 = β_0 < β_1 < … < β_T = 1,
 
 are divided among modes long before these are apart. They are few and their kernels adapt on the way, so their own
-estimate of log p(x) is not reported; what they show is where to look. A mixture fitted to them is weighed afresh: that
-estimate of p(x) is unbiased, and independent of the guide.
+estimate of log p(x) is not reported; what they show is where to look. A mixture fitted to them, refitted to its own
+weighed draws, is weighed afresh: that estimate of p(x) is unbiased, and independent of the guide.
 """
 
 from collections.abc import Callable
@@ -18,6 +18,7 @@ import torch
 from torch import Tensor
 
 from elbowroom.inference.evaluation.random_numbers import RandomNumbers
+from elbowroom.inference.mcmc.how_many import is_crowded
 from elbowroom.inference.mcmc.mixture import Mixture
 from elbowroom.inference.mcmc.path import Ends, Path
 from elbowroom.inference.mcmc.population import NUM_POINTS, Population, from_mixture, from_prior
@@ -30,6 +31,10 @@ NUM_PARTICLES, NUM_STAGES = 256, 40
 LEAST_DIM = 3
 """Coordinates from which on an expedition is sent: a plane, 256 draws of the prior cover themselves."""
 
+NUM_SAMPLES = 4096
+"""Draws of the mixture that are weighed for an estimate."""
+
+_REFIT, _TEMPERED = 1024, 128.0  # draws that the mixture is refitted to, at least so many of them in effect
 _NUM_PRIOR = 512  # draws of the prior, weighed without gradients, that the particles are chosen from
 _FIRST_SHARE, _SHARE = 0.5, 0.9  # of the particles stay effective in the first and in later steps of the temperature
 _MOVES_AT_END = 2  # more moves at β = 1
@@ -50,6 +55,7 @@ class Expedition:
         stderr: its standard error by the delta method, `[B]`, nats.
         ess: effective number of these draws, `[B]`: with few of them the expedition says little.
         heard: whether its particles are worth a look beside what the guide shows, `[B]`.
+        is_crowded: whether they show so many modes that others may well have been missed, `[B]`.
         gradients, evaluations: gradients, and densities without gradient, spent on each datum.
     """
 
@@ -58,6 +64,7 @@ class Expedition:
     stderr: Tensor
     ess: Tensor
     heard: Tensor
+    is_crowded: Tensor
     gradients: int
     evaluations: int
 
@@ -79,7 +86,11 @@ def explore(path: Path, numbers: RandomNumbers, log_joint: Callable[[Tensor], Te
         NotImplementedError: if the prior cannot be drawn from.
     """
     particles, moves = _travelled(path, numbers)
-    fresh = from_mixture(Mixture.fit(particles), numbers, "expedition", NUM_POINTS, log_joint)
+    mixture = Mixture.fit(particles, count_modes=True)
+    first = from_mixture(mixture, numbers, "expedition: refit", _REFIT, log_joint)
+    uniform = numbers.uniform("expedition: resample points", 1)[0]
+    points = first.tempered(_TEMPERED).resampled(NUM_POINTS, uniform)
+    fresh = from_mixture(Mixture.fit(points, count_modes=True), numbers, "expedition", NUM_SAMPLES, log_joint)
     value, stderr = fresh.log_mean()
     return Expedition(
         particles=particles,
@@ -87,8 +98,9 @@ def explore(path: Path, numbers: RandomNumbers, log_joint: Callable[[Tensor], Te
         stderr=stderr,
         ess=fresh.ess,
         heard=~value.isneginf(),
+        is_crowded=is_crowded(mixture.num_components, *particles.shape[::2]),
         gradients=len(particles) * (1 + moves),
-        evaluations=_NUM_PRIOR + NUM_POINTS,
+        evaluations=_NUM_PRIOR + _REFIT + NUM_SAMPLES,
     )
 
 

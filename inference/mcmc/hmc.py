@@ -174,6 +174,7 @@ def _run(
             "prior_log_p": tuned.expedition.log_evidence,
             "prior_log_p_stderr": tuned.expedition.stderr,
             "prior_ess": tuned.expedition.ess,
+            "prior_crowded": tuned.expedition.is_crowded & tuned.expedition.heard,
         }
     return _Piece(
         z={name: value[:, :, :num_data] for name, value in _sites(densities, chains).items()},
@@ -224,7 +225,7 @@ def _collect(
     }
     if "prior_ess" in counts:
         info["prior_log_p"], info["prior_log_p_stderr"] = counts["prior_log_p"], counts["prior_log_p_stderr"]
-        info["prior_ess"] = counts["prior_ess"]
+        info["prior_ess"], info["prior_crowded"] = counts["prior_ess"], counts["prior_crowded"]
     z, stats = _joined([piece.z for piece in pieces], 2), _joined([piece.stats for piece in pieces], 2)
     return Draws(z, target.latent_names, stats, info, gates or Gates())
 

@@ -7,12 +7,21 @@ from torch import Tensor
 
 from elbowroom.inference.mcmc.rounding import on_grid
 
-MOST_MODES = 16
+MOST_MODES = 32
 
 _MOST_POINTS = 256  # that the criterion looks at
 _ITERATIONS = 4
 _FEWEST = 2  # points for each coordinate of a component
+_MANY = 8  # modes that are many
 _PATIENCE = 2  # doublings in a row that may be in vain
+
+
+def is_crowded(num_components: Tensor, num_points: int, dim: int) -> Tensor:
+    """Whether points show as many modes as are told apart, eight or more, so that there may well be others."""
+    few = min(num_points, -(-num_points // -(-num_points // _MOST_POINTS)))
+    more = 2 * num_components
+    most = (more > MOST_MODES) | (more * _FEWEST * dim > few)
+    return most & (num_components >= _MANY)
 
 
 def nearest(x: Tensor, count: int) -> Tensor:

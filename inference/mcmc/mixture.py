@@ -37,12 +37,18 @@ class Mixture:
     inverse: Tensor
 
     @classmethod
-    def fit(cls, points: Tensor, num_components: int | None = None, iterations: int = _ITERATIONS) -> "Mixture":
+    def fit(
+        cls,
+        points: Tensor,
+        num_components: int | None = None,
+        iterations: int = _ITERATIONS,
+        count_modes: bool | None = None,
+    ) -> "Mixture":
         """Fit by iterations of expectation–maximisation to points `[N, B, D]`, each datum by itself.
 
         Covariances are shrunk towards the one that all components share, and that one towards its diagonal, by (D + 1)
-        points' worth each, and kept above a thousandth of the whole variance. Unless their number is given, more than
-        two coordinates get as many components as their points show modes (`how_many.py`).
+        points' worth each, and kept above a thousandth of the whole variance. Unless their number is given, there
+        are as many components as the points show modes (`how_many.py`): by default for more than two coordinates.
         """
         num_points, _, dim = points.shape
         count = num_components or max(1, min(_MOST, num_points // (32 * dim)))
@@ -50,7 +56,8 @@ class Mixture:
         centre = points.mean(0)
         x = ((points - centre) / scale).transpose(0, 1)  # [B, N, D]
         # Responsibilities [B, N, K]
-        share = nearest(x, count) if num_components or dim <= _PLANE else by_modes(x, count)
+        by_count = num_components or not (dim > _PLANE if count_modes is None else count_modes)
+        share = nearest(x, count) if by_count else by_modes(x, count)
         # Expectation–maximisation on standardised points; then a wide component behind all others.
         for _ in range(iterations if share.shape[-1] > 1 else 1):
             mixture = _maximise(x, share)
@@ -78,6 +85,11 @@ class Mixture:
         every = every.unflatten(-1, (-1, dim)) + self.mean.unsqueeze(1)  # [B, S, K, D]
         index = component[..., None, None].expand(*component.shape, 1, dim)
         return every.gather(2, index).squeeze(2).transpose(0, 1)
+
+    @property
+    def num_components(self) -> Tensor:
+        """How many components each datum has, the backdrop apart, `[B]`."""
+        return (self.log_share > _NOTHING / 2).sum(-1) - 1
 
     def select(self, data: Tensor) -> "Mixture":
         """The mixtures of some of the data."""

@@ -11,6 +11,7 @@ from elbowroom.inference.evidence.annealing.randomness import PILOT, Randomness
 from elbowroom.inference.mcmc.path import Ends, Path
 from elbowroom.inference.mcmc.trajectory import halton
 from elbowroom.inference.mcmc.transition import Kernel
+from elbowroom.inference.programs.noise import BLOCK
 
 GRID = 32
 """Temperatures of the pilot chains, at most."""
@@ -19,6 +20,7 @@ _LEAST = 16  # and at least
 _SETTLE = 8  # transitions at the first and at the last temperature, where the rest of the path is not yet a warm-up
 _ACCEPT = 0.75  # between HMC's optimum 0.65 and caution: kernels are used between the grid's temperatures too
 _GAIN, _FIRST_GAIN = 0.25, 0.75  # of the stochastic approximation of log ε: constant, for the target moves with β
+_NUM_FIRST, _BEYOND = 256, BLOCK << 16  # draws of the start that its variance is read off, and the first one's index
 _WINDOW = 5  # transitions over which pilot chains remember their spread
 _LONGEST, _WIDEST = 2.0, 1.4  # trajectory and step, in standard deviations: half a period is π, instability begins at 2
 _JITTER = 0.3  # steps are shortened by up to this share, so that no trajectory is resonant; longer ones may be unstable
@@ -97,7 +99,10 @@ def tune(path: Path, num_steps: int, num_pilot: int, num_leapfrog: int, seed: in
     most = math.log(min(_WIDEST, _LONGEST / num_leapfrog))
     log_step = torch.full_like(ends.log_start[0], 0.6 * ends.u.shape[-1] ** -0.25).log().clamp(max=most)  # [B]
     visits = [1 + _SETTLE] + [1] * (num_grid - 2) + [1 + _SETTLE]
-    records, count = [(log_step, _log_scale(remembered, ends), _variance(ends))], 0
+    # Where chains begin the variance is known from independent draws: pilot chains are too few to meet a tenth of them
+    # that lie where the joint is next to nothing, and a first step made without these would throw them away.
+    first = _variance(path.draw(_NUM_FIRST, seed, PILOT + _BEYOND))
+    records, count = [(log_step, _log_scale(remembered, ends), first)], 0
     for g, num_visits in enumerate(visits, 1):
         beta, spreads = grid[g].expand(len(path.target)), []
         for v in range(num_visits):
@@ -117,7 +122,7 @@ def tune(path: Path, num_steps: int, num_pilot: int, num_leapfrog: int, seed: in
         log_scale=_smooth(log_scales),
         variance=_smooth(variances),
         num_leapfrog=num_leapfrog,
-        num_evaluations=num_pilot * (1 + count * num_leapfrog),
+        num_evaluations=_NUM_FIRST + num_pilot * (1 + count * num_leapfrog),
     )
 
 

@@ -39,7 +39,7 @@ MIXING = Gates(rhat=1.05, ess_per_chain=10.0, divergences=NUM_CHAINS * NUM_DRAWS
 """Chains here only teach a proposal and a reverse path: coarser gates than those of a reference."""
 
 
-SEEN = 16.0
+SEEN = 64.0
 """Effective points of the search from the prior with fewer than which it is said how many there were."""
 
 

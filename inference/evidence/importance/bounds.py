@@ -14,7 +14,7 @@ from elbowroom.inference.evidence.importance.bounds_result import Bounds, Bounds
 from elbowroom.inference.evidence.importance.harmonic import harmonic_of_draws, harmonic_of_weights
 from elbowroom.inference.evidence.importance.importance import ImportanceInfo, check_counts, collect
 from elbowroom.inference.evidence.importance.streaming import Reduction, Wanted, from_prior, reduce_weights, with_room
-from elbowroom.inference.evidence.second_opinion import found_more, opinion_of
+from elbowroom.inference.evidence.second_opinion import estimate_beside, opinion_of
 from elbowroom.inference.mcmc.draws import Draws
 from elbowroom.inference.progress import Tick, progress_bar
 from elbowroom.inference.target import Target
@@ -107,11 +107,7 @@ def _searched(
     opinion = opinion_of(target, search, seed=seed, memory_bytes=memory_bytes)
     claims = ("importance", "upper-", "struski-", "jackknife-")
     high = {name: estimate for name, estimate in estimates.items() if name.startswith(claims)}
-    return (
-        {}
-        if opinion is None
-        else {name: estimate.flagged(found_more(estimate, opinion)) for name, estimate in high.items()}
-    )
+    return {} if opinion is None else {name: estimate_beside(estimate, opinion) for name, estimate in high.items()}
 
 
 def _info(weighed: Estimate[ImportanceInfo], seed: int) -> BoundsInfo:

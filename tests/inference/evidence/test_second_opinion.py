@@ -68,7 +68,7 @@ def test_chains_that_were_kept_in_one_mode_are_held_against_their_own_search() -
     target = modes.target(2)
     told, kept = hmc(target, num_draws=50), hmc(target, start="guide", num_draws=200)
     assert "prior_ess" not in kept.info
-    names = ("prior_log_p", "prior_log_p_stderr", "prior_ess")
+    names = ("prior_log_p", "prior_log_p_stderr", "prior_ess", "prior_crowded")
     for name in names:
         kept.info[name] = told.info[name]  # type: ignore[literal-required]
     assert all("nats more" in flag for flag in bridge(target, kept).flags)
