@@ -6,6 +6,7 @@ gives an estimate of p(x) that is unbiased. It is asked for where it is cheap an
 programs that need not be run sample by sample.
 """
 
+import math
 from collections.abc import Iterator
 from dataclasses import replace
 from typing import Any, TypedDict
@@ -139,8 +140,9 @@ def doubted_by_draws(estimate: Estimate[Info], draws: Draws) -> Estimate[Info]:
 def found_more(estimate: Estimate[Any], opinion: Estimate[OpinionInfo]) -> list[str]:
     """For each datum by how much the opinion differs from the value beyond chance, in words, or an empty string.
 
-    It bounds log p(x) from below, so a value below it is too low. A value above it is doubted where a quarter of its
-    draws count in effect: weights so even hide little, unless a mode was not found.
+    It bounds log p(x) from below, so a value below it is too low. A value above it, by less than half of the posterior
+    would make, is doubted where a quarter of its draws count in effect: weights so even hide little. (One that lies
+    farther below has not found the posterior.)
     """
     value, stderr = estimate.value.double().cpu(), estimate.stderr.double().cpu()
     more = opinion.value - value
@@ -148,7 +150,7 @@ def found_more(estimate: Estimate[Any], opinion: Estimate[OpinionInfo]) -> list[
         more > 0, _TOO_LOW * torch.hypot(stderr, opinion.stderr) + NEGLIGIBLE, room_for(stderr, opinion.stderr)
     )
     beyond = (more.abs() > far) & (opinion.stderr <= _KNOWN)
-    sees_above = (opinion.info["ess"] >= _EVEN * NUM_SAMPLES) & (estimate.bound != "upper")
+    sees_above = (opinion.info["ess"] >= _EVEN * NUM_SAMPLES) & (more > -math.log(2)) & (estimate.bound != "upper")
     told = [""] * len(estimate)
     for b in (beyond & ((more > 0) | sees_above)).nonzero().flatten().tolist():
         said = f"a search from the prior says {opinion.value[b]:.3f} ± {opinion.stderr[b]:.3f}"

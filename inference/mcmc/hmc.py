@@ -173,7 +173,7 @@ def _run(
         counts |= {
             "prior_log_p": tuned.expedition.log_evidence,
             "prior_log_p_stderr": tuned.expedition.stderr,
-            "prior_ess": tuned.expedition.ess,
+            "prior_ess": torch.where(tuned.expedition.heard, tuned.expedition.ess, 0.0),  # else it found nothing
             "prior_crowded": tuned.expedition.is_crowded & tuned.expedition.heard,
         }
     return _Piece(

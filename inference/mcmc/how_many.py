@@ -17,11 +17,11 @@ _PATIENCE = 2  # doublings in a row that may be in vain
 
 
 def is_crowded(num_components: Tensor, num_points: int, dim: int) -> Tensor:
-    """Whether points show as many modes as are told apart, eight or more, so that there may well be others."""
+    """Whether points show 16 modes, or as many from eight on as can be told apart: there may well be others."""
     few = min(num_points, -(-num_points // -(-num_points // _MOST_POINTS)))
     more = 2 * num_components
     most = (more > MOST_MODES) | (more * _FEWEST * dim > few)
-    return most & (num_components >= _MANY)
+    return (most & (num_components >= _MANY)) | (num_components >= 2 * _MANY)
 
 
 def nearest(x: Tensor, count: int) -> Tensor:

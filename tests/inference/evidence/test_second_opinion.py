@@ -21,7 +21,14 @@ from elbowroom.inference import (
     importance,
     smc,
 )
-from elbowroom.inference.evidence.second_opinion import MOST_LATENTS, is_sent, second_opinion
+from elbowroom.inference.evidence.second_opinion import (
+    MOST_LATENTS,
+    OpinionInfo,
+    found_more,
+    is_sent,
+    second_opinion,
+)
+from elbowroom.reference import problem
 from toys.counted import Counted
 from toys.failure_budget import sigmas
 from toys.programs import data, gamma_guide, gamma_model, normal_evidence, normal_guide, normal_model
@@ -121,3 +128,25 @@ def test_without_a_search_nothing_more_is_evaluated() -> None:
     with Counted() as searched:
         importance(target)
     assert plain.operations < searched.operations / 3
+
+
+def test_an_opinion_with_even_weights_speaks_against_values_above_it_too() -> None:
+    """Unless it lies so far below that it cannot have found the posterior: a search that has collapsed."""
+    info: OpinionInfo = {
+        "ess": torch.tensor([4000.0, 4000.0, 100.0, 4000.0]),
+        "is_crowded": torch.zeros(4, dtype=torch.bool),
+        "num_evaluations": 0,
+    }
+    opinion = Estimate(torch.tensor([-0.1, -5.0, -0.1, -0.03]), torch.full((4,), 0.005), "lower", info)
+    value = Estimate(torch.zeros(4), torch.full((4,), 0.005), "lower")
+    told = found_more(value, opinion)
+    assert "0.10 nats less: one of the two is wrong" in told[0] and told[1:] == ["", "", ""]
+    assert found_more(Estimate(value.value, value.stderr, "upper"), opinion) == [""] * 4
+
+
+def test_so_many_modes_that_others_may_be_missing() -> None:
+    target = problem("twenty-modes-4").target()
+    draws = hmc(target)
+    assert bool(draws.info["prior_crowded"].all())
+    assert all("so many modes" in flag for flag in bridge(target, draws, num_exchanges=0).flags)
+    assert not bool(hmc(SeparateModes(4).target(2), num_draws=20).info["prior_crowded"].any())
