@@ -1,5 +1,6 @@
 """Fixtures for every test: float64, a fixed seed, a clock of its own, and a check that nothing shared is changed."""
 
+import importlib
 from collections.abc import Iterator
 
 import pyro
@@ -8,6 +9,15 @@ import torch
 
 from toys.clock import Clock, by_evaluations
 from toys.global_state import switches
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Import ArviZ once before the workers do: at its first import of the day it renames a file in the user's cache.
+
+    Where there is none yet, of two workers that do so at once one fails.
+    """
+    if not hasattr(config, "workerinput") and getattr(config.option, "numprocesses", None):
+        importlib.import_module("arviz")
 
 
 @pytest.fixture(autouse=True)
