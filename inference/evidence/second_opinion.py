@@ -30,6 +30,7 @@ MOST_LATENTS = 16
 _GRADIENT = 3  # evaluations that cost, and hold, as much as one with its gradient
 _KNOWN = 0.5  # standard error from which on an opinion contradicts nobody, nats
 _TOO_LOW = 3.0  # standard errors below the opinion from which on a value is too low: few are so by chance
+_FAINT = 5.0  # nats below a value, from where on an opinion knows less than a hundredth of the posterior
 _EVEN = 0.25  # of its draws in effect, from which on an opinion says that a value above it is too high, too
 
 
@@ -119,7 +120,8 @@ def doubted(estimate: Estimate[Info], target: Target, search: bool | None, **opt
 
 def estimate_beside(estimate: Estimate[Info], opinion: Estimate[OpinionInfo]) -> Estimate[Info]:
     """The estimate, flagged where the opinion differs, or knows of too many modes to say much about the guide's."""
-    vague = opinion.info["is_crowded"] & (opinion.info["ess"] < _EVEN * NUM_SAMPLES)
+    found = opinion.value > estimate.value.double().cpu() - _FAINT  # else it has not found the posterior
+    vague = opinion.info["is_crowded"] & (opinion.info["ess"] < _EVEN * NUM_SAMPLES) & found
     return _with(_with(estimate, found_more(estimate, opinion)), _crowded(vague))
 
 
