@@ -51,12 +51,14 @@ class Task:
 
 
 def by_bracket(task: Task) -> Answer:
+    """Both sides of a bracket, within the budget."""
     found = bracket(task.target, budget=task.budget, seed=task.seed)
     methods = tuple(found.method(b) for b in range(len(found)))
     return Answer([(side.value, side.stderr) for side in (found.lower, found.upper)], found.flags, methods)
 
 
 def by_adapted(task: Task) -> Answer:
+    """Both bounds from a mixture fitted to the task's chains; who uses these sees the chains' flags, too."""
     found = adapted_importance(task.target, task.draws, seed=task.seed)
     doubts = zip(found.lower.flags, found.upper.flags, task.draws.flags, strict=True)
     return Answer([(side.value, side.stderr) for side in found], tuple("; ".join(filter(None, f)) for f in doubts))

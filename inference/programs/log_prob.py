@@ -41,7 +41,7 @@ def support_of(fn: Any) -> Any:
     """The support of a distribution; None where it states none (flows of zuko, wrappers of other libraries)."""
     try:
         return fn.support
-    except (NotImplementedError, AttributeError):  # torch's own default raises; others have no such attribute
+    except (NotImplementedError, AttributeError, ValueError):  # torch's default raises; others have no such attribute
         return None
 
 

@@ -7,6 +7,8 @@ import torch
 from torch import Tensor
 from torch.distributions import ComposeTransform, IndependentTransform, TransformedDistribution
 
+from elbowroom.inference.programs.log_prob import support_of
+
 Interval = tuple[Tensor, Tensor]
 
 _SLACK = 1e-6
@@ -26,7 +28,7 @@ def narrower(guide: Any, model: Any, value: Tensor) -> Tensor:
         value: a value of the site, `[*batch, *event]`.
     """
     nowhere = torch.zeros(value.shape, dtype=torch.bool, device=value.device)
-    inner, outer = support(guide), support(model)
+    inner, outer = support_of(guide), support_of(model)
     if inner is None or outer is None:
         return nowhere
     if _is_discrete(inner) and not _is_discrete(outer):
@@ -51,14 +53,6 @@ def unwrapped(fn: Any) -> Any:
     return fn
 
 
-def support(fn: Any) -> Any:
-    """The support of a distribution, None where it states none."""
-    try:
-        return fn.support
-    except (NotImplementedError, AttributeError, ValueError):
-        return None
-
-
 def interval(fn: Any) -> Interval | None:
     """Lower and upper bounds of a distribution of independent real elements; None for other supports."""
     fn = unwrapped(fn)
@@ -67,7 +61,7 @@ def interval(fn: Any) -> Interval | None:
         return -pi, pi
     if isinstance(fn, TransformedDistribution):
         return _mapped(fn)
-    constraint = support(fn)
+    constraint = support_of(fn)
     return None if constraint is None else _bounds(constraint)
 
 
@@ -82,7 +76,7 @@ def _mapped(fn: Any) -> Interval | None:
             maps.insert(0, step.base_transform)
         else:
             ends = _through(step, ends)
-    return ends if ends is not None else _bounds(support(fn))
+    return ends if ends is not None else _bounds(support_of(fn))
 
 
 def _through(step: Any, ends: Interval) -> Interval | None:

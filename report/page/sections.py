@@ -205,8 +205,9 @@ def _bracket(audit: Audit) -> dict[str, Any]:
 
 def _seen(audit: Audit) -> str:
     """How far the bracket can be relied on to know all modes."""
-    known = "Both sides know the modes that were found, by the guide, by chains, and by a search from the prior"
     search = audit.bracket.ledger.columns.get(EXPEDITION)
+    where = "from the guide and the prior" if search is None else "by guide and chains, and by a search from the prior"
+    known = f"Both sides know the modes that were found {where}"
     weak = [flag for flag in search.flags if flag] if search is not None else []
     much = f"; for {count(len(weak))} that search had few effective points" if weak else ""
     return f"{known}{much}. A mode that none of them met is missing from both."
