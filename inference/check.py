@@ -7,6 +7,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from elbowroom.inference.estimate import in_short
 from elbowroom.inference.programs.independence import check_permuted
 from elbowroom.inference.programs.structure import Program
 from elbowroom.inference.target import Target
@@ -102,8 +103,8 @@ def _minibatch(target: Target) -> str:
 
 
 def _notes(target: Target, terms: dict[str, Tensor]) -> list[str]:
-    notes = [caution.reason for caution in target.structure.cautions]
     structure = target.structure
+    notes = [*in_short(target.unnormalised), *(caution.reason for caution in structure.cautions)]
     if structure.improper:
         notes.append(f"improper priors: {', '.join(structure.improper)}: there is no p(x), but hmc and nuts may run")
     if structure.masked:

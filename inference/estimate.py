@@ -1,6 +1,7 @@
 """What every estimator of log p(x) returns, and which of several contradict each other."""
 
 import math
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, Generic, Literal, Self
@@ -41,6 +42,8 @@ class Estimate(Generic[Info]):
         info: diagnostics by name, such as `ImportanceInfo` of `importance`. Per-datum ones are tensors `[B]`.
         flags: for each datum the reason why its number should not be trusted, or an empty string; by default B empty
             ones.
+        unnormalised: for each datum why the value is no log-likelihood of it (`Target.unnormalised`), or an empty
+            string. It renames the number, and casts no doubt on it.
     """
 
     value: Tensor
@@ -48,10 +51,12 @@ class Estimate(Generic[Info]):
     bound: Bound
     info: Info = field(default_factory=dict)  # type: ignore[assignment]
     flags: tuple[str, ...] = ()
+    unnormalised: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
-        if not self.flags:
-            object.__setattr__(self, "flags", ("",) * self.value.shape[:1].numel())
+        for name in ("flags", "unnormalised"):
+            if not getattr(self, name):
+                object.__setattr__(self, name, ("",) * self.value.shape[:1].numel())
 
     def __len__(self) -> int:
         return len(self.value)
@@ -73,6 +78,12 @@ class Estimate(Generic[Info]):
         if len(self) < 2:
             return float("nan")
         return (torch.std(self.value.double()) / len(self) ** 0.5).item()
+
+
+def in_short(texts: Sequence[str]) -> list[str]:
+    """Sentences of data, each once with how many data it holds for, the most frequent first: to be said of a mean."""
+    counts = Counter(filter(None, texts)).most_common()
+    return [f"{text} ({count} of {len(texts)} data)" for text, count in counts]
 
 
 def room_for(one: Tensor, other: Tensor) -> Tensor:

@@ -9,7 +9,6 @@ import torch
 from torch import Tensor
 
 from elbowroom.inference.programs import densities
-from elbowroom.inference.programs.cautions import by_datum
 from elbowroom.inference.programs.global_state import quiet_globals
 from elbowroom.inference.programs.handlers import Set
 from elbowroom.inference.programs.independence import check_alone, check_company
@@ -18,6 +17,7 @@ from elbowroom.inference.programs.layouts import LAYOUTS, Layout
 from elbowroom.inference.programs.local_parameters import local_parameters
 from elbowroom.inference.programs.masks import is_deterministic
 from elbowroom.inference.programs.noise import Noise
+from elbowroom.inference.programs.remarks import by_datum
 from elbowroom.inference.programs.simulate import simulate
 from elbowroom.inference.programs.structure import Program, ProgramError, Structure
 from elbowroom.inference.programs.terms import Result, Term, Values, place
@@ -219,6 +219,16 @@ class Target(Triple):
         log p(x) by quadrature, annealing from the prior) is free of them.
         """
         return by_datum(self.structure.cautions, len(self))
+
+    @property
+    def unnormalised(self) -> tuple[str, ...]:
+        """For each datum why its log p(x) and ELBO are no log-likelihoods, and what would be; or empty.
+
+        The data lie between the values that an observed site can draw (grey ones under a Bernoulli), and the user has
+        switched its validation off: log p(x) is log ∫ p(z) p~(x|z) dz of an unnormalised p~. Its room and KL(q ‖
+        p~(z|x)) are right. Every estimate of log p(x) says so in `Estimate.unnormalised`; nothing is flagged by it.
+        """
+        return by_datum(self.structure.unnormalised, len(self))
 
     def why_no_density(self) -> str:
         """Why log q(z | x) is unknown at points that the guide did not draw itself; empty if it is known."""

@@ -79,6 +79,7 @@ def _row(result: Bracket, against: dict[str, tuple[str, ...]], b: int) -> dict[s
         method = side.info["method"][b] or None
         row |= {name: side.value[b].item(), f"{name}_stderr": side.stderr[b].item(), f"{name}_method": method}
     row |= {"width": result.width[b].item(), "flag": result.flags[b], "note": result.notes[b]}
+    row["unnormalised"] = result.unnormalised[b]
     answered = {name: c for name, c in result.ledger.columns.items() if bool(result.ledger.has(name)[b])}
     row["methods"] = {
         name: {"value": c.value[b].item(), "stderr": c.stderr[b].item(), "flag": reasons(c.flags[b], against[name][b])}

@@ -79,6 +79,7 @@ def record(
             "min_ss": sampled.info["min_ss"][b].item(),
             "convergence_rate": sampled.info["convergence_rate"][b].item(),
             "flag": sampled.flags[b],
+            "unnormalised": sampled.unnormalised[b],
         }
         if exact is not None:
             numbers |= {

@@ -190,7 +190,7 @@ def _first_bracket(
     if Coordinates.of(target).dim > MAX_LATTICE_DIM:
         ledger = Ledger.empty(len(target))
         ledger.put("importance", torch.arange(len(target)), sampled)
-        return read(ledger, tolerance, {})
+        return read(ledger, tolerance, {}, target.unnormalised)
     budget = max(work.clock.left * _BRACKET_SHARE, 1.0)
     log_p = bracket(
         target, budget=budget, tolerance=tolerance, state=work.path("bracket"), progress=progress, **options

@@ -54,7 +54,8 @@ def reconciled(room: Decomposition, agreement: Agreement) -> Decomposition:
         for b, mark in enumerate(marks.tolist())
     ]
     flags = tuple(reasons(*pair) for pair in zip(causes, room.log_p.flags, strict=True))
-    log_p = Estimate(value, stderr, room.log_p.bound, _raised(room.log_p.info, raised), flags)
+    info = _raised(room.log_p.info, raised)
+    log_p = Estimate(value, stderr, room.log_p.bound, info, flags, room.log_p.unnormalised)
     rise = value - room.log_p.value.to(value)
     old = room.approximation
     wider = torch.where(raised, torch.hypot(stderr, old.stderr.to(stderr)), old.stderr.to(stderr))

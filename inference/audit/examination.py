@@ -236,7 +236,7 @@ class Examiner:
             # Importance sampling there was from the refined guide; what is known of the guide's own stays.
             names = [name for name in block.ledger.columns if name != "importance"]
             ledger.take(block.rows, block.ledger, names)
-        return read(ledger, self.bracket.tolerance, self.bracket.forecast)
+        return read(ledger, self.bracket.tolerance, self.bracket.forecast, self.bracket.unnormalised)
 
     def order(self) -> list[int]:
         """A random order of all data, a function of the seed."""

@@ -39,5 +39,5 @@ def joined(parts: Sequence[T], target: Target) -> T:
     return join("", parts)
 
 
-_PER_DATUM = ("flags", "notes", "method", "why_not", "doubts")
+_PER_DATUM = ("flags", "notes", "method", "why_not", "doubts", "unnormalised")
 """Names of tuples that have an entry for each datum (others, such as names of latents, are of the programs)."""

@@ -122,6 +122,7 @@ class Comparison:
                 "kl_p_q": self.kl_p_q[b].item(),
                 "kl_p_q_stderr": self.kl_p_q_stderr[b].item(),
                 "flag": sampled.flags[b],
+                "unnormalised": sampled.unnormalised[b],
             }
             if "quadrature" in self.evidence:
                 exact = self.evidence["quadrature"]

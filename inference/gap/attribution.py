@@ -114,6 +114,7 @@ def attribute_sites(
             part = target if data_at_once >= len(target) else target.select(range(begin, end))
             parts.append(_Levels.of(part, num_outer, num_inner, draws_at_once, seed))
     evidence = log_p or log_evidence_from_guide(target, num_outer * num_inner, seed, memory_bytes)
+    evidence = replace(evidence, unnormalised=target.unnormalised)
     return _assembled(_Levels.joined(parts), evidence, target.cautions)
 
 
@@ -149,7 +150,9 @@ def _assembled(levels: "_Levels", log_p: Estimate, cautions: tuple[str, ...]) ->
     for i, (name, log_q) in enumerate(levels.log_q.items()):
         value, stderr = _mean(log_q - evidence[i + 1] + evidence[i])
         terms[name] = Estimate(value, torch.hypot(stderr, log_p_error) if i == 0 else stderr, "none")
-    elbo = Estimate(*_mean(levels.evidence[-1] - sum(levels.log_q.values(), zero)), "lower")
+    elbo = Estimate(
+        *_mean(levels.evidence[-1] - sum(levels.log_q.values(), zero)), "lower", unnormalised=log_p.unnormalised
+    )
     gap = Estimate(log_p.value.to(elbo.value) - elbo.value, torch.hypot(elbo.stderr, log_p_error.cpu()), "none")
     names = list(levels.log_q)
     flags = tuple(

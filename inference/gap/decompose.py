@@ -112,7 +112,9 @@ def _assemble(
 ) -> Decomposition:
     """The terms of the room, where the guide's own family is `family`; only the encoder's ELBO rests on its log q."""
     names = list(climbed.elbo)
-    ladder = {name: _mean(climbed.elbo[name], "lower") for name in names}
+    unnormalised = refined.base.unnormalised
+    log_p = replace(log_p, unnormalised=unnormalised)
+    ladder = {name: replace(_mean(climbed.elbo[name], "lower"), unnormalised=unnormalised) for name in names}
     gains = {
         name: _gain(climbed.elbo[name] - climbed.elbo[before], climbed.tried[name]) for before, name in pairwise(names)
     }

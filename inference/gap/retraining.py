@@ -108,7 +108,7 @@ def retrain_guide(
 def _elbo(target: Target, num_samples: int, seed: int, memory_bytes: int | None) -> Estimate:
     """The guide's ELBO of each datum."""
     info = importance(target, num_samples=num_samples, seed=seed, memory_bytes=memory_bytes, search=False).info
-    return Estimate(info["elbo"], info["elbo_stderr"], "lower")
+    return Estimate(info["elbo"], info["elbo_stderr"], "lower", unnormalised=target.unnormalised)
 
 
 def _check_apart(model: Program, guide: Program) -> None:

@@ -47,6 +47,8 @@ What is known of programs before that, and what is refused:
     point_masses.py     guide sites without a density
     masked_latents.py   latents that masks hide: alike in both programs, or refused
     supports.py         whether a guide can reach what the model can
+    unnormalised.py     data between the values of a discrete support, answered where validation was switched off
+    remarks.py          a sentence, and the data that it holds for
     cautions.py         what casts doubt on all that rests on log q
     training_mode.py    layers that must not run in training mode
     independence.py     terms that are not functions of one datum and its latents

@@ -4,7 +4,6 @@ A caution is a reason and the data that it is about. The numbers are computed al
 reasons into their flags. What does not use log q (chains, log p(x) by quadrature, the model's own draws) has none.
 """
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
@@ -13,19 +12,18 @@ from torch import Tensor
 from elbowroom.inference.programs.log_prob import site_log_prob
 from elbowroom.inference.programs.masks import seen
 from elbowroom.inference.programs.point_masses import carried, is_delta
+from elbowroom.inference.programs.remarks import Remark
 from elbowroom.inference.programs.requirements import Sites, of_each_datum
 from elbowroom.inference.programs.supports import narrower, unwrapped
 
 
 @dataclass(frozen=True)
-class Caution:
+class Caution(Remark):
     """A reason to doubt what rests on log q, and the data that it holds for, `[B]` bool.
 
     `site` is the latent whose other values the guide does not draw: where that is summed out, the reason is gone.
     """
 
-    reason: str
-    data: Tensor
     site: str = ""
 
 
@@ -45,12 +43,6 @@ def cautions_of(drawn: Sites, factors: Sites, latents: Sites, data_dim: int | No
         for reason, marks, event_dim, site in found
     ]
     return [caution for caution in cautions if bool(caution.data.any())]
-
-
-def by_datum(cautions: Sequence[Caution], num_data: int) -> tuple[str, ...]:
-    """The reasons that hold for each datum, as one text; empty where there is none."""
-    rows = [(c.reason, c.data.tolist()) for c in cautions]
-    return tuple("; ".join(reason for reason, marks in rows if marks[b]) for b in range(num_data))
 
 
 _Found = list[tuple[str, Tensor, int, str]]

@@ -17,7 +17,8 @@ def quiet_globals(args: Any = ()) -> Iterator[None]:
 
     PyroModules use the parameters they hold, whatever the store has under their names.
 
-    Validation is off inside: observed values are checked once, when the structure is read, with the rows named.
+    Validation is off inside: observed values are checked once, when the structure is read, with the rows named. It is
+    0 and not False, so that a distribution which a program makes with `validate_args=False` is told from the others.
     """
     devices = sorted({t.device.index or 0 for t in args if isinstance(t, Tensor) and t.is_cuda})
     store = pyro.get_param_store()
@@ -25,7 +26,7 @@ def quiet_globals(args: Any = ()) -> Iterator[None]:
         torch.random.fork_rng(devices=devices),
         store.scope(store.get_state()),
         modules_keep_their_parameters(),
-        pyro.validation_enabled(False),
+        pyro.validation_enabled(0),  # type: ignore[arg-type, unused-ignore]
         poutine.block(),
     ):
         yield

@@ -9,6 +9,8 @@ from torch import Tensor
 from torch.distributions import Independent
 
 from elbowroom.inference.programs.log_prob import innermost, support_of
+from elbowroom.inference.programs.remarks import Remark
+from elbowroom.inference.programs.unnormalised import is_answered, is_between, is_read_rounded, is_real, sentence
 
 Sites = dict[str, Any]
 """Name -> Pyro's record of a sample site."""
@@ -125,27 +127,67 @@ def check_mask(name: str, site: Any) -> None:
 
 
 def check_observed(name: str, site: Any, data_dim: int | None) -> None:
-    """Observed values must be finite and inside the support, but for masked ones."""
-    value, mask, fn = site["value"], site["mask"], site["fn"]
-    if not isinstance(value, Tensor) or mask is False or type(fn).__name__ == "Unit":
+    """Observed values must be finite, and in the support (or as `unnormalised.py` has it), but for masked ones."""
+    value, fn = site["value"], site["fn"]
+    if _is_unseen(site):
         return
-    for bad, what in (
-        (_anywhere(fn, value, lambda base: ~_finite(base, value)), "NaN or infinite values"),
+    kind = type(innermost(fn)).__name__
+    for bad, what, remedy in (
+        (_anywhere(fn, value, lambda base: ~_finite(base, value)), "NaN or infinite values", ""),
         (
-            _anywhere(fn, value, lambda base: ~_inside(base, value)),
-            f"values outside the support {support_of(fn)} of {type(innermost(fn)).__name__}",
+            _anywhere(fn, value, lambda base: ~_inside(base, value) & ~is_answered(base, value)),
+            f"values outside the support {support_of(fn)} of {kind}",
+            _what_else(fn, value, kind),
         ),
+        (site["log_prob"].isposinf(), f"values at which the density of {kind} is infinite", ""),
     ):
-        bad = bad.expand(torch.broadcast_shapes(fn.batch_shape, bad.shape))
-        bad = bad & mask if isinstance(mask, Tensor) else bad
+        bad = _unhidden(bad, site)
         if bool(bad.any()):
             split = data_dim is not None and bad.dim() >= -data_dim
             rows = sorted({int(i) for i in bad.nonzero()[:, data_dim]}) if split else [0]
             raise ProgramError(
                 f"observed site '{name}' has {what} in {len(rows)} of its data (first rows: {rows[:8]}). Remove or "
                 "mend these data, mask them with poutine.mask or .mask(...) on the distribution, or choose a "
-                "likelihood whose support holds them."
+                f"likelihood whose support holds them.{remedy}"
             )
+
+
+def unnormalised_in(observed: Sites, data_dim: int | None, num_data: int) -> tuple[Remark, ...]:
+    """For each observed site with values at which its density is not normalised, what that means, and which data."""
+    remarks = []
+    for name, site in observed.items():
+        if not _is_unseen(site):
+            data = of_each_datum(_unhidden(_cannot_be_drawn(site["fn"], site["value"]), site), 0, data_dim, num_data)
+            if bool(data.any()):
+                remarks.append(Remark(sentence(name, site["fn"]), data))
+    return tuple(remarks)
+
+
+def _cannot_be_drawn(fn: Any, value: Tensor) -> Tensor:
+    return _anywhere(fn, value, lambda base: ~_inside(base, value) | is_real(base, value))
+
+
+def _what_else(fn: Any, value: Tensor, kind: str) -> str:
+    """What more can be done about values outside the support, if they lie between those inside."""
+    if is_read_rounded(fn):
+        return f" {kind} rounds what it is given: soft labels would count as hard ones. Give the labels that are meant."
+    if not bool(_anywhere(fn, value, lambda base: is_between(base, value) & ~_inside(base, value)).any()):
+        return ""
+    return (
+        " If its formula is meant between the values of its support, too (grey values under a Bernoulli), say so by "
+        f"{kind}(..., validate_args=False), the global default being no answer: ELBO and room are then of an "
+        "unnormalised density, and every result says so."
+    )
+
+
+def _is_unseen(site: Any) -> bool:
+    return not isinstance(site["value"], Tensor) or site["mask"] is False or type(site["fn"]).__name__ == "Unit"
+
+
+def _unhidden(marks: Tensor, site: Any) -> Tensor:
+    """Marks of a site, `[*batch]`, without those that the mask around it hides."""
+    marks = marks.expand(torch.broadcast_shapes(site["fn"].batch_shape, marks.shape))
+    return marks & site["mask"] if isinstance(site["mask"], Tensor) else marks
 
 
 def of_each_datum(marks: Tensor, event_dim: int, data_dim: int | None, num_data: int) -> Tensor:

@@ -12,6 +12,7 @@ from torch import Tensor
 from elbowroom.inference.programs.densities import run
 from elbowroom.inference.programs.masks import is_deterministic
 from elbowroom.inference.programs.noise import Noise
+from elbowroom.inference.programs.remarks import by_datum
 from elbowroom.inference.programs.structure import ProgramError
 from elbowroom.inference.programs.terms import Values, draw_prior
 from elbowroom.inference.programs.triple import Triple
@@ -39,8 +40,9 @@ def simulate(triple: T, seed: int = 0) -> tuple[T, Values]:
     Raises:
         ProgramError: if an observed value is not one of the programs' tensor arguments (up to its shape, dtype and the
             order of its dims), so that it cannot be told where to put a simulated one; if the model reads the data that
-            it should draw.
+            it should draw; if the data are such as it cannot draw (see `unnormalised.py`).
     """
+    check_drawable(triple)
     z, observe = _draw(triple, seed, triple.keys)
     new: dict[Key, Tensor] = {}
     for name, value in observe.drawn.items():
@@ -48,6 +50,22 @@ def simulate(triple: T, seed: int = 0) -> tuple[T, Values]:
     simulated = triple.pinned_to(new)
     _check_generative(observe.drawn | z, simulated, seed, triple.keys)
     return simulated, z
+
+
+def check_drawable(triple: Triple) -> None:
+    """What holds on data that the model draws says nothing of data between the values that it can draw.
+
+    Raises:
+        ProgramError: if there are such data (see `unnormalised.py`).
+    """
+    told = by_datum(triple.structure.unnormalised, len(triple))
+    if rows := [b for b, reason in enumerate(told) if reason]:
+        raise ProgramError(
+            f"the model cannot draw data such as {len(rows)} of these (first rows: {rows[:8]}): they lie between the "
+            "values that it draws, under a distribution that is not normalised there. The guide's posterior of drawn "
+            "data is another thing than that of these, so nothing is simulated, calibrated or bounded in both "
+            "directions. Binarise or round the data, or select those that the model can draw (target.select)"
+        )
 
 
 def _draw(triple: Triple, seed: int, keys: np.ndarray) -> tuple[Values, "_Observe"]:

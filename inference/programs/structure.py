@@ -16,6 +16,7 @@ from elbowroom.inference.programs.log_prob import enumerable, innermost
 from elbowroom.inference.programs.masked_latents import filled_from_prior, masked_latents
 from elbowroom.inference.programs.plain_runs import Program, guide_sites, run_both, sites_of
 from elbowroom.inference.programs.point_masses import check_point_masses
+from elbowroom.inference.programs.remarks import Remark
 from elbowroom.inference.programs.requirements import (
     ProgramError,
     Sites,
@@ -25,6 +26,7 @@ from elbowroom.inference.programs.requirements import (
     check_partners,
     check_plates,
     check_vectorized,
+    unnormalised_in,
 )
 from elbowroom.inference.programs.subsampling import check_own_rows
 
@@ -52,12 +54,14 @@ class Structure:
     fills: Tensor | None = None  # data where what is hidden is drawn from the prior, `[B]`; elsewhere by the guide
     cautions: tuple[Caution, ...] = ()  # what casts doubt on all that rests on log q
     improper: tuple[str, ...] = ()  # latents whose prior is not normalised: there is no p(x)
+    unnormalised: tuple[Remark, ...] = ()  # observed sites with values at which their density is not normalised
 
     def at(self, index: Tensor) -> "Structure":
         """The same with some of the data, by their index `[R]`."""
-        cautions = tuple(replace(c, data=c.data[index.cpu()]) for c in self.cautions)
+        cautions = tuple(caution.at(index) for caution in self.cautions)
+        unnormalised = tuple(remark.at(index) for remark in self.unnormalised)
         fills = None if self.fills is None else self.fills[index.cpu()]
-        return replace(self, num_data=len(index), cautions=cautions, fills=fills)
+        return replace(self, num_data=len(index), cautions=cautions, fills=fills, unnormalised=unnormalised)
 
     def summing(self, sites: tuple[str, ...]) -> "Structure":
         """The same with discrete sites that the guide draws summed out of both programs.
@@ -139,6 +143,7 @@ def read_structure(
         masked = masked_latents(drawn, latents, data_dim)
         fills = filled_from_prior(lambda values: again(values=values), drawn, masked, latents, data_dim, num_data)
         cautions = cautions_of(drawn, factors, latents, data_dim, num_data)
+        unnormalised = unnormalised_in(observed, data_dim, num_data)
     return Structure(
         num_data=num_data,
         data_dim=data_dim,
@@ -155,6 +160,7 @@ def read_structure(
         fills=fills,
         cautions=tuple(cautions),
         improper=tuple(n for n, s in latents.items() if isinstance(innermost(s["fn"]), ImproperUniform)),
+        unnormalised=unnormalised,
     )
 
 

@@ -1,11 +1,13 @@
 """Before the first step: the programs are run once on a minibatch, and what was left open is chosen."""
 
+import logging
 from dataclasses import replace
 
 import pyro
 import torch
 from torch import Tensor
 
+from elbowroom.inference.estimate import in_short
 from elbowroom.inference.programs.structure import Program
 from elbowroom.inference.target import Target
 from elbowroom.inference.training.batches import Batches
@@ -17,6 +19,8 @@ from elbowroom.inference.training.parameters import (
     owner_of,
 )
 from elbowroom.inference.training.settings import Settings
+
+logger = logging.getLogger("elbowroom")
 
 
 def resolved(settings: Settings, batches: Batches, held_out: tuple[Tensor, ...]) -> Settings:
@@ -52,6 +56,8 @@ def examine(
             raise ValueError(f"parameters hold NaN or infinite values before training: {broken[:8]}")
         target = Target(model, guide, *example, plate=settings.plate)
         _check_structure(target, example, settings)
+        for text in in_short(target.unnormalised):
+            logger.warning(text)
         objective = make_loss(
             settings.loss,
             num_particles=settings.num_particles,

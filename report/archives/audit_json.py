@@ -38,7 +38,7 @@ def audit_record(audit: Audit) -> dict[str, Any]:
     Groups and their variables (each `…_stderr` is the standard error of its namesake):
         importance: `importance`, `elbo`, each with `…_stderr`, `pareto_k`, `ess`, `flag`, over datum.
         log_evidence: `lower`, `lower_stderr`, `upper`, `upper_stderr`, `width`, `lower_method`, `upper_method`, `flag`,
-            `note`, by `datum`.
+            `note`, by `datum`. Both have `unnormalised` where a datum's log p(x) is no log-likelihood: why.
         decomposition: `examined`, `log_p`, `amortization`, `optimisation`, `approximation`, `room`, each with its
             `log_p_stderr`, `amortization_stderr`, `optimisation_stderr`, `approximation_stderr`, `room_stderr`;
             `exploded`, `evaluations`, `flag`, `note`, by `datum`; `ladder` (ELBO), `ladder_stderr`, `gain` (over

@@ -27,8 +27,8 @@ def comparison_record(comparison: Comparison) -> dict[str, Any]:
         posteriors: one record for each datum, latent and method: `mean`, `sd`, `q05`, `q50`, `q95`, each with its
             `…_stderr`; `wasserstein` to the reference and `wasserstein_floor` (null for the reference); `flag`.
         evidence: one record for each datum: `elbo`, `importance`, `kl_q_p`, `kl_p_q` with `…_stderr`; `pareto_k`;
-            `flag`; with quadrature also `exact`, `exact_error`, `exact_flag`, `num_modes`, `identity_residual` =
-            log p̂ − (ELBO + KL) and `identity_stderr`.
+            `flag`; `unnormalised` (why log p(x) is no log-likelihood, or empty); with quadrature also `exact`,
+            `exact_error`, `exact_flag`, `num_modes`, `identity_residual` = log p̂ − (ELBO + KL) and `identity_stderr`.
         costs: one record for each method: `seconds` for all data, `evaluations_per_datum`, `ess` (the worst datum's;
             null: exact).
         mcmc: `num_chains`, `num_draws`, `num_warmup`, `seed`, and for each datum `rhat` and `ess` (the worst

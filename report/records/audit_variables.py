@@ -18,6 +18,7 @@ from elbowroom.inference.weights import K_LIMIT
 from elbowroom.report.records.audit_fields import CURVES, LATENTS, PER_DATUM, PER_LATENT, SIDES, TERMS
 from elbowroom.report.records.audit_means import Mean, means
 from elbowroom.report.records.draws_groups import CONVERGENCE
+from elbowroom.report.records.estimate_groups import unnormalised_variable
 from elbowroom.report.records.groups import NATS, Group, Variable, array, words
 
 
@@ -102,6 +103,7 @@ def _log_evidence(audit: Audit, bracket: Bracket) -> Group:
         variables[f"{side}_method"] = over.words(method, "what gave it; empty if nothing did")
     variables["flag"] = over.words(bracket.flags, "why not to rely on it")
     variables["note"] = over.words(bracket.notes, "what is worth knowing though it stands")
+    variables |= unnormalised_variable(bracket.lower)
     return Group(variables, over.coords, {"tolerance": bracket.tolerance, "seconds": bracket.seconds})
 
 
@@ -115,6 +117,7 @@ def _importance(audit: Audit, sampled: Estimate[ImportanceInfo]) -> Group:
     )
     variables["ess"] = over.numbers(sampled.info["ess"], "", "effective number of draws")
     variables["flag"] = over.words(sampled.flags, "why not to rely on importance sampling")
+    variables |= unnormalised_variable(sampled)
     return Group(variables, over.coords, {"num_samples": sampled.info["num_samples"]})
 
 

@@ -12,6 +12,8 @@ _DATUM = ("datum",)
 def estimates_group(estimates: Mapping[str, Estimate], data: Sequence[int]) -> Group:
     """Each estimate as `<name>` and `<name>_stderr`, in nats, and `<name>_flag`, over the B data.
 
+    Where values are no log-likelihoods, `<name>_unnormalised` says why.
+
     Raises:
         ValueError: if one has not a value for each datum, or two would get variables of one name.
     """
@@ -23,6 +25,7 @@ def estimates_group(estimates: Mapping[str, Estimate], data: Sequence[int]) -> G
                 "order"
             )
         new = estimate_variables(name, estimate, f"log p(x) by {name}") | {f"{name}_flag": _flag(estimate, name)}
+        new |= {f"{name}_{key}": variable for key, variable in unnormalised_variable(estimate).items()}
         if same := sorted(new.keys() & variables.keys()):
             raise ValueError(f"estimates {list(estimates)} give more than one variable called {same[0]!r}: rename one")
         variables |= new
@@ -48,6 +51,7 @@ def evidence_group(comparison: Comparison) -> Group:
         variables["identity_residual"] = Variable(_DATUM, array(comparison.identity.residual), NATS)
         variables["identity_stderr"] = Variable(_DATUM, array(comparison.identity.stderr), NATS)
     variables["flag"] = _flag(sampled, "importance")
+    variables |= unnormalised_variable(sampled)
     attrs: dict[str, Any] = {"num_samples": sampled.info["num_samples"], "units": NATS}
     return Group(variables, {"datum": comparison.data}, attrs)
 
@@ -58,6 +62,13 @@ def estimate_variables(name: str, estimate: Estimate, about: str = "") -> dict[s
         name: Variable(_DATUM, array(estimate.value), NATS, about, estimate.bound),
         f"{name}_stderr": Variable(_DATUM, array(estimate.stderr), NATS),
     }
+
+
+def unnormalised_variable(estimate: Estimate) -> dict[str, Variable]:
+    """`unnormalised`: for each datum why its values are no log-likelihoods; nothing, if they all are."""
+    about = "why log p(x) and ELBO are no log-likelihoods of the datum"
+    texts = estimate.unnormalised
+    return {"unnormalised": Variable(_DATUM, words(texts), about=about)} if any(texts) else {}
 
 
 def _flag(estimate: Estimate, name: str) -> Variable:

@@ -28,6 +28,7 @@ def evidence_row(
         "importance_stderr": sampled.stderr[b].item(),
         "pareto_k": sampled.info["pareto_k"][b].item(),
         "flag": sampled.flags[b],
+        "unnormalised": sampled.unnormalised[b],
     }
     if exact is None:
         room = record["importance"] - record["elbo"]

@@ -1,13 +1,15 @@
 """The results of a comparison in sentences."""
 
 from elbowroom.inference import Comparison
+from elbowroom.inference.estimate import in_short
 from elbowroom.report.records.marginals import label
 from elbowroom.report.records.number_format import SIGMAS, in_standard_errors, plain, significant
 
 
 def summary(comparison: Comparison) -> list[str]:
-    """A sentence on q for each datum, one on importance sampling, one on MCMC, one on the costs."""
-    lines = [_about_guide(comparison, b) for b in range(len(comparison.data))]
+    """What is no log-likelihood, a sentence on q for each datum, one on importance sampling, on MCMC, on the costs."""
+    lines = [f"{text}." for text in in_short(comparison.evidence["importance"].unnormalised)]
+    lines += [_about_guide(comparison, b) for b in range(len(comparison.data))]
     lines.append(_about_importance(comparison))
     if comparison.draws is not None:
         lines.append(_about_draws(comparison))

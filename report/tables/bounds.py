@@ -1,7 +1,7 @@
 """The bounds of a whole data set, loosest first, as a table."""
 
 from elbowroom.inference import Estimate
-from elbowroom.inference.estimate import with_contradictions
+from elbowroom.inference.estimate import in_short, with_contradictions
 from elbowroom.inference.evidence.importance.importance import ImportanceInfo
 from elbowroom.report.records.bounds import Bound, bounds_of, num_flagged
 from elbowroom.report.records.number_format import compact, significant, with_error
@@ -56,7 +56,8 @@ def _parts(sampled: Estimate[ImportanceInfo], exact: Estimate | None) -> list[Pa
         "Error: Monte Carlo or numerical, these data held fixed. Over data: standard error of the mean if the data "
         "are a sample of a population."
     )
-    return [sheet, note(legend), *_warnings(sampled, exact)]
+    renamed = [warning(f"! {text}") for text in in_short(sampled.unnormalised)]
+    return [*renamed, sheet, note(legend), *_warnings(sampled, exact)]
 
 
 def _room(bound: Bound, best: Bound) -> str:

@@ -4,6 +4,7 @@ from collections import Counter
 from collections.abc import Sequence
 
 from elbowroom.inference import Bracket, Estimate
+from elbowroom.inference.estimate import in_short
 from elbowroom.report.records.number_format import significant, with_error
 from elbowroom.report.tables.render import Part, Sheet, note, render, warning
 
@@ -40,7 +41,7 @@ def bracket_table(
 def _summary(bracket: Bracket) -> list[Part]:
     both = (bracket.lower.value.isfinite() & bracket.upper.value.isfinite()).nonzero().flatten()
     whom = f"{len(bracket)}" if len(both) == len(bracket) else f"{len(both)} of {len(bracket)}"
-    parts: list[Part] = []
+    parts: list[Part] = [warning(f"! {text}") for text in in_short(bracket.unnormalised)]
     if len(both):
         columns = [("", "left"), ("mean ± error", "right"), ("over data", "right"), ("methods", "left")]
         sheet = Sheet(f"log p(x) of {whom} data, nats per datum", columns)

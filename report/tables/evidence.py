@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from elbowroom.inference import Estimate
-from elbowroom.inference.estimate import with_contradictions
+from elbowroom.inference.estimate import in_short, with_contradictions
 from elbowroom.inference.evidence.importance.importance import ImportanceInfo
 from elbowroom.inference.evidence.quadrature.quadrature import QuadratureInfo
 from elbowroom.inference.weights import K_LIMIT
@@ -44,7 +44,8 @@ def evidence_table(
         checked = with_contradictions({"importance": sampled, "exact": exact})
         sampled, exact = checked["importance"], checked["exact"]
     rows = [evidence_row(sampled, exact, b, b if data is None else data[b]) for b in range(len(sampled))]
-    return render(evidence_parts(rows), width=width, color=color)
+    renamed = [warning(f"! {text}") for text in in_short(sampled.unnormalised)]
+    return render([*renamed, *evidence_parts(rows)], width=width, color=color)
 
 
 def evidence_parts(rows: Sequence[Mapping[str, Any]]) -> list[Part]:

@@ -11,5 +11,5 @@ A sentence states no more digits than its interval leaves certain, and no quanti
     next_steps.py    what to do next, by the nats that it may gain
     wording.py       numbers in sentences: nats, per cent, counts
 
-Read verdict.py first. Imports: numbers, intervals and result of audit; the results of diagnostics and gap.
+Read verdict.py first. Imports: numbers, intervals and result of audit; the results of diagnostics and gap; estimate.
 """

@@ -9,6 +9,7 @@ from elbowroom.inference.audit.verdict.guide import tell_calibration, tell_laten
 from elbowroom.inference.audit.verdict.next_steps import next_steps
 from elbowroom.inference.audit.verdict.use import LARGE, NEGLIGIBLE, tell_in_short, tell_uses
 from elbowroom.inference.audit.verdict.wording import nats, percent
+from elbowroom.inference.estimate import in_short
 
 Numbers = Mapping[str, Number]
 
@@ -80,7 +81,15 @@ def _caution(parts: Parts, numbers: Numbers) -> list[Finding]:
     return findings
 
 
+def _unnormalised(parts: Parts, numbers: Numbers) -> list[Finding]:
+    """What the numbers of all other sentences are of, where it is no log-likelihood."""
+    texts = parts.sampled.unnormalised
+    rows = tuple(b for b, text in enumerate(texts) if text)
+    return [Finding("verdict", "warning", f"{text}.", (), rows) for text in in_short(texts)]
+
+
 _ORDER = (
+    _unnormalised,
     tell_in_short,
     _room,
     _source,

@@ -13,6 +13,7 @@ from elbowroom.inference.diagnostics.calibration.uniformity import GRID, WORTH, 
 from elbowroom.inference.diagnostics.calibration.verdicts import verdicts
 from elbowroom.inference.evaluation.budget import plan
 from elbowroom.inference.mcmc.draws import Draws
+from elbowroom.inference.programs.simulate import check_drawable
 from elbowroom.inference.progress import progress_bar
 from elbowroom.inference.target import Target
 
@@ -74,6 +75,7 @@ def calibrate(
     """
     target = target.collapsed()
     _check(target, num_simulations, num_draws, kind, level)
+    check_drawable(target)
     if kind == "prior":  # which is drawn from
         target.check_proper()
     begin = time.perf_counter()

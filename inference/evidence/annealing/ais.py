@@ -108,7 +108,7 @@ def anneal(
         "conditional_ess": joined(pieces, "conditional_ess"),
         "thermodynamic": _side_by_side(integrals),
     }
-    annealed = Estimate(estimate.value, estimate.stderr, estimate.bound, info, estimate.flags)
+    annealed = Estimate(estimate.value, estimate.stderr, estimate.bound, info, estimate.flags, target.unnormalised)
     if start == "prior":
         return annealed
     annealed = annealed.flagged(target.cautions)

@@ -213,7 +213,8 @@ def anneal_reverse(
         reasons(f"the draws are no reference ({sampler})" if sampler else "", flag)
         for sampler, flag in zip(failed, estimate.flags, strict=True)
     )
-    reverse = Estimate(estimate.value, estimate.stderr, estimate.bound, info, flags).flagged(cautions(target, start))
+    reverse = Estimate(estimate.value, estimate.stderr, estimate.bound, info, flags, target.unnormalised)
+    reverse = reverse.flagged(cautions(target, start))
     return reverse if sampled is None else doubted_by_draws(reverse, sampled)
 
 

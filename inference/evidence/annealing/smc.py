@@ -90,7 +90,7 @@ def smc(
     pieces = [_all_runs(block, settings, num_particles, num_runs) for block in blocks(target, settings, "SMC")]
     estimate = assemble(pieces, settings, "lower", time.perf_counter() - begin, noun="runs")
     info: SmcInfo = {**estimate.info, "num_resamplings": joined(pieces, "num_resamplings")}
-    found = Estimate(estimate.value, estimate.stderr, estimate.bound, info, estimate.flags)
+    found = Estimate(estimate.value, estimate.stderr, estimate.bound, info, estimate.flags, target.unnormalised)
     if start == "prior":
         return found
     found = found.flagged(target.cautions)

@@ -91,7 +91,7 @@ def bracket(
     with progress_bar(len(target), "bracket", "datum", progress) as bar:
         for name, effort in _agenda(stages):
             _run_stage(work, name, effort, clock, bar, path, fingerprint)
-    found = read(ledger, tolerance, expected)
+    found = read(ledger, tolerance, expected, target.unnormalised)
     return replace(found, notes=tuple(told(target, note) for note in found.notes))
 
 

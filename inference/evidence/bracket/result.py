@@ -8,7 +8,7 @@ from typing import TypedDict
 import torch
 from torch import Tensor
 
-from elbowroom.inference.estimate import NORMAL_95, Bound, Estimate
+from elbowroom.inference.estimate import NORMAL_95, Bound, Estimate, in_short
 from elbowroom.inference.evidence.bracket.choice import LOWER, UPPER, Side, choose, notes, suspicions, width
 from elbowroom.inference.evidence.bracket.ledger import Ledger
 from elbowroom.inference.text_table import aligned
@@ -58,13 +58,19 @@ class Bracket:
         """Which data are bracketed within the tolerance and without a flag, `[B]`."""
         return torch.tensor([not flag for flag in self.flags])
 
+    @property
+    def unnormalised(self) -> tuple[str, ...]:
+        """For each datum why its values are no log-likelihoods, or an empty string (`Target.unnormalised`)."""
+        return self.lower.unnormalised
+
     def interval(self, z: float = NORMAL_95) -> tuple[Tensor, Tensor]:
         """lower − z·stderr and upper + z·stderr, `[B]` each: with the default z, 95 % intervals on each side."""
         return self.lower.value - z * self.lower.stderr, self.upper.value + z * self.upper.stderr
 
     def select(self, rows: Sequence[int]) -> "Bracket":
         """The bracket of some of the data; `seconds` and `forecast` stay what all of them took."""
-        return read(self.ledger.select(rows), self.tolerance, self.forecast)
+        unnormalised = tuple(self.unnormalised[b] for b in rows)
+        return read(self.ledger.select(rows), self.tolerance, self.forecast, unnormalised)
 
     def method(self, b: int) -> str:
         """Which method gave a datum's lower and which its upper value: one name where they are one."""
@@ -102,6 +108,7 @@ class Bracket:
             (low, low_error), (high, high_error) = (_mean(side, both) for side in (self.lower, self.upper))
             whom = "" if len(both) == len(self) else f" of {len(both)} data with both sides"
             lines.append(f"mean log p(x){whom}: from {low:.3f} ± {low_error:.3f} to {high:.3f} ± {high_error:.3f} nats")
+        lines += in_short(self.unnormalised)
         return [*lines, *(f"  {n} flagged: {reason}" for reason, n in reasons.most_common(4))]
 
 
@@ -109,15 +116,15 @@ def _mean(side: Estimate, data: Tensor) -> tuple[float, float]:
     return Estimate(side.value[data], side.stderr[data], side.bound).mean()
 
 
-def read(ledger: Ledger, tolerance: float, forecast: dict[str, float]) -> Bracket:
-    """The bracket that follows from a ledger."""
+def read(ledger: Ledger, tolerance: float, forecast: dict[str, float], unnormalised: tuple[str, ...] = ()) -> Bracket:
+    """The bracket that follows from a ledger; `unnormalised` as of `Target`."""
     lower, upper = choose(ledger, LOWER), choose(ledger, UPPER)
     length = width(lower, upper)
     doubts = suspicions(ledger, lower, upper)
     flags = tuple(_flag(b, lower, upper, doubts[b], float(length[b]), tolerance) for b in range(ledger.num_data))
     return Bracket(
-        lower=_estimate(lower, "lower"),
-        upper=_estimate(upper, "upper"),
+        lower=_estimate(lower, "lower", unnormalised),
+        upper=_estimate(upper, "upper", unnormalised),
         flags=flags,
         notes=notes(ledger, lower),
         width=length,
@@ -128,11 +135,12 @@ def read(ledger: Ledger, tolerance: float, forecast: dict[str, float]) -> Bracke
     )
 
 
-def _estimate(side: Side, bound: Bound) -> Estimate[BracketSideInfo]:
+def _estimate(side: Side, bound: Bound, unnormalised: tuple[str, ...]) -> Estimate[BracketSideInfo]:
     missing = torch.tensor([not method for method in side.methods])
     nothing = torch.inf if bound == "upper" else -torch.inf
     value = torch.where(missing, nothing, side.value)
-    return Estimate(value, torch.where(missing, torch.inf, side.stderr), bound, {"method": side.methods}, side.flags)
+    stderr = torch.where(missing, torch.inf, side.stderr)
+    return Estimate(value, stderr, bound, {"method": side.methods}, side.flags, unnormalised)
 
 
 def _flag(b: int, lower: Side, upper: Side, suspicion: str, length: float, tolerance: float) -> str:

@@ -75,11 +75,12 @@ def adapted_importance(
             sampler = _from_mixture(coordinates, mixture, lost[-1])
             pieces += reduce_weights(part, whole, num_samples, seed, Wanted(powers=(1.0,)), silent, sampler)
     lower = _flagged(collect(pieces, num_samples), torch.cat(lost) / num_samples)
+    lower = replace(lower, unnormalised=target.unnormalised)
     value, stderr = tangent(_halves(pieces, num_samples))
     constant = lower.info["constant_weights"]
     # Both rest on the same tail: what it leaves open is open above either.
     stderr = torch.where(constant, 0.0, torch.maximum(stderr, lower.stderr))
-    upper = Estimate(value, stderr, "upper", lower.info, lower.flags)
+    upper = Estimate(value, stderr, "upper", lower.info, lower.flags, target.unnormalised)
     return Adapted(doubted_by_draws(lower, draws), doubted_by_draws(upper, draws))
 
 

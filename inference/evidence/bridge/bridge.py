@@ -138,7 +138,7 @@ def bridge(
     info = _info(bridged, num_chains * num_draws, second, time.perf_counter() - begin, proposal)
     columns = zip(*(bridged[name].tolist() for name in _FLAGGED), draws.flags, strict=True)
     flags = tuple(_flag(_Verdict(*row)) for row in columns)
-    estimate = Estimate(bridged["log_r"], bridged["stderr"], "none", info, flags)
+    estimate = Estimate(bridged["log_r"], bridged["stderr"], "none", info, flags, target.unnormalised)
     estimate = estimate.flagged(target.cautions) if proposal == "guide" else estimate
     return doubted_by_draws(estimate, draws)
 

@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Sequence
+from dataclasses import replace
 
 import torch
 from torch import Tensor
@@ -97,6 +98,7 @@ def bounds(
     if draws is not None:
         estimates["harmonic"] = harmonic_of_draws(target, draws, plan)
     estimates["harmonic"] = estimates.pop("harmonic")  # the last in the table
+    estimates = {name: replace(e, unnormalised=target.unnormalised) for name, e in estimates.items()}
     return Bounds(estimates, _info(weighed, seed))
 
 

@@ -6,7 +6,7 @@ from typing import NotRequired, TypedDict
 
 from torch import Tensor
 
-from elbowroom.inference.estimate import Estimate
+from elbowroom.inference.estimate import Estimate, in_short
 from elbowroom.inference.text_table import aligned
 
 
@@ -89,4 +89,5 @@ class Bounds(Mapping[str, Estimate]):
             else:
                 value, error, flag = float(estimate.value[datum]), float(estimate.stderr[datum]), estimate.flags[datum]
             rows.append((name, estimate.bound, f"{value:.4f}", f"{error:.4f}", flag))
-        return "\n".join(aligned(rows, "<<>><"))
+        texts = next(iter(self.values())).unnormalised if self.estimates else ()
+        return "\n".join([*aligned(rows, "<<>><"), *in_short(texts if datum is None else texts[datum : datum + 1])])

@@ -1,6 +1,7 @@
 """Importance-sampled log p(x) with the guide as proposal, streamed over samples, datum by datum."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import NotRequired, TypedDict
 
 import torch
@@ -115,7 +116,7 @@ def importance(
             estimate.info["summed_out"] = summed.structure.collapsed
     if refused.by_key:
         estimate.info["num_refused"] = refused.of(target)
-    estimate = estimate.flagged(summed.cautions)
+    estimate = replace(estimate.flagged(summed.cautions), unnormalised=target.unnormalised)
     return doubted(estimate, summed, search, seed=seed, memory_bytes=memory_bytes)
 
 

@@ -232,7 +232,7 @@ def _no_latents(target: Target) -> Estimate[QuadratureInfo]:
     prior, likelihood = target.log_joint({})
     value = (prior + likelihood)[0].detach().double().cpu()
     rounding = torch.finfo(target.dtype).eps * value.abs()
-    return Estimate(value, rounding, "exact", {"latents": []})
+    return Estimate(value, rounding, "exact", {"latents": []}, unnormalised=target.unnormalised)
 
 
 def _assemble(
@@ -247,7 +247,7 @@ def _assemble(
     info = _info(joined, target.latent_names, tuple(levels))
     if any(target.cautions):
         info["cautions"] = target.cautions
-    return Estimate(value, error, "exact", info, flags)
+    return Estimate(value, error, "exact", info, flags, target.unnormalised)
 
 
 def _info(joined: dict[str, Tensor], latents: list[str], levels: tuple[float, ...]) -> QuadratureInfo:

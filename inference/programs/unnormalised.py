@@ -1,0 +1,106 @@
+"""Observed values between those of a discrete support, where the user has switched validation off.
+
+Grey values x in [0, 1] under a Bernoulli are the common case. Its density is a formula, and goes on between 0 and 1:
+
+    p~(x | z) = λ(z)^x (1 − λ(z))^(1 − x)
+
+That is a function of z, so p~(x, z) = p(z) p~(x | z) has a finite integral Z~(x) over z and a posterior
+p~(z | x) = p~(x, z) / Z~(x), and log Z~ − ELBO = KL(q ‖ p~(z | x)) as ever. But over x it integrates to something else
+than one, and to something that depends on z: log Z~ is no log-likelihood of x, nor comparable with one.
+
+Validation is the user's consent. A distribution that was made with `validate_args=False` says that its formula is
+meant as it stands; a global default that is off (`pyro.enable_validation(False)`, `python -O`) is there for speed and
+says nothing about these data, so they are refused as under validation.
+"""
+
+from typing import Any
+
+import torch
+from pyro.distributions import Multinomial
+from pyro.distributions.torch_distribution import ExpandedDistribution
+from torch import Tensor
+from torch.distributions import Bernoulli, Categorical, OneHotCategorical
+
+from elbowroom.inference.programs.log_prob import innermost, support_of
+
+_CONTINUED = "its formula goes on between the values of its support, and is not normalised there"
+_GREY = "its density there, λ^x (1−λ)^(1−x), is not normalised over [0, 1]"
+_ROUND = "round the values, or take a distribution of real values"
+_BINARISE = (
+    "threshold the values, draw binary ones anew in each epoch (dynamic binarisation), or take ContinuousBernoulli, "
+    "which is normalised on [0, 1]"
+)
+
+
+def sentence(name: str, fn: Any) -> str:
+    """What numbers rest on where an observed site has such values, and what would make them log-likelihoods."""
+    kind = innermost(fn)
+    is_grey = isinstance(kind, Bernoulli)
+    return (
+        f"NO LOG-LIKELIHOOD: site '{name}' observes values that {type(kind).__name__} cannot draw; "
+        f"{_GREY if is_grey else _CONTINUED}. ELBO and log p(x) are of this unnormalised density: their difference, "
+        "KL(q ‖ p~(z|x)), is right, but neither is a log-likelihood of these data, nor to be compared with one. To get "
+        f"one, {_BINARISE if is_grey else _ROUND}"
+    )
+
+
+def is_read_rounded(fn: Any) -> bool:
+    """Whether a distribution rounds what it is given: soft labels are taken for hard ones, without a word."""
+    return isinstance(innermost(fn), Categorical | OneHotCategorical)
+
+
+def is_answered(fn: Any, value: Tensor) -> Tensor:
+    """Which values outside the support have a density all the same that was asked for, `[*batch]` bool.
+
+    Args:
+        fn: a distribution, made under `quiet_globals`.
+        value: `[*batch, *event]`.
+    """
+    marks = is_between(fn, value)
+    if not _is_switched_off(fn) or not bool(marks.any()):
+        return torch.zeros_like(marks)
+    terms = fn.log_prob(value)
+    return marks & (terms < torch.inf)  # NaN is not
+
+
+def is_between(fn: Any, value: Tensor) -> Tensor:
+    """Which values lie at or between those of a discrete support, `[*batch]` bool; none of what is rounded."""
+    marks = None if is_read_rounded(fn) else _between(support_of(fn), value)
+    if marks is None:
+        return torch.zeros(value.shape[: value.dim() - fn.event_dim], dtype=torch.bool, device=value.device)
+    return marks
+
+
+def is_real(fn: Any, value: Tensor) -> Tensor:
+    """Which values are fractions that torch's check of the support lets pass (counts of a Multinomial), `[*batch]`."""
+    if not isinstance(innermost(fn), Multinomial):
+        return torch.zeros((), dtype=torch.bool, device=value.device)
+    return (value != value.round()).any(-1)
+
+
+def _between(support: Any, value: Tensor) -> Tensor | None:
+    """Whether values lie between the least and the largest of a discrete support; None for any other support."""
+    kind = type(support).__name__
+    if hasattr(support, "base_constraint"):  # of independent entries, or of a mixture's components
+        marks, over = _between(support.base_constraint, value), getattr(support, "reinterpreted_batch_ndims", 0)
+        return marks.flatten(-over).all(-1) if marks is not None and over else marks
+    if kind not in _ENDS:
+        return None
+    low, high = _ENDS[kind](support)
+    return (value >= low) & (value <= high)
+
+
+_ENDS: dict[str, Any] = {
+    "_Boolean": lambda support: (0, 1),
+    "_IntegerInterval": lambda support: (support.lower_bound, support.upper_bound),
+    "_IntegerGreaterThan": lambda support: (support.lower_bound, torch.inf),
+    "_IntegerLessThan": lambda support: (-torch.inf, support.upper_bound),
+}
+"""torch's discrete supports -> their ends."""
+
+
+def _is_switched_off(fn: Any) -> bool:
+    """Whether the user made it with `validate_args=False`: what a global default leaves is 0 (see `quiet_globals`)."""
+    if isinstance(fn, ExpandedDistribution):
+        return _is_switched_off(fn.base_dist)
+    return getattr(fn, "_validate_args", None) is False
