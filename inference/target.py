@@ -35,8 +35,10 @@ class Target(Triple):
     datum b alone. Plate rescaling and `poutine.scale` are undone, plates that subsample are given all their rows, masks
     of observed sites are kept, finite discrete latents that the guide leaves to the model are summed out. A latent that
     is masked in both programs alike follows its prior there: the model counts its density, the guide draws it from the
-    prior (log w is what it is without), and it integrates to one. A value outside a site's support has log density −∞,
-    and so has a point at which the model raises a numerical error.
+    prior (log w is what it is without), and it integrates to one. Observed values between those that a distribution
+    made with `validate_args=False` can draw (grey ones under a Bernoulli) are answered, and every result says of what
+    (`unnormalised`). A value outside a site's support has log density −∞, and so has a point at which the model raises
+    a numerical error.
 
     Making a target runs both programs about two dozen times, because what it promises is tried and not assumed: once on
     all data (to read sites and plates), on two copies of a datum (do the programs follow when data are picked?), on

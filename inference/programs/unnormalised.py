@@ -35,12 +35,12 @@ _BINARISE = (
 def sentence(name: str, fn: Any) -> str:
     """What numbers rest on where an observed site has such values, and what would make them log-likelihoods."""
     kind = innermost(fn)
-    is_grey = isinstance(kind, Bernoulli)
+    density = _GREY if isinstance(kind, Bernoulli) else _CONTINUED
     return (
         f"NO LOG-LIKELIHOOD: site '{name}' observes values that {type(kind).__name__} cannot draw; "
-        f"{_GREY if is_grey else _CONTINUED}. ELBO and log p(x) are of this unnormalised density: their difference, "
-        "KL(q ‖ p~(z|x)), is right, but neither is a log-likelihood of these data, nor to be compared with one. To get "
-        f"one, {_BINARISE if is_grey else _ROUND}"
+        f"{density}. ELBO and log p(x) are of this unnormalised density: their difference, "
+        "KL(q ‖ p~(z|x)), is right, but neither is a log-likelihood of these data, and models are not to be compared "
+        f"by them. To get one, {_BINARISE if _is_binary(support_of(fn)) else _ROUND}"
     )
 
 
@@ -76,6 +76,12 @@ def is_real(fn: Any, value: Tensor) -> Tensor:
     if not isinstance(innermost(fn), Multinomial):
         return torch.zeros((), dtype=torch.bool, device=value.device)
     return (value != value.round()).any(-1)
+
+
+def _is_binary(support: Any) -> bool:
+    while hasattr(support, "base_constraint"):
+        support = support.base_constraint
+    return type(support).__name__ == "_Boolean"
 
 
 def _between(support: Any, value: Tensor) -> Tensor | None:

@@ -61,7 +61,8 @@ def fit(
     The programs' parameters are changed in place; afterwards they hold those of the last step (`keep="last"`) or of
     the epoch with the highest validation ELBO (`keep="best"`). Parameters of modules stay in their modules; those
     that plain functions ask for by `pyro.param` stay in the user's parameter store. The random generator, validation
-    flags, signal handlers and module modes are put back, on errors too.
+    flags, signal handlers and module modes are put back, on errors too. Where the first minibatch holds data whose
+    density is not normalised (`Target.unnormalised`), the log says so once.
 
     With a run directory, training can be killed at any moment and resumed: the result is the same to the last bit on
     the same machine, thread count and library versions (other ones are noted in the metrics and logged). The minibatch

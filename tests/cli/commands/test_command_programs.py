@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from toys.commands import Run
@@ -73,3 +74,41 @@ def test_pictures_need_decode_and_encode(run: Run, folder: Path, pixels: Path, p
     assert run("generate", "--run=run").refused("decode", "generate(num_samples")
     assert run("train", *DATA, *own("Model", "Guide"), "--output=modules").code == 0
     assert run("generate", "--run=modules", "--num_samples=3").code == 0
+
+
+GREY = """
+import pyro
+import pyro.distributions as dist
+import torch
+
+from elbowroom.guides import AmortizedNormal
+
+class Model(torch.nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.decoder = torch.nn.Linear(2, 9)
+    def forward(self, x):
+        pyro.module("model", self)
+        with pyro.plate("data", len(x)):
+            z = pyro.sample("z", dist.Normal(x.new_zeros(2), 1.0).to_event(1))
+            pyro.sample("x", dist.Bernoulli(logits=self.decoder(z), validate_args=False).to_event(1), obs=x)
+
+def make_guide():
+    return AmortizedNormal(9, 2, (8,))
+"""
+
+
+def test_grey_data_of_own_programs_are_told_as_such(
+    run: Run, folder: Path, pixels: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    (folder / "mine.py").write_text(GREY)
+    x = np.load(pixels)
+    np.save(pixels, np.where(np.arange(len(x)).reshape(-1, 1, 1) % 2, x, 0.2 + 0.6 * x))
+    ended = run("train", *DATA, "--data.binarize=none", *own("Model", "make_guide"), "--output=run")
+    assert ended.code == 0 and caplog.text.count("NO LOG-LIKELIHOOD") == 1, ended
+    for options in (("--num_samples=50", "--num_particles=[5]"), ("--method=bracket", "--budget=30")):
+        rows = run("evidence", "--run=run", *options, "--json").json()["data"]
+        told = ["NO LOG-LIKELIHOOD: site 'x'" in row["unnormalised"] for row in rows]
+        assert any(told) and not all(told)
+        seen = run("evidence", "--run=run", *options).out
+        assert seen.index("NO LOG-LIKELIHOOD") < seen.index("mean ± error")

@@ -68,7 +68,7 @@ def target_of(x: Tensor = GREY) -> Target:
     return Target(model_of(grey), guide, x)
 
 
-def grid(num: int = 241, half: float = 9.0) -> tuple[Tensor, Tensor]:
+def grid(num: int = 161, half: float = 8.0) -> tuple[Tensor, Tensor]:
     """Points of a square lattice in two latents, `[N, 2]`, and the log of the area of each."""
     axis = torch.linspace(-half, half, num, dtype=torch.float64)
     return torch.cartesian_prod(axis, axis), 2 * (axis[1] - axis[0]).log()
