@@ -107,6 +107,6 @@ _ENDS: dict[str, Any] = {
 
 def _is_switched_off(fn: Any) -> bool:
     """Whether the user made it with `validate_args=False`: what a global default leaves is 0 (see `quiet_globals`)."""
-    if isinstance(fn, ExpandedDistribution):
+    if isinstance(fn, ExpandedDistribution):  # Pyro's Independent, expanded, switches it off itself
         return _is_switched_off(fn.base_dist)
     return getattr(fn, "_validate_args", None) is False

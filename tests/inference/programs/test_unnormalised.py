@@ -10,7 +10,9 @@ import pyro
 import pyro.distributions as dist
 import pytest
 import torch
+from pyro import poutine
 from torch import Tensor, nn
+from torch.distributions import constraints
 
 from elbowroom.inference import (
     ProgramError,
@@ -26,6 +28,7 @@ from elbowroom.inference import (
     importance,
     quadrature,
 )
+from elbowroom.inference.audit.joined_blocks import joined
 from elbowroom.inference.estimate import Estimate
 from toys.estimators import ESTIMATORS
 from toys.programs import data, normal
@@ -176,6 +179,20 @@ def mixed(logits: Tensor) -> Any:
     return dist.MixtureSameFamily(weights, each, validate_args=False)
 
 
+class Own(dist.TorchDistribution):
+    """A user's distribution, which leaves `.expand` to Pyro."""
+
+    arg_constraints = {"logits": constraints.real}  # noqa: RUF012 (torch's own interface)
+    support = constraints.boolean
+
+    def __init__(self, logits: Tensor, validate_args: bool | None = False) -> None:
+        self.logits = logits
+        super().__init__(logits.shape, validate_args=validate_args)
+
+    def log_prob(self, value: Tensor) -> Tensor:
+        return log_grey(self.logits, value)
+
+
 @pytest.mark.parametrize("validation", [True, False])
 @pytest.mark.parametrize(
     "likelihood",
@@ -183,11 +200,12 @@ def mixed(logits: Tensor) -> Any:
         grey,
         expanded,
         mixed,
+        lambda a: Own(a[..., :1]).expand(a.shape).to_event(1),
         lambda a: grey(a).mask(torch.ones(len(GREY), dtype=torch.bool)),
         lambda a: dist.Bernoulli(logits=a, validate_args=False).mask(True).to_event(1),
         lambda a: dist.Bernoulli(a.sigmoid(), validate_args=False).to_event(1),
     ],
-    ids=["to_event", "expand", "mixture", "mask", "mask inside", "probs"],
+    ids=["to_event", "expand", "mixture", "own", "mask", "mask inside", "probs"],
 )
 def test_switched_off_by_the_user_is_seen_through_wrappers(likelihood: Program, validation: bool) -> None:
     with pyro.validation_enabled(validation):
@@ -203,6 +221,12 @@ def test_a_plate_that_broadcasts_keeps_it() -> None:
                 pyro.sample("x", dist.Bernoulli(logits=logits.mT[:1], validate_args=False), obs=x.mT)
 
     assert [bool(text) for text in Target(model, guide, GREY).unnormalised] == MARKS
+
+
+def test_what_expansion_leaves_on_a_wrapper_is_no_answer() -> None:
+    """Pyro's Independent, expanded, switches off the validation of an ExpandedDistribution inside it."""
+    with pytest.raises(ProgramError, match="the global default"):
+        Target(model_of(lambda a: Own(a[..., :1], None).expand(a.shape).to_event(1)), guide, GREY)
 
 
 @pytest.mark.parametrize("validation", [True, False])
@@ -245,12 +269,15 @@ def test_what_has_no_density_there_is_refused(what: str) -> None:
         Target(model_of(likelihood), lambda x: guide(GREY), x)
 
 
-def test_what_a_mask_hides_is_not_spoken_of() -> None:
+@pytest.mark.parametrize("around", [True, False])
+def test_what_a_mask_hides_is_not_spoken_of(around: bool) -> None:
     def model(x: Tensor) -> None:
         seen = (x == 0) | (x == 1)
+        inside = torch.tensor(True) if around else seen
         with pyro.plate("data", len(x)):
-            logits = latent(len(x)) @ W
-            pyro.sample("x", dist.Bernoulli(logits=logits, validate_args=False).mask(seen).to_event(1), obs=x)
+            each = dist.Bernoulli(logits=latent(len(x)) @ W, validate_args=False).mask(inside)
+            with poutine.mask(mask=seen.all(1) | (not around)):
+                pyro.sample("x", each.to_event(1), obs=x)
 
     assert Target(model, guide, GREY).unnormalised == ("",) * 4
 
@@ -309,6 +336,12 @@ def test_a_bracket_that_goes_on_says_it_again(tmp_path: Path) -> None:
     assert first.unnormalised == second.unnormalised == target_of().unnormalised
     torch.testing.assert_close(first.lower.value, second.lower.value, atol=0, rtol=0)
     assert second.select([2, 1]).unnormalised == tuple(target_of().unnormalised[b] for b in (2, 1))
+
+
+def test_blocks_of_an_audit_are_joined_with_it() -> None:
+    target = target_of()
+    parts = [quadrature(target.select(rows)) for rows in ([2, 1], [3, 0])]
+    assert joined(parts, target).unnormalised == target.select([2, 1, 3, 0]).unnormalised
 
 
 class Decoder(nn.Module):
