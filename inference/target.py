@@ -13,6 +13,7 @@ from elbowroom.inference.programs.cautions import by_datum
 from elbowroom.inference.programs.global_state import quiet_globals
 from elbowroom.inference.programs.handlers import Set
 from elbowroom.inference.programs.independence import check_alone, check_company
+from elbowroom.inference.programs.latent import Latent
 from elbowroom.inference.programs.layout_choice import choose_layout
 from elbowroom.inference.programs.layouts import LAYOUTS, Layout
 from elbowroom.inference.programs.local_parameters import local_parameters
@@ -22,12 +23,15 @@ from elbowroom.inference.programs.simulate import simulate
 from elbowroom.inference.programs.structure import Program, ProgramError, Structure
 from elbowroom.inference.programs.terms import Result, Term, Values, place
 from elbowroom.inference.programs.triple import Triple
+from elbowroom.inference.showing.numbers import flag_counts
+from elbowroom.inference.showing.shown import Shown
+from elbowroom.inference.showing.table import Table
 
 MOST_VALUES = 100_000
 """Combinations of values for a datum up to which discrete sites that the guide draws are summed out."""
 
 
-class Target(Triple):
+class Target(Shown, Triple):
     """Pins a model and a guide to data and evaluates both on many samples of every datum at once.
 
     For datum x_b and samples z_s ~ q(z|x_b), every estimator is a reduction over s of
@@ -197,6 +201,22 @@ class Target(Triple):
                 sites.append((what, _kind(name, site, self.structure), name, site))
         return sites
 
+    def as_table(self) -> Table:
+        """The latents and what is done with each of them; the programs are not run."""
+        structure, size = self.structure, sum(math.prod(shape) for shape in self.latents.values())
+        plate = "the whole program as one datum" if self.plate is None else f"plate '{self.plate}'"
+        cut = "" if self.sliceable or self.plate is None else "; they cannot be cut: all are evaluated, and some picked"
+        head = (
+            f"{len(self)} data ({plate}), {size} latents of each",
+            f"samples run as model: {self.layouts['model']}, guide: {self.layouts['guide']}{cut}",
+            f"observed: {', '.join(structure.observed) or 'nothing'}",
+            *flag_counts(self.cautions),
+        )
+        rows = [(name, str(shape), _treatment(structure.latents[name])) for name, shape in self.latents.items()]
+        rows += [(name, "", "finite: summed out exactly") for name in structure.discrete]
+        rows += [(name, "", "auxiliary draw of the guide") for name in structure.auxiliary]
+        return Table(head, ("latent", "shape", "support"), "<<<", rows, noun="sites")
+
     def check_proper(self) -> None:
         """Refuse programs that have no evidence p(x): every estimator of it asks this first.
 
@@ -237,6 +257,12 @@ class Target(Triple):
 
 
 _COLLAPSED: "weakref.WeakKeyDictionary[Target, Target]" = weakref.WeakKeyDictionary()
+
+
+def _treatment(latent: Latent) -> str:
+    if latent.unconstrained is None:
+        return "discrete" if latent.dtype is None else "no coordinates are known: no gradients"
+    return "real" if latent.real else f"constrained, {math.prod(latent.unconstrained)} coordinates"
 
 
 def _kind(name: str, site: Any, structure: Structure) -> str:

@@ -7,7 +7,9 @@ from typing import NotRequired, TypedDict
 from torch import Tensor
 
 from elbowroom.inference.estimate import Estimate
-from elbowroom.inference.text_table import aligned
+from elbowroom.inference.showing.shown import Shown
+from elbowroom.inference.showing.table import Table
+from elbowroom.inference.showing.text_table import aligned
 
 
 class BoundsInfo(TypedDict):
@@ -50,8 +52,8 @@ class IwaeInfo(TypedDict):
     bias_jackknife_stderr: NotRequired[Tensor]
 
 
-@dataclass(frozen=True, eq=False)
-class Bounds(Mapping[str, Estimate]):
+@dataclass(frozen=True, eq=False, repr=False)
+class Bounds(Shown, Mapping[str, Estimate]):
     """Bounds on log p(x) by name, each an `Estimate` with its own error, direction and flags.
 
     `elbo`, `iwae-K`, `renyi-α` (α > 0) and `importance` are lower bounds in expectation, `upper-n` and `struski-K`
@@ -80,7 +82,16 @@ class Bounds(Mapping[str, Estimate]):
 
     def table(self, datum: int | None = None) -> str:
         """All bounds as text, in nats: the mean over data with its error, or one datum's numbers and its flags."""
-        rows = [("", "bounds", "nats per datum", "± error", "flag")]
+        return "\n".join(aligned([_COLUMNS, *self._rows(datum)], _SIDES))
+
+    def as_table(self) -> Table:
+        """All bounds: the mean over data of each, with its error, and how many data are flagged."""
+        first = next(iter(self.estimates.values()))
+        title = f"{len(self)} bounds on log p(x), {self.info['num_samples']} samples: means over {len(first)} data"
+        return Table((title,), _COLUMNS, _SIDES, self._rows(None), noun="bounds")
+
+    def _rows(self, datum: int | None) -> list[tuple[str, ...]]:
+        rows: list[tuple[str, ...]] = []
         for name, estimate in self.items():
             if datum is None:
                 value, error = estimate.mean()
@@ -89,4 +100,8 @@ class Bounds(Mapping[str, Estimate]):
             else:
                 value, error, flag = float(estimate.value[datum]), float(estimate.stderr[datum]), estimate.flags[datum]
             rows.append((name, estimate.bound, f"{value:.4f}", f"{error:.4f}", flag))
-        return "\n".join(aligned(rows, "<<>><"))
+        return rows
+
+
+_COLUMNS = ("", "bounds", "nats per datum", "± error", "flag")
+_SIDES = "<<>><"
