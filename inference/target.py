@@ -3,13 +3,17 @@
 import math
 import weakref
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any, Self
 
 import torch
 from torch import Tensor
 
 from elbowroom.inference.programs import densities
-from elbowroom.inference.programs.cautions import by_datum
+from elbowroom.inference.programs.cautions import Caution, by_datum
+from elbowroom.inference.programs.drawn_from import why_not_drawn
+from elbowroom.inference.programs.from_functions import SITE, Density, Joint, Sampler
+from elbowroom.inference.programs.function_checks import check_seeded, checked_functions
 from elbowroom.inference.programs.global_state import quiet_globals
 from elbowroom.inference.programs.handlers import Set
 from elbowroom.inference.programs.independence import check_alone, check_company
@@ -92,6 +96,64 @@ class Target(Shown, Triple):
                 if self.sliceable and len(self) > 1:
                     check_alone(self, self.layouts)
                 check_company(self, self.layouts)
+
+    @classmethod
+    def from_functions(
+        cls,
+        sample: Sampler,
+        log_q: Density,
+        log_joint: Joint,
+        *data: Tensor,
+        dim: int,
+        num_data: int | None = None,
+        sample_prior: Sampler | None = None,
+        support: Any = None,
+    ) -> Self:
+        """A target of densities on `[S, B, D]` tensors, with no Pyro program: flows, posteriors of other libraries.
+
+            Target.from_functions(sample, log_q, log_joint, x, dim=2)
+
+        Everything that takes a target takes it, but for what trains or simulates data (`fit`, `calibrate`,
+        `bidirectional`). The latent site is called `z`. Whether `log_q` is the normalised density of `sample` is tried
+        on a few data; where it is not, `cautions` say so, and the flags of every number that uses log q. Of what begins
+        at the prior, nothing is done without `sample_prior`: modes far from the guide are not looked for then.
+
+        Args:
+            sample: (S, *data) -> z ~ q(z | x), `[S, B, D]`. Its random numbers must be torch's, `[S, B, ...]`: they are
+                replaced by numbers that are a function of (seed, sample, datum).
+            log_q: (z, *data) -> log q(z | x), `[S, B]`, nats, at any z `[S, B, D]`.
+            log_joint: (z, *data) -> log p(x, z), or log p(z) and log p(x | z), `[S, B]` each, nats; differentiable in
+                z for all that follows gradients. Entry `[s, b]` depends on `z[s, b]` and datum b alone, as of `log_q`.
+            *data: tensors with a row for each datum, `[B, ...]` each. Without any, the functions hold their B data
+                themselves: the target cannot be cut, so some of the data cost as much as all.
+            dim: D.
+            num_data: B, if no data are given.
+            sample_prior: (S, *data) -> z ~ p(z), as `sample`. `log_joint` must return its two parts.
+            support: where z lives, a constraint of torch, of a number or of a vector (`constraints.positive`,
+                `constraints.simplex`); by default all of ℝ^D.
+
+        Raises:
+            TypeError, ValueError: for arguments that do not fit together.
+            ProgramError: naming the function, what it returned, and what was expected.
+        """
+        functions = checked_functions(
+            data,
+            dim,
+            num_data,
+            support,
+            sample=sample,
+            log_q=log_q,
+            log_joint=log_joint,
+            sample_prior=sample_prior,
+        )
+        target = cls(functions.model, functions.guide, *data)
+        with torch.no_grad():
+            check_seeded(*(target.propose(1, seed=seed)[0][SITE] for seed in (0, 1)))
+        reason = why_not_drawn(functions, data)
+        if not reason:
+            return target
+        caution = Caution(reason, torch.ones(len(target), dtype=torch.bool), SITE)
+        return target.replaced(structure=replace(target.structure, cautions=(*target.structure.cautions, caution)))
 
     def collapsed(self) -> "Target":
         """The same triple with the finite discrete sites that the guide draws summed out of both programs.

@@ -10,7 +10,7 @@ from elbowroom import inference
 from elbowroom.inference import Target
 from elbowroom.inference.evaluation.budget import measure
 from toys.clock import Clock
-from toys.estimators import ESTIMATORS
+from toys.estimators import ESTIMATORS, Pixels
 from toys.failure_budget import sigmas
 from toys.leaves import Leaves, data_axes, leaves, same, taken
 from toys.shown import check_shown, shown_parts
@@ -59,6 +59,22 @@ def test_every_public_call_is_here() -> None:
 def test_an_answer_and_all_its_parts_print_as_short_tables(name: str) -> None:
     for part in shown_parts(answer(name)):
         check_shown(part)
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        pytest.param(name, marks=[] if name in ("importance", "quadrature", "hmc", "decompose") else [pytest.mark.slow])
+        for name, entry in ESTIMATORS.items()
+        if not entry.simulates and not entry.collective
+    ],
+)
+def test_functions_in_place_of_programs_give_the_same(name: str) -> None:
+    entry, expected = ESTIMATORS[name], whole(name)
+    found = run(name, Pixels(entry.num_latents).target_of_functions())
+    assert found.keys() == expected.keys()
+    for path, value in expected.items():
+        same(found[path], value, max(entry.tolerance, 1e-8), path)
 
 
 @entries(lambda entry: not entry.collective)
