@@ -5,8 +5,9 @@ weighed by w = q(T(u)) |dT/du| / g(u),
 
     mean w = ∫ q(z) dz = 1,        Σ w h(u) / Σ w = E_q h(u) = the mean of h over draws of `sample`
 
-for coordinates h(u) = u_d and their squares. Where the weights of g are even enough to tell, and one of the equations
-fails by more than six standard errors and a margin, every number that uses log q is flagged.
+for coordinates h(u) = u_d, cut off at two standard deviations so that no tail decides, and their squares. Where the
+weights of g are even enough to tell, and one of the equations fails by more than six standard errors and a margin,
+every number that uses log q is flagged.
 """
 
 import math
@@ -21,6 +22,7 @@ from elbowroom.inference.programs.global_state import quiet_globals
 _SAMPLES, _DATA = 2048, 8  # what is looked at
 _WIDER = 1.15  # standard deviations of g over those of the draws
 _EFFECTIVE = 100.0  # draws of g, from which on they can tell
+_LARGEST = 0.02  # share of a weight, from which on it is a tail that few draws of g have met
 _SIGMAS, _MASS, _MOMENT = 6.0, 0.05, 0.1  # what may be apart: standard errors, and nats or standard deviations more
 
 
@@ -35,7 +37,7 @@ def why_not_drawn(functions: Functions, data: tuple[Tensor, ...]) -> str:
             return ""
         mean, factor = _gaussian(u)
         noise = torch.randn(u.shape, dtype=u.dtype, device=u.device)
-        at = mean + (factor @ noise.unsqueeze(-1)).squeeze(-1)
+        at = mean + torch.einsum("bij,sbj->sbi", factor, noise)
         log_g = (-0.5 * noise.square() - 0.5 * math.log(2 * math.pi)).sum(-1)
         log_g = log_g - factor.diagonal(dim1=-2, dim2=-1).log().sum(-1)
         log_w = _log_q(functions, few, transform, at) - log_g
@@ -65,13 +67,15 @@ def _log_q(functions: Functions, data: tuple[Tensor, ...], transform: object, u:
 def _told(log_w: Tensor, drawn: Tensor, weighed: Tensor) -> str:
     """The equation that fails most plainly, in words; `drawn` and `weighed` are in standard deviations, `[S, B, D]`."""
     num_samples = len(log_w)
-    log_w = log_w.nan_to_num(-torch.inf)
+    log_w = torch.where(log_w.isnan(), -torch.inf, log_w)
     w = (log_w - log_w.amax(0)).exp()
     share = w / w.sum(0)
-    able = 1 / share.square().sum(0) > _EFFECTIVE
+    effective = 1 / share.square().sum(0) > _EFFECTIVE
+    able = effective & (share.amax(0) < _LARGEST)
     mass = log_w.logsumexp(0) - math.log(num_samples)
     error = (share.square().sum(0) - 1 / num_samples).clamp_min(0).sqrt()
-    off = able & (mass.abs() > _SIGMAS * error + _MASS)
+    # Weights that few draws have met make a mass too small, hardly ever too large.
+    off = torch.where(mass > 0, effective, able) & (mass.abs() > _SIGMAS * error + _MASS)
     if bool(off.any()):
         b = int(torch.where(off, mass.abs(), -1.0).argmax())
         return (
@@ -79,7 +83,7 @@ def _told(log_w: Tensor, drawn: Tensor, weighed: Tensor) -> str:
             f"{math.exp(mass[b]) * float(error[b]):.1g}, not to 1, where sample draws (datum {b})"
         )
     for power, what in ((1, "mean"), (2, "mean square")):
-        h, k = drawn**power, weighed**power
+        h, k = drawn.clamp(-2, 2) ** power, weighed.clamp(-2, 2) ** power
         expected = (share.unsqueeze(-1) * k).sum(0)
         spread = (share.square().unsqueeze(-1) * (k - expected).square()).sum(0) + h.var(0) / num_samples
         apart = (h.mean(0) - expected).abs()

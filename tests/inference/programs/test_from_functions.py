@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 import torch
 from torch import Tensor
-from torch.distributions import Cauchy, Dirichlet, Exponential, Gamma, Normal, Poisson, StudentT, constraints
+from torch.distributions import Cauchy, Dirichlet, Exponential, Gamma, Normal, Poisson, StudentT, Uniform, constraints
 
 from elbowroom.inference import (
     ProgramError,
@@ -26,6 +26,7 @@ from elbowroom.inference import (
     latent_use,
     quadrature,
 )
+from elbowroom.inference.programs.handlers import Set
 from elbowroom.inference.saving.state_file import fingerprint_of
 from toys.programs import data
 
@@ -75,6 +76,14 @@ def test_what_it_is() -> None:
     z, density = target.propose(4, seed=3)
     torch.testing.assert_close(density, log_q(z["z"], X))
     torch.testing.assert_close(torch.stack(target.log_joint(z)), torch.stack(log_joint(z["z"], X)))
+
+
+def test_a_site_has_its_density_at_any_value() -> None:
+    """The parts of log p(x, z) are worked out once in a run; another value is another question."""
+    with torch.no_grad():
+        trace = target_of().trace("model", None, Set({"z": X}))
+        first, other = (trace.nodes["z"]["fn"].log_prob(value) for value in (X, X + 1.0))
+    torch.testing.assert_close(torch.stack([first, other]), log_joint(torch.stack([X, X + 1.0]), X)[0])
 
 
 def test_exact_answers() -> None:
@@ -242,6 +251,7 @@ RIGHT: dict[str, Pair] = {
     "normal": iid(lambda x: Normal(x, 0.3)),
     "student": iid(lambda x: StudentT(torch.full_like(x, 3.0), x)),
     "cauchy": iid(lambda x: Cauchy(x, torch.ones_like(x))),
+    "uniform": iid(lambda x: Uniform(x - 1, x + 1, validate_args=False)),
     "exponential": iid(lambda x: Exponential(x.exp()), constraints.positive),
     "simplex": (
         lambda n, x: Dirichlet(1 + x.exp()).sample((n,)),
@@ -268,6 +278,14 @@ def cautions_of(pair: Pair) -> tuple[str, ...]:
 @pytest.mark.parametrize("name", RIGHT)
 def test_densities_of_what_is_drawn_are_believed(name: str) -> None:
     assert not any(cautions_of(RIGHT[name]))
+
+
+def test_nothing_is_said_where_weights_cannot_tell() -> None:
+    """A cube of many dims: hardly a draw of a Gaussian lies inside."""
+    x = torch.zeros(2, 60, dtype=torch.float64)
+    draw, density, _ = RIGHT["uniform"]
+    target = Target.from_functions(draw, density, lambda z, x: density(z, x) - z.square().sum(-1), x, dim=60)
+    assert not any(target.cautions)
 
 
 @pytest.mark.parametrize("name", OFF)
