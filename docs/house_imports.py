@@ -20,7 +20,7 @@ FOLDERS: dict[str, str] = PROJECT["setuptools"]["package-dir"]
 """Import name -> folder."""
 
 
-TOOLS = ("entry_points", "progress", "text_table")
+TOOLS = ("entry_points", "progress", "showing")
 """What any wing of inference/ may use without saying so."""
 
 

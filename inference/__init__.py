@@ -10,10 +10,10 @@ between them is KL(q(z|x) ‖ p(z|x)). Everything is in nats, carries its own er
 trusted.
 
     weights/        what do the weights say? log w [S, B] in, numbers out
+    showing/        how is a result printed?
     estimate.py     Estimate: value, error, what it bounds, flags
     entry_points.py what draws and writes results, found by name: nothing above is imported
     progress.py     progress bars
-    text_table.py   tables as plain text
     programs/       how is a pair of Pyro programs read, checked and run?
     target.py       Target: the triple, its draws and its densities
     check.py        check_program: the same pair described in words

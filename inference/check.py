@@ -7,15 +7,16 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from elbowroom.inference.estimate import in_short
 from elbowroom.inference.programs.independence import check_permuted
 from elbowroom.inference.programs.structure import Program
+from elbowroom.inference.showing.numbers import in_short
+from elbowroom.inference.showing.shown import Shown
+from elbowroom.inference.showing.table import Table
 from elbowroom.inference.target import Target
-from elbowroom.inference.text_table import aligned
 
 
-@dataclass(frozen=True)
-class ProgramReport:
+@dataclass(frozen=True, repr=False)
+class ProgramReport(Shown):
     """What `check_program` saw: printable, one line a site.
 
     Attributes:
@@ -32,13 +33,12 @@ class ProgramReport:
     layouts: dict[str, str]
     notes: tuple[str, ...]
 
-    def __str__(self) -> str:
-        head = ("program", "kind", "site", "plates (dim, size)", "batch", "event")
-        lines = aligned([head, *self.sites], "<" * len(head))
-        lines.append(
-            f"{self.num_data} data; samples run as model: {self.layouts['model']}, guide: {self.layouts['guide']}"
-        )
-        return "\n".join([*lines, *(f"note: {note}" for note in self.notes)])
+    def as_table(self) -> Table:
+        """The sites of both programs, under what is worth knowing."""
+        title = f"{self.num_data} data; samples run as model: {self.layouts['model']}, guide: {self.layouts['guide']}"
+        columns = ("program", "kind", "site", "plates (dim, size)", "batch", "event")
+        head = (title, *(f"note: {note}" for note in self.notes))
+        return Table(head, columns, "<" * len(columns), self.sites, noun="sites")
 
 
 def check_program(

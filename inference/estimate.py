@@ -1,7 +1,6 @@
 """What every estimator of log p(x) returns, and which of several contradict each other."""
 
 import math
-from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, Generic, Literal, Self
@@ -9,6 +8,10 @@ from typing import Any, Generic, Literal, Self
 import torch
 from torch import Tensor
 from typing_extensions import TypeVar
+
+from elbowroom.inference.showing.numbers import flag_counts, flagged_first, in_short, mean_with_interval, with_error
+from elbowroom.inference.showing.shown import Shown
+from elbowroom.inference.showing.table import Table
 
 Bound = Literal["lower", "upper", "none", "exact"]
 
@@ -31,8 +34,8 @@ Info = TypeVar("Info", bound=Mapping[str, Any], covariant=True, default=Any)
 """Diagnostics by name: each estimator has a `TypedDict` of its own, which says what is there."""
 
 
-@dataclass(frozen=True)
-class Estimate(Generic[Info]):
+@dataclass(frozen=True, repr=False)
+class Estimate(Shown, Generic[Info]):
     """An estimate of log p(x) for each datum, with its own uncertainty.
 
     Attributes:
@@ -73,6 +76,40 @@ class Estimate(Generic[Info]):
         value, stderr = self.value.double(), self.stderr.double()
         return value.mean().item(), (stderr.square().sum().sqrt() / len(self)).item()
 
+    def as_table(self) -> Table:
+        """What it bounds, its mean, and its flagged or least certain data with what `info` says of their weights."""
+        beside = {header: self.info[key] for key, header in _BESIDE.items() if self._is_of_each_datum(key)}
+        head = [f"{_BOUNDS[self.bound]}, {len(self)} data: mean {mean_with_interval(self.value, self.stderr)}"]
+        if self._is_of_each_datum("elbo") and self._is_of_each_datum("elbo_stderr"):
+            elbo, error = self.info["elbo"], self.info["elbo_stderr"]
+            head.append(f"ELBO: mean {mean_with_interval(elbo, error)}")
+            beside = {
+                "ELBO (nats)": [with_error(*pair) for pair in zip(elbo.tolist(), error.tolist(), strict=True)]
+            } | beside
+        rows = [
+            (
+                str(b),
+                with_error(float(self.value[b]), float(self.stderr[b])),
+                *(text if isinstance(text := column[b], str) else f"{float(text):.2f}" for column in beside.values()),
+                self.flags[b],
+            )
+            for b in flagged_first(self.flags, self.stderr)
+        ]
+        head[1:1] = in_short(self.unnormalised)
+        return Table(
+            (*head, *flag_counts(self.flags)),
+            ("datum", "value (nats)", *beside, "flag"),
+            ">" * (2 + len(beside)) + "<",
+            rows,
+            len(self),
+        )
+
+    def _is_of_each_datum(self, key: str) -> bool:
+        value = self.info.get(key)
+        if not isinstance(value, Tensor) or value.dim() != 1 or len(value) != len(self):
+            return False
+        return not bool(value.isnan().all())
+
     def spread(self) -> float:
         """The standard error of the mean over data *as a sample of data*: sd over data / √B, in nats."""
         if len(self) < 2:
@@ -80,10 +117,36 @@ class Estimate(Generic[Info]):
         return (torch.std(self.value.double()) / len(self) ** 0.5).item()
 
 
-def in_short(texts: Sequence[str]) -> list[str]:
-    """Sentences of data, each once with how many data it holds for, the most frequent first: to be said of a mean."""
-    counts = Counter(filter(None, texts)).most_common()
-    return [f"{text} ({count} of {len(texts)} data)" for text, count in counts]
+def both_sides(title: str, lower: Estimate, upper: Estimate) -> Table:
+    """Two estimates of the same data as one table: their means, and the flagged or least certain data."""
+    width = Estimate(upper.value - lower.value, torch.hypot(upper.stderr.double(), lower.stderr.double()), "none")
+    parts = {"lower": lower, "upper": upper, "upper less lower": width}
+    flags = tuple(
+        reasons(*dict.fromkeys(f"{one}; {other}".split("; ")))
+        for one, other in zip(lower.flags, upper.flags, strict=True)
+    )
+    head = (
+        title,
+        *in_short(lower.unnormalised),
+        *(f"  {name}: mean {mean_with_interval(e.value, e.stderr)}" for name, e in parts.items()),
+    )
+    rows = [
+        (str(b), *(with_error(float(e.value[b]), float(e.stderr[b])) for e in parts.values()), flags[b])
+        for b in flagged_first(flags, width.value.abs())
+    ]
+    return Table((*head, *flag_counts(flags)), ("datum", *parts, "flag"), ">>>><", rows, len(lower))
+
+
+_BOUNDS: dict[Bound, str] = {
+    "lower": "a lower bound in expectation",
+    "upper": "an upper bound in expectation",
+    "none": "an estimate that bounds nothing",
+    "exact": "exact up to its error",
+}
+"""What a value is, by what it bounds: no less for log p(x) than for a divergence, a gain or a rate."""
+
+_BESIDE = {"pareto_k": "k-hat", "ess": "ESS"}
+"""Keys of `info` that are shown beside the value, and their headers."""
 
 
 def room_for(one: Tensor, other: Tensor) -> Tensor:

@@ -3,15 +3,21 @@
 import math
 import weakref
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any, Self
 
 import torch
 from torch import Tensor
 
 from elbowroom.inference.programs import densities
+from elbowroom.inference.programs.cautions import Caution
+from elbowroom.inference.programs.drawn_from import why_not_drawn
+from elbowroom.inference.programs.from_functions import SITE, Density, Joint, Sampler
+from elbowroom.inference.programs.function_checks import check_seeded, checked_functions
 from elbowroom.inference.programs.global_state import quiet_globals
 from elbowroom.inference.programs.handlers import Set
 from elbowroom.inference.programs.independence import check_alone, check_company
+from elbowroom.inference.programs.latent import Latent
 from elbowroom.inference.programs.layout_choice import choose_layout
 from elbowroom.inference.programs.layouts import LAYOUTS, Layout
 from elbowroom.inference.programs.local_parameters import local_parameters
@@ -22,12 +28,15 @@ from elbowroom.inference.programs.simulate import simulate
 from elbowroom.inference.programs.structure import Program, ProgramError, Structure
 from elbowroom.inference.programs.terms import Result, Term, Values, place
 from elbowroom.inference.programs.triple import Triple
+from elbowroom.inference.showing.numbers import flag_counts, in_short
+from elbowroom.inference.showing.shown import Shown
+from elbowroom.inference.showing.table import Table
 
 MOST_VALUES = 100_000
 """Combinations of values for a datum up to which discrete sites that the guide draws are summed out."""
 
 
-class Target(Triple):
+class Target(Shown, Triple):
     """Pins a model and a guide to data and evaluates both on many samples of every datum at once.
 
     For datum x_b and samples z_s ~ q(z|x_b), every estimator is a reduction over s of
@@ -90,6 +99,64 @@ class Target(Triple):
                 if self.sliceable and len(self) > 1:
                     check_alone(self, self.layouts)
                 check_company(self, self.layouts)
+
+    @classmethod
+    def from_functions(
+        cls,
+        sample: Sampler,
+        log_q: Density,
+        log_joint: Joint,
+        *data: Tensor,
+        dim: int,
+        num_data: int | None = None,
+        sample_prior: Sampler | None = None,
+        support: Any = None,
+    ) -> Self:
+        """A target of densities on `[S, B, D]` tensors, with no Pyro program: flows, posteriors of other libraries.
+
+            Target.from_functions(sample, log_q, log_joint, x, dim=2)
+
+        Everything that takes a target takes it, but for what trains or simulates data (`fit`, `calibrate`,
+        `bidirectional`). The latent site is called `z`. Whether `log_q` is the normalised density of `sample` is tried
+        on a few data; where it is not, `cautions` say so, and the flags of every number that uses log q. Of what begins
+        at the prior, nothing is done without `sample_prior`: modes far from the guide are not looked for then.
+
+        Args:
+            sample: (S, *data) -> z ~ q(z | x), `[S, B, D]`. Its random numbers must be torch's, `[S, B, ...]`: they are
+                replaced by numbers that are a function of (seed, sample, datum).
+            log_q: (z, *data) -> log q(z | x), `[S, B]`, nats, at any z `[S, B, D]`.
+            log_joint: (z, *data) -> log p(x, z), or log p(z) and log p(x | z), `[S, B]` each, nats; differentiable in
+                z for all that follows gradients. Entry `[s, b]` depends on `z[s, b]` and datum b alone, as of `log_q`.
+            *data: tensors with a row for each datum, `[B, ...]` each. Without any, the functions hold their B data
+                themselves: the target cannot be cut, so some of the data cost as much as all.
+            dim: D.
+            num_data: B, if no data are given.
+            sample_prior: (S, *data) -> z ~ p(z), as `sample`. `log_joint` must return its two parts.
+            support: where z lives, a constraint of torch, of a number or of a vector (`constraints.positive`,
+                `constraints.simplex`); by default all of ℝ^D.
+
+        Raises:
+            TypeError, ValueError: for arguments that do not fit together.
+            ProgramError: naming the function, what it returned, and what was expected.
+        """
+        functions = checked_functions(
+            data,
+            dim,
+            num_data,
+            support,
+            sample=sample,
+            log_q=log_q,
+            log_joint=log_joint,
+            sample_prior=sample_prior,
+        )
+        target = cls(functions.model, functions.guide, *data)
+        with torch.no_grad():
+            check_seeded(*(target.propose(1, seed=seed)[0][SITE] for seed in (0, 1)))
+        reason = why_not_drawn(functions, data)
+        if not reason:
+            return target
+        caution = Caution(reason, torch.ones(len(target), dtype=torch.bool), SITE)
+        return target.replaced(structure=replace(target.structure, cautions=(*target.structure.cautions, caution)))
 
     def collapsed(self) -> "Target":
         """The same triple with the finite discrete sites that the guide draws summed out of both programs.
@@ -199,6 +266,23 @@ class Target(Triple):
                 sites.append((what, _kind(name, site, self.structure), name, site))
         return sites
 
+    def as_table(self) -> Table:
+        """The latents and what is done with each of them; the programs are not run."""
+        structure, size = self.structure, sum(math.prod(shape) for shape in self.latents.values())
+        plate = "the whole program as one datum" if self.plate is None else f"plate '{self.plate}'"
+        cut = "" if self.sliceable or self.plate is None else "; they cannot be cut: all are evaluated, and some picked"
+        head = (
+            f"{len(self)} data ({plate}), {size} latents of each",
+            f"samples run as model: {self.layouts['model']}, guide: {self.layouts['guide']}{cut}",
+            f"observed: {', '.join(structure.observed) or 'nothing'}",
+            *in_short(self.unnormalised),
+            *flag_counts(self.cautions),
+        )
+        rows = [(name, str(shape), _treatment(structure.latents[name])) for name, shape in self.latents.items()]
+        rows += [(name, "", "finite: summed out exactly") for name in structure.discrete]
+        rows += [(name, "", "auxiliary draw of the guide") for name in structure.auxiliary]
+        return Table(head, ("latent", "shape", "support"), "<<<", rows, noun="sites")
+
     def check_proper(self) -> None:
         """Refuse programs that have no evidence p(x): every estimator of it asks this first.
 
@@ -249,6 +333,12 @@ class Target(Triple):
 
 
 _COLLAPSED: "weakref.WeakKeyDictionary[Target, Target]" = weakref.WeakKeyDictionary()
+
+
+def _treatment(latent: Latent) -> str:
+    if latent.unconstrained is None:
+        return "discrete" if latent.dtype is None else "no coordinates are known: no gradients"
+    return "real" if latent.real else f"constrained, {math.prod(latent.unconstrained)} coordinates"
 
 
 def _kind(name: str, site: Any, structure: Structure) -> str:

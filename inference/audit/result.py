@@ -1,13 +1,13 @@
 """What an audit found: numbers with intervals, and a verdict made of sentences that point to them."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Literal
 
 from torch import Tensor
 
-from elbowroom.inference.audit.table import table_rows
+from elbowroom.inference.audit.table import HEADER, cells, largest_room, table_rows
 from elbowroom.inference.diagnostics.agreement import Agreement
 from elbowroom.inference.diagnostics.calibration import Calibration
 from elbowroom.inference.diagnostics.latent_use import LatentUse
@@ -17,6 +17,8 @@ from elbowroom.inference.evidence.bracket import Bracket
 from elbowroom.inference.evidence.importance.importance import ImportanceInfo
 from elbowroom.inference.gap import Decomposition
 from elbowroom.inference.mcmc.convergence import Convergence, Gates
+from elbowroom.inference.showing.shown import Shown
+from elbowroom.inference.showing.table import LINES, Table
 
 Topic = Literal["verdict", "room", "source", "next", "worst", "use", "calibration", "latents", "caution"]
 Tone = Literal["good", "note", "warning", "bad"]
@@ -60,8 +62,8 @@ class Finding:
     data: tuple[int, ...] = ()
 
 
-@dataclass(frozen=True)
-class Portrait:
+@dataclass(frozen=True, repr=False)
+class Portrait(Shown):
     """Draws of a few chosen data, for pictures.
 
     Attributes:
@@ -76,9 +78,14 @@ class Portrait:
     guide: Tensor
     posterior: Tensor | None
 
+    def as_table(self) -> Table:
+        """Which data, and how many draws."""
+        chains = "no chains were run" if self.posterior is None else f"{len(self.posterior)} of the posterior"
+        return Table((f"draws of the data {list(self.data[:12])}, for pictures: {len(self.guide)} of q, {chains}",))
 
-@dataclass(frozen=True)
-class Chains:
+
+@dataclass(frozen=True, repr=False)
+class Chains(Shown):
     """How the Markov chains of the examined data fared.
 
     Attributes:
@@ -95,9 +102,16 @@ class Chains:
     num_warmup: int
     gates: Gates
 
+    def as_table(self) -> Table:
+        """How their draws fared; rows are counted among the examined data."""
+        found = self.convergence.as_table()
+        sizes = f"{self.num_chains} chains of {self.num_draws} draws after {self.num_warmup} of warm-up; {self.gates}"
+        data = f"data {list(self.rows[:12])}{' …' if len(self.rows) > 12 else ''}"
+        return replace(found, head=(f"{found.title}, {data}", sizes, *found.head[1:]))
 
-@dataclass(frozen=True)
-class Audit:
+
+@dataclass(frozen=True, repr=False)
+class Audit(Shown):
     """All that `audit` found. Parts that the budget did not allow are None or of some of the data.
 
     Attributes:
@@ -144,14 +158,27 @@ class Audit:
         """The verdict in plain language, one sentence a line."""
         return "\n".join(finding.sentence for finding in self.findings)
 
+    def as_table(self) -> Table:
+        """The verdict, and the examined data with the largest room; what is left out is in `verdict` and `table()`."""
+        sentences = tuple(finding.sentence for finding in self.findings)
+        head = sentences or (f"an audit of {len(self)} data",)
+        if self.decomposition is None or self.agreement is None:
+            return Table(head)
+        examined = self.rows["decomposition"]
+        chosen = [examined[i] for i in largest_room(self.decomposition)[:LINES]]
+        rows = cells(self.decomposition, self.agreement, self.rows, chosen)
+        return Table(head, HEADER, ">" * (len(HEADER) - 1) + "<", rows, len(examined), "examined data")
+
+    def _title(self) -> str:
+        return f"an audit of {len(self)} data: {self.findings[0].sentence}" if self.findings else "an audit"
+
     def table(self, data: Sequence[int] | None = None, most: int = 20) -> str:
         """The verdict, and rows of chosen examined data, or of the `most` with the largest room; nats.
 
         Raises:
             ValueError: for data that were not examined.
         """
-        examined = self.rows.get("decomposition", ())
-        return "\n".join([self.verdict, "", *table_rows(self.decomposition, self.agreement, examined, data, most)])
+        return "\n".join([self.verdict, "", *table_rows(self.decomposition, self.agreement, self.rows, data, most)])
 
     def save(self, directory: str | Path) -> list[Path]:
         """Write `report.html`, `audit.json` and `audit.nc` and return their paths; each is whole or not there.

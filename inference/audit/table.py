@@ -1,22 +1,26 @@
 """The examined data of an audit, as rows of text."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import torch
 
 from elbowroom.inference.diagnostics.agreement import Agreement
 from elbowroom.inference.estimate import reasons
 from elbowroom.inference.gap import Decomposition
-from elbowroom.inference.text_table import aligned
+from elbowroom.inference.showing.numbers import plain
+from elbowroom.inference.showing.text_table import aligned
 
-_HEADER = ("datum", "ELBO", "amortization", "optimisation", "approximation", "log p(x)", "± error", "k-hat", "good for")
+HEADER = ("datum", "ELBO", "amortization", "optimisation", "approximation", "log p(x)", "± error", "k-hat", "good for")
 _SHORT = {"means": "means", "intervals": "intervals", "tails": "tails", "model comparison": "comparison"}
+
+Rows = Mapping[str, Sequence[int]]
+"""Part of an audit -> the data that it covers."""
 
 
 def table_rows(
     decomposition: Decomposition | None,
     agreement: Agreement | None,
-    examined: Sequence[int],
+    rows: Rows,
     data: Sequence[int] | None,
     most: int,
 ) -> list[str]:
@@ -24,7 +28,7 @@ def table_rows(
 
     Args:
         decomposition, agreement: of the examined data.
-        examined: their indices.
+        rows: which data either covers.
         data: the data to show; None for those with the largest room.
         most: how many of them then.
 
@@ -33,26 +37,45 @@ def table_rows(
     """
     if decomposition is None or agreement is None:
         return []
-    place = {datum: i for i, datum in enumerate(examined)}
-    if absent := [b for b in data or () if b not in place]:
-        raise ValueError(f"data {absent} were not examined; examined: {sorted(place)}")
+    examined = rows["decomposition"]
+    if absent := [b for b in data or () if b not in examined]:
+        raise ValueError(f"data {absent} were not examined; examined: {sorted(examined)}")
+    chosen = data if data is not None else [examined[i] for i in largest_room(decomposition)[:most]]
+    return aligned([HEADER, *cells(decomposition, agreement, rows, chosen)], ">" * len(HEADER))
+
+
+def largest_room(decomposition: Decomposition) -> list[int]:
+    """Places of the examined data by their room, those that are not usable first."""
     room = decomposition.room().value.masked_fill(~decomposition.usable, torch.inf)
-    order = room.argsort(descending=True, stable=True).tolist()
-    chosen = order[:most] if data is None else [place[b] for b in data]
-    table = [_HEADER, *(_row(decomposition, agreement, examined[i], i) for i in chosen)]
-    return aligned(table, ">" * len(_HEADER))
+    return room.argsort(descending=True, stable=True).tolist()
 
 
-def _row(decomposition: Decomposition, agreement: Agreement, datum: int, i: int) -> tuple[str, ...]:
-    """The cells of the i-th examined datum."""
+def cells(decomposition: Decomposition, agreement: Agreement, rows: Rows, data: Sequence[int]) -> list[tuple[str, ...]]:
+    """The cells of examined data under `HEADER`; empty ones where q was not held against the posterior."""
+    decomposed, compared = ({b: i for i, b in enumerate(rows[part])} for part in ("decomposition", "agreement"))
     log_p = decomposition.log_p
-    room = (decomposition.amortization, decomposition.optimisation, decomposition.approximation)
-    good = ", ".join(_SHORT.get(use, use) for use, marks in agreement.uses.items() if bool(marks[i]))
-    flags = reasons(decomposition.flags[i], agreement.flags[i])
-    return (
-        str(datum),
-        *(f"{float(term.value[i]):.3f}" for term in (decomposition.elbo, *room, log_p)),
-        f"{float(log_p.stderr[i]):.3f}",
-        f"{float(agreement.pareto_k[i]):.2f}",
-        (good or "nothing") + (f" ! {flags}" if flags else ""),
+    terms = (
+        decomposition.elbo,
+        decomposition.amortization,
+        decomposition.optimisation,
+        decomposition.approximation,
+        log_p,
     )
+    return [
+        (
+            str(b),
+            *(plain(float(term.value[decomposed[b]])) for term in terms),
+            plain(float(log_p.stderr[decomposed[b]])),
+            *_use(agreement, compared.get(b), decomposition.flags[decomposed[b]]),
+        )
+        for b in data
+    ]
+
+
+def _use(agreement: Agreement, i: int | None, flag: str) -> tuple[str, str]:
+    """k̂ and what q is good for, of the i-th datum that was compared, and why not to rely on any of it."""
+    if i is None:
+        return "", f"! {flag}" if flag else ""
+    good = ", ".join(_SHORT.get(use, use) for use, marks in agreement.uses.items() if bool(marks[i]))
+    flags = reasons(flag, agreement.flags[i])
+    return f"{float(agreement.pareto_k[i]):.2f}", (good or "nothing") + (f" ! {flags}" if flags else "")

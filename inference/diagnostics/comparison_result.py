@@ -1,7 +1,9 @@
 """The results of a comparison: marginals, evidence and divergences by each method, as tensors and as flat records."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Required, TypedDict
+from itertools import islice
+from typing import Any, Required, TypedDict, cast
 
 import torch
 from torch import Tensor
@@ -13,10 +15,13 @@ from elbowroom.inference.evidence.importance.importance import ImportanceInfo
 from elbowroom.inference.evidence.quadrature.quadrature import LEVELS, QuadratureInfo
 from elbowroom.inference.mcmc.draws import Draws
 from elbowroom.inference.saving.json_values import json_able
+from elbowroom.inference.showing.numbers import flagged_first, in_short, mean_with_interval, with_error
+from elbowroom.inference.showing.shown import Shown
+from elbowroom.inference.showing.table import LINES, Table
 
 
-@dataclass(frozen=True)
-class Identity:
+@dataclass(frozen=True, repr=False)
+class Identity(Shown):
     """log p(x) = ELBO + KL(q ‖ p(z|x)), its parts computed independently of each other; nats, `[B]` each.
 
     log p(x) by importance sampling, the ELBO by Monte Carlo with other noise, and the KL by quadrature.
@@ -27,6 +32,23 @@ class Identity:
     elbo: Tensor
     elbo_stderr: Tensor
     kl: Tensor
+
+    def as_table(self) -> Table:
+        """The residual of each datum, the largest in its own standard errors first."""
+        size = self.residual.abs() / self.stderr
+        rows = [
+            (
+                str(b),
+                with_error(float(self.log_p[b]), float(self.log_p_stderr[b])),
+                with_error(float(self.elbo[b]), float(self.elbo_stderr[b])),
+                f"{float(self.kl[b]):.3f}",
+                with_error(float(self.residual[b]), float(self.stderr[b])),
+                "",
+            )
+            for b in flagged_first([""] * len(size), size)
+        ]
+        title = f"log p(x) − (ELBO + KL): mean {mean_with_interval(self.residual, self.stderr)}"
+        return Table((title,), ("row", "log p(x)", "ELBO", "KL (exact)", "residual", ""), ">>>>><", rows, len(size))
 
     @property
     def residual(self) -> Tensor:
@@ -46,8 +68,8 @@ class Evidence(TypedDict, total=False):
     quadrature: Estimate[QuadratureInfo]
 
 
-@dataclass(frozen=True)
-class Comparison:
+@dataclass(frozen=True, repr=False)
+class Comparison(Shown):
     """What each method says about the posterior and the evidence of the same data.
 
     Attributes:
@@ -79,6 +101,40 @@ class Comparison:
     identity: Identity | None
     draws: Draws | None
     guide_draws: Tensor
+
+    def as_table(self) -> Table:
+        """Evidence by method, and mean and standard deviation of each latent by each method."""
+        against = "" if self.reference is None else f", held against {self.reference}"
+        head = [f"{len(self.data)} data by {', '.join(self.posteriors)}{against}"]
+        evidence = cast(Mapping[str, Estimate], self.evidence)
+        for method, estimate in evidence.items():
+            head.append(f"  log p(x), {method}: mean {mean_with_interval(estimate.value, estimate.stderr)}")
+        head += in_short(evidence["importance"].unnormalised if "importance" in evidence else ())
+        head.append(f"  KL(q ‖ p(z|x)): mean {mean_with_interval(self.kl_q_p, self.kl_q_p_stderr)}")
+        for method, estimate in evidence.items():
+            flagged = [b for b in flagged_first(estimate.flags, most=3) if estimate.flags[b]]
+            head += [f"  datum {self.data[b]}, {method}: {estimate.flags[b]}" for b in flagged]
+        rows = [self._row(b, n, method) for b, n, method in self._places()]
+        columns = ("datum", "latent", "method", "mean", "sd", "W1 to the reference", "flag")
+        total = len(self.data) * len(self.latents) * len(self.posteriors)
+        return Table(tuple(head), columns, "><<>>><", rows, total, "rows")
+
+    def _places(self) -> list[tuple[int, int, str]]:
+        """(row, latent, method) of what is shown: all methods of a latent side by side."""
+        every = ((b, n, m) for b in range(len(self.data)) for n in range(len(self.latents)) for m in self.posteriors)
+        return list(islice(every, LINES))
+
+    def _row(self, b: int, n: int, method: str) -> tuple[str, ...]:
+        posterior, distance = self.posteriors[method], self.wasserstein.get(method)
+        return (
+            str(self.data[b]),
+            self.latents[n],
+            method,
+            with_error(float(posterior.mean[b, n]), float(posterior.mean_stderr[b, n])),
+            f"{float(posterior.sd[b, n]):.3f}",
+            "" if distance is None else f"{float(distance[b, n]):.3f}",
+            posterior.flags[b],
+        )
 
     def rows(self) -> list[dict[str, Any]]:
         """One flat record for each datum, latent and method: what the table, JSON and tests read."""

@@ -14,6 +14,9 @@ from elbowroom.inference.evaluation.scalars import side_by_side
 from elbowroom.inference.evaluation.weighted_draws import WeightedDraws, reduced, weighted_draws
 from elbowroom.inference.evidence.quadrature.quadrature import QuadratureInfo
 from elbowroom.inference.mcmc.draws import Draws
+from elbowroom.inference.showing.numbers import flag_counts, flagged_first, with_error
+from elbowroom.inference.showing.shown import Shown
+from elbowroom.inference.showing.table import LINES, Table
 from elbowroom.inference.target import Target
 
 GRID = 200
@@ -21,8 +24,8 @@ GRID_LEVELS = (torch.arange(GRID, dtype=torch.float64) + 0.5) / GRID
 """Mid-point probabilities at which every method's marginal quantile functions are compared."""
 
 
-@dataclass(frozen=True)
-class Posterior:
+@dataclass(frozen=True, repr=False)
+class Posterior(Shown):
     """Marginals of the latents of B data according to one method.
 
     Attributes:
@@ -45,6 +48,24 @@ class Posterior:
     seconds: float
     evaluations: Tensor
     flags: tuple[str, ...]
+
+    def as_table(self) -> Table:
+        """Mean and standard deviation of the latents of the data, flagged ones first."""
+        num_data, num_latents = self.mean.shape
+        rows = [
+            (
+                str(b),
+                str(n),
+                with_error(float(self.mean[b, n]), float(self.mean_stderr[b, n])),
+                f"{float(self.sd[b, n]):.3f}",
+                self.flags[b],
+            )
+            for b in flagged_first(self.flags)
+            for n in range(num_latents)
+        ]
+        head = (f"the posterior of {num_data} data by {self.method}: marginals", *flag_counts(self.flags))
+        columns = ("datum", "latent", "mean", "sd", "flag")
+        return Table(head, columns, ">>>><", rows[:LINES], num_data * num_latents, "marginals")
 
     def quantiles(self, levels: Tensor) -> Tensor:
         """Marginal quantiles `[Q, B, N]`, interpolated between the grid's."""

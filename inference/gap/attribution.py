@@ -19,16 +19,19 @@ from elbowroom.inference.programs.log_prob import site_log_prob
 from elbowroom.inference.programs.noise import Noise
 from elbowroom.inference.programs.structure import ProgramError
 from elbowroom.inference.programs.terms import Arrange, Result, Values, collected, place
+from elbowroom.inference.showing.numbers import flag_counts, mean_with_interval
+from elbowroom.inference.showing.shown import Shown
+from elbowroom.inference.showing.table import Table
+from elbowroom.inference.showing.text_table import aligned
 from elbowroom.inference.target import Target
-from elbowroom.inference.text_table import aligned
 from elbowroom.inference.weights import K_LIMIT
 
 _MANY = 0.25  # share of the outer draws whose k̂ may be large: one k̂ of 128 weights has an error of 0.3
 _LEAST_INNER = 25  # weights that a tail index is estimated from
 
 
-@dataclass(frozen=True)
-class SiteAttribution:
+@dataclass(frozen=True, repr=False)
+class SiteAttribution(Shown):
     """KL(q(z|x) ‖ p(z|x)) = Σ_i E_q KL(q(z_i | z_<i, x) ‖ p(z_i | z_<i, x)), for every datum.
 
     Attributes:
@@ -59,6 +62,18 @@ class SiteAttribution:
     def sites(self) -> tuple[str, ...]:
         """The latent sites in the order in which the guide draws them."""
         return tuple(self.terms)
+
+    def as_table(self) -> Table:
+        """The mean gap, and the mean term of each site, with what the inner estimates may have moved to it."""
+        rows = [
+            (name, mean_with_interval(term.value, term.stderr, ""), f"{float(self.shortfall[name].nanmean()):.3f}", "")
+            for name, term in self.terms.items()
+        ]
+        head = (
+            f"log p(x) − ELBO by site, {len(self)} data: mean {mean_with_interval(self.gap.value, self.gap.stderr)}",
+            *flag_counts(self.flags),
+        )
+        return Table(head, ("site", "mean term (nats)", "of it too high by", ""), "<>><", rows, noun="sites")
 
     def table(self) -> str:
         """Mean term of each site over data, with its error, nats."""

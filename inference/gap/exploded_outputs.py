@@ -31,19 +31,32 @@ def exploded(target: Target, seed: int, memory_bytes: int | None = None) -> tupl
 def why_exploded(
     coordinates: Coordinates, guide: Family, is_finite: Tensor, seed: int
 ) -> tuple[tuple[str, ...], Family]:
-    """What is wrong with the encoder's output of each datum, or an empty string; and the prior as a Gaussian."""
-    with torch.no_grad():
-        u = coordinates.unconstrain(coordinates.target.sample_prior(_DRAWS, seed=seed)).double()
-    # Quantiles: a prior may have heavy tails.
-    low, middle, high = u.quantile(torch.tensor([0.1587, 0.5, 0.8413], dtype=u.dtype, device=u.device), dim=0)
-    prior = Family.gaussian(middle, ((high - low) / 2).clamp_min(1e-12))
+    """What is wrong with the encoder's output of each datum, or an empty string; and the prior as a Gaussian.
+
+    Where the prior cannot be drawn from, an output is only asked to be finite, and N(0, I) stands in its place.
+    """
+    prior, known = _prior(coordinates, guide, seed)
     centre, unit = prior.loc.squeeze(1), prior.scale.squeeze(1)
+    unit = unit if known else torch.full_like(unit, torch.inf)
     scale = guide.scale.squeeze(1)
     sd = scale if guide.is_diagonal else scale.square().sum(-1).sqrt()
     far = (guide.mean - centre).abs() / unit
     names, is_finite = coordinates.names, is_finite.cpu()
     reasons = tuple(_reason(names, bool(is_finite[b]), sd[b], sd[b] / unit[b], far[b]) for b in range(len(is_finite)))
     return reasons, prior
+
+
+def _prior(coordinates: Coordinates, guide: Family, seed: int) -> tuple[Family, bool]:
+    """The prior as a Gaussian, and whether it is known."""
+    try:
+        with torch.no_grad():
+            u = coordinates.unconstrain(coordinates.target.sample_prior(_DRAWS, seed=seed)).double()
+    except NotImplementedError:  # a prior that has a density but cannot be drawn from
+        mean = guide.mean
+        return Family.gaussian(torch.zeros_like(mean), torch.ones_like(mean)), False
+    # Quantiles: a prior may have heavy tails.
+    low, middle, high = u.quantile(torch.tensor([0.1587, 0.5, 0.8413], dtype=u.dtype, device=u.device), dim=0)
+    return Family.gaussian(middle, ((high - low) / 2).clamp_min(1e-12)), True
 
 
 def _reason(names: list[str], is_finite: bool, sd: Tensor, wide: Tensor, far: Tensor) -> str:

@@ -7,10 +7,12 @@ from torch import Tensor
 
 from elbowroom.inference.estimate import NORMAL_95
 from elbowroom.inference.gap.result import Decomposition
+from elbowroom.inference.showing.shown import Shown
+from elbowroom.inference.showing.table import Table
 
 
-@dataclass(frozen=True)
-class EncoderOverfitting:
+@dataclass(frozen=True, repr=False)
+class EncoderOverfitting(Shown):
     """The mean amortization gap on test data less that on training data: what the encoder has not learnt in general.
 
     Attributes:
@@ -30,19 +32,22 @@ class EncoderOverfitting:
     num_train: int
     num_test: int
 
-    def __str__(self) -> str:
+    def as_table(self) -> Table:
+        """The difference, what it says, and how many data it rests on."""
         low, high = self.interval
-        text = (
+        difference = (
             f"amortization costs {self.test:.2f} nats on test data and {self.train:.2f} on training data: "
             f"{self.difference:+.2f} (95 % interval {low:.2f} … {high:.2f})"
         )
+        return Table((difference, self._meaning(), f"{self.num_test} test data, {self.num_train} training data"))
+
+    def _meaning(self) -> str:
+        low, high = self.interval
         if low > 0:
-            return (
-                f"{text}. The encoder overfits: it finds q for data that it was trained on and less well for new ones"
-            )
+            return "The encoder overfits: it finds q for data that it was trained on and less well for new ones"
         if high < 0:
-            return f"{text}. The encoder is worse on the training data: are the two sets drawn alike?"
-        return f"{text}. No overfitting of the encoder is seen"
+            return "The encoder is worse on the training data: are the two sets drawn alike?"
+        return "No overfitting of the encoder is seen"
 
 
 def encoder_overfitting(train: Decomposition, test: Decomposition) -> EncoderOverfitting:

@@ -11,6 +11,8 @@ from elbowroom.inference.evaluation.random_numbers import RandomNumbers
 from elbowroom.inference.gap.families.family import Family
 from elbowroom.inference.programs.structure import ProgramError
 from elbowroom.inference.programs.terms import Values
+from elbowroom.inference.showing.shown import Shown
+from elbowroom.inference.showing.table import Table
 from elbowroom.inference.target import Target
 
 if TYPE_CHECKING:
@@ -105,8 +107,8 @@ class RefinedTarget(Target):
         )
 
 
-@dataclass(frozen=True)
-class RefinedGuide:
+@dataclass(frozen=True, repr=False)
+class RefinedGuide(Shown):
     """The members that a ladder reached: for each rung one distribution a datum.
 
     Attributes:
@@ -119,6 +121,16 @@ class RefinedGuide:
     base: Target
     families: dict[str, Family]
     doubts: dict[str, tuple[str, ...]] = field(default_factory=dict)
+
+    def as_table(self) -> Table:
+        """The rungs, and for how many data the members of each are to be doubted."""
+        rows = []
+        for name, family in self.families.items():
+            doubts = [text for text in self.doubts.get(name, ()) if text]
+            doubted = f"{len(doubts)} of {len(family)}: {doubts[0]}" if doubts else ""
+            rows.append((name, str(family.num_components), "diagonal" if family.is_diagonal else "full", doubted))
+        title = f"one distribution for each of {len(self.base)} data in place of the guide's, by rung"
+        return Table((title,), ("rung", "components", "covariance", "doubted"), "<><<", rows, noun="rungs")
 
     def target(self, rung: str | None = None) -> Target:
         """The model and data with the members of a rung (default: the largest family) in place of the guide.

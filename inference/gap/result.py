@@ -9,10 +9,13 @@ from elbowroom.inference.estimate import Estimate
 from elbowroom.inference.gap.ladder import ENCODER
 from elbowroom.inference.gap.log_p import LogPInfo, Sides, sides_of
 from elbowroom.inference.gap.refined import RefinedGuide
+from elbowroom.inference.showing.numbers import flag_counts, flagged_first, in_short, mean_with_interval, with_error
+from elbowroom.inference.showing.shown import Shown
+from elbowroom.inference.showing.table import Table
 
 
-@dataclass(frozen=True)
-class Decomposition:
+@dataclass(frozen=True, repr=False)
+class Decomposition(Shown):
     """log p(x) − ELBO, additive by construction: elbo + amortization + optimisation + approximation = log p(x).
 
     Attributes:
@@ -60,7 +63,32 @@ class Decomposition:
         """Which data enter means: finite, and the encoder's output has not exploded, `[B]`."""
         return ~self.exploded & self.elbo.value.isfinite() & self.log_p.value.isfinite()
 
+    def as_table(self) -> Table:
+        """The mean of each term over the usable data, and the flagged data, or those with the largest room."""
+        usable, room = self.usable, self.room()
+        head = [f"log p(x) − ELBO and where it comes from, {len(self)} data, family of the guide: {self.family}"]
+        head += in_short(self.log_p.unnormalised)
+        parts = {"ELBO": self.elbo} | {name: getattr(self, name) for name in _TERMS} | {"log p(x)": self.log_p}
+        if int(usable.sum()) < len(self):
+            head.append(f"means are of the {int(usable.sum())} usable data")
+        if usable.any():
+            every = {**parts, "room": room}
+            head += [f"  {n}: {mean_with_interval(e.value[usable], e.stderr[usable])}" for n, e in every.items()]
+        rows = [
+            (
+                str(b),
+                *(with_error(float(e.value[b]), float(e.stderr[b])) for e in parts.values()),
+                self.flags[b] or self.notes[b],
+            )
+            for b in flagged_first(self.flags, room.value)
+        ]
+        columns = ("datum", *parts, "flag")
+        return Table((*head, *flag_counts(self.flags)), columns, ">>>>>><", rows, len(self))
+
     def room(self) -> Estimate[Sides]:
         """log p(x) − ELBO = KL(q(z|x) ‖ p(z|x)), `[B]`, nats."""
         stderr = torch.hypot(self.log_p.stderr, self.elbo.stderr)
         return Estimate(self.log_p.value - self.elbo.value, stderr, "none", sides_of(self.log_p), self.flags)
+
+
+_TERMS = ("amortization", "optimisation", "approximation")

@@ -10,6 +10,9 @@ from elbowroom.inference.estimate import NORMAL_95, Estimate
 from elbowroom.inference.evidence.importance.importance import importance
 from elbowroom.inference.gap.overfitting import student_95
 from elbowroom.inference.programs.structure import Program
+from elbowroom.inference.showing.numbers import flagged_first, in_short, with_error
+from elbowroom.inference.showing.shown import Shown
+from elbowroom.inference.showing.table import Table
 from elbowroom.inference.target import Target
 from elbowroom.inference.training.batches import Data
 from elbowroom.inference.training.fit import fit
@@ -18,8 +21,8 @@ from elbowroom.inference.training.parameters import owner_of
 from elbowroom.inference.training.result import Fit
 
 
-@dataclass(frozen=True)
-class RetrainedGuide:
+@dataclass(frozen=True, repr=False)
+class RetrainedGuide(Shown):
     """A new guide trained beneath the same model, and what it gained on the target's data.
 
     Attributes:
@@ -43,14 +46,27 @@ class RetrainedGuide:
     stderr: float
     interval: tuple[float, float]
 
-    def __str__(self) -> str:
+    def as_table(self) -> Table:
+        """The mean gain in a sentence, and the data that lost most, or whose ELBOs are not finite."""
         low, high = self.interval
-        text = f"the new guide's ELBO is {self.mean:+.2f} nats a datum (95 % interval {low:.2f} … {high:.2f})"
+        gain = f"the new guide's ELBO is {self.mean:+.2f} nats a datum (95 % interval {low:.2f} … {high:.2f})"
+        parts = (self.before, self.after, self.gain)
+        rows = [
+            (str(b), *(with_error(float(e.value[b]), float(e.stderr[b])) for e in parts), self.gain.flags[b])
+            for b in flagged_first(self.gain.flags, -self.gain.value)
+        ]
+        columns = ("datum", "ELBO before (nats)", "ELBO after (nats)", "gain (nats)", "flag")
+        return Table(
+            (gain, *in_short(self.before.unnormalised), self._meaning()), columns, ">>>><", rows, len(self.gain)
+        )
+
+    def _meaning(self) -> str:
+        low, high = self.interval
         if low > 0:
-            return f"{text}: this much of the gap was the old encoder's"
+            return "This much of the gap was the old encoder's"
         if high < 0:
-            return f"{text}: the old guide is better. Train longer (num_epochs), or with another learning rate"
-        return f"{text}: no gain is seen"
+            return "The old guide is better. Train longer (num_epochs), or with another learning rate"
+        return "No gain is seen"
 
 
 def retrain_guide(

@@ -11,6 +11,9 @@ from torch import Tensor
 
 from elbowroom.inference.mcmc.effective_size import by_scalar, geyer, split
 from elbowroom.inference.mcmc.rhat import MIN_DRAWS, normal_scores, rank_rhat
+from elbowroom.inference.showing.numbers import flag_counts, flagged_first
+from elbowroom.inference.showing.shown import Shown
+from elbowroom.inference.showing.table import Table
 
 CHUNK_BYTES = 2**22
 """How many bytes of draws are diagnosed at a time; work space takes about thirty times as much."""
@@ -33,8 +36,8 @@ class Gates:
     ebfmi: float = 0.2
 
 
-@dataclass(frozen=True)
-class Convergence:
+@dataclass(frozen=True, repr=False)
+class Convergence(Shown):
     """Diagnostics of draws `[chains, draws, data, latents]`.
 
     Attributes:
@@ -58,6 +61,23 @@ class Convergence:
     divergences: Tensor
     ebfmi: Tensor | None
     flags: tuple[str, ...]
+
+    @property
+    def ess(self) -> Tensor:
+        """The smaller of bulk and tail effective sample size, `[B, N]`."""
+        return torch.minimum(self.ess_bulk, self.ess_tail)
+
+    def as_table(self) -> Table:
+        """Of each datum the latent that mixed worst; flagged data first."""
+        rhat, ess = self.rhat.amax(1), self.ess.amin(1)
+        rows = [
+            (str(b), f"{float(rhat[b]):.4f}", f"{float(ess[b]):.0f}", str(int(self.divergences[b])), self.flags[b])
+            for b in flagged_first(self.flags, rhat)
+        ]
+        failed = sum(map(bool, self.flags))
+        head = (f"convergence of {len(self.flags)} data: {failed} failed their gates", *flag_counts(self.flags))
+        columns = ("datum", "largest R-hat", "smallest ESS", "divergences", "flag")
+        return Table(head, columns, ">>>><", rows, len(self.flags))
 
 
 def convergence(

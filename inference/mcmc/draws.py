@@ -11,6 +11,9 @@ from torch import Tensor
 from elbowroom.inference.entry_points import report_function
 from elbowroom.inference.estimate import Estimate
 from elbowroom.inference.mcmc.convergence import Convergence, Gates, convergence
+from elbowroom.inference.showing.numbers import flag_counts, flagged_first, with_error
+from elbowroom.inference.showing.shown import Shown
+from elbowroom.inference.showing.table import LINES, Table
 
 
 class NotAReference(ValueError):
@@ -49,8 +52,8 @@ class DrawsInfo(TypedDict):
     prior_crowded: NotRequired[Tensor]
 
 
-@dataclass(frozen=True)
-class Draws:
+@dataclass(frozen=True, repr=False)
+class Draws(Shown):
     """Posterior draws of every datum.
 
     Attributes:
@@ -71,6 +74,43 @@ class Draws:
 
     def __len__(self) -> int:
         return self.flat.shape[2]
+
+    def as_table(self) -> Table:
+        """Posterior mean and sd of the latent that mixed worst in each datum (of all latents, of one datum)."""
+        found = self.convergence
+        failed = sum(map(bool, self.flags))
+        verdict = "all passed their gates" if not failed else f"{failed} of {len(self)} data did not pass their gates"
+        rows = [self._row(b, n, found) for b, n in self._places(found)]
+        columns = ("datum", "latent", "mean", "sd", "R-hat", "ESS", "flag")
+        total = len(self) if len(self) > 1 else len(self.latents)
+        head = (self._title(), verdict, *flag_counts(self.flags)[1:])
+        return Table(head, columns, "><>>>><", rows, total, "data" if len(self) > 1 else "latents")
+
+    def _title(self) -> str:
+        chains, draws, num_data, num_latents = self.flat.shape
+        return (
+            f"posterior draws by {self.info['method']}: {num_data} data, {chains} chains of {draws} draws, "
+            f"{num_latents} latents"
+        )
+
+    def _places(self, found: Convergence) -> list[tuple[int, int]]:
+        """(datum, latent) of the rows that are shown."""
+        rhat = found.rhat.nan_to_num(nan=torch.inf)
+        if len(self) == 1:
+            return [(0, n) for n in rhat[0].argsort(descending=True, stable=True)[:LINES].tolist()]
+        return [(b, int(rhat[b].argmax())) for b in flagged_first(self.flags, found.rhat.amax(1))]
+
+    def _row(self, b: int, n: int, found: Convergence) -> tuple[str, ...]:
+        values = self.flat[:, :, b, n]
+        return (
+            str(b),
+            self.latents[n],
+            with_error(float(values.mean()), float(found.mcse_mean[b, n])),
+            with_error(float(values.std()), float(found.mcse_sd[b, n])),
+            f"{float(found.rhat[b, n]):.4f}",
+            f"{float(found.ess[b, n]):.0f}",
+            self.flags[b],
+        )
 
     @cached_property
     def flat(self) -> Tensor:

@@ -57,6 +57,12 @@ What is known of programs before that, and what is refused:
     tolerance.py        how far two runs that ought to be the same may be apart
     layout_choice.py    the fastest layout that gives the numbers of plain runs
 
+Densities that know nothing of Pyro:
+
+    from_functions.py   functions on [S, B, D] tensors as a pair of programs
+    function_checks.py  what they must return, asked before
+    drawn_from.py       whether one is the density of what another draws
+
 Read triple.py first, then layouts.py and terms.py. Imports: torch and Pyro; never a wing of inference/. With training/
 it is the only wing that knows `pyro.poutine`.
 """

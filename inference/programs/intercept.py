@@ -64,8 +64,9 @@ class _Intercept(TorchDispatchMode):
                 f"{len(self.noise.keys)} data: the draw is not the same for every datum. Draw it inside the data plate."
             )
         # The batch dims lead, one by one or flattened (as torch.multinomial wants them); else a reshape would mix data.
-        rank = len(self.batch)
-        if like.shape[:rank] != self.batch and like.shape[:1] != (math.prod(self.batch),):
+        # A dim of size 1 before them changes no order.
+        rank, shape = len(self.batch), like.shape[1:] if like.shape[:1] == (1,) else like.shape
+        if self.batch not in (like.shape[:rank], shape[:rank]) and like.shape[:1] != (math.prod(self.batch),):
             raise NotImplementedError(
                 f"site '{self.site}' has batch shape {tuple(self.batch)} and draws random numbers of shape "
                 f"{tuple(like.shape)}: which belong to which datum cannot be told. Use another distribution there."

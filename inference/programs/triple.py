@@ -203,6 +203,8 @@ class Triple:
         if self.local:
             return f"the parameters {list(self.local)} have a row for each datum, and are not cut with the data"
         size, arguments = len(self.whole or self), list(self.per_datum)
+        if not arguments:
+            return f"no argument has a row for each of the {size} data. Give the data as arguments"
         return (
             f"plate '{self.plate}' keeps its size {size} when the data arguments {arguments} are cut. "
             "Write the plate as pyro.plate(name, len(x)), or name the per-datum arguments with per_datum=(...)"

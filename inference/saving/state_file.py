@@ -20,13 +20,16 @@ class StateError(ValueError):
 
 
 def fingerprint_of(target: Target, seed: int) -> dict[str, Any]:
-    """What a state file must agree on: the data, the programs as far as three weights tell, the seed."""
+    """What a state file must agree on: the data, the programs as far as three weights of a datum tell, the seed."""
     first = target.select([0]) if target.sliceable else target
     with torch.no_grad():
-        log_w = first.log_weights(3, seed=seed)[:, 0].double()
+        log_w = first.log_weights(3, seed=seed).double()
+    # Programs that hold their data themselves: keys say nothing of these, so the weights of all data must.
+    log_w = log_w[:, 0] if target.per_datum else log_w.flatten()
+    told = [f"{value:.4g}" for value in log_w.tolist()]
     return {
         "data": hashlib.blake2b(target.keys.tobytes(), digest_size=8).hexdigest(),
-        "programs": [f"{value:.4g}" for value in log_w.tolist()],
+        "programs": told if len(told) <= 3 else hashlib.blake2b(" ".join(told).encode(), digest_size=8).hexdigest(),
         "seed": seed,
     }
 

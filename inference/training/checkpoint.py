@@ -13,6 +13,8 @@ from safetensors import SafetensorError
 from torch import Tensor
 
 from elbowroom.inference.saving.durable import replace_file, write_directory
+from elbowroom.inference.showing.shown import Shown
+from elbowroom.inference.showing.table import Table
 
 FOLDER = "checkpoints"
 POINTER = "last.json"
@@ -26,8 +28,8 @@ class CheckpointError(RuntimeError):
     """A checkpoint or run directory that cannot be written, read or trusted; the message names the file."""
 
 
-@dataclass(frozen=True)
-class Checkpoint:
+@dataclass(frozen=True, repr=False)
+class Checkpoint(Shown):
     """What a checkpoint holds.
 
     Attributes:
@@ -39,6 +41,16 @@ class Checkpoint:
     tensors: dict[str, dict[str, Tensor]]
     progress: dict[str, Any]
     path: Path
+
+    def as_table(self) -> Table:
+        """How many tensors of which groups it holds."""
+        rows = [
+            (group, str(len(values)), str(sum(v.numel() for v in values.values())), "")
+            for group, values in self.tensors.items()
+        ]
+        return Table(
+            (f"a checkpoint in {self.path}",), ("group", "tensors", "numbers", ""), "<>><", rows, noun="groups"
+        )
 
 
 def write_checkpoint(run_dir: Path, name: str, tensors: Tensors, progress: Mapping[str, Any]) -> Path:

@@ -9,11 +9,14 @@ from torch import Tensor
 
 from elbowroom.inference.evaluation.budget import plan
 from elbowroom.inference.programs.structure import ProgramError
+from elbowroom.inference.showing.numbers import with_error
+from elbowroom.inference.showing.shown import Shown
+from elbowroom.inference.showing.table import Table
 from elbowroom.inference.target import Target
 
 
-@dataclass(frozen=True)
-class Evaluation:
+@dataclass(frozen=True, repr=False)
+class Evaluation(Shown):
     """ELBO = reconstruction − KL at β = 1, means over the data in nats per datum.
 
     Attributes:
@@ -33,6 +36,16 @@ class Evaluation:
     kl: float
     kl_per_dim: dict[str, Any]
     non_finite: tuple[int, ...]
+
+    def as_table(self) -> Table:
+        """The ELBO and its parts."""
+        lost = f"{len(self.non_finite)} data are not finite, and so are the means: {list(self.non_finite[:8])} …"
+        head = (
+            f"ELBO {with_error(self.elbo, self.elbo_stderr)} nats per datum (data held fixed)",
+            f"reconstruction {self.reconstruction:.3f}, KL {self.kl:.3f} nats per datum",
+            *((lost,) if self.non_finite else ()),
+        )
+        return Table(head)
 
 
 def evaluate(target: Target, *, num_samples: int = 4, seed: int = 0) -> Evaluation:

@@ -7,8 +7,8 @@ import pyro
 import torch
 from torch import Tensor
 
-from elbowroom.inference.estimate import in_short
 from elbowroom.inference.programs.structure import Program
+from elbowroom.inference.showing.numbers import in_short
 from elbowroom.inference.target import Target
 from elbowroom.inference.training.batches import Batches
 from elbowroom.inference.training.evaluate import default_interval

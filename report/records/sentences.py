@@ -1,7 +1,7 @@
 """The results of a comparison in sentences."""
 
 from elbowroom.inference import Comparison
-from elbowroom.inference.estimate import in_short
+from elbowroom.inference.showing.numbers import in_short
 from elbowroom.report.records.marginals import label
 from elbowroom.report.records.number_format import SIGMAS, in_standard_errors, plain, significant
 

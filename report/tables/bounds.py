@@ -1,8 +1,9 @@
 """The bounds of a whole data set, loosest first, as a table."""
 
 from elbowroom.inference import Estimate
-from elbowroom.inference.estimate import in_short, with_contradictions
+from elbowroom.inference.estimate import with_contradictions
 from elbowroom.inference.evidence.importance.importance import ImportanceInfo
+from elbowroom.inference.showing.numbers import in_short
 from elbowroom.report.records.bounds import Bound, bounds_of, num_flagged
 from elbowroom.report.records.number_format import compact, significant, with_error
 from elbowroom.report.tables.render import Part, Sheet, note, render, warning

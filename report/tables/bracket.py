@@ -4,7 +4,7 @@ from collections import Counter
 from collections.abc import Sequence
 
 from elbowroom.inference import Bracket, Estimate
-from elbowroom.inference.estimate import in_short
+from elbowroom.inference.showing.numbers import in_short
 from elbowroom.report.records.number_format import significant, with_error
 from elbowroom.report.tables.render import Part, Sheet, note, render, warning
 

@@ -5,9 +5,10 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from elbowroom.inference import Estimate
-from elbowroom.inference.estimate import in_short, with_contradictions
+from elbowroom.inference.estimate import with_contradictions
 from elbowroom.inference.evidence.importance.importance import ImportanceInfo
 from elbowroom.inference.evidence.quadrature.quadrature import QuadratureInfo
+from elbowroom.inference.showing.numbers import in_short
 from elbowroom.inference.weights import K_LIMIT
 from elbowroom.report.records.evidence import evidence_row
 from elbowroom.report.records.number_format import compact, with_error

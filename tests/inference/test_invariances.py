@@ -10,9 +10,10 @@ from elbowroom import inference
 from elbowroom.inference import Target
 from elbowroom.inference.evaluation.budget import measure
 from toys.clock import Clock
-from toys.estimators import ESTIMATORS
+from toys.estimators import ESTIMATORS, Pixels
 from toys.failure_budget import sigmas
 from toys.leaves import Leaves, data_axes, leaves, same, taken
+from toys.shown import check_shown, shown_parts
 
 NUM_DATA, SEED = 7, 3
 SINGLE = 1e-4  # nats: rounding of a sum of eight log probabilities in single precision, and of its exponentials
@@ -39,14 +40,41 @@ def target_of(name: str) -> Target:
 
 
 @cache
+def answer(name: str) -> Any:
+    return ESTIMATORS[name].call(target_of(name), SEED, None)
+
+
+@cache
 def whole(name: str) -> Leaves:
     """All data at once: what every other way of asking is held against."""
-    return run(name, target_of(name))
+    return leaves(ESTIMATORS[name].read(answer(name)))
 
 
 def test_every_public_call_is_here() -> None:
     calls = {name for name in inference.__all__ if not isinstance(getattr(inference, name), type)}
     assert {name.split()[0] for name in ESTIMATORS} == calls - UNCHANGING
+
+
+@entries()
+def test_an_answer_and_all_its_parts_print_as_short_tables(name: str) -> None:
+    for part in shown_parts(answer(name)):
+        check_shown(part)
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        pytest.param(name, marks=[] if name in ("importance", "quadrature", "hmc", "decompose") else [pytest.mark.slow])
+        for name, entry in ESTIMATORS.items()
+        if not entry.simulates and not entry.collective
+    ],
+)
+def test_functions_in_place_of_programs_give_the_same(name: str) -> None:
+    entry, expected = ESTIMATORS[name], whole(name)
+    found = run(name, Pixels(entry.num_latents).target_of_functions())
+    assert found.keys() == expected.keys()
+    for path, value in expected.items():
+        same(found[path], value, max(entry.tolerance, 1e-8), path)
 
 
 @entries(lambda entry: not entry.collective)

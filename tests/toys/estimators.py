@@ -57,6 +57,28 @@ class Pixels:
     def target(self) -> Target:
         return Target(self.model, self.guide, self.x)
 
+    def target_of_functions(self) -> Target:
+        """The same densities as functions, which draw from the same numbers."""
+
+        def loc(x: Tensor) -> Tensor:
+            return (x - 0.5) @ self.weight.T / 8
+
+        def log_joint(z: Tensor, x: Tensor) -> tuple[Tensor, Tensor]:
+            likelihood = dist.Bernoulli(logits=z @ self.weight + self.bias).log_prob(x)
+            return dist.Normal(torch.zeros_like(z), 1.0).log_prob(z).sum(-1), likelihood.sum(-1)
+
+        def sample(num_samples: int, x: Tensor) -> Tensor:
+            return loc(x) + 0.7 * torch.randn(num_samples, len(x), len(self.weight), dtype=x.dtype)
+
+        def sample_prior(num_samples: int, x: Tensor) -> Tensor:
+            return torch.randn(num_samples, len(x), len(self.weight), dtype=x.dtype)
+
+        def log_q(z: Tensor, x: Tensor) -> Tensor:
+            return dist.Normal(loc(x), torch.full_like(z, 0.7)).log_prob(z).sum(-1)
+
+        options: dict[str, Any] = {"dim": len(self.weight), "sample_prior": sample_prior}
+        return Target.from_functions(sample, log_q, log_joint, self.x, **options)
+
 
 @dataclass(frozen=True)
 class Entry:

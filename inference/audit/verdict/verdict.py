@@ -9,7 +9,7 @@ from elbowroom.inference.audit.verdict.guide import tell_calibration, tell_laten
 from elbowroom.inference.audit.verdict.next_steps import next_steps
 from elbowroom.inference.audit.verdict.use import LARGE, NEGLIGIBLE, tell_in_short, tell_uses
 from elbowroom.inference.audit.verdict.wording import nats, percent
-from elbowroom.inference.estimate import in_short
+from elbowroom.inference.showing.numbers import in_short
 
 Numbers = Mapping[str, Number]
 

@@ -6,10 +6,13 @@ import torch
 from torch import Tensor
 
 from elbowroom.inference.estimate import Estimate
+from elbowroom.inference.showing.numbers import flag_counts, flagged_first, with_error
+from elbowroom.inference.showing.shown import Shown
+from elbowroom.inference.showing.table import Table
 
 
-@dataclass(frozen=True)
-class Agreement:
+@dataclass(frozen=True, repr=False)
+class Agreement(Shown):
     """Errors of q against a reference posterior (MCMC or quadrature), datum by datum. N scalar latents.
 
     Attributes:
@@ -69,7 +72,41 @@ class Agreement:
     def __len__(self) -> int:
         return len(self.flags)
 
+    def as_table(self) -> Table:
+        """For which share of the data q is good enough for each use, and the data for which it is good for least."""
+        sound = sum(not flag for flag in self.flags)
+        head = (
+            f"q against the posterior ({self.reference}) of {len(self)} data, {len(self.latents)} latents",
+            *(f"  good enough for {use}: {self.share(use):.0%} of {sound} data" for use in self.uses),
+            *flag_counts(self.flags),
+        )
+        bad = -sum((marks.double() for marks in self.uses.values()), torch.zeros(len(self), dtype=torch.float64))
+        return Table(head, _COLUMNS, ">>>>><<", [self._row(b) for b in flagged_first(self.flags, bad)], len(self))
+
+    def _row(self, b: int) -> tuple[str, ...]:
+        """The latent with the largest error of each kind, k-hat, KL, and what q is good for or why not."""
+        good = [use for use, marks in self.uses.items() if bool(marks[b])]
+        why_not = next((texts[b] for texts in self.why_not.values() if texts[b]), "")
+        return (
+            str(b),
+            _largest(self.mean_error[b], self.mean_error_stderr[b]),
+            _largest(self.log_sd_ratio[b], self.log_sd_ratio_stderr[b]),
+            with_error(float(self.kl_q_p.value[b]), float(self.kl_q_p.stderr[b])),
+            f"{float(self.pareto_k[b]):.2f}",
+            f"{len(good)} of {len(self.uses)}",
+            self.flags[b] or why_not,
+        )
+
     def share(self, use: str) -> float:
         """The share of data with a sound reference for which q is good enough for a use; NaN if there is none."""
         sound = torch.tensor([not flag for flag in self.flags])
         return float(self.uses[use][sound].double().mean()) if bool(sound.any()) else float("nan")
+
+
+_COLUMNS = ("datum", "mean off by (sd)", "log sd ratio", "KL(q ‖ p) (nats)", "k-hat", "good for", "flag, or why not")
+
+
+def _largest(error: Tensor, stderr: Tensor) -> str:
+    """The error of the latent in which it is largest, with its own."""
+    n = int(error.abs().nan_to_num(nan=torch.inf).argmax()) if error.numel() else None
+    return "" if n is None else with_error(float(error[n]), float(stderr[n]))

@@ -4,6 +4,9 @@ from dataclasses import dataclass
 
 from torch import Tensor
 
+from elbowroom.inference.showing.shown import Shown
+from elbowroom.inference.showing.table import Table
+
 
 @dataclass(frozen=True)
 class Check:
@@ -22,8 +25,8 @@ class Check:
     meaning: str
 
 
-@dataclass(frozen=True)
-class Calibration:
+@dataclass(frozen=True, repr=False)
+class Calibration(Shown):
     """Simulation-based calibration of a guide: N parameters drawn from a prior, data simulated, guide draws ranked.
 
     Attributes:
@@ -65,6 +68,19 @@ class Calibration:
     checks: tuple[Check, ...]
     flags: tuple[str, ...]
     seconds: float
+
+    def as_table(self) -> Table:
+        """Every test with its p-value, the rejected ones first, the smallest first."""
+        around = "the prior" if self.kind == "prior" else "the posterior of observed data"
+        head = (
+            f"{len(self.rejected)} of {len(self.checks)} tests reject that the guide is the posterior (level "
+            f"{self.level:g} of each kind)",
+            f"{self.num_simulations} simulations from {around}, {self.num_draws} draws of the guide for each",
+            *(f"flag: {flag}" for flag in self.flags),
+        )
+        checks = sorted(self.checks, key=lambda check: (not check.rejected, check.p_value))
+        rows = [(c.name, f"{c.p_value:.2g}", "yes" if c.rejected else "", c.meaning) for c in checks]
+        return Table(head, ("test", "p", "rejected", "meaning"), "<><<", rows, noun="tests")
 
     @property
     def num_simulations(self) -> int:

@@ -2,15 +2,19 @@
 
 from dataclasses import dataclass
 
+import torch
 from torch import Tensor
 
 from elbowroom.inference.diagnostics.latent_use.information import InformationInfo
 from elbowroom.inference.diagnostics.latent_use.pruning import PruningInfo
 from elbowroom.inference.estimate import Estimate
+from elbowroom.inference.showing.numbers import mean_with_interval, with_error
+from elbowroom.inference.showing.shown import Shown
+from elbowroom.inference.showing.table import LINES, Table
 
 
-@dataclass(frozen=True)
-class LatentUse:
+@dataclass(frozen=True, repr=False)
+class LatentUse(Shown):
     """Which latents carry information about x, over the data at hand. N scalar latents.
 
     Attributes:
@@ -55,3 +59,25 @@ class LatentUse:
     sigma: dict[str, float]
     sigma_told: str
     seconds: float
+
+    def as_table(self) -> Table:
+        """What the latents carry together, and each of them, the most active first."""
+        together = {"rate": self.rate, "I(x; z)": self.mutual_information, "KL(q(z) ‖ p(z))": self.marginal_kl}
+        together |= {} if self.pruned is None else {"log p(x) without the dead ones": self.pruned}
+        head = [f"{int(self.active.sum())} of {len(self.latents)} latents are active"]
+        for name, estimate in together.items():
+            flag = f": {estimate.flags[0]}" if estimate.flags[0] else ""
+            head.append(f"  {name}: {mean_with_interval(estimate.value, estimate.stderr)}{flag}")
+        head += [*self.collapsed, *([self.sigma_told] if self.sigma_told else [])]
+        order = self.activity.nan_to_num(nan=torch.inf).argsort(descending=True, stable=True)[:LINES].tolist()
+        columns = ("latent", "variance of means", "KL (nats)", "sensitivity (nats)", "active")
+        return Table(tuple(head), columns, "<>>><", [self._row(n) for n in order], len(self.latents), "latents")
+
+    def _row(self, n: int) -> tuple[str, ...]:
+        return (
+            self.latents[n],
+            with_error(float(self.activity[n]), float(self.activity_stderr[n])),
+            with_error(float(self.kl[n]), float(self.kl_stderr[n])),
+            f"{float(self.sensitivity[n]):.3f}",
+            "yes" if bool(self.active[n]) else "no",
+        )

@@ -8,7 +8,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from elbowroom.inference.estimate import Estimate, reasons
+from elbowroom.inference.estimate import Estimate, both_sides, reasons
 from elbowroom.inference.evidence.annealing.ais import forward
 from elbowroom.inference.evidence.annealing.blocks import Block, blocks, in_ranges
 from elbowroom.inference.evidence.annealing.randomness import REVERSE, Randomness
@@ -18,6 +18,8 @@ from elbowroom.inference.evidence.annealing.walk import Walk, log_weights, walk
 from elbowroom.inference.evidence.second_opinion import doubted_by_draws
 from elbowroom.inference.mcmc.draws import Draws
 from elbowroom.inference.mcmc.path import Path
+from elbowroom.inference.showing.shown import Shown
+from elbowroom.inference.showing.table import Table
 from elbowroom.inference.target import Target
 
 Posterior = Draws | Mapping[str, Tensor]
@@ -33,8 +35,8 @@ class ReverseInfo(ChainsInfo):
     posterior: str
 
 
-@dataclass(frozen=True)
-class Bidirectional:
+@dataclass(frozen=True, repr=False)
+class Bidirectional(Shown):
     """Both bounds on log p(x) of data simulated from the model.
 
     Attributes:
@@ -61,6 +63,11 @@ class Bidirectional:
     def stderr(self) -> Tensor:
         """Standard error of `width`, `[B]`, nats."""
         return torch.hypot(self.upper.stderr, self.lower.stderr)
+
+    def as_table(self) -> Table:
+        """The mean of both bounds and of their distance, and the flagged or least certain data."""
+        title = f"bounds on log p(x) of {len(self)} data simulated from the model"
+        return both_sides(title, self.lower, self.upper)
 
     def mean_width(self) -> tuple[float, float]:
         """The mean width over data and its standard error from the spread over data, nats per datum."""

@@ -10,19 +10,32 @@ from torch import Tensor
 
 from elbowroom.inference.estimate import Estimate
 from elbowroom.inference.saving.state_file import read_state, write_state
+from elbowroom.inference.showing.numbers import flag_counts, flagged_first, mean_with_interval, with_error
+from elbowroom.inference.showing.shown import Shown
+from elbowroom.inference.showing.table import Table
 
 
-@dataclass
-class Column:
+@dataclass(repr=False)
+class Column(Shown):
     """One method's answers: `value`, `stderr` `[B]` (NaN where it has not run) and a flag for each datum."""
 
     value: Tensor
     stderr: Tensor
     flags: list[str]
 
+    def as_table(self) -> Table:
+        """The mean of its answers, and the flagged data, or the first ones."""
+        told = self.value.isfinite()
+        rows = [
+            (str(b), with_error(float(self.value[b]), float(self.stderr[b])), self.flags[b])
+            for b in flagged_first(self.flags)
+        ]
+        title = f"answers for {int(told.sum())} of {len(told)} data: mean {mean_with_interval(self.value, self.stderr)}"
+        return Table((title, *flag_counts(self.flags)), ("datum", "value (nats)", "flag"), ">><", rows, len(told))
 
-@dataclass
-class Ledger:
+
+@dataclass(repr=False)
+class Ledger(Shown):
     """Columns by method, how much effort each datum has had, and the seconds spent.
 
     `refused` are the points at which the programs raised a numerical error, and had density zero, `[B]`.
@@ -37,6 +50,20 @@ class Ledger:
     def __post_init__(self) -> None:
         if not len(self.refused):
             self.refused = torch.zeros(self.num_data, dtype=torch.long)
+
+    def as_table(self) -> Table:
+        """For how many data each method has answered, and the mean of its answers."""
+        rows = [
+            (
+                method,
+                str(int(column.value.isfinite().sum())),
+                str(sum(map(bool, column.flags))),
+                mean_with_interval(column.value, column.stderr),
+            )
+            for method, column in self.columns.items()
+        ]
+        title = f"what each method said of log p(x) of {self.num_data} data, in {self.seconds:.1f} s"
+        return Table((title,), ("method", "data", "flagged", "mean"), "<>><", rows, noun="methods")
 
     @classmethod
     def empty(cls, num_data: int) -> "Ledger":

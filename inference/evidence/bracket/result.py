@@ -8,10 +8,13 @@ from typing import TypedDict
 import torch
 from torch import Tensor
 
-from elbowroom.inference.estimate import NORMAL_95, Bound, Estimate, in_short
+from elbowroom.inference.estimate import NORMAL_95, Bound, Estimate
 from elbowroom.inference.evidence.bracket.choice import LOWER, UPPER, Side, choose, notes, suspicions, width
 from elbowroom.inference.evidence.bracket.ledger import Ledger
-from elbowroom.inference.text_table import aligned
+from elbowroom.inference.showing.numbers import flag_counts, flagged_first, in_short, plain
+from elbowroom.inference.showing.shown import Shown
+from elbowroom.inference.showing.table import LINES, Table
+from elbowroom.inference.showing.text_table import aligned
 
 
 class BracketSideInfo(TypedDict):
@@ -24,8 +27,8 @@ class BracketSideInfo(TypedDict):
     method: tuple[str, ...]
 
 
-@dataclass(frozen=True)
-class Bracket:
+@dataclass(frozen=True, repr=False)
+class Bracket(Shown):
     """A lower and an upper value of log p(x) for each datum, each with its error and the method that gave it.
 
     Attributes:
@@ -79,8 +82,7 @@ class Bracket:
 
     def least_certain(self, most: int) -> list[int]:
         """The flagged data with the longest intervals, then the others: at most so many."""
-        longest = self.width.argsort(descending=True, stable=True)
-        return longest[self.settled[longest].long().argsort(stable=True)][:most].tolist()
+        return flagged_first(self.flags, self.width, most)
 
     def table(self, data: list[int] | None = None, most: int = 20) -> str:
         """The mean bracket, and a row for each of the chosen data, or of the `most` data that are least certain; nats.
@@ -91,13 +93,17 @@ class Bracket:
         chosen = self.least_certain(most) if data is None else data
         if absent := [b for b in chosen if not 0 <= b < len(self)]:
             raise ValueError(f"data must be indices 0 … {len(self) - 1}, got {absent}")
-        rows: list[tuple[str, ...]] = [("datum", "lower", "± error", "upper", "± error", "method", "flag")]
-        for b in chosen:
-            numbers = (self.lower.value, self.lower.stderr, self.upper.value, self.upper.stderr)
-            rows.append(
-                (str(b), *(f"{float(n[b]):.3f}" for n in numbers), self.method(b), self.flags[b] or self.notes[b])
-            )
-        return "\n".join([*self._head(), *aligned(rows, ">>>>><<")])
+        return "\n".join([*self._head(), *aligned([_COLUMNS, *map(self._row, chosen)], _SIDES)])
+
+    def as_table(self) -> Table:
+        """The mean bracket, and the data that are least certain."""
+        rows = [self._row(b) for b in self.least_certain(LINES)]
+        kinds = flag_counts(self.flags)
+        return Table((*self._head()[:2], *kinds), _COLUMNS, _SIDES, rows, len(self))
+
+    def _row(self, b: int) -> tuple[str, ...]:
+        numbers = (self.lower.value, self.lower.stderr, self.upper.value, self.upper.stderr)
+        return (str(b), *(plain(float(n[b])) for n in numbers), self.method(b), self.flags[b] or self.notes[b])
 
     def _head(self) -> list[str]:
         both = (self.lower.value.isfinite() & self.upper.value.isfinite()).nonzero().flatten()
@@ -110,6 +116,10 @@ class Bracket:
             lines.append(f"mean log p(x){whom}: from {low:.3f} ± {low_error:.3f} to {high:.3f} ± {high_error:.3f} nats")
         lines += in_short(self.unnormalised)
         return [*lines, *(f"  {n} flagged: {reason}" for reason, n in reasons.most_common(4))]
+
+
+_COLUMNS = ("datum", "lower", "± error", "upper", "± error", "method", "flag")
+_SIDES = ">>>>><<"
 
 
 def _mean(side: Estimate, data: Tensor) -> tuple[float, float]:

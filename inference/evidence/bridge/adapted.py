@@ -6,7 +6,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from elbowroom.inference.estimate import Estimate, reasons
+from elbowroom.inference.estimate import Estimate, both_sides, reasons
 from elbowroom.inference.evaluation import budget
 from elbowroom.inference.evaluation.budget import Plan
 from elbowroom.inference.evaluation.check_same_data import check_same_data
@@ -19,15 +19,27 @@ from elbowroom.inference.evidence.second_opinion import doubted_by_draws
 from elbowroom.inference.mcmc.draws import Draws
 from elbowroom.inference.mcmc.mixture import Mixture
 from elbowroom.inference.progress import silent
+from elbowroom.inference.showing.shown import Shown
+from elbowroom.inference.showing.table import Table
 from elbowroom.inference.target import Target
 from elbowroom.inference.weights.power_means import PowerSums, tangent
 
 
-class Adapted(NamedTuple):
-    """Both bounds from one set of weights."""
-
+class _Sides(NamedTuple):
     lower: Estimate[ImportanceInfo]
     upper: Estimate[ImportanceInfo]
+
+
+class Adapted(Shown, _Sides):
+    """Both bounds from one set of weights: the pair (lower, upper)."""
+
+    __slots__ = ()
+
+    def as_table(self) -> Table:
+        """The mean of both bounds, and the flagged or least certain data."""
+        return both_sides(
+            f"bounds on log p(x) of {len(self.lower)} data from one set of weights", self.lower, self.upper
+        )
 
 
 def adapted_importance(

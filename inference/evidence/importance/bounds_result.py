@@ -6,8 +6,11 @@ from typing import NotRequired, TypedDict
 
 from torch import Tensor
 
-from elbowroom.inference.estimate import Estimate, in_short
-from elbowroom.inference.text_table import aligned
+from elbowroom.inference.estimate import Estimate
+from elbowroom.inference.showing.numbers import in_short
+from elbowroom.inference.showing.shown import Shown
+from elbowroom.inference.showing.table import Table
+from elbowroom.inference.showing.text_table import aligned
 
 
 class BoundsInfo(TypedDict):
@@ -50,8 +53,8 @@ class IwaeInfo(TypedDict):
     bias_jackknife_stderr: NotRequired[Tensor]
 
 
-@dataclass(frozen=True, eq=False)
-class Bounds(Mapping[str, Estimate]):
+@dataclass(frozen=True, eq=False, repr=False)
+class Bounds(Shown, Mapping[str, Estimate]):
     """Bounds on log p(x) by name, each an `Estimate` with its own error, direction and flags.
 
     `elbo`, `iwae-K`, `renyi-α` (α > 0) and `importance` are lower bounds in expectation, `upper-n` and `struski-K`
@@ -80,7 +83,18 @@ class Bounds(Mapping[str, Estimate]):
 
     def table(self, datum: int | None = None) -> str:
         """All bounds as text, in nats: the mean over data with its error, or one datum's numbers and its flags."""
-        rows = [("", "bounds", "nats per datum", "± error", "flag")]
+        texts = self._unnormalised()
+        remarks = in_short(texts if datum is None else texts[datum : datum + 1])
+        return "\n".join([*aligned([_COLUMNS, *self._rows(datum)], _SIDES), *remarks])
+
+    def as_table(self) -> Table:
+        """All bounds: the mean over data of each, with its error, and how many data are flagged."""
+        first = next(iter(self.estimates.values()))
+        title = f"{len(self)} bounds on log p(x), {self.info['num_samples']} samples: means over {len(first)} data"
+        return Table((title, *in_short(self._unnormalised())), _COLUMNS, _SIDES, self._rows(None), noun="bounds")
+
+    def _rows(self, datum: int | None) -> list[tuple[str, ...]]:
+        rows: list[tuple[str, ...]] = []
         for name, estimate in self.items():
             if datum is None:
                 value, error = estimate.mean()
@@ -89,5 +103,11 @@ class Bounds(Mapping[str, Estimate]):
             else:
                 value, error, flag = float(estimate.value[datum]), float(estimate.stderr[datum]), estimate.flags[datum]
             rows.append((name, estimate.bound, f"{value:.4f}", f"{error:.4f}", flag))
-        texts = next(iter(self.values())).unnormalised if self.estimates else ()
-        return "\n".join([*aligned(rows, "<<>><"), *in_short(texts if datum is None else texts[datum : datum + 1])])
+        return rows
+
+    def _unnormalised(self) -> tuple[str, ...]:
+        return next(iter(self.values())).unnormalised if self.estimates else ()
+
+
+_COLUMNS = ("", "bounds", "nats per datum", "± error", "flag")
+_SIDES = "<<>><"

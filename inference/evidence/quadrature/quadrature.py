@@ -82,8 +82,8 @@ def quadrature(
 
     log p(x) = log ∫ p(x, T(u)) |det dT/du| du by the trapezoidal rule on a lattice in unconstrained coordinates that
     grows from all modes found and is refined until two levels agree to `tolerance`. Modes are sought on a grid over the
-    prior's mass and from draws of prior and guide; one narrower than that grid's mesh that neither the guide nor
-    Newton's method reaches would be missed.
+    prior's mass (where that cannot be drawn from, around the guide: flagged) and from draws of both; one narrower than
+    that grid's mesh that neither the guide nor Newton's method reaches would be missed.
 
     Args:
         target: programs and data with at most three scalar latents a datum.
@@ -127,13 +127,14 @@ def quadrature(
 
 def _integrate(coordinates: Coordinates, accuracy: Accuracy, levels: Tensor) -> dict[str, Tensor]:
     """Everything that is reported of some data, `[b, ...]` each."""
-    starts, widest = find_starts(coordinates, accuracy.cells)
+    starts, widest, blind = find_starts(coordinates, accuracy.cells)
     posterior = refine(coordinates, log_joint, starts, widest, accuracy)
     result = _moments(coordinates, posterior, levels, accuracy.cells)
     result |= {
         "value": posterior.lattice.log_integral,
         "error": posterior.error,
         "complete": posterior.lattice.complete,
+        "blind": torch.full_like(posterior.lattice.complete, blind),
         "num_points": posterior.lattice.counts(),
         "num_evaluations": posterior.evaluations,
         "num_modes": posterior.modes.distinct(DEPTH),
@@ -242,7 +243,7 @@ def _assemble(
     joined = {name: torch.cat([piece[name] for piece in pieces], along.get(name, 0)) for name in pieces[0]}
     value, error, complete = joined["value"], joined["error"], joined["complete"]
     limit = (torch.finfo(target.dtype).eps * value.abs()).clamp_min(tolerance)
-    columns = (value, error, limit, complete, joined["guide_complete"])
+    columns = (value, error, limit, complete, joined["guide_complete"], joined["blind"])
     flags = tuple(_flag(*row) for row in zip(*(column.tolist() for column in columns), strict=True))
     info = _info(joined, target.latent_names, tuple(levels))
     if any(target.cautions):
@@ -272,13 +273,15 @@ def _info(joined: dict[str, Tensor], latents: list[str], levels: tuple[float, ..
     return info
 
 
-def _flag(value: float, error: float, limit: float, complete: bool, guide_complete: bool) -> str:
+def _flag(value: float, error: float, limit: float, complete: bool, guide_complete: bool, blind: bool) -> str:
     if not math.isfinite(value):
         return "log p(x) is not finite: the programs return NaN or zero density for this datum"
     if not complete:
         return "the mass was not covered within max_points: the posterior may be improper or very wide"
     if error > limit:
         return f"two lattices still differ by {error:.1e} nats, more than the {limit:.0e} asked for"
+    if blind:
+        return "modes more than 20 sds of the guide away were not looked for: the prior cannot be drawn from"
     if not guide_complete:
         return "log p(x) is exact, but q's mass was not covered within max_points: its ELBO and KL are not"
     return ""

@@ -8,18 +8,25 @@ from elbowroom.inference.evaluation.coordinates import Coordinates, log_joint
 
 _SCAN = {1: 129, 2: 33, 3: 17}  # points along each axis of the scan
 _FEWEST, _MOST = 8, 32  # maxima of the scan to start from
+_BEYOND = 4.0  # standard deviations of the guide in place of one of a prior that cannot be drawn from
 _DEPTH = 50.0  # nats below the highest point of the scan: a mode thinner than its mesh looks as low as that
 
 
-def find_starts(coordinates: Coordinates, cells: int) -> tuple[Tensor, Tensor]:
-    """Where to start looking for modes `[K, B, D]`, and the widest scale to believe in `[B, D]`.
+def find_starts(coordinates: Coordinates, cells: int) -> tuple[Tensor, Tensor, bool]:
+    """Where to start looking for modes `[K, B, D]`, the widest scale to believe in `[B, D]`, and whether it is blind.
 
-    The local maxima of a scan over ±5 prior standard deviations, and the best draws of guide and prior.
+    The local maxima of a scan over ±5 prior standard deviations, and the best draws of guide and prior. Where the prior
+    cannot be drawn from, the scan is over ±20 standard deviations of the guide, and blind beyond.
     """
     target, dim = coordinates.target, coordinates.dim
-    prior = coordinates.unconstrain(target.sample_prior(256)).double().cpu()
-    guide = coordinates.unconstrain(target.propose(64)[0]).double().cpu()
-    guide = torch.where(guide.isfinite(), guide, prior[:64])
+    guide = coordinates.unconstrain(target.propose(256)[0]).double().cpu()
+    try:
+        prior, blind = coordinates.unconstrain(target.sample_prior(256)).double().cpu(), False
+    except NotImplementedError:  # a prior that has a density but cannot be drawn from
+        finite = guide.nan_to_num(0.0, 0.0, 0.0)
+        middle = finite.median(0).values
+        prior, blind = middle + _BEYOND * (finite - middle), True
+    guide = torch.where(guide[:64].isfinite(), guide[:64], prior[:64])
     centre, sd = prior.median(0).values, prior.std(0).clamp_min(1e-12)
     axis = torch.linspace(-5, 5, _SCAN[dim], dtype=torch.float64)
     mesh = torch.stack(torch.meshgrid(*[axis] * dim, indexing="ij"), -1).reshape(-1, 1, dim)
@@ -35,7 +42,7 @@ def find_starts(coordinates: Coordinates, cells: int) -> tuple[Tensor, Tensor]:
         pick(guide, best_guide),
         guide.median(0, keepdim=True).values,
     ]
-    return torch.cat(starts), sd
+    return torch.cat(starts), sd, blind
 
 
 def _rectangle(coordinates: Coordinates, u: Tensor, cells: int) -> Tensor:

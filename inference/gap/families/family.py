@@ -7,13 +7,15 @@ import torch
 from torch import Tensor
 
 from elbowroom.inference.mcmc.metric import pull, stretch, whiten
+from elbowroom.inference.showing.shown import Shown
+from elbowroom.inference.showing.table import Table
 
 _NOTHING = -1e4
 """Log share of a component that is not there; finite, so that it can be differentiated and saved."""
 
 
-@dataclass(frozen=True)
-class Family:
+@dataclass(frozen=True, repr=False)
+class Family(Shown):
     """q(u) = Σ_k π_k N(u; m_k, L_k L_kᵀ) for each datum; one component is a plain Gaussian.
 
     Attributes:
@@ -33,6 +35,12 @@ class Family:
 
     def __len__(self) -> int:
         return len(self.loc)
+
+    def as_table(self) -> Table:
+        """How many distributions of which form."""
+        form = "diagonal" if self.is_diagonal else "full"
+        title = f"{len(self)} distributions of {self.num_components} Gaussians, {form}, in {self.dim} coordinates"
+        return Table((title,))
 
     @property
     def num_components(self) -> int:

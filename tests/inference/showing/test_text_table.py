@@ -2,7 +2,7 @@
 
 import pytest
 
-from elbowroom.inference.text_table import aligned
+from elbowroom.inference.showing.text_table import aligned
 
 ROWS = [("bound", "nats", "flag"), ("elbo", "-12.5", ""), ("a", "3", "the weights' tail is heavy")]
 
