@@ -1,12 +1,12 @@
 """Run a pair of programs once and say, in readable words, what is wrong with their shapes or what they look like."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import torch
 from torch import Tensor
 
+from elbowroom.inference.programs.arguments import PerDatum
 from elbowroom.inference.programs.independence import check_permuted
 from elbowroom.inference.programs.structure import Program
 from elbowroom.inference.target import Target
@@ -45,7 +45,7 @@ def check_program(
     guide: Program,
     *args: Any,
     plate: str | None = "data",
-    per_datum: Sequence[int | str] | None = None,
+    per_datum: PerDatum = None,
     **kwargs: Any,
 ) -> ProgramReport:
     """Check that (model, guide, data) is a triple whose terms separate datum by datum.
@@ -117,7 +117,10 @@ def _notes(target: Target, terms: dict[str, Tensor]) -> list[str]:
     if minibatch := _minibatch(target):
         notes.append(minibatch)
     if target.plate is not None and not target.sliceable and len(target) > 1:
-        notes.append("the programs cannot be given part of their data, so B = 1 and permuted data were not tried")
+        notes.append(
+            "the programs cannot be given part of their data, so B = 1 and permuted data were not tried: "
+            + target.why_whole()
+        )
     if bool((terms["log p(z)"] == -torch.inf).any()):
         notes.append("the guide draws values outside the prior's support: their weights are zero")
     bad = ~torch.isfinite(terms["log q(z|x)"]).all(0) | torch.isnan(terms["log p(x|z)"]).any(0)

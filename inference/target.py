@@ -2,13 +2,14 @@
 
 import math
 import weakref
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any, Self
 
 import torch
 from torch import Tensor
 
 from elbowroom.inference.programs import densities
+from elbowroom.inference.programs.arguments import PerDatum
 from elbowroom.inference.programs.cautions import by_datum
 from elbowroom.inference.programs.global_state import quiet_globals
 from elbowroom.inference.programs.handlers import Set
@@ -18,6 +19,7 @@ from elbowroom.inference.programs.layouts import LAYOUTS, Layout
 from elbowroom.inference.programs.local_parameters import local_parameters
 from elbowroom.inference.programs.masks import is_deterministic
 from elbowroom.inference.programs.noise import Noise
+from elbowroom.inference.programs.other_axes import other_axes
 from elbowroom.inference.programs.simulate import simulate
 from elbowroom.inference.programs.structure import Program, ProgramError, Structure
 from elbowroom.inference.programs.terms import Result, Term, Values, place
@@ -50,8 +52,10 @@ class Target(Triple):
         guide: Pyro program of q(z | x), called with the same arguments.
         *args: the programs' arguments, data first.
         plate: name of the vectorised plate over data; None treats the whole program as one datum (B = 1).
-        per_datum: which arguments have a row for each datum (positions or names). By default every tensor whose
-            leading dimension is the plate's size.
+        per_datum: which arguments hold something of each datum: positions or names of those with a row for each, or a
+            mapping to the axis of each, `{"x": 1}` for time-major or feature-major data. By default every tensor whose
+            leading dimension is the plate's size; if the programs do not follow when these are cut, also those of
+            which a single other axis has that size, if they follow then and no term of a datum changes.
         layout: how a program is given many samples: `"plate"` (an outer plate: the program broadcasts), `"fold"`
             (samples are folded into the batch: convolutions), `"vmap"` (densities of programs that know of no batch
             at all), `"loop"` (one run a sample). By default the first of
@@ -68,7 +72,7 @@ class Target(Triple):
         guide: Program,
         *args: Any,
         plate: str | None = "data",
-        per_datum: Sequence[int | str] | None = None,
+        per_datum: PerDatum = None,
         layout: Layout | None = None,
         **kwargs: Any,
     ) -> None:
@@ -78,6 +82,8 @@ class Target(Triple):
         if layout is not None and layout not in LAYOUTS:
             raise ValueError(f"layout must be one of {sorted(LAYOUTS)} or None, got {layout!r}")
         super().__init__(model, guide, args, kwargs, plate, per_datum)
+        if per_datum is None and (axes := other_axes(self)) is not None:
+            vars(self).update(vars(self.along(axes)))
         if self.sliceable and (local := local_parameters(self)):
             self.local, self.sliceable = local, False
         self.layouts: dict[str, Layout] = (

@@ -168,8 +168,9 @@ class _Members:
 def _check_same(target: Target, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
     """Raise ValueError if there are as many data as were refined, but other ones."""
     given = named(args, kwargs)
-    for key, refined in zip(target.per_datum, target.data, strict=True):
-        value = given.get(key)
+    pinned = named(target.args, target.kwargs)
+    for key in target.per_datum:
+        value, refined = given.get(key), pinned[key]
         if isinstance(value, Tensor) and value.shape == refined.shape:
             value = value.to(refined)
             if not bool(((value == refined) | ((value != value) & (refined != refined))).all()):

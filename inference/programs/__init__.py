@@ -42,7 +42,9 @@ What is known of programs before that, and what is refused:
     plain_runs.py       one plain run of each, off which they are read
     latent.py           how one latent lies in a program
     subsampling.py      plates that take a subsample, given all their rows
-    arguments.py        which arguments have a row for each datum
+    sizeless.py         plates without a size: read off their sites
+    arguments.py        which arguments hold something of each datum, along which axis
+    other_axes.py       data that do not lie on the first axis, found by trying
     requirements.py     programs that cannot be evaluated datum by datum, and what to do about it
     point_masses.py     guide sites without a density
     masked_latents.py   latents that masks hide: alike in both programs, or refused

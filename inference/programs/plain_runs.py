@@ -11,6 +11,7 @@ from torch import Tensor
 from elbowroom.inference.programs.handlers import Pin, Set, Weigh
 from elbowroom.inference.programs.masks import is_deterministic
 from elbowroom.inference.programs.requirements import ProgramError, Sites
+from elbowroom.inference.programs.sizeless import sizes_of
 from elbowroom.inference.programs.subsampling import Whole, check_all_rows, own_rows
 from elbowroom.inference.programs.training_mode import RefuseTraining, TrainingModeError
 
@@ -24,6 +25,7 @@ class Runs(NamedTuple):
     model: Any
     pinned: dict[str, Tensor]
     whole: dict[str, tuple[int, int]]  # plate -> (size, rows it asked for)
+    sizes: dict[str, int]  # plate without a size of its own -> its rows
 
 
 def run_both(
@@ -72,9 +74,12 @@ def _run_whole(
         guide_trace = run_plain("guide", guide, args, kwargs, pinned)
         pins = dict(pinned) | _subsamples(guide_trace)
         model_trace = _run_model(model, guide_trace, args, kwargs, pins)
+    if sizes := sizes_of([*_every(guide_trace), *_every(model_trace)]):
+        whole.sizes |= sizes
+        return _run_whole(model, guide, args, kwargs, pinned, whole)
     for name, site in sites_of(model_trace, observed=True).items():
         check_all_rows(name, site, whole.seen)
-    return Runs(guide_trace, model_trace, pins | _subsamples(model_trace), whole.seen)
+    return Runs(guide_trace, model_trace, pins | _subsamples(model_trace), whole.seen, whole.sizes)
 
 
 def guide_sites(
@@ -82,12 +87,13 @@ def guide_sites(
     args: tuple[Any, ...],
     kwargs: Mapping[str, Any],
     pinned: Mapping[str, Tensor],
+    sizes: Mapping[str, int],
     seed: int = 0,
     values: Mapping[str, Tensor] | None = None,
 ) -> Sites:
     """The sites that a guide draws in one more run, on the noise of a seed, some of them set to given values."""
     torch.manual_seed(seed)
-    with Whole(but=pinned):
+    with Whole(but=pinned, sizes=sizes):
         return sites_of(run_plain("guide", guide, args, kwargs, pinned, values), observed=False)
 
 
@@ -149,6 +155,10 @@ def sites_of(trace: Any, observed: bool) -> Sites:
         if site["type"] == "sample" and site["is_observed"] == observed and not site_is_subsample(site)
         if not is_deterministic(site)
     }
+
+
+def _every(trace: Any) -> list[tuple[str, Any]]:
+    return [*sites_of(trace, observed=False).items(), *sites_of(trace, observed=True).items()]
 
 
 def _subsamples(trace: Any) -> dict[str, Tensor]:

@@ -9,6 +9,7 @@ from pyro.poutine.messenger import Messenger
 from pyro.poutine.util import site_is_subsample
 from torch import Tensor
 
+from elbowroom.inference.programs.arguments import Key, as_rows
 from elbowroom.inference.programs.densities import run
 from elbowroom.inference.programs.masks import is_deterministic
 from elbowroom.inference.programs.noise import Noise
@@ -16,7 +17,6 @@ from elbowroom.inference.programs.structure import ProgramError
 from elbowroom.inference.programs.terms import Values, draw_prior
 from elbowroom.inference.programs.triple import Triple
 
-Key = int | str
 T = TypeVar("T", bound=Triple)
 
 _FIRST = 1 << 48
@@ -44,7 +44,8 @@ def simulate(triple: T, seed: int = 0) -> tuple[T, Values]:
     z, observe = _draw(triple, seed, triple.keys)
     new: dict[Key, Tensor] = {}
     for name, value in observe.drawn.items():
-        new |= _put_back(triple, name, observe.given[name], value)
+        found = _put_back(triple, name, observe.given[name], value)
+        new |= {key: as_rows(argument, triple.per_datum.get(key, 0)) for key, argument in found.items()}
     simulated = triple.pinned_to(new)
     _check_generative(observe.drawn | z, simulated, seed, triple.keys)
     return simulated, z

@@ -48,6 +48,7 @@ class Structure:
     sequential: tuple[str, ...] = ()  # those of the discrete ones that the model may branch on
     parameters: dict[str, tuple[int, ...]] = field(default_factory=dict)  # param statement -> shape of its value
     whole: tuple[str, ...] = ()  # subsampling plates that are given all their rows
+    sizes: dict[str, int] = field(default_factory=dict)  # plates without a size of their own -> their rows
     masked: tuple[str, ...] = ()  # latents that masks hide somewhere, in both programs alike: they follow the prior
     fills: Tensor | None = None  # data where what is hidden is drawn from the prior, `[B]`; elsewhere by the guide
     cautions: tuple[Caution, ...] = ()  # what casts doubt on all that rests on log q
@@ -118,7 +119,7 @@ def read_structure(
     """
     with quiet_globals(args):
         runs = run_both(model, guide, args, kwargs, plate, pinned or {})
-        again = partial(guide_sites, guide, args, kwargs, runs.pinned)
+        again = partial(guide_sites, guide, args, kwargs, runs.pinned, runs.sizes)
         drawn, latents = sites_of(runs.guide, observed=False), sites_of(runs.model, observed=False)
         observed = sites_of(runs.model, observed=True)
         # A guide that runs the model meets what the model observes; that is no part of q.
@@ -151,6 +152,7 @@ def read_structure(
         sequential=_sequential({n: latents[n] for n in discrete}, data_dim),
         parameters=_parameters(runs.guide) | _parameters(runs.model),
         whole=tuple(runs.whole),
+        sizes=runs.sizes,
         masked=tuple(masked),
         fills=fills,
         cautions=tuple(cautions),
