@@ -102,7 +102,7 @@ def _minibatch(target: Target) -> str:
 
 
 def _notes(target: Target, terms: dict[str, Tensor]) -> list[str]:
-    notes = [caution.reason for caution in target.structure.cautions]
+    notes = [*target.notes, *(caution.reason for caution in target.structure.cautions)]
     structure = target.structure
     if structure.improper:
         notes.append(f"improper priors: {', '.join(structure.improper)}: there is no p(x), but hmc and nuts may run")

@@ -3,6 +3,7 @@
 import math
 import weakref
 from collections.abc import Mapping
+from functools import cached_property
 from typing import Any, Self
 
 import torch
@@ -19,6 +20,7 @@ from elbowroom.inference.programs.layouts import LAYOUTS, Layout
 from elbowroom.inference.programs.local_parameters import local_parameters
 from elbowroom.inference.programs.masks import is_deterministic
 from elbowroom.inference.programs.noise import Noise
+from elbowroom.inference.programs.notes import notes_of
 from elbowroom.inference.programs.other_axes import other_axes
 from elbowroom.inference.programs.simulate import simulate
 from elbowroom.inference.programs.structure import Program, ProgramError, Structure
@@ -198,7 +200,11 @@ class Target(Triple):
             for name, site in trace.nodes.items():
                 if site["type"] != "sample" or type(site["fn"]).__name__ == "_Subsample":
                     continue
-                if what == "guide" and site["is_observed"] and name in self.structure.observed:
+                if (
+                    what == "guide"
+                    and site["is_observed"]
+                    and name in (*every.structure.observed, *every.structure.given)
+                ):
                     continue  # a guide that runs the model: no site of q
                 sites.append((what, _kind(name, site, self.structure), name, site))
         return sites
@@ -226,6 +232,15 @@ class Target(Triple):
         """
         return by_datum(self.structure.cautions, len(self))
 
+    @cached_property
+    def notes(self) -> tuple[str, ...]:
+        """What is worth knowing of the programs though every number stands, as sentences.
+
+        Fixed globals that all numbers are given, a `poutine.scale` that was undone, and what speaks for programs that
+        were never trained. The programs are run two or three times for them.
+        """
+        return notes_of(self)
+
     def why_no_density(self) -> str:
         """Why log q(z | x) is unknown at points that the guide did not draw itself; empty if it is known."""
         one = self.select([0]) if self.sliceable else self
@@ -249,5 +264,5 @@ def _kind(name: str, site: Any, structure: Structure) -> str:
     if is_deterministic(site):
         return "deterministic"
     if site["is_observed"]:
-        return "observed"
+        return "fixed" if name in structure.given else "observed"
     return "summed out" if name in structure.discrete else "auxiliary" if name in structure.auxiliary else "latent"

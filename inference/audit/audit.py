@@ -140,7 +140,7 @@ def audit_target(
     examination = work.guarded("examination", lambda: examiner.examine(queue, NUM_WORST, clock, progress))
     log_p = log_p if examination is None else examination.bracket
     doubts = tuple(caution.reason for caution in target.structure.cautions)
-    parts = Parts(len(target), _checked(sampled, log_p), log_p, examination, calibration, use, doubts)
+    parts = Parts(len(target), _checked(sampled, log_p), log_p, examination, calibration, use, target.notes, doubts)
     return _assembled(work, parts, seed, budget, begin)
 
 

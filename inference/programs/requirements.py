@@ -71,7 +71,7 @@ def check_plates(sites: list[tuple[str, Any]], plate: str | None) -> None:
 
 def _outside(name: str, site: Any, plate: str) -> str:
     event = tuple(site["fn"].event_shape)
-    if site["infer"].get("is_auxiliary"):
+    if site["infer"].get("is_auxiliary") and not site["is_observed"]:  # a pyro.factor is auxiliary, too
         return (
             f"the guide draws its latents from '{name}' (event shape {event}), which is outside the data plate "
             f"'{plate}': log q does not split by datum. Use a guide that factorises over data (AutoNormal, or an "
@@ -79,8 +79,8 @@ def _outside(name: str, site: Any, plate: str) -> str:
         )
     kind = "observed" if site["is_observed"] else "latent"
     fixed = (
-        f" If its value is fixed (poutine.condition), hide it: poutine.block(model, hide=['{name}']); log p(x) is then "
-        "given that value."
+        " If its value is fixed (poutine.condition, obs=), let it come before the data plate, or hide it: "
+        f"poutine.block(model, hide=['{name}']); log p(x) is then given that value."
         if site["is_observed"]
         else ""
     )

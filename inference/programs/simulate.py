@@ -53,7 +53,7 @@ def simulate(triple: T, seed: int = 0) -> tuple[T, Values]:
 
 def _draw(triple: Triple, seed: int, keys: np.ndarray) -> tuple[Values, "_Observe"]:
     """One run of the model that draws all its sites."""
-    observe, noise = _Observe(), Noise(seed, keys, 1, _FIRST)
+    observe, noise = _Observe(tuple(triple.structure.given)), Noise(seed, keys, 1, _FIRST)
     with torch.no_grad():
         z, _ = run(triple, "loop", partial(draw_prior, noise=noise, also=(observe,)), {}, 1, noise)
     return z, observe
@@ -72,15 +72,18 @@ def _check_generative(drawn: Values, simulated: Triple, seed: int, keys: np.ndar
 
 
 class _Observe(Messenger):
-    """Lets observed sites be drawn like latent ones, and remembers what they were and have become."""
+    """Lets observed sites be drawn like latent ones but for fixed globals; what they were and have become."""
 
-    def __init__(self) -> None:
+    def __init__(self, fixed: tuple[str, ...]) -> None:
         super().__init__()
+        self.fixed = fixed
         self.given: Values = {}
         self.drawn: Values = {}
 
     def _pyro_sample(self, msg: Any) -> None:
-        if msg["is_observed"] and not site_is_subsample(msg) and not is_deterministic(msg):
+        if msg["name"] in self.fixed or site_is_subsample(msg) or is_deterministic(msg):
+            return
+        if msg["is_observed"]:
             self.given[msg["name"]] = msg["value"]
             msg["is_observed"], msg["value"], msg["done"] = False, None, False
 

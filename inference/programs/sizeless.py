@@ -43,6 +43,6 @@ def _size(plate: str, counts: dict[str, int]) -> int:
         raise ProgramError(
             f"the plate '{plate}' has no size, and its sites bring different numbers of rows along its dim: {told}. "
             "One row stands for a single draw that all of them share. Give every distribution in the plate a row for "
-            f"each (`.expand`), or the plate its size: pyro.plate('{plate}', len(x)); what is shared belongs outside of it."
+            f"each (`.expand`), or the plate its size: pyro.plate('{plate}', len(x)); what is shared belongs outside."
         )
     return next(iter(counts.values()))

@@ -39,6 +39,7 @@ from elbowroom.inference.programs.arguments import (
     refuse_empty,
 )
 from elbowroom.inference.programs.datum_keys import datum_keys
+from elbowroom.inference.programs.fixed_globals import check_fixed
 from elbowroom.inference.programs.handlers import Pin, Unmask, Weigh, last_site, under
 from elbowroom.inference.programs.structure import Program, ProgramError, read_structure
 from elbowroom.inference.programs.subsampling import Whole
@@ -90,6 +91,8 @@ class Triple:
             self.per_datum = {} if plate is None else leading_axes(arguments, len(self))
         self.keys = datum_keys(self.data, len(self))
         self.sliceable = self._follows_its_data()
+        if plate is not None and not self.sliceable:
+            check_fixed(self.structure.given, None, len(self), plate)
 
     # What it is ---------------------------------------------------------------------------------------------------
 
@@ -217,6 +220,8 @@ class Triple:
             structure = read_structure(self.model, self.guide, two.args, two.kwargs, self.plate, self.structure.pinned)
         except ProgramError:
             return False
+        if structure.num_data == 2:
+            check_fixed(self.structure.given, structure.given, len(self), self.plate)
         return structure.num_data == 2
 
     def why_whole(self) -> str:
