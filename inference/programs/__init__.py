@@ -40,6 +40,7 @@ What is known of programs before that, and what is refused:
 
     structure.py        sites, plates and shapes of both programs together
     plain_runs.py       one plain run of each, off which they are read
+    dtypes.py           the dtypes that meet in programs that fail because of them
     latent.py           how one latent lies in a program
     subsampling.py      plates that take a subsample, given all their rows
     sizeless.py         plates without a size: read off their sites

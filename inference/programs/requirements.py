@@ -52,10 +52,11 @@ def check_vectorized(sites: list[tuple[str, Any]], plate: str | None) -> None:
                 )
 
 
-def check_plates(sites: list[tuple[str, Any]], plate: str | None) -> None:
-    """The data plate must exist, and every site must be in it."""
+def check_plates(guide: list[tuple[str, Any]], model: list[tuple[str, Any]], plate: str | None) -> None:
+    """The data plate must exist, and every site of both programs must be in it."""
     if plate is None:
         return
+    sites = [*guide, *model]
     plates = {f for _, site in sites for f in _frames(site)}
     if plate not in plates:
         plates_text = f"its plates are {sorted(plates)}" if plates else "it has no plates"
@@ -64,9 +65,25 @@ def check_plates(sites: list[tuple[str, Any]], plate: str | None) -> None:
             f"`with pyro.plate('{plate}', len(x)):`, name your plate with plate=..., or use plate=None to treat the "
             "whole program as one datum."
         )
+    for what, own, other in (("guide", guide, model), ("model", model, guide)):
+        if twin := _other_name(own, other, plate):
+            raise ProgramError(
+                f"the plate over data has two names: '{twin}' in the {what}, '{plate}' in the "
+                f"{'model' if what == 'guide' else 'guide'}, of one size at one dim. Give it the same name in both "
+                "(plate=... says which one is meant)."
+            )
     for name, site in sites:
         if plate not in _frames(site):
             raise ProgramError(_outside(name, site, plate))
+
+
+def _other_name(own: list[tuple[str, Any]], other: list[tuple[str, Any]], plate: str) -> str:
+    """The name of the plate that a program has in the place of the other's data plate; empty if there is none."""
+    places = {(f[plate].dim, f[plate].size) for _, site in other if plate in (f := _frames(site))}
+    frames = [frame for _, site in own for frame in site["cond_indep_stack"]]
+    if any(frame.name == plate for frame in frames):
+        return ""
+    return next((frame.name for frame in frames if (frame.dim, frame.size) in places), "")
 
 
 def _outside(name: str, site: Any, plate: str) -> str:

@@ -138,7 +138,7 @@ def read_structure(
         check_own_rows(sites, plate)
         check_partners(latents, drawn, discrete, observed)
         check_point_masses(drawn, latents, again)
-        check_plates(sites, plate)
+        check_plates([*drawn.items(), *factors.items()], [*latents.items(), *observed.items()], plate)
         fixed = [runs.model.nodes[name] for name in given]
         num_data, data_dim, nesting = _plates([*(site for _, site in sites), *fixed], plate)
         for name, site in sites:
