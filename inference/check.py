@@ -51,9 +51,9 @@ def check_program(
     """Check that (model, guide, data) is a triple whose terms separate datum by datum.
 
     Looks for: programs that fail on these arguments, sites that only one program has, sites outside the data plate,
-    batch dims that no plate covers, a sequential data plate, data outside the likelihood's support, point-mass guides,
-    terms that change when a datum stands alone or the data are permuted, and programs that are not functions of their
-    arguments (dropout or batch normalisation left in training mode).
+    batch dims that no plate covers, data in a sequential plate whose steps depend on each other, data outside the
+    likelihood's support, point-mass guides, terms that change when a datum stands alone or the data are permuted, and
+    programs that are not functions of their arguments (dropout or batch normalisation left in training mode).
 
     Raises:
         ProgramError: naming the site or argument, what was found, and what to do.
@@ -110,6 +110,8 @@ def _notes(target: Target, terms: dict[str, Tensor]) -> list[str]:
         notes.append(f"masked latents follow their prior where they are hidden: {', '.join(structure.masked)}")
     if structure.fills is not None and not bool(structure.fills.all()):
         notes.append("for some data the guide draws what is hidden itself, as its other draws may depend on it")
+    if structure.separate:
+        notes.append(f"plate '{target.plate}' is sequential: the programs are run for one datum after the other")
     if target.structure.discrete:
         notes.append(f"finite discrete latents summed out exactly: {', '.join(target.structure.discrete)}")
     if target.structure.whole:

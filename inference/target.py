@@ -53,7 +53,9 @@ class Target(Triple):
         model: Pyro program of p(x, z); called as `model(*args, **kwargs)`.
         guide: Pyro program of q(z | x), called with the same arguments.
         *args: the programs' arguments, data first.
-        plate: name of the vectorised plate over data; None treats the whole program as one datum (B = 1).
+        plate: name of the plate over data; None treats the whole program as one datum (B = 1). A plate without a size
+            has the size of its sites. Of a sequential one (`for i in pyro.plate(...)`) each datum's program is run by
+            itself, which is slower than a vectorised one.
         per_datum: which arguments hold something of each datum: positions or names of those with a row for each, or a
             mapping to the axis of each, `{"x": 1}` for time-major or feature-major data. By default every tensor whose
             leading dimension is the plate's size; if the programs do not follow when these are cut, also those of
@@ -193,6 +195,7 @@ class Target(Triple):
         """(program, kind, name, Pyro's site record) of every sample site of a plain run, for reports."""
         sites: list[tuple[str, str, str, Any]] = []
         every = self.whole or self
+        every = every.at(torch.tensor([0])) if every.structure.separate else every
         z, _ = every.propose(1)
         for what in ("model", "guide"):
             with quiet_globals(self.args), torch.no_grad():

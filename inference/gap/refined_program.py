@@ -37,6 +37,11 @@ class RefinedProgram(PyroModule):
     def __init__(self, target: Target, family: Family) -> None:
         super().__init__()
         coordinates = Coordinates.of(target)
+        if target.structure.separate:
+            raise ValueError(
+                f"the plate '{target.plate}' is sequential, and the members are written for all data at once. "
+                "RefinedGuide.target() evaluates and draws them all the same"
+            )
         if wide := [name for name, latent in target.structure.latents.items() if latent.plates]:
             raise ValueError(
                 f"the latent sites {wide} stand in plates besides the data's, where the members' correlations cannot "

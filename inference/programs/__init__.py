@@ -44,6 +44,7 @@ What is known of programs before that, and what is refused:
     latent.py           how one latent lies in a program
     subsampling.py      plates that take a subsample, given all their rows
     sizeless.py         plates without a size: read off their sites
+    sequential.py       data in a sequential plate: a program for each
     arguments.py        which arguments hold something of each datum, along which axis
     other_axes.py       data that do not lie on the first axis, found by trying
     fixed_globals.py    globals that were fixed above the data: what all numbers are given

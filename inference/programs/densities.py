@@ -26,6 +26,7 @@ from elbowroom.inference.programs.layouts import LAYOUTS, Layout
 from elbowroom.inference.programs.noise import Noise
 from elbowroom.inference.programs.picked import on_whole
 from elbowroom.inference.programs.refusals import Questions, refusing, strict
+from elbowroom.inference.programs.sequential import by_datum
 from elbowroom.inference.programs.structure import ProgramError
 from elbowroom.inference.programs.terms import Result, Term, Values
 from elbowroom.inference.programs.triple import Triple
@@ -51,6 +52,13 @@ def run(
             return run(whole, layout, term, values, num_samples, noise)
 
         return on_whole(triple, term, values, noise, on_all)
+
+    if triple.structure.separate:
+
+        def on_one(one: Triple, term: Term, values: Mapping[str, Tensor], noise: Noise | None) -> Result:
+            return run(one, layout, term, values, num_samples, noise)
+
+        return by_datum(triple, term, values, noise, on_one)
 
     def evaluate(triple: Triple, values: Mapping[str, Tensor], num_samples: int) -> Result:
         if triple.whole is not None:  # a piece of programs that cannot be cut: the pieces are made here, not below

@@ -29,9 +29,10 @@ def meeting(error: Exception, arguments: Iterable[Any], trace: Any) -> str:
     of_parameters = _floats(site["value"] for site in trace.nodes.values() if site["type"] == "param")
     met = [f"{what} {' and '.join(d)}" for what, d in (("arguments", of_arguments), ("parameters", of_parameters)) if d]
     default = str(torch.get_default_dtype()).removeprefix("torch.")
+    told = ", ".join([*met, f"tensors made without a dtype {default}"])
     return (
-        f"\n  Its dtypes do not fit together: {', '.join([*met, f'tensors made without a dtype {default}'])}. Bring all to "
-        "one: data.float(), or module.double() and torch.set_default_dtype(torch.float64)."
+        f"\n  Its dtypes do not fit together: {told}. Bring all to one: "
+        "data.float(), or module.double() and torch.set_default_dtype(torch.float64)."
     )
 
 

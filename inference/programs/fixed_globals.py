@@ -53,7 +53,7 @@ def check_fixed(given: Mapping[str, Tensor], cut: Mapping[str, Tensor] | None, n
             how = "has a row for each datum" if cut is None else "changes when the data are cut"
             raise ProgramError(
                 f"observed site '{name}' (shape {tuple(value.shape)}) is outside the data plate '{plate}', and "
-                f"its value {how}: it is data, not a global that was fixed. Move it inside the plate, or use plate=None to "
-                "treat the whole program as one datum. If it is a fixed value all the same, hide it: "
+                f"its value {how}: it is data, not a global that was fixed. Move it inside the plate, or use "
+                "plate=None to treat the whole program as one datum. If it is a fixed value all the same, hide it: "
                 f"poutine.block(model, hide=['{name}'])."
             )

@@ -18,6 +18,10 @@ class ProgramError(ValueError):
     """A model or guide that cannot be evaluated datum by datum; the message says which site and what to do."""
 
 
+class SequentialPlate(ProgramError):
+    """The data are in a sequential plate, and cannot be evaluated datum by datum."""
+
+
 def check_partners(latents: Sites, drawn: Sites, discrete: tuple[str, ...], observed: Sites) -> None:
     """Every latent of the model must be drawn by the guide, or be finite; something must be observed."""
     missing = [n for n in latents if n not in drawn and n not in discrete]
@@ -46,9 +50,10 @@ def check_vectorized(sites: list[tuple[str, Any]], plate: str | None) -> None:
     for name, site in sites:
         for frame in site["cond_indep_stack"]:
             if not frame.vectorized and frame.name == plate:
-                raise ProgramError(
+                raise SequentialPlate(
                     f"site '{name}' is in the sequential plate '{frame.name}' (for i in pyro.plate(...)). Write it as "
-                    f"`with pyro.plate('{frame.name}', size):` so that all data are evaluated at once."
+                    f"`with pyro.plate('{frame.name}', size):` so that all data are evaluated at once, or use "
+                    "plate=None to treat the whole program as one datum."
                 )
 
 

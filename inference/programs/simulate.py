@@ -41,6 +41,8 @@ def simulate(triple: T, seed: int = 0) -> tuple[T, Values]:
             order of its dims), so that it cannot be told where to put a simulated one; if the model reads the data that
             it should draw.
     """
+    if triple.structure.separate:
+        return _each(triple, seed)
     z, observe = _draw(triple, seed, triple.keys)
     new: dict[Key, Tensor] = {}
     for name, value in observe.drawn.items():
@@ -49,6 +51,14 @@ def simulate(triple: T, seed: int = 0) -> tuple[T, Values]:
     simulated = triple.pinned_to(new)
     _check_generative(observe.drawn | z, simulated, seed, triple.keys)
     return simulated, z
+
+
+def _each(triple: T, seed: int) -> tuple[T, Values]:
+    """The same of data that have a program each: their rows one below the other."""
+    parts = [simulate(triple.at(torch.tensor([b])), seed) for b in range(len(triple))]
+    rows = [torch.cat(pieces) for pieces in zip(*(one.data for one, _ in parts), strict=True)]
+    z = {name: torch.cat([z[name] for _, z in parts], 1) for name in parts[0][1]}
+    return triple.pinned_to(dict(zip(triple.per_datum, rows, strict=True))), z
 
 
 def _draw(triple: Triple, seed: int, keys: np.ndarray) -> tuple[Values, "_Observe"]:

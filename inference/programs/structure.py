@@ -61,6 +61,11 @@ class Structure:
     cautions: tuple[Caution, ...] = ()  # what casts doubt on all that rests on log q
     improper: tuple[str, ...] = ()  # latents whose prior is not normalised: there is no p(x)
 
+    @property
+    def separate(self) -> bool:
+        """Whether each of several data has a program of its own: a sequential data plate."""
+        return self.data_dim is None and self.num_data > 1
+
     def at(self, index: Tensor) -> "Structure":
         """The same with some of the data, by their index `[R]`."""
         cautions = tuple(replace(c, data=c.data[index.cpu()]) for c in self.cautions)

@@ -17,7 +17,7 @@ What comes back is Pyro's trace; `terms.py` reads it. With the plate of samples,
 """
 
 from collections.abc import Mapping, Sequence
-from functools import cached_property, reduce
+from functools import cached_property, partial, reduce
 from typing import Any, Self
 
 import numpy as np
@@ -41,6 +41,8 @@ from elbowroom.inference.programs.arguments import (
 from elbowroom.inference.programs.datum_keys import datum_keys
 from elbowroom.inference.programs.fixed_globals import check_fixed
 from elbowroom.inference.programs.handlers import Pin, Unmask, Weigh, last_site, under
+from elbowroom.inference.programs.requirements import SequentialPlate
+from elbowroom.inference.programs.sequential import OfOneDatum, cut, structure_of_each, whole_runs
 from elbowroom.inference.programs.structure import Program, ProgramError, read_structure
 from elbowroom.inference.programs.subsampling import Whole
 
@@ -84,7 +86,10 @@ class Triple:
         self.model, self.guide, self.args, self.kwargs, self.plate = model, guide, args, kwargs, plate
         self.whole = self.picked = None
         self.local: tuple[str, ...] = ()
-        self.structure = read_structure(model, guide, args, kwargs, plate)
+        try:
+            self.structure = read_structure(model, guide, args, kwargs, plate)
+        except SequentialPlate as refusal:
+            return self._datum_by_datum(per_datum, refusal)
         if per_datum is not None:
             self.per_datum = checked_axes(per_datum, arguments, len(self))
         else:
@@ -93,6 +98,21 @@ class Triple:
         self.sliceable = self._follows_its_data()
         if plate is not None and not self.sliceable:
             check_fixed(self.structure.given, None, len(self), plate)
+        return None
+
+    def _datum_by_datum(self, per_datum: PerDatum, refusal: SequentialPlate) -> None:
+        """The same of data in a sequential plate, each of which has a program of its own (`sequential.py`)."""
+        assert self.plate is not None
+        arguments = named(self.args, self.kwargs)
+        runs, num_data = whole_runs(self.model, self.guide, self.args, self.kwargs, self.plate)
+        find = leading_axes if per_datum is None else partial(checked_axes, per_datum)
+        self.per_datum = find(arguments, num_data)
+        if not self.per_datum:
+            raise refusal
+        calls = [cut(self.args, self.kwargs, self.per_datum, b) for b in range(num_data)]
+        self.model, self.guide = (OfOneDatum(program, self.plate) for program in (self.model, self.guide))
+        self.structure = structure_of_each(self.model, self.guide, calls, runs, self.plate, refusal)
+        self.keys, self.sliceable = datum_keys(self.data, num_data), True
 
     # What it is ---------------------------------------------------------------------------------------------------
 

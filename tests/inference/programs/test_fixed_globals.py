@@ -49,7 +49,7 @@ def exact(x: Tensor) -> None:
 
 
 CONDITIONED = poutine.condition(model, data={"s": SCALE})
-TRUTH = normal(0.0, (1.3**2 + 0.25) ** 0.5, X)
+TRUTH = normal(0.0, (SCALE**2 + 0.25).sqrt(), X)
 
 
 @pytest.mark.parametrize("program", [CONDITIONED, observing, discrete])
