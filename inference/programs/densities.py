@@ -15,13 +15,16 @@ it and reads the answer off. `Target` is these functions under the layouts that 
 """
 
 from collections.abc import Mapping
+from contextlib import AbstractContextManager
 from functools import partial
+from typing import Any
 
 import torch
 from torch import Tensor
 
 from elbowroom.inference.programs import terms
 from elbowroom.inference.programs.global_state import quiet_globals
+from elbowroom.inference.programs.handlers import Set
 from elbowroom.inference.programs.layouts import LAYOUTS, Layout
 from elbowroom.inference.programs.noise import Noise
 from elbowroom.inference.programs.picked import on_whole
@@ -76,6 +79,14 @@ def _alone(triple: Triple, points: Mapping[str, Tensor], unconstrained: bool) ->
 
 def _ordinary(triple: Triple) -> object:
     return log_joint(triple, "loop", propose(triple, _PLAIN, 1)[0])
+
+
+def watched_run(triple: Triple, what: str, watch: AbstractContextManager[Any]) -> None:
+    """Run a program once as it is, at a draw of the guide, inside a context that watches what it does."""
+    one = triple.at(torch.tensor([0])) if triple.structure.separate else triple
+    z = propose(one, _PLAIN, 1)[0] if what == "model" else {}
+    with quiet_globals(one.args), torch.no_grad(), watch:
+        one.trace(what, None, *([Set(terms.place(one.structure, z, None))] if z else []))
 
 
 def propose(triple: Triple, layouts: Layouts, num_samples: int, seed: int = 0, start: int = 0) -> tuple[Values, Tensor]:

@@ -12,7 +12,6 @@ from torch.overrides import TorchFunctionMode
 from torch.utils._pytree import tree_iter, tree_map_only
 
 from elbowroom.inference.programs import densities
-from elbowroom.inference.programs.global_state import quiet_globals
 from elbowroom.inference.programs.structure import Program
 from elbowroom.inference.programs.triple import Triple
 
@@ -24,8 +23,9 @@ def local_parameters(triple: Triple) -> tuple[str, ...]:
     """The parameters of which each datum reads a row of its own, by its place among the data.
 
     Each that has as many rows as there are data is tried: its rows but the first are changed, and the terms of the
-    first datum must stay while others move. So are statements of one name and as many numbers (`loc_0`, `loc_1`, …), and
-    the parameters of modules, an embedding's too. What the store does not hold yet counts: it is made anew in each run.
+    first datum must stay while others move. So are statements of one name and as many numbers (`loc_0`, `loc_1`, …),
+    and the parameters of modules, an embedding's too. What the store does not hold yet counts: it is made anew in each
+    run.
     """
     if triple.plate is None or len(triple) < 2:
         return ()
@@ -79,9 +79,9 @@ def _of_statements(triple: Triple) -> dict[str, Move]:
 
 def _of_modules(triple: Triple) -> dict[str, Move]:
     """Moves of the parameters of modules, whether Pyro knows these or not."""
-    with quiet_globals(triple.args), torch.no_grad(), _Used() as used:
-        for what in ("guide", "model"):
-            triple.trace(what, None)
+    used = _Used()
+    for what in ("guide", "model"):
+        densities.watched_run(triple, what, used)
     owners = [getattr(program, "__self__", program) for program in (triple.model, triple.guide)]
     names = {id(p): name for owner in owners if isinstance(owner, nn.Module) for name, p in owner.named_parameters()}
     moves: dict[str, Move] = {}

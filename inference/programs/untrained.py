@@ -12,6 +12,7 @@ import torch
 from pyro.infer.autoguide import AutoGuide
 from torch import Tensor, nn
 
+from elbowroom.inference.programs.densities import watched_run
 from elbowroom.inference.programs.global_state import quiet_globals
 from elbowroom.inference.programs.initial_weights import Layers, as_made
 from elbowroom.inference.programs.triple import Triple
@@ -73,8 +74,8 @@ def _attribute(module: Any, words: list[str]) -> Any:
 
 
 def _new_network(triple: Triple, what: str) -> str:
-    with quiet_globals(triple.args), torch.no_grad(), Layers() as layers:
-        triple.trace(what, None)
+    layers = Layers()
+    watched_run(triple, what, layers)
     if not layers.weights or not as_made(layers.weights.values()):
         return ""
     return (

@@ -1,4 +1,4 @@
-"""Guides with something trained for each datum, in every way of writing it: targets that cannot be cut, right for all."""
+"""Guides with something trained for each datum, however they are written: targets that cannot be cut."""
 
 from collections.abc import Callable
 
