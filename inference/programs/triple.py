@@ -247,7 +247,7 @@ class Triple:
     def why_whole(self) -> str:
         """Why the data cannot be cut, in words, and what to do."""
         if self.plate is None:
-            return "plate=None makes the whole program one datum"
+            return "its plate is None, which makes the whole program one datum"
         if self.local:
             return f"the parameters {list(self.local)} have a row for each datum, and are not cut with the data"
         every = self if self.whole is None else self.whole
