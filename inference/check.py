@@ -1,12 +1,12 @@
 """Run a pair of programs once and say, in readable words, what is wrong with their shapes or what they look like."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import torch
 from torch import Tensor
 
+from elbowroom.inference.programs.arguments import PerDatum
 from elbowroom.inference.programs.independence import check_permuted
 from elbowroom.inference.programs.structure import Program
 from elbowroom.inference.showing.numbers import in_short
@@ -46,15 +46,15 @@ def check_program(
     guide: Program,
     *args: Any,
     plate: str | None = "data",
-    per_datum: Sequence[int | str] | None = None,
+    per_datum: PerDatum = None,
     **kwargs: Any,
 ) -> ProgramReport:
     """Check that (model, guide, data) is a triple whose terms separate datum by datum.
 
     Looks for: programs that fail on these arguments, sites that only one program has, sites outside the data plate,
-    batch dims that no plate covers, a sequential data plate, data outside the likelihood's support, point-mass guides,
-    terms that change when a datum stands alone or the data are permuted, and programs that are not functions of their
-    arguments (dropout or batch normalisation left in training mode).
+    batch dims that no plate covers, data in a sequential plate whose steps depend on each other, data outside the
+    likelihood's support, point-mass guides, terms that change when a datum stands alone or the data are permuted, and
+    programs that are not functions of their arguments (dropout or batch normalisation left in training mode).
 
     Raises:
         ProgramError: naming the site or argument, what was found, and what to do.
@@ -104,13 +104,15 @@ def _minibatch(target: Target) -> str:
 
 def _notes(target: Target, terms: dict[str, Tensor]) -> list[str]:
     structure = target.structure
-    notes = [*in_short(target.unnormalised), *(caution.reason for caution in structure.cautions)]
+    notes = [*in_short(target.unnormalised), *target.notes, *(caution.reason for caution in structure.cautions)]
     if structure.improper:
         notes.append(f"improper priors: {', '.join(structure.improper)}: there is no p(x), but hmc and nuts may run")
     if structure.masked:
         notes.append(f"masked latents follow their prior where they are hidden: {', '.join(structure.masked)}")
     if structure.fills is not None and not bool(structure.fills.all()):
         notes.append("for some data the guide draws what is hidden itself, as its other draws may depend on it")
+    if structure.separate:
+        notes.append(f"plate '{target.plate}' is sequential: the programs are run for one datum after the other")
     if target.structure.discrete:
         notes.append(f"finite discrete latents summed out exactly: {', '.join(target.structure.discrete)}")
     if target.structure.whole:
@@ -118,7 +120,10 @@ def _notes(target: Target, terms: dict[str, Tensor]) -> list[str]:
     if minibatch := _minibatch(target):
         notes.append(minibatch)
     if target.plate is not None and not target.sliceable and len(target) > 1:
-        notes.append("the programs cannot be given part of their data, so B = 1 and permuted data were not tried")
+        notes.append(
+            "the programs cannot be given part of their data, so B = 1 and permuted data were not tried: "
+            + target.why_whole()
+        )
     if bool((terms["log p(z)"] == -torch.inf).any()):
         notes.append("the guide draws values outside the prior's support: their weights are zero")
     bad = ~torch.isfinite(terms["log q(z|x)"]).all(0) | torch.isnan(terms["log p(x|z)"]).any(0)

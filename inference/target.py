@@ -2,14 +2,16 @@
 
 import math
 import weakref
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import replace
+from functools import cached_property
 from typing import Any, Self
 
 import torch
 from torch import Tensor
 
 from elbowroom.inference.programs import densities
+from elbowroom.inference.programs.arguments import PerDatum
 from elbowroom.inference.programs.cautions import Caution
 from elbowroom.inference.programs.drawn_from import why_not_drawn
 from elbowroom.inference.programs.from_functions import SITE, Density, Joint, Sampler
@@ -23,6 +25,8 @@ from elbowroom.inference.programs.layouts import LAYOUTS, Layout
 from elbowroom.inference.programs.local_parameters import local_parameters
 from elbowroom.inference.programs.masks import is_deterministic
 from elbowroom.inference.programs.noise import Noise
+from elbowroom.inference.programs.notes import notes_of
+from elbowroom.inference.programs.other_axes import other_axes
 from elbowroom.inference.programs.remarks import by_datum
 from elbowroom.inference.programs.simulate import simulate
 from elbowroom.inference.programs.structure import Program, ProgramError, Structure
@@ -60,9 +64,13 @@ class Target(Shown, Triple):
         model: Pyro program of p(x, z); called as `model(*args, **kwargs)`.
         guide: Pyro program of q(z | x), called with the same arguments.
         *args: the programs' arguments, data first.
-        plate: name of the vectorised plate over data; None treats the whole program as one datum (B = 1).
-        per_datum: which arguments have a row for each datum (positions or names). By default every tensor whose
-            leading dimension is the plate's size.
+        plate: name of the plate over data; None treats the whole program as one datum (B = 1). A plate without a size
+            has the size of its sites. Of a sequential one (`for i in pyro.plate(...)`) each datum's program is run by
+            itself, which is slower than a vectorised one.
+        per_datum: which arguments hold something of each datum: positions or names of those with a row for each, or a
+            mapping to the axis of each, `{"x": 1}` for time-major or feature-major data. By default every tensor whose
+            leading dimension is the plate's size; if the programs do not follow when these are cut, also those of
+            which a single other axis has that size, if they follow then and no term of a datum changes.
         layout: how a program is given many samples: `"plate"` (an outer plate: the program broadcasts), `"fold"`
             (samples are folded into the batch: convolutions), `"vmap"` (densities of programs that know of no batch
             at all), `"loop"` (one run a sample). By default the first of
@@ -79,7 +87,7 @@ class Target(Shown, Triple):
         guide: Program,
         *args: Any,
         plate: str | None = "data",
-        per_datum: Sequence[int | str] | None = None,
+        per_datum: PerDatum = None,
         layout: Layout | None = None,
         **kwargs: Any,
     ) -> None:
@@ -89,6 +97,8 @@ class Target(Shown, Triple):
         if layout is not None and layout not in LAYOUTS:
             raise ValueError(f"layout must be one of {sorted(LAYOUTS)} or None, got {layout!r}")
         super().__init__(model, guide, args, kwargs, plate, per_datum)
+        if per_datum is None and (axes := other_axes(self)) is not None:
+            vars(self).update(vars(self.along(axes)))
         if self.sliceable and (local := local_parameters(self)):
             self.local, self.sliceable = local, False
         self.layouts: dict[str, Layout] = (
@@ -254,6 +264,7 @@ class Target(Shown, Triple):
         """(program, kind, name, Pyro's site record) of every sample site of a plain run, for reports."""
         sites: list[tuple[str, str, str, Any]] = []
         every = self.whole or self
+        every = every.at(torch.tensor([0])) if every.structure.separate else every
         z, _ = every.propose(1)
         for what in ("model", "guide"):
             with quiet_globals(self.args), torch.no_grad():
@@ -261,7 +272,11 @@ class Target(Shown, Triple):
             for name, site in trace.nodes.items():
                 if site["type"] != "sample" or type(site["fn"]).__name__ == "_Subsample":
                     continue
-                if what == "guide" and site["is_observed"] and name in self.structure.observed:
+                if (
+                    what == "guide"
+                    and site["is_observed"]
+                    and name in (*every.structure.observed, *every.structure.given)
+                ):
                     continue  # a guide that runs the model: no site of q
                 sites.append((what, _kind(name, site, self.structure), name, site))
         return sites
@@ -316,6 +331,15 @@ class Target(Shown, Triple):
         """
         return by_datum(self.structure.unnormalised, len(self))
 
+    @cached_property
+    def notes(self) -> tuple[str, ...]:
+        """What is worth knowing of the programs though every number stands, as sentences.
+
+        Fixed globals that all numbers are given, a `poutine.scale` that was undone, and what speaks for programs that
+        were never trained. The programs are run two or three times for them.
+        """
+        return notes_of(self)
+
     def why_no_density(self) -> str:
         """Why log q(z | x) is unknown at points that the guide did not draw itself; empty if it is known."""
         one = self.select([0]) if self.sliceable else self
@@ -345,5 +369,5 @@ def _kind(name: str, site: Any, structure: Structure) -> str:
     if is_deterministic(site):
         return "deterministic"
     if site["is_observed"]:
-        return "observed"
+        return "fixed" if name in structure.given else "observed"
     return "summed out" if name in structure.discrete else "auxiliary" if name in structure.auxiliary else "latent"

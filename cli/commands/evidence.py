@@ -20,6 +20,8 @@ def run(options: EvidenceOptions) -> tuple[Estimate[ImportanceInfo], Estimate[Qu
     """Estimate log p(x) of every datum of a split, and print the means with what they bound."""
     opened = open_run(options.run, options.which, options.device)
     target = opened.target(options.split, options.limit)
+    for note in target.notes:
+        say(f"Note: {note}.", options.json)
     return run_bracket(target, options) if options.method == "bracket" else _run_importance(target, options)
 
 

@@ -1,7 +1,7 @@
 """One call, one budget: how much room, where from, what next, and what q may be used for."""
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from importlib.metadata import version
@@ -28,6 +28,7 @@ from elbowroom.inference.evidence.bracket.result import read
 from elbowroom.inference.evidence.importance.importance import ImportanceInfo, importance
 from elbowroom.inference.evidence.quadrature.quadrature import MAX_LATTICE_DIM
 from elbowroom.inference.gap.exploded_outputs import exploded
+from elbowroom.inference.programs.arguments import PerDatum
 from elbowroom.inference.programs.structure import Program
 from elbowroom.inference.saving.state_file import StateError, fingerprint_of
 from elbowroom.inference.target import Target
@@ -53,7 +54,7 @@ def audit(
     *args: Any,
     budget: float = 120.0,
     plate: str | None = "data",
-    per_datum: Sequence[int | str] | None = None,
+    per_datum: PerDatum = None,
     seed: int = 0,
     tolerance: float = 0.1,
     num_simulations: int = 300,
@@ -139,7 +140,7 @@ def audit_target(
     examination = work.guarded("examination", lambda: examiner.examine(queue, NUM_WORST, clock, progress))
     log_p = log_p if examination is None else examination.bracket
     doubts = tuple(caution.reason for caution in target.structure.cautions)
-    parts = Parts(len(target), _checked(sampled, log_p), log_p, examination, calibration, use, doubts)
+    parts = Parts(len(target), _checked(sampled, log_p), log_p, examination, calibration, use, target.notes, doubts)
     return _assembled(work, parts, seed, budget, begin)
 
 

@@ -31,6 +31,7 @@ class Parts:
     examination: Examination | None
     calibration: Calibration | None
     latent_use: LatentUse | None
+    notes: tuple[str, ...] = ()  # what is worth knowing of the programs though the numbers stand
     cautions: tuple[str, ...] = ()  # why what rests on log q should be doubted, known before anything was sampled
 
 

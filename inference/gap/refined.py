@@ -42,7 +42,7 @@ class RefinedTarget(Target):
             guide=_Without(target.guide),
             structure=replace(target.structure, cautions=()),  # they are of the guide that is replaced
             kwargs=target.kwargs | dict(zip(_KEYS, values, strict=True)),
-            per_datum=(*target.per_datum, *_KEYS),
+            per_datum=target.per_datum | dict.fromkeys(_KEYS, 0),
         )
         refined.doubts = doubts or ("",) * len(target)
         return refined

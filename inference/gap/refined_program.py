@@ -37,6 +37,11 @@ class RefinedProgram(PyroModule):
     def __init__(self, target: Target, family: Family) -> None:
         super().__init__()
         coordinates = Coordinates.of(target)
+        if target.structure.separate:
+            raise ValueError(
+                f"the plate '{target.plate}' is sequential, and the members are written for all data at once. "
+                "RefinedGuide.target() evaluates and draws them all the same"
+            )
         if wide := [name for name, latent in target.structure.latents.items() if latent.plates]:
             raise ValueError(
                 f"the latent sites {wide} stand in plates besides the data's, where the members' correlations cannot "
@@ -168,8 +173,9 @@ class _Members:
 def _check_same(target: Target, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
     """Raise ValueError if there are as many data as were refined, but other ones."""
     given = named(args, kwargs)
-    for key, refined in zip(target.per_datum, target.data, strict=True):
-        value = given.get(key)
+    pinned = named(target.args, target.kwargs)
+    for key in target.per_datum:
+        value, refined = given.get(key), pinned[key]
         if isinstance(value, Tensor) and value.shape == refined.shape:
             value = value.to(refined)
             if not bool(((value == refined) | ((value != value) & (refined != refined))).all()):

@@ -110,7 +110,9 @@ def retrain_guide(
         module = owner_of(guide)
         if module is not None:
             module.eval()
-        retrained = Target(target.model, guide, *target.args, plate=target.plate, **target.kwargs)
+        retrained = Target(
+            target.model, guide, *target.args, plate=target.plate, per_datum=target.per_datum, **target.kwargs
+        )
         after = _elbo(retrained, num_samples, seed + 1, memory_bytes)
     gain = Estimate(after.value - before.value, torch.hypot(after.stderr, before.stderr), "none")
     finite = gain.value[gain.value.isfinite()].double()

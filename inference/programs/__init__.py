@@ -40,9 +40,14 @@ What is known of programs before that, and what is refused:
 
     structure.py        sites, plates and shapes of both programs together
     plain_runs.py       one plain run of each, off which they are read
+    dtypes.py           the dtypes that meet in programs that fail because of them
     latent.py           how one latent lies in a program
     subsampling.py      plates that take a subsample, given all their rows
-    arguments.py        which arguments have a row for each datum
+    sizeless.py         plates without a size: read off their sites
+    sequential.py       data in a sequential plate: a program for each
+    arguments.py        which arguments hold something of each datum, along which axis
+    other_axes.py       data that do not lie on the first axis, found by trying
+    fixed_globals.py    globals that were fixed above the data: what all numbers are given
     requirements.py     programs that cannot be evaluated datum by datum, and what to do about it
     point_masses.py     guide sites without a density
     masked_latents.py   latents that masks hide: alike in both programs, or refused
@@ -51,6 +56,9 @@ What is known of programs before that, and what is refused:
     remarks.py          a sentence, and the data that it holds for
     cautions.py         what casts doubt on all that rests on log q
     training_mode.py    layers that must not run in training mode
+    initial_weights.py  layers with the weights that PyTorch drew when it made them
+    untrained.py        programs that look as if nobody had trained them
+    notes.py            what is worth knowing though every number stands
     independence.py     terms that are not functions of one datum and its latents
     varied.py           points that differ as much as draws of the prior, at which that is tried
     local_parameters.py parameters with a row for each datum

@@ -1,4 +1,4 @@
-"""The arguments of a pair of programs: which of them have a row for each datum, and picking rows."""
+"""The arguments of a pair of programs: which hold something of each datum, along which axis, and picking rows."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -7,8 +7,17 @@ import numpy as np
 import torch
 from torch import Tensor
 
-Arguments = Mapping[int | str, Any]
+Key = int | str
+"""An argument's position or name."""
+
+Arguments = Mapping[Key, Any]
 """Position or name -> argument."""
+
+Axes = dict[Key, int]
+"""Argument -> the axis along which its data lie."""
+
+PerDatum = Sequence[Key] | Mapping[Key, int] | None
+"""What a user says of it: arguments with a row for each datum, or the axis of each; None to have them found."""
 
 
 def named(args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> dict[int | str, Any]:
@@ -25,21 +34,46 @@ def refuse_empty(arguments: Arguments) -> None:
             raise ValueError(f"argument {name!r} is empty (shape {tuple(value.shape)}): there are no data to evaluate")
 
 
-def per_datum_tensors(arguments: Arguments, num_data: int) -> tuple[int | str, ...]:
+def leading_axes(arguments: Arguments, num_data: int) -> Axes:
     """Every tensor whose leading dimension is the number of data."""
-    return tuple(k for k, v in arguments.items() if isinstance(v, Tensor) and v.dim() > 0 and len(v) == num_data)
+    return {k: 0 for k, v in arguments.items() if isinstance(v, Tensor) and v.dim() > 0 and len(v) == num_data}
 
 
-def check_per_datum(chosen: Sequence[int | str], arguments: Arguments, num_data: int) -> tuple[int | str, ...]:
-    """The chosen arguments, if each of them has a row for each datum; otherwise ValueError."""
-    for key in chosen:
+def only_axes(arguments: Arguments, num_data: int) -> Axes:
+    """Every tensor of which the leading axis, or else a single one, has the number of data."""
+    axes = {}
+    for key, value in arguments.items():
+        fits = [axis for axis, n in enumerate(value.shape) if n == num_data] if isinstance(value, Tensor) else []
+        if fits[:1] == [0] or len(fits) == 1:
+            axes[key] = fits[0]
+    return axes
+
+
+def checked_axes(chosen: Sequence[Key] | Mapping[Key, int], arguments: Arguments, num_data: int) -> Axes:
+    """The axis of each chosen argument, counted from the left, if it has the number of data; otherwise ValueError."""
+    axes = dict(chosen) if isinstance(chosen, Mapping) else dict.fromkeys(chosen, 0)
+    for key, axis in axes.items():
         value = arguments.get(key)
-        if not isinstance(value, Tensor) or value.dim() == 0 or len(value) != num_data:
+        shape = tuple(value.shape) if isinstance(value, Tensor) else ()
+        if not -len(shape) <= axis < len(shape) or shape[axis] != num_data:
+            along = "rows" if axis == 0 else f"entries along axis {axis}"
             raise ValueError(
-                f"per_datum names argument {key!r}, which is not a tensor with {num_data} rows (it is "
-                f"{tuple(value.shape) if isinstance(value, Tensor) else type(value).__name__})"
+                f"per_datum names argument {key!r}, which is not a tensor with {num_data} {along} (it is "
+                f"{shape if isinstance(value, Tensor) else type(value).__name__}). Data on another axis are named with "
+                f"it: per_datum={{{key!r}: axis}}"
             )
-    return tuple(chosen)
+        axes[key] = axis % len(shape)
+    return axes
+
+
+def as_rows(value: Tensor, axis: int) -> Tensor:
+    """An argument with its data along the first axis, `[B, ...]`."""
+    return value.movedim(axis, 0) if axis else value
+
+
+def as_argument(rows: Tensor, axis: int) -> Tensor:
+    """Rows `[B, ...]` as the argument that holds its data along an axis."""
+    return rows.movedim(0, axis).contiguous() if axis else rows
 
 
 def picked_rows(index: Sequence[int] | Tensor | np.ndarray, num_data: int) -> Tensor:

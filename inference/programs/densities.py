@@ -15,17 +15,21 @@ it and reads the answer off. `Target` is these functions under the layouts that 
 """
 
 from collections.abc import Mapping
+from contextlib import AbstractContextManager
 from functools import partial
+from typing import Any
 
 import torch
 from torch import Tensor
 
 from elbowroom.inference.programs import terms
 from elbowroom.inference.programs.global_state import quiet_globals
+from elbowroom.inference.programs.handlers import Set
 from elbowroom.inference.programs.layouts import LAYOUTS, Layout
 from elbowroom.inference.programs.noise import Noise
 from elbowroom.inference.programs.picked import on_whole
 from elbowroom.inference.programs.refusals import Questions, refusing, strict
+from elbowroom.inference.programs.sequential import by_datum
 from elbowroom.inference.programs.structure import ProgramError
 from elbowroom.inference.programs.terms import Result, Term, Values
 from elbowroom.inference.programs.triple import Triple
@@ -52,6 +56,13 @@ def run(
 
         return on_whole(triple, term, values, noise, on_all)
 
+    if triple.structure.separate:
+
+        def on_one(one: Triple, term: Term, values: Mapping[str, Tensor], noise: Noise | None) -> Result:
+            return run(one, layout, term, values, num_samples, noise)
+
+        return by_datum(triple, term, values, noise, on_one)
+
     def evaluate(triple: Triple, values: Mapping[str, Tensor], num_samples: int) -> Result:
         if triple.whole is not None:  # a piece of programs that cannot be cut: the pieces are made here, not below
             with strict():
@@ -68,6 +79,14 @@ def _alone(triple: Triple, points: Mapping[str, Tensor], unconstrained: bool) ->
 
 def _ordinary(triple: Triple) -> object:
     return log_joint(triple, "loop", propose(triple, _PLAIN, 1)[0])
+
+
+def watched_run(triple: Triple, what: str, watch: AbstractContextManager[Any]) -> None:
+    """Run a program once as it is, at a draw of the guide, inside a context that watches what it does."""
+    one = triple.at(torch.tensor([0])) if triple.structure.separate else triple
+    z = propose(one, _PLAIN, 1)[0] if what == "model" else {}
+    with quiet_globals(one.args), torch.no_grad(), watch:
+        one.trace(what, None, *([Set(terms.place(one.structure, z, None))] if z else []))
 
 
 def propose(triple: Triple, layouts: Layouts, num_samples: int, seed: int = 0, start: int = 0) -> tuple[Values, Tensor]:

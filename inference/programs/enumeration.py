@@ -41,7 +41,9 @@ def summed_log_joint(
     product where the model factorises. `inner` are messengers that act before sites are enumerated.
     """
     trace = triple.trace("model", num_samples, setter, *enumeration(triple.structure), *inner)
-    sites = _packed(trace, {name: site_log_prob(site) for name, site in _random(trace)})
+    given = triple.structure.given
+    terms = {name: site_log_prob(site) for name, site in _random(trace) if name not in given}
+    sites = _packed(trace, terms)
     total = _summed(sites, trace, triple, num_samples or 1)
     prior = _summed([site for site in sites if not site["is_observed"]], trace, triple, num_samples or 1)
     # Outside the prior's support the likelihood is not defined; the joint is −∞ whatever it is called.
@@ -61,7 +63,7 @@ def summed_log_guide(
     terms = {
         name: (site_log_prob if name in structure.collapsed else density)(site)
         for name, site in _random(trace)
-        if not (site["is_observed"] and name in structure.observed)  # a guide that runs the model
+        if not (site["is_observed"] and name in (*structure.observed, *structure.given))  # a guide that runs the model
     }
     return _summed(_packed(trace, terms), trace, triple, num_samples or 1)
 

@@ -14,6 +14,9 @@ from elbowroom.inference.programs.log_prob import bijection
 from elbowroom.inference.programs.masks import SEEN, seen, unmasked
 from elbowroom.inference.programs.noise import Noise
 
+SCALE = "_elbowroom_scale"
+"""Where `Weigh` writes down, among a site's `infer`, the scale that it replaced by another."""
+
 
 class Weigh(Messenger):
     """Set the scale of every latent and every observed sample site.
@@ -34,6 +37,8 @@ class Weigh(Messenger):
         if site_is_subsample(msg):
             return
         scale = self.observed if msg["is_observed"] else self.latent
+        if self.replace and (isinstance(msg["scale"], Tensor) or msg["scale"] != scale):
+            msg["infer"] = {**(msg["infer"] or {}), SCALE: msg["scale"]}
         msg["scale"] = scale if self.replace else scale * msg["scale"]
 
 

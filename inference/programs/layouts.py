@@ -19,6 +19,8 @@ def in_plate(triple: Triple, term: Term, given: Values, num_samples: int, noise:
 
 def folded(triple: Triple, term: Term, given: Values, num_samples: int, noise: Any) -> Result:
     """One plain run on S·B data, datum b repeated S times: for programs that take exactly one batch dimension."""
+    if triple.structure.data_dim is None:
+        raise NotImplementedError("samples are folded into the batch of a data plate, and these programs have none")
     num_data = len(triple)
     many = triple.at(torch.arange(num_data).repeat(num_samples))
     flat = {name: value.flatten(0, 1).unsqueeze(0) for name, value in given.items()}

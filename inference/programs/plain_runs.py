@@ -8,9 +8,11 @@ from pyro import poutine
 from pyro.poutine.util import site_is_subsample
 from torch import Tensor
 
+from elbowroom.inference.programs.dtypes import meeting, unequal
 from elbowroom.inference.programs.handlers import Pin, Set, Weigh
 from elbowroom.inference.programs.masks import is_deterministic
 from elbowroom.inference.programs.requirements import ProgramError, Sites
+from elbowroom.inference.programs.sizeless import sizes_of
 from elbowroom.inference.programs.subsampling import Whole, check_all_rows, own_rows
 from elbowroom.inference.programs.training_mode import RefuseTraining, TrainingModeError
 
@@ -24,6 +26,7 @@ class Runs(NamedTuple):
     model: Any
     pinned: dict[str, Tensor]
     whole: dict[str, tuple[int, int]]  # plate -> (size, rows it asked for)
+    sizes: dict[str, int]  # plate without a size of its own -> its rows
 
 
 def run_both(
@@ -72,9 +75,12 @@ def _run_whole(
         guide_trace = run_plain("guide", guide, args, kwargs, pinned)
         pins = dict(pinned) | _subsamples(guide_trace)
         model_trace = _run_model(model, guide_trace, args, kwargs, pins)
+    if sizes := sizes_of([*_every(guide_trace), *_every(model_trace)]):
+        whole.sizes |= sizes
+        return _run_whole(model, guide, args, kwargs, pinned, whole)
     for name, site in sites_of(model_trace, observed=True).items():
         check_all_rows(name, site, whole.seen)
-    return Runs(guide_trace, model_trace, pins | _subsamples(model_trace), whole.seen)
+    return Runs(guide_trace, model_trace, pins | _subsamples(model_trace), whole.seen, whole.sizes)
 
 
 def guide_sites(
@@ -82,12 +88,13 @@ def guide_sites(
     args: tuple[Any, ...],
     kwargs: Mapping[str, Any],
     pinned: Mapping[str, Tensor],
+    sizes: Mapping[str, int],
     seed: int = 0,
     values: Mapping[str, Tensor] | None = None,
 ) -> Sites:
     """The sites that a guide draws in one more run, on the noise of a seed, some of them set to given values."""
     torch.manual_seed(seed)
-    with Whole(but=pinned):
+    with Whole(but=pinned, sizes=sizes):
         return sites_of(run_plain("guide", guide, args, kwargs, pinned, values), observed=False)
 
 
@@ -100,17 +107,20 @@ def run_plain(
     values: Mapping[str, Tensor] | None = None,
 ) -> Any:
     """A trace of one unscaled run, log densities computed; failures say the arguments' shapes."""
+    tracer = poutine.trace(program)
     try:
         with torch.no_grad(), Weigh(), Set(values or {}), Pin(pins), RefuseTraining():
-            trace = poutine.trace(program).get_trace(*args, **kwargs)
+            trace = tracer.get_trace(*args, **kwargs)
             trace.compute_log_prob()
     except TrainingModeError as error:
         raise ProgramError(f"in the {what}, {error}") from error
     except Exception as error:
-        shapes = ", ".join(describe(a) for a in (*args, *kwargs.values())) or "none"
+        arguments = (*args, *kwargs.values())
+        shapes = ", ".join(map(describe, arguments)) or "none"
         raise ProgramError(
             f"the {what} failed on these arguments: {shapes}.\n  {type(error).__name__}: {error}\n"
             f"  Run {what}(*args) by itself to see where; shapes and dtypes must be the ones it was written for."
+            + meeting(error, arguments, tracer.trace)
         ) from error
     return trace
 
@@ -122,15 +132,20 @@ def _run_model(model: Program, guide_trace: Any, args: tuple[Any, ...], kwargs: 
         return run_plain("model", model, args, kwargs, pins, values)
     except ProgramError as error:
         trace = run_plain("model", model, args, kwargs, pins)  # fails by itself: that message is the one to read
-        own = {name: site["value"].shape for name, site in sites_of(trace, observed=False).items()}
-        differences = [
-            f"'{name}' is {tuple(value.shape)} in the guide, {tuple(own[name])} in the model"
+        own = {name: site["value"] for name, site in sites_of(trace, observed=False).items()}
+        shapes = [
+            f"'{name}' is {tuple(value.shape)} in the guide, {tuple(own[name].shape)} in the model"
             for name, value in values.items()
-            if name in own and own[name] != value.shape
+            if name in own and own[name].shape != value.shape
         ]
+        remedies = ["Give both programs the same plate sizes and event shapes."] if shapes else []
+        if dtypes := unequal(values, own):
+            remedies.append(
+                "Give both programs one dtype: module.double(), x.float(), or dtype=x.dtype for new tensors."
+            )
         raise ProgramError(
-            f"the model runs on its own draws but not on the guide's: {'; '.join(differences) or error.__cause__}. "
-            "Give both programs the same plate sizes and event shapes."
+            "the model runs on its own draws but not on the guide's: "
+            f"{'; '.join([*shapes, *dtypes]) or error.__cause__}. {' '.join(remedies)}".rstrip()
         ) from error
 
 
@@ -149,6 +164,10 @@ def sites_of(trace: Any, observed: bool) -> Sites:
         if site["type"] == "sample" and site["is_observed"] == observed and not site_is_subsample(site)
         if not is_deterministic(site)
     }
+
+
+def _every(trace: Any) -> list[tuple[str, Any]]:
+    return [*sites_of(trace, observed=False).items(), *sites_of(trace, observed=True).items()]
 
 
 def _subsamples(trace: Any) -> dict[str, Tensor]:

@@ -20,6 +20,10 @@ class ProgramError(ValueError):
     """A model or guide that cannot be evaluated datum by datum; the message says which site and what to do."""
 
 
+class SequentialPlate(ProgramError):
+    """The data are in a sequential plate, and cannot be evaluated datum by datum."""
+
+
 def check_partners(latents: Sites, drawn: Sites, discrete: tuple[str, ...], observed: Sites) -> None:
     """Every latent of the model must be drawn by the guide, or be finite; something must be observed."""
     missing = [n for n in latents if n not in drawn and n not in discrete]
@@ -48,16 +52,18 @@ def check_vectorized(sites: list[tuple[str, Any]], plate: str | None) -> None:
     for name, site in sites:
         for frame in site["cond_indep_stack"]:
             if not frame.vectorized and frame.name == plate:
-                raise ProgramError(
+                raise SequentialPlate(
                     f"site '{name}' is in the sequential plate '{frame.name}' (for i in pyro.plate(...)). Write it as "
-                    f"`with pyro.plate('{frame.name}', size):` so that all data are evaluated at once."
+                    f"`with pyro.plate('{frame.name}', size):` so that all data are evaluated at once, or use "
+                    "plate=None to treat the whole program as one datum."
                 )
 
 
-def check_plates(sites: list[tuple[str, Any]], plate: str | None) -> None:
-    """The data plate must exist, and every site must be in it."""
+def check_plates(guide: list[tuple[str, Any]], model: list[tuple[str, Any]], plate: str | None) -> None:
+    """The data plate must exist, and every site of both programs must be in it."""
     if plate is None:
         return
+    sites = [*guide, *model]
     plates = {f for _, site in sites for f in _frames(site)}
     if plate not in plates:
         plates_text = f"its plates are {sorted(plates)}" if plates else "it has no plates"
@@ -66,14 +72,30 @@ def check_plates(sites: list[tuple[str, Any]], plate: str | None) -> None:
             f"`with pyro.plate('{plate}', len(x)):`, name your plate with plate=..., or use plate=None to treat the "
             "whole program as one datum."
         )
+    for what, own, other in (("guide", guide, model), ("model", model, guide)):
+        if twin := _other_name(own, other, plate):
+            raise ProgramError(
+                f"the plate over data has two names: '{twin}' in the {what}, '{plate}' in the "
+                f"{'model' if what == 'guide' else 'guide'}, of one size at one dim. Give it the same name in both "
+                "(plate=... says which one is meant)."
+            )
     for name, site in sites:
         if plate not in _frames(site):
             raise ProgramError(_outside(name, site, plate))
 
 
+def _other_name(own: list[tuple[str, Any]], other: list[tuple[str, Any]], plate: str) -> str:
+    """The name of the plate that a program has in the place of the other's data plate; empty if there is none."""
+    places = {(f[plate].dim, f[plate].size) for _, site in other if plate in (f := _frames(site))}
+    frames = [frame for _, site in own for frame in site["cond_indep_stack"]]
+    if any(frame.name == plate for frame in frames):
+        return ""
+    return next((frame.name for frame in frames if (frame.dim, frame.size) in places), "")
+
+
 def _outside(name: str, site: Any, plate: str) -> str:
     event = tuple(site["fn"].event_shape)
-    if site["infer"].get("is_auxiliary"):
+    if site["infer"].get("is_auxiliary") and not site["is_observed"]:  # a pyro.factor is auxiliary, too
         return (
             f"the guide draws its latents from '{name}' (event shape {event}), which is outside the data plate "
             f"'{plate}': log q does not split by datum. Use a guide that factorises over data (AutoNormal, or an "
@@ -81,8 +103,8 @@ def _outside(name: str, site: Any, plate: str) -> str:
         )
     kind = "observed" if site["is_observed"] else "latent"
     fixed = (
-        f" If its value is fixed (poutine.condition), hide it: poutine.block(model, hide=['{name}']); log p(x) is then "
-        "given that value."
+        " If its value is fixed (poutine.condition, obs=), let it come before the data plate, or hide it: "
+        f"poutine.block(model, hide=['{name}']); log p(x) is then given that value."
         if site["is_observed"]
         else ""
     )

@@ -9,6 +9,7 @@ from pyro.poutine.messenger import Messenger
 from pyro.poutine.util import site_is_subsample
 from torch import Tensor
 
+from elbowroom.inference.programs.arguments import Key, as_rows
 from elbowroom.inference.programs.densities import run
 from elbowroom.inference.programs.masks import is_deterministic
 from elbowroom.inference.programs.noise import Noise
@@ -17,7 +18,6 @@ from elbowroom.inference.programs.structure import ProgramError
 from elbowroom.inference.programs.terms import Values, draw_prior
 from elbowroom.inference.programs.triple import Triple
 
-Key = int | str
 T = TypeVar("T", bound=Triple)
 
 _FIRST = 1 << 48
@@ -43,10 +43,13 @@ def simulate(triple: T, seed: int = 0) -> tuple[T, Values]:
             it should draw; if the data are such as it cannot draw (see `unnormalised.py`).
     """
     check_drawable(triple)
+    if triple.structure.separate:
+        return _each(triple, seed)
     z, observe = _draw(triple, seed, triple.keys)
     new: dict[Key, Tensor] = {}
     for name, value in observe.drawn.items():
-        new |= _put_back(triple, name, observe.given[name], value)
+        found = _put_back(triple, name, observe.given[name], value)
+        new |= {key: as_rows(argument, triple.per_datum.get(key, 0)) for key, argument in found.items()}
     simulated = triple.pinned_to(new)
     _check_generative(observe.drawn | z, simulated, seed, triple.keys)
     return simulated, z
@@ -68,9 +71,17 @@ def check_drawable(triple: Triple) -> None:
         )
 
 
+def _each(triple: T, seed: int) -> tuple[T, Values]:
+    """The same of data that have a program each: their rows one below the other."""
+    parts = [simulate(triple.at(torch.tensor([b])), seed) for b in range(len(triple))]
+    rows = [torch.cat(pieces) for pieces in zip(*(one.data for one, _ in parts), strict=True)]
+    z = {name: torch.cat([z[name] for _, z in parts], 1) for name in parts[0][1]}
+    return triple.pinned_to(dict(zip(triple.per_datum, rows, strict=True))), z
+
+
 def _draw(triple: Triple, seed: int, keys: np.ndarray) -> tuple[Values, "_Observe"]:
     """One run of the model that draws all its sites."""
-    observe, noise = _Observe(), Noise(seed, keys, 1, _FIRST)
+    observe, noise = _Observe(tuple(triple.structure.given)), Noise(seed, keys, 1, _FIRST)
     with torch.no_grad():
         z, _ = run(triple, "loop", partial(draw_prior, noise=noise, also=(observe,)), {}, 1, noise)
     return z, observe
@@ -89,15 +100,18 @@ def _check_generative(drawn: Values, simulated: Triple, seed: int, keys: np.ndar
 
 
 class _Observe(Messenger):
-    """Lets observed sites be drawn like latent ones, and remembers what they were and have become."""
+    """Lets observed sites be drawn like latent ones but for fixed globals; what they were and have become."""
 
-    def __init__(self) -> None:
+    def __init__(self, fixed: tuple[str, ...]) -> None:
         super().__init__()
+        self.fixed = fixed
         self.given: Values = {}
         self.drawn: Values = {}
 
     def _pyro_sample(self, msg: Any) -> None:
-        if msg["is_observed"] and not site_is_subsample(msg) and not is_deterministic(msg):
+        if msg["name"] in self.fixed or site_is_subsample(msg) or is_deterministic(msg):
+            return
+        if msg["is_observed"]:
             self.given[msg["name"]] = msg["value"]
             msg["is_observed"], msg["value"], msg["done"] = False, None, False
 

@@ -6,11 +6,14 @@ from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Any
 
+import torch
 from pyro.distributions import ImproperUniform
 from torch import Tensor
 
 from elbowroom.inference.programs.cautions import Caution, cautions_of
+from elbowroom.inference.programs.fixed_globals import fixed_globals
 from elbowroom.inference.programs.global_state import quiet_globals
+from elbowroom.inference.programs.handlers import SCALE
 from elbowroom.inference.programs.latent import Latent, latent_of
 from elbowroom.inference.programs.log_prob import enumerable, innermost
 from elbowroom.inference.programs.masked_latents import filled_from_prior, masked_latents
@@ -50,11 +53,21 @@ class Structure:
     sequential: tuple[str, ...] = ()  # those of the discrete ones that the model may branch on
     parameters: dict[str, tuple[int, ...]] = field(default_factory=dict)  # param statement -> shape of its value
     whole: tuple[str, ...] = ()  # subsampling plates that are given all their rows
+    given: dict[str, Tensor] = field(
+        default_factory=dict
+    )  # fixed globals of the model: all data are conditioned on them
+    scaled: dict[str, str] = field(default_factory=dict)  # a program's site, in words -> its scale that is undone
+    sizes: dict[str, int] = field(default_factory=dict)  # plates without a size of their own -> their rows
     masked: tuple[str, ...] = ()  # latents that masks hide somewhere, in both programs alike: they follow the prior
     fills: Tensor | None = None  # data where what is hidden is drawn from the prior, `[B]`; elsewhere by the guide
     cautions: tuple[Caution, ...] = ()  # what casts doubt on all that rests on log q
     improper: tuple[str, ...] = ()  # latents whose prior is not normalised: there is no p(x)
     unnormalised: tuple[Remark, ...] = ()  # observed sites with values at which their density is not normalised
+
+    @property
+    def separate(self) -> bool:
+        """Whether each of several data has a program of its own: a sequential data plate."""
+        return self.data_dim is None and self.num_data > 1
 
     def at(self, index: Tensor) -> "Structure":
         """The same with some of the data, by their index `[R]`."""
@@ -122,19 +135,21 @@ def read_structure(
     """
     with quiet_globals(args):
         runs = run_both(model, guide, args, kwargs, plate, pinned or {})
-        again = partial(guide_sites, guide, args, kwargs, runs.pinned)
+        again = partial(guide_sites, guide, args, kwargs, runs.pinned, runs.sizes)
         drawn, latents = sites_of(runs.guide, observed=False), sites_of(runs.model, observed=False)
-        observed = sites_of(runs.model, observed=True)
+        given = fixed_globals(runs.model, plate)
+        observed = {n: s for n, s in sites_of(runs.model, observed=True).items() if n not in given}
         # A guide that runs the model meets what the model observes; that is no part of q.
-        factors = {n: s for n, s in sites_of(runs.guide, observed=True).items() if n not in observed}
+        factors = {n: s for n, s in sites_of(runs.guide, observed=True).items() if n not in {*observed, *given}}
         discrete = tuple(n for n, s in latents.items() if n not in drawn and enumerable(s["fn"]))
         sites = [*drawn.items(), *factors.items(), *latents.items(), *observed.items()]
         check_vectorized(sites, plate)
         check_own_rows(sites, plate)
         check_partners(latents, drawn, discrete, observed)
         check_point_masses(drawn, latents, again)
-        check_plates(sites, plate)
-        num_data, data_dim, nesting = _plates([site for _, site in sites], plate)
+        check_plates([*drawn.items(), *factors.items()], [*latents.items(), *observed.items()], plate)
+        fixed = [runs.model.nodes[name] for name in given]
+        num_data, data_dim, nesting = _plates([*(site for _, site in sites), *fixed], plate)
         for name, site in sites:
             check_batch(name, site, plate)
             check_mask(name, site)
@@ -151,11 +166,14 @@ def read_structure(
         latents={n: latent_of(n, s, drawn[n], data_dim, nesting) for n, s in latents.items() if n in drawn},
         discrete=discrete,
         observed=tuple(observed),
+        given=given,
         auxiliary=tuple(n for n in drawn if n not in latents),
         pinned=runs.pinned,
         sequential=_sequential({n: latents[n] for n in discrete}, data_dim),
         parameters=_parameters(runs.guide) | _parameters(runs.model),
         whole=tuple(runs.whole),
+        scaled=_undone_scales("guide", runs.guide) | _undone_scales("model", runs.model),
+        sizes=runs.sizes,
         masked=tuple(masked),
         fills=fills,
         cautions=tuple(cautions),
@@ -193,6 +211,22 @@ def _sequential(discrete: Sites, data_dim: int | None) -> tuple[str, ...]:
     asked = {n: s for n, s in discrete.items() if s["infer"].get("enumerate") == "sequential" and single(s)}
     branches = math.prod(len(site["fn"].enumerate_support(expand=False)) for site in asked.values())
     return tuple(asked) if branches <= MOST_BRANCHES else ()
+
+
+def _undone_scales(what: str, trace: Any) -> dict[str, str]:
+    """The scales that a program gives to its sites by `poutine.scale`, in words: plates' own are left out."""
+    scales = {}
+    for name, site in trace.nodes.items():
+        scale = (site["infer"] or {}).get(SCALE) if site["type"] == "sample" else None
+        if scale is None:
+            continue
+        for frame in site["cond_indep_stack"]:
+            scale = scale * (frame.size / frame.full_size if frame.full_size else 1.0)
+        values = torch.as_tensor(scale, dtype=torch.float64)
+        if bool(((values - 1.0).abs() > 1e-6).any()):
+            low, high = values.min().item(), values.max().item()
+            scales[f"{what}'s '{name}'"] = f"{low:g}" if low == high else f"{low:g} to {high:g}"
+    return scales
 
 
 def _parameters(trace: Any) -> dict[str, tuple[int, ...]]:

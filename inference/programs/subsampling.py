@@ -17,16 +17,19 @@ _users = 0  # contexts that are open, in all threads
 class Whole:
     """Inside, a plate that would draw some of its rows has all of them, `arange(size)`, and says so to its frame.
 
+    One that has no size is given the size that was read off its sites (`sizeless.py`).
+
     Pyro compares the number of rows with the plate's `subsample_size` after every handler has had its say, so the
     request itself is changed: `SubsampleMessenger._subsample` is replaced while a context is open, and acts only in
     threads that are inside one.
 
     Args:
         but: plates that are left as they are: minibatches, whose other rows the program does not have.
+        sizes: the sizes of plates that have none of their own.
     """
 
-    def __init__(self, but: Collection[str] = ()) -> None:
-        self.but = but
+    def __init__(self, but: Collection[str] = (), sizes: Mapping[str, int] | None = None) -> None:
+        self.but, self.sizes = but, dict(sizes or {})
         self.seen: dict[str, tuple[int, int]] = {}
         """Plates that were made whole: name -> (size, rows it asked for)."""
 
@@ -74,6 +77,7 @@ def _request(
     **options: Any,
 ) -> Any:
     if _open() and subsample is None:
+        size = _open()[-1].sizes.get(name) if size is None else size
         subsample_size = _open()[-1].rows(name, size, subsample_size)
     return _ORIGINAL.__func__(name, size, subsample_size, subsample, *others, **options)
 

@@ -27,16 +27,17 @@ def joint(triple: Triple, num_samples: int | None, setter: Messenger) -> Values:
 def _on_branch(triple: Triple, num_samples: int | None, setter: Messenger, *branch: Messenger) -> Values:
     if len(triple.structure.discrete) > len(triple.structure.sequential):
         return summed_log_joint(triple, num_samples, setter, *branch)
-    trace = triple.trace("model", num_samples, setter, *branch)
+    trace, given = triple.trace("model", num_samples, setter, *branch), triple.structure.given
     return {
         "prior": _total(trace, triple, num_samples, lambda name, site: not site["is_observed"]),
-        "likelihood": _total(trace, triple, num_samples, lambda name, site: site["is_observed"]),
+        "likelihood": _total(trace, triple, num_samples, lambda name, site: site["is_observed"] and name not in given),
     }
 
 
 def log_q_of(trace: Any, triple: Triple, num_samples: int | None) -> Values:
     """log q of a guide's trace; what the model observes is no part of it, where the guide runs the model."""
-    observed, fills = triple.structure.observed, triple.structure.fills
+    observed = (*triple.structure.observed, *triple.structure.given)
+    fills = triple.structure.fills
 
     def counts(name: str, site: Any) -> bool:
         return not (site["is_observed"] and name in observed)

@@ -9,7 +9,7 @@ out, and whoever knows an answer writes it in. `Triple.trace` stacks them in one
     Unmask        takes the masks off latent sites, if there are any: a latent has its own normalised prior
     *messengers   the question: set these latents, draw those from counter-based noise, enumerate the others
     Pin           gives the data plate of a minibatch the indices that it drew when the structure was read
-    Whole         gives all other subsampling plates all their rows
+    Whole         gives all other subsampling plates all their rows, and plates without a size theirs
     plate         S samples at once, in a dim to the left of all of the program's plates
 
 What comes back is Pyro's trace; `terms.py` reads it. With the plate of samples, values in it are
@@ -17,7 +17,7 @@ What comes back is Pyro's trace; `terms.py` reads it. With the plate of samples,
 """
 
 from collections.abc import Mapping, Sequence
-from functools import cached_property, reduce
+from functools import cached_property, partial, reduce
 from typing import Any, Self
 
 import numpy as np
@@ -27,9 +27,22 @@ from pyro import poutine
 from pyro.poutine.messenger import Messenger
 from torch import Tensor
 
-from elbowroom.inference.programs.arguments import check_per_datum, named, per_datum_tensors, picked_rows, refuse_empty
+from elbowroom.inference.programs.arguments import (
+    Axes,
+    PerDatum,
+    as_argument,
+    as_rows,
+    checked_axes,
+    leading_axes,
+    named,
+    picked_rows,
+    refuse_empty,
+)
 from elbowroom.inference.programs.datum_keys import datum_keys
+from elbowroom.inference.programs.fixed_globals import check_fixed
 from elbowroom.inference.programs.handlers import Pin, Unmask, Weigh, last_site, under
+from elbowroom.inference.programs.requirements import SequentialPlate
+from elbowroom.inference.programs.sequential import OfOneDatum, cut, structure_of_each, whole_runs
 from elbowroom.inference.programs.structure import Program, ProgramError, read_structure
 from elbowroom.inference.programs.subsampling import Whole
 
@@ -47,7 +60,7 @@ class Triple:
         model, guide: the programs.
         args, kwargs: what both are called with.
         plate: name of the plate over data, or None if the whole program is one datum.
-        per_datum: the arguments with a row for each datum, by position or name.
+        per_datum: the arguments that hold something of each datum, by position or name -> the axis of the data.
         structure: sites, plates and shapes.
         keys: a key for each datum, `[B]` uint64, made from its contents: its noise follows it wherever it stands.
         sliceable: whether the programs follow when their data are picked.
@@ -66,20 +79,40 @@ class Triple:
         args: tuple[Any, ...],
         kwargs: dict[str, Any],
         plate: str | None,
-        per_datum: Sequence[int | str] | None = None,
+        per_datum: PerDatum = None,
     ) -> None:
         arguments = named(args, kwargs)
         refuse_empty(arguments)
         self.model, self.guide, self.args, self.kwargs, self.plate = model, guide, args, kwargs, plate
         self.whole = self.picked = None
         self.local: tuple[str, ...] = ()
-        self.structure = read_structure(model, guide, args, kwargs, plate)
+        try:
+            self.structure = read_structure(model, guide, args, kwargs, plate)
+        except SequentialPlate as refusal:
+            return self._datum_by_datum(per_datum, refusal)
         if per_datum is not None:
-            self.per_datum = check_per_datum(per_datum, arguments, len(self))
+            self.per_datum = checked_axes(per_datum, arguments, len(self))
         else:
-            self.per_datum = () if plate is None else per_datum_tensors(arguments, len(self))
+            self.per_datum = {} if plate is None else leading_axes(arguments, len(self))
         self.keys = datum_keys(self.data, len(self))
         self.sliceable = self._follows_its_data()
+        if plate is not None and not self.sliceable:
+            check_fixed(self.structure.given, None, len(self), plate)
+        return None
+
+    def _datum_by_datum(self, per_datum: PerDatum, refusal: SequentialPlate) -> None:
+        """The same of data in a sequential plate, each of which has a program of its own (`sequential.py`)."""
+        assert self.plate is not None
+        arguments = named(self.args, self.kwargs)
+        runs, num_data = whole_runs(self.model, self.guide, self.args, self.kwargs, self.plate)
+        find = leading_axes if per_datum is None else partial(checked_axes, per_datum)
+        self.per_datum = find(arguments, num_data)
+        if not self.per_datum:
+            raise refusal
+        calls = [cut(self.args, self.kwargs, self.per_datum, b) for b in range(num_data)]
+        self.model, self.guide = (OfOneDatum(program, self.plate) for program in (self.model, self.guide))
+        self.structure = structure_of_each(self.model, self.guide, calls, runs, self.plate, refusal)
+        self.keys, self.sliceable = datum_keys(self.data, num_data), True
 
     # What it is ---------------------------------------------------------------------------------------------------
 
@@ -101,8 +134,9 @@ class Triple:
 
     @property
     def data(self) -> list[Tensor]:
-        """The per-datum arguments, `[B, ...]` each, in the order of `per_datum`."""
-        return [self.args[key] if isinstance(key, int) else self.kwargs[key] for key in self.per_datum]
+        """The per-datum arguments, `[B, ...]` each whatever the axis of their data, in the order of `per_datum`."""
+        arguments = named(self.args, self.kwargs)
+        return [as_rows(arguments[key], axis) for key, axis in self.per_datum.items()]
 
     @property
     def device(self) -> torch.device:
@@ -145,11 +179,15 @@ class Triple:
         return type(self).like(self, **changes)
 
     def holding(self, values: Mapping[int | str, Tensor]) -> Self:
-        """The same programs with other tensors, of the same shapes, as some of their arguments; keys stay."""
+        """The same programs with other tensors, of the same shapes, as some of their arguments; keys stay.
+
+        Per-datum arguments are given as `data` has them, `[B, ...]`.
+        """
         whole = self.whole
+        placed = {key: as_argument(value, self.per_datum.get(key, 0)) for key, value in values.items()}
         return self.replaced(
-            args=tuple(values.get(i, a) for i, a in enumerate(self.args)),
-            kwargs={k: values.get(k, a) for k, a in self.kwargs.items()},
+            args=tuple(placed.get(i, a) for i, a in enumerate(self.args)),
+            kwargs={k: placed.get(k, a) for k, a in self.kwargs.items()},
             whole=whole and whole.holding({k: v for k, v in values.items() if k in whole.per_datum}),
         )
 
@@ -160,6 +198,13 @@ class Triple:
             return self.holding(values).replaced(whole=whole, keys=whole.keys[self.picked.numpy()])
         new = self.holding(values)
         return new.replaced(keys=datum_keys(new.data, len(new)))
+
+    def along(self, axes: Axes) -> Self:
+        """The same programs and data, cut along other axes of their arguments, by position or name."""
+        new = self.replaced(per_datum=axes)
+        new.keys = datum_keys(new.data, len(new))
+        new.sliceable = new._follows_its_data()
+        return new
 
     def at(self, index: Tensor) -> Self:
         """The same programs on the data of an index `[R]` in 0 … B − 1, each with its key; nothing is checked."""
@@ -195,19 +240,29 @@ class Triple:
             structure = read_structure(self.model, self.guide, two.args, two.kwargs, self.plate, self.structure.pinned)
         except ProgramError:
             return False
+        if structure.num_data == 2:
+            check_fixed(self.structure.given, structure.given, len(self), self.plate)
         return structure.num_data == 2
 
-    def _why_whole(self) -> str:
+    def why_whole(self) -> str:
+        """Why the data cannot be cut, in words, and what to do."""
         if self.plate is None:
-            return "plate=None makes the whole program one datum"
+            return "its plate is None, which makes the whole program one datum"
         if self.local:
             return f"the parameters {list(self.local)} have a row for each datum, and are not cut with the data"
-        size, arguments = len(self.whole or self), list(self.per_datum)
-        if not arguments:
-            return f"no argument has a row for each of the {size} data. Give the data as arguments"
+        every = self if self.whole is None else self.whole
+        axes = {key: axis for key, axis in every.per_datum.items() if axis}
+        if every.per_datum:
+            told = f"when the arguments {list(every.per_datum)} are cut" + f" along {axes}" * bool(axes)
+        else:
+            arguments = named(every.args, every.kwargs).items()
+            shapes = {key: tuple(v.shape) for key, v in arguments if isinstance(v, Tensor)}
+            if not shapes:
+                return f"no argument has a row for each of the {len(every)} data. Give the data as arguments"
+            told = f"for no argument is known to hold {len(every)} data along its first axis (shapes {shapes})"
         return (
-            f"plate '{self.plate}' keeps its size {size} when the data arguments {arguments} are cut. "
-            "Write the plate as pyro.plate(name, len(x)), or name the per-datum arguments with per_datum=(...)"
+            f"plate '{self.plate}' keeps its size {len(every)} {told}. Write the plate as pyro.plate(name, len(x)), or "
+            "say which arguments hold the data along which axis: per_datum={0: axis}, by position or name"
         )
 
     # Running it ---------------------------------------------------------------------------------------------------
@@ -238,7 +293,7 @@ class Triple:
             ProgramError: if these are some of the data of programs that cannot be cut.
         """
         if self.whole is not None:
-            raise ProgramError(f"these programs cannot be given part of their data: {self._why_whole()}")
+            raise ProgramError(f"these programs cannot be given part of their data: {self.why_whole()}")
         inner = self._program(what)
 
         def pinned() -> Any:
@@ -247,7 +302,8 @@ class Triple:
         return pinned
 
     def _pins(self) -> list[Any]:
-        return [Pin(self.structure.pinned), Whole(but=self.structure.pinned)]
+        sizes = {name: len(self) if name == self.plate else n for name, n in self.structure.sizes.items()}
+        return [Pin(self.structure.pinned), Whole(but=self.structure.pinned, sizes=sizes)]
 
     def _unmask(self, what: str) -> list[Messenger]:
         structure = self.structure

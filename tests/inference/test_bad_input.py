@@ -343,3 +343,34 @@ def test_bad_programs_leave_later_calls_alone() -> None:
         Target(PROBLEM.model, PROBLEM.guide, X[:, :3])
     x = data(3)
     assert Target(normal_model, normal_guide(0.9), x).log_weights(2).shape == (2, 3)
+
+
+def test_plates_of_two_names() -> None:
+    def guide(x: Tensor) -> None:
+        with pyro.plate("batch", len(x)):
+            pyro.sample("z", dist.Normal(torch.zeros(2), 1.0).to_event(1))
+
+    refused("two names: 'batch' in the guide, 'data' in the model", "the same name in both", guide=guide)
+    refused("two names: 'data' in the model, 'batch' in the guide", guide=guide, plate="batch")
+
+
+def test_dtypes_that_differ_between_the_programs() -> None:
+    def guide(x: Tensor) -> None:
+        with pyro.plate("data", len(x)):
+            pyro.sample("z", dist.Normal(torch.zeros(2, dtype=torch.float32), 1.0).to_event(1))
+
+    told = refused("'z' is float32 in the guide, float64 in the model", "module.double()", guide=guide)
+    assert "plate sizes" not in told and "Trace Shapes" not in told
+
+
+def test_a_float32_network_and_float64_data() -> None:
+    encoder = torch.nn.Linear(4, 2, dtype=torch.float32)
+
+    def guide(x: Tensor) -> None:
+        pyro.module("encoder", encoder)
+        with pyro.plate("data", len(x)):
+            pyro.sample("z", dist.Normal(encoder(x), 1.0).to_event(1))
+
+    refused(
+        "the guide failed", "arguments float64, parameters float32", "data.float(), or module.double()", guide=guide
+    )

@@ -4,6 +4,7 @@ import pyro
 import pyro.distributions as dist
 import pytest
 import torch
+from pyro import poutine
 from torch import Tensor
 
 from elbowroom.inference import ProgramError, check_program
@@ -163,3 +164,27 @@ def test_one_datum() -> None:
     report = check_program(normal_model, normal_guide(0.9), data(1))
     assert report.num_data == 1 and "1 data" in str(report)
     assert check_program(*(conjugate().model, conjugate().guide), data(2)).num_data == 2
+
+
+def test_a_scale_that_is_undone_is_named() -> None:
+    """KL warm-up in both programs, and a scale of its own in the model; a plate's own scale is none."""
+
+    def model(x: Tensor) -> None:
+        with pyro.plate("data", 10, subsample_size=len(x)):
+            with poutine.scale(scale=0.1):
+                z = pyro.sample("z", dist.Normal(0.0, 1.0))
+            pyro.sample("x", dist.Normal(z, 1.0), obs=x)
+
+    def guide(x: Tensor) -> None:
+        with pyro.plate("data", 10, subsample_size=len(x)), poutine.scale(scale=torch.linspace(0.5, 1.0, len(x))):
+            pyro.sample("z", dist.Normal(x / 2, 0.9))
+
+    (note,) = (n for n in check_program(model, guide, data(5)).notes if "poutine.scale" in n)
+    assert "guide's 'z' (0.5 to 1), the model's 'z' (0.1)" in note and "'x'" not in note
+    (note,) = (n for n in check_program(normal_model, guide_scaled, data(5)).notes if "poutine.scale" in n)
+    assert "'z' (0.5 to 1)" in note
+
+
+def guide_scaled(x: Tensor) -> None:
+    with pyro.plate("data", len(x)), poutine.scale(scale=torch.linspace(0.5, 1.0, len(x))):
+        pyro.sample("z", dist.Normal(x / 2, 0.9))

@@ -444,7 +444,7 @@ def test_the_model_may_observe_some_rows_of_a_subsampled_plate() -> None:
 
 def test_which_arguments_are_per_datum() -> None:
     triple = TRIPLES["hierarchical"]()
-    assert triple.target().per_datum == (0, 1)
+    assert triple.target().per_datum == {0: 0, 1: 0}
     x, weight = data(3, 4), torch.eye(3)  # a square matrix looks as if it had a row for each of three data
 
     def model(x: torch.Tensor, weight: torch.Tensor) -> None:
@@ -457,7 +457,7 @@ def test_which_arguments_are_per_datum() -> None:
             pyro.sample("z", dist.Normal(x[..., :3] / 2, 0.7).to_event(1))
 
     told = Target(model, guide, x, weight, per_datum=[0])
-    assert told.per_datum == (0,)
+    assert told.per_datum == {0: 0}
     assert len(told.select([1])) == 1
     with pytest.raises(ValueError, match=r"per_datum.*'nothing'.*tensor with 3 rows"):
         Target(model, guide, x, weight, per_datum=["nothing"])

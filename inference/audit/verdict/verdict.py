@@ -59,6 +59,7 @@ def _source(parts: Parts, numbers: Numbers) -> list[Finding]:
 
 def _caution(parts: Parts, numbers: Numbers) -> list[Finding]:
     findings = [Finding("caution", "warning", f"What rests on log q is in doubt: {why}.", ()) for why in parts.cautions]
+    findings += [Finding("caution", "warning", f"Of the programs: {note}.", ()) for note in parts.notes]
     if numbers["settled"].value < 1:
         sentence = f"log p(x) is settled from both sides for {percent(numbers['settled'])} of the data only."
         findings.append(Finding("caution", "note", sentence, ("settled",)))

@@ -193,7 +193,6 @@ def _check(target: Target, num_simulations: int, num_draws: int, kind: str, leve
         raise ValueError("this target has no latent that a guide draws: there is no q to calibrate")
     if not target.sliceable:
         raise ValueError(
-            "this target's data cannot be picked and repeated, so many data sets cannot be simulated at once: its "
-            "plate is None or of a fixed size. Write the programs with a data plate, pyro.plate('data', len(x)), one "
-            "row a data set"
+            "this target's data cannot be picked and repeated, so many data sets cannot be simulated at once: "
+            f"{target.why_whole()}. It takes programs with a data plate that follows the data, one row a data set"
         )

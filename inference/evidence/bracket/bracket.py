@@ -96,11 +96,13 @@ def bracket(
 
 
 def told(target: Target, note: str) -> str:
-    """A note, and what was summed out of both programs."""
-    if not (sites := target.structure.collapsed):
-        return note
-    summed = f"the discrete sites {list(sites)}, which the guide draws, were summed out of model and guide"
-    return f"{note}; {summed}" if note else summed
+    """A note, with what was summed out of both programs, and the globals that all numbers are given."""
+    notes = [note] if note else []
+    if sites := target.structure.collapsed:
+        notes.append(f"the discrete sites {list(sites)}, which the guide draws, were summed out of model and guide")
+    if given := target.structure.given:
+        notes.append(f"this is log p(x | {', '.join(given)}), given the fixed value of {list(given)}")
+    return "; ".join(notes)
 
 
 def _agenda(stages: list[str]) -> list[tuple[str, int]]:

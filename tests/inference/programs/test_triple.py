@@ -22,7 +22,7 @@ def test_a_triple_knows_its_data() -> None:
     one = triple()
     x, y = hierarchical().args
     assert len(one) == 5
-    assert one.per_datum == (0, 1)
+    assert one.per_datum == {0: 0, 1: 0}
     assert one.sliceable
     assert all(torch.equal(found, expected) for found, expected in zip(one.data, (x, y), strict=True))
     assert one.latents == {"z1": (), "z2": (2,)}

@@ -1,0 +1,22 @@
+"""What is worth knowing of a pair of programs though every number stands: what all are given, and suspicions."""
+
+from elbowroom.inference.programs.triple import Triple
+from elbowroom.inference.programs.untrained import suspicions
+
+
+def notes_of(triple: Triple) -> tuple[str, ...]:
+    """Sentences about the programs, for reports and verdicts; both programs are run for them."""
+    structure = triple.structure
+    notes = []
+    if structure.given:
+        names = ", ".join(f"'{name}'" for name in structure.given)
+        notes.append(
+            f"the model's {names} {'has a fixed value' if len(structure.given) == 1 else 'have fixed values'} "
+            "(poutine.condition, obs=) above the data: every number is given that value, log p(x | "
+            f"{', '.join(structure.given)}), and neither log p(x) with it integrated out nor with its density counted"
+        )
+    if structure.scaled:
+        scales = ", ".join(f"the {name} ({scale})" for name, scale in structure.scaled.items())
+        notes.append(f"poutine.scale is undone at {scales}: the numbers are of the programs without it")
+    every = triple if triple.whole is None else triple.whole
+    return (*notes, *suspicions(every))

@@ -1,0 +1,93 @@
+"""Whether programs look as if nobody had trained them: what they were made with is what they still have.
+
+A suspicion, no flag: parameters may have been initialised with trained values. A step of training that moves any of a
+program's parameters, by however little, ends it.
+"""
+
+from collections.abc import Iterator
+from typing import Any
+
+import pyro
+import torch
+from pyro.infer.autoguide import AutoGuide
+from torch import Tensor, nn
+
+from elbowroom.inference.programs.densities import watched_run
+from elbowroom.inference.programs.global_state import quiet_globals
+from elbowroom.inference.programs.initial_weights import Layers, as_made
+from elbowroom.inference.programs.triple import Triple
+
+
+def suspicions(triple: Triple) -> tuple[str, ...]:
+    """What speaks for a program that was never trained, in words; each program is run once more, or twice."""
+    found = [_untrained_guide(triple)]
+    found += [_new_network(triple, what) for what in ("guide", "model")]
+    return tuple(reason for reason in found if reason)
+
+
+def _untrained_guide(triple: Triple) -> str:
+    scales = list(_auto_scales(triple.guide))
+    if scales and all(scales):
+        return (
+            "every scale of the AutoGuide is the one that it starts with (init_scale): it looks as if it had never "
+            "been trained"
+        )
+    with quiet_globals(triple.args), torch.no_grad():
+        store = pyro.get_param_store()
+        own = {name: store[name].clone() for name in store}
+        with store.scope():
+            triple.trace("guide", None)
+            fresh = {name: store[name] for name in store if "$$$" not in name}  # modules hold their own values
+        if fresh and all(name not in own or _same(own[name], value) for name, value in fresh.items()):
+            return (
+                f"every parameter of the guide ({_listed(fresh)}) has the value that its pyro.param statement gives "
+                "it at first: it looks as if it had never been trained, or not in this process"
+            )
+    return ""
+
+
+def _auto_scales(guide: Any) -> Iterator[bool]:
+    """Of each scale of an AutoGuide's parts, whether all its entries are the one that it began with."""
+    for part in guide.modules() if isinstance(guide, nn.Module) else ():
+        start = getattr(part, "_init_scale", None)
+        if not isinstance(part, AutoGuide) or start is None:
+            continue
+        with torch.no_grad():
+            held = [part.scale] if hasattr(part, "scale") else []
+            for name, _ in part.named_parameters():
+                words = name.removesuffix("_unconstrained").split(".")
+                if words[0] == "scales":
+                    held.append(_attribute(part, words))
+            for scale in held:
+                yield bool(torch.allclose(scale, scale.flatten()[0]) and _is_start(scale, start))
+
+
+def _is_start(scale: Tensor, start: float) -> bool:
+    ratio = scale.double() / start
+    return any(bool(((ratio / factor - 1).abs() < 1e-5).all()) for factor in (1.0, 0.5**0.5))  # AutoLowRank halves it
+
+
+def _attribute(module: Any, words: list[str]) -> Any:
+    for word in words:
+        module = getattr(module, word)
+    return module
+
+
+def _new_network(triple: Triple, what: str) -> str:
+    layers = Layers()
+    watched_run(triple, what, layers)
+    if not layers.weights or not as_made(layers.weights.values()):
+        return ""
+    return (
+        f"all {len(layers.weights)} linear and convolution layers of the {what} have the weights that PyTorch drew "
+        "when it made them: they look as if they had never been trained, or their trained weights had not been loaded"
+    )
+
+
+def _same(one: Tensor, other: Tensor) -> bool:
+    return one.shape == other.shape and torch.equal(one, other.to(one))
+
+
+def _listed(names: Any) -> str:
+    chosen = sorted(names)
+    return ", ".join(chosen[:4]) + (f" and {len(chosen) - 4} more" if len(chosen) > 4 else "")
