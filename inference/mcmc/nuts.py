@@ -71,7 +71,7 @@ def nuts(
     }
     z = _stacked([[chain.z for chain in datum] for datum in chains])
     stats = _stacked([[chain.stats for chain in datum] for datum in chains])
-    return Draws(z, target.latent_names, stats, info, gates or Gates())
+    return Draws(z, target.latent_names, stats, info, gates or Gates(), target.varying)
 
 
 class _Chain(NamedTuple):
