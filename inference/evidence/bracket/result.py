@@ -38,6 +38,8 @@ class Bracket:
         ledger: every method's answer for every datum.
         forecast: seconds that each stage was expected to take before it began, for all data.
         seconds: spent, earlier calls on the same state included.
+        from_below: why log p(x) was estimated from below only, by importance sampling from the guide; empty where it
+            was not.
     """
 
     lower: Estimate[BracketSideInfo]
@@ -49,6 +51,7 @@ class Bracket:
     ledger: Ledger
     forecast: dict[str, float]
     seconds: float
+    from_below: str = ""
 
     def __len__(self) -> int:
         return len(self.lower)
@@ -64,7 +67,7 @@ class Bracket:
 
     def select(self, rows: Sequence[int]) -> "Bracket":
         """The bracket of some of the data; `seconds` and `forecast` stay what all of them took."""
-        return read(self.ledger.select(rows), self.tolerance, self.forecast)
+        return read(self.ledger.select(rows), self.tolerance, self.forecast, self.from_below)
 
     def method(self, b: int) -> str:
         """Which method gave a datum's lower and which its upper value: one name where they are one."""
@@ -109,12 +112,15 @@ def _mean(side: Estimate, data: Tensor) -> tuple[float, float]:
     return Estimate(side.value[data], side.stderr[data], side.bound).mean()
 
 
-def read(ledger: Ledger, tolerance: float, forecast: dict[str, float]) -> Bracket:
-    """The bracket that follows from a ledger."""
+def read(ledger: Ledger, tolerance: float, forecast: dict[str, float], from_below: str = "") -> Bracket:
+    """The bracket that follows from a ledger; `from_below` says why it can have no upper side."""
     lower, upper = choose(ledger, LOWER), choose(ledger, UPPER)
     length = width(lower, upper)
     doubts = suspicions(ledger, lower, upper)
-    flags = tuple(_flag(b, lower, upper, doubts[b], float(length[b]), tolerance) for b in range(ledger.num_data))
+    without = from_below or "the time ended before chains were run"
+    flags = tuple(
+        _flag(b, lower, upper, doubts[b], float(length[b]), tolerance, without) for b in range(ledger.num_data)
+    )
     return Bracket(
         lower=_estimate(lower, "lower"),
         upper=_estimate(upper, "upper"),
@@ -125,6 +131,7 @@ def read(ledger: Ledger, tolerance: float, forecast: dict[str, float]) -> Bracke
         ledger=ledger,
         forecast=forecast,
         seconds=ledger.seconds,
+        from_below=from_below,
     )
 
 
@@ -135,13 +142,11 @@ def _estimate(side: Side, bound: Bound) -> Estimate[BracketSideInfo]:
     return Estimate(value, torch.where(missing, torch.inf, side.stderr), bound, {"method": side.methods}, side.flags)
 
 
-def _flag(b: int, lower: Side, upper: Side, suspicion: str, length: float, tolerance: float) -> str:
+def _flag(b: int, lower: Side, upper: Side, suspicion: str, length: float, tolerance: float, without: str) -> str:
     texts = "; ".join((lower.flags[b], upper.flags[b], suspicion)).split("; ")
     reasons = list(dict.fromkeys(filter(None, texts)))  # both sides may say the same
     if not upper.methods[b]:
-        reasons.append(
-            "no upper bound: the time ended before chains were run, so a mode that the guide misses is missed"
-        )
+        reasons.append(f"no upper bound: {without}, so a mode that the guide misses is missed")
     elif length > tolerance and not reasons:
         reasons.append(f"the interval is {length:.2f} nats wide, more than {tolerance:g}: more time would narrow it")
     return "; ".join(reasons)
