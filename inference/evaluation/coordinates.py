@@ -95,8 +95,8 @@ def why_no_coordinates(target: Target) -> str:
         site = f"the guide draws the site '{latent.name}'"
         if latent.num_values is None:
             return (
-                f"{site}, whose values have no real coordinates and cannot be listed to be summed out (infinitely many, "
-                "or several at once under to_event: a plate in its place lets them be listed)"
+                f"{site}, whose values have no real coordinates and cannot be listed to be summed out (infinitely "
+                "many, or several at once under to_event: a plate in its place lets them be listed)"
             )
         every = math.prod(other.num_values or 1 for other in target.structure.latents.values())
         if every > MOST_VALUES:

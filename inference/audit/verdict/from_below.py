@@ -38,9 +38,8 @@ def _faults(parts: Parts, numbers: Numbers) -> list[tuple[str, str]]:
     if gap.low > LARGE:
         faults.append(("gap_from_below", f"the ELBO is {nats(gap)} nats below log p(x)"))
     if heavy.value > 0:
-        faults.append(
-            ("k_hat_too_high", f"the importance weights of {percent(heavy)} of the data are too heavy-tailed")
-        )
+        words = f"the importance weights of {percent(heavy)} of the data have too heavy a tail"
+        faults.append(("k_hat_too_high", words))
     if parts.calibration is not None and parts.calibration.rejected:
         faults.append(("calibration_rejected", "q is not calibrated"))
     return faults
