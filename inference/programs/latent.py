@@ -7,7 +7,7 @@ from typing import Any
 import torch
 from torch.distributions.transforms import identity_transform
 
-from elbowroom.inference.programs.log_prob import bijection, enumerable, support_of
+from elbowroom.inference.programs.log_prob import bijection, enumerable, innermost, support_of
 
 _POINTS, _ROUNDING = 8, 64
 """Points at which T is tried, and how many units of the last digit its values may differ there and yet be one."""
@@ -86,10 +86,12 @@ def latent_of(name: str, site: Any, drawn: Any, data_dim: int | None, nesting: i
 
 
 def _num_values(fn: Any, guide: Any, inner: tuple[int, ...]) -> int | None:
-    if not (enumerable(fn) and enumerable(guide)):
+    point = type(innermost(guide)).__name__ == "Delta"  # one of the model's values
+    if not (enumerable(fn) and (point or enumerable(guide))):
         return None
     try:
-        return int(max(len(f.enumerate_support(expand=False)) for f in (fn, guide)) ** math.prod(inner))
+        listed = [len(f.enumerate_support(expand=False)) for f in ([fn] if point else [fn, guide])]
+        return int(max(listed) ** math.prod(inner))
     except NotImplementedError:
         return None
 
