@@ -347,7 +347,7 @@ class Target(Shown, Triple):
             with torch.no_grad():
                 one.log_guide(one.propose(1)[0])
         except NotImplementedError as error:
-            return str(error)
+            return str(error) or "a distribution of the guide has no density at a given value"
         return ""
 
     @property

@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from elbowroom.inference.audit.clock import Clock
-from elbowroom.inference.audit.examination import Examination, Examiner, queue_of
+from elbowroom.inference.audit.examination import COST, Examination, Examiner, queue_of
 from elbowroom.inference.audit.numbers import Parts, numbers_of
 from elbowroom.inference.audit.result import Audit
 from elbowroom.inference.audit.store import load_result, save_result
@@ -21,7 +21,7 @@ from elbowroom.inference.audit.verdict.wording import plural
 from elbowroom.inference.diagnostics.calibration import calibrate
 from elbowroom.inference.diagnostics.latent_use import LatentUse, latent_use
 from elbowroom.inference.estimate import Estimate, with_contradictions
-from elbowroom.inference.evaluation.coordinates import Coordinates
+from elbowroom.inference.evaluation.coordinates import Coordinates, why_no_coordinates
 from elbowroom.inference.evidence.bracket import Bracket, bracket
 from elbowroom.inference.evidence.bracket.ledger import Ledger
 from elbowroom.inference.evidence.bracket.result import read
@@ -134,10 +134,14 @@ def audit_target(
         lambda: calibrate(target, num_simulations=num_simulations, level=LEVEL, **options),
         f"calibration-{num_simulations}",
     )
-    examiner = Examiner(target, log_p, seed, memory_bytes, work.state, work.fingerprint)
-    room = log_p.lower.value - sampled.info["elbo"]
-    queue = queue_of(examiner.order(), room, NUM_WORST)
-    examination = work.guarded("examination", lambda: examiner.examine(queue, NUM_WORST, clock, progress))
+    examination = None
+    if log_p.from_below:
+        work.skipped[COST] = log_p.from_below
+    else:
+        examiner = Examiner(target, log_p, seed, memory_bytes, work.state, work.fingerprint)
+        room = log_p.lower.value - sampled.info["elbo"]
+        queue = queue_of(examiner.order(), room, NUM_WORST)
+        examination = work.guarded("examination", lambda: examiner.examine(queue, NUM_WORST, clock, progress))
     log_p = log_p if examination is None else examination.bracket
     doubts = tuple(caution.reason for caution in target.structure.cautions)
     parts = Parts(len(target), _checked(sampled, log_p), log_p, examination, calibration, use, target.notes, doubts)
@@ -188,10 +192,11 @@ def _first_bracket(
 ) -> Bracket:
     """The bracket of all data: by a lattice for few latents, else by importance sampling until chains have run."""
     target = work.target
-    if Coordinates.of(target).dim > MAX_LATTICE_DIM:
+    from_below = why_no_coordinates(target)
+    if from_below or Coordinates.of(target).dim > MAX_LATTICE_DIM:
         ledger = Ledger.empty(len(target))
         ledger.put("importance", torch.arange(len(target)), sampled)
-        return read(ledger, tolerance, {}, target.unnormalised)
+        return read(ledger, tolerance, {}, target.unnormalised, from_below)
     budget = max(work.clock.left * _BRACKET_SHARE, 1.0)
     log_p = bracket(
         target, budget=budget, tolerance=tolerance, state=work.path("bracket"), progress=progress, **options
@@ -202,7 +207,9 @@ def _first_bracket(
 
 def _latent_use(target: Target, options: dict[str, Any]) -> LatentUse:
     """Describe the latents on data whose encoder output is usable: one that is not would dominate every mean."""
-    sound = [b for b, reason in enumerate(exploded(target, options["seed"], options["memory_bytes"])) if not reason]
+    sound = list(range(len(target)))
+    if not why_no_coordinates(target):
+        sound = [b for b, reason in enumerate(exploded(target, options["seed"], options["memory_bytes"])) if not reason]
     if len(sound) < LEAST_DATA:
         few = plural(len(sound), "usable datum says", "usable data say")
         raise ValueError(f"activity is a variance over data: {few} too little, give {LEAST_DATA}")

@@ -40,7 +40,7 @@ _PICTURED_DRAWS = 400
 _LEAST_BUDGET = 5.0  # seconds
 _CAUTION = 0.8  # of the time left is given away: blocks are not all alike
 _KIND = "examination"
-_COST = "chains, agreement and decomposition"
+COST = "chains, agreement and decomposition"
 
 
 @storable
@@ -110,7 +110,7 @@ class Examiner:
         if Coordinates.of(self.target).dim == 0:
             raise ValueError("this target has no continuous latent: log p(x) is the ELBO, and there is no room")
         blocks, pace = self._stored_blocks(), 0.0
-        clock.spend(_COST, sum(block.seconds for block in blocks))
+        clock.spend(COST, sum(block.seconds for block in blocks))
         done = {datum for block in blocks for datum in block.rows}
         waiting = [datum for datum in queue if datum not in done]  # an earlier call may have held others for the worst
         with progress_bar(len(queue), "examine", "datum", progress, done=len(done)) as tick:
@@ -122,7 +122,7 @@ class Examiner:
                 block = waiting[:size] if self.target.sliceable else sorted(waiting[:size])
                 blocks.append(self._block(block, blocks[:1]))
                 pace = blocks[-1].seconds / size
-                clock.spend(_COST, blocks[-1].seconds)
+                clock.spend(COST, blocks[-1].seconds)
                 self._store(blocks[-1], len(blocks) - 1)
                 waiting = waiting[size:]
                 tick(size)

@@ -15,6 +15,7 @@ from elbowroom.inference.estimate import Estimate
 from elbowroom.inference.evidence.bracket import Bracket
 from elbowroom.inference.evidence.importance.importance import ImportanceInfo
 from elbowroom.inference.gap import Decomposition
+from elbowroom.inference.gap.log_p import Sides
 from elbowroom.inference.weights import K_LIMIT
 
 MISSED = 0.05
@@ -38,7 +39,15 @@ class Parts:
 def numbers_of(parts: Parts) -> dict[str, Number]:
     """All numbers that the parts allow, by name."""
     numbers: dict[str, Number] = {}
-    for gather in (_of_bracket, _of_decomposition, _of_agreement, _of_chains, _of_calibration, _of_latents):
+    for gather in (
+        _of_bracket,
+        _of_weights,
+        _of_decomposition,
+        _of_agreement,
+        _of_chains,
+        _of_calibration,
+        _of_latents,
+    ):
         numbers |= gather(parts)
     return numbers
 
@@ -64,6 +73,24 @@ def _of_bracket(parts: Parts) -> dict[str, Number]:
             parts.num_data,
             f"data whose importance weights have too heavy a tail: Pareto k̂ above {K_LIMIT}, or an index near it",
         ),
+    }
+
+
+def _of_weights(parts: Parts) -> dict[str, Number]:
+    """The room as far as importance sampling shows it, where nothing else can."""
+    if not parts.bracket.from_below:
+        return {}
+    sampled, every = parts.sampled, torch.arange(parts.num_data)
+    below: Sides = {"one_sided": torch.ones(parts.num_data, dtype=torch.bool)}
+    elbo = Estimate(sampled.info["elbo"], sampled.info["elbo_stderr"], "lower")
+    log_p = Estimate(sampled.value, sampled.stderr, "lower", below)
+    room = Estimate(sampled.value - elbo.value, torch.hypot(sampled.stderr, elbo.stderr), "lower", below)
+    return {
+        "elbo": mean(elbo, every, parts.num_data, "the guide's ELBO, mean over data"),
+        "log_p_from_below": mean(
+            log_p, every, parts.num_data, "log p(x) by importance sampling from q, mean over data"
+        ),
+        "gap_from_below": mean(room, every, parts.num_data, "that less the ELBO, mean over data"),
     }
 
 

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from elbowroom.inference.evaluation.scalars import side_by_side
-from elbowroom.inference.target import Target
+from elbowroom.inference.target import MOST_VALUES, Target
 
 
 @dataclass(frozen=True)
@@ -27,17 +27,15 @@ class Coordinates:
         """The coordinates of a target.
 
         Raises:
-            ValueError: if the guide draws a discrete latent.
+            ValueError: if a latent has none: see `why_no_coordinates`.
         """
-        sizes = []
-        for latent in target.structure.latents.values():
-            if latent.unconstrained is None:
-                raise ValueError(
-                    f"the guide draws the discrete site '{latent.name}', which has no unconstrained coordinates. Leave "
-                    "finite discrete sites out of the guide: they are summed out exactly."
-                )
-            sizes.append(math.prod((*latent.inner, *latent.unconstrained)))
-        return cls(target, sum(sizes))
+        if why := why_no_coordinates(target):
+            raise ValueError(
+                f"{why}: it has no unconstrained coordinates to walk in or to integrate over. importance, bounds, "
+                "calibrate and latent_use need none; bracket and audit do what can be done without"
+            )
+        latents = target.structure.latents.values()
+        return cls(target, sum(math.prod((*latent.inner, *(latent.unconstrained or ()))) for latent in latents))
 
     @property
     def names(self) -> list[str]:
@@ -87,6 +85,26 @@ class Coordinates:
         """The coordinates of some of the data."""
         everything = len(rows) == len(self.target) and bool((rows == torch.arange(len(rows))).all())
         return self if everything else Coordinates(self.target.select(rows), self.dim)
+
+
+def why_no_coordinates(target: Target) -> str:
+    """Why chains, lattices and annealing cannot be had: a latent without coordinates; empty if all have them."""
+    for latent in target.structure.latents.values():
+        if latent.unconstrained is not None:
+            continue
+        site = f"the guide draws the site '{latent.name}'"
+        if latent.num_values is None:
+            return (
+                f"{site}, whose values have no real coordinates and cannot be listed to be summed out (infinitely "
+                "many, or several at once under to_event: a plate in its place lets them be listed)"
+            )
+        every = math.prod(other.num_values or 1 for other in target.structure.latents.values())
+        if every > MOST_VALUES:
+            return f"{site}, one of {every:.3g} combinations of discrete values, of which {MOST_VALUES} are summed out"
+        if target.structure.auxiliary:
+            return f"{site} beside auxiliary sites {list(target.structure.auxiliary)}, so that it is not summed out"
+        return f"{site}, which is discrete; target.collapsed() sums it out of both programs"
+    return ""
 
 
 def log_joint(coordinates: Coordinates, u: Tensor) -> Tensor:

@@ -19,6 +19,10 @@ CHUNK_BYTES = 2**22
 """How many bytes of draws are diagnosed at a time; work space takes about thirty times as much."""
 
 
+_CONSTANT = {"rhat": 1.0, "mcse_mean": 0.0, "mcse_sd": 0.0}
+"""Diagnostics of a scalar that is a constant of its support."""
+
+
 @dataclass(frozen=True)
 class Gates:
     """The gates that draws must pass before they may be called a reference (Vehtari et al. 2021, sections 4 and 5).
@@ -39,6 +43,8 @@ class Gates:
 @dataclass(frozen=True, repr=False)
 class Convergence(Shown):
     """Diagnostics of draws `[chains, draws, data, latents]`.
+
+    A scalar that its support makes constant has R-hat 1, errors 0 and as many effective draws as there are.
 
     Attributes:
         rhat: rank-normalised split R-hat, `[B, N]`.
@@ -81,7 +87,12 @@ class Convergence(Shown):
 
 
 def convergence(
-    z: Tensor, diverging: Tensor, gates: Gates | None = None, *, energy: Tensor | None = None
+    z: Tensor,
+    diverging: Tensor,
+    gates: Gates | None = None,
+    *,
+    energy: Tensor | None = None,
+    varying: Tensor | None = None,
 ) -> Convergence:
     """Diagnose draws.
 
@@ -90,6 +101,7 @@ def convergence(
         diverging: marks of divergent transitions, `[C, T, B]`.
         gates: what the draws must pass.
         energy: the Hamiltonian at each draw, `[C, T, B]`, of samplers that have one.
+        varying: which scalars are not constants of their support, `[N]`; by default all of them.
 
     Raises:
         ValueError: on tensors of other shapes.
@@ -99,6 +111,9 @@ def convergence(
     at_once = max(1, CHUNK_BYTES // max(z[:, :, :1].numel() * 8, 1))  # data
     pieces = [_diagnose(part) for part in z.split(at_once, 2)]
     numbers = {name: torch.cat([piece[name] for piece in pieces]).cpu() for name in pieces[0]}
+    if varying is not None and bool(varying.any()):
+        constants = _CONSTANT | dict.fromkeys(("ess_bulk", "ess_tail", "ess_moments"), float(z[:, :, 0, 0].numel()))
+        numbers = {name: torch.where(varying, value, constants[name]) for name, value in numbers.items()}
     divergences = diverging.sum((0, 1)).cpu()
     fraction = None if energy is None else torch.cat([ebfmi(e).amin(0) for e in energy.split(at_once, 2)]).cpu()
     flags = _flags(numbers, divergences, fraction, num_chains, gates)

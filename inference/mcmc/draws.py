@@ -64,6 +64,8 @@ class Draws(Shown):
             Hamiltonian after the momentum was drawn, nats).
         info: how they were made: see `DrawsInfo`. Its tensors have an entry for each datum.
         gates: what the draws must pass to be called a reference.
+        varying: which of the N scalars can vary, `[N]`; the others (zeros above the diagonal of a Cholesky factor) are
+            constants of their support, and no gate asks whether they moved. None: all of them.
     """
 
     z: dict[str, Tensor]
@@ -71,6 +73,7 @@ class Draws(Shown):
     stats: dict[str, Tensor]
     info: DrawsInfo
     gates: Gates = field(default_factory=Gates)
+    varying: Tensor | None = None
 
     def __len__(self) -> int:
         return self.flat.shape[2]
@@ -120,7 +123,9 @@ class Draws(Shown):
     @cached_property
     def convergence(self) -> Convergence:
         """R-hat, effective sample sizes, Monte Carlo errors, divergences and E-BFMI."""
-        return convergence(self.flat, self.stats["diverging"], self.gates, energy=self.stats.get("energy"))
+        return convergence(
+            self.flat, self.stats["diverging"], self.gates, energy=self.stats.get("energy"), varying=self.varying
+        )
 
     @property
     def flags(self) -> tuple[str, ...]:
@@ -137,6 +142,7 @@ class Draws(Shown):
             stats={name: value[:, :, index] for name, value in self.stats.items()},
             info=cast(DrawsInfo, info),
             gates=self.gates,
+            varying=self.varying,
         )
 
     def reference(self) -> Tensor:

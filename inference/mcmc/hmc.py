@@ -227,7 +227,7 @@ def _collect(
         info["prior_log_p"], info["prior_log_p_stderr"] = counts["prior_log_p"], counts["prior_log_p_stderr"]
         info["prior_ess"], info["prior_crowded"] = counts["prior_ess"], counts["prior_crowded"]
     z, stats = _joined([piece.z for piece in pieces], 2), _joined([piece.stats for piece in pieces], 2)
-    return Draws(z, target.latent_names, stats, info, gates or Gates())
+    return Draws(z, target.latent_names, stats, info, gates or Gates(), target.varying)
 
 
 def _joined(parts: list[dict[str, Tensor]], dim: int) -> dict[str, Tensor]:

@@ -9,6 +9,7 @@ import torch
 from pyro.infer import MCMC, NUTS
 from torch import Tensor
 
+from elbowroom.inference.evaluation.coordinates import Coordinates
 from elbowroom.inference.mcmc.convergence import Gates
 from elbowroom.inference.mcmc.draws import Draws, DrawsInfo
 from elbowroom.inference.programs.global_state import quiet_globals
@@ -55,6 +56,7 @@ def nuts(
             raise ValueError(f"{name} must be at least 1, got {size}")
     if not target.structure.latents:
         raise ValueError("this target has no continuous latent to sample (finite discrete ones are summed out)")
+    Coordinates.of(target)  # says why, if chains cannot walk here
     chosen = range(len(target)) if data is None else list(data)
     singles = [target] if len(target) == 1 and data is None else [target.select([b]) for b in chosen]
     total = len(singles) * num_chains * (num_warmup + num_draws)
@@ -71,7 +73,7 @@ def nuts(
     }
     z = _stacked([[chain.z for chain in datum] for datum in chains])
     stats = _stacked([[chain.stats for chain in datum] for datum in chains])
-    return Draws(z, target.latent_names, stats, info, gates or Gates())
+    return Draws(z, target.latent_names, stats, info, gates or Gates(), target.varying)
 
 
 class _Chain(NamedTuple):

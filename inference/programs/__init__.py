@@ -28,6 +28,7 @@ What is run, and how:
     datum_keys.py       which random numbers are a datum's
     noise.py            random numbers that belong to (seed, datum, sample, site)
     intercept.py        torch's random operations, made to read them
+    noise_order.py      which of a distribution's numbers belong to which datum
     enumeration.py      finite discrete latents, summed out
     branches.py         discrete latents that a model branches on, each branch run
     autoguides.py       guides that draw in another space than the latents'

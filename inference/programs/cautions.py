@@ -27,17 +27,20 @@ class Caution(Remark):
     site: str = ""
 
 
-def cautions_of(drawn: Sites, factors: Sites, latents: Sites, data_dim: int | None, num_data: int) -> list[Caution]:
+def cautions_of(
+    drawn: Sites, factors: Sites, latents: Sites, points: tuple[str, ...], data_dim: int | None, num_data: int
+) -> list[Caution]:
     """All cautions of a guide, from one run of both programs.
 
     Args:
         drawn: the guide's latent and auxiliary sites.
         factors: its observed sites that the model does not observe.
         latents: the model's latent sites at the guide's draws.
+        points: discrete latents of which the guide draws one value only.
         data_dim: dim of the data plate among batch dims, from the right; None for one datum.
         num_data: B.
     """
-    found = [*_factors(factors), *_narrow(drawn, latents), *_loose(drawn, latents)]
+    found = [*_factors(factors), *_narrow(drawn, latents), *_single(points), *_loose(drawn, latents, points)]
     cautions = [
         Caution(reason, of_each_datum(marks != 0, event_dim, data_dim, num_data), site)
         for reason, marks, event_dim, site in found
@@ -85,10 +88,26 @@ def _narrow(drawn: Sites, latents: Sites) -> _Found:
     return found
 
 
-def _loose(drawn: Sites, latents: Sites) -> _Found:
+def _single(points: tuple[str, ...]) -> _Found:
+    """Discrete latents of which one value is drawn: the rest of their sum is never seen."""
+    return [
+        (
+            f"the guide's site '{name}' is a point (Delta) of a discrete latent: the weights are those of p(x) at that "
+            "value alone, and what it has at the others is missing from log p(x) by an amount that no draw shows. The "
+            "ELBO and every estimate by weights stand as lower bounds only, which more samples cannot tighten. Give q "
+            "probabilities there, or leave a finite site to the model, where it is summed out",
+            torch.ones(()),
+            0,
+            name,
+        )
+        for name in points
+    ]
+
+
+def _loose(drawn: Sites, latents: Sites, points: tuple[str, ...]) -> _Found:
     """Auxiliary draws that no latent carries: log q counts a density that the model does not."""
     loose = [name for name, site in drawn.items() if name not in latents and not is_delta(site)]
-    moved, helpers = carried(drawn, latents)
+    moved, helpers = carried(drawn, latents, points)
     if helpers <= moved:
         return []
     return [

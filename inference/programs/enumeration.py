@@ -12,21 +12,21 @@ from pyro.poutine.messenger import Messenger
 from pyro.poutine.util import site_is_subsample
 from torch import Tensor
 
-from elbowroom.inference.programs.log_prob import site_log_prob
+from elbowroom.inference.programs.log_prob import enumerable, site_log_prob
 from elbowroom.inference.programs.masks import hidden_log_prob, is_deterministic
 from elbowroom.inference.programs.structure import Structure
 from elbowroom.inference.programs.triple import SAMPLES, Triple
 
 
 class _EnumerateSites(Messenger):
-    """Marks the given sites for parallel enumeration."""
+    """Marks the given sites for parallel enumeration; a point (Delta) of one is its only value."""
 
     def __init__(self, names: tuple[str, ...]) -> None:
         super().__init__()
         self.names = names
 
     def _pyro_sample(self, msg: Any) -> None:
-        if msg["name"] in self.names:
+        if msg["name"] in self.names and enumerable(msg["fn"]):
             msg["infer"] = {**(msg["infer"] or {}), "enumerate": "parallel"}
 
 

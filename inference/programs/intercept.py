@@ -13,16 +13,19 @@ from typing import Any
 
 import numpy as np
 import torch
+from pyro.distributions import Rejector, SineBivariateVonMises, VonMises
 from torch import Tensor
+from torch.distributions import Distribution
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from elbowroom.inference.programs.log_prob import innermost
 from elbowroom.inference.programs.noise import Noise
+from elbowroom.inference.programs.noise_order import in_order
 
 Arrange = Callable[[Tensor, torch.Size], Tensor]
 """(noise `[S, B, n]`, batch shape) -> noise `[*batch shape, m]`."""
 
-BY_REJECTION = ("VonMises", "SineBivariateVonMises", "Rejector")
+BY_REJECTION = (VonMises, SineBivariateVonMises, Rejector)
 """Distributions that try until a draw is accepted, with as many random numbers as it takes."""
 
 _TINY = torch.finfo(torch.float32).tiny  # in place of the zero that a uniform on [0, 1) may be
@@ -37,43 +40,81 @@ def intercept(noise: Noise, site: str, fn: Any, arrange: Arrange) -> Iterator[No
     Raises:
         NotImplementedError: for a distribution that draws by rejection, or not in the order of its batch dims.
     """
-    kind = type(innermost(fn)).__name__
-    if kind in BY_REJECTION:
-        raise NotImplementedError(
-            f"site '{site}' draws from {kind} by rejection: how many tries it takes depends on the other data, so "
-            "the draws of a datum would too. Use another family in the guide, for example a Normal and a transform."
+    family = type(innermost(fn)).__name__
+    rejecting = next((part for part in _parts(fn) if isinstance(part, BY_REJECTION)), None)
+    if rejecting is not None:
+        raise CannotDraw(
+            f"site '{site}' draws from {type(rejecting).__name__} by rejection: how many tries it takes depends on the "
+            "other data, so the draws of a datum would too. Use another family in the guide, for example a Normal and "
+            "a transform."
         )
-    with _Intercept(noise, site, fn.batch_shape, arrange):
-        yield
+    try:
+        with _Intercept(noise, site, fn, arrange):
+            yield
+    except CannotDraw:
+        raise
+    except NotImplementedError as error:  # Pyro's own: families without a sampler, or with one for a single draw
+        raise CannotDraw(
+            f"site '{site}' cannot be drawn: {family} says {str(error)!r}" * bool(str(error))
+            or f"site '{site}' cannot be drawn: {family} has a density, but no sampler"
+        ) from error
+
+
+def can_draw(fn: Any) -> bool:
+    """Whether a distribution can be drawn from noise: tried once, as if its batch were one datum."""
+    noise = Noise(0, np.zeros(1, dtype=np.uint64), 1)
+    try:
+        with intercept(noise, "", fn, lambda values, batch: values.reshape(*batch, -1)):
+            fn.sample()
+    except NotImplementedError:
+        return False
+    return True
+
+
+def _parts(fn: Distribution) -> Iterator[Distribution]:
+    """A distribution and those that it is made of: inside wrappers, components of mixtures."""
+    yield fn
+    for part in vars(fn).values():
+        if isinstance(part, Distribution):
+            yield from _parts(part)
+
+
+class CannotDraw(NotImplementedError):
+    """A site whose distribution cannot be drawn from counter-based noise; the message names both, and why."""
 
 
 class _Intercept(TorchDispatchMode):
     """Sends torch's random operations to a `Noise`; everything else passes."""
 
-    def __init__(self, noise: Noise, site: str, batch: torch.Size, arrange: Arrange) -> None:
+    def __init__(self, noise: Noise, site: str, fn: Any, arrange: Arrange) -> None:
         super().__init__()
-        self.noise, self.site, self.batch, self.arrange, self.operation = noise, site, batch, arrange, 0
+        self.noise, self.site, self.fn, self.arrange, self.operation = noise, site, fn, arrange, 0
+        self.batch: torch.Size = fn.batch_shape
+
+    @property
+    def family(self) -> str:
+        return type(innermost(self.fn)).__name__
 
     def standard(self, kind: str, like: Tensor) -> Tensor:
         """Standard noise with the shape, dtype and device of `like`."""
         cells = self.noise.num_samples * len(self.noise.keys)
         numel = like.numel() if not self.noise.keep else like.numel() * self.noise.num_samples
         if numel % cells:
-            raise ValueError(
-                f"site '{self.site}' draws {like.numel()} random numbers of shape {tuple(like.shape)} for "
-                f"{len(self.noise.keys)} data: the draw is not the same for every datum. Draw it inside the data plate."
-            )
-        # The batch dims lead, one by one or flattened (as torch.multinomial wants them); else a reshape would mix data.
-        # A dim of size 1 before them changes no order.
-        rank, shape = len(self.batch), like.shape[1:] if like.shape[:1] == (1,) else like.shape
-        if self.batch not in (like.shape[:rank], shape[:rank]) and like.shape[:1] != (math.prod(self.batch),):
-            raise NotImplementedError(
-                f"site '{self.site}' has batch shape {tuple(self.batch)} and draws random numbers of shape "
-                f"{tuple(like.shape)}: which belong to which datum cannot be told. Use another distribution there."
+            raise CannotDraw(
+                f"site '{self.site}' ({self.family}) draws {like.numel()} random numbers of shape {tuple(like.shape)} "
+                f"at a time for {len(self.noise.keys)} data: not the same for every datum. Draw the site inside the "
+                "data plate, by a family that draws a whole batch at once."
             )
         values = self.noise.draw(kind, self.site, self.operation, numel // cells, like.dtype)
         self.operation += 1
-        return self.arrange(values, self.batch).reshape(like.shape).to(like)
+        placed = in_order(self.arrange(values, self.batch), like.shape, self.fn)
+        if placed is None:
+            raise CannotDraw(
+                f"site '{self.site}' ({self.family}) has batch shape {tuple(self.batch)} and draws random numbers of "
+                f"shape {tuple(like.shape)}: which belong to which datum cannot be told. Use another distribution "
+                "there."
+            )
+        return placed.to(like)
 
     def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         kwargs = {k: v for k, v in (kwargs or {}).items() if k != "generator"}
@@ -81,8 +122,8 @@ class _Intercept(TorchDispatchMode):
             return func(*args, **kwargs)
         rule = _RULES.get(func.overloadpacket)
         if rule is None:
-            raise NotImplementedError(
-                f"site '{self.site}' draws with {func}, which has no counter-based form; known: "
+            raise CannotDraw(
+                f"site '{self.site}' ({self.family}) draws with {func}, which has no counter-based form; known: "
                 + ", ".join(sorted(str(packet) for packet in _RULES))
             )
         return rule(self, func, args, kwargs)
@@ -104,6 +145,11 @@ def _fresh(kind: str) -> Callable[..., Tensor]:
     return rule
 
 
+def _randperm(mode: _Intercept, func: Any, args: Any, kwargs: Any) -> Tensor:
+    dtype = kwargs.pop("dtype", None) or torch.int64
+    return mode.standard("uniform", torch.empty(args[0], dtype=torch.float64)).argsort().to(dtype)
+
+
 def _normal(mode: _Intercept, func: Any, args: Any, kwargs: Any) -> Tensor:
     mean, std = args[0], args[1]
     like = mean + std if isinstance(mean, Tensor) or isinstance(std, Tensor) else torch.empty(args[2], **kwargs)
@@ -116,12 +162,21 @@ def _bernoulli(mode: _Intercept, func: Any, args: Any, kwargs: Any) -> Tensor:
 
 
 def _multinomial(mode: _Intercept, func: Any, args: Any, kwargs: Any) -> Tensor:
+    """`num` categories of each row of weights `[rows, K]`.
+
+    torch wants the batch dims flattened into rows, together with what dims an event has; or, of weights without a
+    batch, draws it as so many categories of one row.
+    """
     weights, num = args[0], args[1]
-    if num != 1:
-        raise NotImplementedError(f"site '{mode.site}' draws {num} categories at once; draw one a sample")
+    replacement = args[2] if len(args) > 2 else kwargs.get("replacement", False)
+    rows, cells = (len(weights) if weights.dim() == 2 else 1), math.prod(mode.batch)
+    shape = (*mode.batch, rows // cells, num) if rows % cells == 0 else (*mode.batch, rows * num // cells)
+    if num > 1 and not replacement:
+        raise CannotDraw(f"site '{mode.site}' ({mode.family}) draws {num} different categories; draw one at a time")
+    u = mode.standard("uniform", weights.new_empty(shape, dtype=torch.float64)).reshape(*weights.shape[:-1], num)
     cumulative = weights.double().cumsum(-1)
-    u = mode.standard("uniform", cumulative[..., :1]) * cumulative[..., -1:]
-    return (cumulative <= u).sum(-1, keepdim=True).clamp(max=weights.shape[-1] - 1)
+    u = (u * cumulative[..., -1:]).contiguous()
+    return torch.searchsorted(cumulative, u, right=True).clamp(max=weights.shape[-1] - 1)
 
 
 def _gamma_like(mode: _Intercept, concentration: Tensor) -> Tensor:
@@ -172,6 +227,7 @@ _RULES: dict[Any, Callable[..., Tensor]] = {
     aten.randn_like: _fresh("normal"),
     aten.rand: _fresh("uniform"),
     aten.rand_like: _fresh("uniform"),
+    aten.randperm: _randperm,
     aten.normal: _normal,
     aten.bernoulli: _bernoulli,
     aten.bernoulli_: lambda mode, func, args, kwargs: args[0].copy_(_bernoulli(mode, func, args, kwargs)),

@@ -7,7 +7,10 @@ from typing import Any
 import torch
 from torch.distributions.transforms import identity_transform
 
-from elbowroom.inference.programs.log_prob import bijection, enumerable, support_of
+from elbowroom.inference.programs.log_prob import bijection, enumerable, innermost, support_of
+
+_POINTS, _ROUNDING = 8, 64
+"""Points at which T is tried, and how many units of the last digit its values may differ there and yet be one."""
 
 
 @dataclass(frozen=True)
@@ -26,6 +29,8 @@ class Latent:
         elementwise: whether that bijection acts on each element by itself.
         real: whether it is the identity: the support is the whole of R^n.
         dtype: of its values, where it has coordinates; None for others.
+        constant: for each element of the event, row by row, whether the bijection gives it one value at every point
+            (zeros above the diagonal of a Cholesky factor); empty if none is.
     """
 
     name: str
@@ -37,6 +42,7 @@ class Latent:
     real: bool
     num_values: int | None = None
     dtype: torch.dtype | None = None
+    constant: tuple[bool, ...] = ()
 
     @property
     def plates(self) -> tuple[int, ...]:
@@ -70,20 +76,33 @@ def latent_of(name: str, site: Any, drawn: Any, data_dim: int | None, nesting: i
         transform = bijection(fn)
     except NotImplementedError:
         return Latent(name, rank, inner, event, None, False, False)
-    unconstrained = tuple(transform.inv(value).shape[value.dim() - fn.event_dim :])
+    u = transform.inv(value)
+    unconstrained = tuple(u.shape[value.dim() - fn.event_dim :])
     innermost = _innermost_transform(transform)
     elementwise = innermost.domain.event_dim == 0 and innermost.codomain.event_dim == 0
     real = innermost == identity_transform
-    return Latent(name, rank, inner, event, unconstrained, elementwise, real, dtype=value.dtype)
+    constant = () if elementwise else _constant(transform, u, len(event))
+    return Latent(name, rank, inner, event, unconstrained, elementwise, real, dtype=value.dtype, constant=constant)
 
 
 def _num_values(fn: Any, guide: Any, inner: tuple[int, ...]) -> int | None:
-    if not (enumerable(fn) and enumerable(guide)):
+    point = type(innermost(guide)).__name__ == "Delta"  # one of the model's values
+    if not (enumerable(fn) and (point or enumerable(guide))):
         return None
     try:
-        return int(max(len(f.enumerate_support(expand=False)) for f in (fn, guide)) ** math.prod(inner))
+        listed = [len(f.enumerate_support(expand=False)) for f in ([fn] if point else [fn, guide])]
+        return int(max(listed) ** math.prod(inner))
     except NotImplementedError:
         return None
+
+
+def _constant(transform: Any, u: torch.Tensor, event_dim: int) -> tuple[bool, ...]:
+    """Elements of T(u) that are the same, to rounding, at points that have nothing in common."""
+    points = torch.randn(_POINTS, *u.shape, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
+    z = transform(points.to(u))
+    z = z.reshape(-1, *z.shape[z.dim() - event_dim :])
+    still = (z - z[0]).abs().amax(0) <= _ROUNDING * torch.finfo(z.dtype).eps * z.abs().amax(0)
+    return tuple(still.flatten().tolist()) if bool(still.any()) else ()
 
 
 def _innermost_transform(transform: Any) -> Any:

@@ -9,12 +9,23 @@ from torch.distributions import Independent, Transform, biject_to, constraints
 
 
 def site_log_prob(site: Any) -> Tensor:
-    """The unscaled, masked log density of a site; −∞ where a latent value is outside the support."""
+    """The unscaled, masked log density of a site; −∞ where a latent value is outside the support.
+
+    Raises:
+        NotImplementedError: naming the site, if the density is known at its own draws only.
+    """
     fn, value, mask = site["fn"], site["value"], site["mask"]
     if mask is not None:
         mask = torch.as_tensor(mask, device=value.device)
         value = _filled(value, mask, fn.event_dim)
-    return _hidden(log_prob(fn, value, inside=not site["is_observed"]), mask)
+    try:
+        return _hidden(log_prob(fn, value, inside=not site["is_observed"]), mask)
+    except _NoInverse as error:
+        raise NotImplementedError(
+            f"site '{site['name']}' is drawn through {error}, which has no inverse: its density is known at its own "
+            "draws only (propose, importance), not at a given z. Use a transform with an inverse, for example "
+            "spline_coupling or affine_autoregressive, for what needs it elsewhere."
+        ) from error
 
 
 def log_prob(fn: Any, value: Tensor, inside: bool = True) -> Tensor:
@@ -31,10 +42,25 @@ def log_prob(fn: Any, value: Tensor, inside: bool = True) -> Tensor:
     if isinstance(fn, MaskedDistribution):
         mask = torch.as_tensor(fn._mask, device=value.device)
         return _hidden(log_prob(fn.base_dist, _filled(value, mask, fn.event_dim), inside), mask)
-    terms = fn.log_prob(value)
+    terms = _log_prob_of(fn, value)
     if not inside or not _bounded(fn):
         return terms
     return terms.masked_fill(~fn.support.check(value).broadcast_to(terms.shape), -torch.inf)
+
+
+class _NoInverse(NotImplementedError):
+    """Transforms that know from which point a value came only if they have just made it; says their names."""
+
+
+def _log_prob_of(fn: Any, value: Tensor) -> Tensor:
+    try:
+        terms: Tensor = fn.log_prob(value)
+    except (KeyError, NotImplementedError) as error:  # Pyro's, where a transform's cache does not hold it; torch's
+        names = [type(step).__name__.removeprefix("Conditioned") for step in getattr(fn, "transforms", [])]
+        if not names or not (isinstance(error, NotImplementedError) or "intermediates cache" in str(error)):
+            raise
+        raise _NoInverse(" and ".join(dict.fromkeys(names))) from error
+    return terms
 
 
 def support_of(fn: Any) -> Any:

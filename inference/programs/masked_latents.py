@@ -5,13 +5,11 @@ from collections.abc import Callable, Mapping
 import torch
 from torch import Tensor
 
-from elbowroom.inference.programs.intercept import BY_REJECTION
-from elbowroom.inference.programs.log_prob import innermost, site_log_prob
+from elbowroom.inference.programs.intercept import can_draw
+from elbowroom.inference.programs.log_prob import site_log_prob
 from elbowroom.inference.programs.masks import seen
 from elbowroom.inference.programs.point_masses import is_delta
 from elbowroom.inference.programs.requirements import ProgramError, Sites, of_each_datum
-
-_WITHOUT_DRAWS = (*BY_REJECTION, "ImproperUniform")
 
 
 def masked_latents(drawn: Sites, latents: Sites, data_dim: int | None) -> dict[str, Tensor]:
@@ -99,7 +97,7 @@ def filled_from_prior(
     if not masked:
         return None
     fills = torch.ones(num_data, dtype=torch.bool)
-    if any(type(innermost(latents[name]["fn"])).__name__ in _WITHOUT_DRAWS for name in masked):
+    if not all(can_draw(latents[name]["fn"]) for name in masked):
         return ~fills
     values = {name: site["value"] for name, site in drawn.items()}
     other = {name: torch.where(kept, values[name], latents[name]["fn"].sample()) for name, kept in masked.items()}

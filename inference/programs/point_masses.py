@@ -7,31 +7,35 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from elbowroom.inference.programs.log_prob import bijection, innermost
+from elbowroom.inference.programs.log_prob import bijection, innermost, support_of
 from elbowroom.inference.programs.requirements import ProgramError, Sites
 
 _TRIES = 8
 """Runs of the guide in which every element of a Delta must have moved: auxiliary draws may be discrete."""
 
 
-def check_point_masses(drawn: Sites, latents: Sites, again: Callable[[int], Sites]) -> None:
-    """Refuse Deltas that do not carry the density of auxiliary draws.
+def check_point_masses(drawn: Sites, latents: Sites, again: Callable[[int], Sites]) -> tuple[str, ...]:
+    """Refuse Deltas that do not carry the density of auxiliary draws, but for points of discrete latents.
 
     AutoGuides draw an auxiliary u with a density, and give a latent the value T(u) by a Delta that carries the log
     Jacobian. Such a value moves, in each of its unconstrained coordinates, whenever the guide is run on other noise;
-    one that stays is a point mass, whatever else the guide draws. As many numbers as move must have been drawn.
+    one that stays is a point mass, whatever else the guide draws. As many numbers as move must have been drawn. On a
+    discrete latent a point is a probability of one: log q = 0, and the weights are those of p(x) at that value.
 
     Args:
         drawn: the guide's latent and auxiliary sites.
         latents: the model's latent sites at these draws: their supports say what the coordinates are.
         again: the guide's sites in a run on the noise of a seed.
 
+    Returns:
+        The discrete latents of which the guide draws one value only.
+
     Raises:
         ProgramError: naming the site, and how to fix its value instead.
     """
     deltas = [name for name, site in drawn.items() if is_delta(site)]
     if not deltas:
-        return
+        return ()
     first = {name: _coordinates(name, drawn, latents) for name in deltas}
     still = {name: torch.ones(u.shape, dtype=torch.bool, device=u.device) for name, u in first.items()}
     for seed in range(1, 1 + _TRIES):
@@ -41,22 +45,25 @@ def check_point_masses(drawn: Sites, latents: Sites, again: Callable[[int], Site
                 still[name] &= _equal(_coordinates(name, other, latents), first[name])
         if not any(bool(fixed.any()) for fixed in still.values()):
             break
+    points = tuple(name for name in deltas if bool(still[name].all()) and _is_discrete(latents.get(name)))
     for name, fixed in still.items():
-        if bool(fixed.any()):
+        if bool(fixed.any()) and name not in points:
             part = "" if bool(fixed.all()) else " in some of its elements"
             raise ProgramError(point_mass(name, part))
-    moved, helpers = carried(drawn, latents)
+    moved, helpers = carried(drawn, latents, points)
     if helpers < moved:
         raise ProgramError(
             f"the guide's Delta sites {deltas} have {moved} unconstrained values but follow from {helpers} auxiliary "
             "draws: their joint density is infinite on a surface and zero elsewhere, and no weight exists. Draw an "
             "auxiliary number for each of them."
         )
+    return points
 
 
-def carried(drawn: Sites, latents: Sites) -> tuple[int, int]:
-    """How many unconstrained values the Deltas of a guide have, and how many numbers its auxiliary sites drew."""
-    moved = sum(_coordinates(name, drawn, latents).numel() for name, site in drawn.items() if is_delta(site))
+def carried(drawn: Sites, latents: Sites, points: tuple[str, ...]) -> tuple[int, int]:
+    """How many unconstrained values a guide's Deltas have, points apart, and how many numbers auxiliary sites drew."""
+    deltas = [name for name, site in drawn.items() if is_delta(site) and name not in points]
+    moved = sum(_coordinates(name, drawn, latents).numel() for name in deltas)
     helpers = sum(
         math.prod(site["value"].shape) for name, site in drawn.items() if name not in latents and not is_delta(site)
     )
@@ -77,6 +84,10 @@ def point_mass(name: str, part: str = "") -> str:
         f"poutine.block(poutine.condition(model, data={{'{name}': value}}), hide=['{name}']), and the guide without "
         f"it: poutine.block(guide, hide=['{name}'])."
     )
+
+
+def _is_discrete(site: Any) -> bool:
+    return site is not None and bool(getattr(support_of(site["fn"]), "is_discrete", False))
 
 
 def _coordinates(name: str, sites: Sites, latents: Sites) -> Tensor:

@@ -146,7 +146,7 @@ def read_structure(
         check_vectorized(sites, plate)
         check_own_rows(sites, plate)
         check_partners(latents, drawn, discrete, observed)
-        check_point_masses(drawn, latents, again)
+        points = check_point_masses(drawn, latents, again)
         check_plates([*drawn.items(), *factors.items()], [*latents.items(), *observed.items()], plate)
         fixed = [runs.model.nodes[name] for name in given]
         num_data, data_dim, nesting = _plates([*(site for _, site in sites), *fixed], plate)
@@ -157,7 +157,7 @@ def read_structure(
             check_observed(name, site, data_dim)
         masked = masked_latents(drawn, latents, data_dim)
         fills = filled_from_prior(lambda values: again(values=values), drawn, masked, latents, data_dim, num_data)
-        cautions = cautions_of(drawn, factors, latents, data_dim, num_data)
+        cautions = cautions_of(drawn, factors, latents, points, data_dim, num_data)
         unnormalised = unnormalised_in(observed, data_dim, num_data)
     return Structure(
         num_data=num_data,

@@ -16,6 +16,7 @@ What comes back is Pyro's trace; `terms.py` reads it. With the plate of samples,
 `[S, *batch, *event]`; a plain run (`num_samples=None`) has no such plate, and values `[*batch, *event]`.
 """
 
+import math
 from collections.abc import Mapping, Sequence
 from functools import cached_property, partial, reduce
 from typing import Any, Self
@@ -131,6 +132,15 @@ class Triple:
         for name, shape in self.latents.items():
             names += [name + (f"[{','.join(map(str, i))}]" if shape else "") for i in np.ndindex(*shape)]
         return names
+
+    @cached_property
+    def varying(self) -> Tensor:
+        """Which scalar coordinates of the latents can vary: not those that their support makes constant, `[N]`."""
+        marks: list[bool] = []
+        for latent in self.structure.latents.values():
+            event = latent.constant or (False,) * math.prod(latent.event)
+            marks += [not constant for constant in event] * math.prod(latent.plates)
+        return torch.tensor(marks, dtype=torch.bool)
 
     @property
     def data(self) -> list[Tensor]:

@@ -10,6 +10,7 @@ from elbowroom.report.figures.style import DRAWS, EXACT_SHADES, GUIDE
 
 GUIDE_MASSES = (0.5, 0.95)
 _MOST_LATENTS, _MOST_DRAWS = 4, 400
+_CONSTANT = 1e-12  # a spread, beside the value or 1, that is rounding only
 _SMOOTHED, _MESH = 2000, 60  # draws and points a side of q's density
 
 
@@ -42,15 +43,17 @@ def draw_corner(panel: SubFigure, comparison: Comparison, b: int) -> Axes:
 def chosen_latents(comparison: Comparison, b: int) -> list[int]:
     """All latents of up to four; else the four where q is furthest from the reference, in units of its sd.
 
-    Without a reference those where q is narrowest, which the data say most about.
+    Without a reference those where q is narrowest, which the data say most about. What a support makes constant (zeros
+    above the diagonal of a Cholesky factor) is left out.
     """
-    count = len(comparison.latents)
-    if count <= _MOST_LATENTS:
-        return list(range(count))
-    score = -comparison.posteriors["guide"].sd[b]
+    guide = comparison.posteriors["guide"]
+    varying = (guide.sd[b] > _CONSTANT * guide.mean[b].abs().clamp_min(1.0)).nonzero().flatten()
+    if len(varying) <= _MOST_LATENTS:
+        return varying.tolist() or list(range(len(comparison.latents)))
+    score = -guide.sd[b]
     if comparison.reference is not None:
         score = comparison.wasserstein["guide"][b] / comparison.posteriors[comparison.reference].sd[b]
-    return sorted(score.topk(_MOST_LATENTS).indices.tolist())
+    return sorted(varying[score[varying].topk(_MOST_LATENTS).indices].tolist())
 
 
 def _marginal(ax: Axes, comparison: Comparison, b: int, n: int) -> None:

@@ -579,3 +579,21 @@ def test_float32_programs_stay_float32() -> None:
     z, log_q = target.propose(S)
     assert z["z"].dtype == log_q.dtype == target.log_weights(S).dtype == torch.float32
     assert target.dtype == torch.float32
+
+
+def test_weighted_draws_give_posterior_expectations() -> None:
+    """E[f(z) | x] by self-normalised weights of `propose` and `log_joint`, in the error of their delta method."""
+
+    def guide(x: torch.Tensor) -> None:
+        with pyro.plate("data", len(x)):
+            pyro.sample("z", dist.Normal(0.4 * x, 0.8))
+
+    x = data(4)
+    target = Target(normal_model, guide, x)
+    z, log_q = target.propose(4000, seed=1)
+    prior, likelihood = target.log_joint(z)
+    weights = (prior + likelihood - log_q).softmax(0)
+    for values, truth in ((z["z"], x / 2), (z["z"].square(), x.square() / 4 + 0.5)):
+        mean = (weights * values).sum(0)
+        stderr = (weights.square() * (values - mean).square()).sum(0).sqrt()
+        assert bool(((mean - truth).abs() < sigmas(8) * stderr).all())

@@ -96,8 +96,8 @@ def agreement(
 def _columns(sides: Sides, draws: Draws, log_p: Tensor, exact: Estimate[QuadratureInfo] | None) -> Columns:
     """All that is computed for a piece of the data."""
     index, convergence = sides.index, draws.convergence
-    of_q, by_chains = of_guide(sides.q), of_draws(sides.p, convergence, index)
-    truth = by_chains if exact is None else of_quadrature(exact.info, index)
+    of_q, by_chains = of_guide(sides.q, sides.varying), of_draws(sides.p, convergence, index, sides.varying)
+    truth = by_chains if exact is None else of_quadrature(exact.info, index, sides.varying)
     ess = convergence.ess_bulk[index].nan_to_num(1.0).clamp_min(1.0)  # [B, N]
     least_ess = ess.amin(1)
     mass, far = (tail_mass(sides, central, ess) for central in (0.9, 0.99))

@@ -7,7 +7,7 @@ import torch
 from scipy import stats
 from torch import Tensor
 
-from elbowroom.inference.diagnostics.agreement.sides import Sides, share, sorted_quantiles
+from elbowroom.inference.diagnostics.agreement.sides import Sides, scale_of, share, sorted_quantiles
 from elbowroom.inference.evidence.quadrature.quadrature import QuadratureInfo
 from elbowroom.inference.mcmc.convergence import Convergence
 
@@ -28,9 +28,9 @@ class Moments(NamedTuple):
     correlation_variance: Tensor
 
 
-def of_guide(q: Tensor) -> Moments:
+def of_guide(q: Tensor, varying: Tensor) -> Moments:
     """Return the moments of S independent draws `[S, B, N]`; Var sd = (κ − 1) sd² / 4S with κ the kurtosis."""
-    mean, sd = q.mean(0), q.std(0)
+    mean, sd = q.mean(0), scale_of(q.std(0), varying)
     scaled = (q - mean) / sd
     kurtosis = scaled.pow(4).mean(0)
     size = math.sqrt(len(q))
@@ -43,10 +43,10 @@ def of_guide(q: Tensor) -> Moments:
     )
 
 
-def of_draws(p: Tensor, convergence: Convergence, index: slice) -> Moments:
+def of_draws(p: Tensor, convergence: Convergence, index: slice, varying: Tensor) -> Moments:
     """Return the moments of chains `[C, T, B, N]`, with the Monte Carlo errors that their diagnostics give."""
     z = p.flatten(0, 1)
-    mean, sd = z.mean(0), z.std(0)
+    mean, sd = z.mean(0), scale_of(z.std(0), varying)
     scaled = (z - mean) / sd
     # What the error of the sd was made of: products of latents forget as fast as squares do.
     ess = (scaled.pow(4).mean(0) - 1) / (2 * convergence.mcse_sd[index] / sd).square()
@@ -54,9 +54,9 @@ def of_draws(p: Tensor, convergence: Convergence, index: slice) -> Moments:
     return Moments(mean, sd, convergence.mcse_mean[index], convergence.mcse_sd[index], *correlation)
 
 
-def of_quadrature(info: QuadratureInfo, index: slice) -> Moments:
+def of_quadrature(info: QuadratureInfo, index: slice, varying: Tensor) -> Moments:
     """Return the moments of an exact posterior."""
-    mean, sd = info["mean"][index], info["sd"][index]
+    mean, sd = info["mean"][index], scale_of(info["sd"][index], varying)
     none = torch.zeros_like(mean)
     correlation = info["covariance"][index] / (sd.unsqueeze(-1) * sd.unsqueeze(-2))
     return Moments(mean, sd, none, none, correlation, torch.zeros_like(correlation))

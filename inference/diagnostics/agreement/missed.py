@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 
 from elbowroom.inference.diagnostics.agreement.ascent import ascend, valley
-from elbowroom.inference.diagnostics.agreement.sides import Sides, share
+from elbowroom.inference.diagnostics.agreement.sides import Sides, scale_of, share
 from elbowroom.inference.evaluation.coordinates import Coordinates
 from elbowroom.inference.evaluation.scalars import by_site
 
@@ -78,7 +78,7 @@ def mode_distance(sides: Sides, lp: Tensor, posterior_sd: Tensor) -> Tensor:
 
 def _inside(sides: Sides) -> Tensor:
     """The draw of q nearest to its mean, which lies in the support where the mean itself may not, `[1, B, N]`."""
-    away = ((sides.q - sides.q.mean(0)) / sides.q.std(0)).square().sum(-1)
+    away = ((sides.q - sides.q.mean(0)) / scale_of(sides.q.std(0), sides.varying)).square().sum(-1)
     return sides.q.gather(0, away.argmin(0).reshape(1, -1, 1).expand(1, *sides.q.shape[1:]))
 
 

@@ -45,6 +45,11 @@ class Sides:
     log_ratio: Tensor
     weights: Reduction
 
+    @property
+    def varying(self) -> Tensor:
+        """Which latents are not constants of their support, `[N]`."""
+        return self.target.varying
+
     @cached_property
     def q_sorted(self) -> Tensor:
         """Draws of the guide, each latent in ascending order, `[S, B, N]`."""
@@ -69,6 +74,11 @@ def sorted_quantiles(ordered: Tensor, levels: Tensor) -> Tensor:
     low = place.floor().long().clamp(0, max(len(ordered) - 2, 0))
     fraction = (place - low).reshape(-1, *(1,) * (ordered.dim() - 1))
     return ordered[low] * (1 - fraction) + ordered[(low + 1).clamp(max=len(ordered) - 1)] * fraction
+
+
+def scale_of(sd: Tensor, varying: Tensor) -> Tensor:
+    """Standard deviations `[..., N]` to measure in: 1 of what a support makes constant, which differs by nothing."""
+    return torch.where(varying, sd, 1.0)
 
 
 def effective(values: Tensor) -> Tensor:

@@ -70,7 +70,7 @@ def places(simulated: Simulated, plan: Plan, num_draws: int, seed: int, densitie
             z = {name: torch.cat([simulated.truth[name].to(value), value]) for name, value in drawn.z.items()}
             values, log_w = _quantities(simulated, z, reference, densities)
             if running is None:
-                running = _Mass(values[0], log_w[0], len(target.latent_names), torch.finfo(target.dtype).eps)
+                running = _Mass(values[0], log_w[0], target.varying, torch.finfo(target.dtype).eps)
             running.add(values[1:], log_w[1:])
             tick(drawn.log_q.numel())
     assert running is not None
@@ -93,11 +93,11 @@ def _quantities(
 class _Mass:
     """Running log sums of the weights of draws below, level with and beside the true value."""
 
-    def __init__(self, truth: Tensor, log_w: Tensor, num_latents: int, eps: float) -> None:
+    def __init__(self, truth: Tensor, log_w: Tensor, varying: Tensor, eps: float) -> None:
         self.truth, self.log_w = truth, log_w  # [N, Q + 2], [N]
-        # Latents are read off, densities and distances are computed with rounding.
-        self.rounding = torch.zeros(truth.shape[1], dtype=torch.float64, device=truth.device)
-        self.rounding[num_latents:] = _ROUNDING * eps
+        # Latents are read off, densities and distances are computed with rounding, and so are constants of a support.
+        self.rounding = torch.full((truth.shape[1],), _ROUNDING * eps, dtype=torch.float64, device=truth.device)
+        self.rounding[: len(varying)][varying] = 0.0
         nothing = torch.full_like(truth, -torch.inf)
         self.below, self.tied = nothing, nothing
         self.squares = 2 * log_w

@@ -60,25 +60,27 @@ def latent_use(
     kl, kl_stderr = over_data(summary.kl)
     mutual, marginal = mutual_information(target, summary, memory_bytes)
     aggregate = against_prior(target, summary, seed)
-    active = moved > ACTIVE
+    active, varying = moved > ACTIVE, target.varying
     slope = sensitivity(target, aggregate.pop("prior_sd"), seed)
-    dead = ~active if len(target) > 1 else torch.zeros_like(active)  # one datum says nothing about differences
+    # One datum says nothing about differences; what the support makes constant is no latent to be used.
+    dead = ~active & varying if len(target) > 1 else torch.zeros_like(active)
+    latents = tuple(name for name, varies in zip(target.latent_names, varying.tolist(), strict=True) if varies)
     room = None if log_p is None else float((log_p.value.double().cpu() - summary.elbo).mean())
     doubts = (reasons(*(caution.reason for caution in target.structure.cautions)),)
     sigma, sigma_told = observation_sigma(target, num_samples, seed, memory_bytes)
     return LatentUse(
-        latents=tuple(target.latent_names),
-        activity=moved,
-        activity_stderr=moved_stderr,
-        active=active,
-        kl=kl,
-        kl_stderr=kl_stderr,
-        sensitivity=slope,
+        latents=latents,
+        activity=moved[varying],
+        activity_stderr=moved_stderr[varying],
+        active=active[varying],
+        kl=kl[varying],
+        kl_stderr=kl_stderr[varying],
+        sensitivity=slope[varying],
         rate=_one(*over_data(summary.rate)).flagged(doubts),
         mutual_information=mutual.flagged(doubts),
         marginal_kl=marginal.flagged(doubts),
-        **aggregate,
-        collapsed=diagnose(tuple(target.latent_names), dead, slope, kl, room),
+        **{name: value[varying] for name, value in aggregate.items()},
+        collapsed=diagnose(latents, dead[varying], slope[varying], kl[varying], room),
         pruned=prune(target, dead, num_samples, seed, memory_bytes),
         sigma=sigma,
         sigma_told=sigma_told,

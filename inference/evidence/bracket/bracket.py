@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from elbowroom.inference.evaluation.check_same_data import check_same_data
+from elbowroom.inference.evaluation.coordinates import why_no_coordinates
 from elbowroom.inference.evidence.bracket.forecast import Forecast
 from elbowroom.inference.evidence.bracket.ledger import Ledger
 from elbowroom.inference.evidence.bracket.result import Bracket, read
@@ -91,7 +92,7 @@ def bracket(
     with progress_bar(len(target), "bracket", "datum", progress) as bar:
         for name, effort in _agenda(stages):
             _run_stage(work, name, effort, clock, bar, path, fingerprint)
-    found = read(ledger, tolerance, expected, target.unnormalised)
+    found = read(ledger, tolerance, expected, target.unnormalised, why_no_coordinates(target))
     return replace(found, notes=tuple(told(target, note) for note in found.notes))
 
 

@@ -3,9 +3,7 @@
 import time
 from dataclasses import dataclass
 
-import torch
-
-from elbowroom.inference.evaluation.coordinates import Coordinates
+from elbowroom.inference.evaluation.coordinates import Coordinates, why_no_coordinates
 from elbowroom.inference.evaluation.recorded import log_joint_and_gradient
 from elbowroom.inference.evidence.bracket import stages as methods
 from elbowroom.inference.target import Target
@@ -26,12 +24,12 @@ class Forecast:
     @classmethod
     def measure(cls, target: Target) -> "Forecast":
         """Time one gradient of few and of many points, three times each."""
-        coordinates = Coordinates.of(target)
         few = min(8, len(target)) if target.sliceable else len(target)
-        small = coordinates.at(torch.arange(few)) if target.sliceable else coordinates
-        seconds = {samples: _best_of_three(small, samples) for samples in (1, 65)}
+        small = target.select(range(few)) if target.sliceable else target
+        coordinates = None if why_no_coordinates(small) else Coordinates.of(small)
+        seconds = {samples: _best_of_three(small, coordinates, samples) for samples in (1, 65)}
         point = max((seconds[65] - seconds[1]) / (64 * few), 1e-9) / _GRADIENT
-        return cls(max(seconds[1] - few * point * _GRADIENT, 1e-5), point, coordinates.dim)
+        return cls(max(seconds[1] - few * point * _GRADIENT, 1e-5), point, coordinates.dim if coordinates else 0)
 
     def seconds(self, stage: str, num_data: int, effort: int) -> float:
         """The seconds that a stage will take on so many data."""
@@ -51,13 +49,13 @@ class Forecast:
         return calls, _GRADIENT * gradients + methods.NUM_ADAPTED * growth
 
 
-def _best_of_three(coordinates: Coordinates, samples: int) -> float:
-    """Seconds of a gradient at draws of the guide; of an evaluation where there is no latent."""
-    target, times = coordinates.target, []
-    u = coordinates.unconstrain(target.propose(samples)[0]) if coordinates.dim else None
+def _best_of_three(target: Target, coordinates: Coordinates | None, samples: int) -> float:
+    """Seconds of a gradient at draws of the guide; of an evaluation where there is nothing to differentiate in."""
+    times = []
+    u = coordinates.unconstrain(target.propose(samples)[0]) if coordinates and coordinates.dim else None
     for _ in range(3):
         begin = time.perf_counter()
-        if u is None:
+        if u is None or coordinates is None:
             target.log_weights(samples)
         else:
             log_joint_and_gradient(coordinates, u)

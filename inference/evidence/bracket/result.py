@@ -41,6 +41,8 @@ class Bracket(Shown):
         ledger: every method's answer for every datum.
         forecast: seconds that each stage was expected to take before it began, for all data.
         seconds: spent, earlier calls on the same state included.
+        from_below: why log p(x) was estimated from below only, by importance sampling from the guide; empty where it
+            was not.
     """
 
     lower: Estimate[BracketSideInfo]
@@ -52,6 +54,7 @@ class Bracket(Shown):
     ledger: Ledger
     forecast: dict[str, float]
     seconds: float
+    from_below: str = ""
 
     def __len__(self) -> int:
         return len(self.lower)
@@ -73,7 +76,7 @@ class Bracket(Shown):
     def select(self, rows: Sequence[int]) -> "Bracket":
         """The bracket of some of the data; `seconds` and `forecast` stay what all of them took."""
         unnormalised = tuple(self.unnormalised[b] for b in rows)
-        return read(self.ledger.select(rows), self.tolerance, self.forecast, unnormalised)
+        return read(self.ledger.select(rows), self.tolerance, self.forecast, unnormalised, self.from_below)
 
     def method(self, b: int) -> str:
         """Which method gave a datum's lower and which its upper value: one name where they are one."""
@@ -126,12 +129,27 @@ def _mean(side: Estimate, data: Tensor) -> tuple[float, float]:
     return Estimate(side.value[data], side.stderr[data], side.bound).mean()
 
 
-def read(ledger: Ledger, tolerance: float, forecast: dict[str, float], unnormalised: tuple[str, ...] = ()) -> Bracket:
-    """The bracket that follows from a ledger; `unnormalised` as of `Target`."""
+def read(
+    ledger: Ledger,
+    tolerance: float,
+    forecast: dict[str, float],
+    unnormalised: tuple[str, ...] = (),
+    from_below: str = "",
+) -> Bracket:
+    """The bracket that follows from a ledger.
+
+    Args:
+        ledger, tolerance, forecast: of the bracket.
+        unnormalised: as of `Target`.
+        from_below: why it can have no upper side, if it can have none.
+    """
     lower, upper = choose(ledger, LOWER), choose(ledger, UPPER)
     length = width(lower, upper)
     doubts = suspicions(ledger, lower, upper)
-    flags = tuple(_flag(b, lower, upper, doubts[b], float(length[b]), tolerance) for b in range(ledger.num_data))
+    without = from_below or "the time ended before chains were run"
+    flags = tuple(
+        _flag(b, lower, upper, doubts[b], float(length[b]), tolerance, without) for b in range(ledger.num_data)
+    )
     return Bracket(
         lower=_estimate(lower, "lower", unnormalised),
         upper=_estimate(upper, "upper", unnormalised),
@@ -142,6 +160,7 @@ def read(ledger: Ledger, tolerance: float, forecast: dict[str, float], unnormali
         ledger=ledger,
         forecast=forecast,
         seconds=ledger.seconds,
+        from_below=from_below,
     )
 
 
@@ -153,13 +172,11 @@ def _estimate(side: Side, bound: Bound, unnormalised: tuple[str, ...]) -> Estima
     return Estimate(value, stderr, bound, {"method": side.methods}, side.flags, unnormalised)
 
 
-def _flag(b: int, lower: Side, upper: Side, suspicion: str, length: float, tolerance: float) -> str:
+def _flag(b: int, lower: Side, upper: Side, suspicion: str, length: float, tolerance: float, without: str) -> str:
     texts = "; ".join((lower.flags[b], upper.flags[b], suspicion)).split("; ")
     reasons = list(dict.fromkeys(filter(None, texts)))  # both sides may say the same
     if not upper.methods[b]:
-        reasons.append(
-            "no upper bound: the time ended before chains were run, so a mode that the guide misses is missed"
-        )
+        reasons.append(f"no upper bound: {without}, so a mode that the guide misses is missed")
     elif length > tolerance and not reasons:
         reasons.append(f"the interval is {length:.2f} nats wide, more than {tolerance:g}: more time would narrow it")
     return "; ".join(reasons)

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from elbowroom.inference.estimate import Estimate, reasons
-from elbowroom.inference.evaluation.coordinates import Coordinates
+from elbowroom.inference.evaluation.coordinates import Coordinates, why_no_coordinates
 from elbowroom.inference.evidence.annealing import anneal, anneal_reverse
 from elbowroom.inference.evidence.bracket.choice import EARLIER, EXPEDITION, settled
 from elbowroom.inference.evidence.bracket.ledger import Ledger
@@ -182,7 +182,9 @@ STAGES: dict[str, Stage] = {"importance": by_importance, "quadrature": by_quadra
 
 
 def stages_of(target: Target) -> list[str]:
-    """The stages that can answer a target, in order."""
+    """The stages that can answer a target, in order: importance sampling alone where latents have no coordinates."""
+    if why_no_coordinates(target):
+        return ["importance"]
     dim = Coordinates.of(target).dim
     names = ["importance"]
     if dim <= MAX_LATTICE_DIM:

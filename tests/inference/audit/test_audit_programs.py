@@ -107,7 +107,7 @@ def test_a_hierarchy_of_two_sites() -> None:
     assert found.numbers["gap"].value > 0.5 and found.findings[0].tone == "warning"
 
 
-def test_discrete_latents_of_the_guide_are_refused() -> None:
+def test_discrete_latents_of_the_guide_are_weighed_only() -> None:
     """Chains, lattices and local fits need coordinates; values without end cannot be summed: the site is named."""
 
     def model(x: Tensor) -> None:
@@ -119,8 +119,10 @@ def test_discrete_latents_of_the_guide_are_refused() -> None:
         with pyro.plate("data", len(x)):
             pyro.sample("count", dist.Poisson(x.exp()))
 
-    with pytest.raises(ValueError, match=r"discrete site 'count'.*Leave finite discrete sites out of the guide"):
-        audit(model, guide, torch.randn(5), budget=TINY, num_simulations=30)
+    found = audit(model, guide, torch.randn(5), budget=TINY, num_simulations=30)
+    check(found)
+    assert found.decomposition is None and "'count'" in found.skipped["chains, agreement and decomposition"]
+    assert found.numbers["gap_from_below"].high == float("inf")
 
 
 def test_no_continuous_latent_at_all() -> None:

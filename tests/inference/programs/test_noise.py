@@ -179,7 +179,7 @@ def test_every_random_operation_of_torch(name: str) -> None:
 def test_operations_without_a_counter_form_are_named() -> None:
     model, guide = programs(lambda: Direct(lambda t: torch.randint(0, 5, t.shape)))
     with pytest.raises(
-        NotImplementedError, match=r"site 'z' draws with aten.randint.*no counter-based form; known: aten"
+        NotImplementedError, match=r"site 'z' .* draws with aten.randint.*no counter-based form; known: aten"
     ):
         Target(model, guide, data(4))
 
@@ -348,11 +348,10 @@ def test_rejection_samplers_are_refused() -> None:
             Target(model, guide, data(num_data))
 
 
-def test_draws_in_another_order_are_refused() -> None:
-    """Multinomial draws its categories with the count in front."""
-    model, guide = programs(lambda: dist.Multinomial(5, torch.ones(3)))
-    with pytest.raises(NotImplementedError, match="site 'z' draws 5 categories at once"):
-        Target(model, guide, data(4))
+def test_different_categories_at_once_are_refused() -> None:
+    model, guide = programs(lambda: Direct(lambda t: torch.multinomial(torch.ones(*t.shape, 3), 2)[..., 0]))
+    with pytest.raises(NotImplementedError, match=r"site 'z' \(Direct\) draws 2 different categories"):
+        Target(model, guide, data(4), layout="loop").propose(2)
 
 
 class Backwards(dist.TorchDistribution):
@@ -377,5 +376,5 @@ class Backwards(dist.TorchDistribution):
 
 def test_noise_that_is_not_batch_first_is_refused() -> None:
     model, guide = programs(Backwards)
-    with pytest.raises(NotImplementedError, match=r"site 'z' has batch shape .* which belong to which datum"):
+    with pytest.raises(NotImplementedError, match=r"site 'z' .* has batch shape .* which belong to which datum"):
         Target(model, guide, data(5))

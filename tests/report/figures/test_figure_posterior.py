@@ -9,6 +9,7 @@ import torch
 from matplotlib.contour import QuadContourSet
 
 from elbowroom.report import posterior_figure
+from elbowroom.report.figures.corner import chosen_latents
 from elbowroom.report.figures.density_mesh import meshes, region_levels
 from toys.figures import IMAGE, line_of
 from toys.report import DATA, toy
@@ -144,3 +145,14 @@ def test_a_guide_without_density_is_shown_by_its_draws(monkeypatch: pytest.Monke
     ax = posterior_figure(made.target, made.comparison, DATA[0]).axes[0]
     shown = np.stack(line_of(ax, "guide"), 1)
     np.testing.assert_array_equal(shown, made.comparison.guide_draws[: len(shown), 0])
+
+
+def test_constants_of_a_support_are_not_drawn() -> None:
+    """Of four latents with a spread all are shown, whatever is wrong with the others."""
+    several = toy(6).comparison
+    guide = several.posteriors["guide"]
+    sd = guide.sd.clone()
+    sd[:, [0, 3]] = 0.0
+    constant = replace(several, posteriors={**several.posteriors, "guide": replace(guide, sd=sd)})
+    assert chosen_latents(constant, 0) == [1, 2, 4, 5]
+    assert len(chosen_latents(several, 0)) == 4
