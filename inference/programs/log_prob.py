@@ -78,6 +78,19 @@ def _hidden(terms: Tensor, mask: Tensor | None) -> Tensor:
     return terms if mask is None else torch.where(mask, terms, terms.new_zeros(()))
 
 
+def beyond_total(fn: Any, value: Tensor) -> Tensor:
+    """Where counts under a Multinomial sum to more than its `total_count`, `[*batch]` bool; nowhere for others.
+
+    torch's log density reads the total off the counts: it is that of counts with this total, normalised over them, if
+    the user has switched validation off there because totals differ between data.
+    """
+    base = innermost(fn)
+    if not isinstance(base, torch.distributions.Multinomial) or base._validate_args is not False:
+        return torch.zeros((), dtype=torch.bool, device=value.device)
+    whole = ((value >= 0) & (value == value.round())).all(-1)
+    return whole & (value.sum(-1) > base.total_count)
+
+
 def over_event(mask: Tensor, event_dim: int) -> Tensor:
     """A mask of whole events, `[*batch]`, with a dim of size 1 for each of the event's."""
     return mask.reshape(mask.shape + (1,) * event_dim)

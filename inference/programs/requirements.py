@@ -8,7 +8,7 @@ from pyro.distributions import MaskedDistribution
 from torch import Tensor
 from torch.distributions import Independent
 
-from elbowroom.inference.programs.log_prob import innermost, support_of
+from elbowroom.inference.programs.log_prob import beyond_total, innermost, support_of
 
 Sites = dict[str, Any]
 """Name -> Pyro's record of a sample site."""
@@ -183,7 +183,7 @@ def _inside(fn: Any, value: Tensor) -> Tensor:
     support = support_of(fn)
     try:
         if support is not None:
-            return support.check(value)
+            return support.check(value) | beyond_total(fn, value)
     except NotImplementedError:  # a support that cannot be checked
         pass
     return torch.ones(value.shape[: value.dim() - fn.event_dim], dtype=torch.bool, device=value.device)

@@ -10,6 +10,7 @@ from pyro.poutine.util import site_is_subsample
 from torch import Tensor
 
 from elbowroom.inference.programs.densities import run
+from elbowroom.inference.programs.log_prob import beyond_total, innermost
 from elbowroom.inference.programs.masks import is_deterministic
 from elbowroom.inference.programs.noise import Noise
 from elbowroom.inference.programs.structure import ProgramError
@@ -39,7 +40,7 @@ def simulate(triple: T, seed: int = 0) -> tuple[T, Values]:
     Raises:
         ProgramError: if an observed value is not one of the programs' tensor arguments (up to its shape, dtype and the
             order of its dims), so that it cannot be told where to put a simulated one; if the model reads the data that
-            it should draw.
+            it should draw, or draws counts with another total than theirs.
     """
     z, observe = _draw(triple, seed, triple.keys)
     new: dict[Key, Tensor] = {}
@@ -80,12 +81,22 @@ class _Observe(Messenger):
 
     def _pyro_sample(self, msg: Any) -> None:
         if msg["is_observed"] and not site_is_subsample(msg) and not is_deterministic(msg):
+            _check_total(msg)
             self.given[msg["name"]] = msg["value"]
             msg["is_observed"], msg["value"], msg["done"] = False, None, False
 
     def _pyro_post_sample(self, msg: Any) -> None:
         if msg["name"] in self.given:
             self.drawn[msg["name"]] = msg["value"]
+
+
+def _check_total(msg: Any) -> None:
+    if bool(beyond_total(msg["fn"], msg["value"]).any()):
+        raise ProgramError(
+            f"site '{msg['name']}' draws Multinomial counts that sum to {innermost(msg['fn']).total_count}, and the "
+            "data have larger totals: a posterior of drawn data would be another thing than that of these. Give the "
+            "site the data's total_count"
+        )
 
 
 def _put_back(triple: Triple, name: str, given: Tensor, drawn: Tensor) -> dict[Key, Tensor]:
