@@ -31,10 +31,18 @@ def log_prob(fn: Any, value: Tensor, inside: bool = True) -> Tensor:
     if isinstance(fn, MaskedDistribution):
         mask = torch.as_tensor(fn._mask, device=value.device)
         return _hidden(log_prob(fn.base_dist, _filled(value, mask, fn.event_dim), inside), mask)
-    terms = fn.log_prob(value)
+    terms = (
+        _multinomial(fn, value) if type(fn).log_prob is torch.distributions.Multinomial.log_prob else fn.log_prob(value)
+    )
     if not inside or not _bounded(fn):
         return terms
     return terms.masked_fill(~fn.support.check(value).broadcast_to(terms.shape), -torch.inf)
+
+
+def _multinomial(fn: Any, counts: Tensor) -> Tensor:
+    """torch's log density, without the assignment under a boolean index that no vmap can take."""
+    logits = torch.where((counts == 0) & (fn.logits == -torch.inf), 0.0, fn.logits)
+    return (counts.sum(-1) + 1).lgamma() + (counts * logits - (counts + 1).lgamma()).sum(-1)
 
 
 def support_of(fn: Any) -> Any:
