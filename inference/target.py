@@ -13,6 +13,7 @@ from torch import Tensor
 from elbowroom.inference.programs import densities
 from elbowroom.inference.programs.arguments import PerDatum
 from elbowroom.inference.programs.cautions import Caution
+from elbowroom.inference.programs.collapse import collapse
 from elbowroom.inference.programs.drawn_from import why_not_drawn
 from elbowroom.inference.programs.from_functions import SITE, Density, Joint, Sampler
 from elbowroom.inference.programs.function_checks import check_seeded, checked_functions
@@ -168,30 +169,39 @@ class Target(Shown, Triple):
         caution = Caution(reason, torch.ones(len(target), dtype=torch.bool), SITE)
         return target.replaced(structure=replace(target.structure, cautions=(*target.structure.cautions, caution)))
 
-    def collapsed(self) -> "Target":
+    def collapsed(self, *, needed: bool = True) -> "Target":
         """The same triple with the finite discrete sites that the guide draws summed out of both programs.
 
         Its latents are the continuous ones: log p(x, z) = log Σ_k p(x, z, k) and log q(z | x) = log Σ_k q(z, k | x),
-        exactly. Its weights scatter less, its ELBO is at least as high, and log p(x) is the same.
+        exactly. Its weights scatter less, its ELBO is at least as high, and log p(x) is the same. All values are given
+        to the programs at once, along dims of their own; programs that do not broadcast over those (a network that
+        concatenates a label with a latent) are run value by value, up to 64 combinations.
+
+        Args:
+            needed: whether the caller can do nothing with the sites themselves; draws of the guide can be weighed with
+                them.
 
         Returns:
-            This target, if there are no such sites, or more than 10^5 combinations of their values for a datum.
+            This target, if there are no such sites, or more than 10^5 combinations of their values for a datum; and if
+            they cannot be summed out and that is not needed.
+
+        Raises:
+            ProgramError: the programs fail where the sites are summed out, and that is needed.
         """
         counts = {n: latent.num_values for n, latent in self.structure.latents.items() if latent.num_values}
         if not counts or math.prod(counts.values()) > MOST_VALUES or self.structure.auxiliary:
             return self
         if self not in _COLLAPSED:
-            _COLLAPSED[self] = self._collapse(tuple(counts))
-        return _COLLAPSED[self]
-
-    def _collapse(self, sites: tuple[str, ...]) -> "Target":
-        structure = self.structure.summing(sites)
-        every = self if self.whole is None else self.whole
-        whole = every.replaced(structure=every.structure.summing(sites))
-        layouts = choose_layout(whole)
-        if self.whole is None:
-            return whole.replaced(layouts=layouts)
-        return self.replaced(structure=structure, layouts=layouts, whole=whole.replaced(layouts=layouts))
+            try:
+                _COLLAPSED[self] = collapse(self, tuple(counts))
+            except ProgramError as refusal:
+                _COLLAPSED[self] = refusal
+        found = _COLLAPSED[self]
+        if not isinstance(found, ProgramError):
+            return found
+        if needed:
+            raise found
+        return self
 
     def propose(self, num_samples: int, *, seed: int = 0, start: int = 0) -> tuple[Values, Tensor]:
         """Draw z[s, b] ~ q(z | x_b) for samples `start … start + num_samples − 1` and return log q too.
@@ -356,7 +366,7 @@ class Target(Shown, Triple):
         return not self.why_no_density()
 
 
-_COLLAPSED: "weakref.WeakKeyDictionary[Target, Target]" = weakref.WeakKeyDictionary()
+_COLLAPSED: "weakref.WeakKeyDictionary[Target, Target | ProgramError]" = weakref.WeakKeyDictionary()
 
 
 def _treatment(latent: Latent) -> str:

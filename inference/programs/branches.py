@@ -1,4 +1,4 @@
-"""Discrete latents that a model branches on: every branch is run, and their densities summed."""
+"""Discrete latents that take a value at a time (a model may branch on them): every branch is run, densities summed."""
 
 from collections.abc import Callable
 from typing import Any

@@ -30,7 +30,7 @@ def choose_layout(triple: Triple) -> dict[str, Layout]:
     """
     probe = triple.at(torch.arange(min(_FEW, len(triple)))) if triple.sliceable else triple
     with torch.no_grad():
-        z, log_q = densities.propose(probe, _PLAIN, 2)
+        z, log_q = _first_draws(probe)
         if not bool(log_q.isfinite().any()):
             raise ProgramError(
                 f"the guide's log density at its own draws is {log_q[0, 0].item()} for the first data: a zero-variance "
@@ -55,6 +55,22 @@ def choose_layout(triple: Triple) -> dict[str, Layout]:
         }
 
 
+def _first_draws(probe: Triple) -> tuple[Values, Tensor]:
+    """Two draws of the guide and log q.
+
+    Raises:
+        ProgramError: it fails where sites that it drew before are summed out.
+    """
+    try:
+        return densities.propose(probe, _PLAIN, 2)
+    except (ProgramError, NotImplementedError):
+        raise
+    except _BARE as error:
+        if probe.structure.collapsed:
+            raise _fails_summed("guide", probe.structure.collapsed, error) from error
+        raise
+
+
 def _first_joint(probe: Triple, z: Values) -> list[Tensor]:
     """The model's terms at draws of the guide; what fails there is told as a fault of the program.
 
@@ -67,20 +83,25 @@ def _first_joint(probe: Triple, z: Values) -> list[Tensor]:
     except (ProgramError, NotImplementedError):
         raise
     except _BARE as error:
-        discrete = [n for n in probe.structure.discrete if n not in probe.structure.sequential]
-        where = "; ".join(getattr(error, "__notes__", []))
-        said = f"{type(error).__name__}: {error} ({where})"
+        discrete = tuple(n for n in probe.structure.discrete if n not in probe.structure.sequential)
         if discrete:
-            raise ProgramError(
-                f"the model fails where its discrete sites {discrete} are summed out, each of them with all of its "
-                f"values at once along a new dim.\n  {said}\n  If it branches on one (`if k:`), mark that site with "
-                "infer={'enumerate': 'sequential'}: every branch is run then, up to "
-                f"{MOST_BRANCHES} of them. Else write it for any dims on the left: torch.where, values[..., k], or "
-                "pyro.ops.indexing.Vindex."
-            ) from error
+            raise _fails_summed("model", discrete, error) from error
         raise ProgramError(
-            f"the model runs on its own draws, but fails at latents drawn by the guide.\n  {said}"
+            f"the model runs on its own draws, but fails at latents drawn by the guide.\n  {_said(error)}"
         ) from error
+
+
+def _fails_summed(what: str, discrete: tuple[str, ...], error: Exception) -> ProgramError:
+    return ProgramError(
+        f"the {what} fails where its discrete sites {list(discrete)} are summed out, each of them with all of its "
+        f"values at once along a new dim.\n  {_said(error)}\n  If it branches on one (`if k:`), mark that site with "
+        f"infer={{'enumerate': 'sequential'}}: every branch is run then, up to {MOST_BRANCHES} of them. Else write it "
+        "for any dims on the left: torch.where, values[..., k], or pyro.ops.indexing.Vindex."
+    )
+
+
+def _said(error: Exception) -> str:
+    return f"{type(error).__name__}: {error} ({'; '.join(getattr(error, '__notes__', []))})"
 
 
 @dataclass(frozen=True)

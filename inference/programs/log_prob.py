@@ -53,6 +53,8 @@ class _NoInverse(NotImplementedError):
 
 
 def _log_prob_of(fn: Any, value: Tensor) -> Tensor:
+    if type(fn).log_prob is torch.distributions.Multinomial.log_prob:
+        return _multinomial(fn, value)
     try:
         terms: Tensor = fn.log_prob(value)
     except (KeyError, NotImplementedError) as error:  # Pyro's, where a transform's cache does not hold it; torch's
@@ -61,6 +63,12 @@ def _log_prob_of(fn: Any, value: Tensor) -> Tensor:
             raise
         raise _NoInverse(" and ".join(dict.fromkeys(names))) from error
     return terms
+
+
+def _multinomial(fn: Any, counts: Tensor) -> Tensor:
+    """torch's log density, without the assignment under a boolean index that no vmap can take."""
+    logits = torch.where((counts == 0) & (fn.logits == -torch.inf), 0.0, fn.logits)
+    return (counts.sum(-1) + 1).lgamma() + (counts * logits - (counts + 1).lgamma()).sum(-1)
 
 
 def support_of(fn: Any) -> Any:
@@ -102,6 +110,19 @@ def innermost(fn: Any) -> Any:
 
 def _hidden(terms: Tensor, mask: Tensor | None) -> Tensor:
     return terms if mask is None else torch.where(mask, terms, terms.new_zeros(()))
+
+
+def beyond_total(fn: Any, value: Tensor) -> Tensor:
+    """Where counts under a Multinomial sum to more than its `total_count`, `[*batch]` bool; nowhere for others.
+
+    torch's log density reads the total off the counts: it is that of counts with this total, normalised over them, if
+    the user has switched validation off there because totals differ between data.
+    """
+    base = innermost(fn)
+    if not isinstance(base, torch.distributions.Multinomial) or base._validate_args is not False:
+        return torch.zeros((), dtype=torch.bool, device=value.device)
+    whole = ((value >= 0) & (value == value.round())).all(-1)
+    return whole & (value.sum(-1) > base.total_count)
 
 
 def over_event(mask: Tensor, event_dim: int) -> Tensor:

@@ -8,7 +8,7 @@ from pyro.distributions import MaskedDistribution
 from torch import Tensor
 from torch.distributions import Independent
 
-from elbowroom.inference.programs.log_prob import innermost, support_of
+from elbowroom.inference.programs.log_prob import beyond_total, innermost, support_of
 from elbowroom.inference.programs.remarks import Remark
 from elbowroom.inference.programs.unnormalised import is_answered, is_between, is_read_rounded, is_real, sentence
 
@@ -247,7 +247,7 @@ def _inside(fn: Any, value: Tensor) -> Tensor:
     support = support_of(fn)
     try:
         if support is not None:
-            return support.check(value)
+            return support.check(value) | beyond_total(fn, value)
     except NotImplementedError:  # a support that cannot be checked
         pass
     return torch.ones(value.shape[: value.dim() - fn.event_dim], dtype=torch.bool, device=value.device)

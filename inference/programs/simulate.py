@@ -11,6 +11,7 @@ from torch import Tensor
 
 from elbowroom.inference.programs.arguments import Key, as_rows
 from elbowroom.inference.programs.densities import run
+from elbowroom.inference.programs.log_prob import beyond_total, innermost
 from elbowroom.inference.programs.masks import is_deterministic
 from elbowroom.inference.programs.noise import Noise
 from elbowroom.inference.programs.remarks import by_datum
@@ -40,7 +41,8 @@ def simulate(triple: T, seed: int = 0) -> tuple[T, Values]:
     Raises:
         ProgramError: if an observed value is not one of the programs' tensor arguments (up to its shape, dtype and the
             order of its dims), so that it cannot be told where to put a simulated one; if the model reads the data that
-            it should draw; if the data are such as it cannot draw (see `unnormalised.py`).
+            it should draw; if the data are such as it cannot draw (see `unnormalised.py`), or counts with another
+            total than it draws.
     """
     check_drawable(triple)
     if triple.structure.separate:
@@ -112,12 +114,22 @@ class _Observe(Messenger):
         if msg["name"] in self.fixed or site_is_subsample(msg) or is_deterministic(msg):
             return
         if msg["is_observed"]:
+            _check_total(msg)
             self.given[msg["name"]] = msg["value"]
             msg["is_observed"], msg["value"], msg["done"] = False, None, False
 
     def _pyro_post_sample(self, msg: Any) -> None:
         if msg["name"] in self.given:
             self.drawn[msg["name"]] = msg["value"]
+
+
+def _check_total(msg: Any) -> None:
+    if bool(beyond_total(msg["fn"], msg["value"]).any()):
+        raise ProgramError(
+            f"site '{msg['name']}' draws Multinomial counts that sum to {innermost(msg['fn']).total_count}, and the "
+            "data have larger totals: a posterior of drawn data would be another thing than that of these. Give the "
+            "site the data's total_count"
+        )
 
 
 def _put_back(triple: Triple, name: str, given: Tensor, drawn: Tensor) -> dict[Key, Tensor]:

@@ -50,7 +50,7 @@ class Structure:
     auxiliary: tuple[str, ...]  # guide sites that are not model latents (AutoGuides draw in such spaces)
     pinned: dict[str, Tensor] = field(default_factory=dict)  # data plate of a minibatch -> indices drawn once
     collapsed: tuple[str, ...] = ()  # those of the discrete ones that the guide draws: summed out of both programs
-    sequential: tuple[str, ...] = ()  # those of the discrete ones that the model may branch on
+    sequential: tuple[str, ...] = ()  # discrete ones that take a value at a time: programs may branch on them
     parameters: dict[str, tuple[int, ...]] = field(default_factory=dict)  # param statement -> shape of its value
     whole: tuple[str, ...] = ()  # subsampling plates that are given all their rows
     given: dict[str, Tensor] = field(
@@ -76,8 +76,9 @@ class Structure:
         fills = None if self.fills is None else self.fills[index.cpu()]
         return replace(self, num_data=len(index), cautions=cautions, fills=fills, unnormalised=unnormalised)
 
-    def summing(self, sites: tuple[str, ...]) -> "Structure":
-        """The same with discrete sites that the guide draws summed out of both programs.
+    def summing(self, sites: tuple[str, ...], at_once: bool) -> "Structure":
+        """The same with discrete sites that the guide draws summed out of both programs, all values at once or each by
+        itself.
 
         A mask on them hides nothing then, for each side sums its own normalised probabilities; and a guide that cannot
         reach all of their values misses none in the model's sum.
@@ -88,6 +89,7 @@ class Structure:
             latents={name: latent for name, latent in self.latents.items() if name not in sites},
             discrete=(*self.discrete, *sites),
             collapsed=sites,
+            sequential=self.sequential if at_once else (*self.sequential, *sites),
             masked=masked,
             fills=self.fills if masked else None,
             cautions=tuple(c for c in self.cautions if c.site not in sites),

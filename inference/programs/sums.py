@@ -52,13 +52,34 @@ def summed_log_q(triple: Triple, num_samples: int | None, setter: Messenger) -> 
     """As `log_q_of`, of a guide whose discrete sites are summed out."""
     fills = triple.structure.fills
     if fills is None:
-        return {"log_q": summed_log_guide(triple, num_samples, setter)}
-    log_q = summed_log_guide(triple, num_samples, setter, seen_log_prob)
+        return {"log_q": _summed_guide(triple, num_samples, setter)}
+    log_q = _summed_guide(triple, num_samples, setter, seen_log_prob)
     if bool(fills.all()):
         return {"log_q": log_q}
     # The guide's draw of what masks hide may depend on k, too: no product of two sums.
-    hidden = summed_log_guide(triple, num_samples, setter) - log_q
+    hidden = _summed_guide(triple, num_samples, setter) - log_q
     return {"log_q": log_q, "hidden": torch.where(log_q == -torch.inf, 0.0, hidden)}
+
+
+def _summed_guide(
+    triple: Triple, num_samples: int | None, setter: Messenger, density: Callable[[Any], Tensor] = site_log_prob
+) -> Tensor:
+    """log Σ_k q(z, k | x), `[S, B]`: all k at once, or branch by branch where each takes a value at a time."""
+    structure = triple.structure
+    if not set(structure.collapsed) <= set(structure.sequential):
+        return summed_log_guide(triple, num_samples, setter, density)
+
+    def counts(name: str, site: Any) -> bool:
+        return not (site["is_observed"] and name in structure.observed)
+
+    def read(site: Any) -> Tensor:
+        return site_log_prob(site) if site["name"] in structure.collapsed else density(site)
+
+    def on_branch(branch: Messenger) -> Values:
+        log_q = _total(triple.trace("guide", num_samples, setter, branch), triple, num_samples, counts, read)
+        return {"prior": log_q, "likelihood": torch.zeros_like(log_q)}
+
+    return over_branches(structure, on_branch)["prior"]
 
 
 def _hidden(trace: Any, triple: Triple, num_samples: int | None) -> Tensor:

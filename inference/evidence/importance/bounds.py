@@ -69,7 +69,7 @@ def bounds(
             other data, or a budget too small.
     """
     target.check_proper()
-    target = target.collapsed()
+    target = target.collapsed(needed=False)
     sizes = tuple(k for k in PARTICLES if k <= num_samples) if num_particles is None else tuple(num_particles)
     check_counts(num_samples, sizes)
     for alpha in alphas:

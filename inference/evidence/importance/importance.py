@@ -79,7 +79,8 @@ def importance(
     log p̂(x_b) = log (1/S) Σ_s w[s, b], w = p(x, z) / q(z | x), z ~ q; by Jensen a lower bound in expectation. Samples
     are streamed: memory stays within `memory_bytes` whatever S is. The noise of a datum does not depend on the
     other data, so neither does its estimate. Finite discrete sites that the guide draws, up to 10^5 combinations a
-    datum, are summed out of both programs first (`Target.collapsed`).
+    datum, are summed out of both programs first (`Target.collapsed`) where the programs allow it; else the draws are
+    weighed with them.
 
     Args:
         target: programs and data.
@@ -104,7 +105,7 @@ def importance(
     """
     target.check_proper()
     check_counts(num_samples, num_particles)
-    summed = target.collapsed()
+    summed = target.collapsed(needed=False)
     sizes = tuple(num_particles)
     with counted() as refused:
         estimate = _weighed(target, num_samples, seed, sizes, memory_bytes, progress)

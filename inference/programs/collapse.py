@@ -1,0 +1,41 @@
+"""A triple whose discrete sites that the guide draws are summed out of both programs."""
+
+import math
+from typing import TypeVar
+
+from elbowroom.inference.programs.layout_choice import choose_layout
+from elbowroom.inference.programs.structure import MOST_BRANCHES, ProgramError
+from elbowroom.inference.programs.triple import Triple
+
+T = TypeVar("T", bound=Triple)
+
+
+def collapse(triple: T, sites: tuple[str, ...]) -> T:
+    """The triple without these latents: all their values at once, or else, up to 64 of them, one by one.
+
+    At once is cheaper, but asks programs to broadcast over dims of their own for the values; a network that
+    concatenates a label with a latent does not.
+
+    Raises:
+        ProgramError: the programs fail either way.
+    """
+    try:
+        return _summing(triple, sites, at_once=True)
+    except ProgramError as refusal:
+        latents = [triple.structure.latents[name] for name in sites]
+        if any(latent.plates for latent in latents) or math.prod(n.num_values or 1 for n in latents) > MOST_BRANCHES:
+            raise
+        try:
+            return _summing(triple, sites, at_once=False)
+        except ProgramError:
+            raise refusal from None
+
+
+def _summing(triple: T, sites: tuple[str, ...], at_once: bool) -> T:
+    every = triple if triple.whole is None else triple.whole
+    whole = every.replaced(structure=every.structure.summing(sites, at_once))
+    layouts = choose_layout(whole)
+    if triple.whole is None:
+        return whole.replaced(layouts=layouts)
+    structure = triple.structure.summing(sites, at_once)
+    return triple.replaced(structure=structure, layouts=layouts, whole=whole.replaced(layouts=layouts))
