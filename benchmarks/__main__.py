@@ -8,6 +8,7 @@ from pathlib import Path
 SCRIPTS = (
     "command_help",
     "svi_step",
+    "enumerated",
     "importance_mnist",
     "digits",
     "ppca_mnist",

@@ -21,7 +21,7 @@ from elbowroom.inference.programs.global_state import quiet_globals
 from elbowroom.inference.programs.handlers import Set
 from elbowroom.inference.programs.independence import check_alone, check_company
 from elbowroom.inference.programs.latent import Latent
-from elbowroom.inference.programs.layout_choice import choose_layout
+from elbowroom.inference.programs.layout_choice import choose_drawing, choose_layout
 from elbowroom.inference.programs.layouts import LAYOUTS, Layout
 from elbowroom.inference.programs.local_parameters import local_parameters
 from elbowroom.inference.programs.masks import is_deterministic
@@ -106,6 +106,7 @@ class Target(Shown, Triple):
             {"model": layout, "guide": layout} if layout is not None else choose_layout(self)
         )
         if layout is None:
+            self.drawing = choose_drawing(self, self.layouts)
             with torch.no_grad():
                 if self.sliceable and len(self) > 1:
                     check_alone(self, self.layouts)

@@ -4,14 +4,17 @@ import copy
 import warnings
 import weakref
 from collections.abc import Callable
-from contextlib import nullcontext
+from contextlib import AbstractContextManager, nullcontext
 from typing import Any
 
 import torch
 from torch import Tensor
+from torch._guards import TracingContext, tracing
+from torch._subclasses.fake_tensor import FakeTensorMode
 from torch.fx.experimental.proxy_tensor import make_fx
 
 from elbowroom.inference.evaluation.coordinates import Coordinates
+from elbowroom.inference.evaluation.simplified import simplified
 from elbowroom.inference.programs.refusals import is_numerical, strict, tell
 from elbowroom.inference.programs.tolerance import same
 from elbowroom.inference.programs.unfactored import Unfactored
@@ -129,13 +132,12 @@ class Traced:
             return function(_on_rows(coordinates, rows), u, *extra)
 
         try:
-            with strict(), torch.no_grad(), self._soft(), warnings.catch_warnings():
+            with strict(), torch.no_grad(), self._soft(), _one_fake_mode(), warnings.catch_warnings():
                 warnings.simplefilter("ignore")
                 graph = make_fx(pure)(self._rows(), u, *extra)
         except Exception:  # whatever a program does that cannot be recorded, plain runs can do
             return None
-        graph.graph.eliminate_dead_code()
-        graph.recompile()
+        graph = simplified(graph)
         return torch.compile(graph, dynamic=False) if self.compile else graph
 
     def _agrees(self, record: Callable[..., tuple[Tensor, ...]], u: Tensor, *extra: Tensor) -> bool:
@@ -148,6 +150,11 @@ class Traced:
             except Exception:
                 return False
         return _agree(replayed, plain)
+
+
+def _one_fake_mode() -> AbstractContextManager[Any]:
+    """One mode for what `make_fx` notes of each operation: it makes one an operation otherwise, which takes longest."""
+    return tracing(TracingContext(FakeTensorMode(allow_fallback_kernels=True)))
 
 
 def _agree(replayed: tuple[Tensor, ...], plain: tuple[Tensor, ...]) -> bool:

@@ -30,6 +30,7 @@ What is run, and how:
     intercept.py        torch's random operations, made to read them
     noise_order.py      which of a distribution's numbers belong to which datum
     enumeration.py      finite discrete latents, summed out
+    elimination.py      sums of products of densities, in log space
     branches.py         discrete latents that take a value at a time (a model may branch on them), each branch run
     collapse.py         discrete latents of the guide, summed out of both programs
     autoguides.py       guides that draw in another space than the latents'

@@ -1,9 +1,9 @@
 """A triple whose discrete sites that the guide draws are summed out of both programs."""
 
 import math
-from typing import TypeVar
+from typing import Any, TypeVar
 
-from elbowroom.inference.programs.layout_choice import choose_layout
+from elbowroom.inference.programs.layout_choice import choose_drawing, choose_layout
 from elbowroom.inference.programs.structure import MOST_BRANCHES, ProgramError
 from elbowroom.inference.programs.triple import Triple
 
@@ -35,7 +35,8 @@ def _summing(triple: T, sites: tuple[str, ...], at_once: bool) -> T:
     every = triple if triple.whole is None else triple.whole
     whole = every.replaced(structure=every.structure.summing(sites, at_once))
     layouts = choose_layout(whole)
+    found: dict[str, Any] = {"layouts": layouts, "drawing": choose_drawing(whole, layouts)}
     if triple.whole is None:
-        return whole.replaced(layouts=layouts)
+        return whole.replaced(**found)
     structure = triple.structure.summing(sites, at_once)
-    return triple.replaced(structure=structure, layouts=layouts, whole=whole.replaced(layouts=layouts))
+    return triple.replaced(structure=structure, whole=whole.replaced(**found), **found)

@@ -197,11 +197,13 @@ def sample_prior(triple: Triple, layout: Layout, num_samples: int, seed: int = 0
 
 
 def _drawing(triple: Triple, layout: Layout) -> Layout:
-    """The layout in which all sites of a model are drawn.
+    """The layout in which all latents of a model are drawn.
 
     vmap evaluates densities only, and a program that branches on a site knows one value of it at a time.
     """
-    return "loop" if layout == "vmap" or triple.structure.sequential else layout
+    if triple.structure.sequential:
+        return "loop"
+    return triple.drawing if layout == "vmap" else layout
 
 
 def checked(triple: Triple, z: Mapping[str, Tensor]) -> Values:

@@ -1,7 +1,7 @@
 """Pyro messengers: how a program is run on given values, given noise and given scales."""
 
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import Any
 
 import torch
@@ -140,18 +140,24 @@ class Latents(Messenger):
         self.names = names
         self.sites: dict[str, Any] = {}
 
+        self.ends = False
+
     def _pyro_post_sample(self, msg: Any) -> None:
         if msg["name"] in self.names and not msg["is_observed"]:
             self.sites[msg["name"]] = dict(msg)
+            if self.ends and len(self.sites) == len(self.names):
+                raise _Enough
 
     @contextmanager
     def enough(self) -> Iterator[None]:
-        """Around a run: a numerical error after the last latent (a likelihood that fails far out) ends it quietly."""
-        try:
+        """Around a run: it ends at the last latent, whether the likelihood would fail far out or not."""
+        self.ends = True
+        with suppress(_Enough):
             yield
-        except (torch.linalg.LinAlgError, ValueError, ArithmeticError):
-            if len(self.sites) < len(self.names):
-                raise
+
+
+class _Enough(BaseException):
+    """Ends a run; not an error, so that no program takes it for one."""
 
 
 class Fill(Draw):

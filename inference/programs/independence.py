@@ -84,7 +84,7 @@ def check_company(triple: Triple, layouts: Layouts) -> None:
     for name, evaluate in _EVALUATED.items():
         try:
             alone, among = (torch.stack(list(evaluate(few, layouts, v))) for v in (z, mixed))
-        except _OUT_OF_REACH:  # no density, or a program that fails at far-out points: nothing to compare
+        except Exception:  # no density, or a program that fails at far-out points: nothing to compare
             continue
         kept = torch.where(first.to(alone.device), alone, alone.roll(-1, 1))
         if not alike(among, kept):
@@ -113,7 +113,6 @@ _EVALUATED: dict[str, Callable[[Triple, Layouts, Terms], Iterable[Tensor]]] = {
     "the model's density": lambda triple, layouts, z: densities.log_joint(triple, layouts["model"], z),
     "log q(z|x)": lambda triple, layouts, z: [densities.log_guide(triple, layouts, z)],
 }
-_OUT_OF_REACH = (RuntimeError, ValueError, IndexError, TypeError, ArithmeticError, AssertionError)
 
 
 def check_permuted(triple: Triple, layouts: Layouts) -> None:

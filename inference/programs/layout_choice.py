@@ -1,7 +1,9 @@
 """Which layout a program can take: the fastest that gives the numbers of plain runs."""
 
+from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass
+from typing import Literal
 
 import torch
 from torch import Tensor
@@ -13,7 +15,7 @@ from elbowroom.inference.programs.refusals import strict
 from elbowroom.inference.programs.structure import MOST_BRANCHES, ProgramError
 from elbowroom.inference.programs.terms import Values
 from elbowroom.inference.programs.triple import Triple
-from elbowroom.inference.programs.varied import alike, varied
+from elbowroom.inference.programs.varied import NUM_VARIED, alike, varied
 
 _FEW = 3  # data that layouts are tried on
 _PLAIN: dict[str, Layout] = {"model": "loop", "guide": "loop"}
@@ -28,7 +30,7 @@ def choose_layout(triple: Triple) -> dict[str, Layout]:
     Raises:
         ProgramError: if not even plain runs can be evaluated.
     """
-    probe = triple.at(torch.arange(min(_FEW, len(triple)))) if triple.sliceable else triple
+    probe = _probe(triple)
     with torch.no_grad():
         z, log_q = _first_draws(probe)
         if not bool(log_q.isfinite().any()):
@@ -69,6 +71,36 @@ def _first_draws(probe: Triple) -> tuple[Values, Tensor]:
         if probe.structure.collapsed:
             raise _fails_summed("guide", probe.structure.collapsed, error) from error
         raise
+
+
+def choose_drawing(triple: Triple, layouts: Mapping[str, Layout]) -> Literal["plate", "loop"]:
+    """How a model whose densities are vmapped draws its latents: in a plate of samples, if they are as in plain runs.
+
+    What such a model does with its latents takes no dim of samples; its prior alone often does.
+    """
+    if layouts["model"] != "vmap" or triple.structure.sequential:
+        return "loop"
+    one_by_one = _probe(triple).replaced(drawing="loop")
+    in_plate = one_by_one.replaced(drawing="plate")
+    try:
+        with torch.no_grad():
+            expected, found = _draws(one_by_one, layouts), _draws(in_plate, layouts)
+    except _FAILURES:
+        return "loop"
+    return "plate" if all(same(found[name], expected[name]) for name in expected) else "loop"
+
+
+def _draws(triple: Triple, layouts: Mapping[str, Layout]) -> Values:
+    """Draws of the prior, and of the guide where the model draws what masks hide."""
+    prior = densities.sample_prior(triple, layouts["model"], NUM_VARIED)
+    if triple.structure.fills is None:
+        return prior
+    filled, log_q = densities.propose(triple, layouts, NUM_VARIED)
+    return prior | {f"{name}, filled": value for name, value in filled.items()} | {"log q": log_q}
+
+
+def _probe(triple: Triple) -> Triple:
+    return triple.at(torch.arange(min(_FEW, len(triple)))) if triple.sliceable else triple
 
 
 def _first_joint(probe: Triple, z: Values) -> list[Tensor]:
@@ -122,7 +154,7 @@ class _Far:
     def of(cls, triple: Triple, both: bool) -> "_Far":
         z, truth = varied(triple), {}
         for what in ("model", "guide") if both else ("model",):
-            with suppress(*_FAILURES):
+            with suppress(Exception):  # whatever it raises there: points out of reach are not asked about
                 truth[what] = _terms(triple, what, "loop", z)
         return cls(triple, z, truth)
 
@@ -132,7 +164,7 @@ class _Far:
             return True
         try:
             found = _terms(self.triple, what, layout, self.z)
-        except _FAILURES:
+        except Exception:
             return False
         return all(alike(f, t) for f, t in zip(found, self.truth[what], strict=True))
 

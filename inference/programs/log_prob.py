@@ -18,8 +18,9 @@ def site_log_prob(site: Any) -> Tensor:
     if mask is not None:
         mask = torch.as_tensor(mask, device=value.device)
         value = _filled(value, mask, fn.event_dim)
+    enumerated = site["infer"].get("_enumerate_dim") is not None  # its values are those of the support
     try:
-        return _hidden(log_prob(fn, value, inside=not site["is_observed"]), mask)
+        return _hidden(log_prob(fn, value, inside=not (site["is_observed"] or enumerated)), mask)
     except _NoInverse as error:
         raise NotImplementedError(
             f"site '{site['name']}' is drawn through {error}, which has no inverse: its density is known at its own "

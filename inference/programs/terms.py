@@ -190,7 +190,8 @@ def unconstrain(triple: Triple, given: Values, num_samples: int | None, arrange:
     """The unconstrained coordinates u = T⁻¹(z) of given values."""
     seen = Latents(triple.structure.latents)
     with seen.enough():
-        triple.trace("model", num_samples, seen, Set(place(triple.structure, given, num_samples)))
+        setter = Set(place(triple.structure, given, num_samples))
+        triple.trace("model", num_samples, seen, setter, *enumeration(triple.structure))
     values = {name: bijection(site["fn"]).inv(site["value"]) for name, site in seen.sites.items()}
     return collected(triple, values, num_samples, unconstrained=True), {}
 

@@ -19,7 +19,7 @@ What comes back is Pyro's trace; `terms.py` reads it. With the plate of samples,
 import math
 from collections.abc import Mapping, Sequence
 from functools import cached_property, partial, reduce
-from typing import Any, Self
+from typing import Any, Literal, Self
 
 import numpy as np
 import pyro
@@ -66,6 +66,7 @@ class Triple:
         keys: a key for each datum, `[B]` uint64, made from its contents: its noise follows it wherever it stands.
         sliceable: whether the programs follow when their data are picked.
         local: parameters with a row for each datum, which are not cut with the data.
+        drawing: how latents of a model are drawn whose densities are vmapped: in a plate of samples, or one by one.
         whole, picked: of data picked where the programs do not follow: the triple of all data, which is evaluated, and
             which of them these are, `[R]`; None otherwise.
     """
@@ -87,6 +88,7 @@ class Triple:
         self.model, self.guide, self.args, self.kwargs, self.plate = model, guide, args, kwargs, plate
         self.whole = self.picked = None
         self.local: tuple[str, ...] = ()
+        self.drawing: Literal["plate", "loop"] = "loop"
         try:
             self.structure = read_structure(model, guide, args, kwargs, plate)
         except SequentialPlate as refusal:

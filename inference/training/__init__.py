@@ -14,6 +14,7 @@ same last bit.
     preparation.py      before the first step: both programs are run once, and what was left open is chosen
     trainer.py          the loop: steps, epochs, saves
     objective.py        the losses, and the programs as SVI sees them
+    summed_elbo.py      the ELBO of models whose discrete latents are summed out
     batches.py          minibatches in a seeded order
     optimiser.py        one Adam over all parameters
     parameters.py       found, named, copied and put back

@@ -69,6 +69,9 @@ def fit(
     order is a function of (seed, epoch); all other randomness is torch's global generator, seeded here, whose state
     is saved.
 
+    Finite discrete latents that the guide leaves to the model are summed out of it, as `Target` does, in each step and
+    in the validation ELBO; the programs need no marks for it. Then the loss is the default one, without warm-up.
+
     Args:
         model, guide: Pyro programs, called with the data. Modules are trained in the mode (train or eval) that they
             are in, and validated in eval mode.
@@ -89,7 +92,8 @@ def fit(
     Other arguments:
         schedule: "constant", or "cosine" (down to 0 at the last step).
         clip_norm: longest gradient (of the mean loss, all parameters together) that is used as it is.
-        warmup_epochs: epochs over which β, the weight of the KL term, rises from 0 to 1; not for RenyiELBO.
+        warmup_epochs: epochs over which β, the weight of the KL term, rises from 0 to 1; not for RenyiELBO, nor where
+            discrete latents are summed out.
             Validation always is at β = 1.
         loss: "Trace_ELBO", "TraceMeanField_ELBO" (closed-form KL) or "RenyiELBO".
         num_particles: draws of the guide for each datum in a step.

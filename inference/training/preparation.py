@@ -7,7 +7,7 @@ import pyro
 import torch
 from torch import Tensor
 
-from elbowroom.inference.programs.structure import Program
+from elbowroom.inference.programs.structure import Program, Structure
 from elbowroom.inference.showing.numbers import in_short
 from elbowroom.inference.target import Target
 from elbowroom.inference.training.batches import Batches
@@ -19,6 +19,7 @@ from elbowroom.inference.training.parameters import (
     owner_of,
 )
 from elbowroom.inference.training.settings import Settings
+from elbowroom.inference.training.summed_elbo import SummedELBO
 
 logger = logging.getLogger("elbowroom")
 
@@ -58,13 +59,7 @@ def examine(
         _check_structure(target, example, settings)
         for text in in_short(target.unnormalised):
             logger.warning(text)
-        objective = make_loss(
-            settings.loss,
-            num_particles=settings.num_particles,
-            alpha=settings.alpha,
-            nesting=target.structure.nesting,
-            broadcasts=set(target.layouts.values()) == {"plate"},
-        )
+        objective = _objective(target, settings)
         with pyro.settings.context(validate_infer=True):  # Pyro's own checks of the pair, once
             objective.loss(model, guide, *example)
     return objective, target.structure.data_dim, parameters
@@ -77,10 +72,45 @@ def _check_structure(target: Target, example: tuple[Tensor, ...], settings: Sett
             f"write it as pyro.plate('{settings.plate}', len(x)), or pass batch_size={len(target)}"
         )
     if target.structure.discrete:
+        _check_summed(target.structure, settings)
+
+
+def _check_summed(structure: Structure, settings: Settings) -> None:
+    """Refuse what cannot be had of a model whose discrete latents are summed out."""
+    sites = (
+        f"the discrete latents {list(structure.discrete)}, which the guide does not draw, are summed out of the model"
+    )
+    if structure.sequential:
         raise ValueError(
-            f"the guide does not draw the discrete latents {list(target.structure.discrete)}, and none of the losses "
-            "of fit sums them out: draw them in the guide, or write the model with their sum (a mixture)"
+            f"the model branches on {list(structure.sequential)}, and fit runs no branches: write it without `if` and "
+            "without infer={'enumerate': 'sequential'} (torch.where, values[..., k]), or draw the site in the guide"
         )
+    if settings.loss != "Trace_ELBO":
+        raise ValueError(f"{sites}, and loss={settings.loss!r} cannot be had of their sum: use loss='Trace_ELBO'")
+    if settings.warmup_epochs:
+        raise ValueError(
+            f"{sites}, and warmup_epochs={settings.warmup_epochs:g} would weigh the KL term: in log Σ_k p(x, z, k) "
+            "prior and likelihood are one. Use warmup_epochs=0, or draw the sites in the guide"
+        )
+
+
+def _objective(target: Target, settings: Settings) -> Loss:
+    """The loss that fits the programs: of a model with discrete latents that the guide leaves to it, their sum's."""
+    broadcasts = set(target.layouts.values()) == {"plate"}
+    if not target.structure.discrete:
+        return make_loss(
+            settings.loss,
+            num_particles=settings.num_particles,
+            alpha=settings.alpha,
+            nesting=target.structure.nesting,
+            broadcasts=broadcasts,
+        )
+    return SummedELBO(
+        target.structure,
+        settings.plate,
+        num_particles=settings.num_particles,
+        vectorize_particles=broadcasts and settings.num_particles > 1,
+    )
 
 
 def _owners(model: Program, guide: Program) -> dict[str, torch.nn.Module]:

@@ -128,11 +128,22 @@ def test_a_plate_of_fixed_size() -> None:
         fit(model, guide, make_data(), progress=False)
 
 
-def test_discrete_latents_that_the_guide_leaves_out() -> None:
+@pytest.mark.parametrize(
+    ("options", "marks", "said"),
+    [
+        ({"warmup_epochs": 2}, None, r"\['which'\], which the guide does not draw, are summed out .*warmup_epochs=2"),
+        ({"loss": "RenyiELBO", "num_particles": 2}, None, r"\['which'\].*loss='RenyiELBO' cannot be had of their sum"),
+        ({"loss": "TraceMeanField_ELBO"}, None, r"\['which'\].*loss='TraceMeanField_ELBO' cannot be had"),
+        ({}, "sequential", r"the model branches on \['which'\], and fit runs no branches"),
+    ],
+)
+def test_what_cannot_be_had_where_discrete_latents_are_summed_out(
+    options: dict[str, Any], marks: str | None, said: str
+) -> None:
     def model(x: Tensor) -> None:
         shift = pyro.param("shift", torch.tensor([0.0, 1.0]))
         with pyro.plate("data", len(x)):
-            which = pyro.sample("which", dist.Categorical(torch.tensor([0.5, 0.5])))
+            which = pyro.sample("which", dist.Categorical(torch.tensor([0.5, 0.5])), infer={"enumerate": marks})
             z = pyro.sample("z", dist.Normal(shift[which], 1.0))
             pyro.sample("x", dist.Normal(z, 1.0), obs=x)
 
@@ -140,8 +151,8 @@ def test_discrete_latents_that_the_guide_leaves_out() -> None:
         with pyro.plate("data", len(x)):
             pyro.sample("z", dist.Normal(x / 2, 1.0))
 
-    with pytest.raises(ValueError, match=r"does not draw the discrete latents \['which'\]"):
-        fit(model, guide, torch.zeros(4), progress=False)
+    with pytest.raises(ValueError, match=said):
+        fit(model, guide, torch.zeros(4), progress=False, **options)
 
 
 def test_nothing_to_train() -> None:
