@@ -18,6 +18,7 @@ SCRIPTS = (
     "diagnostics_arviz",
     "coverage",
     "reference_table",
+    "budgets",
     "heavy_weights",
     "upper_bounds",
     "calibration",

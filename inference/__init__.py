@@ -38,6 +38,7 @@ from elbowroom.inference.diagnostics.comparison import compare
 from elbowroom.inference.diagnostics.comparison_result import Comparison
 from elbowroom.inference.diagnostics.latent_use import LatentUse, latent_use
 from elbowroom.inference.estimate import Estimate
+from elbowroom.inference.evaluation.clock import Evaluations
 from elbowroom.inference.evidence.annealing import Bidirectional, anneal, anneal_reverse, bidirectional, smc
 from elbowroom.inference.evidence.bracket import Bracket, StateError, bracket
 from elbowroom.inference.evidence.bridge.adapted import Adapted, adapted_importance
@@ -85,6 +86,7 @@ __all__ = [
     "Draws",
     "EncoderOverfitting",
     "Estimate",
+    "Evaluations",
     "Fit",
     "Gates",
     "LatentUse",

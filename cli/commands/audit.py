@@ -6,6 +6,7 @@ from elbowroom.commands.options import AuditOptions
 from elbowroom.commands.output import ConditionHolds, finish, say
 from elbowroom.commands.subject import Subject, subject_of
 from elbowroom.inference.audit import Audit, audit_target, failed, terms
+from elbowroom.inference.evaluation.clock import budget_words, read_budget
 from elbowroom.report import audit_record, audit_table, save_audit
 from elbowroom.report.audit_files import RECORD
 
@@ -14,6 +15,7 @@ def run(options: AuditOptions) -> Audit:
     """Audit, print the verdict, and write the report; exit code 5 if the condition of `fail_if` holds."""
     if options.fail_if is not None:
         terms(options.fail_if)  # a condition that cannot be read is no reason to wait for
+    read_budget(options.budget)
     subject = subject_of(options)
     where = Path(options.output) if options.output else subject.place / "audit"
     state = where / state_name(options)
@@ -48,4 +50,4 @@ def _write(result: Audit, subject: Subject, where: Path, options: AuditOptions) 
     say("Written: " + ", ".join(map(str, files)), options.json)
     unfinished = "examination" not in result.skipped and len(result.rows["decomposition"]) < len(result)
     if unfinished:
-        say(f"The same command again goes on from there, with {options.budget:g} s more.", options.json)
+        say(f"The same command again goes on from there, with {budget_words(options.budget)} more.", options.json)

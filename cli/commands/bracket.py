@@ -7,6 +7,7 @@ from elbowroom.commands.options import EvidenceOptions
 from elbowroom.commands.output import finish, say
 from elbowroom.inference import Bracket, Target, bracket
 from elbowroom.inference.estimate import reasons
+from elbowroom.inference.evaluation.clock import budget_words
 from elbowroom.inference.evidence.bracket.choice import contradicted
 from elbowroom.report import bracket_table
 
@@ -44,7 +45,7 @@ def run_bracket(target: Target, options: EvidenceOptions) -> Bracket:
     finish(record(result, options), where / "evidence.json", options.json)
     say(f"Per-datum values: {where / 'evidence.json'}", options.json)
     if not bool(result.settled.all()):
-        say(f"The same command again goes on from {state}, with {options.budget:g} s more.", options.json)
+        say(f"The same command again goes on from {state}, with {budget_words(options.budget)} more.", options.json)
     return result
 
 
@@ -67,6 +68,7 @@ def record(result: Bracket, options: EvidenceOptions) -> dict[str, Any]:
         "budget": options.budget,
         "seconds": result.seconds,
         "forecast": result.forecast,
+        "unit": result.unit,
         "num_settled": int(result.settled.sum()),
         "bounds": {"lower": "lower", "upper": "upper", **BOUNDS},
         "data": [_row(result, against, b) for b in range(len(result))],

@@ -186,7 +186,8 @@ class EvidenceOptions(EveryCommand, OfManyData):
 
     Attributes:
         method: importance (with its bounds), or bracket (from below and above by whatever it takes, within a budget).
-        budget: seconds for bracket; a second call goes on where the first ended.
+        budget: for bracket, seconds, or a text such as '2e5 evaluations', by which two calls give the same numbers; a
+            second call goes on where the first ended.
         num_samples: importance samples for each datum.
         num_particles: report the IWAE bound for these numbers of particles, such as [5,50].
         exact: integrate on a lattice; auto does so for up to three latents.
@@ -194,7 +195,7 @@ class EvidenceOptions(EveryCommand, OfManyData):
     """
 
     method: Literal["importance", "bracket"] = "importance"
-    budget: float = 60.0
+    budget: float | str = 60.0
     num_samples: int = 5000
     num_particles: list[int] = field(default_factory=lambda: [5, 50, 500])
     exact: Literal["auto", "yes", "no"] = "auto"
@@ -250,7 +251,8 @@ class AuditOptions(EveryCommand, OwnPrograms, OfManyData):
     Attributes:
         networks: a plain PyTorch VAE; like model and guide, trained already and in the place of run.
         data: which data, for your own programs and networks (a run knows its own).
-        budget: seconds; a second call goes on where the first ended.
+        budget: seconds, or a text such as '1e7 evaluations', by which two calls give the same numbers; a second call
+            goes on where the first ended.
         num_simulations: data sets that the guide is calibrated on.
         fail_if: a condition on the audit's numbers, such as 'gap > 5 or missed_modes > 0'; if it holds the exit code is
             5. The names are those under numbers in audit.json.
@@ -259,7 +261,7 @@ class AuditOptions(EveryCommand, OwnPrograms, OfManyData):
 
     networks: Networks = field(default_factory=Networks)
     data: Data = field(default_factory=Data)
-    budget: float = 120.0
+    budget: float | str = 120.0
     num_simulations: int = 300
     fail_if: str | None = None
     output: str | None = None

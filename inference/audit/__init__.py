@@ -1,13 +1,16 @@
-"""How much room, where from, what next, and may q be used? All wings in one call, within a time budget.
+"""How much room, where from, what next, and may q be used? All wings in one call, within a budget.
 
 Every datum gets importance sampling (and, for up to two latents, a bracket). Those with the largest room, then a
-random sample for as long as the time lasts, get chains, a bracket, agreement and a decomposition. Results become
+random sample for as long as the budget lasts, get chains, a bracket, agreement and a decomposition. Results become
 numbers with 95 % intervals, and sentences rest on numbers: verdict → numbers → examination → result.
 
     audit.py          the call: parts in order, each kept in the state directory as soon as it is there
+    work.py           runs the parts, and keeps them
+    brackets.py       log p(x) of all data, before and after the examination
     examination.py    chains, agreement and decomposition, block by block
     contradictions.py room that is smaller than what the modes that q misses must take
-    clock.py          the time that is left
+    costs.py          what the parts cost, and how much of each there is room for
+    known.py          ELBO, log p(x) and room of every datum for which they are known
     numbers.py        every quantity that a sentence may rest on
     intervals.py      their 95 % intervals
     verdict/          the sentences

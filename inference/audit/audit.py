@@ -1,8 +1,8 @@
 """One call, one budget: how much room, where from, what next, and what q may be used for."""
 
+import math
 import time
-from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
@@ -11,33 +11,32 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from elbowroom.inference.audit.clock import Clock
-from elbowroom.inference.audit.examination import COST, Examination, Examiner, queue_of
+from elbowroom.inference.audit.brackets import Brackets
+from elbowroom.inference.audit.costs import CALIBRATION, EXAMINATION, SEARCH, USE, NoRoom, pace_of
+from elbowroom.inference.audit.examination import Examination, Examiner, queue_of
+from elbowroom.inference.audit.known import known_of_all
 from elbowroom.inference.audit.numbers import Parts, numbers_of
 from elbowroom.inference.audit.result import Audit
-from elbowroom.inference.audit.store import load_result, save_result
 from elbowroom.inference.audit.verdict.verdict import findings_of
 from elbowroom.inference.audit.verdict.wording import plural
-from elbowroom.inference.diagnostics.calibration import calibrate
+from elbowroom.inference.audit.work import Work
+from elbowroom.inference.diagnostics.calibration import Calibration, calibrate
+from elbowroom.inference.diagnostics.calibration.calibrate import MIN_SIMULATIONS
 from elbowroom.inference.diagnostics.latent_use import LatentUse, latent_use
 from elbowroom.inference.estimate import Estimate, with_contradictions
-from elbowroom.inference.evaluation.coordinates import Coordinates, why_no_coordinates
-from elbowroom.inference.evidence.bracket import Bracket, bracket
-from elbowroom.inference.evidence.bracket.ledger import Ledger
-from elbowroom.inference.evidence.bracket.result import read
+from elbowroom.inference.evaluation.clock import Budget, Clock
+from elbowroom.inference.evaluation.coordinates import why_no_coordinates
+from elbowroom.inference.evidence.bracket import Bracket
 from elbowroom.inference.evidence.importance.importance import ImportanceInfo, importance
-from elbowroom.inference.evidence.quadrature.quadrature import MAX_LATTICE_DIM
+from elbowroom.inference.evidence.second_opinion import is_sent
 from elbowroom.inference.gap.exploded_outputs import exploded
 from elbowroom.inference.programs.arguments import PerDatum
 from elbowroom.inference.programs.structure import Program
-from elbowroom.inference.saving.state_file import StateError, fingerprint_of
+from elbowroom.inference.saving.state_file import fingerprint_of
 from elbowroom.inference.target import Target
 
 NUM_SAMPLES = 1000
 """Importance samples of every datum."""
-
-NUM_WORST = 8
-"""Data examined first because their room is the largest."""
 
 LEVEL = 0.001
 """Level of each of the three kinds of calibration tests: a sound guide is accused in one audit of three hundred."""
@@ -45,14 +44,15 @@ LEVEL = 0.001
 LEAST_DATA = 8
 """Data without which nothing is said of the latents."""
 
-_BRACKET_SHARE = 0.35  # of the time left
+_SMALL_SHARE = 0.2  # of what is left, for each of the search, the latents and the calibration
+_FEWEST = 125  # importance samples of every datum, where there is no room for more
 
 
 def audit(
     model: Program,
     guide: Program,
     *args: Any,
-    budget: float = 120.0,
+    budget: Budget = 120.0,
     plate: str | None = "data",
     per_datum: PerDatum = None,
     seed: int = 0,
@@ -72,8 +72,11 @@ def audit(
 
     Args:
         model, guide, *args, **kwargs: as of `Target`: two Pyro programs and their arguments, data first.
-        budget: seconds of wall time for brackets and examination; importance sampling, calibration and what is said of
-            the latents take what they need, and a first small block of data is examined in any case.
+        budget: seconds of wall time for everything, kept but for what is done between two evaluations; or
+            evaluations, as in `"1e7 evaluations"`, by which two calls give the same numbers (see `bracket`). What there
+            is no room for is done on fewer data, simulations or draws, or left out: `skipped` says what it would take.
+            What is left over at the end goes to brackets of the data that were not examined. Importance sampling of
+            each datum is made in any case, with an eighth of its draws if need be.
         plate, per_datum: as of `Target`.
         seed: of everything random.
         tolerance: width in nats at which a datum's bracket is settled.
@@ -88,8 +91,7 @@ def audit(
 
     Raises:
         ProgramError: the pair cannot be evaluated datum by datum.
-        ValueError: on a budget that is not positive (for up to two latents: too small to answer at all), or an improper
-            prior.
+        ValueError: on a budget or a tolerance that is not positive, or an improper prior.
         StateError: if `state` belongs to another problem or is damaged.
     """
     target = Target(model, guide, *args, plate=plate, per_datum=per_datum, **kwargs)
@@ -108,7 +110,7 @@ def audit(
 def audit_target(
     target: Target,
     *,
-    budget: float = 120.0,
+    budget: Budget = 120.0,
     seed: int = 0,
     tolerance: float = 0.1,
     num_simulations: int = 300,
@@ -117,38 +119,75 @@ def audit_target(
     progress: bool = False,
 ) -> Audit:
     """`audit` of programs that are pinned to their data already."""
-    target = target.collapsed()
-    if not budget > 0:
-        raise ValueError(f"budget must be positive, got {budget}")
+    target, clock = target.collapsed(), Clock(budget)
+    if not tolerance > 0:
+        raise ValueError(f"tolerance must be positive, got {tolerance}")
     target.check_proper()
-    begin, clock = time.perf_counter(), Clock(budget)
-    work = _Work(target, None if state is None else Path(state), fingerprint_of(target, seed), clock)
+    begin = time.perf_counter()
+    pace = pace_of(target, clock)
+    work = Work(target, None if state is None else Path(state), fingerprint_of(target, seed), pace)
     options: dict[str, Any] = {"seed": seed, "memory_bytes": memory_bytes}
-    sampled: Estimate[ImportanceInfo] = work.part(
-        "importance", lambda: importance(target, num_samples=NUM_SAMPLES, **options)
-    )
-    log_p = _first_bracket(work, sampled, tolerance, progress, options)
-    use = work.optional("use of the latents", lambda: _latent_use(target, options))
-    calibration = work.optional(
-        "calibration",
-        lambda: calibrate(target, num_simulations=num_simulations, level=LEVEL, **options),
-        f"calibration-{num_simulations}",
-    )
+    sampled: Estimate[ImportanceInfo] = work.part("importance", lambda: _sampled(work, options))
+    unusable = _unusable(work, options)
+    brackets = Brackets(work, sampled, tolerance, progress, options)
+    log_p = brackets.first()
+    use = work.optional(USE, lambda: _latent_use(work, unusable, options))
+    calibration = _calibration(work, num_simulations, options)
     examination = None
     if log_p.from_below:
-        work.skipped[COST] = log_p.from_below
+        work.skipped[EXAMINATION] = log_p.from_below
     else:
         examiner = Examiner(target, log_p, seed, memory_bytes, work.state, work.fingerprint)
-        room = log_p.lower.value - sampled.info["elbo"]
-        queue = queue_of(examiner.order(), room, NUM_WORST)
-        examination = work.guarded("examination", lambda: examiner.examine(queue, NUM_WORST, clock, progress))
-    log_p = log_p if examination is None else examination.bracket
+        num_worst = examiner.num_worst(pace)
+        queue = queue_of(examiner.order(), log_p.lower.value - sampled.info["elbo"], num_worst)
+        examination = work.guarded(EXAMINATION, lambda: examiner.examine(queue, num_worst, pace, progress))
+    log_p = brackets.rest(log_p if examination is None else examination.bracket, examination)
     doubts = tuple(caution.reason for caution in target.structure.cautions)
-    parts = Parts(len(target), _checked(sampled, log_p), log_p, examination, calibration, use, target.notes, doubts)
+    checked = _checked(sampled, log_p)
+    known = known_of_all(log_p, checked, examination, unusable) if unusable else None
+    parts = Parts(len(target), checked, log_p, examination, calibration, use, known, target.notes, doubts)
     return _assembled(work, parts, seed, budget, begin)
 
 
-def _assembled(work: "_Work", parts: Parts, seed: int, budget: float, begin: float) -> Audit:
+def _sampled(work: Work, options: dict[str, Any]) -> Estimate[ImportanceInfo]:
+    """Importance sampling of every datum, by fewer draws and without a search where the budget has no room for them."""
+    pace, num_data = work.pace, len(work.target)
+    share = NUM_SAMPLES
+    while share > _FEWEST and not pace.has_room("importance", num_data, math.log(share / NUM_SAMPLES, 4), 0.5):
+        share //= 2
+    search = is_sent(work.target, None) and pace.has_room(SEARCH, num_data, 0.0, 2 * _SMALL_SHARE)
+    if not search and is_sent(work.target, None):
+        work.skipped[SEARCH] = str(NoRoom(pace, "it", pace.cost(SEARCH, num_data)))
+    return importance(work.target, num_samples=max(share, _FEWEST), search=search, **options)
+
+
+def _unusable(work: Work, options: dict[str, Any]) -> tuple[str, ...]:
+    """For each datum why its encoder output is not usable, or an empty string; nothing where that was not found out."""
+    if why_no_coordinates(work.target):  # discrete draws do not explode
+        return ("",) * len(work.target)
+    seed, memory_bytes = options["seed"], options["memory_bytes"]
+    return work.guarded("encoder outputs", lambda: exploded(work.target, seed, memory_bytes)) or ()
+
+
+def _calibration(work: Work, num_simulations: int, options: dict[str, Any]) -> Calibration | None:
+    """Calibration on as many simulated data sets as there is room for."""
+    pace, number = work.pace, num_simulations
+    if not work.has(f"{CALIBRATION}-{number}"):
+        while number > MIN_SIMULATIONS and not pace.has_room(CALIBRATION, number, 0.0, _SMALL_SHARE):
+            number = max(number // 2, MIN_SIMULATIONS)
+
+    def run() -> Calibration:
+        if not pace.has_room(CALIBRATION, number, 0.0, _SMALL_SHARE):
+            what = f"calibration on the fewest data sets that say anything, {MIN_SIMULATIONS},"
+            raise NoRoom(pace, what, pace.cost(CALIBRATION, number))
+        with pace.timed(CALIBRATION, number, 0.0, _SMALL_SHARE * pace.clock.left):
+            return calibrate(work.target, num_simulations=number, level=LEVEL, **options)
+
+    found: Calibration | None = work.optional(CALIBRATION, run, f"{CALIBRATION}-{number}")
+    return found
+
+
+def _assembled(work: Work, parts: Parts, seed: int, budget: Budget, begin: float) -> Audit:
     """The result of all parts, with its numbers and sentences; `begin` is when the audit began."""
     examination, numbers = parts.examination, numbers_of(parts)
     return Audit(
@@ -187,90 +226,26 @@ def _covered(examination: Examination) -> dict[str, tuple[int, ...]]:
     return {"decomposition": data, "agreement": data, "random": examination.representative}
 
 
-def _first_bracket(
-    work: "_Work", sampled: Estimate, tolerance: float, progress: bool, options: dict[str, Any]
-) -> Bracket:
-    """The bracket of all data: by a lattice for few latents, else by importance sampling until chains have run."""
-    target = work.target
-    from_below = why_no_coordinates(target)
-    if from_below or Coordinates.of(target).dim > MAX_LATTICE_DIM:
-        ledger = Ledger.empty(len(target))
-        ledger.put("importance", torch.arange(len(target)), sampled)
-        return read(ledger, tolerance, {}, target.unnormalised, from_below)
-    budget = max(work.clock.left * _BRACKET_SHARE, 1.0)
-    log_p = bracket(
-        target, budget=budget, tolerance=tolerance, state=work.path("bracket"), progress=progress, **options
-    )
-    work.clock.spend("bracket", log_p.seconds)
-    return log_p
-
-
-def _latent_use(target: Target, options: dict[str, Any]) -> LatentUse:
+def _latent_use(work: Work, unusable: tuple[str, ...], options: dict[str, Any]) -> LatentUse:
     """Describe the latents on data whose encoder output is usable: one that is not would dominate every mean."""
-    sound = list(range(len(target)))
-    if not why_no_coordinates(target):
-        sound = [b for b, reason in enumerate(exploded(target, options["seed"], options["memory_bytes"])) if not reason]
-    if len(sound) < LEAST_DATA:
-        few = plural(len(sound), "usable datum says", "usable data say")
-        raise ValueError(f"activity is a variance over data: {few} too little, give {LEAST_DATA}")
-    return latent_use(target if len(sound) == len(target) else target.select(sound), **options)
+    target, pace = work.target, work.pace
+    if not pace.has_room(USE, len(target), 0.0, _SMALL_SHARE):
+        raise NoRoom(pace, "it", pace.cost(USE, len(target)))
+    with pace.timed(USE, len(target), 0.0, _SMALL_SHARE * pace.clock.left):
+        sound = [b for b, reason in enumerate(unusable) if not reason]
+        if len(sound) < LEAST_DATA:
+            few = plural(len(sound), "usable datum says", "usable data say")
+            raise ValueError(f"activity is a variance over data: {few} too little, give {LEAST_DATA}")
+        return latent_use(target if len(sound) == len(target) else target.select(sound), **options)
 
 
-@dataclass
-class _Work:
-    """Runs the parts of an audit and keeps each in a directory as soon as it is there."""
-
-    target: Target
-    state: Path | None
-    fingerprint: dict[str, Any]
-    clock: Clock
-
-    def __post_init__(self) -> None:
-        self.skipped: dict[str, str] = {}
-
-    def path(self, name: str) -> Path | None:
-        return None if self.state is None else self.state / f"{name.replace(' ', '-')}.safetensors"
-
-    def part(self, name: str, run: Callable[[], Any], file: str | None = None) -> Any:
-        """The part, read from its file (by default called after it), or run and written to it."""
-        path = self.path(file or name)
-        if path is not None and path.exists():
-            result, seconds = load_result(path, name, self.fingerprint, self.target)
-            self.clock.spend(name, seconds)
-            return result
-        begin = time.perf_counter()
-        result = run()
-        seconds = self.clock.charge(name, begin)
-        if path is not None:
-            save_result(path, name, self.fingerprint, (result, seconds))
-        return result
-
-    def optional(self, name: str, run: Callable[[], Any], file: str | None = None) -> Any:
-        """The part, or None and the reason in `skipped` where these programs do not allow it."""
-        return self.guarded(name, lambda: self.part(name, run, file))
-
-    def guarded(self, name: str, run: Callable[[], Any]) -> Any:
-        """What `run` returns, or None and the reason in `skipped`; for parts that write files of their own."""
-        try:
-            return run()
-        except StateError:
-            raise
-        except (
-            ValueError,
-            NotImplementedError,
-            torch.linalg.LinAlgError,
-        ) as error:  # ProgramError and NotAReference among them
-            self.skipped[name] = str(error)
-            return None
-
-
-def _provenance(target: Target, seed: int, budget: float, seconds: float) -> dict[str, Any]:
+def _provenance(target: Target, seed: int, budget: Budget, seconds: float) -> dict[str, Any]:
     return {
         "elbowroom": version("elbowroom"),
         "torch": version("torch"),
         "pyro-ppl": version("pyro-ppl"),
         "seed": seed,
-        "budget": budget,
+        "budget": budget if isinstance(budget, float | int) else str(budget),
         "seconds": seconds,
         "num_data": len(target),
         "latents": ", ".join(f"{name} {list(shape)}" for name, shape in target.latents.items()),

@@ -8,19 +8,23 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from elbowroom.inference.audit.clock import Clock
 from elbowroom.inference.audit.contradictions import raised_by_modes, reconciled
+from elbowroom.inference.audit.costs import EXAMINATION, NoRoom
 from elbowroom.inference.audit.joined_blocks import joined
 from elbowroom.inference.audit.result import Chains, Portrait
 from elbowroom.inference.audit.store import load_result, save_result, storable
 from elbowroom.inference.diagnostics.agreement import Agreement, agreement
 from elbowroom.inference.estimate import Estimate
+from elbowroom.inference.evaluation.clock import Clock, Spent
 from elbowroom.inference.evaluation.coordinates import Coordinates
 from elbowroom.inference.evaluation.scalars import side_by_side
-from elbowroom.inference.evidence.bracket import Bracket, bracket
+from elbowroom.inference.evidence.bracket import Bracket
+from elbowroom.inference.evidence.bracket.bracket import continued
 from elbowroom.inference.evidence.bracket.choice import MISSED_MODES
 from elbowroom.inference.evidence.bracket.ledger import Ledger
+from elbowroom.inference.evidence.bracket.pace import Pace
 from elbowroom.inference.evidence.bracket.result import read
+from elbowroom.inference.evidence.bracket.stages import Work
 from elbowroom.inference.gap import Decomposition, decompose
 from elbowroom.inference.mcmc import hmc
 from elbowroom.inference.mcmc.convergence import Convergence, Gates
@@ -32,15 +36,19 @@ NUM_CHAINS, NUM_WARMUP, NUM_DRAWS = 4, 100, 500
 GATES = Gates(rhat=1.02, ess_per_chain=50.0, divergences=NUM_CHAINS * NUM_DRAWS // 200, ebfmi=0.1)
 """Chains here measure moments to a tenth of a posterior sd: coarser gates than those of a published reference."""
 
+NUM_WORST = 8
+"""Data examined first because their room is the largest, if there is room for twice as many; else half of them."""
+
 NUM_PICTURED = 6
 """Data whose draws are kept for pictures: the worst ones, and typical ones beside them."""
 
 _FIRST, _MOST = 16, 32  # data in the first block, and in the others at most
 _PICTURED_DRAWS = 400
-_LEAST_BUDGET = 5.0  # seconds
-_CAUTION = 0.8  # of the time left is given away: blocks are not all alike
+_CAUTION = 0.8  # of what is left is given away: blocks are not all alike
+_SIDES_SHARE, _LEAST = 0.2, 1e-3  # of what is left; a budget is positive
+_HOPE = 1.5  # forecasts of a first block may be so many times too high
 _KIND = "examination"
-COST = "chains, agreement and decomposition"
+_COST = "chains, agreement and decomposition"
 
 
 @storable
@@ -58,6 +66,7 @@ class Block:
     ledger: Ledger
     portrait: Portrait | None
     seconds: float
+    num_worst: int = NUM_WORST  # data at the head of the queue for having the largest room; files of old have none
 
 
 @dataclass(frozen=True)
@@ -95,50 +104,69 @@ class Examiner:
         """Keyword arguments of every part."""
         return {"seed": self.seed, "memory_bytes": self.memory_bytes}
 
-    def examine(self, queue: list[int], num_worst: int, clock: Clock, progress: bool) -> Examination:
-        """Blocks of the queue until the time is up, the first in any case.
+    def num_worst(self, pace: Pace) -> int:
+        """How many data are examined for being the worst: a random sample must follow, and have its place too."""
+        if stored := self._stored_blocks()[:1]:
+            return stored[0].num_worst
+        room = pace.clock.left / max(pace.cost(EXAMINATION, _FIRST) / _FIRST, 1e-12)
+        return int(min(NUM_WORST, room // 2))
+
+    def examine(self, queue: list[int], num_worst: int, pace: Pace, progress: bool) -> Examination:
+        """Blocks of the queue for as long as there is room for them; one that finds the budget spent is left out.
 
         Args:
             queue: data in order of examination: the worst, then a random order of the rest.
             num_worst: how many of the queue are there for being the worst.
-            clock: the time.
+            pace: what there is room for.
             progress: show a progress bar.
 
         Raises:
             ValueError: for a target without a continuous latent.
+            NoRoom: if there is room for no block at all.
+            Spent: if the budget was spent before the first one was done.
         """
         if Coordinates.of(self.target).dim == 0:
             raise ValueError("this target has no continuous latent: log p(x) is the ELBO, and there is no room")
-        blocks, pace = self._stored_blocks(), 0.0
-        clock.spend(COST, sum(block.seconds for block in blocks))
+        blocks, clock = self._stored_blocks(), pace.clock
+        clock.spend(_COST, sum(block.seconds for block in blocks))
         done = {datum for block in blocks for datum in block.rows}
         waiting = [datum for datum in queue if datum not in done]  # an earlier call may have held others for the worst
         with progress_bar(len(queue), "examine", "datum", progress, done=len(done)) as tick:
             while waiting:
-                size = self._size(len(waiting), pace, clock.left, bool(blocks))
+                size = self._size(len(waiting), pace, bool(blocks))
                 if not size:
                     break
                 # Programs that cannot be cut are examined as they are, all data in their own order.
                 block = waiting[:size] if self.target.sliceable else sorted(waiting[:size])
-                blocks.append(self._block(block, blocks[:1]))
-                pace = blocks[-1].seconds / size
-                clock.spend(COST, blocks[-1].seconds)
+                try:
+                    with pace.timed(EXAMINATION, size, 0.0):
+                        blocks.append(replace(self._block(block, blocks[:1], pace), num_worst=num_worst))
+                except Spent as spent:
+                    if spent.clock is not clock or not blocks:
+                        raise
+                    break
+                clock.spend(_COST, blocks[-1].seconds)
                 self._store(blocks[-1], len(blocks) - 1)
                 waiting = waiting[size:]
                 tick(size)
+        if not blocks:
+            least = 1 if self.target.sliceable else len(queue)
+            raise NoRoom(pace, f"a first block of {least}", pace.cost(EXAMINATION, least))
         return self._gathered(blocks, num_worst)
 
-    def _size(self, rest: int, pace: float, left: float, any_done: bool) -> int:
-        """How many data the next block takes: the first block in any case, the others as the time allows."""
+    def _size(self, rest: int, pace: Pace, any_done: bool) -> int:
+        """How many data the next block takes; the first is tried on one where a forecast may be too high."""
+        most, share = min(rest, _MOST if any_done else _FIRST), _CAUTION if any_done else 1.0
         if not self.target.sliceable:
-            return rest
-        if any_done and left <= 0:
-            return 0
-        return int(min(rest, _MOST, _CAUTION * left / pace)) if pace else min(rest, _FIRST)
+            return rest if pace.cost(EXAMINATION, rest) <= _HOPE * pace.clock.left else 0
+        size = pace.affordable(EXAMINATION, 0.0, most, share)
+        if not size and not any_done and pace.cost(EXAMINATION, 1) <= _HOPE * pace.clock.left:
+            return 1
+        return size
 
-    def _block(self, data: list[int], first: list[Block]) -> Block:
+    def _block(self, data: list[int], first: list[Block], pace: Pace) -> Block:
         """Examine the data of one block; `first` holds the first block, if this is another."""
-        begin = time.perf_counter()
+        begin, begun = time.perf_counter(), pace.clock.now()
         part = self.target.select(data)
         draws = hmc(
             part,
@@ -151,10 +179,12 @@ class Examiner:
         brackets = [self.bracket.select(data)]
 
         def sides(refined: Target) -> Bracket:
-            """A bracket from the chains that there are, in about the time that they took."""
-            budget = max(_LEAST_BUDGET, time.perf_counter() - begin)
-            tolerance = self.bracket.tolerance
-            brackets.append(bracket(refined, draws=draws, budget=budget, tolerance=tolerance, **self.options))
+            """A bracket from the chains that there are, for about what they took, or a share of what is left."""
+            amount = max(pace.clock.now() - begun, _SIDES_SHARE * pace.clock.left, _LEAST)
+            small = Pace(Clock(pace.clock.part(amount)), pace.forecast)
+            empty, tolerance = Ledger.empty(len(refined)), self.bracket.tolerance
+            work = Work(refined, empty, self.seed, tolerance, self.memory_bytes, small, draws)
+            brackets.append(continued(work, lambda: None))
             return brackets[-1]
 
         settled = bool(brackets[0].settled.all())
@@ -236,7 +266,8 @@ class Examiner:
             # Importance sampling there was from the refined guide; what is known of the guide's own stays.
             names = [name for name in block.ledger.columns if name != "importance"]
             ledger.take(block.rows, block.ledger, names)
-        return read(ledger, self.bracket.tolerance, self.bracket.forecast, self.bracket.unnormalised)
+        known = self.bracket
+        return read(ledger, known.tolerance, known.forecast, known.unit, known.unnormalised)
 
     def order(self) -> list[int]:
         """A random order of all data, a function of the seed."""

@@ -8,6 +8,7 @@ from torch import Tensor
 from elbowroom.inference.audit.contradictions import contradicted, raised_by_modes
 from elbowroom.inference.audit.examination import Examination
 from elbowroom.inference.audit.intervals import count, exactly, largest, mean, median, normal, of_one, share, unbounded
+from elbowroom.inference.audit.known import Known, known_of_sample
 from elbowroom.inference.audit.result import Number
 from elbowroom.inference.diagnostics.calibration import Calibration
 from elbowroom.inference.diagnostics.latent_use import LatentUse
@@ -32,6 +33,7 @@ class Parts:
     examination: Examination | None
     calibration: Calibration | None
     latent_use: LatentUse | None
+    known: Known | None = None  # what is known of all data, if it is
     notes: tuple[str, ...] = ()  # what is worth knowing of the programs though the numbers stand
     cautions: tuple[str, ...] = ()  # why what rests on log q should be doubted, known before anything was sampled
 
@@ -42,6 +44,7 @@ def numbers_of(parts: Parts) -> dict[str, Number]:
     for gather in (
         _of_bracket,
         _of_weights,
+        _of_room,
         _of_decomposition,
         _of_agreement,
         _of_chains,
@@ -104,19 +107,47 @@ def _of_decomposition(parts: Parts) -> dict[str, Number]:
         return numbers
     decomposition, population = examination.decomposition, _population(parts, index)
     estimates = _rooms(decomposition) | {
-        "beyond": (_beyond(decomposition), "room beyond the largest family of the ladder"),
-        "importance_shortfall": (
-            _shortfall(examination, parts.sampled),
-            "log p(x) less importance sampling from q with 1000 draws",
-        ),
+        "beyond": (_beyond(decomposition), "room beyond the largest family of the ladder")
     }
     numbers |= {name: mean(estimate, index, population, about) for name, (estimate, about) in estimates.items()}
+    if parts.known is not None and len(index) < parts.known.population:
+        about = "room of the data of whom its parts are known, mean"
+        numbers["gap_examined"] = mean(decomposition.room(), index, population, about)
     room = decomposition.room()
     value, worst = room.value.masked_fill(~decomposition.usable, -torch.inf).max(0)
     about = f"room of datum {examination.data[worst]}"
     numbers["gap_largest"] = normal(float(value), float(room.stderr[worst]), "nats", about)
-    numbers["gap_median"] = median(room, index, population, "median room over data")
     return numbers
+
+
+def _of_room(parts: Parts) -> dict[str, Number]:
+    """ELBO, log p(x) and room: of all data, if they are known of all, else of a random sample."""
+    known, examination = parts.known, parts.examination
+    if known is None and examination is not None and len(sample := representative(parts)):
+        known = known_of_sample(examination, parts.sampled, sample, _population(parts, sample))
+    if known is None:
+        return {}
+    index, population = torch.arange(len(known.log_p)), known.population
+    short = Estimate(
+        known.log_p.value - known.sampled.value.double().cpu(),
+        torch.hypot(known.log_p.stderr, known.sampled.stderr.double().cpu()),
+        "none",
+        known.room.info,
+    )
+    estimates = {
+        "elbo": (known.elbo, "the guide's ELBO, mean over data"),
+        "log_p": (known.log_p, "log p(x), mean over data"),
+        "gap": (known.room, "room between ELBO and log p(x), KL(q ‖ p(z|x)), mean over data"),
+        "importance_shortfall": (short, "log p(x) less importance sampling from q with its first draws"),
+    }
+    room = known.room.value
+    worst = int(room.argmax())
+    about_worst = f"room of the datum where it is largest, of {len(index)} data"
+    largest_room = normal(float(room[worst]), float(known.room.stderr[worst]), "nats", about_worst)
+    whole = f"; of all {len(index)} usable data" if len(index) == population else ""
+    numbers = {name: mean(term, index, population, about + whole) for name, (term, about) in estimates.items()}
+    middle = median(known.room, index, population, f"median room over data{whole}")
+    return numbers | {"gap_median": middle, "gap_largest": largest_room}
 
 
 def _of_exploded(examination: Examination, index: Tensor, num_data: int) -> dict[str, Number]:
@@ -134,11 +165,8 @@ def _of_exploded(examination: Examination, index: Tensor, num_data: int) -> dict
 
 
 def _rooms(decomposition: Decomposition) -> dict[str, tuple[Estimate, str]]:
-    """The terms of the decomposition, each `[B]` nats, and what they are."""
+    """The terms of the room, each `[B]` nats, and what they are."""
     rooms = {
-        "elbo": (decomposition.elbo, "the guide's ELBO, mean over data"),
-        "log_p": (decomposition.log_p, "log p(x), mean over data"),
-        "gap": (decomposition.room(), "room between ELBO and log p(x), KL(q ‖ p(z|x)), mean over data"),
         "amortization": (
             decomposition.amortization,
             "room that is the encoder's: the best member of its family less its output",
@@ -161,14 +189,6 @@ def _beyond(decomposition: Decomposition) -> Estimate:
     log_p, last = decomposition.log_p, list(decomposition.ladder.values())[-1]
     sides = decomposition.approximation.info
     return Estimate(log_p.value - last.value, torch.hypot(log_p.stderr, last.stderr), "none", sides)
-
-
-def _shortfall(examination: Examination, sampled: Estimate[ImportanceInfo]) -> Estimate:
-    """log p(x) less the importance sampling of the examined data, `[B]` nats; errors added likewise."""
-    log_p, chosen = examination.decomposition.log_p, list(examination.data)
-    value, stderr = sampled.value[chosen], sampled.stderr[chosen]
-    sides = examination.decomposition.approximation.info
-    return Estimate(log_p.value - value, torch.hypot(log_p.stderr, stderr), "none", sides)
 
 
 def _population(parts: Parts, index: Tensor) -> int:

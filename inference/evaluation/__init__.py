@@ -11,6 +11,7 @@ datum, sample), so cutting changes no result but rounding.
     scalars.py           the sites' values side by side, [S, B, N], and back
     coordinates.py       z and u as one vector a datum, and the densities of u
     budget.py            how many samples and data fit in `memory_bytes`, measured
+    clock.py             a budget in seconds or evaluations, and what is left of it
     weighted_draws.py    the loop over draws of the guide and their densities, in chunks that fit
     check_same_data.py   draws or values of other data are refused
     at_points.py         another number of points for each datum

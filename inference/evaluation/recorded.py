@@ -15,6 +15,7 @@ from torch.fx.experimental.proxy_tensor import make_fx
 
 from elbowroom.inference.evaluation.coordinates import Coordinates
 from elbowroom.inference.evaluation.simplified import simplified
+from elbowroom.inference.programs.evaluations import counting
 from elbowroom.inference.programs.refusals import is_numerical, strict, tell
 from elbowroom.inference.programs.tolerance import same
 from elbowroom.inference.programs.unfactored import Unfactored
@@ -42,11 +43,19 @@ class Traced:
         coordinates: the target's coordinates.
         compile: compile records with `torch.compile` (tens of seconds once, then 1.5 to 3 times faster).
         record: whether to record at all: a dozen evaluations are over before a record is made.
+        weight: evaluations that one at a point counts as (see `programs/evaluations.py`).
     """
 
     def __init__(
-        self, function: Function, coordinates: Coordinates, *, compile: bool = False, record: bool = True
+        self,
+        function: Function,
+        coordinates: Coordinates,
+        *,
+        compile: bool = False,
+        record: bool = True,
+        weight: int = 1,
     ) -> None:
+        self.weight = weight
         self.function, self.coordinates, self.compile, self.record = function, coordinates, compile, record
         # Kept with the target: a second sampler on it records, and compiles, nothing anew.
         self._records: dict[Any, Any] = _RECORDS.setdefault(coordinates.target, {})
@@ -61,6 +70,10 @@ class Traced:
     def __call__(self, u: Tensor, *others: Tensor) -> tuple[Tensor, ...]:
         """Evaluate at u `[S, B, D]`."""
         u, *extra = (t.contiguous() for t in (u, *others))  # a record knows one stride
+        with counting(self.weight * u.shape[0] * u.shape[1]):
+            return self._evaluated(u, *extra)
+
+    def _evaluated(self, u: Tensor, *extra: Tensor) -> tuple[Tensor, ...]:
         try:
             return self._evaluate(u, *extra)
         except torch.linalg.LinAlgError as error:

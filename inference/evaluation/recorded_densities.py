@@ -7,6 +7,7 @@ from torch import Tensor
 
 from elbowroom.inference.evaluation.coordinates import Coordinates
 from elbowroom.inference.evaluation.recorded import Traced, log_joint, log_joint_and_gradient
+from elbowroom.inference.programs.evaluations import GRADIENT
 
 _GROUPS = 8  # groups of data that are moved apart from the others
 _SLICE = 1 << 16
@@ -32,8 +33,8 @@ class Densities:
     def of(cls, coordinates: Coordinates, cells: int, compile: bool = False, record: bool = True) -> "Densities":
         """The densities of a target; the programs are recorded at the first call of each shape, not here, if at all."""
         value, with_gradient = (
-            Traced(function, coordinates, compile=compile, record=record)
-            for function in (log_joint, log_joint_and_gradient)
+            Traced(function, coordinates, compile=compile, record=record, weight=weight)
+            for function, weight in ((log_joint, 1), (log_joint_and_gradient, GRADIENT))
         )
         return cls(coordinates, value, with_gradient, cells)
 

@@ -11,6 +11,7 @@ from elbowroom.inference.evaluation.coordinates import Coordinates
 from elbowroom.inference.evaluation.recorded import Traced
 from elbowroom.inference.mcmc.leapfrog import Point
 from elbowroom.inference.mcmc.transition import Kernel, Move, transition
+from elbowroom.inference.programs.evaluations import GRADIENT
 from elbowroom.inference.programs.terms import joint_density_unconstrained
 from elbowroom.inference.target import Target
 
@@ -77,7 +78,8 @@ class Path:
         self.coordinates, self.start, self.cells = coordinates, start, cells
         if start == "guide":
             _check_guide(coordinates.target)
-        self._ends = Traced(_ENDS[start], coordinates, compile=compile, record=record)
+        weight = GRADIENT * (2 if start == "guide" else 1)  # the guide is a program of its own
+        self._ends = Traced(_ENDS[start], coordinates, compile=compile, record=record, weight=weight)
 
     @property
     def target(self) -> Target:

@@ -115,7 +115,8 @@ def _randomness(
 ) -> Iterator[Randomness]:
     """The random numbers of `total` draws in turn, made in blocks of bounded size."""
     num_chains, num_data, dim = tuned.point.u.shape
-    block = max(1, densities.slice_of(num_data) // (num_chains * max(num_tries, 1)))
+    most = max(1, densities.slice_of(num_data) // (num_chains * max(num_tries, 1)))
+    block = -(-total // -(-total // most))  # blocks alike: what is made beyond the last draw is paid for
     for begin in range(0, total, block):
         count, first = min(block, total - begin), begin * num_chains
         momenta = numbers.normal("momentum", count * num_chains, dim, first).unflatten(0, (count, num_chains))

@@ -21,6 +21,7 @@ What is run, and how:
     terms.py            what is read off one run
     sums.py             log densities of a run, summed over sites
     handlers.py         the messengers
+    evaluations.py      how many of them there were, and where they are stopped
     refusals.py         points at which a program raises: density zero there
     unfactored.py       matrices that have no factor: NaN, not an error
     log_prob.py         the log density of a site: unscaled, masked, −∞ outside the support

@@ -22,7 +22,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from elbowroom.inference.programs import terms
+from elbowroom.inference.programs import evaluations, terms
 from elbowroom.inference.programs.global_state import quiet_globals
 from elbowroom.inference.programs.handlers import Set
 from elbowroom.inference.programs.layouts import LAYOUTS, Layout
@@ -49,6 +49,19 @@ def run(
     noise: Noise | None = None,
 ) -> Result:
     """Evaluate a term of a program in a layout: values by site and terms by name, all `[S, B, ...]`."""
+    with evaluations.counting(num_samples * len(triple) * _weight(values)):
+        return _run(triple, layout, term, values, num_samples, noise)
+
+
+def _weight(values: Mapping[str, Tensor]) -> int:
+    """What an evaluation at these values counts as."""
+    differentiated = torch.is_grad_enabled() and any(value.requires_grad for value in values.values())
+    return evaluations.GRADIENT if differentiated else 1
+
+
+def _run(
+    triple: Triple, layout: Layout, term: Term, values: Mapping[str, Tensor], num_samples: int, noise: Noise | None
+) -> Result:
     if triple.whole is not None:
 
         def on_all(whole: Triple, term: Term, values: Mapping[str, Tensor], noise: Noise | None) -> Result:

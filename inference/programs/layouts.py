@@ -6,6 +6,7 @@ from typing import Any, Literal
 import torch
 from torch import Tensor
 
+from elbowroom.inference.programs import evaluations
 from elbowroom.inference.programs.terms import Result, Term, Values
 from elbowroom.inference.programs.triple import Triple
 
@@ -47,6 +48,7 @@ def one_by_one(triple: Triple, term: Term, given: Values, num_samples: int, nois
         noise.keep = True
     runs = []
     for s in range(num_samples):
+        evaluations.ask()  # each of them may take long
         sample = {name: value[s : s + 1] for name, value in given.items()}
         runs.append(term(triple, sample, None, lambda values, batch, s=s: _arranged(triple, values[s], batch)))
     values, terms = ({k: torch.cat([run[i][k] for run in runs]) for k in runs[0][i]} for i in (0, 1))

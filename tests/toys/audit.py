@@ -2,8 +2,11 @@
 
 import math
 import re
+from collections.abc import Iterator
+from contextlib import contextmanager
 from functools import cache
 from typing import Any
+from unittest.mock import patch
 
 import pyro
 import pyro.distributions as dist
@@ -11,11 +14,10 @@ import torch
 from torch import Tensor
 
 from elbowroom.inference import Audit, Target, audit_target
+from elbowroom.inference.audit import brackets, examination
 from elbowroom.inference.audit.verdict.next_steps import LEAST
 from elbowroom.reference import problem
 
-TINY = 1e-3
-"""Seconds: a first block of data is examined, and nothing else that can wait."""
 GENEROUS = 300.0
 """Seconds: more than anything here takes, so that time decides nothing."""
 
@@ -96,29 +98,38 @@ class Exploding:
         return Target(self.model, self.guide, x if rows is None else x[rows])
 
 
+@contextmanager
+def one_block() -> Iterator[None]:
+    """Inside, audits end after the first block of data, as if the budget were spent."""
+    with patch.object(examination, "_MOST", 0), patch.object(brackets, "_LITTLE", math.inf):
+        yield
+
+
 @cache
 def modes_audit(which: str) -> Audit:
     """Of a guide that covers only the `"large"` or the `"small"` of two modes with weights .9 and .1."""
-    return audit_target(problem(f"modes-{which}").target(), budget=TINY, num_simulations=200)
+    return audit_target(problem(f"modes-{which}").target(), budget=GENEROUS, num_simulations=200)
 
 
 @cache
 def exploded_audit(with_it: bool) -> Audit:
     """Of twelve data, or of the eleven whose encoder output is sound."""
     target = Exploding().target(None if with_it else [b for b in range(12) if b != 3])
-    return audit_target(target, budget=TINY, num_simulations=60)
+    return audit_target(target, budget=GENEROUS, num_simulations=60)
 
 
 @cache
 def narrow_audit() -> Audit:
     """Of a guide that is too narrow, of 20 data, 16 of them examined."""
-    return audit_target(Line(0.6).target(20), budget=TINY, num_simulations=60)
+    with one_block():
+        return audit_target(Line(0.6).target(20), budget=GENEROUS, num_simulations=60)
 
 
 @cache
 def clean_audit() -> Audit:
     """Of an exact guide, of 20 data, 16 of them examined."""
-    return audit_target(Plane().target(20), budget=TINY, num_simulations=60)
+    with one_block():
+        return audit_target(Plane().target(20), budget=GENEROUS, num_simulations=60)
 
 
 def untraced(audit: Audit) -> list[str]:

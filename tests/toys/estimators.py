@@ -146,12 +146,12 @@ def _bracket(target: Target, seed: int, memory: int | None) -> Any:
 
 
 def _audit(target: Target, seed: int, memory: int | None) -> Any:
-    return inference.audit_target(target, budget=1e-3, num_simulations=20, seed=seed, memory_bytes=memory)
+    return inference.audit_target(target, budget=300.0, num_simulations=20, seed=seed, memory_bytes=memory)
 
 
 def _audit_programs(target: Target, seed: int, memory: int | None) -> Any:
     model, guide, args = target.model, target.guide, target.args
-    return inference.audit(model, guide, *args, budget=1e-3, num_simulations=20, seed=seed, memory_bytes=memory)
+    return inference.audit(model, guide, *args, budget=300.0, num_simulations=20, seed=seed, memory_bytes=memory)
 
 
 ANNEALED: dict[str, Any] = {"num_steps": 12, "num_chains": 6, "num_pilot": 4}

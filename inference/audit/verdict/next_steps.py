@@ -24,7 +24,7 @@ _PLACES = ("First,", "Then")
 def next_steps(parts: Parts, numbers: Mapping[str, Number]) -> list[Finding]:
     """Steps by expected gain; a family's gain is what it adds to the best member of the family before it."""
     examination = parts.examination
-    if "gap" not in numbers or examination is None:
+    if "amortization" not in numbers or examination is None:
         return []
     rungs, family = list(examination.decomposition.ladder), examination.decomposition.family
     larger = {rung_key(name) for name in rungs[rungs.index(family) + 1 :]}

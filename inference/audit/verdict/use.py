@@ -20,8 +20,14 @@ def tell_in_short(parts: Parts, numbers: Numbers) -> list[Finding]:
     if "gap" not in numbers:
         if "exploded" not in numbers:
             return []
+        if not numbers["exploded"].value:
+            sentence = "In short: too few data were examined to speak for all."
+            return [Finding("verdict", "note", sentence, ("examined",))]
         sentence = "In short: do not trust q: the encoder fails for every datum of the random sample that was examined."
         return [Finding("verdict", "bad", sentence, ("exploded", "examined"))]
+    if parts.examination is None and numbers["gap"].value <= LARGE:
+        sentence = f"In short: there are {nats(numbers['gap'])} nats of room; what q may be used for was not examined."
+        return [Finding("verdict", "note", sentence, ("gap",))]
     faults = _faults(parts, numbers)
     if not faults and not numbers["gap"].high < LARGE:
         sentence = (
@@ -56,7 +62,9 @@ def _faults(parts: Parts, numbers: Numbers) -> list[tuple[str, str]]:
         faults.append(("gap", f"the ELBO is {nats(numbers['gap'])} nats below log p(x)"))
     if bad := failing(numbers):
         faults.append((bad[0], f"it is not good enough for {listed([_use(key) for key in bad])}"))
-    if not _use_keys(numbers):
+    if "unconverged" not in numbers or (not _use_keys(numbers) and numbers["unconverged"].value < 1):
+        pass  # no chains were run, or on too few data to speak for all
+    elif not _use_keys(numbers):
         faults.append(("unconverged", "no chains passed their gates, so nothing can be said of its uses"))
     elif numbers["unconverged"].value > _MOST_UNCONVERGED:
         faults.append(("unconverged", "most chains did not pass their gates, so little can be said of its uses"))

@@ -43,7 +43,7 @@ def _room(parts: Parts, numbers: Numbers) -> list[Finding]:
 
 
 def _source(parts: Parts, numbers: Numbers) -> list[Finding]:
-    if "gap" not in numbers or parts.examination is None or numbers["gap"].value < NEGLIGIBLE / 2:
+    if "amortization" not in numbers or parts.examination is None or numbers["gap"].value < NEGLIGIBLE / 2:
         return []
     family = parts.examination.decomposition.family
     encoder, family_s = numbers["amortization"], numbers["approximation"]
@@ -77,7 +77,7 @@ def _caution(parts: Parts, numbers: Numbers) -> list[Finding]:
     if examination is not None and len(examination.data) < parts.num_data:
         sentence = (
             f"Where the room comes from was examined for {len(examination.data)} of {parts.num_data} data in the time "
-            "given; means are over those of them that are a random sample."
+            "given; means of its parts are over those of them that are a random sample."
         )
         findings.append(Finding("caution", "note", sentence, ("examined",)))
     return findings

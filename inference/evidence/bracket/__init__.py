@@ -1,4 +1,4 @@
-"""Between which two values does log p(x) lie? The estimators combined within a time budget, datum by datum.
+"""Between which two values does log p(x) lie? The estimators combined within a budget, datum by datum.
 
     lower_b ≤ log p(x_b) ≤ upper_b in expectation;    settled: no flag, and a 95 % interval within `tolerance`
 
@@ -7,9 +7,11 @@ found from guide and prior, a proposal fitted to them and weighed from both side
 annealing both ways. What is settled costs nothing more; the rest gets four times the effort in each round. Values are
 chosen by a fixed order of trust; one that a lower bound contradicts is passed over.
 
-    bracket.py     the call: stages on the data that still need them, while the time lasts
+    bracket.py     the call: stages on the data that still need them, while the budget lasts
     stages.py      what each stage runs
-    forecast.py    seconds that a stage will take, from a few timed evaluations
+    sizes.py       how large each step is, and how it grows
+    pace.py        how much of a step there is room for, learned from the steps that have run
+    forecast.py    what a step will cost before one has run, from a few timed evaluations or from counts
     ledger.py      every method's answer for every datum, kept in a state file
     choice.py      which answer to believe, where methods contradict each other, what is settled
     result.py      Bracket: lower, upper, flags, notes, and its table

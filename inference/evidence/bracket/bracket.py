@@ -1,19 +1,23 @@
-"""One call for log p(x): the estimators combined within a time budget."""
+"""One call for log p(x): the estimators combined within a budget of seconds or evaluations."""
 
+import math
 import time
-from dataclasses import replace
+from collections.abc import Callable
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
 
 import torch
 from torch import Tensor
 
 from elbowroom.inference.evaluation.check_same_data import check_same_data
+from elbowroom.inference.evaluation.clock import Budget, Clock, read_budget
 from elbowroom.inference.evaluation.coordinates import why_no_coordinates
 from elbowroom.inference.evidence.bracket.forecast import Forecast
 from elbowroom.inference.evidence.bracket.ledger import Ledger
+from elbowroom.inference.evidence.bracket.pace import UNSURE, Pace
 from elbowroom.inference.evidence.bracket.result import Bracket, read
-from elbowroom.inference.evidence.bracket.stages import STAGES, Work, stages_of
+from elbowroom.inference.evidence.bracket.sizes import GROWTH
+from elbowroom.inference.evidence.bracket.stages import ADAPTED, STAGES, Work, stages_of
 from elbowroom.inference.mcmc.draws import Draws
 from elbowroom.inference.programs.refusals import counted
 from elbowroom.inference.progress import Bar, progress_bar
@@ -22,12 +26,16 @@ from elbowroom.inference.target import Target
 
 _BLOCK = {"importance": 1024, "quadrature": 256, "chains": 128}  # data answered at once at most
 _MAX_EFFORT = 3
+_ANSWERED = {"importance again": ADAPTED[1]}  # what shows that a datum does not need a stage
+_CHAINS_SHARE = 2 / 3  # of what is left: weights and annealing come after them
+_FEWEST, _MOST_IMPORTANCE = 1.5, 4.0  # efforts of importance sampling: an eighth of its draws, and 256 times as many
+_LITTLE, _CAREFUL = 0.1, 0.8  # shares of a budget that may be left, and of what is left that is spent in one go
 
 
 def bracket(
     target: Target,
     *,
-    budget: float = 60.0,
+    budget: Budget = 60.0,
     seed: int = 0,
     tolerance: float = 0.1,
     state: str | Path | None = None,
@@ -35,15 +43,18 @@ def bracket(
     memory_bytes: int | None = None,
     progress: bool = False,
 ) -> Bracket:
-    """Bracket log p(x_b) between a lower and an upper value, for every datum, within a time budget.
+    """Bracket log p(x_b) between a lower and an upper value, for every datum, within a budget.
 
     Every datum begins with importance sampling from the guide. Up to two latents are then integrated on a lattice. All
     others, and those that the lattice cannot settle, get Markov chains (from the guide, and from modes found by
     particles that never see it, tempered from the prior), a mixture fitted to them and weighed from both sides, a
     bridge as a third opinion, and where that is not enough annealing in both directions. A datum is settled, and costs
     nothing more, when both sides are free of flags, the methods agree, and the 95 % interval around both is at most
-    `tolerance` wide; the time left goes to the others, four times the effort each round. Values are chosen by a fixed
-    order of trust; one that lies below any lower bound beyond chance is passed over.
+    `tolerance` wide; what is left of the budget goes to the others, four times the effort each round. Values are chosen
+    by a fixed order of trust; one that lies below any lower bound beyond chance is passed over.
+
+    What does not fit is run on fewer data or with fewer draws. The clock is asked before every evaluation, so that work
+    whose cost was misjudged stops in its midst. Where there was no room for chains, the flag says what they take.
 
     The lower values are lower bounds in expectation. The upper ones are upper bounds in expectation for the proposal
     that was fitted, and an upper *estimate* for annealing back from chains. Both sides know the modes that were found:
@@ -53,11 +64,14 @@ def bracket(
 
     Args:
         target: programs and data.
-        budget: seconds of wall time; the last block of data may overrun it a little.
+        budget: seconds of wall time, kept but for what is done between two evaluations (a first estimate of each
+            datum is made in any case); or evaluations of the programs, all data together, as in
+            `"2e5 evaluations"`: two such calls with the same arguments give the same numbers to the bit, whatever the
+            load, and with a state file, too, if that was the same (see `Evaluations`).
         seed: of everything random.
         tolerance: width of a settled 95 % interval, nats.
         state: a file that keeps the ledger after each block of data; a later call with the same target, seed and
-            file goes on from there with a fresh budget.
+            file goes on from there with a fresh budget, of either kind.
         draws: posterior draws of the same data, if there are any: they serve in place of its own first chains, and the
             first round is made of all data whatever the budget says.
         memory_bytes: byte budget for one evaluation (default 256 MiB).
@@ -71,28 +85,38 @@ def bracket(
             positive or too small to answer at all (the message says what would do), or a tolerance not positive.
         StateError: if `state` belongs to another problem or is damaged; it is left as it is.
     """
-    target = target.collapsed()
-    _check(target, budget, tolerance)
+    target, read_as = target.collapsed(), read_budget(budget)
+    _check(target, tolerance)
     check_same_data(target, draws=draws)
-    forecast, fingerprint = Forecast.measure(target), fingerprint_of(target, seed)
-    path = None if state is None else Path(state)
+    clock = Clock(read_as)
+    fingerprint, path = fingerprint_of(target, seed), None if state is None else Path(state)
     ledger = Ledger.read(path, fingerprint) if path is not None and path.exists() else Ledger.empty(len(target))
+    pace = Pace(clock, Forecast.of(target, clock.counts))
+    work = Work(target, ledger, seed, tolerance, memory_bytes, pace, draws)
+
+    def keep() -> None:
+        if path is not None:
+            ledger.write(path, fingerprint)
+
+    return continued(work, keep, progress)
+
+
+def continued(work: Work, keep: Callable[[], None], progress: bool = False) -> Bracket:
+    """`bracket` from a ledger that may hold answers already; `keep` is called after each block of data.
+
+    Raises:
+        ValueError: on a budget too small to answer at all.
+    """
+    target, ledger, pace = work.target, work.ledger, work.pace
     stages = stages_of(target)
-    expected = {name: forecast.seconds(name, len(target), 0) for name in stages}
-    clock = _Clock(budget, forecast)
-    missing = int((~ledger.has("importance")).sum())
-    needed = forecast.seconds("importance", missing, 0)
-    if missing and needed > budget:
-        raise ValueError(
-            f"budget={budget:g} s is too small to answer: a first estimate of {missing} data takes about "
-            f"{needed:.1f} s, all stages about {sum(expected.values()):.0f} s. Give more time, or fewer data "
-            "(target.select)"
-        )
-    work = Work(target, ledger, seed, tolerance, memory_bytes, draws)
+    _check_first(pace, stages, int((~ledger.has("importance")).sum()), len(target))
     with progress_bar(len(target), "bracket", "datum", progress) as bar:
+        run = _Run(work, bar, keep)
         for name, effort in _agenda(stages):
-            _run_stage(work, name, effort, clock, bar, path, fingerprint)
-    found = read(ledger, tolerance, expected, target.unnormalised, why_no_coordinates(target))
+            run.stage(name, effort)
+        run.last_importance()
+    forecast, unit = expected(pace, stages, len(target)), pace.clock.unit
+    found = read(ledger, work.tolerance, forecast, unit, target.unnormalised, why_no_coordinates(target))
     return replace(found, notes=tuple(told(target, note) for note in found.notes))
 
 
@@ -111,68 +135,107 @@ def _agenda(stages: list[str]) -> list[tuple[str, int]]:
     return [(name, 0) for name in stages] + [(stages[-1], effort) for effort in range(1, _MAX_EFFORT + 1)]
 
 
-def _run_stage(
-    work: Work, name: str, effort: int, clock: "_Clock", bar: Bar, path: Path | None, fingerprint: dict[str, Any]
-) -> None:
-    """Run a stage on all data that still need it, in blocks that fit in the time left."""
-    everything = torch.arange(len(work.target))
-    while True:
-        data = _todo(work, name, effort, everything)
-        bar.reach(int(work.is_settled(everything).sum()))
-        if not len(data):
-            return
-        size = clock.affordable(name, effort, min(len(data), _BLOCK[name]))
-        if not work.target.sliceable:
-            size = len(data) if size else 0
-        promised = name == "importance" or (name == "chains" and effort == 0 and work.draws is not None)
-        if promised and not size:
-            size = min(len(data), _BLOCK[name])  # quickest in one block
-        if not size:
-            return
-        begin = time.perf_counter()
-        with counted() as refused:
-            STAGES[name](work, data[:size], effort)
+@dataclass(frozen=True)
+class _Run:
+    """Runs stages on the data that still need them, in blocks for which the budget has room."""
+
+    work: Work
+    bar: Bar
+    keep: Callable[[], None]
+
+    def stage(self, name: str, effort: int) -> None:
+        """Run a stage for as long as there are data that need it and room for them."""
+        shorter = -float("inf")  # the largest effort below this one that was tried
+        while True:
+            data = self._todo(name, effort)
+            if not len(data):
+                return
+            size, within = _room(self.work, name, effort, len(data))
+            if not size or (within < effort and within <= shorter):
+                return
+            if not self._block(name, data[:size], within):
+                return
+            shorter = max(shorter, within if within < effort else shorter)
+
+    def last_importance(self) -> None:
+        """No chains can be had for some data: spend what is left on more draws of the guide for them."""
+        data = self._todo("importance again", 0)
+        pace = self.work.pace
+        if len(data) and pace.clock.left > _LITTLE * pace.clock.budget:
+            room = (1.0 if pace.clock.counts else _CAREFUL) * pace.clock.left / pace.cost("importance", len(data))
+            effort = min(math.log(room, GROWTH), _MOST_IMPORTANCE)
+            if effort > -_FEWEST:
+                self._block("importance", data, effort)
+
+    def _todo(self, name: str, effort: int) -> Tensor:
+        """The data that a stage has not answered with this effort and that are not settled."""
+        work, everything = self.work, torch.arange(len(self.work.target))
+        settled = work.is_settled(everything)
+        self.bar.reach(int(settled.sum()))
+        done = work.ledger.effort >= effort if name == "chains" else work.ledger.has(_ANSWERED.get(name, name))
+        return everything[~done & ~settled]
+
+    def _block(self, name: str, data: Tensor, effort: float) -> bool:
+        """Answer some data and keep what was found; whether there was room for all of it."""
+        work, begin, finished = self.work, time.perf_counter(), False
+        with work.pace.clock.forgiving(), counted() as refused:
+            STAGES[name](work, data, effort)
+            finished = True
+        if name == "chains" and finished:
+            work.ledger.effort[data] = math.ceil(effort)
         work.ledger.refused += refused.of(work.target)
-        seconds = time.perf_counter() - begin
-        clock.learn(name, effort, size, seconds)
-        if name == "chains":
-            work.ledger.effort[data[:size]] = effort
-        work.ledger.seconds += seconds
-        if path is not None:
-            work.ledger.write(path, fingerprint)
+        work.ledger.seconds += time.perf_counter() - begin
+        self.keep()
+        return finished
 
 
-def _todo(work: Work, name: str, effort: int, everything: Tensor) -> Tensor:
-    """The data that a stage has not answered with this effort and that are not settled."""
-    done = work.ledger.effort >= effort if name == "chains" else work.ledger.has(name)
-    if name != "chains" and effort > 0:
-        done = torch.ones_like(done)
-    return everything[~done & ~work.is_settled(everything)]
+def _room(work: Work, name: str, effort: int, most: int) -> tuple[int, float]:
+    """How many data the next block of a stage takes, and with which effort; no data if there is no room for any."""
+    pace, sliceable = work.pace, work.target.sliceable
+    size = most = min(most, _BLOCK[name]) if sliceable else most
+    if name == "chains" and effort == 0 and work.draws is not None:
+        return size, effort  # promised
+    share = _CHAINS_SHARE if name == "chains" else 1.0
+    size = pace.affordable(name, effort, most, share) or pace.affordable(name, effort, most)
+    if size and (sliceable or size == most):
+        return size, effort
+    if name == "quadrature":
+        return (0, effort) if pace.cost(name, 1 if sliceable else most) > UNSURE * pace.clock.left else (1, effort)
+    least = most if name == "importance" or not sliceable else 1
+    within = pace.effort_within(name, least, effort)
+    if name == "importance":  # promised, too
+        return most, -_FEWEST if within is None else max(within, -_FEWEST)
+    if within is None:
+        return 0, effort
+    return max(least, pace.affordable(name, within, most, share)) if sliceable else most, within
 
 
-class _Clock:
-    """The time left, and by how much the forecasts of each stage were wrong."""
-
-    def __init__(self, budget: float, forecast: Forecast) -> None:
-        self.end, self.forecast = time.perf_counter() + budget, forecast
-        self.factor: dict[str, float] = {}
-
-    def affordable(self, name: str, effort: int, most: int) -> int:
-        """The largest number of data, up to `most`, whose stage should end in time; 0 if not even one."""
-        left = self.end - time.perf_counter()
-        factor = self.factor.get(name, 1.0)
-        size = most
-        while size and factor * self.forecast.seconds(name, size, effort) > left:
-            size //= 2
-        return size
-
-    def learn(self, name: str, effort: int, size: int, seconds: float) -> None:
-        """Correct later forecasts of a stage by how wrong this one was."""
-        self.factor[name] = seconds / self.forecast.seconds(name, size, effort)
+def expected(pace: Pace, stages: list[str], num_data: int) -> dict[str, float]:
+    """What the first round of each stage takes of all data, as far as is known, in the budget's unit."""
+    whole = {name: divmod(num_data, _BLOCK[name]) for name in stages}
+    return {
+        name: blocks * pace.cost(name, _BLOCK[name]) + (pace.cost(name, rest) if rest else 0.0)
+        for name, (blocks, rest) in whole.items()
+    }
 
 
-def _check(target: Target, budget: float, tolerance: float) -> None:
-    for name, value in (("budget", budget), ("tolerance", tolerance)):
-        if not value > 0:
-            raise ValueError(f"{name} must be positive, got {value}")
+def _check_first(pace: Pace, stages: list[str], missing: int, num_data: int) -> None:
+    """Refuse a budget that has no room for the fewest draws of the guide that say anything.
+
+    Raises:
+        ValueError: saying what a first estimate, and all stages, take.
+    """
+    clock = pace.clock
+    if missing and pace.cost("importance", missing, -_FEWEST) > clock.budget:
+        total = sum(expected(pace, stages, num_data).values())
+        raise ValueError(
+            f"budget={clock.says(clock.budget)} is too small to answer: a first estimate of {missing} data takes about "
+            f"{clock.says(pace.cost('importance', missing))}, all stages about {clock.says(total)}. Give more, or "
+            "fewer data (target.select)"
+        )
+
+
+def _check(target: Target, tolerance: float) -> None:
+    if not tolerance > 0:
+        raise ValueError(f"tolerance must be positive, got {tolerance}")
     target.check_proper()

@@ -39,10 +39,11 @@ class Bracket(Shown):
         width: length of the 95 % interval around both, `[B]`, nats.
         tolerance: the width that was asked for.
         ledger: every method's answer for every datum.
-        forecast: seconds that each stage was expected to take before it began, for all data.
+        forecast: what the first round of each stage takes for all data, as far as is known, in `unit`.
         seconds: spent, earlier calls on the same state included.
         from_below: why log p(x) was estimated from below only, by importance sampling from the guide; empty where it
             was not.
+        unit: of the budget and of `forecast`: `"s"` or `"evaluations"`.
     """
 
     lower: Estimate[BracketSideInfo]
@@ -55,6 +56,7 @@ class Bracket(Shown):
     forecast: dict[str, float]
     seconds: float
     from_below: str = ""
+    unit: str = "s"
 
     def __len__(self) -> int:
         return len(self.lower)
@@ -76,7 +78,7 @@ class Bracket(Shown):
     def select(self, rows: Sequence[int]) -> "Bracket":
         """The bracket of some of the data; `seconds` and `forecast` stay what all of them took."""
         unnormalised = tuple(self.unnormalised[b] for b in rows)
-        return read(self.ledger.select(rows), self.tolerance, self.forecast, unnormalised, self.from_below)
+        return read(self.ledger.select(rows), self.tolerance, self.forecast, self.unit, unnormalised, self.from_below)
 
     def method(self, b: int) -> str:
         """Which method gave a datum's lower and which its upper value: one name where they are one."""
@@ -133,22 +135,23 @@ def read(
     ledger: Ledger,
     tolerance: float,
     forecast: dict[str, float],
+    unit: str = "s",
     unnormalised: tuple[str, ...] = (),
     from_below: str = "",
 ) -> Bracket:
     """The bracket that follows from a ledger.
 
     Args:
-        ledger, tolerance, forecast: of the bracket.
+        ledger, tolerance, forecast, unit: of the bracket.
         unnormalised: as of `Target`.
         from_below: why it can have no upper side, if it can have none.
     """
+    one_sided = _one_sided(forecast, unit, from_below)
     lower, upper = choose(ledger, LOWER), choose(ledger, UPPER)
     length = width(lower, upper)
     doubts = suspicions(ledger, lower, upper)
-    without = from_below or "the time ended before chains were run"
     flags = tuple(
-        _flag(b, lower, upper, doubts[b], float(length[b]), tolerance, without) for b in range(ledger.num_data)
+        _flag(b, lower, upper, doubts[b], float(length[b]), tolerance, one_sided) for b in range(ledger.num_data)
     )
     return Bracket(
         lower=_estimate(lower, "lower", unnormalised),
@@ -161,6 +164,7 @@ def read(
         forecast=forecast,
         seconds=ledger.seconds,
         from_below=from_below,
+        unit=unit,
     )
 
 
@@ -172,11 +176,23 @@ def _estimate(side: Side, bound: Bound, unnormalised: tuple[str, ...]) -> Estima
     return Estimate(value, stderr, bound, {"method": side.methods}, side.flags, unnormalised)
 
 
-def _flag(b: int, lower: Side, upper: Side, suspicion: str, length: float, tolerance: float, without: str) -> str:
+def _flag(b: int, lower: Side, upper: Side, suspicion: str, length: float, tolerance: float, one_sided: str) -> str:
     texts = "; ".join((lower.flags[b], upper.flags[b], suspicion)).split("; ")
     reasons = list(dict.fromkeys(filter(None, texts)))  # both sides may say the same
     if not upper.methods[b]:
-        reasons.append(f"no upper bound: {without}, so a mode that the guide misses is missed")
+        reasons.append(one_sided)
     elif length > tolerance and not reasons:
         reasons.append(f"the interval is {length:.2f} nats wide, more than {tolerance:g}: more time would narrow it")
     return "; ".join(reasons)
+
+
+def _one_sided(forecast: dict[str, float], unit: str, from_below: str) -> str:
+    """Why there is no upper value, and what one would cost."""
+    missed = "so a mode that the guide misses is missed"
+    if from_below or "chains" not in forecast:
+        return f"no upper bound: {from_below or 'no chains were run'}, {missed}"
+    chains, total = forecast["chains"], sum(forecast.values())
+    return (
+        f"no upper bound: the budget ended before chains were done, {missed}; for all data they take about "
+        f"{chains:.3g} {unit}, all stages about {total:.3g} {unit}"
+    )

@@ -1,5 +1,6 @@
 """What a bracket runs: each stage answers some data and writes them into the ledger."""
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Any
@@ -12,6 +13,20 @@ from elbowroom.inference.evaluation.coordinates import Coordinates, why_no_coord
 from elbowroom.inference.evidence.annealing import anneal, anneal_reverse
 from elbowroom.inference.evidence.bracket.choice import EARLIER, EXPEDITION, settled
 from elbowroom.inference.evidence.bracket.ledger import Ledger
+from elbowroom.inference.evidence.bracket.pace import Pace
+from elbowroom.inference.evidence.bracket.sizes import (
+    GROWTH,
+    MORE,
+    NUM_ADAPTED,
+    NUM_ANNEALED,
+    NUM_CHAINS,
+    NUM_DRAWS,
+    NUM_LEAPFROG,
+    NUM_PILOT,
+    NUM_SAMPLES,
+    NUM_STEPS,
+    num_warmup,
+)
 from elbowroom.inference.evidence.bridge.adapted import adapted_importance
 from elbowroom.inference.evidence.bridge.bridge import bridge
 from elbowroom.inference.evidence.importance.importance import importance
@@ -22,13 +37,6 @@ from elbowroom.inference.mcmc.convergence import Gates
 from elbowroom.inference.mcmc.draws import Draws
 from elbowroom.inference.mcmc.float_limits import at_limits
 from elbowroom.inference.target import Target
-
-NUM_SAMPLES = 1000
-NUM_CHAINS, NUM_WARMUP, NUM_DRAWS = 4, 100, 250
-NUM_ADAPTED, MORE = 4000, 16  # weighed draws; so many times as many where that alone is missing
-NUM_STEPS, NUM_ANNEALED, NUM_PILOT, NUM_LEAPFROG = 100, 16, 8, 3
-GROWTH = 4
-"""Each round of effort multiplies draws, weighed samples and temperatures by this."""
 
 ADAPTED = ("adapted importance", "adapted importance, upper")
 
@@ -52,6 +60,7 @@ class Work:
     seed: int
     tolerance: float
     memory_bytes: int | None
+    pace: Pace
     draws: Draws | None = None  # chains that were run already, of all data
 
     def part(self, data: Tensor) -> Target:
@@ -66,53 +75,82 @@ class Work:
 _BLIND = "modes far from the guide were not looked for: the prior cannot be drawn from"
 _WEAK = "modes far from the guide were looked for from the prior with {:.0f} effective points"
 
-Stage = Callable[[Work, Tensor, int], None]
-"""(work, which data `[b]`, effort 0, 1, …): answer these data."""
+Stage = Callable[[Work, Tensor, float], None]
+"""(work, which data `[b]`, effort 0, 1, …, or less where there is no room for that): answer these data.
+
+Raises `Spent` where the budget ends; what was written down by then stands.
+"""
 
 
-def by_importance(work: Work, data: Tensor, effort: int) -> None:
+def by_importance(work: Work, data: Tensor, effort: float) -> None:
     """Weigh draws of the guide: where everything begins."""
-    num_samples = NUM_SAMPLES * GROWTH**effort
-    estimate = importance(  # chains are begun with a search
-        work.part(data), num_samples=num_samples, seed=work.seed, memory_bytes=work.memory_bytes, search=False
-    )
-    work.ledger.put("importance", data, estimate)
+    num_samples = int(NUM_SAMPLES * GROWTH**effort)
+    options: dict[str, Any] = {"seed": work.seed, "memory_bytes": work.memory_bytes}
+    with work.pace.timed("importance", len(data), effort, math.inf):  # promised
+        estimate = importance(work.part(data), num_samples=num_samples, search=False, **options)
+    work.ledger.put("importance", data, estimate)  # without a search: chains are begun with one
 
 
-def by_quadrature(work: Work, data: Tensor, effort: int) -> None:
-    """Integrate on a lattice, where there are few latents."""
+def by_quadrature(work: Work, data: Tensor, effort: float) -> None:
+    """Integrate on a lattice, where there are few latents; on one that does not end, half of what is left is spent."""
     part = work.part(data)
-    most = MOST_POINTS[Coordinates.of(part).dim]
-    work.ledger.put("quadrature", data, quadrature(part, max_points=most, memory_bytes=work.memory_bytes))
+    dim = Coordinates.of(part).dim
+    most = None if dim == 0 else work.pace.clock.left / 2
+    with work.pace.timed("quadrature", len(data), effort, most):
+        found = quadrature(part, max_points=MOST_POINTS[dim], memory_bytes=work.memory_bytes)
+    work.ledger.put("quadrature", data, found)
 
 
-def by_chains(work: Work, data: Tensor, effort: int) -> None:
+def by_chains(work: Work, data: Tensor, effort: float) -> None:
     """Run chains; weigh a proposal fitted to them from both sides; bridge; anneal both ways where that fails."""
-    part, growth, seed = work.part(data), GROWTH**effort, work.seed + effort
-    draws = _draws(work, part, data, effort)
-    _look(work, data, draws)
-    if effort:
-        work.ledger.remember(ADAPTED[0], EARLIER, data)
-    _weigh(work, data, draws, NUM_ADAPTED * growth, seed)
-    work.ledger.put("bridge", data, bridge(part, draws, num_exchanges=0, seed=seed, memory_bytes=work.memory_bytes))
-    wide = _promising(work, data)
-    if len(wide):
-        _weigh(work, data[wide], draws.select(wide.tolist()), NUM_ADAPTED * growth * MORE, seed)
-    rest = (~work.is_settled(data)).nonzero().flatten()
-    if len(rest):
-        _anneal(work, data[rest], draws.select(rest.tolist()), effort)
+    part, seed, pace = work.part(data), seed_of(work, effort), work.pace
+    num_adapted = int(NUM_ADAPTED * GROWTH**effort)
+    promised = effort == 0 and work.draws is not None
+    with pace.timed("chains", len(data), effort, math.inf if promised else None):
+        draws = _draws(work, part, data, effort)
+        _look(work, data, draws)
+        if effort > 0:
+            work.ledger.remember(ADAPTED[0], EARLIER, data)
+        _weigh(work, data, draws, num_adapted, seed)
+        work.ledger.put("bridge", data, bridge(part, draws, num_exchanges=0, seed=seed, memory_bytes=work.memory_bytes))
+    with pace.clock.forgiving():  # the round has its chains
+        wide, within = _fitting(work, "more weights", _promising(work, data), effort)
+        if len(wide) and (more := int(NUM_ADAPTED * MORE * GROWTH**within)) > num_adapted:
+            with pace.timed("more weights", len(wide), within):
+                _weigh(work, data[wide], draws.select(wide.tolist()), more, seed)
+        rest, within = _fitting(work, "annealing", (~work.is_settled(data)).nonzero().flatten(), effort)
+        if len(rest):
+            with pace.timed("annealing", len(rest), within):
+                _anneal(work, data[rest], draws.select(rest.tolist()), within)
 
 
-def _draws(work: Work, part: Target, data: Tensor, effort: int) -> Draws:
+def _fitting(work: Work, step: str, places: Tensor, effort: float) -> tuple[Tensor, float]:
+    """As many of the places as a step has room for, all of them with less effort where it can be, and that effort."""
+    if not len(places):
+        return places, effort
+    pace, least = work.pace, 1 if work.target.sliceable else len(places)
+    size = pace.affordable(step, effort, len(places))
+    if size >= least:
+        return places[:size], effort
+    within = pace.effort_within(step, least, min(effort, 0.75))  # weights and temperatures less than these say little
+    return (places[:0], effort) if within is None else (places[:least], within)
+
+
+def seed_of(work: Work, effort: float) -> int:
+    """Each round has numbers of its own."""
+    return work.seed + max(0, math.ceil(effort))
+
+
+def _draws(work: Work, part: Target, data: Tensor, effort: float) -> Draws:
     """The chains of these data: those that were given, or new ones."""
     if effort == 0 and work.draws is not None:
         return replace(work.draws.select(data.tolist()), gates=MIXING)
     return hmc(
         part,
         num_chains=NUM_CHAINS,
-        num_warmup=NUM_WARMUP * (1 + effort),
-        num_draws=NUM_DRAWS * GROWTH**effort,
-        seed=work.seed + effort,
+        num_warmup=num_warmup(GROWTH**effort),
+        num_draws=int(NUM_DRAWS * GROWTH**effort),
+        seed=seed_of(work, effort),
         gates=MIXING,
         memory_bytes=work.memory_bytes,
     )
@@ -159,16 +197,16 @@ def _promising(work: Work, data: Tensor) -> Tensor:
     return (unsettled & sound).nonzero().flatten()
 
 
-def _anneal(work: Work, data: Tensor, draws: Draws, effort: int) -> None:
+def _anneal(work: Work, data: Tensor, draws: Draws, effort: float) -> None:
     """Anneal from the guide up, and from the chains' draws down."""
     part = work.part(data)
     arguments: dict[str, Any] = {
-        "num_steps": NUM_STEPS * GROWTH**effort,
+        "num_steps": int(NUM_STEPS * GROWTH**effort),
         "num_chains": NUM_ANNEALED,
         "start": _start(part),
         "num_pilot": NUM_PILOT,
         "num_leapfrog": NUM_LEAPFROG,
-        "seed": work.seed + effort,
+        "seed": seed_of(work, effort),
         "memory_bytes": work.memory_bytes,
     }
     limits = at_limits(draws)

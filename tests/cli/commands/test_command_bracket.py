@@ -87,3 +87,11 @@ def test_data_that_need_more_time_are_said_to(run: Run, trained: Path, monkeypat
     rows = read_json(trained / "evidence.json")["data"]
     assert all(row["upper"] is row["upper_method"] is row["width"] is None for row in rows)
     assert all("no upper bound" in row["flag"] for row in rows)
+
+
+def test_a_budget_of_evaluations(run: Run, trained: Path) -> None:
+    """As a text; two runs that share no state write the same numbers."""
+    common = ("evidence", f"--run={trained}", "--method=bracket", "--limit=3", "--budget=3e4 evaluations", "--json")
+    one, other = (run(*common, f"--output={place}").json() for place in ("one", "other"))
+    assert one["data"] == other["data"] and one["forecast"] == other["forecast"]
+    assert one["budget"] == "3e4 evaluations" and one["unit"] == "evaluations"

@@ -76,7 +76,7 @@ def test_what_can_be_said_is_said(kind: str) -> None:
     assert "from below only" in words and found.from_below in words and "gap" not in numbers
     assert result.calibration is not None
     assert result.latent_use is not None
-    assert list(result.skipped) == ["chains, agreement and decomposition"]
+    assert list(result.skipped) == ["examination"]
 
 
 def test_a_guide_that_is_off_is_told() -> None:

@@ -15,7 +15,11 @@ from torch import Tensor
 
 from elbowroom.inference import Audit, StateError, audit_target, bracket
 from elbowroom.inference.audit import examination
-from toys.audit import GENEROUS, TINY, Line
+from elbowroom.inference.audit.costs import EXAMINATION
+from elbowroom.inference.evaluation.clock import Clock
+from elbowroom.inference.evidence.bracket.forecast import Forecast
+from elbowroom.inference.evidence.bracket.pace import Pace
+from toys.audit import GENEROUS, Line, one_block
 
 TOLERANCE = {"rhat": 2e-3}
 """Of what depends on ranks of draws: rounding may swap two of them."""
@@ -43,7 +47,7 @@ def calls(monkeypatch: pytest.MonkeyPatch) -> list[Any]:
         counted(name)
     block = examination.Examiner._block
     monkeypatch.setattr(
-        examination.Examiner, "_block", lambda self, rows, first: told.append(tuple(rows)) or block(self, rows, first)
+        examination.Examiner, "_block", lambda self, rows, *given: told.append(tuple(rows)) or block(self, rows, *given)
     )
     return told
 
@@ -72,7 +76,8 @@ def test_an_audit_that_ran_out_of_time_goes_on(
 ) -> None:
     """In two calls, and in blocks of other sizes, it ends with the numbers of an audit that was never stopped."""
     state = tmp_path / "deep" / "state"
-    short = audited(state, TINY)
+    with one_block():
+        short = audited(state)
     assert len(short.rows["decomposition"]) == 16 == short.numbers["examined"].value
     assert [call for call in calls if isinstance(call, str)] == ["importance", "latent_use", "calibrate"]
     calls.clear()
@@ -101,9 +106,15 @@ def test_an_audit_that_ran_out_of_time_goes_on(
 
 
 def test_a_budget_without_end_examines_as_many_as_a_block_holds() -> None:
-    examiner = examination.Examiner(Line().target(20), bracket(Line().target(20)), 3, None, None, {})
-    assert examiner._size(rest=1000, pace=0.5, left=math.inf, any_done=True) == examination._MOST
-    assert examiner._size(rest=1000, pace=0.5, left=10.0, any_done=True) == 16
+    target = Line().target(20)
+    examiner = examination.Examiner(target, bracket(target), 3, None, None, {})
+    endless, short = (Pace(Clock(seconds), Forecast(0.0, 1.0, 1, work={EXAMINATION: lambda *_: (0, 0.5)}))
+                      for seconds in (1e9, 10.1))  # fmt: skip
+    assert examiner._size(rest=1000, pace=endless, any_done=True) == examination._MOST
+    with short.timed(EXAMINATION, 32, 0.0):
+        pass
+    short._factor[EXAMINATION] = 1.0  # half a second for a datum, as forecast
+    assert examiner._size(rest=1000, pace=short, any_done=True) == 16
 
 
 def _examiner(audit: Audit) -> Any:
@@ -119,10 +130,10 @@ def test_an_audit_that_was_interrupted_goes_on(
     monkeypatch.setattr(examination, "_MOST", 4)
     block = examination.Examiner._block
 
-    def stopped(self: Any, rows: list[int], first: Any) -> Any:
+    def stopped(self: Any, rows: list[int], first: Any, pace: Any) -> Any:
         if first:  # the one that is done
             raise KeyboardInterrupt
-        return block(self, rows, first)
+        return block(self, rows, first, pace)
 
     with monkeypatch.context() as patch:
         patch.setattr(examination.Examiner, "_block", stopped)
@@ -141,7 +152,8 @@ def test_data_are_examined_once_whatever_is_the_worst_by_now(
     """A better bracket may make other data the worst: nothing is examined twice, nothing left out."""
     monkeypatch.setattr(examination, "_FIRST", 1)
     monkeypatch.setattr(examination, "_MOST", 1)
-    first = audited(tmp_path, TINY, num_data=2)
+    with one_block():
+        first = audited(tmp_path, num_data=2)
     assert len(first.rows["decomposition"]) == 1
     original = parts.queue_of
     monkeypatch.setattr(parts, "queue_of", lambda order, room, worst: original(order, room, worst)[::-1])
@@ -153,13 +165,13 @@ def test_data_are_examined_once_whatever_is_the_worst_by_now(
 def test_other_numbers_of_simulations_are_other_calibrations(tmp_path: Path, calls: list[Any]) -> None:
     target = Line(0.8).target(4)
     for number in (30, 50, 30):
-        found = audit_target(target, budget=TINY, num_simulations=number, state=tmp_path).calibration
+        found = audit_target(target, budget=GENEROUS, num_simulations=number, state=tmp_path).calibration
         assert found is not None and found.num_simulations == number
     assert calls.count("calibrate") == 2
 
 
 def test_a_state_of_something_else_is_refused(tmp_path: Path) -> None:
-    audited(tmp_path, TINY, num_data=4)
+    audited(tmp_path, num_data=4)
     before = {path.name: path.read_bytes() for path in tmp_path.iterdir()}
     assert set(before) >= {"importance.safetensors", "bracket.safetensors", "examination-0000.safetensors"}
     others: list[tuple[Callable[[], Any], str]] = [
@@ -175,7 +187,7 @@ def test_a_state_of_something_else_is_refused(tmp_path: Path) -> None:
 
 def test_damaged_files_are_refused(tmp_path: Path) -> None:
     """Each of them, cut short, with one bit turned, or of another part: named, and left as it is."""
-    audited(tmp_path, TINY, num_data=8)
+    audited(tmp_path, num_data=8)
     files = sorted(tmp_path.iterdir())
     assert len(files) == 5
     for path, other in zip(files, files[1:] + files[:1], strict=True):
@@ -185,17 +197,17 @@ def test_damaged_files_are_refused(tmp_path: Path) -> None:
         for damaged in (good[: len(good) // 2], bytes(turned), b"", other.read_bytes()):
             path.write_bytes(damaged)
             with pytest.raises(StateError, match=path.name):
-                audited(tmp_path, TINY, num_data=8)
+                audited(tmp_path, num_data=8)
             assert path.read_bytes() == damaged
         path.write_bytes(good)
-    audited(tmp_path, TINY, num_data=8)
+    audited(tmp_path, num_data=8)
 
 
 def test_a_state_of_another_version_is_refused(tmp_path: Path) -> None:
     """A field that is no more, a type that is not known: a reason, not a riddle."""
     from elbowroom.inference.saving.state_file import _digest
 
-    audited(tmp_path, TINY, num_data=4)
+    audited(tmp_path, num_data=4)
     path = tmp_path / "importance.safetensors"
     good = path.read_bytes()
     for old, new in (('"stderr"', '"sd"'), ('"Estimate"', '"Estimates"')):
@@ -207,7 +219,7 @@ def test_a_state_of_another_version_is_refused(tmp_path: Path) -> None:
         told["digest"] = _digest(tensors, told)
         save_file(tensors, path, {"elbowroom": json.dumps(told)})
         with pytest.raises(StateError, match=r"importance\.safetensors.*another version"):
-            audited(tmp_path, TINY, num_data=4)
+            audited(tmp_path, num_data=4)
 
 
 @pytest.mark.parametrize("budget", [0.0, -1.0, math.nan])

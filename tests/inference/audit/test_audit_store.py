@@ -16,7 +16,7 @@ from elbowroom.inference import Estimate, Target, agreement, audit_target, decom
 from elbowroom.inference.audit.joined_blocks import joined
 from elbowroom.inference.audit.store import _TYPES, load_result, save_result
 from elbowroom.inference.mcmc import hmc
-from toys.audit import TINY, Line, clean_audit, exploded_audit, modes_audit
+from toys.audit import GENEROUS, Line, clean_audit, exploded_audit, modes_audit
 
 TOLD = {"data": "some"}
 PARTS = ("bracket", "decomposition", "agreement", "chains", "calibration", "latent_use", "portrait")
@@ -67,7 +67,7 @@ def test_every_part_of_an_audit_comes_back(audit: Any, part: str) -> None:
 
 def test_every_type_that_can_be_kept_is_met_here(tmp_path: Path) -> None:
     """A type that is made known to the store is part of something that the tests above bring back."""
-    audit_target(Line().target(2), budget=TINY, num_simulations=30, state=tmp_path)
+    audit_target(Line().target(2), budget=GENEROUS, num_simulations=30, state=tmp_path)
     files = [clean_audit().bracket.ledger, *(getattr(clean_audit(), part) for part in PARTS if part != "bracket")]
     met = {name for value in files for name in _names(value)}
     kept = "".join(path.read_bytes().decode(errors="ignore") for path in tmp_path.iterdir()).replace("\\", "")

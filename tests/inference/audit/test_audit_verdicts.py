@@ -11,7 +11,7 @@ from elbowroom.inference.audit import Finding
 from elbowroom.reference import problem
 from elbowroom.reference.algebra import log_normal
 from elbowroom.reference.modes import CENTRES, NOISE, SPREAD, WEIGHTS
-from toys.audit import TINY, Line, Plane, clean_audit, exploded_audit, modes_audit, narrow_audit
+from toys.audit import GENEROUS, Line, Plane, clean_audit, exploded_audit, modes_audit, narrow_audit
 
 
 def tones(audit: Audit, *wanted: str) -> list[Finding]:
@@ -164,4 +164,4 @@ def test_no_false_alarm_in_twenty_seeds() -> None:
 def alarms(seed: int) -> list[str]:
     """Warnings about exact guides on 40 data: one latent, or three."""
     target = (Plane() if seed % 2 else Line()).target(40, 1000 + seed)
-    return [f"{seed}: {f.sentence}" for f in tones(audit_target(target, budget=TINY, seed=seed), "warning", "bad")]
+    return [f"{seed}: {f.sentence}" for f in tones(audit_target(target, budget=GENEROUS, seed=seed), "warning", "bad")]

@@ -87,6 +87,6 @@ def test_effort_grows_until_it_is_settled(monkeypatch: pytest.MonkeyPatch) -> No
 
     monkeypatch.setattr(methods, "MAX_LATTICE_DIM", -1)
     monkeypatch.setattr(stages, "STAGES", methods.STAGES | {"chains": chains})
-    found = bracket(conjugate(3), budget=20.0)
+    found = bracket(conjugate(3), budget=GENEROUS)
     assert asked == [(0, 3), (1, 3), (2, 3), (3, 2)]
     assert found.ledger.effort.tolist() == [2, 3, 3] and found.settled.tolist() == [True, False, False]
