@@ -283,12 +283,8 @@ class Target(Shown, Triple):
             for name, site in trace.nodes.items():
                 if site["type"] != "sample" or type(site["fn"]).__name__ == "_Subsample":
                     continue
-                if (
-                    what == "guide"
-                    and site["is_observed"]
-                    and name in (*every.structure.observed, *every.structure.given)
-                ):
-                    continue  # a guide that runs the model: no site of q
+                if what == "guide" and every.structure.observes(name, site):
+                    continue
                 sites.append((what, _kind(name, site, self.structure), name, site))
         return sites
 

@@ -8,7 +8,7 @@ from pyro.poutine.messenger import Messenger
 from pyro.poutine.util import site_is_subsample
 from torch import Tensor
 
-from elbowroom.inference.programs.log_prob import enumerable
+from elbowroom.inference.programs.log_prob import enumerable, innermost, is_point
 from elbowroom.inference.programs.structure import ProgramError, Structure
 
 Leaf = Callable[[Messenger], dict[str, Tensor]]
@@ -71,7 +71,9 @@ class _Branch(Messenger):
         return enumerable(msg["fn"]) and (msg["infer"] or {}).get("enumerate") == "sequential"
 
     def _values(self, fn: Any) -> list[Tensor]:
-        """The values of a site in the shape that they have in a plain run."""
+        """The values of a site in the shape that they have in a plain run; of a point (Delta) the only one."""
+        if is_point(fn):
+            return [innermost(fn).v]
         values = fn.enumerate_support(expand=False)
         nesting = self.structure.nesting
         batch = fn.batch_shape[-nesting:] if nesting else torch.Size()

@@ -73,7 +73,7 @@ def summed_log_guide(
     terms = {
         name: (site_log_prob if name in structure.collapsed else density)(site)
         for name, site in _random(trace)
-        if not (site["is_observed"] and name in (*structure.observed, *structure.given))  # a guide that runs the model
+        if not structure.observes(name, site)
     }
     return _summed(named_factors(trace, terms), trace, triple, num_samples or 1)
 

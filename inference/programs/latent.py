@@ -7,7 +7,7 @@ from typing import Any
 import torch
 from torch.distributions.transforms import identity_transform
 
-from elbowroom.inference.programs.log_prob import bijection, enumerable, innermost, support_of
+from elbowroom.inference.programs.log_prob import bijection, enumerable, is_point, support_of
 
 _POINTS, _ROUNDING = 8, 64
 """Points at which T is tried, and how many units of the last digit its values may differ there and yet be one."""
@@ -86,7 +86,7 @@ def latent_of(name: str, site: Any, drawn: Any, data_dim: int | None, nesting: i
 
 
 def _num_values(fn: Any, guide: Any, inner: tuple[int, ...]) -> int | None:
-    point = type(innermost(guide)).__name__ == "Delta"  # one of the model's values
+    point = is_point(guide)  # one of the model's values
     if not (enumerable(fn) and (point or enumerable(guide))):
         return None
     try:

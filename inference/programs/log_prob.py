@@ -109,6 +109,11 @@ def innermost(fn: Any) -> Any:
     return fn
 
 
+def is_point(fn: Any) -> bool:
+    """Whether a distribution, inside its wrappers, is a Delta."""
+    return type(innermost(fn)).__name__ == "Delta"
+
+
 def _hidden(terms: Tensor, mask: Tensor | None) -> Tensor:
     return terms if mask is None else torch.where(mask, terms, terms.new_zeros(()))
 

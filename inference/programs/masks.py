@@ -13,7 +13,7 @@ from pyro.distributions import MaskedDistribution
 from torch import Tensor
 from torch.distributions import Independent
 
-from elbowroom.inference.programs.log_prob import innermost, log_prob, over_event, site_log_prob
+from elbowroom.inference.programs.log_prob import innermost, is_point, log_prob, over_event, site_log_prob
 
 SEEN = "_elbowroom_seen"
 """Where `Unmask` writes down, among a site's `infer`, which elements of its value its masks left."""
@@ -83,5 +83,5 @@ def is_deterministic(site: Any) -> bool:
     """Whether a site only writes down a value: `pyro.deterministic`, and what a reparameterisation leaves behind."""
     if site["infer"].get("_deterministic", False):
         return True
-    point = site["is_observed"] and type(innermost(site["fn"])).__name__ == "Delta"
+    point = site["is_observed"] and is_point(site["fn"])
     return point and isinstance(site["fn"], MaskedDistribution) and site["fn"]._mask is False

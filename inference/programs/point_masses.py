@@ -7,7 +7,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from elbowroom.inference.programs.log_prob import bijection, innermost, support_of
+from elbowroom.inference.programs.log_prob import bijection, is_point, support_of
 from elbowroom.inference.programs.requirements import ProgramError, Sites
 
 _TRIES = 8
@@ -20,7 +20,8 @@ def check_point_masses(drawn: Sites, latents: Sites, again: Callable[[int], Site
     AutoGuides draw an auxiliary u with a density, and give a latent the value T(u) by a Delta that carries the log
     Jacobian. Such a value moves, in each of its unconstrained coordinates, whenever the guide is run on other noise;
     one that stays is a point mass, whatever else the guide draws. As many numbers as move must have been drawn. On a
-    discrete latent a point is a probability of one: log q = 0, and the weights are those of p(x) at that value.
+    discrete latent a point is a probability of one: log q = 0, and the weights are those of p(x) at that value, be it
+    the same always or one that follows from the guide's other latents.
 
     Args:
         drawn: the guide's latent and auxiliary sites.
@@ -28,7 +29,7 @@ def check_point_masses(drawn: Sites, latents: Sites, again: Callable[[int], Site
         again: the guide's sites in a run on the noise of a seed.
 
     Returns:
-        The discrete latents of which the guide draws one value only.
+        The discrete latents of which the guide reaches one value only, given its other draws.
 
     Raises:
         ProgramError: naming the site, and how to fix its value instead.
@@ -45,12 +46,16 @@ def check_point_masses(drawn: Sites, latents: Sites, again: Callable[[int], Site
                 still[name] &= _equal(_coordinates(name, other, latents), first[name])
         if not any(bool(fixed.any()) for fixed in still.values()):
             break
-    points = tuple(name for name in deltas if bool(still[name].all()) and _is_discrete(latents.get(name)))
+    discrete = [name for name in deltas if _is_discrete(latents.get(name))]
+    points = tuple(name for name in discrete if bool(still[name].any()))
     for name, fixed in still.items():
         if bool(fixed.any()) and name not in points:
             part = "" if bool(fixed.all()) else " in some of its elements"
             raise ProgramError(point_mass(name, part))
     moved, helpers = carried(drawn, latents, points)
+    if helpers < moved:  # discrete ones that follow from other latents, too, are of one value given these
+        points = tuple(discrete)
+        moved, helpers = carried(drawn, latents, points)
     if helpers < moved:
         raise ProgramError(
             f"the guide's Delta sites {deltas} have {moved} unconstrained values but follow from {helpers} auxiliary "
@@ -72,7 +77,7 @@ def carried(drawn: Sites, latents: Sites, points: tuple[str, ...]) -> tuple[int,
 
 def is_delta(site: Any) -> bool:
     """Whether a site's distribution, inside its wrappers, is a Delta."""
-    return type(innermost(site["fn"])).__name__ == "Delta"
+    return is_point(site["fn"])
 
 
 def point_mass(name: str, part: str = "") -> str:

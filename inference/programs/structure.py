@@ -95,6 +95,10 @@ class Structure:
             cautions=tuple(c for c in self.cautions if c.site not in sites),
         )
 
+    def observes(self, name: str, site: Any) -> bool:
+        """Whether a guide's site is one of those that the model observes or fixes: what runs the model draws none."""
+        return bool(site["is_observed"]) and (name in self.observed or name in self.given)
+
     def place(self, latent: Latent, value: Tensor, event: tuple[int, ...]) -> Tensor:
         """`[S, B, *inner, *event]` to the program's layout `[S, *batch, *event]`."""
         num_samples, num_data = value.shape[:2]

@@ -36,11 +36,10 @@ def _on_branch(triple: Triple, num_samples: int | None, setter: Messenger, *bran
 
 def log_q_of(trace: Any, triple: Triple, num_samples: int | None) -> Values:
     """log q of a guide's trace; what the model observes is no part of it, where the guide runs the model."""
-    observed = (*triple.structure.observed, *triple.structure.given)
-    fills = triple.structure.fills
+    structure, fills = triple.structure, triple.structure.fills
 
     def counts(name: str, site: Any) -> bool:
-        return not (site["is_observed"] and name in observed)
+        return not structure.observes(name, site)
 
     terms = {"log_q": _total(trace, triple, num_samples, counts, seen_log_prob)}
     if fills is not None and not bool(fills.all()):
@@ -70,7 +69,7 @@ def _summed_guide(
         return summed_log_guide(triple, num_samples, setter, density)
 
     def counts(name: str, site: Any) -> bool:
-        return not (site["is_observed"] and name in structure.observed)
+        return not structure.observes(name, site)
 
     def read(site: Any) -> Tensor:
         return site_log_prob(site) if site["name"] in structure.collapsed else density(site)

@@ -13,8 +13,8 @@ _TIMES = 1.959964  # standard errors on either side of a 95 % interval
 
 
 def plain(value: float, digits: int = 3) -> str:
-    """`-84.481`; so many digits of what is a million or more, which no column has room for."""
-    return f"{value:.{digits}f}" if not abs(value) >= 1e6 else f"{value:.4g}"
+    """`-84.481`, zero without a sign; a million or more in four digits, for which no column has room otherwise."""
+    return f"{value:z.{digits}f}" if not abs(value) >= 1e6 else f"{value:.4g}"
 
 
 def with_error(value: float, error: float, significant: int = 1) -> str:
@@ -49,10 +49,10 @@ def flag_counts(flags: Sequence[str], most: int = 4) -> tuple[str, ...]:
     flagged = [flag for flag in flags if flag]
     if not flagged:
         return ()
-    kinds = Counter(_kind(part) for flag in flagged for part in dict.fromkeys(flag.split("; ")))
+    kinds = _kinds([part for flag in flagged for part in dict.fromkeys(flag.split("; "))])
     lines = [f"{len(flagged)} of {len(flags)} data flagged: not to be trusted as they are"]
     if len(flags) > 1:
-        lines += [f"  {count} × {kind}" for kind, count in kinds.most_common(most)]
+        lines += [f"  {count} × {kind}" for kind, count in kinds[:most]]
         lines += [f"  … and {len(kinds) - most} more kinds of reasons"] if len(kinds) > most else []
     return tuple(lines)
 
@@ -83,7 +83,16 @@ def _decimals(error: float, significant: int) -> int:
     return min(max(significant - 1 - math.floor(math.log10(error)), 2), 4)
 
 
-def _kind(reason: str) -> str:
-    """A reason without what is of one datum alone: what stands behind a colon, and numbers."""
-    words = reason.split(":")[0].split()
-    return " ".join("#" if any(c.isdigit() for c in word) else word for word in words)
+def _kinds(reasons: Sequence[str]) -> list[tuple[str, int]]:
+    """Reasons without what is of one datum alone, and how often each is given, the most frequent first.
+
+    What stands behind a colon is left out, and numbers in which reasons of a kind differ are `…`.
+    """
+    kinds: dict[tuple[str, ...], list[list[str]]] = {}
+    for reason in reasons:
+        words = reason.split(":")[0].split()
+        kinds.setdefault(tuple("" if any(map(str.isdigit, word)) else word for word in words), []).append(words)
+    told = [
+        (" ".join(w[0] if len({*w}) == 1 else "…" for w in zip(*of, strict=True)), len(of)) for of in kinds.values()
+    ]
+    return sorted(told, key=lambda kind: -kind[1])

@@ -66,6 +66,11 @@ def examine(
 
 
 def _check_structure(target: Target, example: tuple[Tensor, ...], settings: Settings) -> None:
+    if axes := {key: axis for key, axis in target.per_datum.items() if axis}:
+        raise ValueError(
+            f"the data lie along {axes} (argument: axis), and fit cuts minibatches along the first axis. Train "
+            "programs of rows: modules whose forward(x) calls these with x.movedim(0, axis), on data x.movedim(axis, 0)"
+        )
     if settings.plate is not None and len(target) != len(example[0]):
         raise ValueError(
             f"the plate '{settings.plate}' has size {len(target)}, but the minibatch has {len(example[0])} data: "

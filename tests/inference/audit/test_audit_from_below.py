@@ -59,14 +59,14 @@ def test_what_can_be_said_is_said(kind: str) -> None:
     sampled = importance(target, num_samples=3000)
     assert bool(((sampled.value - exact).abs() < sigmas(len(x)) * sampled.stderr).all())
 
-    found = bracket(target, budget=10)
+    found = bracket(target, budget="1e5 evaluations")
     assert "the guide draws the site 'k" in found.from_below and not bool(found.settled.any())
     assert all(f"no upper bound: {found.from_below}" in flag for flag in found.flags)
     assert bool(((found.lower.value - exact).abs() < sigmas(len(x)) * found.lower.stderr).all())
     assert found.upper.value.tolist() == [math.inf] * len(x)
     assert found.select([1]).from_below == found.from_below
 
-    result = audit(model, guide, x, budget=5, num_simulations=60)
+    result = audit(model, guide, x, budget="3e5 evaluations", num_simulations=60)
     numbers, words = result.numbers, str(result.verdict)
     low = numbers["log_p_from_below"]
     assert low.low < float(exact.mean()) and low.high == math.inf
@@ -87,7 +87,9 @@ def test_a_guide_that_is_off_is_told() -> None:
             pyro.sample("k", dist.Poisson(torch.full_like(x, 9.0)))
             pyro.sample("z", dist.Normal(x + 2.0, 0.5))
 
-    words = str(audit(programs("Poisson")[0], far, torch.tensor(X), budget=5, num_simulations=60).verdict)
+    words = str(
+        audit(programs("Poisson")[0], far, torch.tensor(X), budget="3e5 evaluations", num_simulations=60).verdict
+    )
     assert "In short: the ELBO is" in words and "q is not calibrated" in words
 
 

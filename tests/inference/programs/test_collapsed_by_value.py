@@ -67,6 +67,50 @@ def test_estimators_answer() -> None:
     assert ((estimate.value - exact).abs() < 4 * estimate.stderr).all() and estimate.info["summed_out"] == ("k",)
 
 
+def pointing(x: Tensor) -> None:
+    """A label that follows from another one, in a network that does not broadcast."""
+    with pyro.plate("data", len(x)):
+        k = pyro.sample("k", dist.OneHotCategorical(logits=torch.stack([-x, x], -1)))
+        pyro.sample("other", dist.Delta(((k[..., 0] > 0) ^ (x > 0)).long()))
+        joined = torch.cat([x[..., None], k], -1)
+        pyro.sample("z", dist.Normal(0.8 * joined[..., 0] + 0.2 * k @ LOCS, 0.5))
+
+
+def two_labels(x: Tensor) -> None:
+    with pyro.plate("data", len(x)):
+        k = pyro.sample("k", dist.OneHotCategorical(PRIOR))
+        pyro.sample("other", dist.Categorical(PRIOR))
+        z = pyro.sample("z", dist.Normal(k @ LOCS, 1.0))
+        joined = torch.cat([z[..., None], k], -1)
+        pyro.sample("x", dist.Normal(joined[..., 0], 0.5), obs=x)
+
+
+def test_a_point_that_follows_from_another_site() -> None:
+    summed = Target(two_labels, pointing, X).collapsed()
+    assert summed.structure.sequential == summed.structure.collapsed and set(summed.latents) == {"z"}
+    torch.testing.assert_close(quadrature(summed).value, evidence(X), rtol=0.0, atol=1e-6)
+    z, log_q = summed.propose(4)
+    torch.testing.assert_close(log_q, Target(mixture, labelled, X).collapsed().log_guide(z))
+
+
+def with_a_global(x: Tensor) -> None:
+    pyro.sample("s", dist.LogNormal(0.0, 1.0), obs=torch.tensor(3.0, dtype=torch.float64))
+    mixture(x)
+
+
+def running_the_model(x: Tensor) -> None:
+    """Writes down what the model observes, as messengers do."""
+    pyro.sample("s", dist.LogNormal(0.0, 1.0), obs=torch.tensor(3.0, dtype=torch.float64))
+    labelled(x)
+
+
+def test_globals_that_a_guide_runs_are_no_part_of_log_q() -> None:
+    summed = Target(with_a_global, running_the_model, X).collapsed()
+    z, log_q = summed.propose(4)
+    torch.testing.assert_close(log_q, Target(mixture, labelled, X).collapsed().log_guide(z))
+    torch.testing.assert_close(quadrature(summed).value, evidence(X), rtol=0.0, atol=1e-6)
+
+
 def many(x: Tensor) -> None:
     """Does not broadcast, and has more combinations than are run one by one."""
     with pyro.plate("data", len(x)):

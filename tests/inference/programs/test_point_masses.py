@@ -13,7 +13,7 @@ from pyro.infer.autoguide import AutoDelta, AutoGuideList, AutoNormal
 from torch import Tensor
 
 from elbowroom.inference import ProgramError, Target, importance, quadrature
-from elbowroom.inference.programs.cautions import by_datum
+from elbowroom.inference.programs.remarks import by_datum
 from toys.programs import data, normal, normal_model
 
 X = data(6)

@@ -319,7 +319,7 @@ def test_nothing_is_simulated_and_an_audit_says_why(tmp_path: Path) -> None:
         with pytest.raises(ProgramError, match=r"cannot draw data such as 2 of these \(first rows: \[0, 2\]\)"):
             call(target)
     assert len(target.select([1, 3]).simulate()[0]) == 2
-    options: dict[str, Any] = {"budget": 0.1, "num_simulations": 20, "state": tmp_path}
+    options: dict[str, Any] = {"budget": "3e5 evaluations", "num_simulations": 20, "state": tmp_path}
     found = audit_target(target, **options)
     assert "cannot draw data such as" in found.skipped["calibration"] and found.calibration is None
     assert found.findings[0].sentence.startswith("NO LOG-LIKELIHOOD") and found.findings[0].data == (0, 2)
@@ -327,7 +327,9 @@ def test_nothing_is_simulated_and_an_audit_says_why(tmp_path: Path) -> None:
     assert found.decomposition.log_p.unnormalised == target.select(list(found.rows["decomposition"])).unnormalised
     again = audit_target(target, **options)
     assert again.bracket.unnormalised == again.sampled.unnormalised == target.unnormalised
-    assert audit_target(target.select([1, 3]), budget=0.1, num_simulations=20).findings[0].topic != "caution"
+    assert (
+        audit_target(target.select([1, 3]), budget="3e5 evaluations", num_simulations=20).findings[0].topic != "caution"
+    )
 
 
 def test_a_bracket_that_goes_on_says_it_again(tmp_path: Path) -> None:

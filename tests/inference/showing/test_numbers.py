@@ -30,12 +30,12 @@ def test_means_have_the_interval_of_independent_errors_and_say_what_is_left_out(
 
 
 def test_flags_are_counted_by_kind() -> None:
-    flags = ("k-hat 0.81: the tail", "", "k-hat 1.2: the tail; slow", "other 3")
+    flags = ("k-hat 0.81 > 0.7: the tail", "", "k-hat 1.2 > 0.7: the tail; slow", "other 3")
     assert flag_counts(flags) == (
         "3 of 4 data flagged: not to be trusted as they are",
-        "  2 × k-hat #",
+        "  2 × k-hat … > 0.7",
         "  1 × slow",
-        "  1 × other #",
+        "  1 × other 3",
     )
     assert flag_counts(("", "")) == ()
     assert flag_counts(tuple(f"kind {c}" for c in "abcdef"))[-1] == "  … and 2 more kinds of reasons"

@@ -114,6 +114,21 @@ def test_programs_that_do_not_fit_the_data() -> None:
     refuse(ProgramError, "no site is in a plate named 'rows'", plate="rows")
 
 
+def test_data_along_another_axis() -> None:
+    def model(x: Tensor) -> None:
+        with pyro.plate("data", x.shape[1]):
+            z = pyro.sample("z", dist.Normal(pyro.param("m", torch.tensor(0.0)), 1.0))
+            with pyro.plate("values", SIZE):
+                pyro.sample("x", dist.Normal(z, 1.0), obs=x)
+
+    def guide(x: Tensor) -> None:
+        with pyro.plate("data", x.shape[1]):
+            pyro.sample("z", dist.Normal(x.mean(0), pyro.param("s", torch.tensor(1.0))))
+
+    with pytest.raises(ValueError, match=r"the data lie along \{0: 1\}.*cuts minibatches along the first axis"):
+        fit(model, guide, make_data().T, progress=False)
+
+
 def test_a_plate_of_fixed_size() -> None:
     def model(x: Tensor) -> None:
         with pyro.plate("data", 1):

@@ -57,9 +57,9 @@ def test_tables_begin_with_it(comparison: Comparison, audit: Audit) -> None:
     tables = [
         bounds_table(sampled, exact),
         evidence_table(sampled, exact),
-        bracket_table(read(ledger, 0.1, {}, TEXTS)),
+        bracket_table(read(ledger, 0.1, {}, unnormalised=TEXTS)),
         comparison_table(comparison),
-        read(ledger, 0.1, {}, TEXTS).table(),
+        read(ledger, 0.1, {}, unnormalised=TEXTS).table(),
     ]
     for table in tables:
         assert table.count(WHY) == 1 and "(1 of 2 data)" in table, table

@@ -51,7 +51,7 @@ def same(one: Bracket, other: Bracket) -> None:
     assert one.flags == other.flags and one.notes == other.notes and one.forecast == other.forecast
 
 
-@pytest.mark.parametrize("seconds", [0.15, 0.4, 1.5])
+@pytest.mark.parametrize("seconds", [0.15, 0.4, pytest.param(1.5, marks=pytest.mark.slow)])
 @pytest.mark.parametrize("make", [line, whole])
 def test_seconds_are_kept_and_spent(make: Any, seconds: float, clock: Clock) -> None:
     target, begin = make(), clock.seconds
@@ -61,7 +61,7 @@ def test_seconds_are_kept_and_spent(make: Any, seconds: float, clock: Clock) -> 
     assert bool(found.settled.all()) or used >= 0.5, (used, found.flags, found.forecast)
 
 
-@pytest.mark.parametrize("number", [8e3, 5e4, 4e5])
+@pytest.mark.parametrize("number", [8e3, 5e4, pytest.param(4e5, marks=pytest.mark.slow)])
 @pytest.mark.parametrize("make", [line, whole])
 def test_evaluations_are_kept_and_give_the_same_bits(make: Any, number: float, clock: Clock) -> None:
     target, begin = make(), evaluations.total()
@@ -82,7 +82,7 @@ def evaluations_of(number: float) -> Any:
 
 def test_a_state_and_evaluations(tmp_path: Path) -> None:
     """Two calls of half a budget are a function of their arguments too, and a state changes no number."""
-    target, half = line(), "1.5e5 evaluations"
+    target, half = line(4), "5e4 evaluations"
     alone = bracket(target, budget=half, tolerance=0.003)
     twice = []
     for name in ("one", "other"):
