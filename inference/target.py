@@ -1,10 +1,7 @@
 """A (model, guide, data) triple as two functions on [samples, data] tensors."""
 
 import math
-import weakref
 from collections.abc import Mapping
-from dataclasses import replace
-from functools import cached_property
 from typing import Any, Self
 
 import torch
@@ -12,36 +9,27 @@ from torch import Tensor
 
 from elbowroom.inference.programs import densities
 from elbowroom.inference.programs.arguments import PerDatum
-from elbowroom.inference.programs.cautions import Caution
-from elbowroom.inference.programs.collapse import collapse
-from elbowroom.inference.programs.drawn_from import why_not_drawn
+from elbowroom.inference.programs.collapse import collapsed
+from elbowroom.inference.programs.described import Described
+from elbowroom.inference.programs.drawn_from import doubted
 from elbowroom.inference.programs.from_functions import SITE, Density, Joint, Sampler
 from elbowroom.inference.programs.function_checks import check_seeded, checked_functions
-from elbowroom.inference.programs.global_state import quiet_globals
-from elbowroom.inference.programs.handlers import Set
 from elbowroom.inference.programs.independence import check_alone, check_company
 from elbowroom.inference.programs.latent import Latent
 from elbowroom.inference.programs.layout_choice import choose_drawing, choose_layout
 from elbowroom.inference.programs.layouts import LAYOUTS, Layout
 from elbowroom.inference.programs.local_parameters import local_parameters
-from elbowroom.inference.programs.masks import is_deterministic
 from elbowroom.inference.programs.noise import Noise
-from elbowroom.inference.programs.notes import notes_of
 from elbowroom.inference.programs.other_axes import other_axes
-from elbowroom.inference.programs.remarks import by_datum
 from elbowroom.inference.programs.simulate import simulate
-from elbowroom.inference.programs.structure import Program, ProgramError, Structure
-from elbowroom.inference.programs.terms import Result, Term, Values, place
-from elbowroom.inference.programs.triple import Triple
+from elbowroom.inference.programs.structure import Program
+from elbowroom.inference.programs.terms import Result, Term, Values
 from elbowroom.inference.showing.numbers import flag_counts, in_short
 from elbowroom.inference.showing.shown import Shown
 from elbowroom.inference.showing.table import Table
 
-MOST_VALUES = 100_000
-"""Combinations of values for a datum up to which discrete sites that the guide draws are summed out."""
 
-
-class Target(Shown, Triple):
+class Target(Shown, Described):
     """Pins a model and a guide to data and evaluates both on many samples of every datum at once.
 
     For datum x_b and samples z_s ~ q(z|x_b), every estimator is a reduction over s of
@@ -164,11 +152,7 @@ class Target(Shown, Triple):
         target = cls(functions.model, functions.guide, *data)
         with torch.no_grad():
             check_seeded(*(target.propose(1, seed=seed)[0][SITE] for seed in (0, 1)))
-        reason = why_not_drawn(functions, data)
-        if not reason:
-            return target
-        caution = Caution(reason, torch.ones(len(target), dtype=torch.bool), SITE)
-        return target.replaced(structure=replace(target.structure, cautions=(*target.structure.cautions, caution)))
+        return target.replaced(structure=doubted(target.structure, functions, data))
 
     def collapsed(self, *, needed: bool = True) -> "Target":
         """The same triple with the finite discrete sites that the guide draws summed out of both programs.
@@ -189,20 +173,7 @@ class Target(Shown, Triple):
         Raises:
             ProgramError: the programs fail where the sites are summed out, and that is needed.
         """
-        counts = {n: latent.num_values for n, latent in self.structure.latents.items() if latent.num_values}
-        if not counts or math.prod(counts.values()) > MOST_VALUES or self.structure.auxiliary:
-            return self
-        if self not in _COLLAPSED:
-            try:
-                _COLLAPSED[self] = collapse(self, tuple(counts))
-            except ProgramError as refusal:
-                _COLLAPSED[self] = refusal
-        found = _COLLAPSED[self]
-        if not isinstance(found, ProgramError):
-            return found
-        if needed:
-            raise found
-        return self
+        return collapsed(self, needed)
 
     def propose(self, num_samples: int, *, seed: int = 0, start: int = 0) -> tuple[Values, Tensor]:
         """Draw z[s, b] ~ q(z | x_b) for samples `start … start + num_samples − 1` and return log q too.
@@ -271,23 +242,6 @@ class Target(Shown, Triple):
         """
         return densities.run(self, self.layouts[what], term, values, num_samples, noise)
 
-    def sites(self) -> list[tuple[str, str, str, Any]]:
-        """(program, kind, name, Pyro's site record) of every sample site of a plain run, for reports."""
-        sites: list[tuple[str, str, str, Any]] = []
-        every = self.whole or self
-        every = every.at(torch.tensor([0])) if every.structure.separate else every
-        z, _ = every.propose(1)
-        for what in ("model", "guide"):
-            with quiet_globals(self.args), torch.no_grad():
-                trace = every.trace(what, None, Set(place(every.structure, z, None)))
-            for name, site in trace.nodes.items():
-                if site["type"] != "sample" or type(site["fn"]).__name__ == "_Subsample":
-                    continue
-                if what == "guide" and every.structure.observes(name, site):
-                    continue
-                sites.append((what, _kind(name, site, self.structure), name, site))
-        return sites
-
     def as_table(self) -> Table:
         """The latents and what is done with each of them; the programs are not run."""
         structure, size = self.structure, sum(math.prod(shape) for shape in self.latents.values())
@@ -305,48 +259,6 @@ class Target(Shown, Triple):
         rows += [(name, "", "auxiliary draw of the guide") for name in structure.auxiliary]
         return Table(head, ("latent", "shape", "support"), "<<<", rows, noun="sites")
 
-    def check_proper(self) -> None:
-        """Refuse programs that have no evidence p(x): every estimator of it asks this first.
-
-        Raises:
-            ProgramError: naming a latent whose prior is not normalised.
-        """
-        if self.structure.improper:
-            raise ProgramError(
-                f"the prior of site '{self.structure.improper[0]}' is improper (ImproperUniform): p(x) is defined up "
-                "to an arbitrary factor, so there is no evidence to estimate. Give the site a proper prior; hmc and "
-                "nuts sample the posterior, if that is proper"
-            )
-
-    @property
-    def cautions(self) -> tuple[str, ...]:
-        """For each datum the reasons to doubt every number that rests on log q, known before sampling; or empty.
-
-        They are part of the flags of whatever uses log q: a factor in the guide that is no density, a guide that cannot
-        reach all of the model's support, auxiliary draws that no latent follows from. What does not use log q (chains,
-        log p(x) by quadrature, annealing from the prior) is free of them.
-        """
-        return by_datum(self.structure.cautions, len(self))
-
-    @property
-    def unnormalised(self) -> tuple[str, ...]:
-        """For each datum why its log p(x) and ELBO are no log-likelihoods, and what would be; or empty.
-
-        The data lie between the values that an observed site can draw (grey ones under a Bernoulli), and the user has
-        switched its validation off: log p(x) is log ∫ p(z) p~(x|z) dz of an unnormalised p~. Its room and KL(q ‖
-        p~(z|x)) are right. Every estimate of log p(x) says so in `Estimate.unnormalised`; nothing is flagged by it.
-        """
-        return by_datum(self.structure.unnormalised, len(self))
-
-    @cached_property
-    def notes(self) -> tuple[str, ...]:
-        """What is worth knowing of the programs though every number stands, as sentences.
-
-        Fixed globals that all numbers are given, a `poutine.scale` that was undone, and what speaks for programs that
-        were never trained. The programs are run two or three times for them.
-        """
-        return notes_of(self)
-
     def why_no_density(self) -> str:
         """Why log q(z | x) is unknown at points that the guide did not draw itself; empty if it is known."""
         one = self.select([0]) if self.sliceable else self
@@ -363,18 +275,7 @@ class Target(Shown, Triple):
         return not self.why_no_density()
 
 
-_COLLAPSED: "weakref.WeakKeyDictionary[Target, Target | ProgramError]" = weakref.WeakKeyDictionary()
-
-
 def _treatment(latent: Latent) -> str:
     if latent.unconstrained is None:
         return "discrete" if latent.dtype is None else "no coordinates are known: no gradients"
     return "real" if latent.real else f"constrained, {math.prod(latent.unconstrained)} coordinates"
-
-
-def _kind(name: str, site: Any, structure: Structure) -> str:
-    if is_deterministic(site):
-        return "deterministic"
-    if site["is_observed"]:
-        return "fixed" if name in structure.given else "observed"
-    return "summed out" if name in structure.discrete else "auxiliary" if name in structure.auxiliary else "latent"

@@ -8,7 +8,8 @@ import torch
 from torch import Tensor
 
 from elbowroom.inference.evaluation.scalars import side_by_side
-from elbowroom.inference.target import MOST_VALUES, Target
+from elbowroom.inference.programs.collapse import MOST_VALUES
+from elbowroom.inference.target import Target
 
 
 @dataclass(frozen=True)

@@ -1,6 +1,7 @@
 """A triple whose discrete sites that the guide draws are summed out of both programs."""
 
 import math
+import weakref
 from typing import Any, TypeVar
 
 from elbowroom.inference.programs.layout_choice import choose_drawing, choose_layout
@@ -8,6 +9,29 @@ from elbowroom.inference.programs.structure import MOST_BRANCHES, ProgramError
 from elbowroom.inference.programs.triple import Triple
 
 T = TypeVar("T", bound=Triple)
+
+MOST_VALUES = 100_000
+"""Combinations of values for a datum up to which discrete sites that the guide draws are summed out."""
+_COLLAPSED: "weakref.WeakKeyDictionary[Triple, Any]" = weakref.WeakKeyDictionary()
+"""What came of it: a triple, or the error that says why not."""
+
+
+def collapsed(triple: T, needed: bool) -> T:
+    """The triple without the finite discrete latents that its guide draws: see `Target.collapsed`."""
+    counts = {n: latent.num_values for n, latent in triple.structure.latents.items() if latent.num_values}
+    if not counts or math.prod(counts.values()) > MOST_VALUES or triple.structure.auxiliary:
+        return triple
+    if triple not in _COLLAPSED:
+        try:
+            _COLLAPSED[triple] = collapse(triple, tuple(counts))
+        except ProgramError as refusal:
+            _COLLAPSED[triple] = refusal
+    found = _COLLAPSED[triple]
+    if not isinstance(found, ProgramError):
+        return found
+    if needed:
+        raise found
+    return triple
 
 
 def collapse(triple: T, sites: tuple[str, ...]) -> T:

@@ -11,19 +11,31 @@ every number that uses log q is flagged.
 """
 
 import math
+from dataclasses import replace
 
 import torch
 from torch import Tensor
 from torch.distributions import biject_to
 
-from elbowroom.inference.programs.from_functions import Functions
+from elbowroom.inference.programs.cautions import Caution
+from elbowroom.inference.programs.from_functions import SITE, Functions
 from elbowroom.inference.programs.global_state import quiet_globals
+from elbowroom.inference.programs.structure import Structure
 
 _SAMPLES, _DATA = 2048, 8  # what is looked at
 _WIDER = 1.15  # standard deviations of g over those of the draws
 _EFFECTIVE = 100.0  # draws of g, from which on they can tell
 _LARGEST = 0.02  # share of a weight, from which on it is a tail that few draws of g have met
 _SIGMAS, _MASS, _MOMENT = 6.0, 0.05, 0.1  # what may be apart: standard errors, and nats or standard deviations more
+
+
+def doubted(structure: Structure, functions: Functions, data: tuple[Tensor, ...]) -> Structure:
+    """The structure of programs made of functions, with a caution if `log_q` is not the density of `sample`."""
+    reason = why_not_drawn(functions, data)
+    if not reason:
+        return structure
+    caution = Caution(reason, torch.ones(structure.num_data, dtype=torch.bool), SITE)
+    return replace(structure, cautions=(*structure.cautions, caution))
 
 
 def why_not_drawn(functions: Functions, data: tuple[Tensor, ...]) -> str:
