@@ -4,6 +4,7 @@ import html
 import textwrap
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 
 from elbowroom.inference.showing.text_table import aligned
 
@@ -15,6 +16,7 @@ HEAD_LINES = 24
 """Lines of which sentences take at most so many, that there is room for rows."""
 _LEAST_WORDS = 30  # columns that the last, wordy column keeps however wide the others are
 _MOST_LINES = 4  # lines that the words of a row may take, unless few rows leave room for more
+_AGAIN = ["as above"]  # in place of more than a line of the same words
 _MOST_CELL = 36  # characters that a cell of another column keeps: sites may have long names
 
 
@@ -79,12 +81,15 @@ class Table:
         place = max(map(len, numbers)) + 2
         room = max(WIDTH - place, _LEAST_WORDS)
         left = LINES - len(self._head()) - 2  # the header and the line that counts the rest
-        most = max(_MOST_LINES, left // len(self.rows))
+        told = [_wrapped(row[-1], room) or [""] for row in cells[1:]]
+        told = [told[0], *(_after(above, words) for above, words in pairwise(told))]
+        again = told.count(_AGAIN)
+        most = max(_MOST_LINES, (left - again) // (len(self.rows) - again))
         lines, shown = [f"{numbers[0]:<{place}}{self.columns[-1]}".rstrip()], 0
-        for number, row in zip(numbers[1:], cells[1:], strict=True):
+        for number, whole in zip(numbers[1:], told, strict=True):
             if left < 1:
                 break
-            words = _shortened(_wrapped(row[-1], room) or [""], min(most, left), room)
+            words = _shortened(whole, min(most, left), room)
             lines += [f"{start:<{place}}{line}".rstrip() for start, line in zip(_column(number), words, strict=False)]
             left, shown = left - len(words), shown + 1
         more = self._more(shown)
@@ -93,6 +98,11 @@ class Table:
     def _more(self, shown: int) -> str:
         more = (len(self.rows) if self.num_rows is None else self.num_rows) - shown
         return f"… and {more} more {self.noun}" if more > 0 else ""
+
+
+def _after(above: list[str], words: list[str]) -> list[str]:
+    """The words of a row below another one: long ones are not said again."""
+    return _AGAIN if words == above and len(words) > 1 else words
 
 
 def _column(first: str) -> Sequence[str]:

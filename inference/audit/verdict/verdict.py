@@ -62,7 +62,8 @@ def _caution(parts: Parts, numbers: Numbers) -> list[Finding]:
     findings = [Finding("caution", "warning", f"What rests on log q is in doubt: {why}.", ()) for why in parts.cautions]
     findings += [Finding("caution", "warning", f"Of the programs: {note}.", ()) for note in parts.notes]
     if numbers["settled"].value < 1:
-        sentence = f"log p(x) is settled from both sides for {percent(numbers['settled'])} of the data only."
+        share = f"{percent(numbers['settled'])} of the data only" if numbers["settled"].value else "none of the data"
+        sentence = f"log p(x) is settled from both sides for {share}."
         findings.append(Finding("caution", "note", sentence, ("settled",)))
     if "unconverged" in numbers and numbers["unconverged"].value > 0:
         sentence = (

@@ -41,9 +41,18 @@ def test_no_more_lines_than_promised(words: int, num_rows: int, head: tuple[str,
 def test_few_rows_leave_their_words_whole_and_many_are_cut_with_a_mark() -> None:
     flag = " ".join(f"word{i}" for i in range(150))
     assert " ".join(table(1, flag).text().split()).endswith(flag)
-    cut = table(10, flag).text()
+    rows = [(str(b), "", f"{b} {flag}") for b in range(10)]
+    cut = Table(("a title",), COLUMNS, ">><", rows).text()
     assert "word149" not in cut and " …" in cut
     assert Page(table(10, flag).html()).rows[1][2] == flag  # uncut where columns fold
+
+
+def test_words_of_several_lines_are_said_once() -> None:
+    flag = " ".join(f"word{i}" for i in range(150))
+    lines = table(10, flag).text().splitlines()
+    assert "word149" in " ".join(lines) and [line.split()[-1] for line in lines[-9:]] == ["above"] * 9
+    assert table(3, "short").text().count("short") == 3
+    assert Page(table(10, flag).html()).rows[9][2] == flag
 
 
 def test_markup_is_text() -> None:
