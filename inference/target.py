@@ -61,8 +61,8 @@ class Target(Shown, Described):
             leading dimension is the plate's size; if the programs do not follow when these are cut, also those of
             which a single other axis has that size, if they follow then and no term of a datum changes.
         layout: how a program is given many samples: `"plate"` (an outer plate: the program broadcasts), `"fold"`
-            (samples are folded into the batch: convolutions), `"vmap"` (densities of programs that know of no batch
-            at all), `"loop"` (one run a sample). By default the first of
+            (samples are folded into the batch: convolutions), `"vmap"` (densities of models that know of no batch at
+            all; what is drawn, and the guide, is run one by one), `"loop"` (one run a sample). By default the first of
             them that gives the same numbers as plain runs, found separately for model and guide.
         **kwargs: keyword arguments of the programs.
 
@@ -91,7 +91,7 @@ class Target(Shown, Described):
         if self.sliceable and (local := local_parameters(self)):
             self.local, self.sliceable = local, False
         self.layouts: dict[str, Layout] = (
-            {"model": layout, "guide": layout} if layout is not None else choose_layout(self)
+            {"model": layout, "guide": "loop" if layout == "vmap" else layout} if layout else choose_layout(self)
         )
         if layout is None:
             self.drawing = choose_drawing(self, self.layouts)

@@ -59,7 +59,11 @@ def sequential_with_labels() -> Programs:
 def test_discrete_latents_in_plates_of_other_kinds(make: Callable[[], Programs]) -> None:
     target = Target(*make(), X).collapsed()
     torch.testing.assert_close(quadrature(target).value, mixture(X, 1.3), rtol=0.0, atol=1e-6)
-    u = target.unconstrain(target.propose(2)[0])
+    mapped = Target(*make(), X, layout="vmap").collapsed()
+    z, log_q = target.propose(2)
+    torch.testing.assert_close(mapped.log_joint(z), target.log_joint(z))
+    torch.testing.assert_close(mapped.propose(2)[1], log_q)
+    u = target.unconstrain(z)
     joint, _, z = target.log_joint_unconstrained(u)
     torch.testing.assert_close(joint, sum(target.log_joint(z)))
     picked = target.select([2, 0]).log_joint({"z": z["z"][:, [2, 0]]})

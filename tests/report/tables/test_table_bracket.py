@@ -26,7 +26,12 @@ def made() -> Bracket:
     put("quadrature", [-3.25, nothing, nothing, nothing], [0.0, nothing, nothing, nothing])
     put("importance", [-3.25, -5.1, -7.1, -9.5], [0.01, 0.002, 0.2, 0.03])
     put("adapted importance", [nothing, -4.1, -6.5, nothing], [nothing, 0.004, 0.21, nothing], ("", "", LONG, ""))
-    put("reverse annealing", [nothing, -4.09, -6.25, nothing], [nothing, 0.005, 0.125, nothing], ("", "", f"stuck; {LONG}", ""))
+    put(
+        "reverse annealing",
+        [nothing, -4.09, -6.25, nothing],
+        [nothing, 0.005, 0.125, nothing],
+        ("", "", f"stuck; {LONG}", ""),
+    )
     ledger.seconds = 12.25
     return read(ledger, 0.1, {})
 
