@@ -64,10 +64,10 @@ def test_what_cuts_and_repeats_the_data() -> None:
     target = Target(model, guide, X)
     torch.testing.assert_close(bracket(target, budget=5).lower.value, TRUTH, rtol=0.0, atol=1e-5)
     assert calibrate(target, num_simulations=60, num_draws=30).ranks.shape[0] == 60
-    refined = decompose(target).refined.target()
+    refined = decompose(target, families=["mean-field"], num_samples=64).refined.target()
     assert refined.per_datum[0] == 1 and len(refined.select([3])) == 1
     assert check_program(model, guide, X, per_datum={0: 1}).num_data == 6
-    found = audit(model, guide, X, per_datum={0: 1}, budget=2.0)
+    found = audit(model, guide, X, per_datum={0: 1}, budget="2e4 evaluations")
     assert found.num_data == 6 and found.x is not None and torch.equal(found.x, X.T)
 
 
