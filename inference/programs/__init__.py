@@ -53,8 +53,9 @@ What is known of programs before that, and what is refused:
     other_axes.py       data that do not lie on the first axis, found by trying
     fixed_globals.py    globals that were fixed above the data: what all numbers are given
     requirements.py     programs that cannot be evaluated datum by datum, and what to do about it
-    point_masses.py     guide sites without a density
+    point_masses.py     guide sites without a density, and those that are a point in the model, too
     masked_latents.py   latents that masks hide: alike in both programs, or refused
+    flat_priors.py      but for those that the model alone masks, on a bounded interval: density one
     supports.py         whether a guide can reach what the model can
     unnormalised.py     data between the values of a discrete support, answered where validation was switched off
     remarks.py          a sentence, and the data that it holds for

@@ -28,9 +28,9 @@ def named(args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> dict[int | str, A
 
 
 def refuse_empty(arguments: Arguments) -> None:
-    """Raise ValueError if a tensor among the arguments has no entries."""
+    """Raise ValueError if a tensor among the arguments has no rows; one without columns says that nothing is told."""
     for name, value in arguments.items():
-        if isinstance(value, Tensor) and value.dim() > 0 and value.numel() == 0:
+        if isinstance(value, Tensor) and value.dim() > 0 and len(value) == 0:
             raise ValueError(f"argument {name!r} is empty (shape {tuple(value.shape)}): there are no data to evaluate")
 
 

@@ -72,7 +72,8 @@ class Described(Triple):
 
         The data lie between the values that an observed site can draw (grey ones under a Bernoulli), and the user has
         switched its validation off: log p(x) is log ∫ p(z) p~(x|z) dz of an unnormalised p~. Its room and KL(q ‖
-        p~(z|x)) are right. Every estimate of log p(x) says so in `Estimate.unnormalised`; nothing is flagged by it.
+        p~(z|x)) are right. Or the model masks the prior of a latent away on a bounded interval, where it then counts as
+        one. Every estimate of log p(x) says so in `Estimate.unnormalised`; nothing is flagged by it.
         """
         return by_datum(self.structure.unnormalised, len(self))
 

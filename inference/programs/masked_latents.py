@@ -1,10 +1,14 @@
-"""Latent sites that a mask hides: in both programs alike they follow the prior, in one of them they are refused."""
+"""Latent sites that a mask hides: in both programs alike they follow the prior, in one of them they are refused.
+
+But for sites that a model masks as a whole on a bounded interval: see `flat_priors.py`.
+"""
 
 from collections.abc import Callable, Mapping
 
 import torch
 from torch import Tensor
 
+from elbowroom.inference.programs.flat_priors import is_flat
 from elbowroom.inference.programs.intercept import can_draw
 from elbowroom.inference.programs.log_prob import site_log_prob
 from elbowroom.inference.programs.masks import seen
@@ -12,18 +16,21 @@ from elbowroom.inference.programs.point_masses import is_delta
 from elbowroom.inference.programs.requirements import ProgramError, Sites, of_each_datum
 
 
-def masked_latents(drawn: Sites, latents: Sites, data_dim: int | None) -> dict[str, Tensor]:
-    """The latents that are masked, in both programs alike: name -> which elements of the value masks leave.
+def masked_latents(drawn: Sites, latents: Sites, data_dim: int | None) -> tuple[dict[str, Tensor], tuple[str, ...]]:
+    """The latents that are masked, in both programs alike, and those that the model masks as a whole.
 
     Args:
         drawn: the guide's latent and auxiliary sites.
         latents: the model's latent sites at the guide's draws.
         data_dim: dim of the data plate among batch dims, from the right; None for one datum.
 
+    Returns:
+        name -> which elements of the value masks leave in both programs; the sites whose prior is flat.
+
     Raises:
         ProgramError: if a latent is masked in one of the programs, or in both but not alike.
     """
-    masked = {}
+    masked, flat = {}, []
     for name, site in drawn.items():
         value = site["value"]
         own = seen(site["fn"], site["mask"]).expand(value.shape)
@@ -36,6 +43,9 @@ def masked_latents(drawn: Sites, latents: Sites, data_dim: int | None) -> dict[s
             continue
         model = latents[name]
         theirs = seen(model["fn"], model["mask"]).expand(value.shape)
+        if is_flat(own, theirs, model["fn"]):
+            flat.append(name)
+            continue
         if not bool((own == theirs).all()):
             raise ProgramError(_unlike(name, own, theirs, data_dim, model["fn"].event_dim))
         if not bool(own.all()):
@@ -45,7 +55,7 @@ def masked_latents(drawn: Sites, latents: Sites, data_dim: int | None) -> dict[s
                     "counts all the same. Draw masked latents directly, or take the mask off in both programs."
                 )
             masked[name] = own
-    return masked
+    return masked, tuple(flat)
 
 
 def _unlike(name: str, guide: Tensor, model: Tensor, data_dim: int | None, event_dim: int) -> str:
@@ -60,8 +70,8 @@ def _unlike(name: str, guide: Tensor, model: Tensor, data_dim: int | None, event
     causes = []
     if bool(no_prior.any()):
         causes.append(
-            f"in the model only{rows(no_prior)}: there it has no prior density, so p(x) is an integral over a constant "
-            "and does not exist"
+            f"in the model only{rows(no_prior)}: there it has no prior density, so p(x) is an integral over a "
+            "constant, which does not exist, or (bounded intervals apart, where all of the site is hidden) is not known"
         )
     if bool(no_guide.any()):
         causes.append(f"in the guide only{rows(no_guide)}: there log q is no density of what the guide draws")

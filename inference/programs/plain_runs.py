@@ -51,7 +51,7 @@ def run_both(
         raise first
     if plate not in asked:
         name, (size, rows) = next(iter(asked.items()))
-        raise own_rows(name, size, rows) from first
+        raise own_rows(name, size, rows, failure=first) from first
     rest = Whole(but={*pinned, plate})
     try:
         return _run_whole(model, guide, args, kwargs, pinned, rest)
@@ -59,7 +59,7 @@ def run_both(
         if not rest.seen:
             raise
         name, (size, rows) = next(iter(rest.seen.items()))
-        raise own_rows(name, size, rows) from error
+        raise own_rows(name, size, rows, failure=error) from error
 
 
 def _run_whole(
@@ -83,19 +83,19 @@ def _run_whole(
     return Runs(guide_trace, model_trace, pins | _subsamples(model_trace), whole.seen, whole.sizes)
 
 
-def guide_sites(
-    guide: Program,
+def latent_sites(
+    what: str,
+    program: Program,
     args: tuple[Any, ...],
     kwargs: Mapping[str, Any],
-    pinned: Mapping[str, Tensor],
-    sizes: Mapping[str, int],
+    runs: Runs,
     seed: int = 0,
     values: Mapping[str, Tensor] | None = None,
 ) -> Sites:
-    """The sites that a guide draws in one more run, on the noise of a seed, some of them set to given values."""
+    """The sites that a program draws in one more run, on the noise of a seed, some of them set to given values."""
     torch.manual_seed(seed)
-    with Whole(but=pinned, sizes=sizes):
-        return sites_of(run_plain("guide", guide, args, kwargs, pinned, values), observed=False)
+    with Whole(but=runs.pinned, sizes=runs.sizes):
+        return sites_of(run_plain(what, program, args, kwargs, runs.pinned, values), observed=False)
 
 
 def run_plain(

@@ -1,7 +1,10 @@
-"""Guide sites without a density: a Delta is a point mass unless its value moves with the guide's draws."""
+"""Guide sites without a density: a Delta is a point mass unless its value moves with the guide's draws.
+
+One that is a point in the model, too, always at the same value, is no latent: it is a function of the others.
+"""
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import torch
@@ -12,6 +15,30 @@ from elbowroom.inference.programs.requirements import ProgramError, Sites
 
 _TRIES = 8
 """Runs of the guide in which every element of a Delta must have moved: auxiliary draws may be discrete."""
+
+
+def shared_points(
+    drawn: Sites, latents: Sites, again: Callable[[int], Sites], model: Callable[[Mapping[str, Tensor]], Sites]
+) -> tuple[str, ...]:
+    """The sites that are Deltas in both programs, always at the same value: both densities are one there.
+
+    They follow from the other latents (an initial state that is known, a sum written down as a site), and nothing is to
+    be integrated over. Deltas that carry a log density are not among them.
+
+    Args:
+        drawn: the guide's latent and auxiliary sites.
+        latents: the model's latent sites at these draws.
+        again: the guide's sites in a run on the noise of a seed.
+        model: the model's latent sites, those of a mapping set to its values.
+    """
+    names = [name for name, site in drawn.items() if name in latents and is_delta(site) and is_delta(latents[name])]
+    for seed in range(_TRIES):
+        if not names:
+            break
+        guide = again(seed)
+        own = model({name: site["value"] for name, site in guide.items() if name not in names})
+        names = [name for name in names if name in guide and name in own and _same_point(guide[name], own[name])]
+    return tuple(names)
 
 
 def check_point_masses(drawn: Sites, latents: Sites, again: Callable[[int], Sites]) -> tuple[str, ...]:
@@ -89,6 +116,11 @@ def point_mass(name: str, part: str = "") -> str:
         f"poutine.block(poutine.condition(model, data={{'{name}': value}}), hide=['{name}']), and the guide without "
         f"it: poutine.block(guide, hide=['{name}'])."
     )
+
+
+def _same_point(guide: Any, model: Any) -> bool:
+    carries = bool((guide["log_prob"] != 0).any()) or bool((model["log_prob"] != 0).any())
+    return not carries and bool(_equal(guide["value"], model["value"]).all())
 
 
 def _is_discrete(site: Any) -> bool:

@@ -160,7 +160,18 @@ def _values(
 
 def _looks(structure: Structure) -> Any:
     s = structure
-    return s.latents, s.discrete, s.observed, s.auxiliary, s.masked, s.sequential, s.improper, s.fills is None
+    return (
+        s.latents,
+        s.discrete,
+        s.observed,
+        s.auxiliary,
+        s.masked,
+        s.sequential,
+        s.improper,
+        s.follow,
+        s.flat,
+        s.fills is None,
+    )
 
 
 def _joined(structures: list[Structure]) -> Structure:

@@ -61,8 +61,13 @@ def check_drawable(triple: Triple) -> None:
     """What holds on data that the model draws says nothing of data between the values that it can draw.
 
     Raises:
-        ProgramError: if there are such data (see `unnormalised.py`).
+        ProgramError: if there are such data (see `unnormalised.py`), or a prior that is a constant.
     """
+    if flat := triple.structure.flat:
+        raise ProgramError(
+            f"the model masks the prior of {list(flat)}, which counts as a constant and has no draws: nothing is "
+            "simulated, calibrated or bounded in both directions. Take the mask off for these"
+        )
     told = by_datum(triple.structure.unnormalised, len(triple))
     if rows := [b for b, reason in enumerate(told) if reason]:
         raise ProgramError(

@@ -12,13 +12,14 @@ from torch import Tensor
 
 from elbowroom.inference.programs.cautions import Caution, cautions_of
 from elbowroom.inference.programs.fixed_globals import fixed_globals
+from elbowroom.inference.programs.flat_priors import flat_priors
 from elbowroom.inference.programs.global_state import quiet_globals
 from elbowroom.inference.programs.handlers import SCALE
 from elbowroom.inference.programs.latent import Latent, latent_of
 from elbowroom.inference.programs.log_prob import enumerable, innermost
 from elbowroom.inference.programs.masked_latents import filled_from_prior, masked_latents
-from elbowroom.inference.programs.plain_runs import Program, guide_sites, run_both, sites_of
-from elbowroom.inference.programs.point_masses import check_point_masses
+from elbowroom.inference.programs.plain_runs import Program, latent_sites, run_both, sites_of
+from elbowroom.inference.programs.point_masses import check_point_masses, shared_points
 from elbowroom.inference.programs.remarks import Remark
 from elbowroom.inference.programs.requirements import (
     ProgramError,
@@ -61,8 +62,10 @@ class Structure:
     masked: tuple[str, ...] = ()  # latents that masks hide somewhere, in both programs alike: they follow the prior
     fills: Tensor | None = None  # data where what is hidden is drawn from the prior, `[B]`; elsewhere by the guide
     cautions: tuple[Caution, ...] = ()  # what casts doubt on all that rests on log q
+    follow: tuple[str, ...] = ()  # sites that are one point in both programs: functions of the latents, not latents
+    flat: tuple[str, ...] = ()  # latents that the model masks as a whole: density one on a bounded interval
     improper: tuple[str, ...] = ()  # latents whose prior is not normalised: there is no p(x)
-    unnormalised: tuple[Remark, ...] = ()  # observed sites with values at which their density is not normalised
+    unnormalised: tuple[Remark, ...] = ()  # sites whose density is not normalised: values between a support's, no prior
 
     @property
     def separate(self) -> bool:
@@ -141,8 +144,12 @@ def read_structure(
     """
     with quiet_globals(args):
         runs = run_both(model, guide, args, kwargs, plate, pinned or {})
-        again = partial(guide_sites, guide, args, kwargs, runs.pinned, runs.sizes)
+        again = partial(latent_sites, "guide", guide, args, kwargs, runs)
         drawn, latents = sites_of(runs.guide, observed=False), sites_of(runs.model, observed=False)
+        follow = shared_points(
+            drawn, latents, again, lambda values: latent_sites("model", model, args, kwargs, runs, values=values)
+        )
+        drawn, latents = ({n: s for n, s in found.items() if n not in follow} for found in (drawn, latents))
         given = fixed_globals(runs.model, plate)
         observed = {n: s for n, s in sites_of(runs.model, observed=True).items() if n not in given}
         # A guide that runs the model meets what the model observes; that is no part of q.
@@ -161,10 +168,10 @@ def read_structure(
             check_mask(name, site)
         for name, site in observed.items():
             check_observed(name, site, data_dim)
-        masked = masked_latents(drawn, latents, data_dim)
+        masked, flat = masked_latents(drawn, latents, data_dim)
         fills = filled_from_prior(lambda values: again(values=values), drawn, masked, latents, data_dim, num_data)
         cautions = cautions_of(drawn, factors, latents, points, data_dim, num_data)
-        unnormalised = unnormalised_in(observed, data_dim, num_data)
+        unnormalised = (*unnormalised_in(observed, data_dim, num_data), *flat_priors(latents, flat, num_data))
     return Structure(
         num_data=num_data,
         data_dim=data_dim,
@@ -183,6 +190,8 @@ def read_structure(
         masked=tuple(masked),
         fills=fills,
         cautions=tuple(cautions),
+        follow=follow,
+        flat=flat,
         improper=tuple(n for n, s in latents.items() if isinstance(innermost(s["fn"]), ImproperUniform)),
         unnormalised=unnormalised,
     )

@@ -112,12 +112,16 @@ def check_own_rows(sites: Iterable[tuple[str, Any]], plate: str | None) -> None:
                 raise own_rows(frame.name, frame.full_size, frame.size, f"of site '{name}' ")
 
 
-def own_rows(name: str, size: int, rows: int, where: str = "") -> ProgramError:
-    """What is said of a plate that stands for more rows than the program has."""
+def own_rows(name: str, size: int, rows: int, where: str = "", failure: Exception | None = None) -> ProgramError:
+    """What is said of a plate that stands for more rows than the program has; `failure`: of a run with all of them."""
+    cause = (failure.__cause__ or failure) if failure is not None else None
+    how = (
+        "" if cause is None else f" (given all {size}, it fails: {' '.join(f'{type(cause).__name__} {cause}'.split())})"
+    )
     return ProgramError(
         f"plate '{name}' {where}stands for {size} rows and the program has {rows} of them, which it picks itself "
-        "(subsample=...) or was given as a minibatch. What the others say is not known, so there is no evidence of "
-        "all, while the guide was fitted to all. Give the programs all rows and let them pick by the plate's index "
-        f"(`with pyro.plate('{name}', {size}, subsample_size={rows}) as index:`, which is answered for all "
-        f"{size}), or declare the plate as `pyro.plate('{name}', {rows})` if these rows are all the data meant."
+        f"(subsample=...), insists on, or was given as a minibatch{how}. What the others say is not known, so there is "
+        "no evidence of all, while the guide was fitted to all. Give the programs all rows and let them pick by the "
+        f"plate's index (`with pyro.plate('{name}', {size}, subsample_size={rows}) as index:`, which is answered for "
+        f"all {size}), or declare the plate as `pyro.plate('{name}', {rows})` if these rows are all the data meant."
     )

@@ -8,8 +8,10 @@ out, and whoever knows an answer writes it in. `Triple.trace` stacks them in one
     Weigh         sets every scale to 1, after subsampling and `poutine.scale` inside the program have set theirs
     Unmask        takes the masks off latent sites, if there are any: a latent has its own normalised prior
     *messengers   the question: set these latents, draw those from counter-based noise, enumerate the others
+    Flatten       gives latents whose prior the model masks away a constant one, if there are any
     Pin           gives the data plate of a minibatch the indices that it drew when the structure was read
     Whole         gives all other subsampling plates all their rows, and plates without a size theirs
+    block         hides sites that are one point in both programs, if there are any
     plate         S samples at once, in a dim to the left of all of the program's plates
 
 What comes back is Pyro's trace; `terms.py` reads it. With the plate of samples, values in it are
@@ -25,6 +27,7 @@ import numpy as np
 import pyro
 import torch
 from pyro import poutine
+from pyro.poutine.block_messenger import BlockMessenger
 from pyro.poutine.messenger import Messenger
 from torch import Tensor
 
@@ -41,6 +44,7 @@ from elbowroom.inference.programs.arguments import (
 )
 from elbowroom.inference.programs.datum_keys import datum_keys
 from elbowroom.inference.programs.fixed_globals import check_fixed
+from elbowroom.inference.programs.flat_priors import Flatten
 from elbowroom.inference.programs.handlers import Pin, Unmask, Weigh, last_site, under
 from elbowroom.inference.programs.requirements import SequentialPlate
 from elbowroom.inference.programs.sequential import OfOneDatum, cut, structure_of_each, whole_runs
@@ -284,7 +288,7 @@ class Triple:
 
         `num_samples` puts it in a plate of samples; None makes a plain run.
         """
-        stack = [Weigh(), *self._unmask(what), *messengers, *self._pins()]
+        stack = [Weigh(), *self._unmask(what), *messengers, *self._flatten(what), *self._pins()]
         if num_samples is not None:
             stack.append(pyro.plate(SAMPLES, num_samples, dim=-1 - self.structure.nesting))
         tracer = poutine.trace()
@@ -315,12 +319,17 @@ class Triple:
 
     def _pins(self) -> list[Any]:
         sizes = {name: len(self) if name == self.plate else n for name, n in self.structure.sizes.items()}
-        return [Pin(self.structure.pinned), Whole(but=self.structure.pinned, sizes=sizes)]
+        follow = self.structure.follow
+        hidden = [BlockMessenger(hide=list(follow))] if follow else []
+        return [Pin(self.structure.pinned), Whole(but=self.structure.pinned, sizes=sizes), *hidden]
 
     def _unmask(self, what: str) -> list[Messenger]:
         structure = self.structure
         names = {*structure.masked, *(structure.discrete if what == "model" else structure.collapsed)}
         return [Unmask(names)] if names else []
+
+    def _flatten(self, what: str) -> list[Messenger]:
+        return [Flatten(self.structure.flat)] if what == "model" and self.structure.flat else []
 
     def _program(self, what: str) -> Program:
         return self.model if what == "model" else self.guide

@@ -193,6 +193,6 @@ def _one_sided(forecast: dict[str, float], unit: str, from_below: str) -> str:
         return f"no upper bound: {from_below or 'no chains were run'}, {missed}"
     chains, total = forecast["chains"], sum(forecast.values())
     return (
-        f"no upper bound: the budget ended before chains were done, {missed}; for all data they take about "
+        f"no upper bound: the budget ended before chains were done, {missed}, and for all data they take about "
         f"{chains:.3g} {unit}, all stages about {total:.3g} {unit}"
     )

@@ -8,7 +8,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from elbowroom.inference import Target, audit, bracket, calibrate, check_program, decompose, quadrature
+from elbowroom.inference import ProgramError, Target, audit, bracket, calibrate, check_program, decompose, quadrature
 from toys.programs import data
 
 X = data(3, 6)  # feature-major: three values of each of six data
@@ -132,3 +132,15 @@ def test_an_axis_that_is_not_there() -> None:
         Target(model, guide, X, per_datum=[0])
     with pytest.raises(ValueError, match=r"argument 0, .*6 entries along axis 2"):
         Target(model, guide, X, per_datum={0: 2})
+
+
+def test_an_argument_without_columns_is_no_absence_of_data() -> None:
+    """Covariates that there are none of, as forecasting models are given them."""
+    target = Target(lambda x, c: model(x), lambda x, c: guide(x), X, X.new_zeros(6, 0), per_datum={0: 1, 1: 0})
+    torch.testing.assert_close(quadrature(target).value, TRUTH, rtol=0.0, atol=1e-8)
+    assert target.select([4, 1]).args[1].shape == (2, 0)
+
+
+def test_no_data_along_another_axis_are_refused() -> None:
+    with pytest.raises(ProgramError, match="size cannot be zero"):
+        Target(model, guide, X[:, :0])

@@ -12,7 +12,7 @@ from pyro.infer import autoguide
 from pyro.infer.autoguide import AutoDelta, AutoGuideList, AutoNormal
 from torch import Tensor
 
-from elbowroom.inference import ProgramError, Target, importance, quadrature
+from elbowroom.inference import ProgramError, Target, importance, nuts, quadrature
 from elbowroom.inference.programs.remarks import by_datum
 from toys.programs import data, normal, normal_model
 
@@ -220,3 +220,70 @@ def test_easyguides_mix_point_estimates_and_groups() -> None:
 def _normal_guide_of_two(x: Tensor) -> None:
     pyro.sample("loc", dist.Normal(0.0, 0.7))
     pyro.sample("scale", dist.LogNormal(0.0, 0.7))
+
+
+def filtering(x: Tensor, start: Tensor) -> None:
+    """An initial state that is known, written down as a site."""
+    first = pyro.sample("first", dist.Delta(start))
+    z = pyro.sample("z", dist.Normal(first, 1.0))
+    pyro.sample("both", dist.Delta(first + z))
+    pyro.sample("x", dist.Normal(z, 1.0), obs=x)
+
+
+def exact_filter(x: Tensor, start: Tensor) -> None:
+    first = pyro.sample("first", dist.Delta(start))
+    z = pyro.sample("z", dist.Normal((first + x) / 2, 0.5**0.5))
+    pyro.sample("both", dist.Delta(first + z))
+
+
+def test_a_point_in_both_programs_is_no_latent() -> None:
+    """The guide is exact: every weight is log p(x)."""
+    x, start = torch.tensor(1.0, dtype=torch.float64), torch.tensor(0.3, dtype=torch.float64)
+    target = Target(filtering, exact_filter, x, start, plate=None)
+    assert list(target.latents) == ["z"] and not target.structure.auxiliary
+    truth = normal(0.3, 2**0.5, x)
+    torch.testing.assert_close(target.log_weights(20), truth.expand(20, 1).to(x), rtol=1e-6, atol=1e-6)
+    torch.testing.assert_close(quadrature(target).value, truth.reshape(1).to(x), rtol=0.0, atol=1e-5)
+    z, log_q = target.propose(3)
+    torch.testing.assert_close(target.log_guide(z), log_q)
+    assert not any(target.cautions)
+    draws = nuts(target, num_chains=1, num_warmup=30, num_draws=30)
+    assert list(draws.z) == ["z"]
+
+
+def test_points_at_unequal_values_are_refused() -> None:
+    def guide(x: Tensor, start: Tensor) -> None:
+        exact_filter(x, start + 0.1)
+
+    with pytest.raises(ProgramError, match="'first' is a point mass"):
+        Target(filtering, guide, torch.tensor(1.0), torch.tensor(0.3), plate=None)
+
+
+def test_points_that_agree_in_one_run_only_are_refused() -> None:
+    """Values of a discrete function coincide now and then: here on the noise of seed 0."""
+
+    def model(x: Tensor) -> None:
+        z = pyro.sample("z", dist.Normal(0.0, 1.0))
+        pyro.sample("low", dist.Delta((z < 3.0).to(x)))
+        pyro.sample("x", dist.Normal(z, 1.0), obs=x)
+
+    def guide(x: Tensor) -> None:
+        pyro.sample("z", dist.Normal(2.0, 1.0))
+        pyro.sample("low", dist.Delta(torch.zeros_like(x)))
+
+    with pytest.raises(ProgramError, match="'low' is a point mass"):
+        Target(model, guide, torch.tensor(1.0), plate=None)
+
+
+@pytest.mark.parametrize("whose", ["model", "guide"])
+def test_a_point_that_carries_a_density_is_refused(whose: str) -> None:
+    def program(x: Tensor, carries: bool) -> None:
+        pyro.sample("d", dist.Delta(torch.tensor(1.0), log_density=torch.tensor(0.7 * carries)))
+        pyro.sample("z", dist.Normal(0.0, 1.0))
+
+    def model(x: Tensor) -> None:
+        program(x, whose == "model")
+        pyro.sample("x", dist.Normal(0.0, 1.0), obs=x)
+
+    with pytest.raises(ProgramError, match="'d' is a point mass"):
+        Target(model, lambda x: program(x, whose == "guide"), torch.tensor(1.0), plate=None)

@@ -147,3 +147,20 @@ def normal_guide_model(x: Tensor) -> None:
     with pyro.plate("data", len(x)):
         z = pyro.sample("z", dist.Normal(0.0, 1.0))
         pyro.sample("x", dist.Normal(z, 1.0), obs=x)
+
+
+def test_a_program_that_insists_on_a_subsample_is_told_what_fails_without() -> None:
+    def own_model(x: Tensor) -> None:
+        z = pyro.sample("z", dist.Normal(0.0, 1.0))
+        with pyro.plate("flips", len(x), subsample_size=2) as index:
+            if len(index) != 2:
+                raise ValueError("two rows, please")
+            pyro.sample("x", dist.Normal(z, 1.0), obs=x[index])
+
+    def own_guide(x: Tensor) -> None:
+        pyro.sample("z", dist.Normal(0.0, 1.0))
+
+    with pytest.raises(
+        ProgramError, match=r"2 of them, .*insists on.*given all 5, it fails: ValueError two rows, please"
+    ):
+        Target(own_model, own_guide, torch.zeros(5), plate=None)

@@ -32,6 +32,19 @@ def test_the_total_is_that_of_the_data() -> None:
     assert not any(estimate.flags) and not check_program(counts, prior, X).notes
 
 
+def test_counts_beyond_the_total_are_refused_where_nobody_consented() -> None:
+    """A global default that is off says nothing of these data."""
+
+    def model(x: Tensor) -> None:
+        with pyro.plate("data", len(x)):
+            pyro.sample("z", dist.Normal(torch.zeros(len(x), dtype=torch.float64), 1.0))
+            pyro.sample("x", dist.Multinomial(6, probs=P), obs=x)  # the second datum has nine
+
+    for switched_on in (True, False):
+        with pyro.validation_enabled(switched_on), pytest.raises(ProgramError, match=r"outside the support.*\[1\]"):
+            Target(model, prior, X)
+
+
 def test_other_totals_are_not_simulated() -> None:
     with pytest.raises(ProgramError, match=r"sum to 1.*Give the site the data's total_count"):
         Target(counts, prior, X).simulate()
