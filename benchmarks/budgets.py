@@ -168,7 +168,6 @@ class Run:
     call: str
     budget: float
     wall: float
-    cpu: float
     found: Bracket
 
     @property
@@ -178,24 +177,19 @@ class Run:
         return used <= MOST and (used >= LEAST or bool(self.found.settled.all()))
 
     def __str__(self) -> str:
-        used, settled = self.wall / self.budget, int(self.found.settled.sum())
-        said = next((flag[-110:] for flag in self.found.flags if flag), "")
-        mark = "" if self.is_kept else "NOT KEPT "
-        return (
-            f"{mark}{self.call} {self.budget:g} s: {used:.2f} used (cpu {self.cpu / self.budget:.2f}), "
-            f"{settled} of {len(self.found)} settled{'; ' if said else ''}{said}"
-        )
+        mark, settled = "" if self.is_kept else "NOT KEPT ", int(self.found.settled.sum())
+        return f"{mark}{self.call} {self.budget:g} s: {self.wall / self.budget:.2f} ({settled}/{len(self.found)})"
 
 
 def measure(name: str, call: str, budget: float) -> Run:
     """One cell of the grid; the target is made beforehand."""
     target = TARGETS[name]()
-    begin, cpu = time.perf_counter(), time.process_time()
+    begin = time.perf_counter()
     if call == "bracket":
         found: Any = bracket(target, budget=budget)
     else:
         found = audit_target(target, budget=budget).bracket
-    return Run(name, call, budget, time.perf_counter() - begin, time.process_time() - cpu, found)
+    return Run(name, call, budget, time.perf_counter() - begin, found)
 
 
 def main() -> None:
@@ -220,8 +214,8 @@ def main() -> None:
         rows = [("budgets kept", f"{kept} of {len(runs)}"), ("largest share used", f"{used[-1]:.2f}")]
         rows += [(name, "; ".join(str(run) for run in runs if run.name == name)) for name in names]
         load = f"load {os.getloadavg()[1]:.1f}"
-        bar = f"used {LEAST} to {MOST}, or all is settled"
-        report("budgets", f"Budgets up to {options.longest:g} s: {bar} ({load})", rows)
+        bar = f"bar: {LEAST} to {MOST}, or all is settled"
+        report("budgets", f"Share used of budgets up to {options.longest:g} s (data settled), {bar}; {load}", rows)
 
 
 if __name__ == "__main__":

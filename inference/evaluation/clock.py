@@ -19,7 +19,8 @@ class Evaluations:
     """A budget that counts evaluations in place of seconds, all data of a call together.
 
     An evaluation is one run of model or guide at one (sample, datum) point; with its gradient it counts as three.
-    `bracket(target, budget=Evaluations(2e5))` is `bracket(target, budget="2e5 evaluations")`.
+    `bracket(target, budget=Evaluations(2e5))` is `bracket(target, budget="2e5 evaluations")`. Another number of threads
+    (`torch.set_num_threads`) or another processor adds up in another order, and so moves the last digits.
     """
 
     number: float

@@ -3,7 +3,7 @@
 import copy
 import warnings
 import weakref
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, nullcontext
 from typing import Any
 
@@ -11,9 +11,11 @@ import torch
 from torch import Tensor
 from torch._guards import TracingContext, tracing
 from torch._subclasses.fake_tensor import FakeTensorMode
+from torch.fx import GraphModule
 from torch.fx.experimental.proxy_tensor import make_fx
 
 from elbowroom.inference.evaluation.coordinates import Coordinates
+from elbowroom.inference.evaluation.differentiated import Differentiated, Forward
 from elbowroom.inference.evaluation.simplified import simplified
 from elbowroom.inference.programs.evaluations import counting
 from elbowroom.inference.programs.refusals import is_numerical, strict, tell
@@ -26,6 +28,8 @@ _SOFT = "matrices that have no factor are answered by NaN"
 Function = Callable[..., tuple[Tensor, ...]]
 """(coordinates, u `[S, B, D]`, *extra tensors) -> tensors; entry [s, b] depends on datum b and u[s, b] alone."""
 
+Record = Callable[..., tuple[Tensor, ...]]
+"""(per-datum data, u, *extra tensors) -> the function there."""
 
 _RECORDS: "weakref.WeakKeyDictionary[Target, dict[Any, Any]]" = weakref.WeakKeyDictionary()
 
@@ -91,7 +95,9 @@ class Traced:
         if self.record and key not in self._records:
             points, plain = self._recordable(u, *extra)
             if points is not None:  # else another time, when there are points at which nothing raises
-                self._records[key] = self._record(points, *extra)
+                records = self._recorded(points, *extra)
+                self._records[key] = next((record for record in records if self._agrees(record, u, *extra)), None)
+                self._checked.add(key)
             if plain is not None:
                 return plain
         record = self._records.get(key)
@@ -138,22 +144,27 @@ class Traced:
     def _rows(self) -> list[Tensor]:
         return [row.contiguous() for row in self.coordinates.target.data]
 
-    def _record(self, u: Tensor, *extra: Tensor) -> Callable[..., tuple[Tensor, ...]] | None:
+    def _recorded(self, u: Tensor, *extra: Tensor) -> Iterator[Record]:
+        """Records of the function, that with the least to do first."""
         coordinates, function = self.coordinates, self.function
 
         def pure(rows: list[Tensor], u: Tensor, *extra: Tensor) -> tuple[Tensor, ...]:
             return function(_on_rows(coordinates, rows), u, *extra)
 
+        if isinstance(function, Differentiated):
+            yield from self._made(lambda: _in_two(function, coordinates, self._rows(), u))
+        yield from self._made(lambda: simplified(make_fx(pure)(self._rows(), u, *extra)))
+
+    def _made(self, make: Callable[[], GraphModule]) -> Iterator[Record]:
         try:
             with strict(), torch.no_grad(), self._soft(), _one_fake_mode(), warnings.catch_warnings():
                 warnings.simplefilter("ignore")
-                graph = make_fx(pure)(self._rows(), u, *extra)
+                graph = make()
         except Exception:  # whatever a program does that cannot be recorded, plain runs can do
-            return None
-        graph = simplified(graph)
-        return torch.compile(graph, dynamic=False) if self.compile else graph
+            return
+        yield torch.compile(graph, dynamic=False) if self.compile else graph
 
-    def _agrees(self, record: Callable[..., tuple[Tensor, ...]], u: Tensor, *extra: Tensor) -> bool:
+    def _agrees(self, record: Record, u: Tensor, *extra: Tensor) -> bool:
         """Compare a record with a plain run where the points of a datum have changed places and moved a little."""
         moved = u.flip(0) * 0.875 + 0.0625
         with torch.no_grad():
@@ -163,6 +174,17 @@ class Traced:
             except Exception:
                 return False
         return _agree(replayed, plain)
+
+
+def _in_two(function: Differentiated, coordinates: Coordinates, rows: list[Tensor], u: Tensor) -> GraphModule:
+    """A record of the derivatives of a simplified record of the forward part."""
+
+    def forward(rows: list[Tensor], u: Tensor) -> tuple[Tensor, ...]:
+        return function.forward(_on_rows(coordinates, rows), u)
+
+    with torch.enable_grad():
+        values = simplified(make_fx(forward)(rows, u.clone().requires_grad_(True)), differentiable=True)
+    return simplified(make_fx(lambda rows, u: function.reduced(lambda at: values(rows, at), u))(rows, u))
 
 
 def _one_fake_mode() -> AbstractContextManager[Any]:
@@ -189,13 +211,14 @@ def log_joint(coordinates: Coordinates, u: Tensor) -> tuple[Tensor]:
     return (coordinates.log_joint(u),)
 
 
-def log_joint_and_gradient(coordinates: Coordinates, u: Tensor) -> tuple[Tensor, Tensor]:
-    """`log_joint` `[S, B]` and its gradient in u `[S, B, D]`."""
-    with torch.enable_grad():
-        u = u.detach().requires_grad_(True)
-        value = coordinates.log_joint(u)
-        (gradient,) = torch.autograd.grad(value.sum(), u)
+def _value_and_gradient(forward: Forward, u: Tensor) -> tuple[Tensor, Tensor]:
+    (value,) = forward(u)
+    (gradient,) = torch.autograd.grad(value.sum(), u)
     return value.detach(), torch.where(value.isfinite().unsqueeze(-1), gradient, gradient.nan_to_num(0.0, 0.0, 0.0))
+
+
+log_joint_and_gradient = Differentiated(log_joint, _value_and_gradient)
+"""`log_joint` `[S, B]` and its gradient in u `[S, B, D]`."""
 
 
 def _on_rows(coordinates: Coordinates, rows: list[Tensor]) -> Coordinates:

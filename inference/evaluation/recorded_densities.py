@@ -13,6 +13,9 @@ _GROUPS = 8  # groups of data that are moved apart from the others
 _SLICE = 1 << 16
 """Points evaluated at once at most: more gains no speed."""
 
+_SAMPLES = 512
+"""Samples of a datum at once at most: one record serves any number of them, and a record costs a hundred calls."""
+
 
 @dataclass(frozen=True)
 class Densities:
@@ -54,7 +57,7 @@ class Densities:
 
     def log_joint(self, u: Tensor) -> Tensor:
         """The log density at u `[S, B, D]`, `[S, B]`; slices are made up to one size, so that one record serves all."""
-        size = min(self.slice_of(u.shape[1]), len(u))
+        size = min(self.slice_of(u.shape[1]), _SAMPLES)
         pieces = []
         for begin in range(0, len(u), size):
             piece = u[begin : begin + size]

@@ -16,14 +16,17 @@ _SAME = {"aten.alias.default", "aten.detach.default"}
 _RESHAPING = {"aten.view.default", "aten.expand.default", "aten.permute.default", "aten._unsafe_view.default"}
 
 
-def simplified(module: GraphModule) -> GraphModule:
-    """The record with constants folded, repeated operations merged and empty views dropped."""
+def simplified(module: GraphModule, differentiable: bool = False) -> GraphModule:
+    """The record with constants folded, repeated operations merged and empty views dropped.
+
+    One that is to be differentiated keeps its `detach`.
+    """
     written = _written(module)
     seen: dict[Hashable, Node] = {}
     for node in list(module.graph.nodes):
         if node.op != "call_function" or node in written or not _is_pure(node.target):
             continue
-        if _is_empty(node):
+        if _is_empty(node) and not (differentiable and node.target is torch.ops.aten.detach.default):
             node.replace_all_uses_with(node.args[0])
         elif (earlier := seen.setdefault(_key(node), node)) is not node:
             node.replace_all_uses_with(earlier)

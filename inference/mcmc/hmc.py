@@ -18,6 +18,7 @@ from elbowroom.inference.mcmc.path import Path
 from elbowroom.inference.mcmc.sampling import BURN_IN, Chains, sample
 from elbowroom.inference.mcmc.search import STARTS
 from elbowroom.inference.mcmc.warmup import Settings, warm_up
+from elbowroom.inference.programs.evaluations import unasked
 from elbowroom.inference.programs.refusals import counted
 from elbowroom.inference.progress import Tick, progress_bar
 from elbowroom.inference.target import Target
@@ -197,7 +198,7 @@ def _sites(densities: Densities, chains: Chains) -> dict[str, Tensor]:
     if coordinates.real:
         values = coordinates.unpack(flat)
     else:
-        with torch.no_grad():
+        with torch.no_grad(), unasked():  # of draws that a budget had room for
             pieces = [
                 target.log_joint_unconstrained(coordinates.unpack(piece))[2]
                 for piece in flat.split(densities.slice_of(num_data))
@@ -226,7 +227,11 @@ def _collect(
     if "prior_ess" in counts:
         info["prior_log_p"], info["prior_log_p_stderr"] = counts["prior_log_p"], counts["prior_log_p_stderr"]
         info["prior_ess"], info["prior_crowded"] = counts["prior_ess"], counts["prior_crowded"]
-    z, stats = _joined([piece.z for piece in pieces], 2), _joined([piece.stats for piece in pieces], 2)
+    made = min(piece.stats["lp"].shape[1] for piece in pieces)  # fewer in the last one, where a budget ended there
+    z, stats = (
+        _joined([{name: value[:, :made] for name, value in part.items()} for part in parts], 2)
+        for parts in ([piece.z for piece in pieces], [piece.stats for piece in pieces])
+    )
     return Draws(z, target.latent_names, stats, info, gates or Gates(), target.varying)
 
 

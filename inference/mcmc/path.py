@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 
 from elbowroom.inference.evaluation.coordinates import Coordinates
+from elbowroom.inference.evaluation.differentiated import Differentiated, Forward
 from elbowroom.inference.evaluation.recorded import Traced
 from elbowroom.inference.mcmc.leapfrog import Point
 from elbowroom.inference.mcmc.transition import Kernel, Move, transition
@@ -139,26 +140,35 @@ class Path:
         return last[0].where(move.accepted, ends), move
 
 
-def from_guide(coordinates: Coordinates, u: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+def _from_guide(coordinates: Coordinates, u: Tensor) -> tuple[Tensor, Tensor]:
+    """log q and log joint in u, `[C, B]`."""
+    joint, log_jacobian, z = coordinates.target.log_joint_unconstrained(coordinates.unpack(u))
+    return coordinates.target.log_guide(z) + log_jacobian, joint
+
+
+def _with_slopes(forward: Forward, u: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
     """log q and log joint in u, `[C, B]`, and their gradients `[C, B, D]`."""
-    with torch.enable_grad():
-        u = u.detach().requires_grad_(True)
-        joint, log_jacobian, z = coordinates.target.log_joint_unconstrained(coordinates.unpack(u))
-        log_q = coordinates.target.log_guide(z) + log_jacobian
-        return log_q.detach(), joint.detach(), _gradient(log_q, u), _gradient(joint, u)
+    log_q, joint = forward(u)
+    return log_q.detach(), joint.detach(), _gradient(log_q, u), _gradient(joint, u)
 
 
-def from_prior(coordinates: Coordinates, u: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+def _from_prior(coordinates: Coordinates, u: Tensor) -> tuple[Tensor, Tensor]:
+    """log prior in u, and log likelihood, `[C, B]`."""
+    terms = coordinates.target.run("model", joint_density_unconstrained, coordinates.unpack(u), len(u))[1]
+    return terms["prior"] + terms["log_jacobian"], terms["likelihood"]
+
+
+def _with_summed_slopes(forward: Forward, u: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
     """log prior and log joint in u, `[C, B]`, and their gradients `[C, B, D]`."""
-    with torch.enable_grad():
-        u = u.detach().requires_grad_(True)
-        terms = coordinates.target.run("model", joint_density_unconstrained, coordinates.unpack(u), len(u))[1]
-        prior, likelihood = terms["prior"] + terms["log_jacobian"], terms["likelihood"]
-        slope = _gradient(prior, u)
-        return prior.detach(), (prior + likelihood).detach(), slope, slope + _gradient(likelihood, u)
+    prior, likelihood = forward(u)
+    slope = _gradient(prior, u)
+    return prior.detach(), (prior + likelihood).detach(), slope, slope + _gradient(likelihood, u)
 
 
-_ENDS: dict[str, Callable[..., tuple[Tensor, ...]]] = {"guide": from_guide, "prior": from_prior}
+_ENDS = {
+    "guide": Differentiated(_from_guide, _with_slopes),
+    "prior": Differentiated(_from_prior, _with_summed_slopes),
+}
 STARTS = tuple(_ENDS)
 
 

@@ -7,6 +7,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
+from elbowroom.inference.evaluation.clock import Spent
 from elbowroom.inference.evaluation.random_numbers import RandomNumbers
 from elbowroom.inference.evaluation.recorded_densities import Densities
 from elbowroom.inference.mcmc.jumps import Proposals, State, jump, propose
@@ -17,6 +18,9 @@ from elbowroom.inference.progress import Tick
 
 BURN_IN = 2 * SELDOM
 """Draws thrown away after warm-up: until then there were no jumps."""
+
+LEAST_DRAWS = 50
+"""Draws of each chain with which chains may end where a budget does: fewer say nothing of how they mix."""
 
 
 class Info(NamedTuple):
@@ -65,22 +69,34 @@ class Randomness(NamedTuple):
 
 
 def sample(densities: Densities, tuned: Tuned, numbers: RandomNumbers, num_draws: int, tick: Tick) -> Chains:
-    """Make `num_draws` draws of every chain, after a few that are thrown away since jumps have only just begun."""
+    """Make `num_draws` draws of every chain, after a few that are thrown away since jumps have only just begun.
+
+    Where a budget ends, the draws that have been made are kept: the moves are frozen, so those to come change none.
+
+    Raises:
+        Spent: if a budget ends before there are `LEAST_DRAWS`.
+    """
     moves, point = Moves.of(densities, tuned), tuned.point
     state = State(point.u, point.log_p, point.log_p - tuned.mixture.log_density(point.u))
     u, stats = _room(num_draws, state)
-    gradients = torch.zeros_like(tuned.gradients)
+    gradients, made = torch.zeros_like(tuned.gradients), 0
     randomness = _randomness(densities, tuned, numbers, moves.schedule.most_tries, BURN_IN + num_draws)
-    for index, random in enumerate(randomness):
-        state, info = step(state, random, moves, index)
-        gradients = gradients + info.n_steps.sum(0)
-        if index >= BURN_IN:
-            u[index - BURN_IN] = state.u
-            for name, value in info._asdict().items():
-                stats[name][index - BURN_IN] = value
-        tick(len(state.u))
-    stats["step_size"] = tuned.kernel.step_size.expand(num_draws, -1, -1)
-    return Chains(u, stats, gradients, moves.schedule.tries * len(state.u) * (BURN_IN + num_draws))
+    try:
+        for index, random in enumerate(randomness):
+            state, info = step(state, random, moves, index)
+            gradients = gradients + info.n_steps.sum(0)
+            if index >= BURN_IN:
+                u[made] = state.u
+                for name, value in info._asdict().items():
+                    stats[name][made] = value
+                made += 1
+            tick(len(state.u))
+    except Spent:
+        if made < LEAST_DRAWS:
+            raise
+    stats = {name: value[:made] for name, value in stats.items()}
+    stats["step_size"] = tuned.kernel.step_size.expand(made, -1, -1)
+    return Chains(u[:made], stats, gradients, moves.schedule.tries * len(state.u) * (BURN_IN + num_draws))
 
 
 def step(state: State, randomness: Randomness, moves: Moves, index: int) -> tuple[State, Info]:

@@ -176,17 +176,21 @@ def _terms(triple: Triple, what: str, layout: Layout, z: Values) -> list[Tensor]
 
 
 def _agrees(probe: Triple, what: str, layout: Layout, z: Values, truth: list[Tensor]) -> bool:
-    """Whether a program in a layout draws z and has the densities of plain runs there."""
+    """Whether a program in a layout draws z and has the densities of plain runs there.
+
+    One that raises there is not in its layout: cut into single samples, as points that raise are, it would agree.
+    """
     if layout == "fold" and not probe.sliceable:
         return False
     masked = probe.structure.fills is not None  # then the model draws for the guide
     try:
         layouts = {**_PLAIN, what: layout}
-        again, log_q = densities.propose(probe, layouts, 2) if what == "guide" or masked else (z, truth[-1])
-        if what == "model":
-            terms = [*densities.log_joint(probe, layout, z), log_q]
-        else:
-            terms = [log_q, densities.log_guide(probe, layouts, z)] if len(truth) > 1 else [log_q]
+        with strict():
+            again, log_q = densities.propose(probe, layouts, 2) if what == "guide" or masked else (z, truth[-1])
+            if what == "model":
+                terms = [*densities.log_joint(probe, layout, z), log_q]
+            else:
+                terms = [log_q, densities.log_guide(probe, layouts, z)] if len(truth) > 1 else [log_q]
         if not all(same(again[name], z[name]) for name in z):
             return False
     except _FAILURES:

@@ -54,7 +54,8 @@ def bracket(
     by a fixed order of trust; one that lies below any lower bound beyond chance is passed over.
 
     What does not fit is run on fewer data or with fewer draws. The clock is asked before every evaluation, so that work
-    whose cost was misjudged stops in its midst. Where there was no room for chains, the flag says what they take.
+    whose cost was misjudged stops in its midst; chains that stop there keep the draws that they have made, and are
+    judged by these. Where there was no room for chains, the flag says what they take.
 
     The lower values are lower bounds in expectation. The upper ones are upper bounds in expectation for the proposal
     that was fitted, and an upper *estimate* for annealing back from chains. Both sides know the modes that were found:

@@ -13,6 +13,7 @@ from elbowroom.inference.evaluation.recorded import Traced, log_joint_and_gradie
 from elbowroom.inference.evaluation.recorded_densities import Densities
 from elbowroom.inference.evidence.bracket import sizes
 from elbowroom.inference.mcmc import expedition
+from elbowroom.inference.mcmc.mixture import Mixture
 from elbowroom.inference.mcmc.population import NUM_POINTS
 from elbowroom.inference.mcmc.sampling import BURN_IN
 from elbowroom.inference.programs.evaluations import GRADIENT
@@ -22,7 +23,10 @@ _LEAPFROGS, _MOVES = 4, 25  # gradients of a transition, and moves of an expedit
 _LATTICE = {0: 8, 1: 500, 2: 5000}  # points and starts of a lattice
 _PROPOSALS = 7  # populations of a search and of a proposal for jumps
 _MOST_RUNS, _LONG = 100, 0.05  # seconds: longer than the turns that a busy machine gives to others
-_CALLS_ASIDE = 400  # calls that the fits of mixtures and the diagnostics of a round take the time of, about
+_CALLS_ASIDE = 400  # calls that the diagnostics of a round take the time of, about
+_FITS = {"chains": 8}  # mixtures that a step fits to points of each datum
+_FEW, _MANY, _MOST = 4, 68, 1028  # samples of timed evaluations, the last two as many as it takes to be slower
+_SLOWER = 3.0  # times as slow as few samples: a difference that is more than the noise of a busy machine
 
 
 Work = Callable[[int, float], tuple[float, float]]
@@ -31,9 +35,9 @@ Work = Callable[[int, float], tuple[float, float]]
 
 @dataclass(frozen=True)
 class Forecast:
-    """The cost of a step on B data: calls · (cost of a call + points in it · cost of a point).
+    """The cost of a step on B data: calls · cost of a call + B · (points · cost of a point + fits · cost of a fit).
 
-    In seconds; or, with a call that costs nothing and a point that costs one, in evaluations.
+    In seconds; or, with calls and fits that cost nothing and a point that costs one, in evaluations.
     """
 
     call: float
@@ -41,6 +45,7 @@ class Forecast:
     dim: int
     work: Mapping[str, Work] = field(default_factory=lambda: WORK)
     known: frozenset[str] = frozenset({"importance", "more weights"})  # steps whose evaluations are a fixed number
+    fit: float = 0.0
 
     @classmethod
     def of(cls, target: Target, counts: bool) -> "Forecast":
@@ -58,24 +63,23 @@ class Forecast:
         dim = _dim(target)
         few = min(8, len(target)) if target.sliceable else len(target)
         if not dim:
-            few_points, many_points = (_mean_seconds(target.log_weights, samples) for samples in (4, 68))
-            call, weight = few_points, 1
-        else:
-            coordinates = Coordinates.of(target)
-            small = coordinates.at(torch.arange(few)) if target.sliceable else coordinates
-            u = _points(small)
-            plain = Traced(log_joint_and_gradient, small, record=False)
-            few_points, many_points = (_mean_seconds(plain, u[:samples]) for samples in (4, 68))
-            recorded = Densities.of(small, 1).gradient
-            recorded(u[:4])  # which makes the record
-            call, weight = _mean_seconds(recorded, u[:4]), GRADIENT
-        point = max((many_points - few_points) / (64 * few), 1e-9) / weight
-        return cls(max(call - 4 * few * point * weight, 1e-5), point, dim)
+            few_seconds, point = _few_and_point(target.log_weights, few)
+            return cls(_call(few_seconds, point, few), point, dim)
+        coordinates = Coordinates.of(target)
+        small = coordinates.at(torch.arange(few)) if target.sliceable else coordinates
+        u = _points(small)
+        plain = Traced(log_joint_and_gradient, small, record=False)
+        _, point = _few_and_point(lambda samples: plain(u[:samples]), few)
+        recorded = Densities.of(small, 1).gradient
+        recorded(u[:_FEW])  # which makes the record
+        call = _call(_mean_seconds(recorded, u[:_FEW]), point, few)
+        fit = _mean_seconds(Mixture.fit, u[:NUM_POINTS].to(target.dtype), most=2) / few
+        return cls(call, point / GRADIENT, dim, fit=fit)
 
     def cost(self, step: str, num_data: int, growth: float) -> float:
         """What a step will cost on so many data, with so many times the draws of the first round."""
         calls, points = self.work[step](self.dim, growth)
-        return calls * self.call + num_data * points * self.point
+        return calls * self.call + num_data * (points * self.point + _FITS.get(step, 0) * self.fit)
 
 
 def _importance(dim: int, growth: float) -> tuple[float, float]:
@@ -122,13 +126,28 @@ def _dim(target: Target) -> int:
 
 
 def _points(coordinates: Coordinates) -> Tensor:
-    return coordinates.unconstrain(coordinates.target.propose(68)[0])
+    """As many points as are timed, the same draws of the guide again and again."""
+    u = coordinates.unconstrain(coordinates.target.propose(_MANY)[0])
+    return u[torch.arange(_MOST) % _MANY]
 
 
-def _mean_seconds(run: Callable[[Any], object], at: Any) -> float:
+def _few_and_point(run: Callable[[int], object], num_data: int) -> tuple[float, float]:
+    """Seconds of an evaluation of few samples, and of each further point in one of many."""
+    few, samples = _mean_seconds(run, _FEW), _MANY
+    while samples < _MOST and _mean_seconds(run, samples, most=1) < _SLOWER * few:
+        samples = min(4 * samples, _MOST)
+    return few, max((_mean_seconds(run, samples) - few) / ((samples - _FEW) * num_data), 1e-9)
+
+
+def _call(seconds: float, point: float, num_data: int) -> float:
+    """Seconds of a call without those of its few points."""
+    return max(seconds - _FEW * num_data * point, 1e-5)
+
+
+def _mean_seconds(run: Callable[[Any], object], at: Any, most: int = _MOST_RUNS) -> float:
     """Seconds of a call, as busy as the machine is."""
     begin, seconds, count = time.perf_counter(), 0.0, 0
-    while seconds < _LONG and count < _MOST_RUNS:
+    while seconds < _LONG and count < most:
         run(at)
         seconds, count = time.perf_counter() - begin, count + 1
     return seconds / count

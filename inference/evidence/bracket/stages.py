@@ -47,6 +47,9 @@ MIXING = Gates(rhat=1.05, ess_per_chain=10.0, divergences=NUM_CHAINS * NUM_DRAWS
 """Chains here only teach a proposal and a reverse path: coarser gates than those of a reference."""
 
 
+_DRAWING = 0.75
+"""Chains that take more of what is left end there, with the draws that they have: they are nothing without weights."""
+
 SEEN = 64.0
 """Effective points of the search from the prior with fewer than which it is said how many there were."""
 
@@ -145,15 +148,16 @@ def _draws(work: Work, part: Target, data: Tensor, effort: float) -> Draws:
     """The chains of these data: those that were given, or new ones."""
     if effort == 0 and work.draws is not None:
         return replace(work.draws.select(data.tolist()), gates=MIXING)
-    return hmc(
-        part,
-        num_chains=NUM_CHAINS,
-        num_warmup=num_warmup(GROWTH**effort),
-        num_draws=int(NUM_DRAWS * GROWTH**effort),
-        seed=seed_of(work, effort),
-        gates=MIXING,
-        memory_bytes=work.memory_bytes,
-    )
+    with work.pace.clock.until(_DRAWING * work.pace.clock.left):
+        return hmc(
+            part,
+            num_chains=NUM_CHAINS,
+            num_warmup=num_warmup(GROWTH**effort),
+            num_draws=int(NUM_DRAWS * GROWTH**effort),
+            seed=seed_of(work, effort),
+            gates=MIXING,
+            memory_bytes=work.memory_bytes,
+        )
 
 
 def _look(work: Work, data: Tensor, draws: Draws) -> None:

@@ -1,5 +1,7 @@
 """A recorded program gives the numbers of plain runs, or is not used."""
 
+from typing import Any
+
 import pyro
 import pyro.distributions as dist
 import pytest
@@ -48,6 +50,59 @@ def test_values_and_gradients_are_those_of_plain_runs(name: str) -> None:
         for found, plain in zip(traced(u), log_joint_and_gradient(coordinates, u), strict=True):
             torch.testing.assert_close(found, plain, rtol=1e-12, atol=1e-12)
     assert all(isinstance(record, GraphModule) for record in traced._records.values())
+
+
+class _Straight(torch.autograd.Function):
+    """Rounds, and says that its slope is one: no derivative of its operations."""
+
+    @staticmethod
+    def forward(ctx: Any, z: Tensor) -> Tensor:
+        return z.round()
+
+    @staticmethod
+    def backward(ctx: Any, grad: Tensor) -> Tensor:
+        return grad
+
+
+OWN_SLOPES = {"detached": lambda z: z * z.detach(), "straight": _Straight.apply, "no grad": lambda z: z + _held(z)}
+
+
+def _held(z: Tensor) -> Tensor:
+    with torch.no_grad():
+        return z.square()
+
+
+@pytest.mark.parametrize("name", OWN_SLOPES)
+def test_slopes_that_a_program_sets_itself_are_kept(name: str) -> None:
+    def model(x: Tensor) -> None:
+        with pyro.plate("data", len(x)):
+            z = pyro.sample("z", dist.Normal(0.0, 1.0))
+            pyro.sample("x", dist.Normal(OWN_SLOPES[name](z), 1.0), obs=x)
+
+    coordinates = Coordinates.of(Target(model, normal_guide(0.9), data(2), layout="plate"))
+    traced, u = Traced(log_joint_and_gradient, coordinates), data(3, 2, 1)
+    for found in (traced(u), traced(u)):
+        for value, plain in zip(found, log_joint_and_gradient(coordinates, u), strict=True):
+            torch.testing.assert_close(value, plain, rtol=1e-12, atol=1e-12)
+
+
+def test_what_is_worked_out_again_and_again_is_differentiated_once() -> None:
+    def model(x: Tensor) -> None:
+        with pyro.plate("data", len(x)):
+            z = pyro.sample("z", dist.Normal(torch.zeros(3), 1.0).to_event(1))
+            for n in range(5):
+                pyro.sample(f"x{n}", dist.Normal(z[..., torch.arange(2)].sum(-1), 1.0), obs=x + n)
+
+    def guide(x: Tensor) -> None:
+        with pyro.plate("data", len(x)):
+            pyro.sample("z", dist.Normal(torch.zeros(3), 1.0).to_event(1))
+
+    coordinates = Coordinates.of(Target(model, guide, data(2)))
+    traced, u = Traced(log_joint_and_gradient, coordinates), data(4, 2, 3)
+    for value, plain in zip(traced(u), log_joint_and_gradient(coordinates, u), strict=True):
+        torch.testing.assert_close(value, plain, rtol=1e-12, atol=1e-12)
+    (record,) = traced._records.values()
+    assert sum("index_put" in str(node.target) for node in record.graph.nodes) == 1
 
 
 def test_gradient_is_the_slope_of_the_value() -> None:

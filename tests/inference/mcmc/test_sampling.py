@@ -3,13 +3,15 @@
 import math
 from collections.abc import Iterator
 from dataclasses import replace
+from typing import Any
 
 import pytest
 import torch
 from scipy import stats
 from torch import Tensor
 
-from elbowroom.inference import Target
+from elbowroom.inference import Evaluations, Target, hmc
+from elbowroom.inference.evaluation.clock import Clock, Spent
 from elbowroom.inference.evaluation.coordinates import Coordinates
 from elbowroom.inference.evaluation.random_numbers import RandomNumbers
 from elbowroom.inference.evaluation.recorded_densities import Densities
@@ -18,10 +20,11 @@ from elbowroom.inference.mcmc.jumps import Proposals, State, jump
 from elbowroom.inference.mcmc.leapfrog import evaluate
 from elbowroom.inference.mcmc.mixture import Mixture
 from elbowroom.inference.mcmc.moves import SELDOM, Moves, Schedule
-from elbowroom.inference.mcmc.sampling import Chains, Info, sample, step
+from elbowroom.inference.mcmc.sampling import LEAST_DRAWS, Chains, Info, sample, step
 from elbowroom.inference.mcmc.trajectory import halton
 from elbowroom.inference.mcmc.transition import Kernel
 from elbowroom.inference.mcmc.warmup import Tuned
+from elbowroom.inference.programs.evaluations import total
 from elbowroom.models import VAE
 from toys.failure_budget import BUDGET, sigmas
 from toys.programs import data, gamma_guide, gamma_model, normal_guide, normal_model
@@ -272,6 +275,25 @@ def test_densities_of_some_rows_are_those_of_the_whole() -> None:
         long = data(7, num_data, 2)
         torch.testing.assert_close(small.log_joint(long), densities.log_joint(long))
         assert small.slice_of(num_data) == 2
+
+
+def test_where_a_budget_ends_the_draws_that_were_made_are_kept() -> None:
+    """They are the first draws of the chains that had run to their end, to the bit; too few of them are none."""
+    target = Target(VAE(6, 2, (8,)), _guide(), (data(1, 6) > 0).double())
+    options: dict[str, Any] = {"num_chains": 2, "num_warmup": 8, "num_draws": 200, "jumps": False, "start": "guide"}
+    before = total()
+    whole = hmc(target, **options)
+    cost = total() - before
+    with Clock(Evaluations(0.8 * cost)).until():
+        cut = hmc(target, **options)
+    kept = cut.z["z"].shape[1]
+    assert LEAST_DRAWS <= kept < 200
+    assert torch.equal(cut.z["z"], whole.z["z"][:, :kept])
+    for name, value in cut.stats.items():
+        assert torch.equal(value, whole.stats[name][:, :kept])
+    clock = Clock(Evaluations(0.3 * cost))
+    with pytest.raises(Spent), clock.until():
+        hmc(target, **options)
 
 
 def _guide() -> torch.nn.Module:

@@ -4,6 +4,7 @@ import pyro
 import pyro.distributions as dist
 import pytest
 import torch
+from pyro.ops.indexing import Vindex
 from torch import Tensor, nn
 
 from elbowroom.inference import ProgramError, Target
@@ -127,6 +128,25 @@ def test_the_encoder_runs_once_for_each_datum() -> None:
     seen.clear()
     target.propose(50)
     assert seen == [len(x)]
+
+
+def test_a_layout_in_which_programs_raise_is_not_taken_sample_by_sample() -> None:
+    """In a plate of samples this chain raises but for one: cut into single samples, a plate would give its numbers."""
+
+    def model(y: Tensor) -> None:
+        with pyro.plate("states", 2):
+            rows = pyro.sample("rows", dist.Dirichlet(torch.ones(2)))
+        k = torch.tensor(0)
+        for t in pyro.markov(range(2)):
+            k = pyro.sample(f"k{t}", dist.Categorical(Vindex(rows)[..., k, :]))
+            pyro.sample(f"y{t}", dist.Normal(2.0 * k, 1.0), obs=y[t])
+
+    def guide(y: Tensor) -> None:
+        with pyro.plate("states", 2):
+            pyro.sample("rows", dist.Dirichlet(torch.ones(2)))
+
+    target = Target(model, guide, data(2), plate=None)
+    assert target.layouts == {"model": "vmap", "guide": "plate"}
 
 
 def test_an_unknown_layout_is_refused() -> None:

@@ -91,7 +91,7 @@ def test_estimators_answer_all_data(target: Target) -> None:
 
 def test_an_audit_of_them_keeps_its_data_in_order(target: Target) -> None:
     """The examination takes the worst first; each datum's numbers are its own."""
-    result = audit(players, target.guide, HITS, plate="players", budget=1.0)
+    result = audit(players, target.guide, HITS, plate="players", budget="3e6 evaluations")
     assert result.decomposition is not None and sorted(result.rows["decomposition"]) == list(range(6))
     expected = importance(target, num_samples=20_000).info["elbo"][list(result.rows["decomposition"])]
     assert (expected.max() - expected.min()) > 0.5  # else the order would not matter

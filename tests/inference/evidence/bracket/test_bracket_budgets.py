@@ -1,6 +1,7 @@
 """A budget is kept and spent: in seconds (of a clock that counts), and in evaluations, to the bit."""
 
 import math
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -12,8 +13,10 @@ from torch import Tensor
 
 from elbowroom.inference import Bracket, Target, bracket
 from elbowroom.inference.evidence.bracket import stages as methods
+from elbowroom.inference.evidence.bracket.forecast import Forecast
 from elbowroom.inference.programs import evaluations
-from toys.clock import Clock
+from elbowroom.inference.programs.evaluations import GRADIENT
+from toys.clock import CELL, Clock
 from toys.programs import Ppca, data, normal_guide, normal_model
 
 NAMES = ("lower", "upper")
@@ -49,6 +52,14 @@ def same(one: Bracket, other: Bracket) -> None:
         assert torch.equal(getattr(one, name).value, getattr(other, name).value)
         assert torch.equal(getattr(one, name).stderr, getattr(other, name).stderr)
     assert one.flags == other.flags and one.notes == other.notes and one.forecast == other.forecast
+
+
+def test_a_forecast_holds_fits_and_points_of_few_and_of_many_data(clock: Clock) -> None:
+    """Within a half, though a point costs next to nothing beside a call; and mixtures are fitted datum by datum."""
+    found = Forecast.measure(line())
+    assert abs(found.point * GRADIENT / (2 * CELL) - 1) < 0.5, found  # of a plain run, and of the recorder around it
+    with_fits = replace(found, fit=found.fit + 0.25)
+    assert math.isclose(with_fits.cost("chains", 40, 1.0) - found.cost("chains", 40, 1.0), 8 * 40 * 0.25)
 
 
 @pytest.mark.parametrize("seconds", [0.15, 0.4, pytest.param(1.5, marks=pytest.mark.slow)])
