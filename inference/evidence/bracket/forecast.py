@@ -22,7 +22,7 @@ from elbowroom.inference.target import Target
 _LEAPFROGS, _MOVES = 4, 25  # gradients of a transition, and moves of an expedition, about
 _LATTICE = {0: 8, 1: 500, 2: 5000}  # points and starts of a lattice
 _PROPOSALS = 7  # populations of a search and of a proposal for jumps
-_MOST_RUNS, _LONG = 100, 0.05  # seconds: longer than the turns that a busy machine gives to others
+_MOST_RUNS, _LONG = 25, 0.05  # seconds: longer than the turns that a busy machine gives to others
 _CALLS_ASIDE = 400  # calls that the diagnostics of a round take the time of, about
 _FITS = {"chains": 8}  # mixtures that a step fits to points of each datum
 _FEW, _MANY, _MOST = 4, 68, 1028  # samples of timed evaluations, the last two as many as it takes to be slower
