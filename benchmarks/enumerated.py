@@ -2,7 +2,7 @@
 
 Two mixtures of two components over five rows, their means picked by `locs[k]` and by `Vindex`, and a hidden Markov
 model of 20 steps and 5 states with a latent transition matrix. Both ways give the same numbers; bar: 50 times as many a
-second. What `importance` does before it draws is in both, and most of the time of the few samples one by one.
+second. Seconds are of the processor, for log weights alone: what `importance` does before it draws is in neither.
 """
 
 import statistics
@@ -16,14 +16,14 @@ from pyro.ops.indexing import Vindex
 from torch import Tensor
 
 from benchmarks.results import report
-from elbowroom.inference import Target, importance
+from elbowroom.inference import Target
 
 BAR = 50
 ROWS = torch.tensor([0.0, 1.0, 10.0, 11.0, 12.0])
 STATES = 2.0 * torch.arange(5.0)
 NUM_STEPS = 20
 SAMPLES = {"loop": 50, "vmap": 5000}
-REPEATS = 5
+REPEATS = 3
 
 
 def mixture(pick: Callable[[Tensor, Tensor], Tensor]) -> Target:
@@ -71,15 +71,16 @@ def hidden_markov() -> Target:
 
 
 def milliseconds(target: Target, layout: str) -> float:
-    """A sample of importance sampling, the model in a layout."""
+    """Milliseconds of the processor for the log weight of a sample, the model in a layout."""
     laid_out = target.replaced(layouts={**target.layouts, "model": layout})
-    begin = time.perf_counter()
-    importance(laid_out, num_samples=SAMPLES[layout], search=False)
-    return 1e3 * (time.perf_counter() - begin) / SAMPLES[layout]
+    begin = time.process_time()
+    laid_out.log_weights(SAMPLES[layout])
+    return 1e3 * (time.process_time() - begin) / SAMPLES[layout]
 
 
 def main() -> None:
     """Print the milliseconds of interleaved repeats, and their ratio."""
+    torch.set_num_threads(1)
     targets = {
         "mixture, locs[k]": mixture(lambda locs, k: locs[k]),
         "mixture, Vindex": mixture(lambda locs, k: Vindex(locs)[..., k]),
@@ -96,7 +97,7 @@ def main() -> None:
         rows.append(
             (name, f"{loop:.2f} ms a sample one by one, {vmap:.4f} at once ({chosen}): {loop / vmap:.0f} times")
         )
-    title = f"Models whose discrete latents are summed out: importance sampling, plate=None (bar: {BAR} times)"
+    title = f"Models whose discrete latents are summed out: log weights, plate=None (bar: {BAR} times)"
     report("enumerated", title, rows)
 
 
