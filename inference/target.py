@@ -14,6 +14,7 @@ from elbowroom.inference.programs.described import Described
 from elbowroom.inference.programs.drawn_from import doubted
 from elbowroom.inference.programs.from_functions import SITE, Density, Joint, Sampler
 from elbowroom.inference.programs.function_checks import check_seeded, checked_functions
+from elbowroom.inference.programs.gradients import why_no_gradient
 from elbowroom.inference.programs.independence import check_alone, check_company
 from elbowroom.inference.programs.latent import Latent
 from elbowroom.inference.programs.layout_choice import choose_drawing, choose_layout
@@ -99,6 +100,7 @@ class Target(Shown, Described):
                 if self.sliceable and len(self) > 1:
                     check_alone(self, self.layouts)
                 check_company(self, self.layouts)
+        self.no_gradient = why_no_gradient(self, self.layouts)
 
     @classmethod
     def from_functions(

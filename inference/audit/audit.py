@@ -131,8 +131,9 @@ def audit_target(
     unusable = _unusable(work, options)
     brackets = Brackets(work, sampled, tolerance, progress, options)
     log_p = brackets.first()
-    use = work.optional(USE, lambda: _latent_use(work, unusable, options))
-    calibration = _calibration(work, num_simulations, options)
+    share = 1.0 if log_p.from_below else _SMALL_SHARE  # nothing else will ask for room
+    use = work.optional(USE, lambda: _latent_use(work, unusable, options, share))
+    calibration = _calibration(work, num_simulations, options, share)
     examination = None
     if log_p.from_below:
         work.skipped[EXAMINATION] = log_p.from_below
@@ -141,6 +142,10 @@ def audit_target(
         num_worst = examiner.num_worst(pace)
         queue = queue_of(examiner.order(), log_p.lower.value - sampled.info["elbo"], num_worst)
         examination = work.guarded(EXAMINATION, lambda: examiner.examine(queue, num_worst, pace, progress))
+    if USE in work.postponed:
+        use = work.optional(USE, lambda: _latent_use(work, unusable, options, 1.0))
+    if CALIBRATION in work.postponed:
+        calibration = _calibration(work, num_simulations, options, 1.0)
     log_p = brackets.rest(log_p if examination is None else examination.bracket, examination)
     doubts = tuple(caution.reason for caution in target.structure.cautions)
     checked = _checked(sampled, log_p)
@@ -169,18 +174,18 @@ def _unusable(work: Work, options: dict[str, Any]) -> tuple[str, ...]:
     return work.guarded("encoder outputs", lambda: exploded(work.target, seed, memory_bytes)) or ()
 
 
-def _calibration(work: Work, num_simulations: int, options: dict[str, Any]) -> Calibration | None:
-    """Calibration on as many simulated data sets as there is room for."""
+def _calibration(work: Work, num_simulations: int, options: dict[str, Any], share: float) -> Calibration | None:
+    """Calibration on as many simulated data sets as there is room for in a share of what is left."""
     pace, number = work.pace, num_simulations
     if not work.has(f"{CALIBRATION}-{number}"):
-        while number > MIN_SIMULATIONS and not pace.has_room(CALIBRATION, number, 0.0, _SMALL_SHARE):
+        while number > MIN_SIMULATIONS and not pace.has_room(CALIBRATION, number, 0.0, share):
             number = max(number // 2, MIN_SIMULATIONS)
 
     def run() -> Calibration:
-        if not pace.has_room(CALIBRATION, number, 0.0, _SMALL_SHARE):
+        if not pace.has_room(CALIBRATION, number, 0.0, share):
             what = f"calibration on the fewest data sets that say anything, {MIN_SIMULATIONS},"
             raise NoRoom(pace, what, pace.cost(CALIBRATION, number))
-        with pace.timed(CALIBRATION, number, 0.0, _SMALL_SHARE * pace.clock.left):
+        with pace.timed(CALIBRATION, number, 0.0, share * pace.clock.left):
             return calibrate(work.target, num_simulations=number, level=LEVEL, **options)
 
     found: Calibration | None = work.optional(CALIBRATION, run, f"{CALIBRATION}-{number}")
@@ -226,12 +231,12 @@ def _covered(examination: Examination) -> dict[str, tuple[int, ...]]:
     return {"decomposition": data, "agreement": data, "random": examination.representative}
 
 
-def _latent_use(work: Work, unusable: tuple[str, ...], options: dict[str, Any]) -> LatentUse:
+def _latent_use(work: Work, unusable: tuple[str, ...], options: dict[str, Any], share: float) -> LatentUse:
     """Describe the latents on data whose encoder output is usable: one that is not would dominate every mean."""
     target, pace = work.target, work.pace
-    if not pace.has_room(USE, len(target), 0.0, _SMALL_SHARE):
+    if not pace.has_room(USE, len(target), 0.0, share):
         raise NoRoom(pace, "it", pace.cost(USE, len(target)))
-    with pace.timed(USE, len(target), 0.0, _SMALL_SHARE * pace.clock.left):
+    with pace.timed(USE, len(target), 0.0, share * pace.clock.left):
         sound = [b for b, reason in enumerate(unusable) if not reason]
         if len(sound) < LEAST_DATA:
             few = plural(len(sound), "usable datum says", "usable data say")

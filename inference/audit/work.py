@@ -8,6 +8,7 @@ from typing import Any
 
 import torch
 
+from elbowroom.inference.audit.costs import NoRoom
 from elbowroom.inference.audit.store import load_result, save_result
 from elbowroom.inference.evaluation.clock import Clock, Spent
 from elbowroom.inference.evidence.bracket.pace import Pace
@@ -26,6 +27,7 @@ class Work:
 
     def __post_init__(self) -> None:
         self.skipped: dict[str, str] = {}
+        self.postponed: set[str] = set()  # parts that there was no room for
 
     @property
     def clock(self) -> Clock:
@@ -59,8 +61,14 @@ class Work:
 
     def guarded(self, name: str, run: Callable[[], Any]) -> Any:
         """What `run` returns, or None and the reason in `skipped`; for parts that write files of their own."""
+        self.skipped.pop(name, None)
+        self.postponed.discard(name)
         try:
             return run()
+        except NoRoom as refusal:
+            self.postponed.add(name)
+            self.skipped[name] = str(refusal)
+            return None
         except StateError:
             raise
         except Spent as spent:

@@ -24,16 +24,20 @@ class Coordinates:
     dim: int  # D
 
     @classmethod
-    def of(cls, target: Target) -> "Coordinates":
+    def of(cls, target: Target, gradients: bool = True) -> "Coordinates":
         """The coordinates of a target.
 
+        Args:
+            target: the target.
+            gradients: whether log p(x, z) will be differentiated in them.
+
         Raises:
-            ValueError: if a latent has none: see `why_no_coordinates`.
+            ValueError: if a latent has none, or the density no gradient: see `why_no_coordinates`.
         """
-        if why := why_no_coordinates(target):
+        if why := why_no_coordinates(target, gradients):
             raise ValueError(
-                f"{why}: it has no unconstrained coordinates to walk in or to integrate over. importance, bounds, "
-                "calibrate and latent_use need none; bracket and audit do what can be done without"
+                f"{why}: there is nothing for chains, lattices and annealing to go by. importance, bounds, calibrate "
+                "and latent_use need neither coordinates nor gradients; bracket and audit do what can be done without"
             )
         latents = target.structure.latents.values()
         return cls(target, sum(math.prod((*latent.inner, *(latent.unconstrained or ()))) for latent in latents))
@@ -88,8 +92,8 @@ class Coordinates:
         return self if everything else Coordinates(self.target.select(rows), self.dim)
 
 
-def why_no_coordinates(target: Target) -> str:
-    """Why chains, lattices and annealing cannot be had: a latent without coordinates; empty if all have them."""
+def why_no_coordinates(target: Target, gradients: bool = True) -> str:
+    """Why a target has no coordinates (to be differentiated in, if that is asked); empty if it has."""
     for latent in target.structure.latents.values():
         if latent.unconstrained is not None:
             continue
@@ -105,7 +109,7 @@ def why_no_coordinates(target: Target) -> str:
         if target.structure.auxiliary:
             return f"{site} beside auxiliary sites {list(target.structure.auxiliary)}, so that it is not summed out"
         return f"{site}, which is discrete; target.collapsed() sums it out of both programs"
-    return ""
+    return target.no_gradient if gradients else ""
 
 
 def log_joint(coordinates: Coordinates, u: Tensor) -> Tensor:

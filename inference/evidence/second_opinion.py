@@ -16,7 +16,7 @@ from torch import Tensor
 
 from elbowroom.inference.estimate import NEGLIGIBLE, Estimate, Info, reasons, room_for
 from elbowroom.inference.evaluation.budget import cells_within, plan
-from elbowroom.inference.evaluation.coordinates import Coordinates
+from elbowroom.inference.evaluation.coordinates import Coordinates, why_no_coordinates
 from elbowroom.inference.evaluation.random_numbers import RandomNumbers
 from elbowroom.inference.evaluation.recorded_densities import Densities
 from elbowroom.inference.mcmc.draws import Draws
@@ -54,8 +54,7 @@ def is_sent(target: Target, search: bool | None) -> bool:
     Raises:
         ValueError: if it was asked for where there is nothing to search.
     """
-    unknown = any(latent.unconstrained is None for latent in target.structure.latents.values())
-    dim = 0 if unknown else Coordinates.of(target).dim
+    dim = 0 if why_no_coordinates(target) else Coordinates.of(target).dim
     if search and not dim:
         raise ValueError("search=True needs continuous latents with known supports, of which this target has none")
     return search if search is not None else 0 < dim <= MOST_LATENTS and target.layouts["model"] != "loop"

@@ -33,6 +33,7 @@ What is run, and how:
     enumeration.py      finite discrete latents, summed out
     elimination.py      sums of products of densities, in log space
     branches.py         discrete latents that take a value at a time (a model may branch on them), each branch run
+    gradients.py        whether the joint can be differentiated in the latents
     collapse.py         discrete latents of the guide, summed out of both programs
     autoguides.py       guides that draw in another space than the latents'
     simulate.py         data drawn from the model

@@ -4,6 +4,7 @@ import math
 import weakref
 from typing import Any, TypeVar
 
+from elbowroom.inference.programs.gradients import why_no_gradient
 from elbowroom.inference.programs.layout_choice import choose_drawing, choose_layout
 from elbowroom.inference.programs.structure import MOST_BRANCHES, ProgramError
 from elbowroom.inference.programs.triple import Triple
@@ -59,7 +60,11 @@ def _summing(triple: T, sites: tuple[str, ...], at_once: bool) -> T:
     every = triple if triple.whole is None else triple.whole
     whole = every.replaced(structure=every.structure.summing(sites, at_once))
     layouts = choose_layout(whole)
-    found: dict[str, Any] = {"layouts": layouts, "drawing": choose_drawing(whole, layouts)}
+    found: dict[str, Any] = {
+        "layouts": layouts,
+        "drawing": choose_drawing(whole, layouts),
+        "no_gradient": why_no_gradient(whole, layouts),
+    }
     if triple.whole is None:
         return whole.replaced(**found)
     structure = triple.structure.summing(sites, at_once)

@@ -93,6 +93,7 @@ class Triple:
         self.whole = self.picked = None
         self.local: tuple[str, ...] = ()
         self.drawing: Literal["plate", "loop"] = "loop"
+        self.no_gradient = ""
         try:
             self.structure = read_structure(model, guide, args, kwargs, plate)
         except SequentialPlate as refusal:

@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 from elbowroom.inference import weights
-from elbowroom.inference.evaluation.coordinates import Coordinates
+from elbowroom.inference.evaluation.coordinates import Coordinates, why_no_coordinates
 from elbowroom.inference.evaluation.random_numbers import RandomNumbers
 from elbowroom.inference.evaluation.scalars import side_by_side
 from elbowroom.inference.target import Target
@@ -69,9 +69,9 @@ def reference_points(target: Target, observed: Target | None, seed: int) -> Refe
 
 def _flat(target: Target, z: dict[str, Tensor]) -> Tensor:
     """Unconstrained coordinates `[S, N, D]`; the values themselves where a latent is discrete."""
-    if any(latent.unconstrained is None for latent in target.structure.latents.values()):
+    if why_no_coordinates(target, gradients=False):
         return side_by_side(z).double()
-    coordinates = Coordinates.of(target)
+    coordinates = Coordinates.of(target, gradients=False)
     return (coordinates.pack(z) if coordinates.real else coordinates.unconstrain(z)).double()
 
 

@@ -20,8 +20,12 @@ _DRAWS = 8  # of each datum at which the likelihood's slope is taken
 def sensitivity(target: Target, prior_sd: Tensor, seed: int) -> Tensor:
     """Root mean square of ∂ log p(x | z)/∂z_n at draws of q, in nats per prior sd, `[N]`.
 
-    Zero for a latent that the decoder does not use. NaN where the likelihood has no slope (discrete latents).
+    Zero for a latent that the decoder does not use. NaN where the likelihood has no slope (discrete latents, a density
+    that cannot be differentiated).
     """
+    unknown = torch.full_like(prior_sd, torch.nan)
+    if target.no_gradient:
+        return unknown
     sums, count = torch.zeros_like(prior_sd), 0
     data_at_once = max(1, min(len(target), 1 << 12)) if target.sliceable else len(target)
     for begin in range(0, len(target), data_at_once):
@@ -29,12 +33,12 @@ def sensitivity(target: Target, prior_sd: Tensor, seed: int) -> Tensor:
         part = target if end - begin == len(target) else target.select(range(begin, end))
         z = {name: value.detach() for name, value in part.propose(_DRAWS, seed=seed)[0].items()}
         if not all(value.is_floating_point() for value in z.values()):
-            return torch.full_like(prior_sd, torch.nan)
+            return unknown
         with torch.enable_grad():
             z = {name: value.requires_grad_(True) for name, value in z.items()}
             likelihood = part.log_joint(z)[1]
-            if not likelihood.requires_grad:  # z does not enter at all
-                return torch.zeros_like(prior_sd)
+            if not likelihood.requires_grad:  # z does not enter at all, or where it enters is hidden
+                return torch.zeros_like(prior_sd) if bool((likelihood == likelihood[0]).all()) else unknown
             slopes = torch.autograd.grad(likelihood.sum(), list(z.values()), allow_unused=True)
         gradients = {
             name: torch.zeros_like(value) if slope is None else slope
