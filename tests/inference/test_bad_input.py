@@ -219,8 +219,8 @@ def test_sequential_plate() -> None:
         for i in pyro.plate("data", len(x)):
             pyro.sample(f"z_{i}", dist.Normal(torch.zeros(2), 1.0).to_event(1))
 
-    refused("sequential plate 'data'", "with pyro.plate('data', size):", model=model, guide=guide)
-    refused("sequential plate 'data'", model=model, guide=loose_guide)
+    assert len(Target(model, guide, X)) == len(X)  # datum by datum
+    refused("sequential plate 'data'", "with pyro.plate('data', size):", model=model, guide=loose_guide)
 
 
 def test_plate_sizes_that_differ() -> None:

@@ -73,7 +73,9 @@ class Forecast:
         recorded = Densities.of(small, 1).gradient
         recorded(u[:_FEW])  # which makes the record
         call = _call(_mean_seconds(recorded, u[:_FEW]), point, few)
-        fit = _mean_seconds(Mixture.fit, u[:NUM_POINTS].to(target.dtype), most=2) / few
+        generator = torch.Generator().manual_seed(0)  # not the guide's draws, which may be no numbers
+        cloud = torch.randn(u[:NUM_POINTS].shape, generator=generator, dtype=target.dtype).to(u.device)
+        fit = _mean_seconds(Mixture.fit, cloud, most=2) / few
         return cls(call, point / GRADIENT, dim, fit=fit)
 
     def cost(self, step: str, num_data: int, growth: float) -> float:
