@@ -10,7 +10,7 @@ from elbowroom.inference.audit import Audit, Chains
 from elbowroom.inference.diagnostics.agreement import Agreement
 from elbowroom.inference.diagnostics.calibration import Calibration
 from elbowroom.inference.diagnostics.latent_use import LatentUse
-from elbowroom.inference.estimate import Estimate
+from elbowroom.inference.estimate import NORMAL_95, Estimate
 from elbowroom.inference.evidence.bracket.choice import EXPEDITION
 from elbowroom.inference.weights import K_LIMIT
 from elbowroom.report.page.chart_calibration import coverage_chart, rank_charts, tarp_chart
@@ -66,11 +66,14 @@ def room_section(audit: Audit) -> dict[str, Any]:
     finite = decomposition.room().value[chosen][decomposition.usable[chosen]]
     return {
         "seen": _seen(audit),
-        "headline": [(label, amount(mean[key].value, mean[key].stderr), _over(mean[key])) for key, label in shown],
+        "of_all": bool(_of_all(audit)),
+        "headline": _of_all(audit)
+        or [(label, amount(mean[key].value, mean[key].stderr), _over(mean[key])) for key, label in shown],
         "left_out": [(label, amount(mean[key].with_all), amount(mean[key].value)) for key, label in shown]
         if mean[ROOM].left_out
         else [],
-        "usable": count(mean[ROOM].num_data), "out": count(mean[ROOM].left_out), "family": decomposition.family,
+        "usable": "all usable data" if _of_all(audit) else count(mean[ROOM].num_data),
+        "out": count(mean[ROOM].left_out), "family": decomposition.family,
         "waterfall": waterfall(decomposition, mean),
         "histogram": room_histogram(finite.tolist(), mean[ROOM]),
         "terms": [(name, about, amount(mean[k].value, mean[k].stderr), _over(mean[k])) for k, name, about in terms],
@@ -78,6 +81,14 @@ def room_section(audit: Audit) -> dict[str, Any]:
         "reasons": [(b, flag) for b, flag, is_exploded in flagged if is_exploded][:MOST_FLAGS],
         "examined": len(decomposition), "num_data": audit.num_data, "sample": len(chosen),
     }  # fmt: skip
+
+
+def _of_all(audit: Audit) -> list[tuple[str, str, str]]:
+    """Means over all data, as the verdict has them, where they are known of more data than were taken apart."""
+    if "gap_examined" not in audit.numbers:
+        return []
+    shown = ((audit.numbers[name], label) for name, label in (("log_p", "log p(x)"), ("elbo", "ELBO"), ("gap", "room")))
+    return [(label, amount(n.value, (n.high - n.low) / (2 * NORMAL_95)), "") for n, label in shown]
 
 
 def uses_section(audit: Audit, agreement: Agreement) -> dict[str, Any]:
