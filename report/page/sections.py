@@ -10,7 +10,7 @@ from elbowroom.inference.audit import Audit, Chains
 from elbowroom.inference.diagnostics.agreement import Agreement
 from elbowroom.inference.diagnostics.calibration import Calibration
 from elbowroom.inference.diagnostics.latent_use import LatentUse
-from elbowroom.inference.estimate import NORMAL_95, Estimate
+from elbowroom.inference.estimate import Estimate
 from elbowroom.inference.evidence.bracket.choice import EXPEDITION
 from elbowroom.inference.weights import K_LIMIT
 from elbowroom.report.page.chart_calibration import coverage_chart, rank_charts, tarp_chart
@@ -18,7 +18,7 @@ from elbowroom.report.page.chart_room import room_histogram, waterfall
 from elbowroom.report.page.svg import bar
 from elbowroom.report.records.audit_means import ROOM, Mean, means, representative, share
 from elbowroom.report.records.audit_variables import data_of
-from elbowroom.report.records.words import amount, count, seconds_text, share_text, short
+from elbowroom.report.records.words import amount, count, interval_text, seconds_text, share_text, short, value_text
 
 MOST_LATENTS, MOST_FLAGS, MOST_CHECKS = 200, 30, 100
 _USES = {
@@ -88,7 +88,7 @@ def _of_all(audit: Audit) -> list[tuple[str, str, str]]:
     if "gap_examined" not in audit.numbers:
         return []
     shown = ((audit.numbers[name], label) for name, label in (("log_p", "log p(x)"), ("elbo", "ELBO"), ("gap", "room")))
-    return [(label, amount(n.value, (n.high - n.low) / (2 * NORMAL_95)), "") for n, label in shown]
+    return [(label, value_text(n), interval_text(n)) for n, label in shown]
 
 
 def uses_section(audit: Audit, agreement: Agreement) -> dict[str, Any]:
