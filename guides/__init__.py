@@ -5,6 +5,7 @@
     amortized.py   what all are: a program around `encode(x)`
     normal.py      a diagonal Normal from a perceptron
     exact.py       the model's own posterior, where it knows it
+    no_latents.py  nothing, where all latents are summed out
     adapter.py     somebody's own PyTorch encoder
     registry.py    the guides by name, for the command line and the contract tests
 
@@ -18,14 +19,16 @@ if TYPE_CHECKING:
     from elbowroom.guides.adapter import EncoderGuide, from_encoder
     from elbowroom.guides.amortized import AmortizedGuide
     from elbowroom.guides.exact import ExactPosterior
+    from elbowroom.guides.no_latents import NoLatents
     from elbowroom.guides.normal import AmortizedNormal
 
-__all__ = ["AmortizedGuide", "AmortizedNormal", "EncoderGuide", "ExactPosterior", "from_encoder"]
+__all__ = ["AmortizedGuide", "AmortizedNormal", "EncoderGuide", "ExactPosterior", "NoLatents", "from_encoder"]
 
 _FILES = {
     "adapter": ("EncoderGuide", "from_encoder"),
     "amortized": ("AmortizedGuide",),
     "exact": ("ExactPosterior",),
+    "no_latents": ("NoLatents",),
     "normal": ("AmortizedNormal",),
 }
 _HOME = {name: file for file, names in _FILES.items() for name in names}

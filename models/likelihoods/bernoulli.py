@@ -19,6 +19,7 @@ class Bernoulli(Likelihood):
     """x_p ~ Bernoulli(sigmoid(logits_p)): data of zeros and ones."""
 
     outputs = ("logits", "probs")
+    data = "binary"
 
     def forward(self, logits: Tensor) -> dist.TorchDistribution:
         """p(x|z) with event shape `[P]`."""

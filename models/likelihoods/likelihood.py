@@ -15,9 +15,12 @@ class Likelihood(nn.Module):
     Attributes:
         outputs: what a decoder may say about x under this likelihood (names in `elbowroom.networks.outputs`);
             the first one is what a decoder built here says.
+        data: which values a datum has, a name in `elbowroom.datasets.KINDS`: `"binary"`, `"real"`, `"unit"`,
+            `"counts"` or `"levels"`.
     """
 
     outputs: ClassVar[tuple[str, ...]]
+    data: ClassVar[str] = "real"
 
 
 def is_vector(value: Any, of: dist.TorchDistribution) -> bool:
