@@ -292,7 +292,7 @@ class GenerateOptions(EveryCommand, OfRun):
     """Pictures of what the model has learned: samples, reconstructions, traversals, interpolations.
 
     Attributes:
-        num_samples: samples from the prior.
+        num_samples: samples from the model.
         output: where the figures and samples.npz go (default: generate/ in the run directory).
     """
 

@@ -69,11 +69,16 @@ def test_a_module_that_does_not_import(run: Run, folder: Path, pixels: Path, tex
     assert ended.refused("programs.model", *told), ended
 
 
-def test_pictures_need_decode_and_encode(run: Run, folder: Path, pixels: Path, programs: Path) -> None:
+def test_pictures_of_a_walk_need_decode_and_encode(run: Run, folder: Path, pixels: Path, programs: Path) -> None:
+    """Samples and reconstructions need no method: the program is run."""
     assert run("train", *DATA, *own("model", "guide"), "--output=run").code == 0
-    assert run("generate", "--run=run").refused("decode", "generate(num_samples")
+    shown = run("generate", "--run=run", "--num_samples=12")
+    assert shown.code == 0 and "prior-samples.png" in shown.out and "reconstructions.png" in shown.out
+    assert "No traversal: it walks" in shown.out and "decode(z) and latent_dim" in shown.out
+    with np.load(folder / "run" / "generate" / "samples.npz") as samples:
+        assert samples["x"].shape == (12, 9) and set(np.unique(samples["x"])) == {0, 1}
     assert run("train", *DATA, *own("Model", "Guide"), "--output=modules").code == 0
-    assert run("generate", "--run=modules", "--num_samples=3").code == 0
+    assert run("generate", "--run=modules", "--num_samples=3", "--json").json()["left_out"] == {}
 
 
 GREY = """
