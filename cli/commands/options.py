@@ -122,12 +122,14 @@ class Data:
         dir: directory of local data files (default: the environment variable ELBOWROOM_DATA).
         binarize: none, threshold, static (one seeded draw) or dynamic (a new draw for each minibatch).
         threshold: grey values above it become 1 under binarize=threshold.
+        labels_per_class: of labelled training data keep so many labels of each class (null: all).
     """
 
     name: str = "digits"
     dir: str | None = None
     binarize: Binarize = "threshold"
     threshold: float = 0.5
+    labels_per_class: int | None = None
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from toys.commands import Run
+from toys.commands import Run, parameters
 from toys.strict_json import read_json
 
 DATA = ("--data.name=pixels.npy", "--training.epochs=2", "--training.batch_size=32")
@@ -67,6 +67,19 @@ def test_a_module_that_does_not_import(run: Run, folder: Path, pixels: Path, tex
     where = {"def": ("broken.py, line 1", "SyntaxError"), "import torch": ("broken.py, line 2", "ZeroDivisionError")}
     told = next((t for start, t in where.items() if text.startswith(start)), ("no module 'nowhere_to_be_found'",))
     assert ended.refused("programs.model", *told), ended
+
+
+def test_an_own_model_takes_a_guide_by_name_and_the_other_way_round(
+    run: Run, folder: Path, pixels: Path, programs: Path
+) -> None:
+    named = ("--programs.model=mine:make_model", "--programs.guide=normal", "--programs.guide_options={hidden: [3]}")
+    assert run("train", *DATA, *named, "--output=a").code == 0
+    assert parameters(folder / "a")["guide.encoder.layers.0.weight"].shape == (3, 9)
+    named = ("--programs.model=vae", "--programs.guide=mine:make_guide", "--programs.options={hidden: [3]}")
+    assert run("train", *DATA, *named, "--output=b").code == 0
+    assert run("evidence", "--run=b", "--num_samples=30", "--exact=no").code == 0
+    refused = run("train", *DATA, *named, "--programs.guide_options={hidden: [3]}", "--output=c")
+    assert refused.refused("programs.guide_options: your own guide mine:make_guide takes none")
 
 
 def test_pictures_of_a_walk_need_decode_and_encode(run: Run, folder: Path, pixels: Path, programs: Path) -> None:

@@ -33,6 +33,7 @@ def test_train_writes_what_it_prints(run: Run, folder: Path, pixels: Path) -> No
     assert config["arguments"]["seed"] == 3
     assert record["seed"] == 3 and record["data"]["name"] == "pixels.npy" and record["programs"]["hidden"] == [8]
     assert {"options", "guide_options", "datum"}.isdisjoint(record["programs"])  # as before there were such
+    assert "labels_per_class" not in record["data"]
     assert record["dataset"]["sizes"] == {"train": 72, "validation": 9, "test": 9}
 
 
