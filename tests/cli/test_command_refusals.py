@@ -45,7 +45,7 @@ def test_grey_training_data_beside_binary_test_data(run: Run, folder: Path, pixe
         (("--programs.guide=norml",), ("programs.guide: got 'norml'", "'exact'", "did you mean 'normal'?")),
         (
             ("--programs.options={latentdim: 3}",),
-            ("VAE has no option 'latentdim' (did you mean 'latent_dim'?)", "hidden=(64, 64), likelihood='bernoulli'"),
+            ("VAE has no option 'latentdim' (did you mean 'latent_dim'?)", "hidden=None, likelihood='bernoulli'"),
         ),
         (("--programs.guide_options.widths=[3]",), ("AmortizedNormal has no option 'widths'", "floor=1e-06")),
         (("--programs.guide=normal-linear", "--programs.guide_options.hidden=[3]"), ("no option 'hidden'",)),

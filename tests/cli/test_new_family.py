@@ -86,6 +86,7 @@ def test_latents_that_are_all_summed_out(run: Run, pixels: Path) -> None:
     assert read_json(Path("run/config.json"))["record"]["programs"]["options"] == {"num_patterns": 4}
     rows = run("evidence", "--run=run", "--num_samples=30", "--num_particles=[5]", "--json").json()["data"]
     assert all(row["elbo"] == pytest.approx(row["exact"], abs=1e-5) and not row["flag"] for row in rows)
+    assert "KL 0.000 (per latent: all of them are summed out)" in run("train", *options, "--output=again").out
     for command in (("evidence",), ("evidence", "--method=bracket", "--budget=1e4 evaluations")):
         assert run(*command, "--run=run").code == 0
     assert files(run, "--run=run")["drawn"] == {"prior-samples", "samples"}
