@@ -111,7 +111,7 @@ def evaluations_of(number: float) -> Any:
 
 def test_a_state_and_evaluations(tmp_path: Path) -> None:
     """Two calls of half a budget are a function of their arguments too, and a state changes no number."""
-    target, half = line(4), "2e4 evaluations"
+    target, half = line(4), "5e4 evaluations"
     alone = bracket(target, budget=half, tolerance=0.003)
     twice = []
     for name in ("one", "other"):
