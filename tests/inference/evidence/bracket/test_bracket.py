@@ -92,7 +92,7 @@ def test_reference_problems(name: str) -> None:
         assert all("the guide misses a part of the posterior" in note for note in found.notes)
 
 
-FEW_LATENTS = tuple(name for name in PROBLEMS if 0 < problem(name).mean.shape[1] <= 2)  # type: ignore[union-attr]
+FEW_LATENTS = tuple(name for name in PROBLEMS if 0 < problem(name).mean.shape[1] <= 2)
 QUICK_CHAINS = ("conjugate-normal-0.5", "modes-small")
 
 
