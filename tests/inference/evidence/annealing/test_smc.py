@@ -43,7 +43,7 @@ def test_evidence_is_unbiased_with_resampling(num_steps: int) -> None:
         assert estimate.info["num_resamplings"].double().mean() > 0.3
 
 
-@pytest.mark.parametrize("start", ["guide", "prior"])
+@pytest.mark.parametrize("start", [pytest.param("guide", marks=pytest.mark.slow), "prior"])
 def test_right_in_law(start: str) -> None:
     problem = Ppca.make(20, 3, 0.7)
     x = problem.sample(6)
