@@ -46,11 +46,8 @@ def mlp(
     return nn.Sequential(*layers[:-1])
 
 
-class MeanStd(nn.Module):
-    """An MLP with two heads: a mean and a standard deviation softplus(a) ≥ 0, each `[*batch, num_outputs]`.
-
-    In 32 bits softplus(a) underflows to zero below a ≈ −104: whoever divides by it adds a floor.
-    """
+class Pair(nn.Module):
+    """An MLP with two heads, each `[*batch, num_outputs]`: what a distribution with two parameters an entry takes."""
 
     def __init__(
         self, num_inputs: int, hidden: tuple[int, ...], num_outputs: int, *, activation: str = DEFAULT_ACTIVATION
@@ -59,6 +56,18 @@ class MeanStd(nn.Module):
         self.layers = mlp(num_inputs, hidden, 2 * check_size("num_outputs", num_outputs), activation=activation)
 
     def forward(self, inputs: Tensor) -> tuple[Tensor, Tensor]:
+        """Both outputs, of any size and sign."""
+        first, second = self.layers(inputs).chunk(2, dim=-1)
+        return first, second
+
+
+class MeanStd(Pair):
+    """An MLP with two heads: a mean and a standard deviation softplus(a) ≥ 0, each `[*batch, num_outputs]`.
+
+    In 32 bits softplus(a) underflows to zero below a ≈ −104: whoever divides by it adds a floor.
+    """
+
+    def forward(self, inputs: Tensor) -> tuple[Tensor, Tensor]:
         """The mean and the standard deviation."""
-        mean, raw = self.layers(inputs).chunk(2, dim=-1)
+        mean, raw = super().forward(inputs)
         return mean, functional.softplus(raw)

@@ -10,6 +10,7 @@ from torch.distributions import constraints
 from torch.nn import functional
 
 from elbowroom.models.likelihoods.likelihood import Likelihood, Size, is_vector
+from elbowroom.models.likelihoods.vector import check_possible
 
 _BLOCK = 256  # rows: of 784 single-precision numbers, less than a megabyte
 _MOST_BLOCKS = 64  # so that a recorded program stays short
@@ -19,6 +20,7 @@ class Bernoulli(Likelihood):
     """x_p ~ Bernoulli(sigmoid(logits_p)): data of zeros and ones."""
 
     outputs = ("logits", "probs")
+    data = "binary"
 
     def forward(self, logits: Tensor) -> dist.TorchDistribution:
         """p(x|z) with event shape `[P]`."""
@@ -83,15 +85,15 @@ class BernoulliVector(dist.TorchDistribution):
 
     def _validate_sample(self, value: Tensor) -> None:
         """Torch's checks, entry by entry; where values are to blame, the error tells what to do with grey ones."""
-        wrong = (value != 0) & (value != 1) if is_vector(value, self) else None  # NaN is wrong too
-        if wrong is None:
+        if not is_vector(value, self):
             super()._validate_sample(value)
-        elif wrong.any():
-            raise ValueError(
-                f"x: got {int(wrong.sum())} of {value.numel()} values that are neither 0 nor 1, the first "
-                f"{value[wrong][0]:.4g}; expected zeros and ones under a Bernoulli likelihood; binarise the data "
-                "(threshold, static or dynamic), or choose a Normal likelihood"
-            )
+        check_possible(value, (value == 0) | (value == 1), "neither 0 nor 1", _ADVICE)
+
+
+_ADVICE = (
+    "expected zeros and ones under a Bernoulli likelihood; binarise the data (threshold, static or dynamic), or choose "
+    "the likelihood 'continuous-bernoulli' or a Normal likelihood"
+)
 
 
 def _bernoulli_in_blocks(signs: Tensor, logits: Tensor) -> Tensor:

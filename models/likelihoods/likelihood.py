@@ -10,14 +10,24 @@ Size = torch.Size | list[int] | tuple[int, ...]
 
 
 class Likelihood(nn.Module):
-    """p(x|z) from the decoder's outputs, each `[*batch, P]`.
+    """p(x|z) from the decoder's outputs, each `[*batch, P]` (or `[*batch, width(P)]`).
 
     Attributes:
         outputs: what a decoder may say about x under this likelihood (names in `elbowroom.networks.outputs`);
             the first one is what a decoder built here says.
+        data: what x it is for: `"binary"` (zeros and ones), `"real"`, `"unit"` (numbers in [0, 1]), `"counts"`
+            (0, 1, 2, …) or `"levels"` (0, 1, …, of a known number).
+        needs_exposure: whether p(x|z) is given the size of each datum, see `exposure.py`: `forward` takes it as
+            `exposure`, one number a datum.
     """
 
     outputs: ClassVar[tuple[str, ...]]
+    data: ClassVar[str]
+    needs_exposure: bool = False
+
+    def width(self, data_dim: int) -> int:
+        """How many numbers each of the decoder's outputs holds for a datum of `data_dim` values."""
+        return data_dim
 
 
 def is_vector(value: Any, of: dist.TorchDistribution) -> bool:
