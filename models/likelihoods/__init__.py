@@ -21,6 +21,7 @@ own, and one line here.
     zero_inflated.py          … some of whose zeros are of another kind
     multinomial.py            counts given their total: bags of words
     exposure.py               counts whose mean is a share of the datum's total
+    gamma.py                  differences of log Γ that keep their digits
 
 Read poisson.py first, with likelihood.py and vector.py. Imports: networks, torch, pyro's distributions.
 """

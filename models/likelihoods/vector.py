@@ -1,5 +1,7 @@
 """What the distributions of a whole datum share: shapes, expansion, and the refusal of values they cannot have."""
 
+import math
+from collections.abc import Callable
 from copy import copy
 from typing import Any, ClassVar, Self
 
@@ -8,6 +10,9 @@ import torch
 from torch import Tensor
 
 from elbowroom.models.likelihoods.likelihood import Size, is_vector
+
+_BLOCK = 256  # rows: of 784 single-precision numbers, less than a megabyte
+_MOST_BLOCKS = 64  # so that a recorded program stays short
 
 _ROWS = 8  # that an error lists
 
@@ -56,6 +61,23 @@ class Vector(dist.TorchDistribution):
         if not is_vector(value, self):
             super()._validate_sample(value)
         check_possible(value, self.is_possible(value), self.wrong_values, self.advice)
+
+
+def in_blocks(log_prob: Callable[..., Tensor], *arguments: Tensor) -> Tensor:
+    """`log_prob(*arguments)`, `[*batch]`, over few rows at a time: all that is made on the way stays in the cache.
+
+    Args:
+        log_prob: from tensors `[..., P]` to a sum over P, `[...]`.
+        *arguments: broadcastable with each other.
+    """
+    arguments = tuple(torch.broadcast_tensors(*arguments))
+    shape = arguments[0].shape[:-1]
+    num_rows = math.prod(shape)
+    if num_rows <= _BLOCK:
+        return log_prob(*arguments)
+    rows = max(_BLOCK, math.ceil(num_rows / _MOST_BLOCKS)) * shape[0] // num_rows  # of the leading dim
+    blocks = zip(*(argument.split(max(rows, 1)) for argument in arguments), strict=True)
+    return torch.cat([log_prob(*block) for block in blocks])
 
 
 def check_possible(value: Tensor, possible: Tensor, wrong_values: str, advice: str) -> None:
