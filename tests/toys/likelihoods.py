@@ -46,7 +46,9 @@ class Case(NamedTuple):
         if self.largest == 1:
             return 0.01 + 0.98 * torch.rand(shape)
         largest = int(min(self.largest, 6))
-        return torch.randint(0, largest + 1, shape).to(torch.get_default_dtype())
+        x = torch.randint(0, largest + 1, shape).to(torch.get_default_dtype())
+        x.view(-1)[0], x.view(-1)[-1] = 0, largest  # both ends are always there
+        return x
 
     @property
     def is_density(self) -> bool:
