@@ -25,11 +25,7 @@ class Categorical(Likelihood):
 
     def __init__(self, levels: int | None = None) -> None:
         super().__init__()
-        self.levels = check_levels("categorical", levels)
-
-    def width(self, data_dim: int) -> int:
-        """P·K."""
-        return data_dim * self.levels
+        self.levels = self.per_value = check_levels("categorical", levels)
 
     def forward(self, logits: Tensor) -> dist.TorchDistribution:
         """p(x|z) with event shape `[P]`, for logits `[*batch, P·K]`.
