@@ -54,6 +54,20 @@ FAMILIES: dict[str, tuple[str, dict[str, Any]]] = {
 }
 """The registry's families as they are named there, and with other options."""
 
+LIKELIHOODS: dict[str, tuple[str, dict[str, Any]]] = {
+    "vae-beta": ("vae", {"likelihood": "beta"}),
+    "vae-continuous-bernoulli": ("vae", {"likelihood": "continuous-bernoulli"}),
+    "vae-binomial": ("vae", {"likelihood": "binomial", "likelihood_options": {"trials": 3}}),
+    "vae-categorical": ("vae", {"likelihood": "categorical", "likelihood_options": {"levels": 4}}),
+    "vae-discretised-logistic": ("vae", {"likelihood": "discretised-logistic", "likelihood_options": {"levels": 4}}),
+    "vae-poisson": ("vae", {"likelihood": "poisson"}),
+    "vae-negative-binomial": ("vae", {"likelihood": "negative-binomial"}),
+    "vae-zero-inflated": ("vae", {"likelihood": "zero-inflated-negative-binomial"}),
+    "vae-multinomial": ("vae", {"likelihood": "multinomial"}),
+    "vae-exposure": ("vae", {"likelihood": "negative-binomial", "likelihood_options": {"exposure": "total"}}),
+}
+"""What a VAE may say of other data, with one guide each."""
+
 DECODERS: dict[str, Callable[[], LatentModel]] = {
     "decoder-logits": wrapped(lambda: nn.Linear(D, P), "bernoulli", "logits"),
     "decoder-probs": wrapped(probs, "bernoulli", "probs"),
@@ -69,15 +83,16 @@ REGISTERED = [(family, guide) for family, entry in MODELS.items() for guide in e
 PAIRS = [
     *((name, guide) for name, (family, _) in FAMILIES.items() for guide in (*MODELS[family].guides, *ENCODERS)),
     *((name, guide) for name in DECODERS for guide in (*MODELS["vae"].guides, *ENCODERS)),
+    *((name, "normal") for name in LIKELIHOODS),
 ]
 every_pair = pytest.mark.parametrize(("model_name", "guide_name"), PAIRS)
-every_model = pytest.mark.parametrize("model_name", [*FAMILIES, *DECODERS])
+every_model = pytest.mark.parametrize("model_name", [*FAMILIES, *DECODERS, *LIKELIHOODS])
 
 
 def build_model(name: str) -> LatentModel:
     if name in DECODERS:
         return DECODERS[name]()
-    family, options = FAMILIES[name]
+    family, options = {**FAMILIES, **LIKELIHOODS}[name]
     return model_class(family)(**{**MODELS[family].tiny, **options})
 
 
@@ -90,9 +105,12 @@ def build(model_name: str, guide_name: str = "normal", seed: int = 0) -> tuple[L
 
 
 def data(model_name: str, num_data: int = B) -> Tensor:
-    """Zeros and ones for a Bernoulli likelihood, real numbers for the others."""
+    """What the model's likelihood is for; real numbers for a model that has none."""
     values = torch.randn(num_data, P)
-    return (values > 0).to(values) if build_model(model_name).decode(torch.zeros(1, D)).support.is_discrete else values
+    kind = getattr(getattr(build_model(model_name), "likelihood", None), "data", "real")
+    return {"binary": (values > 0).to(values), "real": values, "unit": values.sigmoid()}.get(
+        kind, (1.5 + values).round().clamp(0, 3)
+    )
 
 
 def run(model, guide, x: Tensor, num_samples: int | None = None):
