@@ -27,11 +27,13 @@ class Arrays:
         data: split -> `[N, …]`, at least `train`.
         labels: split -> `[N]`, for some of these splits.
         scale: what to divide the values by; None to tell it from the dtype.
+        vocabulary: the word of each column, of bags of words; empty if nothing is known of them.
     """
 
     data: Mapping[str, NDArray[Any]]
     labels: Mapping[str, NDArray[Any]] = field(default_factory=dict)
     scale: float | None = None
+    vocabulary: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)

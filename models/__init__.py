@@ -7,6 +7,7 @@
     vae.py               the network is one built here, a perceptron or another
     convolutional_vae.py … and a convolutional one, for images
     linear_gaussian.py   PPCA and factor analysis: log p(x) and p(z|x) in closed form
+    topics.py            bags of words: topics multiplied (ProdLDA) or mixed (LDA)
     adapter.py           somebody's own PyTorch decoder
     likelihoods/         p(x|z) from a decoder's outputs
     priors/              p(z)
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
     from elbowroom.models.decoder_model import DecoderModel
     from elbowroom.models.latent_model import Generated, LatentModel
     from elbowroom.models.linear_gaussian import PPCA, FactorAnalysis
+    from elbowroom.models.topics import ProdLDA
     from elbowroom.models.vae import VAE
 
 __all__ = [
@@ -34,6 +36,7 @@ __all__ = [
     "FactorAnalysis",
     "Generated",
     "LatentModel",
+    "ProdLDA",
     "from_decoder",
 ]
 
@@ -43,6 +46,7 @@ _FILES = {
     "decoder_model": ("DecoderModel",),
     "latent_model": ("Generated", "LatentModel"),
     "linear_gaussian": ("PPCA", "FactorAnalysis"),
+    "topics": ("ProdLDA",),
     "vae": ("VAE",),
 }
 _HOME = {name: file for file, names in _FILES.items() for name in names}

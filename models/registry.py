@@ -46,6 +46,7 @@ MODELS: dict[str, Entry] = {
     "conv-vae": Entry(
         "convolutional_vae:ConvolutionalVAE", ("normal-convolution", "normal"), "image", {**_IMAGE, "hidden": (3,)}
     ),
+    "topics": Entry("topics:ProdLDA", ("normal-counts", "normal"), "bag", {"data_dim": 6, "num_topics": 2}),
 }
 
 

@@ -141,6 +141,7 @@ VARIANTS = {
     "vae, negative binomial": _registered("vae", "normal", likelihood="negative-binomial"),
     "vae, zero-inflated": _registered("vae", "normal", likelihood="zero-inflated-negative-binomial"),
     "vae, multinomial": _registered("vae", "normal", likelihood="multinomial"),
+    "topics, mixture": _registered("topics", "normal-counts", topics="mixture", concentration=(0.5, 2.0)),
     "vae, exposure": _with_sizes(
         _registered("vae", "normal", likelihood="poisson", likelihood_options={"exposure": "total"})
     ),
