@@ -2,12 +2,13 @@
 
     z_b ~ q(z|x_b),    b = 1 … B     site "z" in the plate "data", the encoder run once per datum
 
-    amortized.py   what all are: a program around `encode(x)`
-    normal.py      a diagonal Normal from a perceptron
-    exact.py       the model's own posterior, where it knows it
-    no_latents.py  nothing, where all latents are summed out
-    adapter.py     somebody's own PyTorch encoder
-    registry.py    the guides by name, for the command line and the contract tests
+    amortized.py    what all are: a program around `encode(x)`
+    normal.py       a diagonal Normal from a perceptron
+    exact.py        the model's own posterior, where it knows it
+    categorical.py  probabilities of a mixture's components, from a perceptron
+    no_latents.py   nothing, where all latents are summed out
+    adapter.py      somebody's own PyTorch encoder
+    registry.py     the guides by name, for the command line and the contract tests
 
 Read amortized.py first. Imports: networks, torch, pyro; never models. Each name loads torch when it is first used.
 """
@@ -18,15 +19,25 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from elbowroom.guides.adapter import EncoderGuide, from_encoder
     from elbowroom.guides.amortized import AmortizedGuide
+    from elbowroom.guides.categorical import AmortizedCategorical
     from elbowroom.guides.exact import ExactPosterior
     from elbowroom.guides.no_latents import NoLatents
     from elbowroom.guides.normal import AmortizedNormal
 
-__all__ = ["AmortizedGuide", "AmortizedNormal", "EncoderGuide", "ExactPosterior", "NoLatents", "from_encoder"]
+__all__ = [
+    "AmortizedCategorical",
+    "AmortizedGuide",
+    "AmortizedNormal",
+    "EncoderGuide",
+    "ExactPosterior",
+    "NoLatents",
+    "from_encoder",
+]
 
 _FILES = {
     "adapter": ("EncoderGuide", "from_encoder"),
     "amortized": ("AmortizedGuide",),
+    "categorical": ("AmortizedCategorical",),
     "exact": ("ExactPosterior",),
     "no_latents": ("NoLatents",),
     "normal": ("AmortizedNormal",),

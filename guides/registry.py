@@ -27,6 +27,7 @@ GUIDES: dict[str, Entry] = {
     "normal": Entry("normal:AmortizedNormal", tiny={"hidden": (4,)}),
     "normal-linear": Entry("normal:AmortizedNormal", options={"hidden": ()}, tiny={"floor": 0.0}),
     "exact": Entry("exact:ExactPosterior"),
+    "categorical": Entry("categorical:AmortizedCategorical", tiny={"hidden": (4,)}),
     "none": Entry("no_latents:NoLatents"),
 }
 

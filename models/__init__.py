@@ -6,6 +6,7 @@
     decoder_model.py     decode = a likelihood on top of any network
     vae.py               the network is a perceptron
     linear_gaussian.py   PPCA and factor analysis: log p(x) and p(z|x) in closed form
+    mixture.py           one finite latent: log p(x) and p(k|x) as sums; expectation_maximisation.py fits it
     adapter.py           somebody's own PyTorch decoder
     likelihoods/         p(x|z) from a decoder's outputs
     priors/              p(z)
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
     from elbowroom.models.decoder_model import DecoderModel
     from elbowroom.models.latent_model import Generated, LatentModel
     from elbowroom.models.linear_gaussian import PPCA, FactorAnalysis
+    from elbowroom.models.mixture import FittedMixture, Mixture
     from elbowroom.models.vae import VAE
 
 __all__ = [
@@ -29,8 +31,10 @@ __all__ = [
     "VAE",
     "DecoderModel",
     "FactorAnalysis",
+    "FittedMixture",
     "Generated",
     "LatentModel",
+    "Mixture",
     "from_decoder",
 ]
 
@@ -39,6 +43,7 @@ _FILES = {
     "decoder_model": ("DecoderModel",),
     "latent_model": ("Generated", "LatentModel"),
     "linear_gaussian": ("PPCA", "FactorAnalysis"),
+    "mixture": ("FittedMixture", "Mixture"),
     "vae": ("VAE",),
 }
 _HOME = {name: file for file, names in _FILES.items() for name in names}

@@ -42,6 +42,9 @@ MODELS: dict[str, Entry] = {
     "factor-analysis": Entry(
         "linear_gaussian:FactorAnalysis", ("normal-linear", "normal", "exact"), "real", _LINEAR, "closed form"
     ),
+    "mixture": Entry(
+        "mixture:Mixture", ("none", "categorical"), tiny={"data_dim": 6, "num_components": 3}, exact="sum"
+    ),
 }
 
 

@@ -13,13 +13,16 @@ _GAP = "#FFFFFF"
 _CELL = 0.62  # inches of a picture's side
 
 
-def reconstruction_figure(originals: Tensor, reconstructions: Tensor, image_shape: Sequence[int]) -> Picture:
+def reconstruction_figure(
+    originals: Tensor, reconstructions: Tensor, image_shape: Sequence[int], *, codes: str = "q's mean"
+) -> Picture:
     """Data in the upper rows, what the model makes of their codes below.
 
     Args:
         originals, reconstructions: `[B, ...]`, of as many values per datum as `image_shape` says; of the
             reconstructions usually the mean of p(x|z) at z = E_q[z].
         image_shape: (height, width), (height, width, 3) or (3, height, width).
+        codes: what z of the reconstructions is, for the title.
 
     Raises:
         ValueError: if the shapes do not fit, or there are no data.
@@ -40,7 +43,7 @@ def reconstruction_figure(originals: Tensor, reconstructions: Tensor, image_shap
             show_mosaic(ax, rows, limits)
             height = rows.shape[2]
             ax.set_yticks([height / 2, 1.5 * height + 1], ["data x", "mean of p(x|z)"])
-        figure.suptitle(f"{count} data and their reconstructions from q's mean", x=0.01, ha="left")
+        figure.suptitle(f"{count} data and their reconstructions from {codes}", x=0.01, ha="left")
     return figure
 
 
