@@ -1,5 +1,6 @@
 """A mixture: one finite latent, the component that a datum comes from; log p(x) and p(k|x) are sums."""
 
+from collections.abc import Callable
 from typing import NamedTuple
 
 import pyro
@@ -10,7 +11,7 @@ from torch.nn import functional
 
 from elbowroom.models.expectation_maximisation import FAMILIES, maximise
 from elbowroom.models.latent_model import Generated
-from elbowroom.models.likelihoods import make_likelihood
+from elbowroom.models.likelihoods import LIKELIHOODS, make_likelihood
 from elbowroom.networks.checks import check_at_least, check_batch, check_choice, check_size, check_width
 from elbowroom.networks.program import Program
 
@@ -78,8 +79,9 @@ class Mixture(Program):
         super().__init__()
         self.data_dim = check_size("data_dim", data_dim)
         self.num_components = check_size("num_components", num_components)
-        self.likelihood = make_likelihood(likelihood, sigma=sigma, floor=floor)
-        self._heads = _HEADS[self.likelihood.outputs[0]]
+        known = [name for name, of in LIKELIHOODS.items() if of.outputs[0] in _READ]
+        self.likelihood = make_likelihood(check_choice("likelihood", likelihood, known), sigma=sigma, floor=floor)
+        self._heads, self._read = _READ[self.likelihood.outputs[0]]
         self.weight_logits = nn.Parameter(torch.zeros(self.num_components))
         self.table = nn.Parameter(0.3 * torch.randn(self.num_components, self._heads * self.data_dim))
 
@@ -90,8 +92,7 @@ class Mixture(Program):
 
     def decode(self, k: Tensor) -> dist.TorchDistribution:
         """p(x|k) for whole numbers k `[*batch]`: batch shape `[*batch]`, event shape `[P]`."""
-        outputs = self.table[k].chunk(self._heads, dim=-1)
-        return self.likelihood(*outputs[:1], *map(functional.softplus, outputs[1:]))
+        return self.likelihood(*self._read(*self.table[k].chunk(self._heads, dim=-1)))
 
     def forward(self, x: Tensor) -> Tensor:
         """Runs the program on data `x [B, P]` or `[B, ...]`.
@@ -200,8 +201,20 @@ class Mixture(Program):
         return self.weight_logits.log_softmax(-1) + log_likelihood
 
 
-_HEADS = {"logits": 1, "mean": 1, "mean_std": 2}
-"""What a likelihood wants to hear -> how many numbers that are for each value of a datum."""
+def _as_it_is(output: Tensor) -> tuple[Tensor, ...]:
+    return (output,)
+
+
+def _mean_std(mean: Tensor, raw: Tensor) -> tuple[Tensor, ...]:
+    return mean, functional.softplus(raw)
+
+
+_READ: dict[str, tuple[int, Callable[..., tuple[Tensor, ...]]]] = {
+    "logits": (1, _as_it_is),
+    "mean": (1, _as_it_is),
+    "mean_std": (2, _mean_std),
+}
+"""What a likelihood wants to hear -> how many numbers of the table that takes for each value, and what they become."""
 
 
 def _finite(x: Tensor) -> Tensor:

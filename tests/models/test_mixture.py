@@ -13,6 +13,7 @@ from torch.nn.functional import softplus
 from elbowroom.guides import NoLatents
 from elbowroom.inference import Target, audit, bracket, importance, quadrature
 from elbowroom.models import Mixture
+from elbowroom.report import evidence_table
 
 B, P, K = 5, 6, 3
 OPTIONS = {
@@ -77,6 +78,7 @@ def test_evidence_is_exact_and_there_is_no_room() -> None:
         assert not any(found.flags) and bool((found.stderr <= 1e-6).all())
     torch.testing.assert_close(sampled.info["elbo"], model.log_prob(x))
     assert exact.bound == "exact" and bool(sides.settled.all())
+    assert "–" in evidence_table(sampled, exact)  # no modes to be counted
     gap = audit(model, NoLatents(), x, budget=5).numbers["gap"]
     assert abs(gap.value) < 1e-10
 
