@@ -48,7 +48,7 @@ class Dataset:
     files: tuple[Path, ...] = ()
 
     @property
-    def prepare(self) -> Callable[[Tensor], Tensor] | None:
+    def prepare(self) -> Callable[..., Tensor | tuple[Tensor, ...]] | None:
         """What training applies to each minibatch: `draw_pixels` under `dynamic`, else None."""
         return draw_pixels if self.binarize == "dynamic" else None
 
@@ -76,9 +76,13 @@ class Dataset:
         }
 
 
-def draw_pixels(x: Tensor) -> Tensor:
-    """One draw of Bernoulli(x), with torch's global generator: a minibatch of `binarize="dynamic"`."""
-    return torch.bernoulli(x)
+def draw_pixels(x: Tensor, *others: Tensor) -> Tensor | tuple[Tensor, ...]:
+    """One draw of Bernoulli(x), with torch's global generator: a minibatch of `binarize="dynamic"`.
+
+    What else the programs are given (labels, masks) is handed on as it is.
+    """
+    drawn = torch.bernoulli(x)
+    return (drawn, *others) if others else drawn
 
 
 def _digest(x: Tensor) -> str:

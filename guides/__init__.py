@@ -6,6 +6,7 @@
     normal.py      a diagonal Normal from a network built here, a perceptron or another
     convolutional_normal.py   … and from a convolutional one, for images
     exact.py       the model's own posterior, where it knows it
+    no_latents.py  nothing, where all latents are summed out
     adapter.py     somebody's own PyTorch encoder
     registry.py    the guides by name, for the command line and the contract tests
 
@@ -20,15 +21,25 @@ if TYPE_CHECKING:
     from elbowroom.guides.amortized import AmortizedGuide
     from elbowroom.guides.convolutional_normal import ConvolutionalNormal
     from elbowroom.guides.exact import ExactPosterior
+    from elbowroom.guides.no_latents import NoLatents
     from elbowroom.guides.normal import AmortizedNormal
 
-__all__ = ["AmortizedGuide", "AmortizedNormal", "ConvolutionalNormal", "EncoderGuide", "ExactPosterior", "from_encoder"]
+__all__ = [
+    "AmortizedGuide",
+    "AmortizedNormal",
+    "ConvolutionalNormal",
+    "EncoderGuide",
+    "ExactPosterior",
+    "NoLatents",
+    "from_encoder",
+]
 
 _FILES = {
     "adapter": ("EncoderGuide", "from_encoder"),
     "amortized": ("AmortizedGuide",),
     "convolutional_normal": ("ConvolutionalNormal",),
     "exact": ("ExactPosterior",),
+    "no_latents": ("NoLatents",),
     "normal": ("AmortizedNormal",),
 }
 _HOME = {name: file for file, names in _FILES.items() for name in names}

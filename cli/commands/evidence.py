@@ -87,11 +87,14 @@ def record(
             numbers |= {
                 "exact": exact.value[b].item(),
                 "exact_error": exact.stderr[b].item(),
-                "kl_q_p": exact.info["kl_q_p"][b].item(),
-                "kl_p_q": exact.info["kl_p_q"][b].item(),
-                "num_modes": int(exact.info["num_modes"][b]),
                 "exact_flag": exact.flags[b],
             }
+            if exact.info["latents"]:  # else there is no q
+                numbers |= {
+                    "kl_q_p": exact.info["kl_q_p"][b].item(),
+                    "kl_p_q": exact.info["kl_p_q"][b].item(),
+                    "num_modes": int(exact.info["num_modes"][b]),
+                }
         records.append(numbers)
     return {
         "units": "nats per datum",

@@ -8,6 +8,7 @@ from torch import Tensor, nn
 from torch.nn.functional import softplus
 
 from elbowroom.guides import AmortizedNormal, ExactPosterior, from_encoder
+from elbowroom.guides.registry import make_guide
 from elbowroom.models import PPCA, VAE
 from toys.networks import Returns
 
@@ -132,3 +133,12 @@ def test_a_model_without_a_posterior_is_refused() -> None:
         ExactPosterior(VAE(P, D))  # type: ignore[arg-type]
     with pytest.raises(TypeError, match="model: got the class PPCA"):
         ExactPosterior(PPCA)  # type: ignore[arg-type]
+
+
+def test_what_a_guide_requires_is_read_off_the_model() -> None:
+    model = PPCA(P, D)
+    assert make_guide("exact", model).model is model
+    assert make_guide("normal", model, hidden=(3,)).data_dim == P  # an attribute of the model
+    assert make_guide("none", model)(torch.zeros(B, P), torch.zeros(B)) is None
+    with pytest.raises(TypeError, match="latent_dim"):
+        make_guide("normal", nn.Linear(2, 2), P)
