@@ -2,13 +2,14 @@
 
     z_b ~ q(z|x_b),    b = 1 … B     site "z" in the plate "data", the encoder run once per datum
 
-    amortized.py    what all are: a program around `encode(x)`
-    normal.py       a diagonal Normal from a perceptron
-    exact.py        the model's own posterior, where it knows it
-    categorical.py  probabilities of a mixture's components, from a perceptron
-    no_latents.py   nothing, where all latents are summed out
-    adapter.py      somebody's own PyTorch encoder
-    registry.py     the guides by name, for the command line and the contract tests
+    amortized.py   what all are: a program around `encode(x)`
+    normal.py      a diagonal Normal from a network built here, a perceptron or another
+    convolutional_normal.py   … and from a convolutional one, for images
+    exact.py       the model's own posterior, where it knows it
+    categorical.py probabilities of a mixture's components, from a perceptron
+    no_latents.py  nothing, where all latents are summed out
+    adapter.py     somebody's own PyTorch encoder
+    registry.py    the guides by name, for the command line and the contract tests
 
 Read amortized.py first. Imports: networks, torch, pyro; never models. Each name loads torch when it is first used.
 """
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
     from elbowroom.guides.adapter import EncoderGuide, from_encoder
     from elbowroom.guides.amortized import AmortizedGuide
     from elbowroom.guides.categorical import AmortizedCategorical
+    from elbowroom.guides.convolutional_normal import ConvolutionalNormal
     from elbowroom.guides.exact import ExactPosterior
     from elbowroom.guides.no_latents import NoLatents
     from elbowroom.guides.normal import AmortizedNormal
@@ -28,6 +30,7 @@ __all__ = [
     "AmortizedCategorical",
     "AmortizedGuide",
     "AmortizedNormal",
+    "ConvolutionalNormal",
     "EncoderGuide",
     "ExactPosterior",
     "NoLatents",
@@ -38,6 +41,7 @@ _FILES = {
     "adapter": ("EncoderGuide", "from_encoder"),
     "amortized": ("AmortizedGuide",),
     "categorical": ("AmortizedCategorical",),
+    "convolutional_normal": ("ConvolutionalNormal",),
     "exact": ("ExactPosterior",),
     "no_latents": ("NoLatents",),
     "normal": ("AmortizedNormal",),

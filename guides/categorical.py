@@ -51,8 +51,12 @@ class AmortizedCategorical(AmortizedGuide):
         x = check_batch(x, reference_tensor(encoder))
         return dist.Categorical(logits=encoder(check_width(x, self.data_dim, says="the guide's data_dim")))
 
-    def forward(self, x: Tensor) -> Tensor:
+    def forward(self, x: Tensor, *given: Tensor) -> Tensor:
         """Runs the program on data `x [B, ...]`.
+
+        Args:
+            x: data.
+            *given: what else the model is given; the encoder does without.
 
         Returns:
             k: the components of this run, `[B]`, under a plate of samples `[S, B]`, enumerated `[K, 1]`.

@@ -1,7 +1,7 @@
 """A mixture: one finite latent, the component that a datum comes from; log p(x) and p(k|x) are sums."""
 
-from collections.abc import Callable
-from typing import NamedTuple
+from collections.abc import Callable, Mapping
+from typing import Any, NamedTuple
 
 import pyro
 import pyro.distributions as dist
@@ -11,7 +11,7 @@ from torch.nn import functional
 
 from elbowroom.models.expectation_maximisation import FAMILIES, maximise
 from elbowroom.models.latent_model import Generated
-from elbowroom.models.likelihoods import LIKELIHOODS, make_likelihood
+from elbowroom.models.likelihoods import make_likelihood
 from elbowroom.networks.checks import check_at_least, check_batch, check_choice, check_size, check_width
 from elbowroom.networks.program import Program
 
@@ -56,12 +56,14 @@ class Mixture(Program):
         data_dim: P, the number of values of a datum.
         num_components: K.
         likelihood: `"bernoulli"` (zeros and ones), `"normal-fixed"` (needs `sigma`), `"normal-learned"` (one learned σ
-            for all, starting from `sigma`) or `"normal-heteroscedastic"` (a σ for each component and value).
-        sigma, floor: of the likelihood, as for `VAE`.
+            for all, starting from `sigma`) or `"normal-heteroscedastic"` (a σ for each component and value),
+            or any other that `VAE` takes, but for counts with an exposure.
+        sigma, floor, likelihood_options: of the likelihood, as for `VAE`.
 
     Attributes:
         weight_logits: log π up to a constant, `[K]`.
-        table: the components' parameters, `[K, P]`, or `[K, 2 P]` for means and softplus⁻¹(σ − floor).
+        table: what the likelihood is told of each component, side by side, `[K, ...]`: logits or means `[K, P]`, means
+            and softplus⁻¹(σ − floor) `[K, 2 P]`.
 
     Raises:
         TypeError, ValueError: if an argument is out of range or has no meaning for the likelihood.
@@ -75,15 +77,19 @@ class Mixture(Program):
         *,
         sigma: float | None = None,
         floor: float | None = None,
+        likelihood_options: Mapping[str, Any] | None = None,
     ) -> None:
         super().__init__()
         self.data_dim = check_size("data_dim", data_dim)
         self.num_components = check_size("num_components", num_components)
-        known = [name for name, of in LIKELIHOODS.items() if of.outputs[0] in _READ]
-        self.likelihood = make_likelihood(check_choice("likelihood", likelihood, known), sigma=sigma, floor=floor)
+        options = {"sigma": sigma, "floor": floor, **(likelihood_options or {})}
+        self.likelihood = make_likelihood(likelihood, data_dim=self.data_dim, **options)
+        if self.likelihood.needs_exposure:
+            raise ValueError(f"likelihood: got {likelihood!r} with an exposure, which a mixture has no argument for")
         self._heads, self._read = _READ[self.likelihood.outputs[0]]
+        width = self._heads * self.likelihood.per_value * self.data_dim
         self.weight_logits = nn.Parameter(torch.zeros(self.num_components))
-        self.table = nn.Parameter(0.3 * torch.randn(self.num_components, self._heads * self.data_dim))
+        self.table = nn.Parameter(0.3 * torch.randn(self.num_components, width))
 
     @property
     def weights(self) -> Tensor:
@@ -117,6 +123,12 @@ class Mixture(Program):
     def posterior(self, x: Tensor) -> dist.Categorical:
         """p(k|x): batch shape `[B]`."""
         return dist.Categorical(logits=self._log_joint(x))
+
+    @torch.no_grad()
+    def reconstruct(self, x: Tensor) -> Tensor:
+        """E[x′|x] = Σ_k p(k|x) E[x′|k], of another datum of the same component, `[B, P]`."""
+        means = self.decode(torch.arange(self.num_components, device=self.weight_logits.device)).mean
+        return self.posterior(x).probs @ means
 
     @torch.no_grad()
     def generate(self, num_samples: int, *, seed: int = 0) -> Generated:
@@ -201,8 +213,8 @@ class Mixture(Program):
         return self.weight_logits.log_softmax(-1) + log_likelihood
 
 
-def _as_it_is(output: Tensor) -> tuple[Tensor, ...]:
-    return (output,)
+def _as_they_are(*outputs: Tensor) -> tuple[Tensor, ...]:
+    return outputs
 
 
 def _mean_std(mean: Tensor, raw: Tensor) -> tuple[Tensor, ...]:
@@ -210,11 +222,16 @@ def _mean_std(mean: Tensor, raw: Tensor) -> tuple[Tensor, ...]:
 
 
 _READ: dict[str, tuple[int, Callable[..., tuple[Tensor, ...]]]] = {
-    "logits": (1, _as_it_is),
-    "mean": (1, _as_it_is),
+    "logits": (1, _as_they_are),
+    "mean": (1, _as_they_are),
     "mean_std": (2, _mean_std),
+    "mean_log_scale": (2, _as_they_are),
+    "log_rate": (1, _as_they_are),
+    "log_mean": (1, _as_they_are),
+    "log_mean_gate": (2, _as_they_are),
+    "log_concentrations": (2, _as_they_are),
 }
-"""What a likelihood wants to hear -> how many numbers of the table that takes for each value, and what they become."""
+"""What a likelihood wants to hear -> how many outputs that is, side by side in the table, and what they become."""
 
 
 def _finite(x: Tensor) -> Tensor:

@@ -35,6 +35,7 @@ class Entry(NamedTuple):
 
 
 _LINEAR = {"data_dim": 6, "latent_dim": 2, "sigma": 0.7}
+_IMAGE = {"data_dim": 6, "latent_dim": 2, "image_shape": (1, 2, 3)}
 
 MODELS: dict[str, Entry] = {
     "vae": Entry("vae:VAE", ("normal", "normal-linear"), tiny={"data_dim": 6, "latent_dim": 2, "hidden": (4,)}),
@@ -44,6 +45,9 @@ MODELS: dict[str, Entry] = {
     ),
     "mixture": Entry(
         "mixture:Mixture", ("none", "categorical"), tiny={"data_dim": 6, "num_components": 3}, exact="sum"
+    ),
+    "conv-vae": Entry(
+        "convolutional_vae:ConvolutionalVAE", ("normal-convolution", "normal"), "image", {**_IMAGE, "hidden": (3,)}
     ),
 }
 

@@ -90,7 +90,7 @@ def record(
                 "exact_error": exact.stderr[b].item(),
                 "exact_flag": exact.flags[b],
             }
-            if "kl_q_p" in exact.info:  # there are latents that were not summed out
+            if exact.info["latents"]:  # else there is no q
                 numbers |= {
                     "kl_q_p": exact.info["kl_q_p"][b].item(),
                     "kl_p_q": exact.info["kl_p_q"][b].item(),

@@ -13,16 +13,13 @@ _GAP = "#FFFFFF"
 _CELL = 0.62  # inches of a picture's side
 
 
-def reconstruction_figure(
-    originals: Tensor, reconstructions: Tensor, image_shape: Sequence[int], *, codes: str = "q's mean"
-) -> Picture:
+def reconstruction_figure(originals: Tensor, reconstructions: Tensor, image_shape: Sequence[int]) -> Picture:
     """Data in the upper rows, what the model makes of their codes below.
 
     Args:
         originals, reconstructions: `[B, ...]`, of as many values per datum as `image_shape` says; of the
             reconstructions usually the mean of p(x|z) at z = E_q[z].
         image_shape: (height, width), (height, width, 3) or (3, height, width).
-        codes: what z of the reconstructions is, for the title.
 
     Raises:
         ValueError: if the shapes do not fit, or there are no data.
@@ -43,16 +40,19 @@ def reconstruction_figure(
             show_mosaic(ax, rows, limits)
             height = rows.shape[2]
             ax.set_yticks([height / 2, 1.5 * height + 1], ["data x", "mean of p(x|z)"])
-        figure.suptitle(f"{count} data and their reconstructions from {codes}", x=0.01, ha="left")
+        figure.suptitle(f"{count} data and their reconstructions from q's mean", x=0.01, ha="left")
     return figure
 
 
-def prior_samples_figure(samples: Tensor, image_shape: Sequence[int]) -> Picture:
+def prior_samples_figure(
+    samples: Tensor, image_shape: Sequence[int], *, title: str = "E[x|z] for {} draws of z from the prior"
+) -> Picture:
     """Means of p(x|z) for z drawn from the prior, in a square.
 
     Args:
         samples: `[N, ...]`.
         image_shape: (height, width), (height, width, 3) or (3, height, width).
+        title: what they are, if something else; `{}` is how many.
 
     Raises:
         ValueError: if the shapes do not fit, or there are no samples.
@@ -65,7 +65,7 @@ def prior_samples_figure(samples: Tensor, image_shape: Sequence[int]) -> Picture
         figure = new_figure(0.3 + _CELL * columns, 0.6 + _CELL * rows)
         ax = figure.subplots()
         show_mosaic(ax, grid, value_range(images))
-        figure.suptitle(f"E[x|z] for {len(images)} draws of z from the prior", x=0.01, ha="left")
+        figure.suptitle(title.format(len(images)), x=0.01, ha="left")
     return figure
 
 

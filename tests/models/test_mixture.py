@@ -57,8 +57,23 @@ def test_log_p_and_the_posterior_are_those_of_torchs_mixture(likelihood: str) ->
     posterior = model.posterior(x)
     joint = expected.component_distribution.log_prob(x.unsqueeze(1)) + model.weights.log()  # [B, K]
     torch.testing.assert_close(posterior.probs, (joint - model.log_prob(x).unsqueeze(-1)).exp())
+    means = expected.component_distribution.mean
+    torch.testing.assert_close(model.reconstruct(x), posterior.probs @ means)
     torch.testing.assert_close(posterior.probs.sum(-1), torch.ones(B), rtol=1e-14, atol=1e-14)
     assert torch.equal(model.log_prob(x.reshape(B, 1, 2, 3)), model.log_prob(x))
+
+
+@pytest.mark.parametrize(
+    ("likelihood", "options"),
+    [("categorical", {"levels": 3}), ("negative-binomial", {}), ("discretised-logistic", {"levels": 3})],
+)
+def test_other_likelihoods_are_told_of_each_component_what_they_want(likelihood: str, options: dict[str, Any]) -> None:
+    """Their log densities at one row of the table, as a network's outputs, weighed and summed."""
+    model, x = Mixture(P, K, likelihood, likelihood_options=options), torch.randint(0, 3, (B, P)).double()
+    heads = 2 if likelihood == "discretised-logistic" else 1
+    rows = [model.likelihood(*row.expand(B, -1).chunk(heads, -1)).log_prob(x) for row in model.table]
+    torch.testing.assert_close(model.log_prob(x), (torch.stack(rows, -1) + model.weights.log()).logsumexp(-1))
+    torch.testing.assert_close(sum(Target(model, NoLatents(), x).log_joint({}))[0], model.log_prob(x))
 
 
 @every_likelihood
@@ -102,6 +117,11 @@ def test_generate_draws_components_by_their_weights() -> None:
         ({"data_dim": 2.0}, TypeError, "data_dim: got 2.0"),
         ({"likelihood": "gauss"}, ValueError, "likelihood: got 'gauss', expected one of 'bernoulli'"),
         ({"likelihood": "normal-fixed"}, ValueError, "sigma: got None"),
+        (
+            {"likelihood": "poisson", "likelihood_options": {"exposure": "total"}},
+            ValueError,
+            "likelihood: got 'poisson' with an exposure",
+        ),
         ({"sigma": 1.0}, ValueError, "sigma: got 1.0, but the likelihood 'bernoulli' has no such option"),
     ],
 )
