@@ -1,19 +1,20 @@
 """A mixture: one finite latent, the component that a datum comes from; log p(x) and p(k|x) are sums."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 import pyro
 import pyro.distributions as dist
 import torch
 from torch import Tensor, nn
-from torch.nn import functional
 
 from elbowroom.models.expectation_maximisation import FAMILIES, maximise
 from elbowroom.models.latent_model import Generated
 from elbowroom.models.likelihoods import make_likelihood
 from elbowroom.networks.checks import check_at_least, check_batch, check_choice, check_size, check_width
+from elbowroom.networks.mlp import DEFAULT_ACTIVATION
 from elbowroom.networks.program import Program
+from elbowroom.networks.registry import HEADS
 
 
 class FittedMixture(NamedTuple):
@@ -62,8 +63,6 @@ class Mixture(Program):
 
     Attributes:
         weight_logits: log π up to a constant, `[K]`.
-        table: what the likelihood is told of each component, side by side, `[K, ...]`: logits or means `[K, P]`, means
-            and softplus⁻¹(σ − floor) `[K, 2 P]`.
 
     Raises:
         TypeError, ValueError: if an argument is out of range or has no meaning for the likelihood.
@@ -86,10 +85,17 @@ class Mixture(Program):
         self.likelihood = make_likelihood(likelihood, data_dim=self.data_dim, **options)
         if self.likelihood.needs_exposure:
             raise ValueError(f"likelihood: got {likelihood!r} with an exposure, which a mixture has no argument for")
-        self._heads, self._read = _READ[self.likelihood.outputs[0]]
-        width = self._heads * self.likelihood.per_value * self.data_dim
+        make_head, width = HEADS[self.likelihood.outputs[0]], self.likelihood.per_value * self.data_dim
+        self.components = make_head(self.num_components, (), width, activation=DEFAULT_ACTIVATION, make=_table)
         self.weight_logits = nn.Parameter(torch.zeros(self.num_components))
-        self.table = nn.Parameter(0.3 * torch.randn(self.num_components, width))
+
+    @property
+    def table(self) -> nn.Parameter:
+        """What the likelihood is told of each component, side by side, `[K, ...]`.
+
+        Logits or means `[K, P]`; means and softplus⁻¹(σ − floor) `[K, 2 P]`.
+        """
+        return next(self.components.parameters())
 
     @property
     def weights(self) -> Tensor:
@@ -98,7 +104,8 @@ class Mixture(Program):
 
     def decode(self, k: Tensor) -> dist.TorchDistribution:
         """p(x|k) for whole numbers k `[*batch]`: batch shape `[*batch]`, event shape `[P]`."""
-        return self.likelihood(*self._read(*self.table[k].chunk(self._heads, dim=-1)))
+        outputs = self.components(k)
+        return self.likelihood(*((outputs,) if isinstance(outputs, Tensor) else outputs))
 
     def forward(self, x: Tensor) -> Tensor:
         """Runs the program on data `x [B, P]` or `[B, ...]`.
@@ -213,25 +220,11 @@ class Mixture(Program):
         return self.weight_logits.log_softmax(-1) + log_likelihood
 
 
-def _as_they_are(*outputs: Tensor) -> tuple[Tensor, ...]:
-    return outputs
-
-
-def _mean_std(mean: Tensor, raw: Tensor) -> tuple[Tensor, ...]:
-    return mean, functional.softplus(raw)
-
-
-_READ: dict[str, tuple[int, Callable[..., tuple[Tensor, ...]]]] = {
-    "logits": (1, _as_they_are),
-    "mean": (1, _as_they_are),
-    "mean_std": (2, _mean_std),
-    "mean_log_scale": (2, _as_they_are),
-    "log_rate": (1, _as_they_are),
-    "log_mean": (1, _as_they_are),
-    "log_mean_gate": (2, _as_they_are),
-    "log_concentrations": (2, _as_they_are),
-}
-"""What a likelihood wants to hear -> how many outputs that is, side by side in the table, and what they become."""
+def _table(num_inputs: int, hidden: tuple[int, ...], num_outputs: int, *, activation: str) -> nn.Module:
+    """A row for each component, near each other: then none is left without data from the first step on."""
+    table = nn.Embedding(num_inputs, num_outputs)
+    nn.init.normal_(table.weight, std=0.3)
+    return table
 
 
 def _finite(x: Tensor) -> Tensor:
