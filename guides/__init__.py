@@ -3,7 +3,8 @@
     z_b ~ q(z|x_b),    b = 1 … B     site "z" in the plate "data", the encoder run once per datum
 
     amortized.py   what all are: a program around `encode(x)`
-    normal.py      a diagonal Normal from a perceptron
+    normal.py      a diagonal Normal from a network built here, a perceptron or another
+    convolutional_normal.py   … and from a convolutional one, for images
     exact.py       the model's own posterior, where it knows it
     no_latents.py  nothing, where all latents are summed out
     adapter.py     somebody's own PyTorch encoder
@@ -18,15 +19,25 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from elbowroom.guides.adapter import EncoderGuide, from_encoder
     from elbowroom.guides.amortized import AmortizedGuide
+    from elbowroom.guides.convolutional_normal import ConvolutionalNormal
     from elbowroom.guides.exact import ExactPosterior
     from elbowroom.guides.no_latents import NoLatents
     from elbowroom.guides.normal import AmortizedNormal
 
-__all__ = ["AmortizedGuide", "AmortizedNormal", "EncoderGuide", "ExactPosterior", "NoLatents", "from_encoder"]
+__all__ = [
+    "AmortizedGuide",
+    "AmortizedNormal",
+    "ConvolutionalNormal",
+    "EncoderGuide",
+    "ExactPosterior",
+    "NoLatents",
+    "from_encoder",
+]
 
 _FILES = {
     "adapter": ("EncoderGuide", "from_encoder"),
     "amortized": ("AmortizedGuide",),
+    "convolutional_normal": ("ConvolutionalNormal",),
     "exact": ("ExactPosterior",),
     "no_latents": ("NoLatents",),
     "normal": ("AmortizedNormal",),

@@ -1,23 +1,30 @@
-"""The diagonal Normal with an MLP encoder."""
+"""The diagonal Normal with a neural encoder."""
+
+from collections.abc import Sequence
 
 import pyro.distributions as dist
 from torch import Tensor
 
 from elbowroom.guides.amortized import AmortizedGuide
 from elbowroom.networks.checks import check_at_least, check_batch, check_size, check_width, reference_tensor
-from elbowroom.networks.mlp import DEFAULT_ACTIVATION, MeanStd
+from elbowroom.networks.mlp import DEFAULT_ACTIVATION
+from elbowroom.networks.registry import make_encoder
 
 
 class AmortizedNormal(AmortizedGuide):
-    """q(z|x) = N(m(x), diag s(x)²) with m and s = floor + softplus(·) from two heads of an MLP.
+    """q(z|x) = N(m(x), diag s(x)²) with m and s = floor + softplus(·) from two heads of a network.
 
     Args:
         data_dim: P, the number of values of a datum; data `[B, ...]` are flattened to `[B, P]`.
         latent_dim: D, the number of latent variables of a datum.
-        hidden: the widths of the encoder's hidden layers, from x to z; `()` makes both heads linear.
+        hidden: the widths of the encoder's hidden layers, from x to z, of a convolutional one the channels of its maps;
+            by default (64, 64), and for convolutions `networks.conv_widths` of the image. `()` makes both heads linear.
         activation: `"silu"`, `"gelu"`, `"tanh"`, `"softplus"`, `"elu"` or `"relu"`.
         floor: what s stays above, in units of the prior's standard deviation; 0 for none. It is there so that
             softplus cannot underflow to a q without spread: a posterior as narrow as 1e-6 holds 13 nats a latent.
+        network: `"mlp"`, `"residual"` or `"convolution"`.
+        image_shape: (C, H, W) of a datum, P values in all, for a network that sees images; by default a square grey
+            one.
 
     Raises:
         TypeError, ValueError: if an argument is out of range.
@@ -27,16 +34,20 @@ class AmortizedNormal(AmortizedGuide):
         self,
         data_dim: int,
         latent_dim: int,
-        hidden: tuple[int, ...] = (64, 64),
+        hidden: tuple[int, ...] | None = None,
         *,
         activation: str = DEFAULT_ACTIVATION,
         floor: float = 1e-6,
+        network: str = "mlp",
+        image_shape: Sequence[int] | None = None,
     ) -> None:
         super().__init__()
         self.data_dim = check_size("data_dim", data_dim)
         self.latent_dim = check_size("latent_dim", latent_dim)
         self.floor = check_at_least("floor", floor, 0)
-        self.encoder = MeanStd(self.data_dim, hidden, self.latent_dim, activation=activation)
+        self.encoder = make_encoder(
+            network, self.data_dim, hidden, self.latent_dim, activation=activation, image_shape=image_shape
+        )
 
     def encode(self, x: Tensor) -> dist.TorchDistribution:
         """q(z|x) for data `x [B, P]` or `[B, ...]`: batch shape `[B]`, event shape `[D]`.

@@ -26,6 +26,7 @@ class Entry(NamedTuple):
 GUIDES: dict[str, Entry] = {
     "normal": Entry("normal:AmortizedNormal", tiny={"hidden": (4,)}),
     "normal-linear": Entry("normal:AmortizedNormal", options={"hidden": ()}, tiny={"floor": 0.0}),
+    "normal-convolution": Entry("convolutional_normal:ConvolutionalNormal", tiny={"hidden": (3,)}),
     "exact": Entry("exact:ExactPosterior"),
     "none": Entry("no_latents:NoLatents"),
 }

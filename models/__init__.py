@@ -4,7 +4,8 @@
 
     latent_model.py      z ~ N(0, I), x | z ~ decode(z): what all families here share
     decoder_model.py     decode = a likelihood on top of any network
-    vae.py               the network is a perceptron
+    vae.py               the network is one built here, a perceptron or another
+    convolutional_vae.py … and a convolutional one, for images
     linear_gaussian.py   PPCA and factor analysis: log p(x) and p(z|x) in closed form
     adapter.py           somebody's own PyTorch decoder
     likelihoods/         p(x|z) from a decoder's outputs
@@ -19,6 +20,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from elbowroom.models.adapter import from_decoder
+    from elbowroom.models.convolutional_vae import ConvolutionalVAE
     from elbowroom.models.decoder_model import DecoderModel
     from elbowroom.models.latent_model import Generated, LatentModel
     from elbowroom.models.linear_gaussian import PPCA, FactorAnalysis
@@ -27,6 +29,7 @@ if TYPE_CHECKING:
 __all__ = [
     "PPCA",
     "VAE",
+    "ConvolutionalVAE",
     "DecoderModel",
     "FactorAnalysis",
     "Generated",
@@ -36,6 +39,7 @@ __all__ = [
 
 _FILES = {
     "adapter": ("from_decoder",),
+    "convolutional_vae": ("ConvolutionalVAE",),
     "decoder_model": ("DecoderModel",),
     "latent_model": ("Generated", "LatentModel"),
     "linear_gaussian": ("PPCA", "FactorAnalysis"),

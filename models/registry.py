@@ -35,12 +35,16 @@ class Entry(NamedTuple):
 
 
 _LINEAR = {"data_dim": 6, "latent_dim": 2, "sigma": 0.7}
+_IMAGE = {"data_dim": 6, "latent_dim": 2, "image_shape": (1, 2, 3)}
 
 MODELS: dict[str, Entry] = {
     "vae": Entry("vae:VAE", ("normal", "normal-linear"), tiny={"data_dim": 6, "latent_dim": 2, "hidden": (4,)}),
     "ppca": Entry("linear_gaussian:PPCA", ("normal-linear", "normal", "exact"), "real", _LINEAR, "closed form"),
     "factor-analysis": Entry(
         "linear_gaussian:FactorAnalysis", ("normal-linear", "normal", "exact"), "real", _LINEAR, "closed form"
+    ),
+    "conv-vae": Entry(
+        "convolutional_vae:ConvolutionalVAE", ("normal-convolution", "normal"), tiny={**_IMAGE, "hidden": (3,)}
     ),
 }
 

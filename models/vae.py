@@ -1,21 +1,22 @@
-"""The variational autoencoder's generative model: a standard-normal prior and an MLP decoder."""
+"""The variational autoencoder's generative model: a standard-normal prior and a neural decoder."""
+
+from collections.abc import Sequence
 
 from elbowroom.models.decoder_model import DecoderModel
 from elbowroom.models.likelihoods import make_likelihood
 from elbowroom.networks.checks import check_size
-from elbowroom.networks.mlp import DEFAULT_ACTIVATION, MeanStd, mlp
-
-# The network that says what a likelihood wants to hear.
-_NETWORKS = {"logits": mlp, "mean": mlp, "mean_std": MeanStd}
+from elbowroom.networks.mlp import DEFAULT_ACTIVATION
+from elbowroom.networks.registry import make_decoder
 
 
 class VAE(DecoderModel):
-    """z ~ N(0, I_D), x | z ~ likelihood(MLP(z)), as in Kingma & Welling (2014, appendix C).
+    """z ~ N(0, I_D), x | z ~ likelihood(network(z)), as in Kingma & Welling (2014, appendix C).
 
     Args:
         data_dim: P, the number of values of a datum.
         latent_dim: D, the number of latent variables of a datum.
-        hidden: the widths of the decoder's hidden layers, from z to x.
+        hidden: the widths of the decoder's hidden layers, from z to x, of a convolutional one the channels of its maps;
+            by default (64, 64), and for convolutions `networks.conv_widths` of the image in reverse.
         likelihood: `"bernoulli"` (zeros and ones), `"normal-fixed"` (needs `sigma`), `"normal-learned"` (one
             learned σ, starting from `sigma`, 1 by default; read it at `model.likelihood.sigma`) or
             `"normal-heteroscedastic"` (σ(z) from a second head).
@@ -23,6 +24,9 @@ class VAE(DecoderModel):
         floor: what a learned σ or σ(z) stays above, 1e-3 by default: about the rounding of 8-bit grey values.
         activation: `"silu"`, `"gelu"`, `"tanh"`, `"softplus"`, `"elu"` or `"relu"`. A smooth one keeps the
             posterior smooth, which quadrature and HMC reward.
+        network: `"mlp"`, `"residual"` or `"convolution"`.
+        image_shape: (C, H, W) of a datum, P values in all, for a network that draws images; by default a square grey
+            one. Data and what is generated are vectors `[P]`, channel by channel and row by row.
 
     Raises:
         TypeError, ValueError: if an argument is out of range or has no meaning for the likelihood.
@@ -32,15 +36,25 @@ class VAE(DecoderModel):
         self,
         data_dim: int,
         latent_dim: int,
-        hidden: tuple[int, ...] = (64, 64),
+        hidden: tuple[int, ...] | None = None,
         likelihood: str = "bernoulli",
         *,
         sigma: float | None = None,
         floor: float | None = None,
         activation: str = DEFAULT_ACTIVATION,
+        network: str = "mlp",
+        image_shape: Sequence[int] | None = None,
     ) -> None:
         data_dim, latent_dim = check_size("data_dim", data_dim), check_size("latent_dim", latent_dim)
         p_x = make_likelihood(likelihood, sigma=sigma, floor=floor)
-        decoder = _NETWORKS[p_x.outputs[0]](latent_dim, hidden, data_dim, activation=activation)
+        decoder = make_decoder(
+            network,
+            latent_dim,
+            hidden,
+            data_dim,
+            output=p_x.outputs[0],
+            activation=activation,
+            image_shape=image_shape,
+        )
         super().__init__(decoder, p_x, latent_dim)
-        self.data_dim = data_dim
+        self.data_dim, self.image_shape = data_dim, image_shape

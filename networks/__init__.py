@@ -4,16 +4,42 @@
 
 What a model and a guide both need is here, so that neither imports the other:
 
-    mlp.py       perceptrons, and one with two heads: a mean and a standard deviation
-    outputs.py   what a network says of a distribution (logits, mean_std, …) as checked tensors
-    checks.py    arguments and batches, refused by name with what to try
-    program.py   a module that runs in either of Pyro's parameter modes
+    mlp.py           perceptrons, and any network with two heads: a mean and a standard deviation
+    residual.py      perceptrons of residual blocks, linear at first
+    convolution.py   images of any size, from the largest map to the smallest and back
+    recurrent.py     sequences, read backwards in time
+    registry.py      encoders and decoders by name, with the heads that an output needs
+    outputs.py       what a network says of a distribution (logits, mean_std, …) as checked tensors
+    checks.py        arguments and batches, refused by name with what to try
+    program.py       a module that runs in either of Pyro's parameter modes
 
-Read mlp.py first. Imports: torch, and pyro.nn with its settings; nothing else of elbowroom.
+Read mlp.py first, then registry.py. All take inputs with any number of leading dimensions, `[B, D]` and `[S, B, D]`
+alike: samples need no loop. Imports: torch, and pyro.nn with its settings; nothing else of elbowroom.
 """
 
+from elbowroom.networks.convolution import conv_decoder, conv_encoder, conv_widths
 from elbowroom.networks.mlp import ACTIVATIONS, DEFAULT_ACTIVATION, MeanStd, mlp
 from elbowroom.networks.outputs import OUTPUTS
 from elbowroom.networks.program import Program
+from elbowroom.networks.recurrent import BackwardGRU, sequence_mask
+from elbowroom.networks.registry import DECODERS, ENCODERS, make_decoder, make_encoder
+from elbowroom.networks.residual import residual_mlp
 
-__all__ = ["ACTIVATIONS", "DEFAULT_ACTIVATION", "OUTPUTS", "MeanStd", "Program", "mlp"]
+__all__ = [
+    "ACTIVATIONS",
+    "DECODERS",
+    "DEFAULT_ACTIVATION",
+    "ENCODERS",
+    "OUTPUTS",
+    "BackwardGRU",
+    "MeanStd",
+    "Program",
+    "conv_decoder",
+    "conv_encoder",
+    "conv_widths",
+    "make_decoder",
+    "make_encoder",
+    "mlp",
+    "residual_mlp",
+    "sequence_mask",
+]

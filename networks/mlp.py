@@ -47,16 +47,26 @@ def mlp(
 
 
 class MeanStd(nn.Module):
-    """An MLP with two heads: a mean and a standard deviation softplus(a) ≥ 0, each `[*batch, num_outputs]`.
+    """A network with two heads: a mean and a standard deviation softplus(a) ≥ 0, each `[*batch, num_outputs]`.
 
     In 32 bits softplus(a) underflows to zero below a ≈ −104: whoever divides by it adds a floor.
+
+    Args:
+        num_inputs, hidden, num_outputs, activation: as of `mlp`.
+        make: what builds the network from these, with twice as many outputs.
     """
 
     def __init__(
-        self, num_inputs: int, hidden: tuple[int, ...], num_outputs: int, *, activation: str = DEFAULT_ACTIVATION
+        self,
+        num_inputs: int,
+        hidden: tuple[int, ...] | None,
+        num_outputs: int,
+        *,
+        activation: str = DEFAULT_ACTIVATION,
+        make: Callable[..., nn.Module] = mlp,
     ) -> None:
         super().__init__()
-        self.layers = mlp(num_inputs, hidden, 2 * check_size("num_outputs", num_outputs), activation=activation)
+        self.layers = make(num_inputs, hidden, 2 * check_size("num_outputs", num_outputs), activation=activation)
 
     def forward(self, inputs: Tensor) -> tuple[Tensor, Tensor]:
         """The mean and the standard deviation."""

@@ -3,7 +3,7 @@
 import math
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
@@ -14,6 +14,9 @@ from elbowroom.inference.target import Target
 
 MEMORY_BYTES = 256 * 2**20
 """Default byte budget for the tensors of one evaluation."""
+
+_FEW = 8  # data that a cost is measured with
+_TRIAL_BYTES = 16 * 2**20  # of a measurement, under however small a budget
 
 
 def bytes_or_default(memory_bytes: int | None) -> int:
@@ -67,15 +70,16 @@ class Cost:
 def plan(target: Target, num_samples: int, memory_bytes: int | None = None, gradients: bool = False) -> Plan:
     """Cut S samples × B data so that one evaluation's tensors stay within the budget.
 
-    The cost is measured: all bytes that a guide and a model evaluation allocate. It overstates the peak, so the budget
-    is kept. All data at once are preferred (the encoder runs once for each); samples are cut at multiples of the noise
-    block, and data only when a block of samples of all data is too much.
+    The cost is measured: all bytes that a guide and a model evaluation allocate, and what the largest of their
+    convolutions needs beside them. It overstates the peak, so the budget is kept. All data at once are preferred (the
+    encoder runs once for each); samples are cut at multiples of the noise block, and data only when a block of samples
+    of all data is too much.
 
     Raises:
         ValueError: if the budget does not hold one sample of one datum; the message says what would.
     """
     budget = bytes_or_default(memory_bytes)
-    cost = measure(target, scale=3 if gradients else 1)
+    cost = measure(target, 3 if gradients else 1, budget)
     free = budget - cost.constant
     data_at_once = len(target)
     if target.sliceable:
@@ -92,45 +96,89 @@ def plan(target: Target, num_samples: int, memory_bytes: int | None = None, grad
     return Plan(len(target), data_at_once, min(samples, num_samples))
 
 
-def measure(target: Target, scale: float = 1.0) -> Cost:
-    """The cost of evaluating a target, from three small evaluations, times `scale`."""
-    few, one = (target.select(range(min(n, len(target)))) if target.sliceable else target for n in (8, 1))
-    small, long = _allocated(few, 1), _allocated(few, 17)
-    cell = max((long - small) / (16 * len(few)), 8.0)
+def measure(target: Target, scale: float = 1.0, memory_bytes: int | None = None) -> Cost:
+    """The cost of evaluating a target, from three small evaluations that stay within the budget, times `scale`."""
+    num_data, num_samples = _trial(target, memory_bytes, 17)
+    few, one = (target.select(range(n)) if target.sliceable else target for n in (num_data, 1))
+    small, long = _allocated(few, 1), _allocated(few, num_samples)
+    cell = max((long.outputs - small.outputs) / ((num_samples - 1) * len(few)), 8.0)
+    unfolded = small.unfolded / len(few), long.unfolded / (num_samples * len(few))  # by the encoder, by the decoder
     if len(few) == 1 or not target.sliceable:
-        return Cost(0.0, scale * max(small / len(few) - cell, 0.0), scale * cell)
-    slope = max((small - _allocated(one, 1)) / (len(few) - 1), cell)  # of one more datum with one sample
-    return Cost(scale * max(small - len(few) * slope, 0.0), scale * (slope - cell), scale * cell)
+        constant, datum = 0.0, max(small.outputs / len(few) - cell, 0.0)
+    else:
+        slope = max((small.outputs - _allocated(one, 1).outputs) / (len(few) - 1), cell)  # of a datum with one sample
+        constant, datum = max(small.outputs - len(few) * slope, 0.0), slope - cell
+    return Cost(scale * constant, scale * (datum + unfolded[0]), scale * (cell + unfolded[1]))
 
 
 def cells_within(target: Target, memory_bytes: int | None = None, copies: int = 1) -> int:
     """How many (sample, datum) cells the budget holds, each with so many evaluations at once; at least one."""
-    return max(1, int(bytes_or_default(memory_bytes) // (copies * bytes_per_cell(target))))
+    return max(1, int(bytes_or_default(memory_bytes) // (copies * bytes_per_cell(target, memory_bytes=memory_bytes))))
 
 
-def bytes_per_cell(target: Target, num_samples: int = 16) -> float:
+def bytes_per_cell(target: Target, num_samples: int = 16, memory_bytes: int | None = None) -> float:
     """Bytes that one guide draw and one model evaluation allocate for each (sample, datum), when there are many."""
-    few = target.select(range(min(8, len(target)))) if target.sliceable else target
-    return max(_allocated(few, num_samples) / (num_samples * len(few)), 8.0)
+    num_data, num_samples = _trial(target, memory_bytes, num_samples)
+    few = target.select(range(num_data)) if target.sliceable else target
+    return max(sum(_allocated(few, num_samples)) / (num_samples * len(few)), 8.0)
 
 
-def _allocated(target: Target, num_samples: int) -> int:
+def _trial(target: Target, memory_bytes: int | None, num_samples: int) -> tuple[int, int]:
+    """How many data and samples, at least two, a trial takes: eight and so many, fewer where each of them is large."""
+    one = target.select([0]) if target.sliceable else target
+    free = max(bytes_or_default(memory_bytes), _TRIAL_BYTES)
+    cells = int(free // max(sum(_allocated(one, 1)), 1))
+    num_data = max(1, min(_FEW, len(target), cells // 2))
+    return num_data, max(2, min(num_samples, cells // num_data))
+
+
+class _Bytes(NamedTuple):
+    """What one evaluation allocates: all that operations return, and the most that one of them needs meanwhile."""
+
+    outputs: int
+    unfolded: int
+
+
+def _allocated(target: Target, num_samples: int) -> _Bytes:
     counter = _Allocations()
     with torch.no_grad(), counter:
         target.log_weights(num_samples)
-    return counter.bytes
+    return _Bytes(counter.outputs, counter.unfolded)
 
 
 class _Allocations(TorchDispatchMode):
-    """Adds up the bytes of every tensor that an operation returns, views left out."""
+    """Adds up the bytes of every tensor that an operation returns, views left out.
+
+    A convolution needs more while it runs: it unfolds what its kernel slides over into one column for each place (torch
+    does so in 64 bits, for the whole batch), or copies inputs and outputs into another order, which takes less.
+    """
 
     def __init__(self) -> None:
         super().__init__()
-        self.bytes = 0
+        self.outputs = self.unfolded = 0
 
     def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         result = func(*args, **(kwargs or {}))
         for out in result if isinstance(result, (tuple, list)) else (result,):
             if isinstance(out, Tensor) and not out._is_view():
-                self.bytes += out.numel() * out.element_size()
+                self.outputs += out.numel() * out.element_size()
+        if func is torch.ops.aten.convolution.default:
+            self.unfolded = max(self.unfolded, _unfolded(result, *args))
         return result
+
+
+def _unfolded(
+    output: Tensor,
+    input_: Tensor,
+    weight: Tensor,
+    bias: Any,
+    stride: Any,
+    padding: Any,
+    dilation: Any,
+    transposed: bool,
+    output_padding: Any,
+    groups: int,
+) -> int:
+    """Bytes of a convolution's columns: all values of a kernel's window, for each place that it slides to."""
+    places = (input_ if transposed else output).numel() // len(weight)  # the batch's too
+    return places * groups * weight[0].numel() * output.element_size()

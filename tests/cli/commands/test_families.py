@@ -63,5 +63,5 @@ def test_families_prints_what_the_registries_hold(run: Run) -> None:
     for name, about in told["models"].items():
         assert f"\n{name} ({about['options']})\n    {about['what']}\n    a datum: {about['data']}, x " in shown.out
         assert f"guides: {', '.join(MODELS[name].guides)}; log p(x) exactly by {about['exact']}" in shown.out
-    assert "latent_dim, hidden=(64, 64), likelihood='bernoulli'" in told["models"]["vae"]["options"]
+    assert "latent_dim, hidden=None, likelihood='bernoulli'" in told["models"]["vae"]["options"]
     assert "hidden" not in told["guides"]["normal-linear"]["options"]  # it is what makes that guide

@@ -1,6 +1,10 @@
 """Memory under an explicit budget, whatever S and B are."""
 
+import os
 import re
+import subprocess
+import sys
+import textwrap
 from collections.abc import Callable
 from functools import cache
 from typing import Any
@@ -10,13 +14,15 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from pyro.infer import autoguide
-from torch import Tensor
+from torch import Tensor, nn
 from torch.utils._python_dispatch import TorchDispatchMode
 
+from elbowroom.guides import AmortizedNormal
 from elbowroom.inference import Target, anneal, decompose, hmc, importance, quadrature
 from elbowroom.inference.evaluation.budget import (
     MEMORY_BYTES,
     Plan,
+    _Allocations,
     bytes_or_default,
     bytes_per_cell,
     cells_within,
@@ -24,6 +30,7 @@ from elbowroom.inference.evaluation.budget import (
     plan,
 )
 from elbowroom.inference.programs.noise import BLOCK
+from elbowroom.models import from_decoder
 from toys.programs import Ppca, conjugate, data, normal_model
 
 
@@ -125,6 +132,95 @@ def refusal(target: Target) -> str:
     with pytest.raises(ValueError) as caught:
         plan(target, 100, 10)
     return str(caught.value)
+
+
+class Convolved(nn.Module):
+    """Somebody's decoder, of convolutions: what they unfold is more than all that they return."""
+
+    def __init__(self, side: int) -> None:
+        super().__init__()
+        self.side, self.stretch = side, nn.Linear(2, side**2 // 4)
+        self.narrow, self.wide = nn.ConvTranspose2d(1, 4, 4, 2, 1), nn.Conv2d(4, 1, 5, padding=2)
+
+    def forward(self, z: Tensor) -> Tensor:
+        small = self.stretch(z).reshape(-1, 1, self.side // 2, self.side // 2)
+        return self.wide(self.narrow(small).relu_()).reshape(*z.shape[:-1], self.side**2)
+
+
+def images(side: int, num_data: int) -> Target:
+    decoder = Convolved(side)
+    model = from_decoder(decoder, latent_dim=2, likelihood="normal-fixed", output="mean", sigma=1.0)
+    return Target(model, AmortizedNormal(side**2, 2, (4,)), torch.randn(num_data, side**2), layout="plate")
+
+
+@pytest.mark.parametrize(
+    ("layer", "shape", "window", "places"),
+    [
+        (nn.Conv2d(3, 4, 4, 2, 1), (2, 3, 8, 6), 3 * 16, 2 * 4 * 3),
+        (nn.Conv2d(4, 6, 3, groups=2), (2, 4, 5, 5), 4 * 9, 2 * 3 * 3),
+        (nn.ConvTranspose2d(3, 4, 4, 2, 1), (2, 3, 4, 3), 4 * 16, 2 * 4 * 3),
+        (nn.ConvTranspose2d(4, 6, 3, groups=2), (2, 4, 5, 5), 6 * 9, 2 * 5 * 5),
+        (nn.Conv1d(3, 2, 5), (2, 3, 9), 3 * 5, 2 * 5),
+    ],
+)
+def test_a_convolution_needs_its_columns_while_it_runs(layer: nn.Module, shape, window: int, places: int) -> None:
+    layer, counter = layer.double(), _Allocations()
+    with torch.no_grad(), counter:
+        out = layer(torch.empty(shape).normal_().double())
+    assert counter.unfolded == 8 * window * places
+    assert counter.outputs >= 8 * out.numel()
+
+
+def test_what_convolutions_unfold_is_in_the_cost() -> None:
+    """Of S samples of B data the columns are S·B of one image's: 5·5·4 numbers a pixel, where the output is one."""
+    side = 16
+    cost = measure(images(side, 12))
+    unfolded = 8 * 100 * side**2
+    assert unfolded < cost.cell < 1.5 * unfolded
+    assert bytes_per_cell(images(side, 12)) == pytest.approx(cost.cell, rel=0.1)
+
+
+def test_a_cost_is_measured_within_the_budget(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Eight data and seventeen samples of large images would take more than what is measured for."""
+    target, asked = images(64, 12), []
+    cell = measure(target).cell
+    evaluate = Target.log_weights
+    monkeypatch.setattr(
+        Target,
+        "log_weights",
+        lambda t, n, **k: asked.append(len(t) * n) or evaluate(t, n, **k),  # type: ignore[func-returns-value]
+    )
+    budget = 32 * 2**20
+    assert measure(target, 1.0, budget).cell == pytest.approx(cell, rel=0.05)
+    assert bytes_per_cell(target, memory_bytes=budget) == pytest.approx(cell, rel=0.05)
+    assert 2 < max(asked) < budget / cell < 8 * 16
+    assert measure(target, 1.0, 1).cell == pytest.approx(cell, rel=0.05)  # never less than one datum and two samples
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(sys.platform != "linux", reason="the kernel's count of memory is read from /proc")
+def test_the_memory_that_is_in_use_stays_within_the_cost() -> None:
+    """Of 256 images of 32 × 32 pixels; every block of memory is given back at once, so the peak is what is in use."""
+    code = textwrap.dedent("""
+        import torch
+        from test_budget import images, measure
+        torch.set_default_dtype(torch.float64)
+        torch.set_num_threads(1)
+        target = images(32, 8)
+        expected = measure(target)(8, 32)
+        def line(file, key):
+            return next(int(row.split()[1]) * 1024 for row in open(file) if row.startswith(key))
+        before = line("/proc/self/status", "VmRSS")
+        open("/proc/self/clear_refs", "w").write("5")
+        with torch.no_grad():
+            target.log_weights(32)
+        print(expected, line("/proc/self/status", "VmHWM") - before)
+    """)
+    told = {"MALLOC_MMAP_THRESHOLD_": "65536", "MALLOC_TRIM_THRESHOLD_": "0", "PYTHONPATH": os.pathsep.join(sys.path)}
+    done = subprocess.run([sys.executable, "-c", code], env={**os.environ, **told}, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    expected, in_use = map(float, done.stdout.split())
+    assert expected / 3 < in_use < expected
 
 
 def test_gradients_cost_more() -> None:
