@@ -5,6 +5,7 @@
     amortized.py   what all are: a program around `encode(x)`
     normal.py      a diagonal Normal from a network built here, a perceptron or another
     convolutional_normal.py   … and from a convolutional one, for images
+    markov.py      for models of sequences: each latent given the one before and all data from its step on
     exact.py       the model's own posterior, where it knows it
     no_latents.py  nothing, where all latents are summed out
     adapter.py     somebody's own PyTorch encoder
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
     from elbowroom.guides.amortized import AmortizedGuide
     from elbowroom.guides.convolutional_normal import ConvolutionalNormal
     from elbowroom.guides.exact import ExactPosterior
+    from elbowroom.guides.markov import DeepKalmanSmoother
     from elbowroom.guides.no_latents import NoLatents
     from elbowroom.guides.normal import AmortizedNormal
 
@@ -28,6 +30,7 @@ __all__ = [
     "AmortizedGuide",
     "AmortizedNormal",
     "ConvolutionalNormal",
+    "DeepKalmanSmoother",
     "EncoderGuide",
     "ExactPosterior",
     "NoLatents",
@@ -39,6 +42,7 @@ _FILES = {
     "amortized": ("AmortizedGuide",),
     "convolutional_normal": ("ConvolutionalNormal",),
     "exact": ("ExactPosterior",),
+    "markov": ("DeepKalmanSmoother",),
     "no_latents": ("NoLatents",),
     "normal": ("AmortizedNormal",),
 }

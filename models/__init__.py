@@ -7,6 +7,9 @@
     vae.py               the network is one built here, a perceptron or another
     convolutional_vae.py … and a convolutional one, for images
     linear_gaussian.py   PPCA and factor analysis: log p(x) and p(z|x) in closed form
+    markov.py            the deep Markov model of sequences: a latent for each step, given the one before
+    transitions.py       … how it follows from that one
+    linear_system.py     … all of it linear: log p(x) by a Kalman filter
     adapter.py           somebody's own PyTorch decoder
     likelihoods/         p(x|z) from a decoder's outputs
     priors/              p(z)
@@ -24,6 +27,8 @@ if TYPE_CHECKING:
     from elbowroom.models.decoder_model import DecoderModel
     from elbowroom.models.latent_model import Generated, LatentModel
     from elbowroom.models.linear_gaussian import PPCA, FactorAnalysis
+    from elbowroom.models.linear_system import LinearDynamicalSystem
+    from elbowroom.models.markov import DeepMarkov
     from elbowroom.models.vae import VAE
 
 __all__ = [
@@ -31,9 +36,11 @@ __all__ = [
     "VAE",
     "ConvolutionalVAE",
     "DecoderModel",
+    "DeepMarkov",
     "FactorAnalysis",
     "Generated",
     "LatentModel",
+    "LinearDynamicalSystem",
     "from_decoder",
 ]
 
@@ -43,6 +50,8 @@ _FILES = {
     "decoder_model": ("DecoderModel",),
     "latent_model": ("Generated", "LatentModel"),
     "linear_gaussian": ("PPCA", "FactorAnalysis"),
+    "linear_system": ("LinearDynamicalSystem",),
+    "markov": ("DeepMarkov",),
     "vae": ("VAE",),
 }
 _HOME = {name: file for file, names in _FILES.items() for name in names}
