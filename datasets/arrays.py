@@ -94,8 +94,8 @@ def to_rows(arrays: Arrays, source: str) -> Rows:
 
     Raises:
         ValueError: on arrays that are empty, 0-dimensional, of another dtype than bool, integer or float, of dtypes or
-            data shapes that differ between splits, or with values that are NaN, infinite or beyond float32; on masks that
-            are none of these data.
+            data shapes that differ between splits, or with values that are NaN, infinite or beyond float32; on masks
+            that are none of these data.
     """
     for split, array in arrays.data.items():
         _check_array(array, f"{source}: the {split} array")

@@ -1,6 +1,6 @@
 """Simulated sequences of different lengths, from a linear dynamical system whose parameters are known.
 
-    z_1 ~ N(0, I_2),  z_t = A z_(t−1) + N(0, diag q²),  x_t = W z_t + N(0, σ² I_4),    t = 1 … T_n,  T_n uniform on 4 … 12
+    z_1 ~ N(0, I_2),  z_t = A z_(t−1) + N(0, diag q²),  x_t = W z_t + N(0, σ² I_4),  t = 1 … T_n,  T_n uniform on 4 … 12
 
 A turns the state by an eighth of a circle and shrinks it to nine tenths. What a model of these data can reach is known:
 log p(x) of the system itself (`elbowroom.models.LinearDynamicalSystem.of_parameters`).

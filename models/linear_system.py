@@ -1,19 +1,20 @@
 """The linear dynamical system: a Markov model of sequences whose log p(x) is known, by a Kalman filter."""
 
 import math
-from typing import Self
+from typing import Self, cast
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
+from elbowroom.models.likelihoods.normal import NormalLearned
 from elbowroom.models.markov import DeepMarkov
-from elbowroom.models.transitions import FLOOR
+from elbowroom.models.transitions import FLOOR, LinearTransition
 from elbowroom.networks.checks import check_above
 from elbowroom.networks.sequences import check_sequences, without_padding
 
 
 class LinearDynamicalSystem(DeepMarkov):
-    """z_1 ~ N(0, I_D), z_t = A z_(t−1) + b + N(0, diag q²), x_t = W z_t + μ + N(0, σ² I_P): log p(x) by a Kalman filter.
+    """z_1 ~ N(0, I_D), z_t = A z_(t−1) + b + N(0, diag q²), x_t = W z_t + μ + N(0, σ² I_P): its filter knows log p(x).
 
     A deep Markov model with a linear transition and a decoder without hidden layers. Roweis & Ghahramani (1999), "A
     unifying review of linear Gaussian models", Neural Computation 11(2).
@@ -24,6 +25,10 @@ class LinearDynamicalSystem(DeepMarkov):
         sigma: the σ to start from, in the units of x.
         num_steps: how many steps `generate` draws.
     """
+
+    decoder: nn.Sequential
+    transition: LinearTransition
+    likelihood: NormalLearned
 
     def __init__(self, data_dim: int, latent_dim: int, *, sigma: float = 1.0, num_steps: int = 16) -> None:
         super().__init__(
@@ -43,9 +48,14 @@ class LinearDynamicalSystem(DeepMarkov):
         with torch.no_grad():
             model.transition.linear.weight.copy_(transition)
             model.transition.log_above_floor.copy_((transition_std - FLOOR).log())
-            model.decoder[0].weight.copy_(loadings)
-            model.decoder[0].bias.zero_()
+            model.emission.weight.copy_(loadings)
+            model.emission.bias.zero_()
         return model
+
+    @property
+    def emission(self) -> nn.Linear:
+        """W and μ, as the decoder's only layer."""
+        return cast(nn.Linear, self.decoder[0])
 
     @property
     def sigma(self) -> Tensor:
@@ -71,7 +81,7 @@ class LinearDynamicalSystem(DeepMarkov):
             mask: which steps are there, `[B, T]`; by default all.
         """
         x, mask = check_sequences(x, mask, self.prior_loc, self.data_dim)
-        weight, offset, linear = self.decoder[0].weight, self.decoder[0].bias, self.transition.linear
+        weight, offset, linear = self.emission.weight, self.emission.bias, self.transition.linear
         centred = without_padding(x, mask) - offset
         noise = torch.diag(self.transition.std.square())
         m, root = centred.new_zeros(len(x), self.latent_dim), torch.eye(self.latent_dim).to(weight)

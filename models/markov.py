@@ -40,7 +40,7 @@ class DeepMarkov(VAE):
         train, test = (KINDS["sequence"].arguments(data, split) for split in ("train", "test"))
         model = DeepMarkov(data_dim=8, latent_dim=3)
         guide = DeepKalmanSmoother(model)
-        fit(model, guide, train, validation=KINDS["sequence"].arguments(data, "validation"), num_epochs=60)
+        fit(model, guide, train, num_epochs=60, batch_size=64, learning_rate=3e-3, progress=False)
         result = importance(Target(model, guide, *test), num_samples=1000)
         print(result)
 

@@ -48,7 +48,10 @@ MODELS: dict[str, Entry] = {
         "convolutional_vae:ConvolutionalVAE", ("normal-convolution", "normal"), tiny={**_IMAGE, "hidden": (3,)}
     ),
     "deep-markov": Entry(
-        "markov:DeepMarkov", ("deep-kalman-smoother",), "sequence", {**_STEPS, "hidden": (4,), "transition_hidden": (3,)}
+        "markov:DeepMarkov",
+        ("deep-kalman-smoother",),
+        "sequence",
+        {**_STEPS, "hidden": (4,), "transition_hidden": (3,)},
     ),
     "linear-dynamical-system": Entry(
         "linear_system:LinearDynamicalSystem", ("deep-kalman-smoother",), "sequence", _STEPS, "closed form"
