@@ -40,7 +40,7 @@ class DeepMarkov(VAE):
         train, test = (KINDS["sequence"].arguments(data, split) for split in ("train", "test"))
         model = DeepMarkov(data_dim=8, latent_dim=3)
         guide = DeepKalmanSmoother(model)
-        fit(model, guide, train, num_epochs=60, batch_size=64, learning_rate=3e-3, progress=False)
+        fit(model, guide, train, num_epochs=60, batch_size=64, learning_rate=1e-2, warmup_epochs=20)
         result = importance(Target(model, guide, *test), num_samples=1000)
         print(result)
 
