@@ -8,7 +8,7 @@ import torch
 from elbowroom.datasets import KINDS, load
 from elbowroom.datasets.linear_system import SYSTEM
 from elbowroom.guides import DeepKalmanSmoother
-from elbowroom.inference import Target, fit, importance, quadrature
+from elbowroom.inference import Target, bracket, fit, importance, quadrature
 from elbowroom.models import LinearDynamicalSystem
 from toys.failure_budget import sigmas
 from toys.sequences import dense_log_prob, moved, padded
@@ -49,8 +49,19 @@ def test_quadrature_and_importance_sampling_find_the_filters_value() -> None:
     assert all(torch.equal(p, q) for p, q in zip(model.parameters(), before, strict=True))
     sampled = importance(Target(model, guide, x, mask), num_samples=4000, seed=0)
     assert ((sampled.value - exact).abs() < sigmas(5) * sampled.stderr + 1e-6).all()
-    assert sum(map(bool, sampled.flags)) <= 1
-    assert (sampled.info["elbo"] < exact).all()
+    assert sum(map(bool, sampled.flags)) <= 1 and (sampled.info["elbo"] < exact).all()
+
+
+@pytest.mark.slow
+def test_brackets_hold_the_filters_value() -> None:
+    model = moved(LinearDynamicalSystem(2, 1, sigma=0.6)).requires_grad_(False)
+    guide, x, mask = DeepKalmanSmoother(model, 8), torch.randn(3, 4, 2), MASK[[0, 1, 2], :4]
+    fit(model, guide, (x, mask), num_epochs=150, learning_rate=0.03, progress=False)
+    found = bracket(Target(model, guide, x, mask), budget="2e5 evaluations", progress=False)
+    exact = model.log_prob(x, mask)
+    assert found.upper.value.isfinite().all()
+    assert (found.lower.value - exact < sigmas(6) * found.lower.stderr + 1e-6).all()
+    assert (exact - found.upper.value < sigmas(6) * found.upper.stderr + 1e-6).all()
 
 
 def test_the_simulated_data_are_draws_of_the_system_they_name() -> None:
