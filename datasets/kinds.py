@@ -35,6 +35,11 @@ class Kind(NamedTuple):
 
 
 def _rows(data: Dataset, split: str) -> Arguments:
+    if data.masks:
+        raise ValueError(
+            f"{data.name}: sequences of different lengths, and these programs are given x without a mask; take a model "
+            "of sequences, such as deep-markov, or, of your own programs, say that a datum is a 'sequence'"
+        )
     return (data.split(split),)
 
 
@@ -74,11 +79,14 @@ def _image_shape(data: Dataset) -> tuple[int, int, int]:
 
 
 def _steps(data: Dataset, split: str) -> Arguments:
-    """The rows of an image, or of a table `[T, P]`, one after the other; a datum without rows has one value a step."""
+    """The rows of an image, or of a table `[T, P]`, one after the other; a datum without rows has one value a step.
+
+    Without a mask of the data's own all steps are there.
+    """
     x, shape = data.split(split), data.image_shape
     num_steps = x.shape[1] if shape is None else shape[0]
     x = x.reshape(len(x), num_steps, -1)
-    return x, torch.ones(x.shape[:2], dtype=torch.bool)
+    return x, data.masks[split] if data.masks else torch.ones(x.shape[:2], dtype=torch.bool)
 
 
 def _labelled(data: Dataset, split: str) -> Arguments:

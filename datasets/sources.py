@@ -12,6 +12,7 @@ from elbowroom.datasets import digits
 from elbowroom.datasets.archives import read_mat, read_mat_variables, read_npy, read_npz
 from elbowroom.datasets.arrays import Arrays
 from elbowroom.datasets.idx import read_idx
+from elbowroom.datasets.linear_system import linear_system
 from elbowroom.datasets.splits import DIGITS, FRAMES, LAST_SIXTH, OMNIGLOT, TENTHS, Rule
 
 Files = Mapping[str, Path]
@@ -23,7 +24,7 @@ class Layout:
     """One way of storing a data set.
 
     Attributes:
-        parts: part -> its file names, of which the first one that exists is read.
+        parts: part -> its file names, of which the first one that exists is read; none, if the data are made here.
         read: from the files to the arrays.
         optional: parts that may be absent.
         shared: other data sets use the same file names: outside a folder named after the set they are MNIST's.
@@ -141,6 +142,7 @@ _FOUR_IDX = Layout(
 
 SOURCES: dict[str, Source] = {
     "digits": Source((_single(digits.read_digits, "digits.npz"),), DIGITS, (8, 8), embedded=digits.FOLDER),
+    "linear-system": Source((Layout({}, lambda files: linear_system()),), TENTHS, embedded=digits.FOLDER),
     "mnist": Source((_single(read_npz, "mnist.npz"), _FOUR_IDX), LAST_SIXTH, (28, 28), ("mnist", "MNIST", "MNIST/raw")),
     "fashion-mnist": Source(
         (_single(read_npz, "fashion-mnist.npz", "fashion_mnist.npz"), _FOUR_IDX),

@@ -43,6 +43,15 @@ What a model and a guide are called with, x first. Programs of one's own (`modul
 "train")` of `elbowroom.datasets`.
 
 {kinds}
+
+Sequences are the rows of images (digits: 8 steps of 8 pixels), arrays `x [N, T, P]`, or arrays `[N, T]` of one value a
+step; of different lengths they have a `mask [N, T]` beside `x` in the `.npz` (`mask_train` beside `x_train`), and what
+stands where it is false is not looked at.
+
+```sh
+elbowroom train --programs.model deep-markov --programs.latent_dim 4 --training.warmup_epochs 20 --output runs/rows
+elbowroom train --programs.model linear-dynamical-system --data.name linear-system --data.binarize none --output runs/c
+```
 """
 
 

@@ -5,6 +5,7 @@
     amortized.py   what all are: a program around `encode(x)`
     normal.py      a diagonal Normal from a network built here, a perceptron or another
     convolutional_normal.py   … and from a convolutional one, for images
+    markov.py      for models of sequences: each latent given the one before and all data from its step on
     exact.py       the model's own posterior, where it knows it
     categorical.py probabilities of a mixture's components, from a perceptron
     no_latents.py  nothing, where all latents are summed out
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
     from elbowroom.guides.categorical import AmortizedCategorical
     from elbowroom.guides.convolutional_normal import ConvolutionalNormal
     from elbowroom.guides.exact import ExactPosterior
+    from elbowroom.guides.markov import DeepKalmanSmoother
     from elbowroom.guides.no_latents import NoLatents
     from elbowroom.guides.normal import AmortizedNormal
 
@@ -31,6 +33,7 @@ __all__ = [
     "AmortizedGuide",
     "AmortizedNormal",
     "ConvolutionalNormal",
+    "DeepKalmanSmoother",
     "EncoderGuide",
     "ExactPosterior",
     "NoLatents",
@@ -43,6 +46,7 @@ _FILES = {
     "categorical": ("AmortizedCategorical",),
     "convolutional_normal": ("ConvolutionalNormal",),
     "exact": ("ExactPosterior",),
+    "markov": ("DeepKalmanSmoother",),
     "no_latents": ("NoLatents",),
     "normal": ("AmortizedNormal",),
 }

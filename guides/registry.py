@@ -27,6 +27,7 @@ GUIDES: dict[str, Entry] = {
     "normal": Entry("normal:AmortizedNormal", tiny={"hidden": (4,)}),
     "normal-linear": Entry("normal:AmortizedNormal", options={"hidden": ()}, tiny={"floor": 0.0}),
     "normal-convolution": Entry("convolutional_normal:ConvolutionalNormal", tiny={"hidden": (3,)}),
+    "deep-kalman-smoother": Entry("markov:DeepKalmanSmoother", tiny={"num_features": 4}),
     "exact": Entry("exact:ExactPosterior"),
     "categorical": Entry("categorical:AmortizedCategorical", tiny={"hidden": (4,)}),
     "none": Entry("no_latents:NoLatents"),

@@ -8,6 +8,9 @@
     convolutional_vae.py … and a convolutional one, for images
     linear_gaussian.py   PPCA and factor analysis: log p(x) and p(z|x) in closed form
     mixture.py           one finite latent: log p(x) and p(k|x) as sums; expectation_maximisation.py fits it
+    markov.py            the deep Markov model of sequences: a latent for each step, given the one before
+    transitions.py       … how it follows from that one
+    linear_system.py     … all of it linear: log p(x) by a Kalman filter
     adapter.py           somebody's own PyTorch decoder
     likelihoods/         p(x|z) from a decoder's outputs
     priors/              p(z)
@@ -25,6 +28,8 @@ if TYPE_CHECKING:
     from elbowroom.models.decoder_model import DecoderModel
     from elbowroom.models.latent_model import Generated, LatentModel
     from elbowroom.models.linear_gaussian import PPCA, FactorAnalysis
+    from elbowroom.models.linear_system import LinearDynamicalSystem
+    from elbowroom.models.markov import DeepMarkov
     from elbowroom.models.mixture import FittedMixture, Mixture
     from elbowroom.models.vae import VAE
 
@@ -33,10 +38,12 @@ __all__ = [
     "VAE",
     "ConvolutionalVAE",
     "DecoderModel",
+    "DeepMarkov",
     "FactorAnalysis",
     "FittedMixture",
     "Generated",
     "LatentModel",
+    "LinearDynamicalSystem",
     "Mixture",
     "from_decoder",
 ]
@@ -48,6 +55,8 @@ _FILES = {
     "latent_model": ("Generated", "LatentModel"),
     "linear_gaussian": ("PPCA", "FactorAnalysis"),
     "mixture": ("FittedMixture", "Mixture"),
+    "linear_system": ("LinearDynamicalSystem",),
+    "markov": ("DeepMarkov",),
     "vae": ("VAE",),
 }
 _HOME = {name: file for file, names in _FILES.items() for name in names}

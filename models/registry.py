@@ -35,6 +35,7 @@ class Entry(NamedTuple):
 
 
 _LINEAR = {"data_dim": 6, "latent_dim": 2, "sigma": 0.7}
+_STEPS = {"data_dim": 2, "latent_dim": 1, "num_steps": 3}
 _IMAGE = {"data_dim": 6, "latent_dim": 2, "image_shape": (1, 2, 3)}
 
 MODELS: dict[str, Entry] = {
@@ -48,6 +49,15 @@ MODELS: dict[str, Entry] = {
     ),
     "conv-vae": Entry(
         "convolutional_vae:ConvolutionalVAE", ("normal-convolution", "normal"), "image", {**_IMAGE, "hidden": (3,)}
+    ),
+    "deep-markov": Entry(
+        "markov:DeepMarkov",
+        ("deep-kalman-smoother",),
+        "sequence",
+        {**_STEPS, "hidden": (4,), "transition_hidden": (3,)},
+    ),
+    "linear-dynamical-system": Entry(
+        "linear_system:LinearDynamicalSystem", ("deep-kalman-smoother",), "sequence", _STEPS, "closed form"
     ),
 }
 
