@@ -1,6 +1,7 @@
 """Are budgets kept and spent? Twenty targets by three budgets of seconds: share used, what is settled, what is said.
 
-Bar: between .5 and 1.3 of the budget, or less where everything is settled. `--first`, `--count` run a part of the grid.
+Bar: between .5 and 1.3 of the budget, or less where everything is settled; and nobody is told that the budget ended
+where a tenth of it was left. `--first`, `--count` run a part of the grid.
 The load of the machine moves what is done in the time, and hardly the share that is used.
 """
 
@@ -24,7 +25,7 @@ from elbowroom.inference import Bracket, Target, audit_target, bracket
 from elbowroom.reference import problem
 
 BRACKET, AUDIT = (3.0, 10.0, 30.0), (5.0, 20.0, 60.0)
-LEAST, MOST = 0.5, 1.3
+LEAST, MOST, ENDED = 0.5, 1.3, 0.9
 
 
 def linear(num_latents: int, num_data: int, spread: float = 0.8) -> Target:
@@ -174,7 +175,8 @@ class Run:
     def is_kept(self) -> bool:
         """Whether the bar is met."""
         used = self.wall / self.budget
-        return used <= MOST and (used >= LEAST or bool(self.found.settled.all()))
+        least = ENDED if any("the budget ended" in flag for flag in self.found.flags) else LEAST
+        return used <= MOST and (used >= least or bool(self.found.settled.all()))
 
     def __str__(self) -> str:
         mark, settled = "" if self.is_kept else "NOT KEPT ", int(self.found.settled.sum())

@@ -7,6 +7,7 @@
     convolutional_normal.py   … and from a convolutional one, for images
     markov.py      for models of sequences: each latent given the one before and all data from its step on
     exact.py       the model's own posterior, where it knows it
+    categorical.py probabilities of a mixture's components, from a perceptron
     no_latents.py  nothing, where all latents are summed out
     adapter.py     somebody's own PyTorch encoder
     registry.py    the guides by name, for the command line and the contract tests
@@ -20,6 +21,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from elbowroom.guides.adapter import EncoderGuide, from_encoder
     from elbowroom.guides.amortized import AmortizedGuide
+    from elbowroom.guides.categorical import AmortizedCategorical
     from elbowroom.guides.convolutional_normal import ConvolutionalNormal
     from elbowroom.guides.exact import ExactPosterior
     from elbowroom.guides.markov import DeepKalmanSmoother
@@ -27,6 +29,7 @@ if TYPE_CHECKING:
     from elbowroom.guides.normal import AmortizedNormal
 
 __all__ = [
+    "AmortizedCategorical",
     "AmortizedGuide",
     "AmortizedNormal",
     "ConvolutionalNormal",
@@ -40,6 +43,7 @@ __all__ = [
 _FILES = {
     "adapter": ("EncoderGuide", "from_encoder"),
     "amortized": ("AmortizedGuide",),
+    "categorical": ("AmortizedCategorical",),
     "convolutional_normal": ("ConvolutionalNormal",),
     "exact": ("ExactPosterior",),
     "markov": ("DeepKalmanSmoother",),

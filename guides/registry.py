@@ -29,6 +29,7 @@ GUIDES: dict[str, Entry] = {
     "normal-convolution": Entry("convolutional_normal:ConvolutionalNormal", tiny={"hidden": (3,)}),
     "deep-kalman-smoother": Entry("markov:DeepKalmanSmoother", tiny={"num_features": 4}),
     "exact": Entry("exact:ExactPosterior"),
+    "categorical": Entry("categorical:AmortizedCategorical", tiny={"hidden": (4,)}),
     "none": Entry("no_latents:NoLatents"),
 }
 

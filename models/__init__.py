@@ -10,6 +10,7 @@
     markov.py            the deep Markov model of sequences: a latent for each step, given the one before
     transitions.py       … how it follows from that one
     linear_system.py     … all of it linear: log p(x) by a Kalman filter
+    mixture.py           one finite latent: log p(x) and p(k|x) as sums; expectation_maximisation.py fits it
     adapter.py           somebody's own PyTorch decoder
     likelihoods/         p(x|z) from a decoder's outputs
     priors/              p(z)
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
     from elbowroom.models.linear_gaussian import PPCA, FactorAnalysis
     from elbowroom.models.linear_system import LinearDynamicalSystem
     from elbowroom.models.markov import DeepMarkov
+    from elbowroom.models.mixture import FittedMixture, Mixture
     from elbowroom.models.vae import VAE
 
 __all__ = [
@@ -38,9 +40,11 @@ __all__ = [
     "DecoderModel",
     "DeepMarkov",
     "FactorAnalysis",
+    "FittedMixture",
     "Generated",
     "LatentModel",
     "LinearDynamicalSystem",
+    "Mixture",
     "from_decoder",
 ]
 
@@ -52,6 +56,7 @@ _FILES = {
     "linear_gaussian": ("PPCA", "FactorAnalysis"),
     "linear_system": ("LinearDynamicalSystem",),
     "markov": ("DeepMarkov",),
+    "mixture": ("FittedMixture", "Mixture"),
     "vae": ("VAE",),
 }
 _HOME = {name: file for file, names in _FILES.items() for name in names}

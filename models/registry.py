@@ -44,8 +44,11 @@ MODELS: dict[str, Entry] = {
     "factor-analysis": Entry(
         "linear_gaussian:FactorAnalysis", ("normal-linear", "normal", "exact"), "real", _LINEAR, "closed form"
     ),
+    "mixture": Entry(
+        "mixture:Mixture", ("none", "categorical"), tiny={"data_dim": 6, "num_components": 3}, exact="sum"
+    ),
     "conv-vae": Entry(
-        "convolutional_vae:ConvolutionalVAE", ("normal-convolution", "normal"), tiny={**_IMAGE, "hidden": (3,)}
+        "convolutional_vae:ConvolutionalVAE", ("normal-convolution", "normal"), "image", {**_IMAGE, "hidden": (3,)}
     ),
     "deep-markov": Entry(
         "markov:DeepMarkov",

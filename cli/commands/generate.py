@@ -1,9 +1,8 @@
-"""`elbowroom generate`: what a trained model has learned, in pictures."""
+"""`elbowroom generate`: what a trained model has learned, in pictures of whatever a datum is."""
 
-import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 import torch
@@ -12,100 +11,139 @@ from torch import Tensor
 from elbowroom.commands.options import GenerateOptions
 from elbowroom.commands.output import finish, say
 from elbowroom.commands.runs import Run, open_run
-from elbowroom.report import (
-    interpolation_figure,
-    prior_samples_figure,
-    reconstruction_figure,
-    save_figure,
-    traversal_figure,
-)
+from elbowroom.inference import ProgramError
+from elbowroom.report import Drawn, drawn_figure, interpolation_figure, redrawn_figure, save_figure, traversal_figure
 
-Shape = tuple[int, ...]
-_FEW = 8  # data that are reconstructed
+_SHOWN = 8  # data that are reconstructed
+_DRAWS = 64  # draws of (z, x) whose mean is a reconstruction where the model says no mean
+
+Arrays = dict[str, Tensor]
 
 
-class Way(NamedTuple):
-    """How data of a kind are drawn.
-
-    Attributes:
-        reads: the guide's method that turns data into codes.
-        says: that method as one writes it.
-        like: whose methods to write one's own after.
-        figures: (run, means of samples `[N, …]`, shape of a picture) -> file name -> figure.
-    """
-
-    reads: str
-    says: str
-    like: str
-    figures: Callable[[Run, Tensor, Shape], Mapping[str, Any]]
+class Unknown(Exception):
+    """A picture that these programs cannot be asked for; the message says why."""
 
 
 def run(options: GenerateOptions) -> list[Path]:
-    """Write samples from the prior, reconstructions and, where a datum has one code, walks among the codes."""
+    """Write samples, reconstructions, and where there is one latent vector, traversals and interpolations."""
     if options.num_samples < 1:
         raise ValueError(f"num_samples must be at least 1, got {options.num_samples}")
     opened = open_run(options.run, options.which, options.device)
-    way = _WAYS.get(opened.kind, _ONE_CODE)
-    for method, owner in (("decode", opened.model), ("generate", opened.model), (way.reads, opened.guide)):
-        if not hasattr(owner, method):
-            raise ValueError(
-                f"your {type(owner).__name__} has no {method} method, which pictures need: write decode(z) and "
-                f"generate(num_samples, seed=...) on the model and {way.says} on the guide, as {way.like} does"
-            )
     where = Path(options.output or Path(options.run) / "generate")
-    files = write(opened, where, options.num_samples, options.seed)
-    finish({"files": [str(f) for f in files]}, where / "generate.json", options.json)
+    files, left_out = write(opened, where, options.num_samples, options.seed)
+    finish({"files": [str(f) for f in files], "left_out": left_out}, where / "generate.json", options.json)
     say("Written: " + ", ".join(str(f) for f in files), options.json)
+    for name, reason in left_out.items():
+        say(f"No {name}: {reason}.", options.json)
     return files
 
 
-def write(opened: Run, where: Path, num_samples: int, seed: int) -> list[Path]:
-    """All pictures of a run, and the samples as numbers."""
+def write(opened: Run, where: Path, num_samples: int, seed: int) -> tuple[list[Path], dict[str, str]]:
+    """All pictures of a run and the samples as numbers; and which pictures are left out, and why."""
     where.mkdir(parents=True, exist_ok=True)
-    shape = opened.data.image_shape or _near_square(opened.data.train.shape[1])
+    arrays: Arrays = {}
+
+    def samples() -> Any:
+        drawn, latents = drawn_samples(opened, num_samples, seed)
+        arrays.update({"mean" if drawn.means else "x": drawn.x, **latents})
+        return drawn_figure(opened.kind, drawn)
+
+    def reconstructions() -> Any:
+        x, *others = (value.cpu() for value in opened.arguments("test", _SHOWN))
+        again = reconstructed(opened, seed)
+        return redrawn_figure(opened.kind, Drawn(x, tuple(others), opened.data.image_shape), again)
+
+    pictures: dict[str, Callable[[], Any]] = {
+        "prior-samples": samples,
+        "reconstructions": reconstructions,
+        "traversal": lambda: traversal_figure(_decoder(opened), opened.model.latent_dim, _picture(opened)),
+        "interpolations": lambda: _interpolations(opened),
+    }
+    files, left_out = [], {}
     with torch.no_grad():
+        for name, picture in pictures.items():
+            try:
+                files.append(save_figure(picture(), where / f"{name}.png"))
+            except (Unknown, ProgramError) as reason:
+                left_out[name] = str(reason)
+    if arrays:
+        numbers: dict[str, Any] = {name: value.cpu().numpy() for name, value in arrays.items()}
+        np.savez(where / "samples.npz", **numbers)
+        files.append(where / "samples.npz")
+    return files, left_out
+
+
+def drawn_samples(opened: Run, num_samples: int, seed: int) -> tuple[Drawn, Arrays]:
+    """E[x|z] for z of the prior by the model's `generate`; else draws of the program, beside the test data's labels."""
+    if hasattr(opened.model, "generate") and len(opened.arguments("test", 1)) == 1:
         generated = opened.model.generate(num_samples, seed=seed)
-        figures = _WAYS.get(opened.kind, _ONE_CODE).figures(opened, generated.mean.cpu(), shape)
-    for name, figure in figures.items():
-        save_figure(figure, where / name)
-    np.savez(where / "samples.npz", z=generated.z.cpu().numpy(), mean=generated.mean.cpu().numpy())
-    return [*(where / name for name in figures), where / "samples.npz"]
+        return Drawn(generated.mean.cpu(), (), opened.data.image_shape, means=True), {"z": generated.z}
+    target = opened.target("test", num_samples)
+    parts = [target.simulate(seed + i) for i in range(-(-num_samples // len(target)))]
+    x, *others = (
+        torch.cat(values)[:num_samples].cpu() for values in zip(*(part.args for part, _ in parts), strict=True)
+    )
+    latents = {f"z_{n}": torch.cat([z[n][0] for _, z in parts])[:num_samples] for n in target.latents}
+    return Drawn(x, tuple(others), opened.data.image_shape), latents
 
 
-def _of_codes(opened: Run, samples: Tensor, shape: Shape) -> Mapping[str, Any]:
-    """Of models whose latents are one code of the whole datum."""
+def reconstructed(opened: Run, seed: int) -> Tensor:
+    """What the programs make of the first test data.
 
-    def decode(z: Tensor) -> Tensor:
-        return opened.model.decode(z.to(opened.device)).mean.cpu()
+    The model's `reconstruct`; else E[x|z] at q's mean, by `decode` and `encode`; else the mean of draws of x given
+    draws of q.
 
-    def encode(x: Tensor) -> Tensor:
-        return opened.guide.encode(x.to(opened.device)).mean.cpu()
-
-    x = opened.data.test[:_FEW]
-    return {
-        "prior-samples.png": prior_samples_figure(samples, shape),
-        "reconstructions.png": reconstruction_figure(x, decode(encode(x)), shape),
-        "traversal.png": traversal_figure(decode, opened.model.latent_dim, shape),
-        "interpolations.png": interpolation_figure(decode, encode, list(zip(x[:4], x[4:8], strict=False)), shape),
-    }
-
-
-def _of_sequences(opened: Run, samples: Tensor, shape: Shape) -> Mapping[str, Any]:
-    """Of models with a code for each step: a step is a row of a picture, and one that is not there is zero."""
-    x, mask = opened.arguments("test", _FEW)
-    mean = opened.model.decode(opened.guide.mean_path(x, mask)).mean * mask.unsqueeze(-1)
-    return {
-        "prior-samples.png": prior_samples_figure(samples, shape),
-        "reconstructions.png": reconstruction_figure(x.cpu(), mean.cpu(), shape),
-    }
-
-
-_ONE_CODE = Way("encode", "encode(x)", "elbowroom.models.VAE", _of_codes)
-_WAYS = {"sequence": Way("mean_path", "mean_path(x, mask)", "elbowroom.guides.DeepKalmanSmoother", _of_sequences)}
-"""Kind of data, a name in `elbowroom.datasets.KINDS` -> how it is drawn, where that is not by one code for each."""
+    Raises:
+        Unknown: if a part of what the data say is in latents that are summed out.
+    """
+    data = opened.arguments("test", _SHOWN)
+    if hasattr(opened.model, "reconstruct"):
+        return opened.model.reconstruct(*data).cpu()
+    if _has_vector(opened):
+        return _decoder(opened)(_encoder(opened)(data[0]))
+    target = opened.target("test", _SHOWN)
+    if target.structure.discrete:
+        raise Unknown(
+            f"{list(target.structure.discrete)}, which is summed out, is not drawn given a datum: write "
+            "reconstruct(*data) on the model, E[x] given what it infers"
+        )
+    return (
+        torch.stack([target.simulate(seed + i, target.propose(1, seed=i)[0])[0].args[0] for i in range(_DRAWS)])
+        .mean(0)
+        .cpu()
+    )
 
 
-def _near_square(size: int) -> tuple[int, int]:
-    """A picture's shape for data that are no pictures: the divisor nearest to the square root."""
-    height = next(h for h in range(math.isqrt(size), 0, -1) if size % h == 0)
-    return height, size // height
+def _interpolations(opened: Run) -> Any:
+    decode, encode = _decoder(opened), _encoder(opened)
+    x = opened.arguments("test", _SHOWN)[0].cpu()
+    pairs = list(zip(x[: _SHOWN // 2], x[_SHOWN // 2 :], strict=False))
+    return interpolation_figure(decode, encode, pairs, _picture(opened))
+
+
+def _picture(opened: Run) -> Any:
+    return Drawn(opened.arguments("test", 1)[0], (), opened.data.image_shape).shape
+
+
+def _has_vector(opened: Run) -> bool:
+    """Whether all is known of one latent vector, and x is all that the programs see."""
+    has = hasattr(opened.model, "decode") and hasattr(opened.model, "latent_dim") and hasattr(opened.guide, "encode")
+    return has and len(opened.arguments("test", 1)) == 1
+
+
+def _decoder(opened: Run) -> Callable[[Tensor], Tensor]:
+    _check_vector(opened)
+    return lambda z: opened.model.decode(z.to(opened.device)).mean.cpu()
+
+
+def _encoder(opened: Run) -> Callable[[Tensor], Tensor]:
+    _check_vector(opened)
+    return lambda x: opened.guide.encode(x.to(opened.device)).mean.cpu()
+
+
+def _check_vector(opened: Run) -> None:
+    if not _has_vector(opened):
+        raise Unknown(
+            "it walks along one latent vector of programs that see x alone: write decode(z) and latent_dim on the "
+            "model and encode(x) on the guide, as elbowroom.models.VAE and AmortizedNormal do"
+        )

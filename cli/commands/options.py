@@ -104,7 +104,8 @@ class Observed:
 
     Attributes:
         latent_dim: number of latents.
-        likelihood: bernoulli, normal-fixed, normal-learned or normal-heteroscedastic.
+        likelihood: bernoulli, normal-fixed, normal-learned, normal-heteroscedastic, beta, continuous-bernoulli,
+            poisson, negative-binomial, zero-inflated-negative-binomial or multinomial.
         sigma: the sigma of normal-fixed; where normal-learned starts.
     """
 
@@ -123,12 +124,14 @@ class Data:
         dir: directory of local data files (default: the environment variable ELBOWROOM_DATA).
         binarize: none, threshold, static (one seeded draw) or dynamic (a new draw for each minibatch).
         threshold: grey values above it become 1 under binarize=threshold.
+        labels_per_class: of labelled training data keep so many labels of each class (null: all).
     """
 
     name: str = "digits"
     dir: str | None = None
     binarize: Binarize = "threshold"
     threshold: float = 0.5
+    labels_per_class: int | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -293,7 +296,7 @@ class GenerateOptions(EveryCommand, OfRun):
     """Pictures of what the model has learned: samples, reconstructions, traversals, interpolations.
 
     Attributes:
-        num_samples: samples from the prior.
+        num_samples: samples from the model.
         output: where the figures and samples.npz go (default: generate/ in the run directory).
     """
 

@@ -12,7 +12,7 @@ from elbowroom.commands.constructors import known
 from elbowroom.commands.options import Data, Programs, TrainOptions
 from elbowroom.commands.programs import build
 from elbowroom.commands.registered import kind_of, likelihood_of, model_name
-from elbowroom.datasets import KINDS, Dataset, check_binary, load
+from elbowroom.datasets import KINDS, Dataset, check_binary, keep_labels, load
 from elbowroom.datasets.kinds import Sizes
 from elbowroom.inference import Target, load_checkpoint
 from elbowroom.models.likelihoods import LIKELIHOODS
@@ -62,7 +62,7 @@ def load_data(options: Data, seed: int, *, binary: bool) -> Dataset:
     data = load(options.name, data_dir=options.dir, binarize=options.binarize, threshold=options.threshold, seed=seed)
     if binary:
         check_binary(data)
-    return data
+    return data if options.labels_per_class is None else keep_labels(data, options.labels_per_class, seed=seed)
 
 
 def is_binary(programs: Programs) -> bool:
@@ -75,17 +75,19 @@ def is_binary(programs: Programs) -> bool:
 
 def run_record(options: TrainOptions, data: Dataset) -> dict[str, Any]:
     """What a run directory must hold to be opened again."""
-    programs, defaults = asdict(options.programs), asdict(Programs())
-    for newer in ("options", "guide_options", "datum"):  # written where given: other runs' record is what it was
-        if programs[newer] == defaults[newer]:
-            del programs[newer]
     return {
         "format": FORMAT,
-        "data": asdict(options.data),
-        "programs": programs,
+        "data": _recorded(options.data, newer=("labels_per_class",)),
+        "programs": _recorded(options.programs, newer=("options", "guide_options", "datum")),
         "seed": options.seed,
         "dataset": data.record(),
     }
+
+
+def _recorded(options: Any, newer: tuple[str, ...]) -> dict[str, Any]:
+    """The options; newer ones only where they were given, so that the record of other runs is what it always was."""
+    values, defaults = asdict(options), asdict(type(options)())
+    return {name: value for name, value in values.items() if name not in newer or value != defaults[name]}
 
 
 def open_run(path: str, which: str, device: str) -> Run:

@@ -54,7 +54,7 @@ def summary(result: Fit) -> str:
     if not finite:
         return ended + "The validation ELBO was never finite: see the notes in metrics.jsonl."
     last = finite[-1]
-    per_dim = ", ".join(f"{v:.2f}" for v in _numbers(last["kl_per_dim"]))
+    per_dim = ", ".join(f"{v:.2f}" for v in _numbers(last["kl_per_dim"])) or "all of them are summed out"
     return ended + (
         f"Validation ELBO {last['elbo']:.3f} ± {last['elbo_stderr']:.3f} nats per datum = reconstruction "
         f"{last['reconstruction']:.3f} − KL {last['kl']:.3f} (per latent: {per_dim}).\n"

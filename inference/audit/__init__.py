@@ -8,6 +8,7 @@ numbers with 95 % intervals, and sentences rest on numbers: verdict → numbers 
     work.py           runs the parts, and keeps them
     brackets.py       log p(x) of all data, before and after the examination
     examination.py    chains, agreement and decomposition, block by block
+    block_sizes.py    how many data a block of it takes
     contradictions.py room that is smaller than what the modes that q misses must take
     costs.py          what the parts cost, and how much of each there is room for
     known.py          ELBO, log p(x) and room of every datum for which they are known

@@ -44,7 +44,8 @@ LEVEL = 0.001
 LEAST_DATA = 8
 """Data without which nothing is said of the latents."""
 
-_SMALL_SHARE = 0.2  # of what is left, for each of the search, the latents and the calibration
+_SMALL_SHARE = 0.2  # of what is left, for each of the latents and the calibration
+_SEARCH_SHARE = 0.6  # of what is left, for three times the forecast of a search
 _FEWEST = 125  # importance samples of every datum, where there is no room for more
 
 
@@ -160,7 +161,7 @@ def _sampled(work: Work, options: dict[str, Any]) -> Estimate[ImportanceInfo]:
     share = NUM_SAMPLES
     while share > _FEWEST and not pace.has_room("importance", num_data, math.log(share / NUM_SAMPLES, 4), 0.5):
         share //= 2
-    search = is_sent(work.target, None) and pace.has_room(SEARCH, num_data, 0.0, 2 * _SMALL_SHARE)
+    search = is_sent(work.target, None) and pace.has_room(SEARCH, num_data, 0.0, _SEARCH_SHARE)
     if not search and is_sent(work.target, None):
         work.skipped[SEARCH] = str(NoRoom(pace, "it", pace.cost(SEARCH, num_data)))
     return importance(work.target, num_samples=max(share, _FEWEST), search=search, **options)

@@ -9,17 +9,16 @@ from torch import Tensor
 from elbowroom.inference.audit.examination import Examination
 from elbowroom.inference.audit.work import Work
 from elbowroom.inference.estimate import Estimate
-from elbowroom.inference.evaluation.clock import Clock
 from elbowroom.inference.evaluation.coordinates import Coordinates, why_no_coordinates
 from elbowroom.inference.evidence.bracket import Bracket, stages
 from elbowroom.inference.evidence.bracket.bracket import continued, expected
 from elbowroom.inference.evidence.bracket.ledger import Ledger
-from elbowroom.inference.evidence.bracket.pace import Pace
 from elbowroom.inference.evidence.bracket.result import read
 from elbowroom.inference.evidence.importance.importance import ImportanceInfo
 from elbowroom.inference.evidence.quadrature.quadrature import MAX_LATTICE_DIM
 
 _SHARE = 0.35  # of what is left, for a lattice over all data
+_FIRST = ("quadrature",)  # chains come with the examination
 _LITTLE = 0.05  # share of the budget that may be left
 
 
@@ -42,7 +41,7 @@ class Brackets:
             forecast = expected(self.work.pace, stages.stages_of(target), len(target))
             return read(ledger, self.tolerance, forecast, clock.unit, target.unnormalised, from_below)
         known = read(ledger, self.tolerance, {}, clock.unit, target.unnormalised)
-        return known if known.settled.all() else self._continued(everything, ledger, _SHARE * clock.left)
+        return known if known.settled.all() else self._continued(everything, ledger, _SHARE * clock.left, _FIRST)
 
     def rest(self, known: Bracket, examination: Examination | None) -> Bracket:
         """What is known, and what is left of the budget spent on the data that were not examined."""
@@ -55,17 +54,16 @@ class Brackets:
             return known
         return self._continued(torch.tensor(open_), known.ledger, clock.left)
 
-    def _continued(self, data: Tensor, ledger: Ledger, amount: float) -> Bracket:
-        """The bracket of all data after some of them were gone on with."""
-        work, clock = self.work, self.work.clock
+    def _continued(self, data: Tensor, ledger: Ledger, amount: float, only: tuple[str, ...] | None = None) -> Bracket:
+        """The bracket of all data after some of them were gone on with, by all stages or by some only."""
+        work = self.work
         whole = len(data) == len(work.target)
         part = work.target if whole else work.target.select(data)
         some = replace(ledger.select(data.tolist()), seconds=0.0, refused=torch.zeros_like(data))
-        pace = Pace(Clock(clock.part(amount)), work.pace.forecast)
+        pace = work.pace.part(amount)
         seed, memory_bytes = self.options["seed"], self.options["memory_bytes"]
-        found = continued(
-            stages.Work(part, some, seed, self.tolerance, memory_bytes, pace), lambda: None, self.progress
-        )
+        step = stages.Work(part, some, seed, self.tolerance, memory_bytes, pace)
+        found = continued(step, lambda: None, self.progress, only)
         ledger.take(data.tolist(), found.ledger, list(found.ledger.columns))
         work.clock.spend("bracket", found.ledger.seconds)
         if (path := work.path("bracket")) is not None:

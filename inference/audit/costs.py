@@ -3,28 +3,39 @@
 from dataclasses import replace
 
 from elbowroom.inference.evaluation.clock import Clock
-from elbowroom.inference.evidence.bracket.forecast import WORK, Forecast, Work
+from elbowroom.inference.evidence.bracket.forecast import WORK, Amount, Forecast, Work
 from elbowroom.inference.evidence.bracket.pace import Pace
 from elbowroom.inference.mcmc.expedition import NUM_PARTICLES, NUM_SAMPLES
 from elbowroom.inference.programs.evaluations import GRADIENT
 from elbowroom.inference.target import Target
 
 SEARCH, USE, CALIBRATION, EXAMINATION = "search from the prior", "use of the latents", "calibration", "examination"
+DRAWN, COMPARED = "chains of the examination", "comparison with the chains"
+"""The two steps of each block of the examination."""
 
 _MOVES = 30  # of the particles of a search, about
-_BESIDE = 2.0  # an examination costs about so many times its chains: a ladder, a bracket and agreement beside them
 
 
-def _examination(dim: int, growth: float) -> tuple[float, float]:
-    calls, points = WORK["chains"](dim, 2 * growth)  # twice the draws of a bracket's
-    return _BESIDE * calls, _BESIDE * points
+def _drawn(dim: int, growth: float) -> Amount:
+    """Chains of twice the draws of a bracket's."""
+    chains = WORK["chains"](dim, 2 * growth)
+    return Amount(0.7 * chains.calls, 0.5 * chains.points, fits=8, fits_once=20)
+
+
+def _compared(dim: int, growth: float) -> Amount:
+    """A ladder, a bracket and agreement with the chains."""
+    chains = WORK["chains"](dim, 2 * growth)
+    return Amount(0.4 * chains.calls, 1.5 * chains.points, fits=22, fits_once=150)
 
 
 _WORK: dict[str, Work] = {
-    SEARCH: lambda dim, growth: (4 * _MOVES, GRADIENT * _MOVES * NUM_PARTICLES + 1.5 * NUM_SAMPLES),
-    USE: lambda dim, growth: (100, 4500),
-    CALIBRATION: lambda dim, growth: (100, 740),  # of a simulated data set
-    EXAMINATION: _examination,
+    SEARCH: lambda dim, growth: Amount(
+        4 * _MOVES, GRADIENT * _MOVES * NUM_PARTICLES + 1.5 * NUM_SAMPLES, fits=6, fits_once=40
+    ),
+    USE: lambda dim, growth: Amount(100, 8000),
+    CALIBRATION: lambda dim, growth: Amount(30, 740, 0.35, 60),  # of a simulated data set
+    DRAWN: _drawn,
+    COMPARED: _compared,
 }
 
 

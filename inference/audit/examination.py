@@ -8,14 +8,15 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from elbowroom.inference.audit.block_sizes import FIRST, cost_of, size_after_chains, size_of_block, time_for_chains
 from elbowroom.inference.audit.contradictions import raised_by_modes, reconciled
-from elbowroom.inference.audit.costs import EXAMINATION, NoRoom
+from elbowroom.inference.audit.costs import COMPARED, DRAWN, NoRoom
 from elbowroom.inference.audit.joined_blocks import joined
 from elbowroom.inference.audit.result import Chains, Portrait
 from elbowroom.inference.audit.store import load_result, save_result, storable
 from elbowroom.inference.diagnostics.agreement import Agreement, agreement
 from elbowroom.inference.estimate import Estimate
-from elbowroom.inference.evaluation.clock import Clock, Spent
+from elbowroom.inference.evaluation.clock import Spent
 from elbowroom.inference.evaluation.coordinates import Coordinates
 from elbowroom.inference.evaluation.scalars import side_by_side
 from elbowroom.inference.evidence.bracket import Bracket
@@ -42,11 +43,8 @@ NUM_WORST = 8
 NUM_PICTURED = 6
 """Data whose draws are kept for pictures: the worst ones, and typical ones beside them."""
 
-_FIRST, _MOST = 16, 32  # data in the first block, and in the others at most
 _PICTURED_DRAWS = 400
-_CAUTION = 0.8  # of what is left is given away: blocks are not all alike
 _SIDES_SHARE, _LEAST = 0.2, 1e-3  # of what is left; a budget is positive
-_HOPE = 1.5  # forecasts of a first block may be so many times too high
 _KIND = "examination"
 _COST = "chains, agreement and decomposition"
 
@@ -108,7 +106,7 @@ class Examiner:
         """How many data are examined for being the worst: a random sample must follow, and have its place too."""
         if stored := self._stored_blocks()[:1]:
             return stored[0].num_worst
-        room = pace.clock.left / max(pace.cost(EXAMINATION, _FIRST) / _FIRST, 1e-12)
+        room = pace.clock.left / max(cost_of(pace, FIRST) / FIRST, 1e-12)
         return int(min(NUM_WORST, room // 2))
 
     def examine(self, queue: list[int], num_worst: int, pace: Pace, progress: bool) -> Examination:
@@ -133,55 +131,58 @@ class Examiner:
         waiting = [datum for datum in queue if datum not in done]  # an earlier call may have held others for the worst
         with progress_bar(len(queue), "examine", "datum", progress, done=len(done)) as tick:
             while waiting:
-                size = self._size(len(waiting), pace, bool(blocks))
+                size = size_of_block(pace, len(waiting), self.target.sliceable)
                 if not size:
                     break
                 # Programs that cannot be cut are examined as they are, all data in their own order.
                 block = waiting[:size] if self.target.sliceable else sorted(waiting[:size])
                 try:
-                    with pace.timed(EXAMINATION, size, 0.0):
-                        blocks.append(replace(self._block(block, blocks[:1], pace), num_worst=num_worst))
+                    blocks.append(replace(self._block(block, blocks[:1], pace), num_worst=num_worst))
                 except Spent as spent:
                     if spent.clock is not clock or not blocks:
                         raise
                     break
                 clock.spend(_COST, blocks[-1].seconds)
                 self._store(blocks[-1], len(blocks) - 1)
-                waiting = waiting[size:]
-                tick(size)
+                answered = set(blocks[-1].rows)
+                waiting = [datum for datum in waiting if datum not in answered]
+                tick(len(answered))
         if not blocks:
             least = 1 if self.target.sliceable else len(queue)
-            raise NoRoom(pace, f"a first block of {least}", pace.cost(EXAMINATION, least))
+            raise NoRoom(pace, f"a first block of {least}", cost_of(pace, least))
         return self._gathered(blocks, num_worst)
 
-    def _size(self, rest: int, pace: Pace, any_done: bool) -> int:
-        """How many data the next block takes; the first is tried on one where a forecast may be too high."""
-        most, share = min(rest, _MOST if any_done else _FIRST), _CAUTION if any_done else 1.0
-        if not self.target.sliceable:
-            return rest if pace.cost(EXAMINATION, rest) <= _HOPE * pace.clock.left else 0
-        size = pace.affordable(EXAMINATION, 0.0, most, share)
-        if not size and not any_done and pace.cost(EXAMINATION, 1) <= _HOPE * pace.clock.left:
-            return 1
-        return size
-
     def _block(self, data: list[int], first: list[Block], pace: Pace) -> Block:
-        """Examine the data of one block; `first` holds the first block, if this is another."""
+        """Examine data, or as many of them as there is room for; `first` holds the first block, if this is another."""
         begin, begun = time.perf_counter(), pace.clock.now()
-        part = self.target.select(data)
-        draws = hmc(
-            part,
-            num_chains=NUM_CHAINS,
-            num_warmup=NUM_WARMUP,
-            num_draws=NUM_DRAWS,
-            gates=GATES,
-            **self.options,
-        )
-        brackets = [self.bracket.select(data)]
+        draws = self._drawn(data, pace)
+        going_on = size_after_chains(pace, len(data), self.target.sliceable)
+        data, draws = data[:going_on], draws.select(list(range(going_on)))
+        with pace.timed(COMPARED, going_on, 0.0):
+            block = self._compared(data, draws, first, pace, begun)
+        return replace(block, seconds=time.perf_counter() - begin)
+
+    def _drawn(self, data: list[int], pace: Pace) -> Draws:
+        """Chains of some data; where they take too long, with the draws that they have by then."""
+        with pace.timed(DRAWN, len(data), 0.0, time_for_chains(pace)):
+            return hmc(
+                self.target.select(data),
+                num_chains=NUM_CHAINS,
+                num_warmup=NUM_WARMUP,
+                num_draws=NUM_DRAWS,
+                gates=GATES,
+                **self.options,
+            )
+
+    def _compared(self, data: list[int], draws: Draws, first: list[Block], pace: Pace, begun: float) -> Block:
+        """What the chains of some data say of the guide and of its room."""
+        part, brackets = self.target.select(data), [self.bracket.select(data)]
 
         def sides(refined: Target) -> Bracket:
             """A bracket from the chains that there are, for about what they took, or a share of what is left."""
-            amount = max(pace.clock.now() - begun, _SIDES_SHARE * pace.clock.left, _LEAST)
-            small = Pace(Clock(pace.clock.part(amount)), pace.forecast)
+            clock = pace.clock
+            amount = max(clock.now() - begun, _SIDES_SHARE * clock.left)
+            small = pace.part(max(min(amount, clock.left - pace.cost(COMPARED, len(data))), _LEAST))
             empty, tolerance = Ledger.empty(len(refined)), self.bracket.tolerance
             work = Work(refined, empty, self.seed, tolerance, self.memory_bytes, small, draws)
             brackets.append(continued(work, lambda: None))
@@ -198,7 +199,6 @@ class Examiner:
         judged = agreement(part, draws, log_p=room.log_p, **self.options)
         room = reconciled(room, judged)
         portrait = self._portrait(data, part, draws) if not first else None
-        seconds = time.perf_counter() - begin
         ledger = brackets[-1].ledger if not settled else replace(brackets[0].ledger, seconds=0.0)
         raised = raised_by_modes(room).nonzero().flatten()
         ledger.put(MISSED_MODES, raised, Estimate(room.log_p.value[raised], room.log_p.stderr[raised], "lower"))
@@ -209,7 +209,7 @@ class Examiner:
             convergence=draws.convergence,
             ledger=ledger,
             portrait=portrait,
-            seconds=seconds,
+            seconds=0.0,
         )
 
     def _portrait(self, data: list[int], part: Target, draws: Draws) -> Portrait:

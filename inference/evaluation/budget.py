@@ -98,15 +98,16 @@ def plan(target: Target, num_samples: int, memory_bytes: int | None = None, grad
 
 def measure(target: Target, scale: float = 1.0, memory_bytes: int | None = None) -> Cost:
     """The cost of evaluating a target, from three small evaluations that stay within the budget, times `scale`."""
-    num_data, num_samples = _trial(target, memory_bytes, 17)
-    few, one = (target.select(range(n)) if target.sliceable else target for n in (num_data, 1))
-    small, long = _allocated(few, 1), _allocated(few, num_samples)
+    first = _first(target)
+    few, num_samples = _trial(target, first, memory_bytes, 17)
+    small = _allocated(few, 1) if target.sliceable and len(few) > 1 else first
+    long = _allocated(few, num_samples)
     cell = max((long.outputs - small.outputs) / ((num_samples - 1) * len(few)), 8.0)
     unfolded = small.unfolded / len(few), long.unfolded / (num_samples * len(few))  # by the encoder, by the decoder
     if len(few) == 1 or not target.sliceable:
         constant, datum = 0.0, max(small.outputs / len(few) - cell, 0.0)
     else:
-        slope = max((small.outputs - _allocated(one, 1).outputs) / (len(few) - 1), cell)  # of a datum with one sample
+        slope = max((small.outputs - first.outputs) / (len(few) - 1), cell)  # of one more datum with one sample
         constant, datum = max(small.outputs - len(few) * slope, 0.0), slope - cell
     return Cost(scale * constant, scale * (datum + unfolded[0]), scale * (cell + unfolded[1]))
 
@@ -118,18 +119,22 @@ def cells_within(target: Target, memory_bytes: int | None = None, copies: int = 
 
 def bytes_per_cell(target: Target, num_samples: int = 16, memory_bytes: int | None = None) -> float:
     """Bytes that one guide draw and one model evaluation allocate for each (sample, datum), when there are many."""
-    num_data, num_samples = _trial(target, memory_bytes, num_samples)
-    few = target.select(range(num_data)) if target.sliceable else target
+    few, num_samples = _trial(target, _first(target), memory_bytes, num_samples)
     return max(sum(_allocated(few, num_samples)) / (num_samples * len(few)), 8.0)
 
 
-def _trial(target: Target, memory_bytes: int | None, num_samples: int) -> tuple[int, int]:
-    """How many data and samples, at least two, a trial takes: eight and so many, fewer where each of them is large."""
-    one = target.select([0]) if target.sliceable else target
-    free = max(bytes_or_default(memory_bytes), _TRIAL_BYTES)
-    cells = int(free // max(sum(_allocated(one, 1)), 1))
+def _first(target: Target) -> "_Bytes":
+    """Of one sample of the first datum, or of all of a target that cannot be cut."""
+    return _allocated(target.select([0]) if target.sliceable else target, 1)
+
+
+def _trial(target: Target, first: "_Bytes", memory_bytes: int | None, num_samples: int) -> tuple[Target, int]:
+    """What a cost is measured with, eight data and so many samples, but fewer, at least two, where each is large."""
+    cells = int(max(bytes_or_default(memory_bytes), _TRIAL_BYTES) // max(sum(first), 1))
+    if not target.sliceable:
+        return target, max(2, min(num_samples, cells))
     num_data = max(1, min(_FEW, len(target), cells // 2))
-    return num_data, max(2, min(num_samples, cells // num_data))
+    return target.select(range(num_data)), max(2, min(num_samples, cells // num_data))
 
 
 class _Bytes(NamedTuple):

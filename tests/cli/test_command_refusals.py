@@ -35,7 +35,8 @@ def test_grey_training_data_beside_binary_test_data(run: Run, folder: Path, pixe
         (("--data.name=absent.npy",), ("no such file", "absent.npy")),
         (("--data.dir=nowhere", "--data.name=absent.npy"), ("nowhere",)),
         (("--data.threshold=2",), ("threshold", "2")),
-        (("--programs.likelihood=poisson",), ("poisson", "bernoulli")),
+        (("--programs.likelihood=poison",), ("'poison'", "bernoulli", "did you mean 'poisson'?")),
+        (("--programs.likelihood=poisson",), ("binarize='threshold'", "whole numbers", "binarize='none'")),
         (("--programs.activation=sine",), ("sine", "tanh")),
         (("--programs.latent_dim=0",), ("latent_dim", "0")),
         (("--programs.hidden=[0]",), ("hidden", "0")),
@@ -45,7 +46,7 @@ def test_grey_training_data_beside_binary_test_data(run: Run, folder: Path, pixe
         (("--programs.guide=norml",), ("programs.guide: got 'norml'", "'exact'", "did you mean 'normal'?")),
         (
             ("--programs.options={latentdim: 3}",),
-            ("VAE has no option 'latentdim' (did you mean 'latent_dim'?)", "hidden=(64, 64), likelihood='bernoulli'"),
+            ("VAE has no option 'latentdim' (did you mean 'latent_dim'?)", "hidden=None, likelihood='bernoulli'"),
         ),
         (("--programs.guide_options.widths=[3]",), ("AmortizedNormal has no option 'widths'", "floor=1e-06")),
         (("--programs.guide=normal-linear", "--programs.guide_options.hidden=[3]"), ("no option 'hidden'",)),

@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 
 from elbowroom.inference import Audit, Target, audit_target
-from elbowroom.inference.audit import brackets, examination
+from elbowroom.inference.audit import block_sizes, brackets
 from elbowroom.inference.audit.verdict.next_steps import LEAST
 from elbowroom.reference import problem
 
@@ -101,7 +101,7 @@ class Exploding:
 @contextmanager
 def one_block() -> Iterator[None]:
     """Inside, audits end after the first block of data, as if the budget were spent."""
-    with patch.object(examination, "_MOST", 0), patch.object(brackets, "_LITTLE", math.inf):
+    with patch.object(block_sizes, "MOST", 0), patch.object(brackets, "_LITTLE", math.inf):
         yield
 
 

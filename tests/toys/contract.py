@@ -122,6 +122,20 @@ VARIANTS = {
     "vae, fixed": _registered("vae", "normal", hidden=(4, 3), likelihood="normal-fixed", sigma=0.3, activation="tanh"),
     "vae, learned": _registered("vae", "normal", likelihood="normal-learned", activation="softplus"),
     "vae, heteroscedastic": _registered("vae", "normal-linear", likelihood="normal-heteroscedastic"),
+    **{
+        f"vae, {likelihood}": _registered("vae", "normal", likelihood=likelihood, likelihood_options=options)
+        for likelihood, options in {
+            "beta": {},
+            "continuous-bernoulli": {},
+            "binomial": {"trials": 3},
+            "categorical": {"levels": 4},
+            "discretised-logistic": {"levels": 4},
+            "poisson": {},
+            "negative-binomial": {},
+            "zero-inflated-negative-binomial": {},
+            "multinomial": {},
+        }.items()
+    },
 }
 
 ADAPTERS = {

@@ -25,6 +25,7 @@ from elbowroom.inference.saving.state_file import fingerprint_of
 from elbowroom.inference.target import Target
 
 _BLOCK = {"importance": 1024, "quadrature": 256, "chains": 128}  # data answered at once at most
+_TRIED = 8  # data that a lattice is tried on first: what it costs depends on the posteriors
 _MAX_EFFORT = 3
 _ANSWERED = {"importance again": ADAPTED[1]}  # what shows that a datum does not need a stage
 _CHAINS_SHARE = 2 / 3  # of what is left: weights and annealing come after them
@@ -102,8 +103,16 @@ def bracket(
     return continued(work, keep, progress)
 
 
-def continued(work: Work, keep: Callable[[], None], progress: bool = False) -> Bracket:
-    """`bracket` from a ledger that may hold answers already; `keep` is called after each block of data.
+def continued(
+    work: Work, keep: Callable[[], None], progress: bool = False, only: tuple[str, ...] | None = None
+) -> Bracket:
+    """`bracket` from a ledger that may hold answers already, by all its stages or by some only.
+
+    Args:
+        work: what every stage needs.
+        keep: called after each block of data.
+        progress: show a progress bar of settled data.
+        only: stages that are run, once each; by default all, and then more of the last one.
 
     Raises:
         ValueError: on a budget too small to answer at all.
@@ -113,9 +122,10 @@ def continued(work: Work, keep: Callable[[], None], progress: bool = False) -> B
     _check_first(pace, stages, int((~ledger.has("importance")).sum()), len(target))
     with progress_bar(len(target), "bracket", "datum", progress) as bar:
         run = _Run(work, bar, keep)
-        for name, effort in _agenda(stages):
+        for name, effort in _agenda(stages) if only is None else [(name, 0) for name in only]:
             run.stage(name, effort)
-        run.last_importance()
+        if only is None:
+            run.last_importance()
     forecast, unit = expected(pace, stages, len(target)), pace.clock.unit
     found = read(ledger, work.tolerance, forecast, unit, target.unnormalised, why_no_coordinates(target))
     return replace(found, notes=tuple(told(target, note) for note in found.notes))
@@ -196,8 +206,10 @@ def _room(work: Work, name: str, effort: int, most: int) -> tuple[int, float]:
     size = most = min(most, _BLOCK[name]) if sliceable else most
     if name == "chains" and effort == 0 and work.draws is not None:
         return size, effort  # promised
-    share = _CHAINS_SHARE if name == "chains" else 1.0
+    share = {"chains": _CHAINS_SHARE, "quadrature": _CAREFUL}.get(name, 1.0)
     size = pace.affordable(name, effort, most, share) or pace.affordable(name, effort, most)
+    if name == "quadrature" and sliceable and not pace.has_run(name) and not pace.is_small(name, most):
+        size = min(size, _TRIED)
     if size and (sliceable or size == most):
         return size, effort
     if name == "quadrature":

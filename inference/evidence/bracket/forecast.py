@@ -3,7 +3,7 @@
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
@@ -20,24 +20,38 @@ from elbowroom.inference.programs.evaluations import GRADIENT
 from elbowroom.inference.target import Target
 
 _LEAPFROGS, _MOVES = 4, 25  # gradients of a transition, and moves of an expedition, about
-_LATTICE = {0: 8, 1: 500, 2: 5000}  # points and starts of a lattice
 _PROPOSALS = 7  # populations of a search and of a proposal for jumps
 _MOST_RUNS, _LONG = 25, 0.05  # seconds: longer than the turns that a busy machine gives to others
-_CALLS_ASIDE = 400  # calls that the diagnostics of a round take the time of, about
-_FITS = {"chains": 8}  # mixtures that a step fits to points of each datum
 _FEW, _MANY, _MOST = 4, 68, 1028  # samples of timed evaluations, the last two as many as it takes to be slower
 _SLOWER = 3.0  # times as slow as few samples: a difference that is more than the noise of a busy machine
 
 
-Work = Callable[[int, float], tuple[float, float]]
-"""(scalar latents, growth) -> the calls that a step makes, and the evaluations of each datum."""
+class Amount(NamedTuple):
+    """What a step does: runs of the programs, and work beside them that no program has a part in.
+
+    Attributes:
+        calls: runs of the programs at many points at once.
+        points: evaluations of each datum.
+        fits: work beside them for each datum, counted in mixtures fitted to points of it.
+        fits_once: work beside them whatever the number of data, in the same unit.
+    """
+
+    calls: float
+    points: float
+    fits: float = 0.0
+    fits_once: float = 0.0
+
+
+Work = Callable[[int, float], Amount]
+"""(scalar latents, growth) -> what a step does."""
 
 
 @dataclass(frozen=True)
 class Forecast:
-    """The cost of a step on B data: calls · cost of a call + B · (points · cost of a point + fits · cost of a fit).
+    """The cost of a step on B data: calls · c + once · f + B · (points · p + fits · f), of what an `Amount` counts.
 
-    In seconds; or, with calls and fits that cost nothing and a point that costs one, in evaluations.
+    c, p and f are seconds of a call, of a point in one of many, and of a fit; or, with calls and fits that cost
+    nothing and a point that costs one, the cost is in evaluations.
     """
 
     call: float
@@ -80,19 +94,24 @@ class Forecast:
 
     def cost(self, step: str, num_data: int, growth: float) -> float:
         """What a step will cost on so many data, with so many times the draws of the first round."""
-        calls, points = self.work[step](self.dim, growth)
-        return calls * self.call + num_data * (points * self.point + _FITS.get(step, 0) * self.fit)
+        amount = self.work[step](self.dim, growth)
+        once = amount.calls * self.call + amount.fits_once * self.fit
+        return once + num_data * (amount.points * self.point + amount.fits * self.fit)
 
 
-def _importance(dim: int, growth: float) -> tuple[float, float]:
-    return 4, 2 * sizes.NUM_SAMPLES * growth
+_LATTICE = (Amount(60, 16), Amount(60, 3_000, 2, 35), Amount(80, 15_000, 6, 70))
+"""A lattice over no, one and two latents."""
 
 
-def _quadrature(dim: int, growth: float) -> tuple[float, float]:
-    return 60, 2.0 * _LATTICE.get(dim, 5000)
+def _importance(dim: int, growth: float) -> Amount:
+    return Amount(4, 2 * sizes.NUM_SAMPLES * growth, 0.2 * growth, 5)
 
 
-def _chains(dim: int, growth: float) -> tuple[float, float]:
+def _quadrature(dim: int, growth: float) -> Amount:
+    return _LATTICE[min(dim, 2)]
+
+
+def _chains(dim: int, growth: float) -> Amount:
     """A search, chains, and a bridge and weights from them."""
     transitions = sizes.num_warmup(growth) + BURN_IN + sizes.NUM_DRAWS * growth
     calls, gradients = _LEAPFROGS * transitions, sizes.NUM_CHAINS * _LEAPFROGS * transitions
@@ -100,16 +119,16 @@ def _chains(dim: int, growth: float) -> tuple[float, float]:
     if dim >= expedition.LEAST_DIM:
         calls, gradients = calls + _MOVES, gradients + _MOVES * expedition.NUM_PARTICLES
         points += 2 * expedition.NUM_SAMPLES
-    return calls + _CALLS_ASIDE, GRADIENT * gradients + points + sizes.NUM_ADAPTED * growth
+    return Amount(calls, GRADIENT * gradients + points + sizes.NUM_ADAPTED * growth, fits=8, fits_once=45)
 
 
-def _weights(dim: int, growth: float) -> tuple[float, float]:
-    return 20, sizes.NUM_ADAPTED * sizes.MORE * growth
+def _weights(dim: int, growth: float) -> Amount:
+    return Amount(20, sizes.NUM_ADAPTED * sizes.MORE * growth)
 
 
-def _annealing(dim: int, growth: float) -> tuple[float, float]:
+def _annealing(dim: int, growth: float) -> Amount:
     moves = 2 * sizes.NUM_STEPS * growth * sizes.NUM_LEAPFROG
-    return 3 * moves, 2 * GRADIENT * (sizes.NUM_ANNEALED + sizes.NUM_PILOT) * moves
+    return Amount(3 * moves, 2 * GRADIENT * (sizes.NUM_ANNEALED + sizes.NUM_PILOT) * moves)
 
 
 WORK: dict[str, Work] = {

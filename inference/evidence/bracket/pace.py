@@ -10,6 +10,7 @@ from elbowroom.inference.evidence.bracket.sizes import GROWTH
 UNSURE = 3.0
 """A step of which none has run may cost so many times its forecast."""
 
+_SMALL = 0.1  # share of what is left
 _FASTER = 4.0  # blocks grow so many times at most from one that has been measured
 _GAIN = 1.25  # times the draws of the round before, without which a round is not worth its while
 
@@ -22,9 +23,27 @@ class Pace:
         self._factor: dict[str, float] = {}
         self._largest: dict[str, float] = {}  # the largest forecast of the steps that have run
 
+    def part(self, amount: float) -> "Pace":
+        """A pace with a budget of its own, of the same kind, that shares what has been learned."""
+        part = Pace(Clock(self.clock.part(amount)), self.forecast)
+        part._factor, part._largest = self._factor, self._largest
+        return part
+
     def cost(self, step: str, num_data: int, effort: float = 0.0) -> float:
         """What a step should cost on so many data."""
         return self._factor.get(step, 1.0) * self.forecast.cost(step, num_data, GROWTH**effort)
+
+    def lend(self, seen: str, unseen: str) -> None:
+        """Take a step that has not run to be as much dearer than its forecast as one that has."""
+        self._factor[unseen] = self._factor[seen]
+
+    def has_run(self, step: str) -> bool:
+        """Whether what a step costs has been seen."""
+        return step in self._factor
+
+    def is_small(self, step: str, num_data: int) -> bool:
+        """Whether a step of unknown cost takes so little of what is left that nothing is risked."""
+        return UNSURE * self.cost(step, num_data) <= _SMALL * self.clock.left
 
     def has_room(self, step: str, num_data: int, effort: float = 0.0, share: float = 1.0) -> bool:
         """Whether all of a step has room in a share of what is left."""
@@ -51,7 +70,7 @@ class Pace:
             if self._fits(step, num_data, shorter, share):
                 return shorter
             shorter -= 0.25
-        optimistic = self.cost(step, num_data, least) / (1.0 if step in self._factor else UNSURE)
+        optimistic = self.cost(step, num_data, least) / (1.0 if self.has_run(step) else UNSURE)
         return least if effort < 1 and optimistic <= self.clock.left else None
 
     def _fits(self, step: str, num_data: int, effort: float, share: float) -> bool:

@@ -95,11 +95,12 @@ def by_importance(work: Work, data: Tensor, effort: float) -> None:
 
 
 def by_quadrature(work: Work, data: Tensor, effort: float) -> None:
-    """Integrate on a lattice, where there are few latents; on one that does not end, half of what is left is spent."""
-    part = work.part(data)
-    dim = Coordinates.of(part).dim
-    most = None if dim == 0 else work.pace.clock.left / 2
-    with work.pace.timed("quadrature", len(data), effort, most):
+    """Integrate on a lattice, where there are few latents; one that does not end is given up at twice what was seen."""
+    part, pace = work.part(data), work.pace
+    dim, left = Coordinates.of(part).dim, pace.clock.left
+    usual = 2 * pace.cost("quadrature", len(data)) if pace.has_run("quadrature") else left / 2
+    most = None if dim == 0 else min(left, usual)
+    with pace.timed("quadrature", len(data), effort, most):
         found = quadrature(part, max_points=MOST_POINTS[dim], memory_bytes=work.memory_bytes)
     work.ledger.put("quadrature", data, found)
 

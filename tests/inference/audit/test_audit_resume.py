@@ -3,6 +3,7 @@
 import json
 import math
 from collections.abc import Callable
+from functools import partial
 from importlib import import_module
 from pathlib import Path
 from typing import Any
@@ -13,12 +14,8 @@ from safetensors import safe_open
 from safetensors.torch import save_file
 from torch import Tensor
 
-from elbowroom.inference import Audit, StateError, audit_target, bracket
-from elbowroom.inference.audit import examination
-from elbowroom.inference.audit.costs import EXAMINATION
-from elbowroom.inference.evaluation.clock import Clock
-from elbowroom.inference.evidence.bracket.forecast import Forecast
-from elbowroom.inference.evidence.bracket.pace import Pace
+from elbowroom.inference import Audit, StateError, audit_target, decompose
+from elbowroom.inference.audit import block_sizes, examination
 from toys.audit import GENEROUS, Line, one_block
 
 TOLERANCE = {"rhat": 2e-3}
@@ -29,9 +26,10 @@ parts = import_module("elbowroom.inference.audit.audit")  # the package's name o
 
 @pytest.fixture(autouse=True)
 def _quick(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Short chains: what is told here is what is kept, not how good it is."""
+    """Short chains and one family: what is told here is what is kept, not how good it is."""
     monkeypatch.setattr(examination, "NUM_DRAWS", 100)
     monkeypatch.setattr(examination, "NUM_WARMUP", 30)
+    monkeypatch.setattr(examination, "decompose", partial(decompose, families=["mean-field"]))
 
 
 @pytest.fixture
@@ -89,8 +87,8 @@ def test_an_audit_that_ran_out_of_time_goes_on(
     calls.clear()
     again = audited(state)
     assert calls == [] and again.numbers == full.numbers and again.findings == full.findings
-    monkeypatch.setattr(examination, "_FIRST", 12)
-    monkeypatch.setattr(examination, "_MOST", 8)
+    monkeypatch.setattr(block_sizes, "FIRST", 12)
+    monkeypatch.setattr(block_sizes, "MOST", 8)
     whole = audited(None)
     assert [len(rows) for rows in calls if isinstance(rows, tuple)] == [12, 8]
     for name, column in per_datum(whole).items():
@@ -105,18 +103,6 @@ def test_an_audit_that_ran_out_of_time_goes_on(
         assert full.cost[name] >= seconds, name
 
 
-def test_a_budget_without_end_examines_as_many_as_a_block_holds() -> None:
-    target = Line().target(20)
-    examiner = examination.Examiner(target, bracket(target), 3, None, None, {})
-    endless, short = (Pace(Clock(seconds), Forecast(0.0, 1.0, 1, work={EXAMINATION: lambda *_: (0, 0.5)}))
-                      for seconds in (1e9, 10.1))  # fmt: skip
-    assert examiner._size(rest=1000, pace=endless, any_done=True) == examination._MOST
-    with short.timed(EXAMINATION, 32, 0.0):
-        pass
-    short._factor[EXAMINATION] = 1.0  # half a second for a datum, as forecast
-    assert examiner._size(rest=1000, pace=short, any_done=True) == 16
-
-
 def _examiner(audit: Audit) -> Any:
     return examination.Examiner(Line(0.8).target(20), audit.bracket, 3, None, None, {})
 
@@ -126,8 +112,8 @@ def test_an_audit_that_was_interrupted_goes_on(
     tmp_path: Path, calls: list[Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Whatever was finished stands."""
-    monkeypatch.setattr(examination, "_FIRST", 4)
-    monkeypatch.setattr(examination, "_MOST", 4)
+    monkeypatch.setattr(block_sizes, "FIRST", 4)
+    monkeypatch.setattr(block_sizes, "MOST", 4)
     block = examination.Examiner._block
 
     def stopped(self: Any, rows: list[int], first: Any, pace: Any) -> Any:
@@ -150,8 +136,8 @@ def test_data_are_examined_once_whatever_is_the_worst_by_now(
     tmp_path: Path, calls: list[Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A better bracket may make other data the worst: nothing is examined twice, nothing left out."""
-    monkeypatch.setattr(examination, "_FIRST", 1)
-    monkeypatch.setattr(examination, "_MOST", 1)
+    monkeypatch.setattr(block_sizes, "FIRST", 1)
+    monkeypatch.setattr(block_sizes, "MOST", 1)
     with one_block():
         first = audited(tmp_path, num_data=2)
     assert len(first.rows["decomposition"]) == 1
@@ -186,15 +172,16 @@ def test_a_state_of_something_else_is_refused(tmp_path: Path) -> None:
 
 
 def test_damaged_files_are_refused(tmp_path: Path) -> None:
-    """Each of them, cut short, with one bit turned, or of another part: named, and left as it is."""
+    """Each of them, cut short, with one bit turned, empty, or of another part: named, and left as it is."""
     audited(tmp_path, num_data=8)
     files = sorted(tmp_path.iterdir())
     assert len(files) == 5
-    for path, other in zip(files, files[1:] + files[:1], strict=True):
+    for place, (path, other) in enumerate(zip(files, files[1:] + files[:1], strict=True)):
         good = path.read_bytes()
         turned = bytearray(good)
         turned[-3] ^= 1
-        for damaged in (good[: len(good) // 2], bytes(turned), b"", other.read_bytes()):
+        ways = (good[: len(good) // 2], bytes(turned), b"", other.read_bytes())
+        for damaged in (ways[place % 4], ways[(place + 1) % 4]):
             path.write_bytes(damaged)
             with pytest.raises(StateError, match=path.name):
                 audited(tmp_path, num_data=8)
