@@ -7,10 +7,10 @@
     vae.py               the network is one built here, a perceptron or another
     convolutional_vae.py … and a convolutional one, for images
     linear_gaussian.py   PPCA and factor analysis: log p(x) and p(z|x) in closed form
-    mixture.py           one finite latent: log p(x) and p(k|x) as sums; expectation_maximisation.py fits it
     markov.py            the deep Markov model of sequences: a latent for each step, given the one before
     transitions.py       … how it follows from that one
     linear_system.py     … all of it linear: log p(x) by a Kalman filter
+    mixture.py           one finite latent: log p(x) and p(k|x) as sums; expectation_maximisation.py fits it
     adapter.py           somebody's own PyTorch decoder
     likelihoods/         p(x|z) from a decoder's outputs
     priors/              p(z)
@@ -54,9 +54,9 @@ _FILES = {
     "decoder_model": ("DecoderModel",),
     "latent_model": ("Generated", "LatentModel"),
     "linear_gaussian": ("PPCA", "FactorAnalysis"),
-    "mixture": ("FittedMixture", "Mixture"),
     "linear_system": ("LinearDynamicalSystem",),
     "markov": ("DeepMarkov",),
+    "mixture": ("FittedMixture", "Mixture"),
     "vae": ("VAE",),
 }
 _HOME = {name: file for file, names in _FILES.items() for name in names}
