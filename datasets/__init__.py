@@ -1,4 +1,4 @@
-"""Named data: one set embedded, the others read from local files and checked; nothing is downloaded."""
+"""Named data: one set embedded, one simulated, the others read from local files and checked; nothing is downloaded."""
 
 from elbowroom.datasets.binarize import Binarize, check_binary
 from elbowroom.datasets.dataset import Dataset

@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from elbowroom.datasets.arrays import Arrays, Keys, find_keys
+from elbowroom.datasets.bags import is_sparse, read_sparse
 
 _PICKLE = b"\x80"
 _MAGIC = {".npy": (b"\x93NUMPY",), ".npz": (b"PK\x03\x04", b"PK\x05\x06")}
@@ -24,10 +25,14 @@ def read_npy(path: Path) -> Arrays:
 
 
 def read_npz(path: Path) -> Arrays:
-    """Arrays named as in `arrays.find_keys`; others are not read."""
+    """Arrays named as in `arrays.find_keys`, others are not read; or one sparse array of SciPy's."""
     with _opened(path, ".npz") as stream:
         with _explained(path, ".npz"):
             archive = np.load(stream, allow_pickle=False)
+        if is_sparse(archive.files):
+            with _explained(path, ".npz"):
+                stream.seek(0)
+                return Arrays({"train": read_sparse(stream)})
         keys = find_keys(archive.files, str(path))
         read = {key: _member(archive, key, path) for key in {key for part in keys for key in part.values()}}
     return _arrays(keys, read)

@@ -44,12 +44,14 @@ class Arrays:
         labels: split -> `[N]`, for some of these splits.
         scale: what to divide the values by; None to tell it from the dtype.
         masks: split -> `[N, T]`, true where a sequence has a step, for all splits that have data or for none.
+        vocabulary: the word of each column, of bags of words; empty if nothing is known of them.
     """
 
     data: Mapping[str, NDArray[Any]]
     labels: Mapping[str, NDArray[Any]] = field(default_factory=dict)
     scale: float | None = None
     masks: Mapping[str, NDArray[Any]] = field(default_factory=dict)
+    vocabulary: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)

@@ -24,6 +24,7 @@ class Dataset:
         test: likewise.
         image_shape: (height, width) or (…) of one datum, if it is known to be an image.
         labels: split -> int64 `[N]`; only the splits that have labels.
+        vocabulary: the P words of bags of words, in the order of the columns; empty if they are not known.
         binarize: how grey values became zeros and ones.
         threshold: the cut of `binarize="threshold"`.
         seed: of the draw of `static` and `dynamic`; which data are held out does not depend on it.
@@ -41,6 +42,7 @@ class Dataset:
     test: Tensor
     image_shape: tuple[int, ...] | None
     labels: Mapping[str, Tensor] = field(default_factory=dict)
+    vocabulary: tuple[str, ...] = ()
     binarize: str = "none"
     threshold: float = 0.5
     seed: int = 0

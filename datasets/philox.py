@@ -46,6 +46,12 @@ def whole(count: int, bound: int, stream: str, seed: int) -> NDArray[np.int64]:
     return (_generator(seed, stream).random_raw(count) % np.uint64(bound)).astype(np.int64)
 
 
+def uniform(shape: tuple[int, ...], stream: str, seed: int) -> NDArray[np.float64]:
+    """Numbers u_i = ⌊word_i / 2¹¹⌋ / 2⁵³ from 0 to below 1."""
+    words = _generator(seed, stream).random_raw(math.prod(shape)) >> np.uint64(11)
+    return words.astype(np.float64).reshape(shape) * 2.0**-53
+
+
 def check_seed(seed: Any) -> int:
     """The seed as an int, or ValueError: the generator's key has 64 bits for it."""
     try:

@@ -26,6 +26,7 @@ class Entry(NamedTuple):
 GUIDES: dict[str, Entry] = {
     "normal": Entry("normal:AmortizedNormal", tiny={"hidden": (4,)}),
     "normal-linear": Entry("normal:AmortizedNormal", options={"hidden": ()}, tiny={"floor": 0.0}),
+    "normal-counts": Entry("normal:AmortizedNormal", options={"inputs": "log1p"}, tiny={"hidden": (4,)}),
     "normal-convolution": Entry("convolutional_normal:ConvolutionalNormal", tiny={"hidden": (3,)}),
     "deep-kalman-smoother": Entry("markov:DeepKalmanSmoother", tiny={"num_features": 4}),
     "exact": Entry("exact:ExactPosterior"),

@@ -11,6 +11,7 @@
     transitions.py       … how it follows from that one
     linear_system.py     … all of it linear: log p(x) by a Kalman filter
     mixture.py           one finite latent: log p(x) and p(k|x) as sums; expectation_maximisation.py fits it
+    topics.py            bags of words: topics multiplied (ProdLDA) or mixed (LDA)
     adapter.py           somebody's own PyTorch decoder
     likelihoods/         p(x|z) from a decoder's outputs
     priors/              p(z)
@@ -31,6 +32,7 @@ if TYPE_CHECKING:
     from elbowroom.models.linear_system import LinearDynamicalSystem
     from elbowroom.models.markov import DeepMarkov
     from elbowroom.models.mixture import FittedMixture, Mixture
+    from elbowroom.models.topics import ProdLDA
     from elbowroom.models.vae import VAE
 
 __all__ = [
@@ -45,6 +47,7 @@ __all__ = [
     "LatentModel",
     "LinearDynamicalSystem",
     "Mixture",
+    "ProdLDA",
     "from_decoder",
 ]
 
@@ -57,6 +60,7 @@ _FILES = {
     "linear_system": ("LinearDynamicalSystem",),
     "markov": ("DeepMarkov",),
     "mixture": ("FittedMixture", "Mixture"),
+    "topics": ("ProdLDA",),
     "vae": ("VAE",),
 }
 _HOME = {name: file for file, names in _FILES.items() for name in names}

@@ -59,6 +59,7 @@ MODELS: dict[str, Entry] = {
     "linear-dynamical-system": Entry(
         "linear_system:LinearDynamicalSystem", ("deep-kalman-smoother",), "sequence", _STEPS, "closed form"
     ),
+    "topics": Entry("topics:ProdLDA", ("normal-counts", "normal"), "bag", {"data_dim": 6, "num_topics": 2}),
 }
 
 

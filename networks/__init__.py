@@ -10,6 +10,7 @@ What a model and a guide both need is here, so that neither imports the other:
     recurrent.py     sequences, read backwards in time
     sequences.py     sequences of different lengths as one tensor with a mask
     registry.py      encoders and decoders by name, with the heads that an output needs
+    inputs.py        what an encoder reads of the data: as they are, or the logarithm of counts
     outputs.py       what a network says of a distribution (logits, mean_std, …) as checked tensors
     checks.py        arguments and batches, refused by name with what to try
     program.py       a module that runs in either of Pyro's parameter modes
@@ -19,6 +20,7 @@ alike: samples need no loop. Imports: torch, and pyro.nn with its settings; noth
 """
 
 from elbowroom.networks.convolution import conv_decoder, conv_encoder, conv_widths
+from elbowroom.networks.inputs import INPUTS
 from elbowroom.networks.mlp import ACTIVATIONS, DEFAULT_ACTIVATION, MeanStd, Pair, mlp
 from elbowroom.networks.outputs import OUTPUTS
 from elbowroom.networks.program import Program
@@ -31,6 +33,7 @@ __all__ = [
     "DECODERS",
     "DEFAULT_ACTIVATION",
     "ENCODERS",
+    "INPUTS",
     "OUTPUTS",
     "BackwardGRU",
     "MeanStd",

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from elbowroom.report.archives.comparison_netcdf import save_netcdf, to_datatree
     from elbowroom.report.archives.draws_datatree import draws_datatree
     from elbowroom.report.audit_files import save_audit
-    from elbowroom.report.figures.bags import bags_figure
+    from elbowroom.report.figures.bags import bags_figure, topics_figure
     from elbowroom.report.figures.datum import Drawn, drawn_figure, redrawn_figure
     from elbowroom.report.figures.gap import gap_figure
     from elbowroom.report.figures.images import prior_samples_figure, reconstruction_figure
@@ -76,6 +76,7 @@ __all__ = [
     "sequences_figure",
     "summary",
     "to_datatree",
+    "topics_figure",
     "training_table",
     "traversal_figure",
     "with_error",
@@ -89,7 +90,7 @@ _FILES = {
     "archives.comparison_netcdf": ("save_netcdf", "to_datatree"),
     "archives.draws_datatree": ("draws_datatree",),
     "audit_files": ("save_audit",),
-    "figures.bags": ("bags_figure",),
+    "figures.bags": ("bags_figure", "topics_figure"),
     "figures.datum": ("Drawn", "drawn_figure", "redrawn_figure"),
     "figures.gap": ("gap_figure",),
     "figures.images": ("prior_samples_figure", "reconstruction_figure"),

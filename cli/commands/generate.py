@@ -12,7 +12,15 @@ from elbowroom.commands.options import GenerateOptions
 from elbowroom.commands.output import finish, say
 from elbowroom.commands.runs import Run, open_run
 from elbowroom.inference import ProgramError
-from elbowroom.report import Drawn, drawn_figure, interpolation_figure, redrawn_figure, save_figure, traversal_figure
+from elbowroom.report import (
+    Drawn,
+    drawn_figure,
+    interpolation_figure,
+    redrawn_figure,
+    save_figure,
+    topics_figure,
+    traversal_figure,
+)
 
 _SHOWN = 8  # data that are reconstructed
 _DRAWS = 64  # draws of (z, x) whose mean is a reconstruction where the model says no mean
@@ -25,7 +33,7 @@ class Unknown(Exception):
 
 
 def run(options: GenerateOptions) -> list[Path]:
-    """Write samples, reconstructions, and where there is one latent vector, traversals and interpolations."""
+    """Write samples, reconstructions, traversals and interpolations of one latent vector, topics of a topic model."""
     if options.num_samples < 1:
         raise ValueError(f"num_samples must be at least 1, got {options.num_samples}")
     opened = open_run(options.run, options.which, options.device)
@@ -51,7 +59,7 @@ def write(opened: Run, where: Path, num_samples: int, seed: int) -> tuple[list[P
     def reconstructions() -> Any:
         x, *others = (value.cpu() for value in opened.arguments("test", _SHOWN))
         again = reconstructed(opened, seed)
-        return redrawn_figure(opened.kind, Drawn(x, tuple(others), opened.data.image_shape), again)
+        return redrawn_figure(opened.kind, _drawn(opened, x, tuple(others)), again)
 
     pictures: dict[str, Callable[[], Any]] = {
         "prior-samples": samples,
@@ -59,6 +67,8 @@ def write(opened: Run, where: Path, num_samples: int, seed: int) -> tuple[list[P
         "traversal": lambda: traversal_figure(_decoder(opened), opened.model.latent_dim, _picture(opened)),
         "interpolations": lambda: _interpolations(opened),
     }
+    if hasattr(opened.model, "topics"):
+        pictures["topics"] = lambda: topics_figure(opened.model.topics().cpu(), opened.data.vocabulary)
     files, left_out = [], {}
     with torch.no_grad():
         for name, picture in pictures.items():
@@ -77,14 +87,18 @@ def drawn_samples(opened: Run, num_samples: int, seed: int) -> tuple[Drawn, Arra
     """E[x|z] for z of the prior by the model's `generate`; else draws of the program, beside the test data's labels."""
     if hasattr(opened.model, "generate") and len(opened.arguments("test", 1)) == 1:
         generated = opened.model.generate(num_samples, seed=seed)
-        return Drawn(generated.mean.cpu(), (), opened.data.image_shape, means=True), {"z": generated.z}
+        return _drawn(opened, generated.mean.cpu(), means=True), {"z": generated.z}
     target = opened.target("test", num_samples)
     parts = [target.simulate(seed + i) for i in range(-(-num_samples // len(target)))]
     x, *others = (
         torch.cat(values)[:num_samples].cpu() for values in zip(*(part.args for part, _ in parts), strict=True)
     )
     latents = {f"z_{n}": torch.cat([z[n][0] for _, z in parts])[:num_samples] for n in target.latents}
-    return Drawn(x, tuple(others), opened.data.image_shape), latents
+    return _drawn(opened, x, tuple(others)), latents
+
+
+def _drawn(opened: Run, x: Tensor, others: tuple[Tensor, ...] = (), *, means: bool = False) -> Drawn:
+    return Drawn(x, others, opened.data.image_shape, means, opened.data.vocabulary)
 
 
 def reconstructed(opened: Run, seed: int) -> Tensor:
@@ -122,7 +136,7 @@ def _interpolations(opened: Run) -> Any:
 
 
 def _picture(opened: Run) -> Any:
-    return Drawn(opened.arguments("test", 1)[0], (), opened.data.image_shape).shape
+    return _drawn(opened, opened.arguments("test", 1)[0]).shape
 
 
 def _has_vector(opened: Run) -> bool:

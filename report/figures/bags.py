@@ -1,4 +1,4 @@
-"""Bags of words: the most frequent words of each, with how often they occur."""
+"""Bags of words: the most frequent words of each, with how often they occur; and topics, likewise."""
 
 from collections.abc import Mapping, Sequence
 
@@ -48,3 +48,16 @@ def bags_figure(counts: Mapping[str, Tensor], words: Sequence[str] | None = None
             figure.legend(*axes.flat[0].get_legend_handles_labels(), loc="outside lower left", ncols=2)
         figure.suptitle(title, x=0.01, ha="left")
     return figure
+
+
+def topics_figure(topics: Tensor, words: Sequence[str] = ()) -> Picture:
+    """A panel for each of up to 16 topics: its most probable words.
+
+    Args:
+        topics: probabilities `[K, W]`, as a model's `topics()` says them.
+        words: the W words; by default their numbers.
+
+    Raises:
+        ValueError: as of `bags_figure`.
+    """
+    return bags_figure({"": topics}, words or None, title=f"{len(topics)} topics: the probabilities of their words")

@@ -32,12 +32,14 @@ class Drawn:
         others: what else the programs are called with, a row for each datum: a mask, labels.
         image_shape: of one datum, if it is known to be an image.
         means: whether x is E[x|z], not a draw of x.
+        words: of the columns, if x are bags of words and they are known.
     """
 
     x: Tensor
     others: tuple[Tensor, ...] = ()
     image_shape: Sequence[int] | None = None
     means: bool = False
+    words: Sequence[str] = ()
 
     @property
     def shape(self) -> Sequence[int]:
@@ -130,12 +132,14 @@ def _mask(drawn: Drawn) -> Tensor | None:
 
 
 def _bags(drawn: Drawn) -> Picture:
-    return bags_figure({"": drawn.x}, title=drawn.title.format(len(drawn.x)) + ": their words")
+    return bags_figure({"": drawn.x}, drawn.words or None, title=drawn.title.format(len(drawn.x)) + ": their words")
 
 
 def _bag_pairs(drawn: Drawn, again: Tensor) -> Picture:
     rows = {"data x": drawn.x, "mean of p(x|z)": again}
-    return bags_figure(rows, title=f"{len(drawn.x)} data and their reconstructions: the words of the data")
+    return bags_figure(
+        rows, drawn.words or None, title=f"{len(drawn.x)} data and their reconstructions: the words of the data"
+    )
 
 
 _FLAT = Drawing(_images, _image_pairs)

@@ -22,6 +22,16 @@ def test_amortized_normal_written_out() -> None:
     torch.testing.assert_close(guide.encode(x).log_prob(z), expected)
 
 
+def test_an_encoder_of_counts_reads_their_logarithms() -> None:
+    guide, plain, x = AmortizedNormal(P, D, inputs="log1p"), AmortizedNormal(P, D), torch.arange(P).expand(B, P) * 1e3
+    plain.load_state_dict(guide.state_dict())
+    torch.testing.assert_close(guide.encode(x).mean, plain.encode((1 + x).log()).mean)
+    with pytest.raises(ValueError, match="x: got values down to -1, and inputs='log1p' is for counts"):
+        guide.encode(x - 1)
+    with pytest.raises(ValueError, match="inputs: got 'sqrt', expected one of 'raw', 'log1p'"):
+        AmortizedNormal(P, D, inputs="sqrt")
+
+
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
 def test_the_floor_keeps_a_spread_when_softplus_underflows(dtype: torch.dtype) -> None:
     guide = AmortizedNormal(P, D).to(dtype)

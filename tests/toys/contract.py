@@ -105,6 +105,16 @@ def _decoder(network: Callable[[], nn.Module], likelihood: str, output: str) -> 
     return Pair(make, lambda num_data: toy_data(LIKELIHOODS[likelihood].data, "", num_data, {"data_dim": P}))
 
 
+def _with_sizes(pair: Pair) -> Pair:
+    """The same, and the data's sizes are given."""
+
+    def data(num_data: int) -> tuple[Tensor, ...]:
+        (x,) = pair.data(num_data)
+        return x, x.sum(-1)
+
+    return pair._replace(data=data)
+
+
 def _encoder(output: str) -> Pair:
     vae = _registered("vae", "normal")
     encoder = partial(Heads, P, D, positive=output == "mean_std")
@@ -122,20 +132,19 @@ VARIANTS = {
     "vae, fixed": _registered("vae", "normal", hidden=(4, 3), likelihood="normal-fixed", sigma=0.3, activation="tanh"),
     "vae, learned": _registered("vae", "normal", likelihood="normal-learned", activation="softplus"),
     "vae, heteroscedastic": _registered("vae", "normal-linear", likelihood="normal-heteroscedastic"),
-    **{
-        f"vae, {likelihood}": _registered("vae", "normal", likelihood=likelihood, likelihood_options=options)
-        for likelihood, options in {
-            "beta": {},
-            "continuous-bernoulli": {},
-            "binomial": {"trials": 3},
-            "categorical": {"levels": 4},
-            "discretised-logistic": {"levels": 4},
-            "poisson": {},
-            "negative-binomial": {},
-            "zero-inflated-negative-binomial": {},
-            "multinomial": {},
-        }.items()
-    },
+    "vae, beta": _registered("vae", "normal", likelihood="beta"),
+    "vae, continuous bernoulli": _registered("vae", "normal", likelihood="continuous-bernoulli"),
+    "vae, binomial": _registered("vae", "normal", likelihood="binomial", likelihood_options={"trials": 3}),
+    "vae, categorical": _registered("vae", "normal", likelihood="categorical", likelihood_options={"levels": 4}),
+    "vae, logistic": _registered("vae", "normal", likelihood="discretised-logistic", likelihood_options={"levels": 4}),
+    "vae, poisson": _registered("vae", "normal", likelihood="poisson"),
+    "vae, negative binomial": _registered("vae", "normal", likelihood="negative-binomial"),
+    "vae, zero-inflated": _registered("vae", "normal", likelihood="zero-inflated-negative-binomial"),
+    "vae, multinomial": _registered("vae", "normal", likelihood="multinomial"),
+    "topics, mixture": _registered("topics", "normal-counts", topics="mixture", concentration=(0.5, 2.0)),
+    "vae, exposure": _with_sizes(
+        _registered("vae", "normal", likelihood="poisson", likelihood_options={"exposure": "total"})
+    ),
 }
 
 ADAPTERS = {

@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 
 from elbowroom.datasets import KINDS
-from elbowroom.report import Drawn, bags_figure, drawn_figure, redrawn_figure, sequences_figure
+from elbowroom.report import Drawn, bags_figure, drawn_figure, redrawn_figure, sequences_figure, topics_figure
 from elbowroom.report.figures.datum import DRAWN
 from toys.data_kinds import toy_data
 
@@ -53,6 +53,13 @@ def test_a_sequence_of_many_values_is_a_band() -> None:
     x = torch.rand(2, 3, 8)
     figure = sequences_figure({"": x}, None, title="t")
     np.testing.assert_array_equal(figure.axes[1].images[0].get_array(), x[1].T)
+
+
+def test_words_that_are_known_name_the_bars_of_bags_and_topics() -> None:
+    words, x = ("a", "b", "c", "d"), torch.tensor([[0.1, 0.6, 0.0, 0.3]])
+    figures = [drawn_figure("bag", Drawn(x, words=words)), redrawn_figure("bag", Drawn(x, words=words), x)]
+    for figure in (*figures, topics_figure(x, words)):
+        assert [label.get_text() for label in figure.axes[0].get_yticklabels()] == ["b", "d", "a", "c"]
 
 
 def test_a_bag_shows_its_most_frequent_words() -> None:
