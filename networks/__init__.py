@@ -4,7 +4,7 @@
 
 What a model and a guide both need is here, so that neither imports the other:
 
-    mlp.py           perceptrons, and any network with two heads: a mean and a standard deviation
+    mlp.py           perceptrons, and any network with two heads (a mean and a standard deviation, …)
     residual.py      perceptrons of residual blocks, linear at first
     convolution.py   images of any size, from the largest map to the smallest and back
     recurrent.py     sequences, read backwards in time
@@ -18,7 +18,7 @@ alike: samples need no loop. Imports: torch, and pyro.nn with its settings; noth
 """
 
 from elbowroom.networks.convolution import conv_decoder, conv_encoder, conv_widths
-from elbowroom.networks.mlp import ACTIVATIONS, DEFAULT_ACTIVATION, MeanStd, mlp
+from elbowroom.networks.mlp import ACTIVATIONS, DEFAULT_ACTIVATION, MeanStd, Pair, mlp
 from elbowroom.networks.outputs import OUTPUTS
 from elbowroom.networks.program import Program
 from elbowroom.networks.recurrent import BackwardGRU, sequence_mask
@@ -33,6 +33,7 @@ __all__ = [
     "OUTPUTS",
     "BackwardGRU",
     "MeanStd",
+    "Pair",
     "Program",
     "conv_decoder",
     "conv_encoder",

@@ -104,7 +104,8 @@ class Observed:
 
     Attributes:
         latent_dim: number of latents.
-        likelihood: bernoulli, normal-fixed, normal-learned or normal-heteroscedastic.
+        likelihood: bernoulli, normal-fixed, normal-learned, normal-heteroscedastic, beta, continuous-bernoulli,
+            poisson, negative-binomial, zero-inflated-negative-binomial or multinomial.
         sigma: the sigma of normal-fixed; where normal-learned starts.
     """
 
