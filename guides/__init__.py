@@ -5,6 +5,8 @@
     amortized.py   what all are: a program around `encode(x)`
     normal.py      a diagonal Normal from a network built here, a perceptron or another
     convolutional_normal.py   … and from a convolutional one, for images
+    conditional.py   … of x and a context
+    label_and_normal.py   a classifier, and a Normal given the label
     exact.py       the model's own posterior, where it knows it
     no_latents.py  nothing, where all latents are summed out
     adapter.py     somebody's own PyTorch encoder
@@ -19,17 +21,21 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from elbowroom.guides.adapter import EncoderGuide, from_encoder
     from elbowroom.guides.amortized import AmortizedGuide
+    from elbowroom.guides.conditional import ConditionalNormal
     from elbowroom.guides.convolutional_normal import ConvolutionalNormal
     from elbowroom.guides.exact import ExactPosterior
+    from elbowroom.guides.label_and_normal import LabelAndNormal
     from elbowroom.guides.no_latents import NoLatents
     from elbowroom.guides.normal import AmortizedNormal
 
 __all__ = [
     "AmortizedGuide",
     "AmortizedNormal",
+    "ConditionalNormal",
     "ConvolutionalNormal",
     "EncoderGuide",
     "ExactPosterior",
+    "LabelAndNormal",
     "NoLatents",
     "from_encoder",
 ]
@@ -37,8 +43,10 @@ __all__ = [
 _FILES = {
     "adapter": ("EncoderGuide", "from_encoder"),
     "amortized": ("AmortizedGuide",),
+    "conditional": ("ConditionalNormal",),
     "convolutional_normal": ("ConvolutionalNormal",),
     "exact": ("ExactPosterior",),
+    "label_and_normal": ("LabelAndNormal",),
     "no_latents": ("NoLatents",),
     "normal": ("AmortizedNormal",),
 }

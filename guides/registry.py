@@ -27,6 +27,8 @@ GUIDES: dict[str, Entry] = {
     "normal": Entry("normal:AmortizedNormal", tiny={"hidden": (4,)}),
     "normal-linear": Entry("normal:AmortizedNormal", options={"hidden": ()}, tiny={"floor": 0.0}),
     "normal-convolution": Entry("convolutional_normal:ConvolutionalNormal", tiny={"hidden": (3,)}),
+    "conditional-normal": Entry("conditional:ConditionalNormal", tiny={"hidden": (4,)}),
+    "label-and-normal": Entry("label_and_normal:LabelAndNormal", tiny={"hidden": (4,)}),
     "exact": Entry("exact:ExactPosterior"),
     "none": Entry("no_latents:NoLatents"),
 }

@@ -35,6 +35,7 @@ class Entry(NamedTuple):
 
 
 _LINEAR = {"data_dim": 6, "latent_dim": 2, "sigma": 0.7}
+_CONTEXT = {"data_dim": 6, "latent_dim": 2, "hidden": (4,), "prior_hidden": (3,)}
 _IMAGE = {"data_dim": 6, "latent_dim": 2, "image_shape": (1, 2, 3)}
 
 MODELS: dict[str, Entry] = {
@@ -45,6 +46,18 @@ MODELS: dict[str, Entry] = {
     ),
     "conv-vae": Entry(
         "convolutional_vae:ConvolutionalVAE", ("normal-convolution", "normal"), "image", {**_IMAGE, "hidden": (3,)}
+    ),
+    "conditional-vae": Entry(
+        "conditional:ConditionalVAE", ("conditional-normal",), "labelled", {**_CONTEXT, "num_classes": 3}
+    ),
+    "completion-vae": Entry(
+        "conditional:ConditionalVAE", ("conditional-normal",), "completion", {**_CONTEXT, "context_dim": 4}
+    ),
+    "semi-supervised-vae": Entry(
+        "semi_supervised:SemiSupervisedVAE",
+        ("normal", "label-and-normal"),
+        "partly-labelled",
+        {"data_dim": 6, "latent_dim": 2, "hidden": (4,), "num_classes": 3},
     ),
 }
 

@@ -10,7 +10,7 @@ from elbowroom.commands.output import finish, say
 from elbowroom.commands.runs import open_run
 from elbowroom.inference import Bracket, Estimate, Target, importance, quadrature
 from elbowroom.inference.estimate import with_contradictions
-from elbowroom.inference.evaluation.coordinates import Coordinates
+from elbowroom.inference.evaluation.coordinates import Coordinates, why_no_coordinates
 from elbowroom.inference.evidence.importance.importance import ImportanceInfo
 from elbowroom.inference.evidence.quadrature.quadrature import MAX_DIM, QuadratureInfo
 from elbowroom.report import bounds_table
@@ -56,7 +56,9 @@ def _run_importance(
 
 
 def _is_small(target: Target) -> bool:
-    return Coordinates.of(target).dim <= MAX_DIM
+    """Whether a lattice reaches the latents, those that are discrete summed out."""
+    summed = target.collapsed(needed=False)
+    return not why_no_coordinates(summed, gradients=False) and Coordinates.of(summed, gradients=False).dim <= MAX_DIM
 
 
 def record(
