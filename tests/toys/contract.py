@@ -84,17 +84,6 @@ def _data(entry: models.Entry, tiny: dict[str, Any], num_data: int) -> tuple[Ten
     return toy_data(values if argument and entry.data in VALUES else entry.data, values, num_data, tiny)
 
 
-def _with_exposure(**options: Any) -> Pair:
-    """The sizes of the data are given: what is drawn would change them."""
-    pair = _registered("vae", "normal", **options)
-
-    def data(num_data: int) -> tuple[Tensor, ...]:
-        (x,) = pair.data(num_data)
-        return x, x.sum(-1)
-
-    return pair._replace(data=data)
-
-
 class Heads(nn.Module):
     """Somebody's network with two outputs, the second made positive if asked."""
 
@@ -133,23 +122,21 @@ VARIANTS = {
     "vae, fixed": _registered("vae", "normal", hidden=(4, 3), likelihood="normal-fixed", sigma=0.3, activation="tanh"),
     "vae, learned": _registered("vae", "normal", likelihood="normal-learned", activation="softplus"),
     "vae, heteroscedastic": _registered("vae", "normal-linear", likelihood="normal-heteroscedastic"),
+    **{
+        f"vae, {likelihood}": _registered("vae", "normal", likelihood=likelihood, likelihood_options=options)
+        for likelihood, options in {
+            "beta": {},
+            "continuous-bernoulli": {},
+            "binomial": {"trials": 3},
+            "categorical": {"levels": 4},
+            "discretised-logistic": {"levels": 4},
+            "poisson": {},
+            "negative-binomial": {},
+            "zero-inflated-negative-binomial": {},
+            "multinomial": {},
+        }.items()
+    },
 }
-
-OBSERVED = {
-    f"vae, {likelihood}": _registered("vae", "normal", likelihood=likelihood, likelihood_options=options)
-    for likelihood, options in {
-        "beta": {},
-        "continuous-bernoulli": {},
-        "binomial": {"trials": 3},
-        "categorical": {"levels": 4},
-        "discretised-logistic": {"levels": 4},
-        "poisson": {},
-        "negative-binomial": {},
-        "zero-inflated-negative-binomial": {},
-        "multinomial": {},
-    }.items()
-} | {"vae, exposure": _with_exposure(likelihood="negative-binomial", likelihood_options={"exposure": "total"})}
-"""What a VAE may say of other data."""
 
 ADAPTERS = {
     "decoder, logits": _decoder(partial(nn.Linear, D, P), "bernoulli", "logits"),
@@ -163,7 +150,7 @@ ADAPTERS = {
     "encoder, std": _encoder("mean_std"),
 }
 
-PAIRS: dict[str, Pair] = REGISTERED | VARIANTS | OBSERVED | ADAPTERS
+PAIRS: dict[str, Pair] = REGISTERED | VARIANTS | ADAPTERS
 
 
 def terms(target: Target, z: dict[str, Tensor]) -> Tensor:
