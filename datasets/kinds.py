@@ -90,7 +90,7 @@ def _steps(data: Dataset, split: str) -> Arguments:
 
 
 def _labelled(data: Dataset, split: str) -> Arguments:
-    x, y = _partly_labelled(data, split)
+    x, y = _labels(data, split)
     if bool((y < 0).any()):
         rows = (y < 0).nonzero().flatten().tolist()
         raise ValueError(f"{data.name} ({split}): {name_rows(rows)} have no label, and this model takes one of each")
@@ -98,6 +98,11 @@ def _labelled(data: Dataset, split: str) -> Arguments:
 
 
 def _partly_labelled(data: Dataset, split: str) -> Arguments:
+    x, y = _labels(data, split)
+    return x, y.clamp(min=0), y >= 0
+
+
+def _labels(data: Dataset, split: str) -> Arguments:
     if split not in data.labels:
         raise ValueError(
             f"{data.name} has no labels of the {split} split: use digits, mnist or omniglot, or a .npz file with "
@@ -106,8 +111,19 @@ def _partly_labelled(data: Dataset, split: str) -> Arguments:
     return data.split(split), data.labels[split]
 
 
+def _completion(data: Dataset, split: str) -> Arguments:
+    """The lower half of the rows of an image, and the upper half, with the middle one if their number is odd."""
+    height, width, channels = _image_shape(data)
+    x, seen = data.split(split), (height + 1) // 2 * width * channels
+    return x[:, seen:], x[:, :seen]
+
+
 def _of_rows(arguments: Arguments) -> Sizes:
     return {"data_dim": arguments[0].shape[1]}
+
+
+def _of_completion(arguments: Arguments) -> Sizes:
+    return {"data_dim": arguments[0].shape[1], "context_dim": arguments[1].shape[1]}
 
 
 def _of_images(arguments: Arguments) -> Sizes:
@@ -135,7 +151,10 @@ KINDS: Mapping[str, Kind] = MappingProxyType(
         "sequence": Kind("x [B, T, P] and mask [B, T], true where there is a step", _steps, _of_steps),
         "labelled": Kind("x [B, P] and y [B], a class 0 … K − 1", _labelled, _of_labels),
         "partly-labelled": Kind(
-            "x [B, P] and y [B], a class 0 … K − 1, or −1 where it is not told", _partly_labelled, _of_labels
+            "x [B, P] and y [B], a class 0 … K − 1, and seen [B], true where it is told", _partly_labelled, _of_labels
+        ),
+        "completion": Kind(
+            "x [B, P], the lower half of an image, and its upper half [B, C]", _completion, _of_completion
         ),
     }
 )

@@ -33,8 +33,8 @@ def load(
     not depend on `seed`. A file of one's own is `.npy` (an array, a datum a row), `.npz` or `.mat` (arrays `train`,
     `validation`, `test`, or `x_train` and the like, or `x`; what is missing is taken from the training array), or IDX.
     Sequences of different lengths are an array `x [N, T, P]` with a `mask [N, T]` beside it (`mask_train` beside
-    `x_train`): what stands where it is false is made zero. Bags of words are counts `[N, V]` in an `.npy` or `.npz`, or a
-    sparse array in an `.npz` as SciPy saves it (CSR), with the words, one a line, in `NAME.vocabulary.txt` beside
+    `x_train`): what stands where it is false is made zero. Bags of words are counts `[N, V]` in an `.npy` or `.npz`, or
+    a sparse array in an `.npz` as SciPy saves it (CSR), with the words, one a line, in `NAME.vocabulary.txt` beside
     `NAME.npz`.
 
     Args:

@@ -19,10 +19,10 @@ elbowroom train --programs.model ppca --programs.guide exact --data.binarize non
 In the order in which they win: what `--programs.options` and `--programs.guide_options` say; the shorthands
 (`--programs.latent_dim`, `likelihood`, `sigma`, `hidden`, `encoder_hidden`, `activation`), each handed to the program
 that has an argument of that name (`encoder_hidden` is the guide's `hidden`), `likelihood` only where it differs from
-its default; the sizes of the data (`data_dim`, `image_shape`, `num_steps`, `num_classes`); the constructor's own
-defaults (in place of a shorthand's, `'{{hidden: null}}'` where `None` is the default). What a guide needs and nobody
-gives is the model's attribute of that name. An unknown option, and a shorthand that neither program has, are refused
-before anything is built. `--programs.family` is a shorthand for `--programs.model`.
+its default; the sizes of the data (`data_dim`, `image_shape`, `num_steps`, `num_classes`, `context_dim`); the
+constructor's own defaults (in place of a shorthand's, `'{{hidden: null}}'` where `None` is the default). What a guide
+needs and nobody gives is the model's attribute of that name. An unknown option, and a shorthand that neither program
+has, are refused before anything is built. `--programs.family` is a shorthand for `--programs.model`.
 
 ## Models
 

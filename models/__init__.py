@@ -6,6 +6,9 @@
     decoder_model.py     decode = a likelihood on top of any network
     vae.py               the network is one built here, a perceptron or another
     convolutional_vae.py … and a convolutional one, for images
+    context_model.py     decode reads a context, too: what the next two share
+    conditional.py       x given a class or a vector, with a prior that depends on it
+    semi_supervised.py   classes of which few are told (M2)
     linear_gaussian.py   PPCA and factor analysis: log p(x) and p(z|x) in closed form
     markov.py            the deep Markov model of sequences: a latent for each step, given the one before
     transitions.py       … how it follows from that one
@@ -25,6 +28,8 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from elbowroom.models.adapter import from_decoder
+    from elbowroom.models.conditional import ConditionalVAE
+    from elbowroom.models.context_model import ContextModel
     from elbowroom.models.convolutional_vae import ConvolutionalVAE
     from elbowroom.models.decoder_model import DecoderModel
     from elbowroom.models.latent_model import Generated, LatentModel
@@ -32,12 +37,15 @@ if TYPE_CHECKING:
     from elbowroom.models.linear_system import LinearDynamicalSystem
     from elbowroom.models.markov import DeepMarkov
     from elbowroom.models.mixture import FittedMixture, Mixture
+    from elbowroom.models.semi_supervised import SemiSupervisedVAE
     from elbowroom.models.topics import ProdLDA
     from elbowroom.models.vae import VAE
 
 __all__ = [
     "PPCA",
     "VAE",
+    "ConditionalVAE",
+    "ContextModel",
     "ConvolutionalVAE",
     "DecoderModel",
     "DeepMarkov",
@@ -48,11 +56,14 @@ __all__ = [
     "LinearDynamicalSystem",
     "Mixture",
     "ProdLDA",
+    "SemiSupervisedVAE",
     "from_decoder",
 ]
 
 _FILES = {
     "adapter": ("from_decoder",),
+    "conditional": ("ConditionalVAE",),
+    "context_model": ("ContextModel",),
     "convolutional_vae": ("ConvolutionalVAE",),
     "decoder_model": ("DecoderModel",),
     "latent_model": ("Generated", "LatentModel"),
@@ -61,6 +72,7 @@ _FILES = {
     "markov": ("DeepMarkov",),
     "mixture": ("FittedMixture", "Mixture"),
     "topics": ("ProdLDA",),
+    "semi_supervised": ("SemiSupervisedVAE",),
     "vae": ("VAE",),
 }
 _HOME = {name: file for file, names in _FILES.items() for name in names}
