@@ -1,6 +1,7 @@
 """The deep Markov model: sequences of latents, each of which makes what is seen at its step."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from typing import Any
 
 import pyro
 import pyro.distributions as dist
@@ -47,8 +48,8 @@ class DeepMarkov(VAE):
     Args:
         data_dim: P, the number of values of a step.
         latent_dim: D, the number of latent variables of a step.
-        hidden, likelihood, sigma, floor, activation: of p(x_t | z_t), as of `VAE`; the transition's networks have the
-            same activation.
+        hidden, likelihood, sigma, floor, likelihood_options, activation: of p(x_t | z_t), as of `VAE`; the transition's
+            networks have the same activation.
         transition: `"gated"` or `"linear"` (`elbowroom.models.transitions`).
         transition_hidden: widths of the hidden layers of a gated transition's networks.
         num_steps: how many steps `generate` draws; the program takes sequences of any number.
@@ -68,10 +69,20 @@ class DeepMarkov(VAE):
         transition_hidden: tuple[int, ...] = (64,),
         sigma: float | None = None,
         floor: float | None = None,
+        likelihood_options: Mapping[str, Any] | None = None,
         activation: str = DEFAULT_ACTIVATION,
         num_steps: int = 16,
     ) -> None:
-        super().__init__(data_dim, latent_dim, hidden, likelihood, sigma=sigma, floor=floor, activation=activation)
+        super().__init__(
+            data_dim,
+            latent_dim,
+            hidden,
+            likelihood,
+            sigma=sigma,
+            floor=floor,
+            likelihood_options=likelihood_options,
+            activation=activation,
+        )
         make = TRANSITIONS[check_choice("transition", transition, TRANSITIONS)]
         widths = check_sizes("transition_hidden", transition_hidden)
         self.transition = make(self.latent_dim, widths, activation=activation)
