@@ -32,6 +32,8 @@ class Dataset:
         split_rule: how the splits were made, in words.
         sha256: of the bytes of `files`, one after the other (`cat FILES | sha256sum`).
         files: what was read, in that order.
+        masks: split -> bool `[N, T]`, true where a sequence has a step; only for sequences of different lengths, all
+            of whose splits have one. Elsewhere the values are zero.
     """
 
     name: str
@@ -48,6 +50,7 @@ class Dataset:
     split_rule: str = ""
     sha256: str = ""
     files: tuple[Path, ...] = ()
+    masks: Mapping[str, Tensor] = field(default_factory=dict)
 
     @property
     def prepare(self) -> Callable[..., Tensor | tuple[Tensor, ...]] | None:
@@ -74,7 +77,9 @@ class Dataset:
             "scale": self.scale,
             "split_rule": self.split_rule,
             "files": [path.name for path in self.files],
-            "sha256": {"source": self.sha256} | {name: _digest(x) for name, x in parts.items()},
+            "sha256": {"source": self.sha256}
+            | {name: _digest(x) for name, x in parts.items()}
+            | {f"{name} mask": _digest(mask) for name, mask in self.masks.items()},
         }
 
 

@@ -35,6 +35,11 @@ class Kind(NamedTuple):
 
 
 def _rows(data: Dataset, split: str) -> Arguments:
+    if data.masks:
+        raise ValueError(
+            f"{data.name}: sequences of different lengths, and these programs are given x without a mask; take a model "
+            "of sequences, such as deep-markov, or, of your own programs, say that a datum is a 'sequence'"
+        )
     return (data.split(split),)
 
 
@@ -74,15 +79,18 @@ def _image_shape(data: Dataset) -> tuple[int, int, int]:
 
 
 def _steps(data: Dataset, split: str) -> Arguments:
-    """The rows of an image, or of a table `[T, P]`, one after the other; a datum without rows has one value a step."""
+    """The rows of an image, or of a table `[T, P]`, one after the other; a datum without rows has one value a step.
+
+    Without a mask of the data's own all steps are there.
+    """
     x, shape = data.split(split), data.image_shape
     num_steps = x.shape[1] if shape is None else shape[0]
     x = x.reshape(len(x), num_steps, -1)
-    return x, torch.ones(x.shape[:2], dtype=torch.bool)
+    return x, data.masks[split] if data.masks else torch.ones(x.shape[:2], dtype=torch.bool)
 
 
 def _labelled(data: Dataset, split: str) -> Arguments:
-    x, y = _partly_labelled(data, split)
+    x, y = _labels(data, split)
     if bool((y < 0).any()):
         rows = (y < 0).nonzero().flatten().tolist()
         raise ValueError(f"{data.name} ({split}): {name_rows(rows)} have no label, and this model takes one of each")
@@ -90,6 +98,11 @@ def _labelled(data: Dataset, split: str) -> Arguments:
 
 
 def _partly_labelled(data: Dataset, split: str) -> Arguments:
+    x, y = _labels(data, split)
+    return x, y.clamp(min=0), y >= 0
+
+
+def _labels(data: Dataset, split: str) -> Arguments:
     if split not in data.labels:
         raise ValueError(
             f"{data.name} has no labels of the {split} split: use digits, mnist or omniglot, or a .npz file with "
@@ -98,8 +111,19 @@ def _partly_labelled(data: Dataset, split: str) -> Arguments:
     return data.split(split), data.labels[split]
 
 
+def _completion(data: Dataset, split: str) -> Arguments:
+    """The lower half of the rows of an image, and the upper half, with the middle one if their number is odd."""
+    height, width, channels = _image_shape(data)
+    x, seen = data.split(split), (height + 1) // 2 * width * channels
+    return x[:, seen:], x[:, :seen]
+
+
 def _of_rows(arguments: Arguments) -> Sizes:
     return {"data_dim": arguments[0].shape[1]}
+
+
+def _of_completion(arguments: Arguments) -> Sizes:
+    return {"data_dim": arguments[0].shape[1], "context_dim": arguments[1].shape[1]}
 
 
 def _of_images(arguments: Arguments) -> Sizes:
@@ -127,7 +151,10 @@ KINDS: Mapping[str, Kind] = MappingProxyType(
         "sequence": Kind("x [B, T, P] and mask [B, T], true where there is a step", _steps, _of_steps),
         "labelled": Kind("x [B, P] and y [B], a class 0 … K − 1", _labelled, _of_labels),
         "partly-labelled": Kind(
-            "x [B, P] and y [B], a class 0 … K − 1, or −1 where it is not told", _partly_labelled, _of_labels
+            "x [B, P] and y [B], a class 0 … K − 1, and seen [B], true where it is told", _partly_labelled, _of_labels
+        ),
+        "completion": Kind(
+            "x [B, P], the lower half of an image, and its upper half [B, C]", _completion, _of_completion
         ),
     }
 )

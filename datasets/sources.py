@@ -13,6 +13,7 @@ from elbowroom.datasets.archives import read_mat, read_mat_variables, read_npy, 
 from elbowroom.datasets.arrays import Arrays
 from elbowroom.datasets.bags import VOCABULARY_FILE, read_vocabulary
 from elbowroom.datasets.idx import read_idx
+from elbowroom.datasets.linear_system import linear_system
 from elbowroom.datasets.splits import DIGITS, FRAMES, LAST_SIXTH, OMNIGLOT, TENTHS, Rule
 from elbowroom.datasets.topics import read_topics
 
@@ -154,6 +155,7 @@ _FOUR_IDX = Layout(
 
 SOURCES: dict[str, Source] = {
     "digits": Source((_single(digits.read_digits, "digits.npz"),), DIGITS, (8, 8), embedded=digits.FOLDER),
+    "linear-system": Source((Layout({}, lambda files: linear_system()),), TENTHS, embedded=digits.FOLDER),
     "mnist": Source((_single(read_npz, "mnist.npz"), _FOUR_IDX), LAST_SIXTH, (28, 28), ("mnist", "MNIST", "MNIST/raw")),
     "fashion-mnist": Source(
         (_single(read_npz, "fashion-mnist.npz", "fashion_mnist.npz"), _FOUR_IDX),

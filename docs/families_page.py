@@ -19,10 +19,10 @@ elbowroom train --programs.model ppca --programs.guide exact --data.binarize non
 In the order in which they win: what `--programs.options` and `--programs.guide_options` say; the shorthands
 (`--programs.latent_dim`, `likelihood`, `sigma`, `hidden`, `encoder_hidden`, `activation`), each handed to the program
 that has an argument of that name (`encoder_hidden` is the guide's `hidden`), `likelihood` only where it differs from
-its default; the sizes of the data (`data_dim`, `image_shape`, `num_steps`, `num_classes`); the constructor's own
-defaults (in place of a shorthand's, `'{{hidden: null}}'` where `None` is the default). What a guide needs and nobody
-gives is the model's attribute of that name. An unknown option, and a shorthand that neither program has, are refused
-before anything is built. `--programs.family` is a shorthand for `--programs.model`.
+its default; the sizes of the data (`data_dim`, `image_shape`, `num_steps`, `num_classes`, `context_dim`); the
+constructor's own defaults (in place of a shorthand's, `'{{hidden: null}}'` where `None` is the default). What a guide
+needs and nobody gives is the model's attribute of that name. An unknown option, and a shorthand that neither program
+has, are refused before anything is built. `--programs.family` is a shorthand for `--programs.model`.
 
 ## Models
 
@@ -43,6 +43,15 @@ What a model and a guide are called with, x first. Programs of one's own (`modul
 "train")` of `elbowroom.datasets`.
 
 {kinds}
+
+Sequences are the rows of images (digits: 8 steps of 8 pixels), arrays `x [N, T, P]`, or arrays `[N, T]` of one value a
+step; of different lengths they have a `mask [N, T]` beside `x` in the `.npz` (`mask_train` beside `x_train`), and what
+stands where it is false is not looked at.
+
+```sh
+elbowroom train --programs.model deep-markov --programs.latent_dim 4 --training.warmup_epochs 20 --output runs/rows
+elbowroom train --programs.model linear-dynamical-system --data.name linear-system --data.binarize none --output runs/c
+```
 """
 
 

@@ -28,7 +28,11 @@ GUIDES: dict[str, Entry] = {
     "normal-linear": Entry("normal:AmortizedNormal", options={"hidden": ()}, tiny={"floor": 0.0}),
     "normal-counts": Entry("normal:AmortizedNormal", options={"inputs": "log1p"}, tiny={"hidden": (4,)}),
     "normal-convolution": Entry("convolutional_normal:ConvolutionalNormal", tiny={"hidden": (3,)}),
+    "deep-kalman-smoother": Entry("markov:DeepKalmanSmoother", tiny={"num_features": 4}),
+    "conditional-normal": Entry("conditional:ConditionalNormal", tiny={"hidden": (4,)}),
+    "label-and-normal": Entry("label_and_normal:LabelAndNormal", tiny={"hidden": (4,)}),
     "exact": Entry("exact:ExactPosterior"),
+    "categorical": Entry("categorical:AmortizedCategorical", tiny={"hidden": (4,)}),
     "none": Entry("no_latents:NoLatents"),
 }
 

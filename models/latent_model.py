@@ -17,7 +17,7 @@ class Generated(NamedTuple):
     """Draws from a model.
 
     Attributes:
-        z: latents drawn from the prior, `[N, D]`.
+        z: latents drawn from the prior, `[N, D]`; of a mixture its components, `[N]`.
         mean: the mean of x given each z, `[N, P]`.
     """
 

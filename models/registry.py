@@ -35,6 +35,8 @@ class Entry(NamedTuple):
 
 
 _LINEAR = {"data_dim": 6, "latent_dim": 2, "sigma": 0.7}
+_STEPS = {"data_dim": 2, "latent_dim": 1, "num_steps": 3}
+_CONTEXT = {"data_dim": 6, "latent_dim": 2, "hidden": (4,), "prior_hidden": (3,)}
 _IMAGE = {"data_dim": 6, "latent_dim": 2, "image_shape": (1, 2, 3)}
 
 MODELS: dict[str, Entry] = {
@@ -43,10 +45,34 @@ MODELS: dict[str, Entry] = {
     "factor-analysis": Entry(
         "linear_gaussian:FactorAnalysis", ("normal-linear", "normal", "exact"), "real", _LINEAR, "closed form"
     ),
+    "mixture": Entry(
+        "mixture:Mixture", ("none", "categorical"), tiny={"data_dim": 6, "num_components": 3}, exact="sum"
+    ),
     "conv-vae": Entry(
         "convolutional_vae:ConvolutionalVAE", ("normal-convolution", "normal"), "image", {**_IMAGE, "hidden": (3,)}
     ),
+    "deep-markov": Entry(
+        "markov:DeepMarkov",
+        ("deep-kalman-smoother",),
+        "sequence",
+        {**_STEPS, "hidden": (4,), "transition_hidden": (3,)},
+    ),
+    "linear-dynamical-system": Entry(
+        "linear_system:LinearDynamicalSystem", ("deep-kalman-smoother",), "sequence", _STEPS, "closed form"
+    ),
     "topics": Entry("topics:ProdLDA", ("normal-counts", "normal"), "bag", {"data_dim": 6, "num_topics": 2}),
+    "conditional-vae": Entry(
+        "conditional:ConditionalVAE", ("conditional-normal",), "labelled", {**_CONTEXT, "num_classes": 3}
+    ),
+    "completion-vae": Entry(
+        "conditional:ConditionalVAE", ("conditional-normal",), "completion", {**_CONTEXT, "context_dim": 4}
+    ),
+    "semi-supervised-vae": Entry(
+        "semi_supervised:SemiSupervisedVAE",
+        ("normal", "label-and-normal"),
+        "partly-labelled",
+        {"data_dim": 6, "latent_dim": 2, "hidden": (4,), "num_classes": 3},
+    ),
 }
 
 

@@ -8,6 +8,8 @@ What a model and a guide both need is here, so that neither imports the other:
     residual.py      perceptrons of residual blocks, linear at first
     convolution.py   images of any size, from the largest map to the smallest and back
     recurrent.py     sequences, read backwards in time
+    sequences.py     sequences of different lengths as one tensor with a mask
+    context.py       what is read beside x or z: class labels, vectors
     registry.py      encoders and decoders by name, with the heads that an output needs
     inputs.py        what an encoder reads of the data: as they are, or the logarithm of counts
     outputs.py       what a network says of a distribution (logits, mean_std, …) as checked tensors

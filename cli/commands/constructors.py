@@ -66,8 +66,9 @@ def known(option: str, name: str, names: Iterable[str], *, or_else: str = "") ->
 
 
 def did_you_mean(name: str, names: Iterable[str]) -> str:
-    """The name that is most like it as a question, if one is alike."""
-    alike = get_close_matches(str(name), tuple(names), n=1)
+    """The first name that begins like it, or the one that is most like it, as a question, if there is one."""
+    begun = [one for one in names if len(name) > 2 and one.startswith(name)]
+    alike = begun or get_close_matches(str(name), tuple(names), n=1)
     return f" (did you mean {alike[0]!r}?)" if alike else ""
 
 

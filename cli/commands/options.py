@@ -119,8 +119,8 @@ class Data:
     """Which data.
 
     Attributes:
-        name: digits (embedded), topics-simulated (bags of words), mnist, fashion-mnist, omniglot, freyfaces, or a .npy,
-            .npz, .mat or IDX(.gz) file.
+        name: digits (embedded), linear-system (simulated sequences), topics-simulated (bags of words), mnist,
+            fashion-mnist, omniglot, freyfaces, or a .npy, .npz, .mat or IDX(.gz) file.
         dir: directory of local data files (default: the environment variable ELBOWROOM_DATA).
         binarize: none, threshold, static (one seeded draw) or dynamic (a new draw for each minibatch).
         threshold: grey values above it become 1 under binarize=threshold.

@@ -176,7 +176,8 @@ def _check_shorthands(options: Programs, name: str) -> None:
 
 
 def _check_real(options: Programs, name: str, entry: Entry, binarize: str) -> None:
-    if entry.data == "real" and binarize != "none" and not options.likelihood.startswith("normal"):
+    real = entry.data == "real" or (entry.data == "sequence" and likelihood_of(options) is None)
+    if real and binarize != "none" and not options.likelihood.startswith("normal"):
         raise ValueError(
             f"{name} is a model of real numbers, and --data.binarize {binarize} makes zeros and ones: give "
             "--data.binarize none; or, if zeros and ones are meant, --programs.likelihood normal-learned"

@@ -13,7 +13,7 @@ from elbowroom.inference.programs.arguments import Key, as_rows
 from elbowroom.inference.programs.densities import run
 from elbowroom.inference.programs.handlers import Set
 from elbowroom.inference.programs.log_prob import beyond_total, innermost
-from elbowroom.inference.programs.masks import is_deterministic
+from elbowroom.inference.programs.masks import is_deterministic, seen
 from elbowroom.inference.programs.noise import Noise
 from elbowroom.inference.programs.remarks import by_datum
 from elbowroom.inference.programs.structure import ProgramError
@@ -52,7 +52,7 @@ def simulate(triple: T, seed: int = 0, given: Values | None = None) -> tuple[T, 
     z, observe = _draw(triple, seed, triple.keys, given)
     new: dict[Key, Tensor] = {}
     for name, value in observe.drawn.items():
-        found = _put_back(triple, name, observe.given[name], value)
+        found = _put_back(triple, name, observe.given[name], value, observe.counted[name])
         new |= {key: as_rows(argument, triple.per_datum.get(key, 0)) for key, argument in found.items()}
     simulated = triple.pinned_to(new)
     _check_generative(observe.drawn | z, simulated, seed, triple.keys, given)
@@ -118,6 +118,7 @@ class _Observe(Messenger):
         self.fixed = fixed
         self.given: Values = {}
         self.drawn: Values = {}
+        self.counted: Values = {}  # which elements of the values masks leave
 
     def _pyro_sample(self, msg: Any) -> None:
         if msg["name"] in self.fixed or site_is_subsample(msg) or is_deterministic(msg):
@@ -130,6 +131,7 @@ class _Observe(Messenger):
     def _pyro_post_sample(self, msg: Any) -> None:
         if msg["name"] in self.given:
             self.drawn[msg["name"]] = msg["value"]
+            self.counted[msg["name"]] = seen(msg["fn"], msg["mask"]).expand(msg["value"].shape)
 
 
 def _check_total(msg: Any) -> None:
@@ -141,11 +143,11 @@ def _check_total(msg: Any) -> None:
         )
 
 
-def _put_back(triple: Triple, name: str, given: Tensor, drawn: Tensor) -> dict[Key, Tensor]:
-    """The arguments that an observed value was, with the drawn value in its place."""
+def _put_back(triple: Triple, name: str, given: Tensor, drawn: Tensor, counted: Tensor) -> dict[Key, Tensor]:
+    """The arguments that an observed value was, with the drawn value in its place; what masks hide may differ."""
     named: dict[Key, Any] = dict(enumerate(triple.args)) | dict(triple.kwargs)
     tensors = {key: value for key, value in named.items() if isinstance(value, Tensor)}
-    alike = {key: new for key, value in tensors.items() if (new := _replaced(value, given, drawn)) is not None}
+    alike = {key: new for key, value in tensors.items() if (new := _replaced(value, given, drawn, counted)) is not None}
     # A view of an argument is that argument; another one that only looks the same may be something else.
     same = {key: new for key, new in alike.items() if _storage(tensors[key]) == _storage(given)}
     matches = same or alike
@@ -167,13 +169,15 @@ def _put_back(triple: Triple, name: str, given: Tensor, drawn: Tensor) -> dict[K
     return matches
 
 
-def _replaced(argument: Tensor, given: Tensor, drawn: Tensor) -> Tensor | None:
+def _replaced(argument: Tensor, given: Tensor, drawn: Tensor, counted: Tensor) -> Tensor | None:
     """The argument with drawn values, if it is the given value up to shape, dtype and the place of its first dim."""
     if argument.numel() != given.numel() or drawn.numel() != given.numel():
         return None
+    hidden = ~counted.reshape(given.shape)
     for axis in range(max(argument.dim(), 1)):
         view = argument.movedim(0, axis) if axis else argument
-        if torch.allclose(view.reshape(given.shape).double(), given.double(), rtol=0.0, atol=0.0, equal_nan=True):
+        theirs, ours = view.reshape(given.shape).double(), given.double()
+        if bool(((theirs == ours) | (theirs.isnan() & ours.isnan()) | hidden).all()):
             new = drawn.reshape(view.shape)
             new = (new.movedim(axis, 0) if axis else new).to(argument.dtype)
             return (

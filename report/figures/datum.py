@@ -113,6 +113,19 @@ def _labelled_images(drawn: Drawn) -> Picture:
     return prior_samples_figure(drawn.x[order], drawn.shape, title=f"{drawn.title}, by label: {labels}")
 
 
+def _completed(drawn: Drawn, x: Tensor) -> Tensor:
+    """Whole images: the upper half that is given above the lower one."""
+    return torch.cat([drawn.others[0].flatten(1).cpu(), x.flatten(1).cpu()], 1)
+
+
+def _completions(drawn: Drawn) -> Picture:
+    return _images(replace(drawn, x=_completed(drawn, drawn.x)))
+
+
+def _completed_pairs(drawn: Drawn, again: Tensor) -> Picture:
+    return _image_pairs(replace(drawn, x=_completed(drawn, drawn.x)), _completed(drawn, again))
+
+
 def _image_data(drawn: Drawn) -> Drawn:
     """Images `[N, C, H, W]` say their shape themselves; flat ones do not."""
     return replace(drawn, image_shape=tuple(drawn.x.shape[1:])) if drawn.x.ndim == 4 else drawn
@@ -151,6 +164,7 @@ DRAWN: Mapping[str, Drawing] = MappingProxyType(
         "image": Drawing(lambda d: _images(_image_data(d)), lambda d, again: _image_pairs(_image_data(d), again)),
         "labelled": _WITH_LABELS,
         "partly-labelled": _WITH_LABELS,
+        "completion": Drawing(_completions, _completed_pairs),
         "sequence": Drawing(_sequences, _sequence_pairs),
         "bag": Drawing(_bags, _bag_pairs),
     }

@@ -5,7 +5,7 @@ from dataclasses import replace
 import pytest
 import torch
 
-from elbowroom.datasets import KINDS, Dataset, load
+from elbowroom.datasets import KINDS, Dataset, keep_labels, load
 
 
 @pytest.fixture(scope="module")
@@ -17,13 +17,15 @@ def test_every_kind_begins_with_x_a_row_a_datum(digits: Dataset) -> None:
     for name, kind in KINDS.items():
         x, *others = kind.arguments(digits, "test")
         assert len(x) == 360 and x.dtype == torch.float32 and all(len(other) == 360 for other in others), name
-        assert kind.says.startswith("x [B, ") and kind.says.count(" and ") >= len(others)
+        assert kind.says.startswith("x [B, ") and kind.says.count("[B") == 1 + len(others)
 
 
 def test_the_pixels_are_the_same_in_every_kind(digits: Dataset) -> None:
     for name, kind in KINDS.items():
-        x, scale = kind.arguments(digits, "test")[0], 16 if name in ("counts", "levels", "bag") else 1
-        torch.testing.assert_close(x.reshape(360, 64), digits.test * scale)
+        x, *others = kind.arguments(digits, "test")
+        whole = torch.cat([others[0], x], 1) if name == "completion" else x  # the upper half first
+        scale = 16 if name in ("counts", "levels", "bag") else 1
+        torch.testing.assert_close(whole.reshape(360, 64), digits.test * scale)
 
 
 def test_sizes(digits: Dataset) -> None:
@@ -31,7 +33,14 @@ def test_sizes(digits: Dataset) -> None:
     assert sizes["binary"] == {"data_dim": 64}
     assert sizes["image"] == {"data_dim": 64, "image_shape": (1, 8, 8)}
     assert sizes["sequence"] == {"data_dim": 8, "num_steps": 8}
-    assert sizes["labelled"] == {"data_dim": 64, "num_classes": 10}
+    assert sizes["labelled"] == sizes["partly-labelled"] == {"data_dim": 64, "num_classes": 10}
+    assert sizes["completion"] == {"data_dim": 32, "context_dim": 32}
+
+
+def test_the_middle_row_is_seen(digits: Dataset) -> None:
+    three = replace(digits, test=torch.arange(12.0).reshape(1, 12), image_shape=(3, 4))
+    x, seen = KINDS["completion"].arguments(three, "test")
+    assert x.tolist() == [[8, 9, 10, 11]] and seen.tolist() == [list(range(8))]
 
 
 def test_colour_comes_first(digits: Dataset) -> None:
@@ -53,7 +62,14 @@ def test_what_a_kind_cannot_be_made_of_is_refused(digits: Dataset) -> None:
         KINDS["labelled"].arguments(unlabelled, "test")
     with pytest.raises(ValueError, match="have no label"):
         KINDS["labelled"].arguments(unlabelled, "train")
-    assert KINDS["partly-labelled"].arguments(unlabelled, "train")[1].unique().tolist() == [-1]
+
+
+def test_which_labels_are_told(digits: Dataset) -> None:
+    few = keep_labels(digits, per_class=2)
+    x, y, seen = KINDS["partly-labelled"].arguments(few, "train")
+    assert len(x) == 1257 and int(seen.sum()) == 20 and torch.equal(y, few.labels["train"].clamp(min=0))
+    assert torch.equal(y[seen], digits.labels["train"][seen]) and y.dtype == torch.int64
+    assert KINDS["partly-labelled"].arguments(few, "test")[2].all()
 
 
 def test_a_new_binarisation_leaves_labels_alone(digits: Dataset) -> None:

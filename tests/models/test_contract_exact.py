@@ -21,7 +21,9 @@ def by_sum(target: Target) -> Tensor:
     """log Σ p(x, k) over every combination of the discrete latents' values, each run by itself, `[B]`."""
     model, args = target.model, target.args
     nodes = poutine.trace(model).get_trace(*args).nodes
-    supports = {n: nodes[n]["fn"].enumerate_support(expand=False).flatten() for n in target.structure.discrete}
+    finite = [name for name, latent in target.structure.latents.items() if latent.num_values]  # which the guide draws
+    names = [*target.structure.discrete, *finite]
+    supports = {n: nodes[n]["fn"].enumerate_support(expand=False).flatten() for n in names}
     joints = []
     for values in product(*supports.values()):
         given = {n: v.expand(nodes[n]["fn"].batch_shape) for n, v in zip(supports, values, strict=True)}

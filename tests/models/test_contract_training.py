@@ -21,9 +21,11 @@ def parameters(model: nn.Module, guide: nn.Module) -> dict[str, nn.Parameter]:
 
 
 def pyros(pair: Pair, model: nn.Module) -> tuple[Any, Any]:
-    """The model and the loss by which Pyro itself trains it: discrete latents that the guide leaves out are summed."""
-    if pair.target().structure.discrete:
-        return config_enumerate(model), TraceEnum_ELBO(max_plate_nesting=1)
+    """The model and the loss by which Pyro itself trains it: discrete latents are summed that the guide leaves out or
+    marks."""
+    structure = pair.target().structure
+    if structure.discrete or structure.marked:
+        return config_enumerate(model) if structure.discrete else model, TraceEnum_ELBO(max_plate_nesting=1)
     return model, Trace_ELBO()
 
 

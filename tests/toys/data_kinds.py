@@ -40,8 +40,11 @@ def _labelled(num_data: int, draw: Draw, sizes: Mapping[str, Any]) -> tuple[Tens
 
 def _partly_labelled(num_data: int, draw: Draw, sizes: Mapping[str, Any]) -> tuple[Tensor, ...]:
     """Every second label is not told."""
-    x, y = _labelled(num_data, draw, sizes)
-    return x, torch.where(torch.arange(num_data) % 2 == 0, y, -1)
+    return *_labelled(num_data, draw, sizes), torch.arange(num_data) % 2 == 0
+
+
+def _halves(num_data: int, draw: Draw, sizes: Mapping[str, Any]) -> tuple[Tensor, ...]:
+    return draw(num_data, sizes["data_dim"]), draw(num_data, sizes["context_dim"])
 
 
 TOYS: dict[str, Callable[[int, Draw, Mapping[str, Any]], tuple[Tensor, ...]]] = {
@@ -51,6 +54,7 @@ TOYS: dict[str, Callable[[int, Draw, Mapping[str, Any]], tuple[Tensor, ...]]] = 
     "sequence": _steps,
     "labelled": _labelled,
     "partly-labelled": _partly_labelled,
+    "completion": _halves,
 }
 
 
@@ -61,6 +65,6 @@ def toy_data(kind: str, values: str, num_data: int, sizes: Mapping[str, Any]) ->
         kind: a name in `KINDS`.
         values: what the values of x are, where the kind leaves it open: a name in `VALUES`.
         num_data: how many.
-        sizes: `data_dim`, `image_shape`, `num_steps`, `num_classes`, as far as the kind needs them.
+        sizes: `data_dim`, `image_shape`, `num_steps`, `num_classes`, `context_dim`, as far as the kind needs them.
     """
     return TOYS[kind](num_data, VALUES[kind if kind in VALUES else values], sizes)

@@ -10,7 +10,7 @@ from elbowroom.report import Drawn, bags_figure, drawn_figure, redrawn_figure, s
 from elbowroom.report.figures.datum import DRAWN
 from toys.data_kinds import toy_data
 
-SIZES = {"data_dim": 6, "image_shape": (1, 2, 3), "num_steps": 4, "num_classes": 3}
+SIZES = {"data_dim": 6, "image_shape": (1, 2, 3), "num_steps": 4, "num_classes": 3, "context_dim": 6}
 
 
 def canvas(figure) -> np.ndarray:
@@ -20,7 +20,8 @@ def canvas(figure) -> np.ndarray:
 @pytest.mark.parametrize("kind", KINDS)
 def test_every_kind_is_drawn_and_so_is_what_a_model_makes_of_it(kind: str) -> None:
     x, *others = toy_data(kind, "real", 5, SIZES)
-    drawn = Drawn(x, tuple(others), (2, 3) if kind not in ("sequence", "bag") else None)
+    shape = {"sequence": None, "bag": None, "completion": (4, 3)}.get(kind, (2, 3))
+    drawn = Drawn(x, tuple(others), shape)
     samples, pairs = drawn_figure(kind, drawn), redrawn_figure(kind, drawn, x + 0.1)
     assert "5 data drawn from the model" in samples.get_suptitle() and "5 data and their" in pairs.get_suptitle()
     assert samples.axes and len(pairs.axes) >= len(samples.axes) / 2
@@ -38,6 +39,12 @@ def test_labelled_images_are_in_the_order_of_their_labels() -> None:
     np.testing.assert_array_equal(canvas(figure)[:2, :2], x[1].reshape(2, 2))
     np.testing.assert_array_equal(canvas(figure)[3:, 3:], x[2].reshape(2, 2))
     assert "by label: 0 (1), 1 (1), 2 (2)" in figure.get_suptitle()
+
+
+def test_a_completed_image_has_the_half_that_was_given_above() -> None:
+    x, seen = torch.rand(1, 2), torch.rand(1, 4)
+    figure = drawn_figure("completion", Drawn(x, (seen,), (3, 2)))
+    np.testing.assert_array_equal(canvas(figure), torch.cat([seen, x], 1).reshape(3, 2))
 
 
 def test_a_sequence_of_few_values_is_curves_that_end_with_its_steps() -> None:
