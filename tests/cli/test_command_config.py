@@ -10,7 +10,14 @@ from toys.commands import Run, metrics
 from toys.strict_json import read_json
 
 CHANGED = {
-    "train": ["--training.epochs=2", "--programs.hidden=[5,4]", "--training.clip_norm=7.5", "--seed=11", "--json"],
+    "train": [
+        "--training.epochs=2",
+        "--programs.hidden=[5,4]",
+        "--training.clip_norm=7.5",
+        "--training.beta=0.5",
+        "--seed=11",
+        "--json",
+    ],
     "evidence": ["--run=elsewhere", "--num_particles=[2,3]", "--limit=4", "--exact=no"],
     "audit": ["--networks.image_shape=[1,8,8]", "--fail-if=gap > 5", "--budget=7.5", "--data.binarize=none"],
     "compare": ["--data=[3,1]", "--mcmc=false", "--num_draws=7"],
