@@ -11,7 +11,8 @@ from elbowroom.__main__ import COMMANDS
 from elbowroom.reference import PROBLEMS
 from house_imports import FOLDERS, ROOT
 
-PAGES = {name: (ROOT / name).read_text() for name in ("README.md", "CONTRIBUTING.md", "SECURITY.md", "docs/house.md")}
+NAMES = ("README.md", "CONTRIBUTING.md", "SECURITY.md", "docs/house.md", "docs/training.md")
+PAGES = {name: (ROOT / name).read_text() for name in NAMES}
 PATH = re.compile(r"[\w.<>]+(?:/[\w.<>]+)*(?:/|\.py|\.md|\.svg|\.toml)")
 HOUSE, CONTRIBUTING, README = PAGES["docs/house.md"], PAGES["CONTRIBUTING.md"], PAGES["README.md"]
 
