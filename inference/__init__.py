@@ -65,6 +65,7 @@ from elbowroom.inference.programs.structure import ProgramError
 from elbowroom.inference.target import Target
 from elbowroom.inference.training import (
     CheckpointError,
+    EpochState,
     Fit,
     NonFiniteError,
     TrainingInterrupted,
@@ -85,6 +86,7 @@ __all__ = [
     "Decomposition",
     "Draws",
     "EncoderOverfitting",
+    "EpochState",
     "Estimate",
     "Evaluations",
     "Fit",

@@ -151,6 +151,7 @@ def fit(
         CheckpointError: a damaged checkpoint, a run of another configuration, a full disk.
         NonFiniteError: a NaN or infinite loss or gradient; the rows of the data are named.
         TrainingInterrupted: SIGINT or SIGTERM came; the step was finished and saved.
+        Whatever `on_epoch` raises.
     """
     settings = Settings(
         plate=plate,

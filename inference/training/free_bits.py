@@ -12,15 +12,14 @@ from typing import Any
 
 import torch
 from pyro.infer import Trace_ELBO
+from pyro.infer.trace_mean_field_elbo import _check_mean_field_requirement
+from pyro.infer.util import is_validation_enabled
 from pyro.poutine.util import site_is_subsample
 from torch import Tensor
 from torch.distributions import kl_divergence
 
 from elbowroom.inference.programs.log_prob import log_prob, site_log_prob
 from elbowroom.inference.programs.structure import Program
-
-_OPEN = (None, True)
-"""Masks that hide nothing."""
 
 
 class FreeBitsELBO(Trace_ELBO):
@@ -60,6 +59,12 @@ class FreeBitsELBO(Trace_ELBO):
             kl = torch.stack([self._kl(*pair) for pair in sites]).sum(0) / self.num_particles
             loss = loss + (_scale(sites[0][0]) * kl.clamp(min=self.free_bits * num_data)).sum()
         return loss
+
+    def _get_trace(self, model: Program, guide: Program, args: Any, kwargs: Any) -> Any:
+        pair = super()._get_trace(model, guide, args, kwargs)
+        if self.closed_form and is_validation_enabled():
+            _check_mean_field_requirement(*pair)
+        return pair
 
     def _num_data(self, trace: Any) -> int:
         frames = {f.name: f.size for site in trace.nodes.values() for f in site.get("cond_indep_stack", ())}
@@ -102,7 +107,8 @@ def _by_element(site: Any, num_dims: int) -> Any:
     fn, reinterpreted = site["fn"], 0
     while hasattr(fn, "reinterpreted_batch_ndims"):
         reinterpreted, fn = reinterpreted + fn.reinterpreted_batch_ndims, fn.base_dist
-    return fn if reinterpreted == num_dims and not fn.event_shape and site["mask"] in _OPEN else None
+    is_open = site["mask"] is None or site["mask"] is True
+    return fn if reinterpreted == num_dims and not fn.event_shape and is_open else None
 
 
 def _scale(site: Any) -> float:

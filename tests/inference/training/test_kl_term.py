@@ -7,12 +7,13 @@ import pyro
 import pyro.distributions as dist
 import pytest
 import torch
+from pyro import poutine
 from pyro.infer.autoguide import AutoNormal
 from pyro.nn import PyroModule
 from torch import Tensor, nn
 
 from elbowroom.inference.programs.global_state import module_local_parameters
-from elbowroom.inference.training import KL_WEIGHTS, fit
+from elbowroom.inference.training import KL_WEIGHTS, NonFiniteError, fit
 from elbowroom.inference.training.schedule import kl_weight
 from toys.training import Conjugate, ConjugateGuide, make_data, make_pair, values
 
@@ -155,6 +156,32 @@ def test_free_bits_of_draws_and_of_sites_that_do_not_factorise() -> None:
         found = gradient(guide(0.2, 1.0, 0.4), Deaf(), x, batch_size=4000, free_bits=free_bits)[0]
         assert (found != 0).tolist() == charged
         assert found[1].item() == pytest.approx(1.0, abs=4 / 4000**0.5)
+
+
+def test_what_masks_hide_of_a_latent_has_no_kl() -> None:
+    """Of every second datum w is hidden: its mean KL is that of the others, .5, by half."""
+
+    def half(program: nn.Module) -> Any:
+        def run(x: Tensor) -> None:
+            with poutine.mask(mask=x > 0):
+                program(x)
+
+        return run
+
+    x = 1.0 - 2.0 * (torch.arange(4000) % 2)
+    for free_bits, slope in ((0.2, 0.5), (0.3, 0.0)):
+        guide = Apart(0.0, 0.0, 1.0)
+        fit(half(Deaf()), half(guide), x, batch_size=4000, num_epochs=1, optimizer="SGD", learning_rate=1e-3,
+            free_bits=free_bits, progress=False)  # fmt: skip
+        assert ((1.0 - guide.means[2].item()) / 1e-3) == pytest.approx(slope, abs=4 * 0.5 / 2000**0.5 if slope else 0)
+
+
+def test_rows_that_are_not_finite_are_named_under_free_bits() -> None:
+    x = make_data()
+    x[3] *= 1e200
+    with pytest.raises(NonFiniteError) as caught:
+        quiet(*make_pair(), x, free_bits=0.1)
+    assert caught.value.rows == [3]
 
 
 def test_few_free_bits_are_none() -> None:

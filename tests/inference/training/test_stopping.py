@@ -80,7 +80,13 @@ def test_what_a_callback_draws_and_differentiates_is_not_trainings() -> None:
 def test_a_callback_ends_training(tmp_path: Path) -> None:
     """True ends it, other values do not; the run is then complete, and resuming it returns at once."""
     pair, whole = make_pair(), make_pair()
-    fitted = quiet(*pair, make_data(), num_epochs=9, run_dir=tmp_path, on_epoch=lambda state: state.epoch == 3 or None)
+    fitted = quiet(
+        *pair,
+        make_data(),
+        num_epochs=9,
+        run_dir=tmp_path,
+        on_epoch=lambda state: state.epoch if state.epoch < 3 else True,
+    )
     assert (len(fitted.history), fitted.num_steps, fitted.stopped) == (3, 3, "on_epoch")
     quiet(*whole, make_data(), num_epochs=3)
     assert equal(values(*pair), values(*whole))
