@@ -45,6 +45,20 @@ def test_train_for_a_person(run: Run, folder: Path, pixels: Path) -> None:
     assert f"= reconstruction {last['reconstruction']:.3f} − KL {last['kl']:.3f}" in ended.out
 
 
+def test_how_to_train_is_recorded_and_resumed(run: Run, folder: Path, pixels: Path) -> None:
+    """β, optimiser and patience reach `fit`, its record and the result; resuming asks for the same."""
+    options = ("--training.beta=0.5", "--training.optimizer=AdamW", "--training.weight_decay=0.2",
+               "--training.patience=1", "--training.epochs=200", "--training.learning_rate=0.5")  # fmt: skip
+    command = ("train", *DATA, "--output=run", *options)
+    result = run(*command, "--json").json()
+    assert (result["stopped"], result["beta"], result["bound"]) == ("patience", 0.5, "none")
+    arguments = read_json(folder / "run" / "config.json")["arguments"]
+    assert (arguments["beta"], arguments["optimizer"], arguments["weight_decay"]) == (0.5, "AdamW", 0.2)
+    again = run(*command, "--resume=true")
+    assert "ended by patience after epoch" in again.out and "is no bound on log p(x)" in again.out
+    assert run(*command, "--training.beta=0.6", "--resume=true").refused("arguments.beta: 0.5 in the run directory")
+
+
 @pytest.mark.parametrize("chosen", [(), OWN], ids=["family", "own programs"])
 def test_the_seed_decides_everything(
     run: Run, folder: Path, pixels: Path, programs: Path, chosen: tuple[str, ...]
