@@ -17,11 +17,11 @@ from toys.report import DATA, NUM_CHAINS, NUM_DRAWS, SIZE, toy, with_draws
 GROUPS = {"posterior", "sample_stats", "convergence", "guide", "exact", "marginals", "log_evidence", "observed_data"}
 
 
-@pytest.fixture
-def path(tmp_path: Path) -> Path:
+@pytest.fixture(scope="module")
+def path(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A netCDF file of the toy's comparison, in a folder that does not exist yet."""
-    made = toy()
-    return save_netcdf(made.comparison, tmp_path / "new" / "comparison.nc", observed=made.x[DATA], attrs={"run": "a"})
+    made, folder = toy(), tmp_path_factory.mktemp("archive")
+    return save_netcdf(made.comparison, folder / "new" / "comparison.nc", observed=made.x[DATA], attrs={"run": "a"})
 
 
 def test_the_file_holds_what_the_tree_held(path: Path) -> None:

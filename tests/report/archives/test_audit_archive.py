@@ -13,7 +13,7 @@ from elbowroom.report.archives.audit_netcdf import audit_datatree, save_audit_ne
 from toys import arviz_oracle
 from toys.audit_results import EXPLODED, HOSTILE, bad_audit, short_audit, tabular_audit
 
-KINDS = (bad_audit, short_audit, tabular_audit)
+KINDS = (bad_audit, short_audit, pytest.param(tabular_audit, marks=pytest.mark.slow))
 
 
 @pytest.fixture(scope="module")
