@@ -7,6 +7,11 @@
     vae.py               the network is one built here, a perceptron or another
     convolutional_vae.py … and a convolutional one, for images
     linear_gaussian.py   PPCA and factor analysis: log p(x) and p(z|x) in closed form
+    markov.py            the deep Markov model of sequences: a latent for each step, given the one before
+    transitions.py       … how it follows from that one
+    linear_system.py     … all of it linear: log p(x) by a Kalman filter
+    mixture.py           one finite latent: log p(x) and p(k|x) as sums; expectation_maximisation.py fits it
+    topics.py            bags of words: topics multiplied (ProdLDA) or mixed (LDA)
     adapter.py           somebody's own PyTorch decoder
     likelihoods/         p(x|z) from a decoder's outputs
     priors/              p(z)
@@ -24,6 +29,10 @@ if TYPE_CHECKING:
     from elbowroom.models.decoder_model import DecoderModel
     from elbowroom.models.latent_model import Generated, LatentModel
     from elbowroom.models.linear_gaussian import PPCA, FactorAnalysis
+    from elbowroom.models.linear_system import LinearDynamicalSystem
+    from elbowroom.models.markov import DeepMarkov
+    from elbowroom.models.mixture import FittedMixture, Mixture
+    from elbowroom.models.topics import ProdLDA
     from elbowroom.models.vae import VAE
 
 __all__ = [
@@ -31,9 +40,14 @@ __all__ = [
     "VAE",
     "ConvolutionalVAE",
     "DecoderModel",
+    "DeepMarkov",
     "FactorAnalysis",
+    "FittedMixture",
     "Generated",
     "LatentModel",
+    "LinearDynamicalSystem",
+    "Mixture",
+    "ProdLDA",
     "from_decoder",
 ]
 
@@ -43,6 +57,10 @@ _FILES = {
     "decoder_model": ("DecoderModel",),
     "latent_model": ("Generated", "LatentModel"),
     "linear_gaussian": ("PPCA", "FactorAnalysis"),
+    "linear_system": ("LinearDynamicalSystem",),
+    "markov": ("DeepMarkov",),
+    "mixture": ("FittedMixture", "Mixture"),
+    "topics": ("ProdLDA",),
     "vae": ("VAE",),
 }
 _HOME = {name: file for file, names in _FILES.items() for name in names}

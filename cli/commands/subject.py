@@ -8,7 +8,7 @@ import torch
 
 from elbowroom.commands.options import AuditOptions, Networks
 from elbowroom.commands.programs import named_programs
-from elbowroom.commands.runs import data_of, load_data, open_run, torch_device
+from elbowroom.commands.runs import arguments_of, load_data, open_run, torch_device
 from elbowroom.datasets import Dataset
 from elbowroom.guides import from_encoder
 from elbowroom.inference import Target
@@ -56,16 +56,16 @@ def subject_of(options: AuditOptions) -> Subject:
 
 
 def _of_programs(options: AuditOptions, programs: tuple[Any, ...], plate: str, title: str) -> Subject:
-    likelihood = options.networks.likelihood if options.networks.decoder is not None else ""
-    data: Dataset = load_data(options.data, likelihood, options.seed)
+    binary = options.networks.decoder is not None and options.networks.likelihood == "bernoulli"
+    data: Dataset = load_data(options.data, options.seed, binary=binary)
     device = torch_device(options.device)
-    x = data_of(data, options.split, options.limit).to(device)
+    arguments = [value.to(device) for value in arguments_of(data, options.datum, options.split, options.limit)]
     if options.networks.image_shape is not None:
-        x = x.reshape(len(x), *options.networks.image_shape)
+        arguments[0] = arguments[0].reshape(len(arguments[0]), *options.networks.image_shape)
     for program in programs:
         if isinstance(program, torch.nn.Module):
             program.to(device).eval()
-    target = Target(*programs, x, plate=plate)
+    target = Target(*programs, *arguments, plate=plate)
     return Subject(target, Path("."), data.image_shape, f"{title} ({data.name}, {options.split})")
 
 

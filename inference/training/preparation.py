@@ -100,7 +100,10 @@ def _check_summed(structure: Structure, settings: Settings) -> None:
 
 
 def _objective(target: Target, settings: Settings) -> Loss:
-    """The loss that fits the programs: of a model with discrete latents that the guide leaves to it, their sum's."""
+    """The loss that fits the programs: of a model with discrete latents that the guide leaves to it, their sum's.
+
+    Those that the guide draws and marks for enumeration are summed over in the ELBO's expectation.
+    """
     broadcasts = set(target.layouts.values()) == {"plate"}
     if not target.structure.discrete:
         return make_loss(
@@ -109,6 +112,7 @@ def _objective(target: Target, settings: Settings) -> Loss:
             alpha=settings.alpha,
             nesting=target.structure.nesting,
             broadcasts=broadcasts,
+            enumerates=bool(target.structure.marked),
         )
     return SummedELBO(
         target.structure,
