@@ -66,6 +66,7 @@ from elbowroom.inference.programs.structure import ProgramError
 from elbowroom.inference.target import Target
 from elbowroom.inference.training import (
     CheckpointError,
+    EpochState,
     Fit,
     NonFiniteError,
     TrainingInterrupted,
@@ -86,6 +87,7 @@ __all__ = [
     "Decomposition",
     "Draws",
     "EncoderOverfitting",
+    "EpochState",
     "Estimate",
     "Evaluations",
     "Fit",

@@ -167,22 +167,38 @@ class Training:
     Attributes:
         epochs: passes over the training data.
         batch_size: data in a minibatch.
-        learning_rate: Adam's step size at the start.
-        schedule: constant or cosine.
+        optimizer: Adam, AdamW or SGD.
+        learning_rate: the optimiser's step size at the start.
+        schedule: of the learning rate; constant, cosine or exponential.
+        final_learning_rate: where the schedule ends (null: 0 of cosine, a tenth of exponential).
+        weight_decay: the optimiser's argument (null: its own, 0.01 of AdamW and 0 of the others).
         clip_norm: largest gradient norm (null: no clipping).
-        warmup_epochs: epochs over which the KL weight rises from 0 to 1.
+        beta: weight of the KL term; other than 1 the objective is no bound (validation is at 1 always).
+        kl_weight: how it gets there in the warm-up; linear, cyclical or constant.
+        warmup_epochs: epochs over which the KL weight rises from 0 to beta (0 of the cyclical weight: all of training).
+        num_cycles: of the cyclical weight.
+        free_bits: nats of KL that each latent has free of charge on average.
         loss: Trace_ELBO, TraceMeanField_ELBO or RenyiELBO.
         num_particles: draws of the guide for each datum and step.
+        patience: stop at a validation so many epochs after the best one (null: never).
     """
 
     epochs: int = 350
     batch_size: int = 128
+    optimizer: str = "Adam"
     learning_rate: float = 3e-3
     schedule: str = "cosine"
+    final_learning_rate: float | None = None
+    weight_decay: float | None = None
     clip_norm: float | None = None
+    beta: float = 1.0
+    kl_weight: str = "linear"
     warmup_epochs: int = 0
+    num_cycles: int = 4
+    free_bits: float = 0.0
     loss: str = "Trace_ELBO"
     num_particles: int = 1
+    patience: int | None = None
 
 
 @dataclass(frozen=True, kw_only=True)

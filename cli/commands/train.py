@@ -49,7 +49,12 @@ def run(options: TrainOptions) -> Fit:
 
 def summary(result: Fit) -> str:
     """The end of training in three lines."""
-    ended = f"{result.num_steps} steps in {result.seconds:.1f} s.\n"
+    early = f", ended by {result.stopped} after epoch {len(result.history)}" if result.stopped else ""
+    ended = f"{result.num_steps} steps in {result.seconds:.1f} s{early}.\n"
+    if result.bound == "none":
+        ended += (
+            f"The objective (β = {result.beta:g} at the end) is no bound on log p(x); validation is the ELBO, β = 1.\n"
+        )
     finite = [row for row in result.history if row.get("elbo") is not None]
     if not finite:
         return ended + "The validation ELBO was never finite: see the notes in metrics.jsonl."
@@ -70,6 +75,9 @@ def record(result: Fit, model: Any) -> dict[str, Any]:
         "seconds": result.seconds,
         "best_epoch": result.best_epoch,
         "best_elbo": result.best_elbo,
+        "stopped": result.stopped,
+        "beta": result.beta,
+        "bound": result.bound,
         "last": result.history[-1],
         "sigma": sigma.item() if isinstance(sigma, Tensor) and sigma.numel() == 1 else None,
     }

@@ -2,21 +2,28 @@
 
 With the default loss a step lowers the mean over a minibatch of
 
-    −E_q[log p(x|z) + β (log p(z) − log q(z|x))],    β = 1 after a warm-up.
+    −E_q[log p(x|z) + β (log p(z) − log q(z|x))],    β = 1 unless it was asked for another, or for a warm-up.
 
 Order and noise are functions of (seed, epoch) and of a saved generator: a run that was killed and resumed ends at the
 same last bit.
 
     fit.py              the call: arguments in, a Fit out
     result.py           what it returns
-    settings.py         its arguments, checked
-    schedule.py         learning rate and β of a step
+    settings.py         its arguments, checked: those that decide the numbers
+    kl_term.py            of these, β and its warm-up, free bits
+    optimisation.py       of these, optimiser and learning rate
+    control.py          its other arguments: what is validated on, where the run is kept, who watches it
+    epoch_state.py      what `on_epoch` is shown
+    argument_checks.py  numbers and names that are none
+    schedule.py         learning rate and share of β of a step
     preparation.py      before the first step: both programs are run once, and what was left open is chosen
     trainer.py          the loop: steps, epochs, saves
+    standing.py         where it stands
     objective.py        the losses, and the programs as SVI sees them
     summed_elbo.py      the ELBO of models whose discrete latents are summed out
+    free_bits.py        the ELBO with a floor under each KL
     batches.py          minibatches in a seeded order
-    optimiser.py        one Adam over all parameters
+    optimiser.py        one optimiser over all parameters
     parameters.py       found, named, copied and put back
     nonfinite.py        which rows make a loss NaN
     frozen_model.py     a model whose parameters nothing can train, for training a guide beneath it
@@ -32,19 +39,24 @@ Beside programs/ the only wing that may use `pyro.poutine`.
 """
 
 from elbowroom.inference.training.checkpoint import CheckpointError
+from elbowroom.inference.training.epoch_state import EpochState
 from elbowroom.inference.training.evaluate import Evaluation, evaluate
 from elbowroom.inference.training.fit import fit
 from elbowroom.inference.training.load import Loaded, load_checkpoint
 from elbowroom.inference.training.nonfinite import NonFiniteError
 from elbowroom.inference.training.objective import LOSSES
+from elbowroom.inference.training.optimiser import OPTIMIZERS
 from elbowroom.inference.training.result import Fit
-from elbowroom.inference.training.schedule import SCHEDULES
+from elbowroom.inference.training.schedule import KL_WEIGHTS, SCHEDULES
 from elbowroom.inference.training.signals import TrainingInterrupted
 
 __all__ = [
+    "KL_WEIGHTS",
     "LOSSES",
+    "OPTIMIZERS",
     "SCHEDULES",
     "CheckpointError",
+    "EpochState",
     "Evaluation",
     "Fit",
     "Loaded",

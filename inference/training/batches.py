@@ -1,7 +1,7 @@
 """Data as minibatches whose order is a function of (seed, epoch)."""
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,6 +11,8 @@ from torch import Tensor
 
 Array = Tensor | np.ndarray
 Data = Array | Sequence[Array] | None
+Prepare = Callable[..., Any]
+"""Makes what the programs are to see of a minibatch, given each of its tensors."""
 
 
 @dataclass(frozen=True)
@@ -82,6 +84,12 @@ def as_tensors(name: str, data: Data, device: torch.device, *, one_datum: bool =
     for tensor in tensors:
         _check_finite(name, tensor)
     return tuple(t.to(device) for t in tensors)
+
+
+def prepared(prepare: Prepare, batch: tuple[Tensor, ...]) -> tuple[Tensor, ...]:
+    """What `prepare` makes of a minibatch, as the programs' arguments."""
+    made = prepare(*batch)
+    return (made,) if isinstance(made, Tensor) else tuple(made)
 
 
 def fingerprint(tensors: tuple[Tensor, ...]) -> dict[str, Any]:

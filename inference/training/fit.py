@@ -15,15 +15,17 @@ from elbowroom.inference.programs.global_state import module_local_parameters
 from elbowroom.inference.programs.structure import Program
 from elbowroom.inference.progress import progress_bar
 from elbowroom.inference.target import Target
-from elbowroom.inference.training.batches import Batches, Data, as_tensors
+from elbowroom.inference.training.batches import Batches, Data, Prepare, as_tensors, prepared
+from elbowroom.inference.training.control import Control
+from elbowroom.inference.training.epoch_state import OnEpoch
 from elbowroom.inference.training.parameters import Parameters, name_of, owner_of
 from elbowroom.inference.training.preparation import examine, resolved
 from elbowroom.inference.training.result import Fit
 from elbowroom.inference.training.run_config import describe_run
 from elbowroom.inference.training.run_directory import RunDirectory
-from elbowroom.inference.training.settings import KEEP, Settings
+from elbowroom.inference.training.settings import Settings
 from elbowroom.inference.training.signals import StopRequest
-from elbowroom.inference.training.trainer import Prepare, Trainer, prepared
+from elbowroom.inference.training.trainer import Trainer
 
 logger = logging.getLogger("elbowroom")
 
@@ -39,8 +41,15 @@ def fit(
     batch_size: int | None = None,
     learning_rate: float = 1e-3,
     schedule: str = "constant",
+    final_learning_rate: float | None = None,
+    optimizer: str = "Adam",
+    weight_decay: float | None = None,
     clip_norm: float | None = None,
+    beta: float = 1.0,
+    kl_weight: str = "linear",
     warmup_epochs: float = 0,
+    num_cycles: int = 4,
+    free_bits: float = 0.0,
     loss: str = "Trace_ELBO",
     num_particles: int = 1,
     alpha: float | None = None,
@@ -48,6 +57,8 @@ def fit(
     prepare: Prepare | None = None,
     validate_every: int | None = None,
     num_validation_samples: int = 4,
+    patience: int | None = None,
+    on_epoch: OnEpoch | None = None,
     keep: str = "last",
     run_dir: str | Path | None = None,
     resume: bool = False,
@@ -56,7 +67,7 @@ def fit(
     progress: bool = True,
     config: Any = None,
 ) -> Fit:
-    """Train both programs by SVI: Adam on minus the ELBO of minibatches, in nats per datum.
+    """Train both programs by SVI: an optimiser on minus the ELBO of minibatches, in nats per datum.
 
     The programs' parameters are changed in place; afterwards they hold those of the last step (`keep="last"`) or of
     the epoch with the highest validation ELBO (`keep="best"`). Parameters of modules stay in their modules; those
@@ -70,9 +81,9 @@ def fit(
     is saved.
 
     Finite discrete latents that the guide leaves to the model are summed out of it, as `Target` does, in each step and
-    in the validation ELBO; the programs need no marks for it. Then the loss is the default one, without warm-up. Those
-    that the guide draws are summed over in the expectation of the default loss if the guide marks them for enumeration
-    (`infer={"enumerate": "parallel"}`, `config_enumerate`), and drawn otherwise.
+    in the validation ELBO; the programs need no marks for it. Then the loss is the default one, its KL term unweighed.
+    Those that the guide draws are summed over in the expectation of the default loss if the guide marks them for
+    enumeration (`infer={"enumerate": "parallel"}`, `config_enumerate`), and drawn otherwise.
 
     Args:
         model, guide: Pyro programs, called with the data. Modules are trained in the mode (train or eval) that they
@@ -86,17 +97,33 @@ def fit(
         num_epochs: passes over the data.
         batch_size: data in a minibatch; None means 128. With `plate=None` it means the data as they are: in their
             order, of any shapes; a number then cuts and shuffles their rows, and scaling is the programs' business.
-        learning_rate: Adam's, at the first step.
+        learning_rate: the optimiser's, at the first step.
         seed: of everything.
         run_dir: where config.json, metrics.jsonl and checkpoints go.
         resume: continue the run in `run_dir`; a new or empty directory is begun, a finished run returns at once.
 
-    Other arguments:
-        schedule: "constant", or "cosine" (down to 0 at the last step).
+    The step:
+        optimizer: "Adam", "AdamW" or "SGD", torch's, over all parameters jointly.
+        schedule: of the learning rate: "constant", "cosine", or "exponential", the same factor at each step (Pyro's
+            `ClippedAdam` with lrd = r^(1/steps) is `final_learning_rate=r * learning_rate`).
+        final_learning_rate: where the schedule ends; by default 0 of cosine and a tenth of exponential.
+        weight_decay: the optimiser's argument (AdamW's acts on parameters, that of the others on gradients); by default
+            its own, .01 of AdamW and 0 of the others. All parameters decay, unconstrained ones of scales too.
         clip_norm: longest gradient (of the mean loss, all parameters together) that is used as it is.
-        warmup_epochs: epochs over which β, the weight of the KL term, rises from 0 to 1; not for RenyiELBO, nor where
-            discrete latents are summed out.
-            Validation always is at β = 1.
+
+    The KL term: the objective is E_q[log p(x|z)] − β Σ_j max(λ, KL_j). Wherever β ≠ 1 or λ > 0 it is not the ELBO, and
+    `history`, `Fit.bound` and the checkpoints say so. Validation is the ELBO always, β = 1 and λ = 0. None of these for
+    RenyiELBO, nor where discrete latents are summed out.
+        beta: β after the warm-up (Higgins et al. 2017). The best q is then ∝ p(z) p(x|z)^(1/β), not the posterior.
+        kl_weight: how β gets there: "linear" from 0 during the warm-up (Bowman et al. 2016), "cyclical" (in each cycle
+            it rises from 0 for half of the time, then stays; Fu et al. 2019), or "constant".
+        warmup_epochs: length of the warm-up; of the cyclical weight 0 means all of training.
+        num_cycles: in the warm-up of the cyclical weight.
+        free_bits: λ in nats, the KL that a latent may have on the average of a minibatch before it is charged (Kingma
+            et al. 2016): each dimension of a site where guide and prior factorise, else the site. The KL is that of
+            the draws, or with "TraceMeanField_ELBO" in closed form where there is one.
+
+    Other arguments:
         loss: "Trace_ELBO", "TraceMeanField_ELBO" (closed-form KL) or "RenyiELBO".
         num_particles: draws of the guide for each datum in a step.
         alpha: order of RenyiELBO; None is 0, the importance-weighted bound.
@@ -105,6 +132,11 @@ def fit(
         validate_every: epochs between validations; by default a number that makes them a twentieth of the work. The
             first and the last epoch are always validated.
         num_validation_samples: draws of the guide for each held-out datum, at least 2.
+        patience: training ends at a validation this many epochs after the best one, counted from the end of the warm-up
+            at the earliest; None never.
+        on_epoch: called with an `EpochState` after each epoch; training ends if it returns True. The programs are in
+            eval mode meanwhile, and the random generator and gradients are put back. If it raises, the run is saved
+            first and can be resumed; it is then not called again for that epoch.
         keep: "last" or "best".
         checkpoint_seconds: time between checkpoints; there also is one at the start and one at the end.
         device: where the data are put, and the modules with them.
@@ -121,6 +153,7 @@ def fit(
         CheckpointError: a damaged checkpoint, a run of another configuration, a full disk.
         NonFiniteError: a NaN or infinite loss or gradient; the rows of the data are named.
         TrainingInterrupted: SIGINT or SIGTERM came; the step was finished and saved.
+        Whatever `on_epoch` raises.
     """
     settings = Settings(
         plate=plate,
@@ -128,39 +161,62 @@ def fit(
         batch_size=batch_size,
         learning_rate=learning_rate,
         schedule=schedule,
+        final_learning_rate=final_learning_rate,
+        optimizer=optimizer,
+        weight_decay=weight_decay,
         clip_norm=clip_norm,
+        beta=beta,
+        kl_weight=kl_weight,
         warmup_epochs=warmup_epochs,
+        num_cycles=num_cycles,
+        free_bits=free_bits,
         loss=loss,
         num_particles=num_particles,
         alpha=alpha,
         seed=seed,
         validate_every=validate_every,
         num_validation_samples=num_validation_samples,
+        patience=patience,
         prepare=None if prepare is None else name_of(prepare),
     )
-    _check_control(keep, data, plate, validation, run_dir, resume, checkpoint_seconds)
-    torch_device = torch.device(device)
-    one_datum = plate is None and (batch_size is None or data is None)
-    tensors = as_tensors("data", data, torch_device, one_datum=one_datum)
-    held_out = as_tensors("validation", validation, torch_device, one_datum=one_datum)
-    batches = Batches(tensors, 1 if one_datum else min(batch_size or 128, len(tensors[0])), seed, one_datum)
+    control = Control(
+        validation=validation,
+        prepare=prepare,
+        on_epoch=on_epoch,
+        keep=keep,
+        run_dir=None if run_dir is None else Path(run_dir),
+        resume=resume,
+        checkpoint_seconds=checkpoint_seconds,
+        device=torch.device(device),
+        progress=progress,
+        config=config,
+    )
+    control.check_with(settings, data)
+    return _fit(model, guide, data, settings, control)
+
+
+def _fit(model: Program, guide: Program, data: Data, settings: Settings, control: Control) -> Fit:
+    device, seed, size = control.device, settings.seed, settings.batch_size
+    one_datum = settings.plate is None and (size is None or data is None)
+    tensors = as_tensors("data", data, device, one_datum=one_datum)
+    held_out = as_tensors("validation", control.validation, device, one_datum=one_datum)
+    batches = Batches(tensors, 1 if one_datum else min(size or 128, len(tensors[0])), seed, one_datum)
     settings = resolved(settings, batches, held_out)
 
     def directory(parameters: Parameters) -> RunDirectory | None:
-        if run_dir is None:
+        if control.run_dir is None:
             return None
         by_name = {"data": tensors, "validation": held_out}
-        return RunDirectory(
-            Path(run_dir), describe_run(settings, model, guide, parameters, by_name, config, torch_device), resume
-        )
+        record = describe_run(settings, model, guide, parameters, by_name, control.config, device)
+        return RunDirectory(control.run_dir, record, control.resume)
 
-    with _surroundings(torch_device, seed), StopRequest() as stop:
-        trainer = _trainer(model, guide, batches, settings, prepare, held_out, directory=directory, device=torch_device)
+    with _surroundings(device, seed), StopRequest() as stop:
+        trainer = _trainer(model, guide, batches, settings, control, held_out, directory)
         torch.manual_seed(seed)
-        _train(trainer, stop, checkpoint_seconds, progress)
-        if keep == "best":
+        _train(trainer, stop, control)
+        if control.keep == "best":
             trainer.keep_best()
-    return _result(trainer, Path(run_dir) if run_dir else None)
+    return _result(trainer, control.run_dir)
 
 
 def _trainer(
@@ -168,19 +224,17 @@ def _trainer(
     guide: Program,
     batches: Batches,
     settings: Settings,
-    prepare: Prepare | None,
+    control: Control,
     held_out: tuple[Tensor, ...],
-    *,
     directory: Callable[[Parameters], RunDirectory | None],
-    device: torch.device,
 ) -> Trainer:
     """The training loop of programs that have been moved to the device and run once on a minibatch."""
     for program in (model, guide):
         if (module := owner_of(program)) is not None:
-            module.to(device)
+            module.to(control.device)
     example = batches.take(batches.order(0)[: batches.batch_size])
-    if prepare is not None:
-        example = prepared(prepare, example)
+    if control.prepare is not None:
+        example = prepared(control.prepare, example)
     objective, data_dim, parameters = examine(model, guide, example, settings)
     run_directory = directory(parameters)
     with parameters.evaluating():
@@ -193,20 +247,21 @@ def _trainer(
         parameters=parameters,
         batches=batches,
         settings=settings,
-        prepare=prepare,
+        prepare=control.prepare,
+        on_epoch=control.on_epoch,
         validation=target,
         directory=run_directory,
-        device=device,
+        device=control.device,
     )
 
 
-def _train(trainer: Trainer, stop: StopRequest, checkpoint_seconds: float, progress: bool) -> None:
+def _train(trainer: Trainer, stop: StopRequest, control: Control) -> None:
     """Run the steps that are left after the last checkpoint, if there is one."""
     trainer.restore()
     for note in trainer.progress.notes:
         logger.warning(note)
-    with progress_bar(trainer.num_steps, "fit", "step", progress, done=trainer.progress.step) as bar:
-        trainer.run(stop, bar, checkpoint_seconds)
+    with progress_bar(trainer.num_steps, "fit", "step", control.progress, done=trainer.progress.step) as bar:
+        trainer.run(stop, bar, control.checkpoint_seconds)
 
 
 def _result(trainer: Trainer, path: Path | None) -> Fit:
@@ -218,6 +273,9 @@ def _result(trainer: Trainer, path: Path | None) -> Fit:
         num_steps=end.step,
         seconds=end.seconds,
         path=path,
+        stopped=end.stopped,
+        beta=trainer.history[-1]["beta"],
+        bound=trainer.history[-1].get("bound", "lower"),
     )
 
 
@@ -235,27 +293,3 @@ def _surroundings(device: torch.device, seed: int) -> Iterator[None]:
         warnings.filterwarnings("ignore", message="Encountered (NaN|.*inf)", category=UserWarning)
         torch.manual_seed(seed)
         yield
-
-
-def _check_control(
-    keep: str,
-    data: Data,
-    plate: str | None,
-    validation: Data,
-    run_dir: str | Path | None,
-    resume: bool,
-    checkpoint_seconds: float,
-) -> None:
-    if keep not in KEEP:
-        raise ValueError(f"unknown keep {keep!r}; known: {', '.join(KEEP)}")
-    if keep == "best" and validation is None:
-        raise ValueError("keep='best' needs validation data: pass validation=..., or keep='last'")
-    if data is None and plate is not None:
-        raise ValueError(
-            f"data=None is for programs without arguments, but they have no rows for the plate {plate!r}: "
-            "pass the data, or plate=None"
-        )
-    if resume and run_dir is None:
-        raise ValueError("resume=True needs run_dir, the directory of the run to continue")
-    if not checkpoint_seconds >= 0:
-        raise ValueError(f"checkpoint_seconds must be a number of seconds >= 0, got {checkpoint_seconds!r}")

@@ -3,6 +3,7 @@
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -48,6 +49,23 @@ class NonFiniteError(ArithmeticError):
             + (f"; the last checkpoint is intact and the rows are in {path}." if path else ".")
         )
         self.what, self.rows, self.epoch, self.step, self.path = what, rows, epoch, step, path
+
+
+def report(
+    what: str,
+    rows: list[int],
+    minibatch: list[int],
+    epoch: int,
+    step: int,
+    parameters: list[str],
+    write: Callable[[str, Any], Path] | None,
+) -> NonFiniteError:
+    """The error to raise; nonfinite.json says the same, if somebody writes it."""
+    path = None
+    if write is not None:
+        said = {"what": what, "epoch": epoch, "step": step, "rows": rows, "minibatch": minibatch}
+        path = write("nonfinite.json", said | {"parameters": parameters})
+    return NonFiniteError(what, rows, epoch, step, len(minibatch), parameters, path)
 
 
 def find_rows(

@@ -2,6 +2,7 @@
 
 import logging
 from dataclasses import replace
+from typing import Any
 
 import pyro
 import torch
@@ -12,6 +13,7 @@ from elbowroom.inference.showing.numbers import in_short
 from elbowroom.inference.target import Target
 from elbowroom.inference.training.batches import Batches
 from elbowroom.inference.training.evaluate import default_interval
+from elbowroom.inference.training.free_bits import FreeBitsELBO
 from elbowroom.inference.training.objective import Loss, make_loss
 from elbowroom.inference.training.parameters import (
     Parameters,
@@ -78,6 +80,11 @@ def _check_structure(target: Target, example: tuple[Tensor, ...], settings: Sett
         )
     if target.structure.discrete:
         _check_summed(target.structure, settings)
+    if settings.free_bits and target.structure.auxiliary:
+        raise ValueError(
+            f"the guide draws by way of {list(target.structure.auxiliary)}, so its latents have no KL of their own for "
+            f"free_bits={settings.free_bits:g}: use free_bits=0, or a guide that draws the latents themselves"
+        )
 
 
 def _check_summed(structure: Structure, settings: Settings) -> None:
@@ -92,10 +99,10 @@ def _check_summed(structure: Structure, settings: Settings) -> None:
         )
     if settings.loss != "Trace_ELBO":
         raise ValueError(f"{sites}, and loss={settings.loss!r} cannot be had of their sum: use loss='Trace_ELBO'")
-    if settings.warmup_epochs:
+    for name, value in settings.unlike_elbo().items():
         raise ValueError(
-            f"{sites}, and warmup_epochs={settings.warmup_epochs:g} would weigh the KL term: in log Σ_k p(x, z, k) "
-            "prior and likelihood are one. Use warmup_epochs=0, or draw the sites in the guide"
+            f"{sites}, and {name}={value} would weigh the KL term: in log Σ_k p(x, z, k) prior and likelihood are one. "
+            f"Leave {name} out, or draw the sites in the guide"
         )
 
 
@@ -105,20 +112,23 @@ def _objective(target: Target, settings: Settings) -> Loss:
     Those that the guide draws and marks for enumeration are summed over in the ELBO's expectation.
     """
     broadcasts = set(target.layouts.values()) == {"plate"}
-    if not target.structure.discrete:
-        return make_loss(
-            settings.loss,
-            num_particles=settings.num_particles,
-            alpha=settings.alpha,
-            nesting=target.structure.nesting,
-            broadcasts=broadcasts,
-            enumerates=bool(target.structure.marked),
-        )
-    return SummedELBO(
-        target.structure,
-        settings.plate,
+    particles: dict[str, Any] = {
+        "num_particles": settings.num_particles,
+        "vectorize_particles": broadcasts and settings.num_particles > 1,
+    }
+    structure, plate = target.structure, settings.plate
+    if structure.discrete:
+        return SummedELBO(structure, plate, **particles)
+    if settings.free_bits:
+        closed_form = settings.loss == "TraceMeanField_ELBO"
+        return FreeBitsELBO(plate, settings.free_bits, closed_form, max_plate_nesting=structure.nesting, **particles)
+    return make_loss(
+        settings.loss,
         num_particles=settings.num_particles,
-        vectorize_particles=broadcasts and settings.num_particles > 1,
+        alpha=settings.alpha,
+        nesting=structure.nesting,
+        broadcasts=broadcasts,
+        enumerates=bool(structure.marked),
     )
 
 

@@ -2,7 +2,7 @@
 
 import platform
 from collections.abc import Iterator, Mapping
-from dataclasses import asdict
+from dataclasses import MISSING, asdict, fields
 from importlib.metadata import version
 from typing import Any
 
@@ -35,6 +35,12 @@ def describe_run(
         "record": record,
         "environment": environment(device),
     }
+
+
+def completed(config: Mapping[str, Any]) -> dict[str, Any]:
+    """The record of an older run with what its arguments were of which nobody could know then: their defaults."""
+    younger = {field.name: field.default for field in fields(Settings) if field.default is not MISSING}
+    return {**config, "arguments": younger | dict(config.get("arguments", {}))}
 
 
 def environment(device: torch.device) -> dict[str, Any]:

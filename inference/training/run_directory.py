@@ -16,7 +16,7 @@ from elbowroom.inference.training.checkpoint import (
     sweep,
 )
 from elbowroom.inference.training.checkpoint import write_checkpoint as _write_checkpoint
-from elbowroom.inference.training.run_config import differences
+from elbowroom.inference.training.run_config import completed, differences
 
 CONFIG = "config.json"
 METRICS = "metrics.jsonl"
@@ -112,7 +112,9 @@ class RunDirectory:
             raise CheckpointError(
                 f"{self.path / CONFIG} is missing or damaged ({error}): this run cannot be continued safely"
             ) from error
-        changes = differences(*({k: v for k, v in c.items() if k != "environment"} for c in (config, earlier)))
+        changes = differences(
+            *({k: v for k, v in c.items() if k != "environment"} for c in (config, completed(earlier)))
+        )
         if changes:
             raise CheckpointError(
                 f"run_dir={self.path} holds a run of another configuration:\n  "

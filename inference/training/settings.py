@@ -1,19 +1,23 @@
 """The arguments of a training run, checked and resolved."""
 
 import math
+from collections.abc import Iterable
 from dataclasses import dataclass
 
+from elbowroom.inference.training.argument_checks import check_integer, check_registered, is_number
+from elbowroom.inference.training.kl_term import KLTerm
 from elbowroom.inference.training.objective import LOSSES
-from elbowroom.inference.training.schedule import SCHEDULES
+from elbowroom.inference.training.optimisation import Optimisation
 
 KEEP = ("last", "best")
 
 
-@dataclass(frozen=True)
-class Settings:
+@dataclass(frozen=True, kw_only=True)
+class Settings(KLTerm, Optimisation):
     """What decides the numbers of a run: two runs with equal settings, data and programs are the same run.
 
-    The attributes are the arguments of `fit` by the same names; `prepare` is the name of the function.
+    The attributes are the arguments of `fit` by the same names; `prepare` is the name of the function. Those with
+    defaults are younger than the first run directories, which do not have them.
 
     Raises:
         ValueError, TypeError: naming the argument, what was got and what was expected.
@@ -22,10 +26,6 @@ class Settings:
     plate: str | None
     num_epochs: int
     batch_size: int | None
-    learning_rate: float
-    schedule: str
-    clip_norm: float | None
-    warmup_epochs: float
     loss: str
     num_particles: int
     alpha: float | None
@@ -33,60 +33,53 @@ class Settings:
     validate_every: int | None
     num_validation_samples: int
     prepare: str | None
+    patience: int | None = None
 
     def __post_init__(self) -> None:
         for name in ("num_epochs", "num_particles"):
-            _integer(name, getattr(self, name), 1)
-        for name in ("batch_size", "validate_every"):
+            check_integer(name, getattr(self, name), 1)
+        for name in ("batch_size", "validate_every", "patience"):
             if getattr(self, name) is not None:
-                _integer(name, getattr(self, name), 1)
-        _integer("num_validation_samples", self.num_validation_samples, 2)
-        _integer("seed", self.seed, 0)
-        _positive("learning_rate", self.learning_rate)
-        if self.clip_norm is not None:
-            _positive("clip_norm", self.clip_norm)
-        if not (_is_number(self.warmup_epochs) and 0 <= self.warmup_epochs < math.inf):
-            raise ValueError(f"warmup_epochs must be a number of epochs >= 0, got {self.warmup_epochs!r}")
-        _registered("schedule", self.schedule, SCHEDULES)
-        _registered("loss", self.loss, LOSSES)
+                check_integer(name, getattr(self, name), 1)
+        check_integer("num_validation_samples", self.num_validation_samples, 2)
+        check_integer("seed", self.seed, 0)
+        self.check_optimisation()
+        self.check_kl_term()
+        check_registered("loss", self.loss, LOSSES)
         if self.loss == "RenyiELBO":
             self._check_renyi()
         elif self.alpha is not None:
             raise ValueError(f"alpha={self.alpha} is the order of RenyiELBO; loss={self.loss!r} has none")
+        self._check_patience()
+
+    def bound(self, betas: Iterable[float]) -> str:
+        """What the objective is of steps at these β: "lower" of log p(x), or "none" where it is no such bound."""
+        as_it_is = not self.free_bits and (self.alpha or 0.0) >= 0.0
+        return "lower" if as_it_is and all(beta == 1.0 for beta in betas) else "none"
+
+    def has_stalled(self, epoch: int, best_epoch: int | None) -> bool:
+        """Whether the ELBO of the validation after this epoch makes it `patience` epochs without a better one."""
+        since = max(best_epoch or 0, self.warmup_ends(self.num_epochs))
+        return self.patience is not None and epoch - since >= self.patience
+
+    def _check_patience(self) -> None:
+        if self.patience is not None and self.warmup_ends(self.num_epochs) >= self.num_epochs:
+            raise ValueError(
+                f"patience={self.patience} is counted from the end of the warm-up, and that lasts as long as training "
+                f"(num_epochs={self.num_epochs}): give a shorter warmup_epochs, or patience=None"
+            )
 
     def _check_renyi(self) -> None:
         if self.num_particles < 2:
             raise ValueError(
                 "loss='RenyiELBO' with num_particles=1 is the ELBO: use num_particles >= 2, or loss='Trace_ELBO'"
             )
-        if self.alpha is not None and not (_is_number(self.alpha) and math.isfinite(self.alpha) and self.alpha != 1):
+        if self.alpha is not None and not (is_number(self.alpha) and math.isfinite(self.alpha) and self.alpha != 1):
             raise ValueError(
                 f"alpha must be a finite number other than 1 (0 is the importance-weighted bound), got {self.alpha!r}; "
                 "for alpha = 1 use loss='Trace_ELBO'"
             )
-        if self.warmup_epochs:
+        for name in self.unlike_elbo():
             raise ValueError(
-                "warmup_epochs weighs the KL term, which RenyiELBO does not have: use warmup_epochs=0 or another loss"
+                f"{name} weighs the KL term, which RenyiELBO does not have: leave {name} out, or use another loss"
             )
-
-
-def _is_number(value: object) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool)
-
-
-def _integer(name: str, value: object, smallest: int) -> None:
-    if isinstance(value, bool) or not isinstance(value, int):
-        raise TypeError(f"{name} must be an integer >= {smallest}, got {value!r} ({type(value).__name__})")
-    if value < smallest:
-        raise ValueError(f"{name} must be an integer >= {smallest}, got {value}")
-
-
-def _positive(name: str, value: float) -> None:
-    if not (_is_number(value) and 0 < value < math.inf):
-        raise ValueError(f"{name} must be a positive finite number, got {value!r}")
-
-
-def _registered(name: str, value: str, registry: object) -> None:
-    names = sorted(registry)  # type: ignore[call-overload]
-    if value not in names:
-        raise ValueError(f"unknown {name} {value!r}; known: {', '.join(names)}")

@@ -2,8 +2,8 @@
 
 import math
 import time
-from collections.abc import Callable
-from dataclasses import asdict, dataclass, field
+from copy import deepcopy
+from dataclasses import asdict
 from typing import Any
 
 import torch
@@ -15,33 +15,17 @@ from elbowroom.inference.programs.handlers import Weigh
 from elbowroom.inference.programs.structure import Program
 from elbowroom.inference.progress import Bar
 from elbowroom.inference.target import Target
-from elbowroom.inference.training.batches import Batches
-from elbowroom.inference.training.evaluate import Evaluation, evaluate
-from elbowroom.inference.training.nonfinite import NonFiniteError, NonFiniteStep, find_rows
+from elbowroom.inference.training.batches import Batches, Prepare, prepared
+from elbowroom.inference.training.epoch_state import EpochState, OnEpoch
+from elbowroom.inference.training.evaluate import evaluate
+from elbowroom.inference.training.nonfinite import NonFiniteError, NonFiniteStep, find_rows, report
 from elbowroom.inference.training.objective import Loss, weighed
-from elbowroom.inference.training.optimiser import JointAdam
+from elbowroom.inference.training.optimiser import JointOptimiser
 from elbowroom.inference.training.parameters import Parameters
 from elbowroom.inference.training.run_directory import RunDirectory
-from elbowroom.inference.training.schedule import SCHEDULES, kl_weight
 from elbowroom.inference.training.settings import Settings
 from elbowroom.inference.training.signals import StopRequest, TrainingInterrupted
-
-Prepare = Callable[..., Any]
-
-
-@dataclass
-class Progress:
-    """Where training stands: with the tensors and the generator's state, all that a resumed run needs."""
-
-    epoch: int = 0  # epochs completed
-    step_in_epoch: int = 0
-    step: int = 0
-    loss_sum: float = 0.0  # over the current epoch, in nats
-    norm_sum: float = 0.0
-    seconds: float = 0.0
-    best_epoch: int | None = None
-    best_elbo: float | None = None
-    notes: list[str] = field(default_factory=list)  # for the metrics of the next epoch
+from elbowroom.inference.training.standing import Progress, recorded
 
 
 class Trainer:
@@ -55,6 +39,7 @@ class Trainer:
         batches: the training data.
         settings: the resolved arguments.
         prepare: applied to each minibatch.
+        on_epoch: called after each epoch.
         validation: the held-out data, or None.
         directory: where to save, or None.
         device: where the data are.
@@ -71,19 +56,26 @@ class Trainer:
         batches: Batches,
         settings: Settings,
         prepare: Prepare | None,
+        on_epoch: OnEpoch | None,
         validation: Target | None,
         directory: RunDirectory | None,
         device: torch.device,
     ) -> None:
         self.parameters, self.batches, self.settings = parameters, batches, settings
         self.prepare, self.validation, self.directory, self.device = prepare, validation, directory, device
+        self.model, self.guide, self.on_epoch = model, guide, on_epoch
         self.progress = Progress()
         self.best: dict[str, Tensor] = {}
         self.history: list[dict[str, Any]] = []
         self.weigh = Weigh(replace=settings.plate is not None)
-        self.optimiser = JointAdam(parameters.trainable, settings.learning_rate, settings.clip_norm)
+        self.optimiser = JointOptimiser(
+            parameters.trainable,
+            settings.learning_rate,
+            settings.clip_norm,
+            settings.optimizer,
+            settings.weight_decay,
+        )
         self.num_steps = settings.num_epochs * len(batches)
-        self.warmup_steps = settings.warmup_epochs * len(batches)
         self.programs = (weighed(model, self.weigh, announce=True), weighed(guide, self.weigh, announce=False))
         self.loss, self.data_dim = loss, data_dim
         self.svi = SVI(*self.programs, self.optimiser, loss.loss, self._loss_and_grads)
@@ -98,7 +90,7 @@ class Trainer:
         """
         self.save()
         saved = time.monotonic()
-        while self.progress.epoch < self.settings.num_epochs:
+        while self.progress.epoch < self.settings.num_epochs and self.progress.stopped is None:
             order = self.batches.order(self.progress.epoch)
             for index in order.split(self.batches.batch_size)[self.progress.step_in_epoch :]:
                 self._step(index)
@@ -124,7 +116,9 @@ class Trainer:
         }
         if self.best:
             tensors["best"] = self.best
-        self.directory.save(f"step-{self.progress.step:09d}", tensors, asdict(self.progress))
+        beta = self._beta(max(self.progress.step - 1, 0))
+        objective = {"beta": beta, "bound": self.settings.bound([beta])}
+        self.directory.save(f"step-{self.progress.step:09d}", tensors, asdict(self.progress) | {"objective": objective})
         self._saved_at = self.progress.step
 
     def restore(self) -> None:
@@ -135,7 +129,7 @@ class Trainer:
         self.parameters.load(checkpoint.tensors["parameters"], str(checkpoint.path))
         self.optimiser.load_state_tensors(checkpoint.tensors["optimiser"])
         self.best = checkpoint.tensors.get("best", {})
-        stored = {k: v for k, v in checkpoint.progress.items() if k != "metrics_bytes"}
+        stored = {k: v for k, v in checkpoint.progress.items() if k not in ("metrics_bytes", "objective")}
         self.progress = Progress(**stored)
         self.progress.notes = list(dict.fromkeys(self.progress.notes + self.directory.notes))
         self.history = self.directory.history
@@ -151,10 +145,8 @@ class Trainer:
         if self.prepare is not None:
             batch = prepared(self.prepare, batch)
         progress, settings = self.progress, self.settings
-        self.weigh.latent = kl_weight(progress.step, self.warmup_steps)
-        self.optimiser.learning_rate = settings.learning_rate * SCHEDULES[settings.schedule](
-            progress.step / self.num_steps
-        )
+        self.weigh.latent = self._beta(progress.step)
+        self.optimiser.learning_rate = settings.learning_rate_at(progress.step, self.num_steps)
         self.optimiser.divisor = len(index) if settings.plate is not None else 1
         noise = self._generator()
         try:
@@ -163,6 +155,9 @@ class Trainer:
             raise self._non_finite(bad.what, batch, index, noise) from None
         progress.norm_sum += self.optimiser.gradient_norm
         progress.step, progress.step_in_epoch = progress.step + 1, progress.step_in_epoch + 1
+
+    def _beta(self, step: int) -> float:
+        return self.settings.beta_at(step, len(self.batches), self.settings.num_epochs)
 
     def _loss_and_grads(self, model: Program, guide: Program, *batch: Tensor) -> float:
         loss = self.loss.loss_and_grads(model, guide, *batch)
@@ -179,6 +174,7 @@ class Trainer:
             "epoch": progress.epoch + 1,
             "step": progress.step,
             "beta": self.weigh.latent,
+            "bound": self.settings.bound(map(self._beta, range(progress.step - len(self.batches), progress.step))),
             "learning_rate": self.optimiser.learning_rate,
             "train_loss": progress.loss_sum / num_terms,
             "gradient_norm": progress.norm_sum / len(self.batches),
@@ -193,11 +189,38 @@ class Trainer:
         self.history.append(metrics)
         if self.directory is not None:
             self.directory.append(metrics)
+        if self.on_epoch is not None and self._show(self.on_epoch, metrics):
+            progress.stopped = progress.stopped or "on_epoch"
+
+    def _show(self, on_epoch: OnEpoch, metrics: dict[str, Any]) -> bool:
+        """Call `on_epoch`; whatever it draws, and gradients that it leaves, are not training's."""
+        progress = self.progress
+        state = EpochState(
+            epoch=progress.epoch,
+            model=self.model,
+            guide=self.guide,
+            metrics=deepcopy(metrics),
+            beta=metrics["beta"],
+            learning_rate=metrics["learning_rate"],
+            best_epoch=progress.best_epoch,
+            best_elbo=progress.best_elbo,
+        )
+        noise = self._generator()
+        try:
+            with self.parameters.evaluating():
+                return on_epoch(state) is True
+        except BaseException:
+            self._set_generator(noise)
+            self.save()
+            raise
+        finally:
+            self._set_generator(noise)
+            self.optimiser.clear()
 
     def _validate(self, target: Target, metrics: dict[str, Any], bar: Bar) -> None:
         with self.parameters.evaluating():
             held_out = evaluate(target, num_samples=self.settings.num_validation_samples, seed=self.settings.seed)
-        metrics |= _recorded(held_out)
+        metrics |= recorded(held_out)
         progress = self.progress
         if held_out.non_finite:
             progress.notes.append(
@@ -206,6 +229,8 @@ class Trainer:
         elif progress.best_elbo is None or held_out.elbo > progress.best_elbo:
             progress.best_epoch, progress.best_elbo = progress.epoch, held_out.elbo
             self.best = self.parameters.snapshot()
+        if self.settings.has_stalled(progress.epoch, progress.best_epoch):
+            progress.stopped = "patience"
         bar.note(f"epoch={progress.epoch}, elbo={held_out.elbo:.2f}")
 
     def _validates(self, epoch: int) -> bool:
@@ -237,26 +262,9 @@ class Trainer:
 
         positions = find_rows(batch, is_finite) if self.settings.plate is not None else []
         rows, progress = sorted(index[positions].tolist()), self.progress
-        broken, path = self.parameters.non_finite(), None
-        if self.directory is not None:
-            report = {
-                "what": what,
-                "epoch": progress.epoch + 1,
-                "step": progress.step,
-                "rows": rows,
-                "minibatch": index.tolist(),
-                "parameters": broken,
-            }
-            path = self.directory.write("nonfinite.json", report)
-        return NonFiniteError(
-            what,
-            rows,
-            epoch=progress.epoch + 1,
-            step=progress.step,
-            num_rows=len(index),
-            parameters=broken,
-            path=path,
-        )
+        write = None if self.directory is None else self.directory.write
+        broken = self.parameters.non_finite()
+        return report(what, rows, index.tolist(), progress.epoch + 1, progress.step, broken, write)
 
     def _generator(self) -> dict[str, Tensor]:
         """The state of torch's global generators: the noise of training and of `prepare`."""
@@ -274,16 +282,3 @@ class Trainer:
         now = time.monotonic()
         self.progress.seconds += now - self._clock
         self._clock = now
-
-
-def prepared(prepare: Prepare, batch: tuple[Tensor, ...]) -> tuple[Tensor, ...]:
-    """What `prepare` makes of a minibatch, as the programs' arguments."""
-    made = prepare(*batch)
-    return (made,) if isinstance(made, Tensor) else tuple(made)
-
-
-def _recorded(held_out: Evaluation) -> dict[str, Any]:
-    """The metrics of an evaluation; JSON has no NaN, so numbers that are not finite are null."""
-    numbers = {k: v for k, v in asdict(held_out).items() if k not in ("non_finite", "kl_per_dim")}
-    metrics: dict[str, Any] = {k: v if math.isfinite(v) else None for k, v in numbers.items()}
-    return metrics | {"kl_per_dim": held_out.kl_per_dim if not held_out.non_finite else None}

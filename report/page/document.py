@@ -1,9 +1,10 @@
 """An audit as one HTML file that opens anywhere, with no network."""
 
+from functools import cache
 from pathlib import Path
 from typing import Any
 
-from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from jinja2 import Environment, FileSystemLoader, StrictUndefined, Template
 from markupsafe import Markup
 
 from elbowroom.inference.audit import Audit, Finding
@@ -57,12 +58,8 @@ def page(audit: Audit, *, image_shape: tuple[int, ...] | None = None, title: str
     pictures = [shown_as.picture(row.datum) for row in rows[:MOST_PICTURES]] + [""] * len(rows[MOST_PICTURES:])
     values = [shown_as.values(row.datum) for row in rows]
     shown = {row.datum for row in rows}
-    environment = Environment(
-        loader=FileSystemLoader(_FOLDER), autoescape=True, undefined=StrictUndefined, trim_blocks=True,
-        lstrip_blocks=True,
-    )  # fmt: skip
     drawn = [] if audit.portrait is None else portraits(audit.portrait)
-    return environment.get_template("page.html.jinja").render(
+    return _template().render(
         title=title or "How much room is above the ELBO, and can q be trusted?",
         style=_file("page.css"),
         script=_file("page.js"),
@@ -89,6 +86,16 @@ def page(audit: Audit, *, image_shape: tuple[int, ...] | None = None, title: str
         provenance=[(key, str(value)) for key, value in audit.provenance.items()],
         versions=list(versions().items()),
     )  # fmt: skip
+
+
+@cache
+def _template() -> Template:
+    """Compiled once for all pages."""
+    environment = Environment(
+        loader=FileSystemLoader(_FOLDER), autoescape=True, undefined=StrictUndefined, trim_blocks=True,
+        lstrip_blocks=True,
+    )  # fmt: skip
+    return environment.get_template("page.html.jinja")
 
 
 def _finding(finding: Finding, audit: Audit, shown: set[int]) -> dict[str, Any]:

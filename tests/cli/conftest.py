@@ -3,15 +3,25 @@
 import shutil
 import sys
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
+from unittest.mock import patch
 
 import numpy as np
 import pyro
 import pytest
 import torch
 
+from elbowroom import __main__
 from elbowroom.__main__ import main
 from toys.commands import SMALL, Result, Run
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _one_parser() -> Iterator[None]:
+    """A process has one command, and one parser: made once for all tests, not for each command."""
+    with patch.object(__main__, "_parser", cache(__main__._parser)):
+        yield
 
 
 @pytest.fixture(autouse=True)

@@ -23,7 +23,7 @@ from elbowroom.inference import (
     load_checkpoint,
     retrain_guide,
 )
-from toys.estimators import ESTIMATORS
+from toys.estimators import ESTIMATORS, FIRST
 from toys.global_state import untouched
 from toys.programs import data
 
@@ -148,9 +148,17 @@ CALLS: dict[str, Callable[[Any, Any, Path], Any]] = {
     "encoder_overfitting": overfitting,
     **{name: evaluate(entry.call) for name, entry in ESTIMATORS.items()},
 }
-QUICK = [name for name in CALLS if name not in ESTIMATORS or not ESTIMATORS[name].slow]
+QUICK = [name for name in CALLS if name not in ESTIMATORS or (name in FIRST.values() and not ESTIMATORS[name].slow)]
 SLOW = [name for name in CALLS if name not in QUICK]
 every_call = pytest.mark.parametrize("name", [*QUICK, *(pytest.param(n, marks=pytest.mark.slow) for n in SLOW)])
+
+Interruptions = Callable[[int], list[tuple[int, type[BaseException]]]]
+"""Of so many calls of the programs: at which of them they raise, and what."""
+SOME: tuple[Interruptions, ...] = (
+    lambda total: [(1, KeyboardInterrupt), (total // 2, KeyboardInterrupt)],
+    lambda total: [(total // 2, RuntimeError), (total, KeyboardInterrupt)],
+)
+"""One of these for each call, in turn."""
 
 
 def programs() -> tuple[Model, Guide, Alarm]:
@@ -168,17 +176,25 @@ def test_every_public_call_is_here() -> None:
 
 @every_call
 def test_nothing_is_changed_by_a_call_whether_it_returns_or_is_interrupted(name: str, tmp_path: Path) -> None:
-    """Interruptions come from the programs' first call, from their last, and from one between, as does an error.
+    interrupt(name, tmp_path, SOME[list(CALLS).index(name) % len(SOME)])
 
-    An error may be a reason to run a program in another way; an interruption must come out.
-    """
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", CALLS)
+def test_nothing_is_changed_wherever_a_call_is_interrupted(name: str, tmp_path: Path) -> None:
+    """Interruptions come from the programs' first call, from their last, and from one between, as does an error."""
+    interrupt(name, tmp_path, lambda total: [point for some in SOME for point in some(total)])
+
+
+def interrupt(name: str, tmp_path: Path, interruptions: Interruptions) -> None:
+    """An error may be a reason to run a program in another way; an interruption must come out."""
     model, guide, alarm = programs()
     alarm.set(-1, RuntimeError)
     with untouched(model, guide):
         CALLS[name](model, guide, tmp_path)
     total = alarm.calls
     assert total > 1
-    for at, error in [(total // 2, RuntimeError), *((at, KeyboardInterrupt) for at in (1, total // 2, total))]:
+    for at, error in interruptions(total):
         alarm.set(at, error)
         with untouched(model, guide):
             ended = outcome(lambda: CALLS[name](model, guide, tmp_path))

@@ -10,7 +10,7 @@ from elbowroom import inference
 from elbowroom.inference import Target
 from elbowroom.inference.evaluation.budget import measure
 from toys.clock import Clock
-from toys.estimators import ESTIMATORS, Pixels
+from toys.estimators import ESTIMATORS, FIRST, Pixels
 from toys.failure_budget import sigmas
 from toys.leaves import Leaves, data_axes, leaves, same, taken
 from toys.shown import check_shown, shown_parts
@@ -19,14 +19,15 @@ NUM_DATA, SEED = 7, 3
 SINGLE = 1e-4  # nats: rounding of a sum of eight log probabilities in single precision, and of its exponentials
 UNCHANGING = {"check_program", "encoder_overfitting", "fit", "load_checkpoint", "retrain_guide"}
 """Public calls that train, describe or combine results: they evaluate no target."""
+AGAIN: dict[str, tuple[Leaves, int]] = {}
+"""Filled by `again`, for the tests that need a second run of a call."""
 
 
-def entries(wanted: Any = lambda entry: True) -> pytest.MarkDecorator:
-    """The entries of which something is asked; those that take seconds run with the slow tests."""
+def entries(wanted: Any = lambda entry: True, quick: Any = ESTIMATORS) -> pytest.MarkDecorator:
+    """The entries of which something is asked; those that take seconds, or are not `quick`, run with the slow tests."""
     names = [name for name, entry in ESTIMATORS.items() if wanted(entry)]
-    return pytest.mark.parametrize(
-        "name", [pytest.param(n, marks=[pytest.mark.slow] if ESTIMATORS[n].slow else []) for n in names]
-    )
+    marks = {name: [] if name in quick and not ESTIMATORS[name].slow else [pytest.mark.slow] for name in names}
+    return pytest.mark.parametrize("name", [pytest.param(name, marks=marks[name]) for name in names])
 
 
 def run(name: str, target: Target, seed: int = SEED, memory_bytes: int | None = None) -> Leaves:
@@ -50,6 +51,15 @@ def whole(name: str) -> Leaves:
     return leaves(ESTIMATORS[name].read(answer(name)))
 
 
+def again(name: str, clock: Clock) -> tuple[Leaves, int]:
+    """The same once more, whatever the state of torch's generator; and how many evaluations that takes."""
+    if name not in AGAIN:
+        begin = clock.evaluations
+        torch.manual_seed(99)
+        AGAIN[name] = run(name, target_of(name)), clock.evaluations - begin
+    return AGAIN[name]
+
+
 def test_every_public_call_is_here() -> None:
     calls = {name for name in inference.__all__ if not isinstance(getattr(inference, name), type)}
     assert {name.split()[0] for name in ESTIMATORS} == calls - UNCHANGING
@@ -61,14 +71,7 @@ def test_an_answer_and_all_its_parts_print_as_short_tables(name: str) -> None:
         check_shown(part)
 
 
-@pytest.mark.parametrize(
-    "name",
-    [
-        pytest.param(name, marks=[] if name in ("importance", "quadrature", "hmc", "decompose") else [pytest.mark.slow])
-        for name, entry in ESTIMATORS.items()
-        if not entry.simulates and not entry.collective
-    ],
-)
+@entries(lambda entry: not entry.simulates and not entry.collective, quick=("importance", "quadrature", "hmc"))
 def test_functions_in_place_of_programs_give_the_same(name: str) -> None:
     entry, expected = ESTIMATORS[name], whole(name)
     found = run(name, Pixels(entry.num_latents).target_of_functions())
@@ -108,14 +111,11 @@ def test_the_order_of_the_data_does_not_matter(name: str) -> None:
         same(found[path], turned, ESTIMATORS[name].tolerance, path)
 
 
-@entries(lambda entry: entry.cut)
+@entries(lambda entry: entry.cut, quick=FIRST.values())
 def test_the_byte_budget_changes_nothing(name: str, clock: Clock) -> None:
     """Neither how many data nor how many samples are evaluated at once; and a small budget does cut."""
-    target = target_of(name)
     expected, (found, evaluations) = whole(name), in_pieces(name, clock)
-    at_once = clock.evaluations
-    run(name, target)
-    assert evaluations > clock.evaluations - at_once
+    assert evaluations > again(name, clock)[1]
     for path, value in expected.items():
         same(found[path], value, ESTIMATORS[name].tolerance, path)
 
@@ -133,17 +133,16 @@ def in_pieces(name: str, clock: Clock) -> tuple[Leaves, int]:
             memory *= 2
 
 
-@entries()
-def test_the_seed_is_all_that_is_random(name: str) -> None:
+@entries(quick=FIRST.values())
+def test_the_seed_is_all_that_is_random(name: str, clock: Clock) -> None:
     expected = whole(name)
-    torch.manual_seed(99)
-    again, other = run(name, target_of(name)), run(name, target_of(name), seed=SEED + 1)
+    (repeated, _), other = again(name, clock), run(name, target_of(name), seed=SEED + 1)
     for path, value in expected.items():
-        same(again[path], value, 0.0, path)
+        same(repeated[path], value, 0.0, path)
     assert ESTIMATORS[name].random == any(differs(other[path], value) for path, value in expected.items())
 
 
-@entries(lambda entry: not entry.collective)
+@entries(lambda entry: not entry.collective, quick=FIRST.values())
 def test_float32_programs(name: str) -> None:
     """Other noise, and rounding: what single precision says differs by the errors that both report."""
     entry, expected = ESTIMATORS[name], whole(name)

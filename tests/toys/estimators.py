@@ -172,28 +172,28 @@ ESTIMATORS: dict[str, Entry] = {
     ),
     "anneal": Entry(
         lambda t, seed, memory: inference.anneal(t, seed=seed, memory_bytes=memory, search=False, **ANNEALED),
-        piece=8,
+        piece=16,
     ),
     "anneal from the prior": Entry(
         lambda t, seed, memory: inference.anneal(t, start="prior", seed=seed, memory_bytes=memory, **ANNEALED),
-        piece=8,
+        piece=16,
     ),
     "anneal_reverse": Entry(
         lambda t, seed, memory: inference.anneal_reverse(
             t, stand_in(t), num_refresh=2, allow_failed=True, seed=seed, memory_bytes=memory, **ANNEALED
         ),
-        piece=8,
+        piece=16,
     ),
     "bidirectional": Entry(
         lambda t, seed, memory: inference.bidirectional(t, num_refresh=2, seed=seed, memory_bytes=memory, **ANNEALED),
         simulates=True,
-        piece=8,
+        piece=16,
     ),
     "smc": Entry(
         lambda t, seed, memory: inference.smc(
             t, num_particles=8, num_runs=3, num_steps=12, num_pilot=4, seed=seed, memory_bytes=memory, search=False
         ),
-        piece=8,
+        piece=32,
     ),
     **{f"bridge by the {proposal}": Entry(bridge_by(proposal)) for proposal in ("mixture", "gaussian", "guide")},
     "adapted_importance": Entry(
@@ -224,10 +224,12 @@ ESTIMATORS: dict[str, Entry] = {
     "decompose": Entry(
         lambda t, seed, memory: inference.decompose(
             t, families=["mean-field", "mixture"], num_samples=32, seed=seed, memory_bytes=memory
-        )
+        ),
+        piece=600,
     ),
     "attribute_sites": Entry(
         lambda t, seed, memory: inference.attribute_sites(t, num_outer=8, num_inner=16, seed=seed, memory_bytes=memory),
+        piece=300,
     ),
     "agreement": Entry(
         lambda t, seed, memory: inference.agreement(t, stand_in(t), num_samples=200, seed=seed, memory_bytes=memory)
@@ -255,3 +257,6 @@ ESTIMATORS: dict[str, Entry] = {
     "audit_target": Entry(_audit, parts_of, collective=True, tolerance=1e-6, slow=True),
 }
 """Calls by name; the name up to the first space is the public one."""
+
+FIRST = {name.split()[0]: name for name in reversed(ESTIMATORS)}
+"""Of the entries of one public name, the first: what takes long is quickly tried on it alone."""

@@ -1,14 +1,16 @@
 """The command `audit`: what it writes and prints, that it goes on, its exit codes, and what it refuses at once."""
 
+from dataclasses import replace
 from functools import partial
 from importlib import import_module
 from pathlib import Path
 
 import pytest
 
-from elbowroom.inference import decompose
+from elbowroom.inference import Audit, Target, decompose
 from elbowroom.inference.audit import examination
 from toys.audit import one_block
+from toys.audit_results import short_audit
 from toys.commands import Run
 from toys.strict_json import read_json
 
@@ -62,28 +64,25 @@ def no_work(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_a_run_is_audited_and_goes_on(run: Run, trained: Path) -> None:
-    """Files, the text for a person, strict JSON, and every exit code, on one state."""
-    common = ("audit", f"--run={trained}", *QUICK)
-    first = run(*common)
+    """Files, the text for a person, and every exit code, on one state."""
+    common = ("audit", f"--run={trained}", "--limit=3", *QUICK)
+    first = run(*common, "--fail-if=gap > 1e9 or exploded > 0")
     assert first.code == 0, first
     where = trained / "audit"
     for name in ("report.html", "audit.json", "audit.nc"):
         assert (where / name).stat().st_size > 1000 and str(where / name) in first.out
-    assert "Going on" not in first.out and "goes on" not in first.out  # all nine data are in the first block
+    assert "Going on" not in first.out and "goes on" not in first.out  # all three data are in the first block
     record = read_json(where / "audit.json")
     for finding in record["verdict"]:
         assert finding["sentence"].split(" ")[0] in first.out
-    assert (where / "state-last-test-0").is_dir()
+    assert (where / "state-last-test-3-0").is_dir()
 
     gap = record["numbers"]["gap"]["value"]
-    spared = run(*common, f"--fail-if=gap > {gap + 0.01:.6f} or exploded > 0", "--json")
-    found = spared.json()
-    assert found == read_json(where / "audit.json")
-    assert found["numbers"] == record["numbers"] and found["verdict"] == record["verdict"]
-
-    holds = run(*common, f"--fail_if=gap > 1e9 or gap > {gap - 0.01:.6f}")
+    holds = run(*common, f"--fail_if=gap > {gap + 0.01:.6f} or gap > {gap - 0.01:.6f}")
     assert holds.code == 5 and "fail_if holds: gap = " in holds.err and "Traceback" not in holds.err
-    assert holds.err.count("gap") == 1 and f"Going on from {where / 'state-last-test-0'}" in holds.out
+    assert holds.err.count("gap") == 1 and f"Going on from {where / 'state-last-test-3-0'}" in holds.out
+    found = read_json(where / "audit.json")
+    assert found["numbers"] == record["numbers"] and found["verdict"] == record["verdict"]
     assert "Written: " in holds.out  # the report is there all the same
 
 
@@ -108,6 +107,8 @@ def test_more_data_than_the_time_allows(run: Run, trained: Path) -> None:
     assert "16 of 20 data" in " ".join(ended.out.split())
     assert Path("elsewhere/report.html").exists() and not (trained / "audit").exists()
     assert Path("elsewhere/state-last-train-20-0").is_dir()
+    again = run("audit", f"--run={trained}", "--split=train", "--limit=20", *QUICK, "--output=elsewhere", "--json")
+    assert again.json() == read_json(Path("elsewhere/audit.json"))
 
 
 def test_a_damaged_state_is_left_as_it_is(run: Run, trained: Path) -> None:
@@ -118,33 +119,56 @@ def test_a_damaged_state_is_left_as_it_is(run: Run, trained: Path) -> None:
     assert state.read_bytes() == b"something else" and not (trained / "audit" / "audit.json").exists()
 
 
-def test_ones_own_programs(run: Run, programs: Path, pixels: Path) -> None:
+@pytest.fixture
+def audited(monkeypatch: pytest.MonkeyPatch) -> list[Target]:
+    """The targets that the command would have audited: it is given an audit of other data."""
+    from elbowroom.commands import audit
+
+    targets: list[Target] = []
+
+    def take(target: Target, **options: object) -> Audit:
+        targets.append(target)
+        return replace(short_audit(), skipped={"examination": "the data are others"})
+
+    monkeypatch.setattr(audit, "audit_target", take)
+    return targets
+
+
+def test_ones_own_programs(run: Run, programs: Path, pixels: Path, audited: list[Target]) -> None:
     ended = run("audit", *OWN, "--data.name=pixels.npy", "--data.dir=.", "--limit=3", *QUICK, "--json")
-    found = ended.json()
-    assert found == read_json(Path("audit/audit.json")) and "gap" in found["numbers"]
+    assert ended.json() == read_json(Path("audit/audit.json"))
     assert "mine:make_model, mine:make_guide (pixels" in Path("audit/report.html").read_text()
+    (target,) = audited
+    assert target.log_weights(5).shape == (5, 3) and target.model.__class__.__module__.startswith("elbowroom.models")
+
+
+@pytest.mark.slow
+def test_ones_own_programs_are_audited(run: Run, programs: Path, pixels: Path) -> None:
+    ended = run("audit", *OWN, "--data.name=pixels.npy", "--data.dir=.", "--limit=3", *QUICK, "--json")
+    assert ended.json() == read_json(Path("audit/audit.json")) and "gap" in ended.json()["numbers"]
 
 
 PLAIN = ("--networks.decoder=nets:decoder", "--data.name=pixels.npy", "--data.dir=.", "--limit=3", *QUICK)
 
 
-def test_a_plain_vae(run: Run, folder: Path, pixels: Path) -> None:
+def test_a_plain_vae(run: Run, folder: Path, pixels: Path, audited: list[Target]) -> None:
     Path("nets.py").write_text(NETWORKS)
     pair = run("audit", *PLAIN, "--networks.encoder=nets:one_tensor")
     assert pair.refused("expected a pair of tensors", "wrap the network"), pair
     wrong = run("audit", *PLAIN, "--networks.encoder=nets:Encoder", "--networks.latent_dim=5")
     assert wrong.refused("the model failed", "shapes"), wrong
-    assert not Path("audit").exists()
+    assert not Path("audit").exists() and not audited
     ended = run("audit", *PLAIN, "--networks.encoder=nets:Encoder", "--json")
-    assert {"gap", "amortization", "missed_modes"} <= set(ended.json()["numbers"])
+    assert ended.json() == read_json(Path("audit/audit.json"))
+    assert audited[0].log_weights(5).shape == (5, 3) and audited[0].latent_names == ["z[0]", "z[1]"]
 
 
 @pytest.mark.slow
 def test_an_encoder_that_takes_images(run: Run, folder: Path, pixels: Path) -> None:
     Path("nets.py").write_text(NETWORKS)
     images = ("--networks.encoder=nets:Convolution", "--networks.image_shape=[1,3,3]", "--json")
-    ended = run("audit", *PLAIN, *images)
-    assert ended.json()["num_data"] == 3
+    found = run("audit", *PLAIN, *images).json()
+    assert found["num_data"] == 3 and {"gap", "amortization", "missed_modes"} <= set(found["numbers"])
 
 
 @pytest.mark.parametrize(

@@ -1,10 +1,12 @@
 """evidence --method bracket: what is printed and written, and that a second call goes on."""
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from elbowroom.commands.bracket import BOUNDS
+from elbowroom.commands.bracket import BOUNDS, state_name
+from elbowroom.commands.options import EvidenceOptions
 from elbowroom.inference import bracket, quadrature
 from elbowroom.inference.evidence.bracket.choice import FROM_BELOW, MIDDLE, UPPER
 from toys.commands import Run, the_target
@@ -52,18 +54,22 @@ def test_for_a_person(run: Run, trained: Path) -> None:
 
 
 def test_a_second_call_goes_on(run: Run, trained: Path) -> None:
-    """What stands in the state is not computed again; other choices have a state of their own."""
+    """What stands in the state is not computed again."""
     common = ("evidence", f"--run={trained}", *BRACKET)
-    first = run(*common, "--limit=3", "--json").json()
-    again = run(*common, "--limit=3", "--json").json()
+    first, again = (run(*common, "--limit=3", "--json").json() for _ in range(2))
     assert again["seconds"] == first["seconds"] and again["data"] == first["data"]
     assert "Going on from" in run(*common, "--limit=3").out
-    for other in ("--limit=2", "--split=validation", "--which=best", "--seed=1"):
-        assert "Going on" not in run(*common, other).out
-    names = {path.name for path in trained.glob("*.state.safetensors")}
-    assert "evidence-last-test-3-0.state.safetensors" in names and len(names) == 5
-    assert run(*common, "--output=elsewhere", "--limit=3").code == 0
-    assert Path("elsewhere/evidence-last-test-3-0.state.safetensors").exists()
+    assert "Going on" not in run(*common, "--limit=2").out
+    states = {path.name.removesuffix(".state.safetensors") for path in trained.glob("*.state.safetensors")}
+    assert states == {"evidence-last-test-3-0", "evidence-last-test-2-0"}
+
+
+def test_choices_have_states_of_their_own() -> None:
+    choices: tuple[dict[str, Any], ...] = (
+        {}, {"which": "best"}, {"split": "validation"}, {"limit": 3}, {"seed": 1}, {"seed": 0}
+    )  # fmt: skip
+    names = [state_name(EvidenceOptions(**choice)) for choice in choices]
+    assert len(set(names)) == 5 and names[-1] == names[0]
 
 
 def test_what_cannot_be_continued_or_answered(run: Run, trained: Path) -> None:
@@ -95,3 +101,4 @@ def test_a_budget_of_evaluations(run: Run, trained: Path) -> None:
     one, other = (run(*common, f"--output={place}").json() for place in ("one", "other"))
     assert one["data"] == other["data"] and one["forecast"] == other["forecast"]
     assert one["budget"] == "3e4 evaluations" and one["unit"] == "evaluations"
+    assert Path("one/evidence-last-test-3-0.state.safetensors").exists()

@@ -52,7 +52,7 @@ def test_what_a_run_directory_holds(tmp_path: Path) -> None:
     assert os.uname().nodename not in json.dumps(config["environment"]).split('"')
     rows = [json.loads(line) for line in (tmp_path / "run" / "metrics.jsonl").read_text().splitlines()]
     assert [row["epoch"] for row in rows] == [1, 2]
-    keys = {"epoch", "step", "beta", "learning_rate", "train_loss", "gradient_norm", "seconds"}
+    keys = {"epoch", "step", "beta", "bound", "learning_rate", "train_loss", "gradient_norm", "seconds"}
     assert keys | {"elbo", "elbo_stderr", "reconstruction", "kl", "kl_per_dim"} == rows[0].keys()
 
 

@@ -403,6 +403,33 @@ def test_several_tensors_and_prepare() -> None:
     assert sorted(torch.cat([a for a, _ in seen[1:]]).tolist()) == x.tolist()
 
 
+def test_masks_and_labels_are_cut_with_their_rows() -> None:
+    """A float, a bool and an integer tensor; what the mask hides of x changes no step, to the last bit."""
+
+    def model(x: Tensor, seen: Tensor, label: Tensor) -> None:
+        assert torch.equal(seen, label.unsqueeze(-1) % torch.tensor([2, 3, 5]) != 0)
+        shift = pyro.param("shift", torch.zeros(3))
+        with pyro.plate("data", len(x)):
+            z = pyro.sample("z", dist.Normal(0.1 * label, 1.0))
+            pyro.sample("x", dist.Normal(z.unsqueeze(-1) + shift, 1.0).mask(seen).to_event(1), obs=x)
+
+    def guide(x: Tensor, seen: Tensor, label: Tensor) -> None:
+        with pyro.plate("data", len(x)):
+            pyro.sample("z", dist.Normal((x * seen).sum(-1) * pyro.param("slope", torch.tensor(0.1)), 1.0))
+
+    label = torch.arange(20)
+    seen = label.unsqueeze(-1) % torch.tensor([2, 3, 5]) != 0
+    ends = []
+    for hidden in (0.0, 1e3):
+        pyro.clear_param_store()
+        x = torch.where(seen, make_data(20)[:, :3], hidden)
+        tail = tuple(tensor[:7] for tensor in (x, seen, label))
+        fitted = quiet(model, guide, (x, seen, label), validation=tail, num_epochs=3, batch_size=6)
+        assert math.isfinite(fitted.history[-1]["elbo"])
+        ends.append(pyro.param("shift").detach().clone())
+    assert torch.equal(*ends) and bool((ends[0] != 0).all())
+
+
 @pytest.mark.parametrize("num_data", [1, 3])
 def test_few_data_and_large_minibatches(num_data: int) -> None:
     model, guide = make_pair()

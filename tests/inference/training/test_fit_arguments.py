@@ -43,6 +43,14 @@ def refuse(error: type[Exception], match: str, data: Any = None, **options: Any)
         ("clip_norm", 0.0, ValueError),
         ("clip_norm", float("inf"), ValueError),
         ("warmup_epochs", -1, ValueError),
+        ("beta", 0, ValueError),
+        ("beta", float("inf"), ValueError),
+        ("free_bits", -0.1, ValueError),
+        ("num_cycles", 0, ValueError),
+        ("weight_decay", -1e-3, ValueError),
+        ("final_learning_rate", 1.0, ValueError),
+        ("patience", 0, ValueError),
+        ("on_epoch", "print", TypeError),
         ("checkpoint_seconds", -1.0, ValueError),
         ("checkpoint_seconds", float("nan"), ValueError),
     ],
@@ -55,6 +63,10 @@ def test_unknown_names_list_the_known_ones() -> None:
     refuse(ValueError, "unknown loss 'ELBO'; known: RenyiELBO, TraceMeanField_ELBO, Trace_ELBO", loss="ELBO")
     refuse(ValueError, "unknown schedule 'linear'; known: constant, cosine", schedule="linear")
     refuse(ValueError, "unknown keep 'first'; known: last, best", keep="first")
+    refuse(
+        ValueError, r"unknown optimizer 'adamw' \(did you mean 'AdamW'\?\); known: Adam, AdamW, SGD", optimizer="adamw"
+    )
+    refuse(ValueError, r"unknown kl_weight 'cyclic' \(did you mean 'cyclical'\?\)", kl_weight="cyclic")
 
 
 def test_combinations() -> None:
@@ -65,7 +77,14 @@ def test_combinations() -> None:
     refuse(ValueError, "alpha=0.5 is the order of RenyiELBO", alpha=0.5)
     refuse(ValueError, "num_particles=1 is the ELBO", loss="RenyiELBO")
     refuse(ValueError, "other than 1", loss="RenyiELBO", num_particles=4, alpha=1)
-    refuse(ValueError, "warmup_epochs weighs the KL term", loss="RenyiELBO", num_particles=4, warmup_epochs=3)
+    for name, value in {"warmup_epochs": 3, "beta": 4.0, "kl_weight": "cyclical", "free_bits": 0.1}.items():
+        refuse(ValueError, f"{name} weighs the KL term", loss="RenyiELBO", num_particles=4, **{name: value})
+    refuse(ValueError, "warmup_epochs=3 is how long a weight rises", kl_weight="constant", warmup_epochs=3)
+    refuse(ValueError, "schedule='constant' stays where it is", final_learning_rate=1e-4)
+    refuse(ValueError, "must be a number > 0", schedule="exponential", final_learning_rate=0.0)
+    refuse(ValueError, "patience=3 waits for a better validation ELBO", patience=3)
+    for options in ({"warmup_epochs": 9}, {"kl_weight": "cyclical"}):
+        refuse(ValueError, "patience=3 is counted from the end of the warm-up", patience=3, num_epochs=9, **options)
 
 
 @pytest.mark.parametrize("bad", [float("nan"), float("inf"), -float("inf")])
@@ -147,6 +166,8 @@ def test_a_plate_of_fixed_size() -> None:
     ("options", "marks", "said"),
     [
         ({"warmup_epochs": 2}, None, r"\['which'\], which the guide does not draw, are summed out .*warmup_epochs=2"),
+        ({"beta": 2.0}, None, r"\['which'\], which the guide does not draw, are summed out .*beta=2.0"),
+        ({"free_bits": 0.1}, None, r"\['which'\], which the guide does not draw, are summed out .*free_bits=0.1"),
         ({"loss": "RenyiELBO", "num_particles": 2}, None, r"\['which'\].*loss='RenyiELBO' cannot be had of their sum"),
         ({"loss": "TraceMeanField_ELBO"}, None, r"\['which'\].*loss='TraceMeanField_ELBO' cannot be had"),
         ({}, "sequential", r"the model branches on \['which'\], and fit runs no branches"),

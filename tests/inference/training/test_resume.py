@@ -16,6 +16,7 @@ from pyro.infer.autoguide import AutoNormal
 from torch import Tensor
 
 from elbowroom.inference.training import CheckpointError, fit
+from elbowroom.inference.training.optimiser import JointOptimiser
 from elbowroom.inference.training.trainer import Trainer
 from toys.training import NormalisedGuide, ToyModel, equal, make_data, make_pair, values
 
@@ -80,6 +81,43 @@ def test_cut_with_several_particles(tmp_path: Path) -> None:
     assert equal(whole, train(tmp_path / "cut", resume=True, **options)[0])
 
 
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"optimizer": "AdamW", "weight_decay": 0.1, "kl_weight": "cyclical", "num_cycles": 2, "beta": 0.7},
+        {"optimizer": "SGD", "schedule": "exponential", "kl_weight": "constant", "free_bits": 0.2},
+        {"num_epochs": 9, "learning_rate": 0.7, "warmup_epochs": 0, "validate_every": 1, "patience": 2, "keep": "best"},
+    ],
+    ids=["AdamW, cyclical", "SGD, free bits", "patience"],
+)
+@pytest.mark.parametrize("steps", [2, 6])
+def test_cut_with_every_optimiser_weight_and_stop(tmp_path: Path, options: dict[str, Any], steps: int) -> None:
+    options = {"warmup_epochs": 0} | options
+    whole, expected = train(tmp_path / "whole", **options)
+    with pytest.raises(Cut):
+        train(tmp_path / "cut", cut=steps, **options)
+    resumed, fitted = train(tmp_path / "cut", resume=True, **options)
+    assert equal(whole, resumed)
+    assert rows_of(tmp_path / "cut") == rows_of(tmp_path / "whole")
+    assert (fitted.stopped, len(fitted.history)) == (expected.stopped, len(expected.history))
+    assert (fitted.stopped == "patience") == ("patience" in options) and len(fitted.history) < 9
+
+
+def test_a_run_of_before_there_were_these_options_goes_on(tmp_path: Path) -> None:
+    """Its record lacks their names, which then had one meaning: that of the defaults, and no other."""
+    whole, _ = train(None)
+    with pytest.raises(Cut):
+        train(tmp_path / "cut", cut=5)
+    younger = {"beta", "kl_weight", "num_cycles", "free_bits", "optimizer", "weight_decay", "final_learning_rate",
+               "patience"}  # fmt: skip
+    config = json.loads((tmp_path / "cut" / "config.json").read_text())
+    config["arguments"] = {name: value for name, value in config["arguments"].items() if name not in younger}
+    (tmp_path / "cut" / "config.json").write_text(json.dumps(config))
+    with pytest.raises(CheckpointError, match=r"arguments\.beta: 1\.0 in the run directory, now 2\.0"):
+        train(tmp_path / "cut", resume=True, beta=2.0)
+    assert equal(whole, train(tmp_path / "cut", resume=True)[0])
+
+
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device")
 def test_cut_on_a_gpu(tmp_path: Path) -> None:
     """The device's own generator is part of the state."""
@@ -111,7 +149,7 @@ def test_forgetting_a_part_of_the_state_is_noticed(
     if forgotten == "generator":
         monkeypatch.setattr(Trainer, "_set_generator", lambda self, states: None)
     elif forgotten == "optimiser":
-        monkeypatch.setattr("elbowroom.inference.training.trainer.JointAdam.load_state_tensors", lambda *args: None)
+        monkeypatch.setattr(JointOptimiser, "load_state_tensors", lambda *args: None)
     else:
         restore = Trainer.restore
 

@@ -12,7 +12,7 @@ from torch import Tensor
 from elbowroom.inference.training import SCHEDULES, fit
 from elbowroom.inference.training.batches import Batches, fingerprint
 from elbowroom.inference.training.nonfinite import NonFiniteStep
-from elbowroom.inference.training.optimiser import JointAdam
+from elbowroom.inference.training.optimiser import JointOptimiser
 from elbowroom.inference.training.run_config import differences
 from elbowroom.inference.training.schedule import kl_weight
 from toys.training import make_data, make_pair, values
@@ -49,6 +49,7 @@ def test_schedules() -> None:
         assert all(0.0 <= factor(i / 100) <= 1.0 for i in range(101))
     assert SCHEDULES["cosine"](0.5) == pytest.approx(0.5) and SCHEDULES["cosine"](1.0) == pytest.approx(0.0)
     assert SCHEDULES["constant"](1.0) == 1.0
+    assert SCHEDULES["exponential"](1.0) == pytest.approx(0.1)
 
 
 def test_kl_weight() -> None:
@@ -79,7 +80,7 @@ def test_clipping_is_by_the_joint_norm_of_the_mean_gradient(
     clip_norm: float | None, factor: float, divisor: float
 ) -> None:
     parameters = quadratic(divisor)
-    optimiser = JointAdam(parameters, 0.1, clip_norm)
+    optimiser = JointOptimiser(parameters, 0.1, clip_norm)
     optimiser.divisor = divisor
     optimiser()
     assert isinstance(optimiser, PyroOptim)
@@ -92,7 +93,7 @@ def test_clipping_is_by_the_joint_norm_of_the_mean_gradient(
 @pytest.mark.parametrize("bad", [math.nan, math.inf])
 def test_a_bad_gradient_changes_nothing(bad: float) -> None:
     parameters = quadratic(1.0)
-    optimiser = JointAdam(parameters, 0.1)
+    optimiser = JointOptimiser(parameters, 0.1)
     optimiser()
     before, moments = values_of(parameters), optimiser.state_tensors()
     for p in parameters.values():
@@ -107,7 +108,7 @@ def test_a_bad_gradient_changes_nothing(bad: float) -> None:
 def test_a_parameter_without_a_gradient_is_left_alone() -> None:
     """Pyro's own zeroed gradients would let Adam's momentum move it, and differently after a resume."""
     parameters = quadratic(1.0)
-    optimiser = JointAdam(parameters, 0.1)
+    optimiser = JointOptimiser(parameters, 0.1)
     optimiser()
     before = parameters["b"].detach().clone()
     parameters["a"].grad = torch.ones(2)
@@ -117,7 +118,7 @@ def test_a_parameter_without_a_gradient_is_left_alone() -> None:
 
 def test_state_goes_round_through_tensors() -> None:
     ours, theirs = quadratic(1.0), quadratic(1.0)
-    first, second = JointAdam(ours, 0.1), JointAdam(theirs, 0.1)
+    first, second = JointOptimiser(ours, 0.1), JointOptimiser(theirs, 0.1)
     first()
     with torch.no_grad():
         for p, q in zip(theirs.values(), ours.values(), strict=True):
@@ -137,7 +138,7 @@ def test_it_serves_pyros_svi_directly() -> None:
     del model.scale, guide.scale
     model.scale, guide.scale = torch.tensor(1.0), torch.tensor(0.7)
     before = values(model, guide)
-    SVI(model, guide, JointAdam(parameters, 0.1), Trace_ELBO()).step(make_data())
+    SVI(model, guide, JointOptimiser(parameters, 0.1), Trace_ELBO()).step(make_data())
     assert all(not torch.equal(a, b) for a, b in zip(before, values(model, guide), strict=True))
 
 

@@ -1,7 +1,5 @@
-"""Objects of the installed ArviZ: of which kind they are, when it is imported, and what is said where it cannot be."""
+"""Objects of the installed ArviZ: of which kind they are, and what is said where it cannot be."""
 
-import os
-import subprocess
 import sys
 from pathlib import Path
 
@@ -40,26 +38,6 @@ def test_arviz_that_cannot_be_imported(text: str | None, tmp_path: Path, monkeyp
         monkeypatch.syspath_prepend(tmp_path)
     with pytest.raises(ImportError, match=r"to_arviz needs ArviZ.*: pip install --upgrade 'arviz>=0\.23'"):
         draws_to_arviz(draws_of({"w": torch.randn(2, 8, 3)}))
-
-
-def test_arviz_is_imported_late_and_without_a_word(tmp_path: Path) -> None:
-    """In a home where it has never been imported, 0.23 would warn, and every warning is an error here."""
-    program = """
-import sys, torch
-from elbowroom.inference import Comparison, Draws
-heavy = {"arviz", "xarray", "matplotlib"}
-info = {"method": "hmc", "seed": 0, "num_warmup": 1, "seconds": 1.0, "num_evaluations": torch.ones(2)}
-draws = Draws({"w": torch.randn(2, 8, 2)}, ["w"], {"diverging": torch.zeros(2, 8, 2, dtype=torch.bool)}, info)
-assert not heavy & set(sys.modules), heavy & set(sys.modules)
-draws.to_arviz()
-assert "arviz" in sys.modules
-"""
-    filters = ["-W", "error", "-W", "ignore::DeprecationWarning"]  # Python itself shows those of libraries to nobody
-    home = {"HOME": str(tmp_path), "XDG_CACHE_HOME": str(tmp_path / "cache"), "MPLCONFIGDIR": str(tmp_path / "mpl")}
-    done = subprocess.run(
-        [sys.executable, *filters, "-c", program], env=os.environ | home, capture_output=True, text=True
-    )
-    assert (done.returncode, done.stderr) == (0, "")
 
 
 def test_arviz_writes_and_reads_its_object(tmp_path: Path) -> None:

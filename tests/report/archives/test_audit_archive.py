@@ -1,6 +1,8 @@
 """The netCDF file of an audit: ArviZ and plain xarray read it, and it says what the JSON says."""
 
+from collections.abc import Callable
 from dataclasses import replace
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -13,20 +15,26 @@ from elbowroom.report.archives.audit_netcdf import audit_datatree, save_audit_ne
 from toys import arviz_oracle
 from toys.audit_results import EXPLODED, HOSTILE, bad_audit, short_audit, tabular_audit
 
-KINDS = (bad_audit, short_audit, tabular_audit)
+KINDS = (bad_audit, short_audit, pytest.param(tabular_audit, marks=pytest.mark.slow))
 
 
 @pytest.fixture(scope="module")
-def bad_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The file of the bad audit."""
-    return save_audit_netcdf(bad_audit(), tmp_path_factory.mktemp("audit") / "audit.nc")
+def file_of(tmp_path_factory: pytest.TempPathFactory) -> Callable[[Any], Path]:
+    """The file of an audit of a kind, written once."""
+    folder = tmp_path_factory.mktemp("audit")
+    return cache(lambda kind: save_audit_netcdf(kind(), folder / f"{kind.__name__}.nc"))
+
+
+@pytest.fixture
+def bad_file(file_of: Callable[[Any], Path]) -> Path:
+    return file_of(bad_audit)
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_the_file_holds_what_the_json_holds(kind: Any, tmp_path: Path) -> None:
+def test_the_file_holds_what_the_json_holds(kind: Any, file_of: Callable[[Any], Path]) -> None:
     audit = kind()
     record = audit_record(audit)
-    with xr.open_datatree(save_audit_netcdf(audit, tmp_path / "audit.nc")) as tree:
+    with xr.open_datatree(file_of(kind)) as tree:
         for name, group in record["groups"].items():
             assert set(tree[name].data_vars) == set(group["variables"])
             for key, variable in group["variables"].items():

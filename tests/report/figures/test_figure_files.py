@@ -1,4 +1,4 @@
-"""All figures: matplotlib is left as it was, and files are whole and reproducible."""
+"""All figures: matplotlib is left as it was, and all else that the process shares; files are whole and reproducible."""
 
 from pathlib import Path
 
@@ -7,6 +7,7 @@ import pytest
 
 from elbowroom.report import save_figure
 from toys.figures import FIGURES
+from toys.global_state import untouched
 
 
 @pytest.mark.parametrize("name", FIGURES)
@@ -15,7 +16,8 @@ def test_figures_leave_matplotlib_as_they_found_it(name: str, tmp_path: Path) ->
     backend = matplotlib.get_backend()
     with matplotlib.rc_context({"axes.facecolor": "black", "text.usetex": True, "font.size": 40}):
         inside = dict(matplotlib.rcParams)
-        figure = FIGURES[name]()
+        with untouched():
+            figure = FIGURES[name]()
         path = save_figure(figure, tmp_path / "folder" / "figure.png")
         assert dict(matplotlib.rcParams) == inside
         assert not any(text.get_usetex() for text in figure.findobj(matplotlib.text.Text))
@@ -23,7 +25,10 @@ def test_figures_leave_matplotlib_as_they_found_it(name: str, tmp_path: Path) ->
     assert matplotlib.get_backend() == backend
     assert path.read_bytes().startswith(b"\x89PNG")
     assert all(ax.get_facecolor() == (1, 1, 1, 1) for ax in figure.axes)
-    assert figure._repr_png_().startswith(b"\x89PNG")
+
+
+def test_a_notebook_shows_a_figure() -> None:
+    assert FIGURES["prior samples"]()._repr_png_().startswith(b"\x89PNG")
 
 
 @pytest.mark.parametrize("suffix", [".png", ".pdf", ".svg"])

@@ -58,14 +58,14 @@ class Elements(HTMLParser):
 
 
 @cache
-def bad_page() -> str:
-    """The page of the bad audit."""
-    return page(bad_audit())
+def page_of(kind: str) -> str:
+    """The page of one of the audits that are made up."""
+    return page(AUDITS[kind]())
 
 
 @every_audit
 def test_nothing_comes_from_outside(kind: str) -> None:
-    text = page(AUDITS[kind]())
+    text = page_of(kind)
     elements = Elements(text)
     for tag, attributes, _ in elements.found:
         for name in ("src", "href", "xlink:href", "data", "action", "srcset"):
@@ -79,7 +79,7 @@ def test_nothing_comes_from_outside(kind: str) -> None:
 
 @every_audit
 def test_it_can_be_read_without_seeing_it(kind: str) -> None:
-    elements = Elements(page(AUDITS[kind]()))
+    elements = Elements(page_of(kind))
     assert elements.all("html")[0][0]["lang"] == "en"
     levels = [int(tag[1]) for tag, *_ in elements.found if re.fullmatch("h[1-6]", tag)]
     assert levels[0] == 1 and levels.count(1) == 1
@@ -116,7 +116,7 @@ def test_words_of_the_user_are_text_and_never_run() -> None:
 def test_the_page_says_what_was_found() -> None:
     audit = bad_audit()
     assert audit.decomposition is not None and audit.calibration is not None and audit.latent_use is not None
-    elements = Elements(bad_page())
+    elements = Elements(page_of("bad"))
     told = re.sub(r"\s+", " ", elements.all("main")[0][1])
     for finding in audit.findings:
         assert finding.sentence in told
@@ -135,7 +135,7 @@ def test_the_page_says_what_was_found() -> None:
 
 @pytest.mark.parametrize("part", PARTS)
 def test_a_part_that_is_missing_is_said_to_be(part: str) -> None:
-    whole, cut = bad_page(), page(replace(bad_audit(), **{part: None}))
+    whole, cut = page_of("bad"), page(replace(bad_audit(), **{part: None}))
     Elements(cut)
     expected = {"decomposition": 2, "x": 0}.get(part, 1)
     assert "Not answered" not in whole and cut.count("Not answered") == expected

@@ -2,6 +2,7 @@
 
 import re
 from dataclasses import replace
+from functools import cache
 
 import pytest
 import torch
@@ -14,6 +15,12 @@ from elbowroom.report.records.number_format import SIGMAS, compact, in_standard_
 from toys.report import DATA, toy, with_draws
 
 ANSI = re.compile(r"\x1b\[")
+
+
+@cache
+def exactly() -> Estimate:
+    """The evidence of all data of the toy."""
+    return quadrature(toy().target)
 
 
 def test_every_number_of_a_comparison_is_printed_with_its_error() -> None:
@@ -134,7 +141,7 @@ def test_without_a_reference_nothing_is_measured_against_it() -> None:
 
 def test_bounds_of_a_data_set() -> None:
     target = toy().target
-    sampled, exact = importance(target, num_samples=400, num_particles=(5, 50)), quadrature(target)
+    sampled, exact = importance(target, num_samples=400, num_particles=(5, 50)), exactly()
     text = bounds_table(sampled, exact)
     elbo = Estimate(sampled.info["elbo"], sampled.info["elbo_stderr"], "lower")
     iwae = Estimate(sampled.info["iwae"][5], sampled.info["iwae_stderr"][5], "lower")
@@ -158,7 +165,7 @@ def test_flagged_data_are_counted() -> None:
 
 def test_evidence_of_estimates_alone() -> None:
     target = toy().target
-    sampled, exact = importance(target, num_samples=400), quadrature(target)
+    sampled, exact = importance(target, num_samples=400), exactly()
     text = evidence_table(sampled, exact, data=[7, 8, 9])
     for b in range(3):
         line = next(line for line in text.splitlines() if line.strip().startswith(str(7 + b)))
