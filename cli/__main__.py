@@ -15,6 +15,7 @@ from elbowroom.commands.options import (
     DemoOptions,
     EveryCommand,
     EvidenceOptions,
+    FamiliesOptions,
     GenerateOptions,
     TrainOptions,
 )
@@ -27,6 +28,7 @@ COMMANDS: dict[str, type] = {
     "audit": AuditOptions,
     "compare": CompareOptions,
     "generate": GenerateOptions,
+    "families": FamiliesOptions,
 }
 """Command -> its options; the command itself is `run(options)` in the module of its name."""
 

@@ -2,10 +2,12 @@
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
+
+from elbowroom.datasets.masks import check_masks, without_padding
 
 _DATA_KEYS = {
     "train": ("train", "x_train", "train_x", "train_images", "x", "data", "images", "arr_0"),
@@ -18,6 +20,20 @@ _LABEL_KEYS = {
     "test": ("y_test", "test_y", "test_labels"),
 }
 
+_MASK_KEYS = {
+    "train": ("mask", "mask_train", "train_mask"),
+    "validation": ("mask_validation", "validation_mask", "mask_valid", "mask_val"),
+    "test": ("mask_test", "test_mask"),
+}
+
+
+class Keys(NamedTuple):
+    """Split -> the key of its array, for each of what a split has."""
+
+    data: Mapping[str, str]
+    labels: Mapping[str, str]
+    masks: Mapping[str, str]
+
 
 @dataclass(frozen=True)
 class Arrays:
@@ -27,11 +43,15 @@ class Arrays:
         data: split -> `[N, …]`, at least `train`.
         labels: split -> `[N]`, for some of these splits.
         scale: what to divide the values by; None to tell it from the dtype.
+        masks: split -> `[N, T]`, true where a sequence has a step, for all splits that have data or for none.
+        vocabulary: the word of each column, of bags of words; empty if nothing is known of them.
     """
 
     data: Mapping[str, NDArray[Any]]
     labels: Mapping[str, NDArray[Any]] = field(default_factory=dict)
     scale: float | None = None
+    masks: Mapping[str, NDArray[Any]] = field(default_factory=dict)
+    vocabulary: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -43,28 +63,30 @@ class Rows:
         labels: split -> int64 `[N]`.
         scale: what the values were divided by.
         image_shape: of one datum, if the arrays had it.
+        masks: split -> bool `[N, T]`; where they are false, the values are zero.
     """
 
     data: Mapping[str, NDArray[np.float32]]
     labels: Mapping[str, NDArray[np.int64]]
     scale: float
     image_shape: tuple[int, ...] | None
+    masks: Mapping[str, NDArray[np.bool_]]
 
 
-def find_keys(keys: Iterable[str], source: str) -> tuple[dict[str, str], dict[str, str]]:
-    """Which of a file's keys hold data and labels: (split -> key, split -> key), whatever their case.
+def find_keys(keys: Iterable[str], source: str) -> Keys:
+    """Which of a file's keys hold data, labels and masks, whatever their case.
 
     Raises:
         ValueError: if none holds training data, or two claim the same split.
     """
     names = list(keys)
-    data, labels = _claims(names, _DATA_KEYS, source), _claims(names, _LABEL_KEYS, source)
-    if "train" not in data:
+    found = Keys(*(_claims(names, known, source) for known in (_DATA_KEYS, _LABEL_KEYS, _MASK_KEYS)))
+    if "train" not in found.data:
         raise ValueError(
             f"{source}: no array to train on. Its keys are {_listed(names)}; expected one of "
             f"{', '.join(_DATA_KEYS['train'])} (and, if there are held-out data, validation and test or the like)"
         )
-    return data, labels
+    return found
 
 
 def to_rows(arrays: Arrays, source: str) -> Rows:
@@ -74,19 +96,23 @@ def to_rows(arrays: Arrays, source: str) -> Rows:
 
     Raises:
         ValueError: on arrays that are empty, 0-dimensional, of another dtype than bool, integer or float, of dtypes or
-            data shapes that differ between splits, or with values that are NaN, infinite or beyond float32.
+            data shapes that differ between splits, or with values that are NaN, infinite or beyond float32; on masks
+            that are none of these data.
     """
     for split, array in arrays.data.items():
         _check_array(array, f"{source}: the {split} array")
-    shapes = {split: array.shape[1:] for split, array in arrays.data.items()}
+    masks = check_masks(arrays.data, arrays.masks, source)
+    data = {split: without_padding(x, masks[split]) if masks else x for split, x in arrays.data.items()}
+    shapes = {split: array.shape[1:] for split, array in data.items()}
     if len(set(shapes.values())) > 1:
         raise ValueError(f"{source}: the shape of a datum differs between the arrays: {shapes}")
-    scale = _scale(arrays.data, source) if arrays.scale is None else arrays.scale
+    scale = _scale(data, source) if arrays.scale is None else arrays.scale
     return Rows(
-        data={split: _flatten(array, scale, source, split) for split, array in arrays.data.items()},
+        data={split: _flatten(array, scale, source, split) for split, array in data.items()},
         labels=_labels(arrays, source),
         scale=scale,
         image_shape=_image_shape(shapes["train"]),
+        masks=masks,
     )
 
 

@@ -24,6 +24,7 @@ class Dataset:
         test: likewise.
         image_shape: (height, width) or (…) of one datum, if it is known to be an image.
         labels: split -> int64 `[N]`; only the splits that have labels.
+        vocabulary: the P words of bags of words, in the order of the columns; empty if they are not known.
         binarize: how grey values became zeros and ones.
         threshold: the cut of `binarize="threshold"`.
         seed: of the draw of `static` and `dynamic`; which data are held out does not depend on it.
@@ -31,6 +32,8 @@ class Dataset:
         split_rule: how the splits were made, in words.
         sha256: of the bytes of `files`, one after the other (`cat FILES | sha256sum`).
         files: what was read, in that order.
+        masks: split -> bool `[N, T]`, true where a sequence has a step; only for sequences of different lengths, all
+            of whose splits have one. Elsewhere the values are zero.
     """
 
     name: str
@@ -39,6 +42,7 @@ class Dataset:
     test: Tensor
     image_shape: tuple[int, ...] | None
     labels: Mapping[str, Tensor] = field(default_factory=dict)
+    vocabulary: tuple[str, ...] = ()
     binarize: str = "none"
     threshold: float = 0.5
     seed: int = 0
@@ -46,9 +50,10 @@ class Dataset:
     split_rule: str = ""
     sha256: str = ""
     files: tuple[Path, ...] = ()
+    masks: Mapping[str, Tensor] = field(default_factory=dict)
 
     @property
-    def prepare(self) -> Callable[[Tensor], Tensor] | None:
+    def prepare(self) -> Callable[..., Tensor | tuple[Tensor, ...]] | None:
         """What training applies to each minibatch: `draw_pixels` under `dynamic`, else None."""
         return draw_pixels if self.binarize == "dynamic" else None
 
@@ -72,13 +77,19 @@ class Dataset:
             "scale": self.scale,
             "split_rule": self.split_rule,
             "files": [path.name for path in self.files],
-            "sha256": {"source": self.sha256} | {name: _digest(x) for name, x in parts.items()},
+            "sha256": {"source": self.sha256}
+            | {name: _digest(x) for name, x in parts.items()}
+            | {f"{name} mask": _digest(mask) for name, mask in self.masks.items()},
         }
 
 
-def draw_pixels(x: Tensor) -> Tensor:
-    """One draw of Bernoulli(x), with torch's global generator: a minibatch of `binarize="dynamic"`."""
-    return torch.bernoulli(x)
+def draw_pixels(x: Tensor, *others: Tensor) -> Tensor | tuple[Tensor, ...]:
+    """One draw of Bernoulli(x), with torch's global generator: a minibatch of `binarize="dynamic"`.
+
+    What else the programs are given (labels, masks) is handed on as it is.
+    """
+    drawn = torch.bernoulli(x)
+    return (drawn, *others) if others else drawn
 
 
 def _digest(x: Tensor) -> str:

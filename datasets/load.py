@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from elbowroom.datasets.arrays import check_grey, to_rows
+from elbowroom.datasets.bags import check_vocabulary
 from elbowroom.datasets.binarize import Binarize, binarize_rows, check_mode
 from elbowroom.datasets.dataset import Dataset
 from elbowroom.datasets.locate import Found, find
@@ -31,10 +32,15 @@ def load(
     they are. How each set is split is written in `datasets/splits.py` and, in words, in `Dataset.split_rule`; it does
     not depend on `seed`. A file of one's own is `.npy` (an array, a datum a row), `.npz` or `.mat` (arrays `train`,
     `validation`, `test`, or `x_train` and the like, or `x`; what is missing is taken from the training array), or IDX.
+    Sequences of different lengths are an array `x [N, T, P]` with a `mask [N, T]` beside it (`mask_train` beside
+    `x_train`): what stands where it is false is made zero. Bags of words are counts `[N, V]` in an `.npy` or `.npz`, or
+    a sparse array in an `.npz` as SciPy saves it (CSR), with the words, one a line, in `NAME.vocabulary.txt` beside
+    `NAME.npz`.
 
     Args:
-        name: `digits` (embedded), `mnist`, `fashion-mnist`, `omniglot`, `freyfaces`, a path, or the name of a file in
-            the data folder.
+        name: `digits` (embedded), `linear-system` (sequences simulated by `datasets/linear_system.py`),
+            `topics-simulated` (bags simulated by `datasets/topics.py`), `mnist`, `fashion-mnist`, `omniglot`,
+            `freyfaces`, a path, or the name of a file in the data folder.
         data_dir: the data folder; without it, the environment variable `ELBOWROOM_DATA`.
         binarize: how grey values become zeros and ones: `none`, `threshold`, `static` or `dynamic` (see
             `binarize.binarize_rows`). Under `dynamic` pass `Dataset.prepare` to training.
@@ -50,8 +56,9 @@ def load(
     seed = check_seed(seed)
     found = find(name, data_dir)
     files = tuple(found.files.values())
-    source = ", ".join(str(path) for path in files)
-    rows = to_rows(found.layout.read(found.files), source)
+    source = ", ".join(str(path) for path in files) or found.name
+    arrays = found.layout.read(found.files)
+    rows = to_rows(arrays, source)
     image_shape = _check_shape(found, rows.image_shape, rows.data["train"].shape[1], source)
     plan = found.source.rule.plan({split: len(x) for split, x in rows.data.items()}, source)
     if binarize != "none" or found.source.image_shape is not None:  # the named sets are images
@@ -70,6 +77,7 @@ def load(
         test=torch.from_numpy(parts["test"]),
         image_shape=image_shape,
         labels={s: _labels(rows.labels[a], taken) for s, (a, taken) in plan.items() if a in rows.labels},
+        vocabulary=check_vocabulary(arrays.vocabulary, rows.data["train"].shape[1], source),
         binarize=binarize,
         threshold=threshold,
         seed=seed,
@@ -77,6 +85,7 @@ def load(
         split_rule=found.source.rule.text,
         sha256=_sha256(files),
         files=files,
+        masks={s: torch.from_numpy(rows.masks[a][taken]) for s, (a, taken) in plan.items() if a in rows.masks},
     )
 
 

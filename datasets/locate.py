@@ -80,7 +80,7 @@ def _find_own(text: str, data_dir: str | os.PathLike[str] | None) -> Found:
         places.reverse()
     for place in places:
         if place.is_file():
-            return Found(path.name, source, source.layouts[0], {"file": place})
+            return Found(path.name, source, source.layouts[0], _files_in(place.parent, source.layouts[0]))
     raise FileNotFoundError(
         f"no such file: {' or '.join(str(place) for place in places)}. Give its path, or its name together with "
         f"data_dir=... or the environment variable {ENVIRONMENT}. Nothing is downloaded"

@@ -1,6 +1,7 @@
 """Random numbers that are the same on every machine: raw Philox words, keyed on (seed, stream)."""
 
 import hashlib
+import math
 import operator
 from typing import Any
 
@@ -30,6 +31,25 @@ def bernoulli(probs: NDArray[np.float32], stream: str, seed: int) -> NDArray[np.
         uniforms = (generator.random_raw(piece.size) >> np.uint64(11)) * 2.0**-53
         drawn[start : start + _CHUNK] = uniforms < piece
     return drawn.reshape(probs.shape)
+
+
+def normal(shape: tuple[int, ...], stream: str, seed: int) -> NDArray[np.float64]:
+    """Standard normal draws: quantiles of u_i = (⌊word_i / 2¹¹⌋ + ½) / 2⁵³."""
+    from scipy.special import ndtri  # here: scipy.special is slow to import and few need it
+
+    words = _generator(seed, stream).random_raw(math.prod(shape)) >> np.uint64(11)
+    return ndtri((words + 0.5) * 2.0**-53).reshape(shape)
+
+
+def whole(count: int, bound: int, stream: str, seed: int) -> NDArray[np.int64]:
+    """Whole numbers from 0 to below `bound`, the remainders of words (their bias is bound / 2⁶⁴)."""
+    return (_generator(seed, stream).random_raw(count) % np.uint64(bound)).astype(np.int64)
+
+
+def uniform(shape: tuple[int, ...], stream: str, seed: int) -> NDArray[np.float64]:
+    """Numbers u_i = ⌊word_i / 2¹¹⌋ / 2⁵³ from 0 to below 1."""
+    words = _generator(seed, stream).random_raw(math.prod(shape)) >> np.uint64(11)
+    return words.astype(np.float64).reshape(shape) * 2.0**-53
 
 
 def check_seed(seed: Any) -> int:

@@ -1,7 +1,7 @@
 """The data sets known by name: the files they come in, how these are read, how the splits are made."""
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -11,8 +11,11 @@ from numpy.typing import NDArray
 from elbowroom.datasets import digits
 from elbowroom.datasets.archives import read_mat, read_mat_variables, read_npy, read_npz
 from elbowroom.datasets.arrays import Arrays
+from elbowroom.datasets.bags import VOCABULARY_FILE, read_vocabulary
 from elbowroom.datasets.idx import read_idx
+from elbowroom.datasets.linear_system import linear_system
 from elbowroom.datasets.splits import DIGITS, FRAMES, LAST_SIXTH, OMNIGLOT, TENTHS, Rule
+from elbowroom.datasets.topics import read_topics
 
 Files = Mapping[str, Path]
 """Part of a layout -> its file."""
@@ -23,7 +26,7 @@ class Layout:
     """One way of storing a data set.
 
     Attributes:
-        parts: part -> its file names, of which the first one that exists is read.
+        parts: part -> its file names, of which the first one that exists is read; none, if the data are made here.
         read: from the files to the arrays.
         optional: parts that may be absent.
         shared: other data sets use the same file names: outside a folder named after the set they are MNIST's.
@@ -57,7 +60,18 @@ class Source:
 def own_file(path: Path) -> Source | None:
     """The source that a file of one's own is, by its name; None if no reader is known for it."""
     reader = _reader_of(path.name.lower())
-    return None if reader is None else Source((_single(reader, path.name),), TENTHS)
+    return None if reader is None else Source((_with_words(reader, path),), TENTHS)
+
+
+def _with_words(read: Callable[[Path], Arrays], path: Path) -> Layout:
+    """A file, and the words of its columns beside it, if they are there."""
+
+    def both(files: Files) -> Arrays:
+        arrays = read(files["file"])
+        return replace(arrays, vocabulary=read_vocabulary(files["words"])) if "words" in files else arrays
+
+    parts = {"file": (path.name,), "words": (VOCABULARY_FILE.format(path.stem),)}
+    return Layout(parts, both, optional=frozenset({"words"}))
 
 
 def _single(read: Callable[[Path], Arrays], *names: str) -> Layout:
@@ -141,6 +155,7 @@ _FOUR_IDX = Layout(
 
 SOURCES: dict[str, Source] = {
     "digits": Source((_single(digits.read_digits, "digits.npz"),), DIGITS, (8, 8), embedded=digits.FOLDER),
+    "linear-system": Source((Layout({}, lambda files: linear_system()),), TENTHS, embedded=digits.FOLDER),
     "mnist": Source((_single(read_npz, "mnist.npz"), _FOUR_IDX), LAST_SIXTH, (28, 28), ("mnist", "MNIST", "MNIST/raw")),
     "fashion-mnist": Source(
         (_single(read_npz, "fashion-mnist.npz", "fashion_mnist.npz"), _FOUR_IDX),
@@ -160,6 +175,7 @@ SOURCES: dict[str, Source] = {
         (28, 20),
         ("freyfaces",),
     ),
+    "topics-simulated": Source((Layout({}, lambda files: read_topics()),), TENTHS, embedded=digits.FOLDER),
 }
 
 NAMES = tuple(SOURCES)

@@ -5,7 +5,12 @@
     amortized.py   what all are: a program around `encode(x)`
     normal.py      a diagonal Normal from a network built here, a perceptron or another
     convolutional_normal.py   … and from a convolutional one, for images
+    conditional.py   … of x and a context
+    label_and_normal.py   a classifier, and a Normal given the label
+    markov.py      for models of sequences: each latent given the one before and all data from its step on
     exact.py       the model's own posterior, where it knows it
+    categorical.py probabilities of a mixture's components, from a perceptron
+    no_latents.py  nothing, where all latents are summed out
     adapter.py     somebody's own PyTorch encoder
     registry.py    the guides by name, for the command line and the contract tests
 
@@ -18,17 +23,39 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from elbowroom.guides.adapter import EncoderGuide, from_encoder
     from elbowroom.guides.amortized import AmortizedGuide
+    from elbowroom.guides.categorical import AmortizedCategorical
+    from elbowroom.guides.conditional import ConditionalNormal
     from elbowroom.guides.convolutional_normal import ConvolutionalNormal
     from elbowroom.guides.exact import ExactPosterior
+    from elbowroom.guides.label_and_normal import LabelAndNormal
+    from elbowroom.guides.markov import DeepKalmanSmoother
+    from elbowroom.guides.no_latents import NoLatents
     from elbowroom.guides.normal import AmortizedNormal
 
-__all__ = ["AmortizedGuide", "AmortizedNormal", "ConvolutionalNormal", "EncoderGuide", "ExactPosterior", "from_encoder"]
+__all__ = [
+    "AmortizedCategorical",
+    "AmortizedGuide",
+    "AmortizedNormal",
+    "ConditionalNormal",
+    "ConvolutionalNormal",
+    "DeepKalmanSmoother",
+    "EncoderGuide",
+    "ExactPosterior",
+    "LabelAndNormal",
+    "NoLatents",
+    "from_encoder",
+]
 
 _FILES = {
     "adapter": ("EncoderGuide", "from_encoder"),
     "amortized": ("AmortizedGuide",),
+    "categorical": ("AmortizedCategorical",),
+    "conditional": ("ConditionalNormal",),
     "convolutional_normal": ("ConvolutionalNormal",),
     "exact": ("ExactPosterior",),
+    "label_and_normal": ("LabelAndNormal",),
+    "markov": ("DeepKalmanSmoother",),
+    "no_latents": ("NoLatents",),
     "normal": ("AmortizedNormal",),
 }
 _HOME = {name: file for file, names in _FILES.items() for name in names}

@@ -20,8 +20,12 @@ class AmortizedGuide(Program):
         """q(z|x) for data `x [B, ...]`: batch shape `[B]`, event shape `[D]`."""
         raise NotImplementedError
 
-    def forward(self, x: Tensor) -> Tensor:
+    def forward(self, x: Tensor, *given: Tensor) -> Tensor:
         """Runs the program on data `x [B, ...]`.
+
+        Args:
+            x: data.
+            *given: what else the model is given, such as the data's sizes; the encoder does without.
 
         Returns:
             z: the latents of this run, `[B, D]` or, under a plate of samples, `[S, B, D]`.

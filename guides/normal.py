@@ -6,7 +6,15 @@ import pyro.distributions as dist
 from torch import Tensor
 
 from elbowroom.guides.amortized import AmortizedGuide
-from elbowroom.networks.checks import check_at_least, check_batch, check_size, check_width, reference_tensor
+from elbowroom.networks.checks import (
+    check_at_least,
+    check_batch,
+    check_choice,
+    check_size,
+    check_width,
+    reference_tensor,
+)
+from elbowroom.networks.inputs import INPUTS
 from elbowroom.networks.mlp import DEFAULT_ACTIVATION
 from elbowroom.networks.registry import make_encoder
 
@@ -25,6 +33,7 @@ class AmortizedNormal(AmortizedGuide):
         network: `"mlp"`, `"residual"` or `"convolution"`.
         image_shape: (C, H, W) of a datum, P values in all, for a network that sees images; by default a square grey
             one.
+        inputs: what the network is given: `"raw"`, the data as they are, or `"log1p"`, log(1 + x) of counts.
 
     Raises:
         TypeError, ValueError: if an argument is out of range.
@@ -40,11 +49,13 @@ class AmortizedNormal(AmortizedGuide):
         floor: float = 1e-6,
         network: str = "mlp",
         image_shape: Sequence[int] | None = None,
+        inputs: str = "raw",
     ) -> None:
         super().__init__()
         self.data_dim = check_size("data_dim", data_dim)
         self.latent_dim = check_size("latent_dim", latent_dim)
         self.floor = check_at_least("floor", floor, 0)
+        self.inputs = check_choice("inputs", inputs, INPUTS)
         self.encoder = make_encoder(
             network, self.data_dim, hidden, self.latent_dim, activation=activation, image_shape=image_shape
         )
@@ -54,9 +65,10 @@ class AmortizedNormal(AmortizedGuide):
 
         Raises:
             TypeError: if x is no tensor or not of the parameters' dtype.
-            ValueError: if x has no batch dimension, no data, or not P values per datum.
+            ValueError: if x has no batch dimension, no data, or not P values per datum, or they are no counts where
+                `inputs` says so.
         """
         encoder = self.encoder
         x = check_batch(x, reference_tensor(encoder))
-        mean, std = encoder(check_width(x, self.data_dim, says="the guide's data_dim"))
+        mean, std = encoder(INPUTS[self.inputs](check_width(x, self.data_dim, says="the guide's data_dim")))
         return dist.Normal(mean, self.floor + std).to_event(1)

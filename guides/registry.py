@@ -26,30 +26,43 @@ class Entry(NamedTuple):
 GUIDES: dict[str, Entry] = {
     "normal": Entry("normal:AmortizedNormal", tiny={"hidden": (4,)}),
     "normal-linear": Entry("normal:AmortizedNormal", options={"hidden": ()}, tiny={"floor": 0.0}),
+    "normal-counts": Entry("normal:AmortizedNormal", options={"inputs": "log1p"}, tiny={"hidden": (4,)}),
     "normal-convolution": Entry("convolutional_normal:ConvolutionalNormal", tiny={"hidden": (3,)}),
+    "deep-kalman-smoother": Entry("markov:DeepKalmanSmoother", tiny={"num_features": 4}),
+    "conditional-normal": Entry("conditional:ConditionalNormal", tiny={"hidden": (4,)}),
+    "label-and-normal": Entry("label_and_normal:LabelAndNormal", tiny={"hidden": (4,)}),
     "exact": Entry("exact:ExactPosterior"),
+    "categorical": Entry("categorical:AmortizedCategorical", tiny={"hidden": (4,)}),
+    "none": Entry("no_latents:NoLatents"),
 }
 
 
 def guide_class(name: str) -> Any:
     """The constructor of the guide called `name`."""
-    file, _, attribute = GUIDES[name].where.partition(":")
+    return class_at(GUIDES[name].where)
+
+
+def class_at(where: str) -> Any:
+    """What `"file:Class"` in this folder names."""
+    file, _, attribute = where.partition(":")
     return getattr(import_module(f"elbowroom.guides.{file}"), attribute)
 
 
-def make_guide(name: str, model: Any, data_dim: int, **options: Any) -> Any:
-    """The guide called `name` for a model of data `[B, data_dim]`.
+def make_guide(name: str, model: Any, data_dim: int | None = None, **options: Any) -> Any:
+    """The guide called `name` for a model.
 
-    The constructor gets what it names of `model`, `data_dim` and the model's `latent_dim` and `image_shape`, if they
-    are not among the options: an encoder is told its sizes, and a guide that reads the model (the exact posterior) is
-    given the model itself.
+    What its constructor requires and the options do not give is filled in: `model` is the model itself (for the exact
+    posterior, and all that read it), `data_dim` the number of values of a datum, anything else the model's attribute of
+    that name (`latent_dim`, `num_components`).
 
     Raises:
-        TypeError: if an option is none of the constructor's.
+        TypeError: if an option is none of the constructor's, or a required one is neither given nor an attribute.
     """
-    constructor = guide_class(name)
-    offered = {"model": model, "data_dim": data_dim}
-    offered |= {size: getattr(model, size, None) for size in ("latent_dim", "image_shape")}
-    named = inspect.signature(constructor).parameters
-    sizes = {key: value for key, value in offered.items() if key in named and key not in options}
-    return constructor(**sizes, **{**options, **GUIDES[name].options})
+    entry, constructor = GUIDES[name], guide_class(name)
+    given = {**options, **entry.options}
+    offered = {"model": model} | ({} if data_dim is None else {"data_dim": data_dim})
+    for parameter in inspect.signature(constructor).parameters.values():
+        if parameter.default is parameter.empty and parameter.name not in given:
+            value = offered.get(parameter.name, getattr(model, parameter.name, None))
+            given |= {} if value is None else {parameter.name: value}
+    return constructor(**given)

@@ -45,6 +45,7 @@ from elbowroom.inference.evidence.bridge.adapted import Adapted, adapted_importa
 from elbowroom.inference.evidence.bridge.bridge import bridge
 from elbowroom.inference.evidence.importance.bounds import Bounds, bounds
 from elbowroom.inference.evidence.importance.importance import importance
+from elbowroom.inference.evidence.perplexity import Perplexity, perplexity
 from elbowroom.inference.evidence.quadrature.quadrature import quadrature
 from elbowroom.inference.gap import (
     Decomposition,
@@ -94,6 +95,7 @@ __all__ = [
     "LatentUse",
     "NonFiniteError",
     "NotAReference",
+    "Perplexity",
     "ProgramError",
     "ProgramReport",
     "RefinedGuide",
@@ -124,6 +126,7 @@ __all__ = [
     "latent_use",
     "load_checkpoint",
     "nuts",
+    "perplexity",
     "quadrature",
     "retrain_guide",
     "smc",

@@ -230,9 +230,14 @@ class Target(Shown, Described):
         """Draws `start … start + S − 1` of the latents from the model's prior, latent site -> `[S, B, *event]`."""
         return densities.sample_prior(self, self.layouts["model"], num_samples, seed, start)
 
-    def simulate(self, seed: int = 0) -> tuple[Self, Values]:
-        """The programs on data drawn from the model, and exact posterior draws `[1, B, ...]` (see `simulate.py`)."""
-        return simulate(self, seed)
+    def simulate(self, seed: int = 0, given: Values | None = None) -> tuple[Self, Values]:
+        """The programs on data drawn from the model, and exact posterior draws `[1, B, ...]` (see `simulate.py`).
+
+        Args:
+            seed: the result is a function of (seed, datum).
+            given: one draw of the latents, as returned by `propose(1)`: the data are drawn given these.
+        """
+        return simulate(self, seed, given)
 
     def run(
         self, what: str, term: Term, values: Mapping[str, Tensor], num_samples: int, noise: Noise | None = None

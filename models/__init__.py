@@ -6,7 +6,15 @@
     decoder_model.py     decode = a likelihood on top of any network
     vae.py               the network is one built here, a perceptron or another
     convolutional_vae.py … and a convolutional one, for images
+    context_model.py     decode reads a context, too: what the next two share
+    conditional.py       x given a class or a vector, with a prior that depends on it
+    semi_supervised.py   classes of which few are told (M2)
     linear_gaussian.py   PPCA and factor analysis: log p(x) and p(z|x) in closed form
+    markov.py            the deep Markov model of sequences: a latent for each step, given the one before
+    transitions.py       … how it follows from that one
+    linear_system.py     … all of it linear: log p(x) by a Kalman filter
+    mixture.py           one finite latent: log p(x) and p(k|x) as sums; expectation_maximisation.py fits it
+    topics.py            bags of words: topics multiplied (ProdLDA) or mixed (LDA)
     adapter.py           somebody's own PyTorch decoder
     likelihoods/         p(x|z) from a decoder's outputs
     priors/              p(z)
@@ -20,29 +28,51 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from elbowroom.models.adapter import from_decoder
+    from elbowroom.models.conditional import ConditionalVAE
+    from elbowroom.models.context_model import ContextModel
     from elbowroom.models.convolutional_vae import ConvolutionalVAE
     from elbowroom.models.decoder_model import DecoderModel
     from elbowroom.models.latent_model import Generated, LatentModel
     from elbowroom.models.linear_gaussian import PPCA, FactorAnalysis
+    from elbowroom.models.linear_system import LinearDynamicalSystem
+    from elbowroom.models.markov import DeepMarkov
+    from elbowroom.models.mixture import FittedMixture, Mixture
+    from elbowroom.models.semi_supervised import SemiSupervisedVAE
+    from elbowroom.models.topics import ProdLDA
     from elbowroom.models.vae import VAE
 
 __all__ = [
     "PPCA",
     "VAE",
+    "ConditionalVAE",
+    "ContextModel",
     "ConvolutionalVAE",
     "DecoderModel",
+    "DeepMarkov",
     "FactorAnalysis",
+    "FittedMixture",
     "Generated",
     "LatentModel",
+    "LinearDynamicalSystem",
+    "Mixture",
+    "ProdLDA",
+    "SemiSupervisedVAE",
     "from_decoder",
 ]
 
 _FILES = {
     "adapter": ("from_decoder",),
+    "conditional": ("ConditionalVAE",),
+    "context_model": ("ContextModel",),
     "convolutional_vae": ("ConvolutionalVAE",),
     "decoder_model": ("DecoderModel",),
     "latent_model": ("Generated", "LatentModel"),
     "linear_gaussian": ("PPCA", "FactorAnalysis"),
+    "linear_system": ("LinearDynamicalSystem",),
+    "markov": ("DeepMarkov",),
+    "mixture": ("FittedMixture", "Mixture"),
+    "topics": ("ProdLDA",),
+    "semi_supervised": ("SemiSupervisedVAE",),
     "vae": ("VAE",),
 }
 _HOME = {name: file for file, names in _FILES.items() for name in names}

@@ -1,6 +1,7 @@
 """The VAE of images: a convolutional decoder."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 from elbowroom.models.vae import VAE
 from elbowroom.networks.convolution import image_shape_of
@@ -19,7 +20,7 @@ class ConvolutionalVAE(VAE):
         data_dim: P = C·H·W; data are vectors `[B, P]` or images `[B, C, H, W]`.
         latent_dim: D.
         hidden: channels of the decoder's maps, from the smallest on; by default halved from 256 at most to 16.
-        likelihood, sigma, floor, activation: as of `VAE`.
+        likelihood, sigma, floor, likelihood_options, activation: as of `VAE`.
         image_shape: (C, H, W); by default (1, √P, √P).
 
     Raises:
@@ -36,6 +37,7 @@ class ConvolutionalVAE(VAE):
         *,
         sigma: float | None = None,
         floor: float | None = None,
+        likelihood_options: Mapping[str, Any] | None = None,
         activation: str = DEFAULT_ACTIVATION,
         image_shape: Sequence[int] | None = None,
     ) -> None:
@@ -46,6 +48,7 @@ class ConvolutionalVAE(VAE):
             likelihood,
             sigma=sigma,
             floor=floor,
+            likelihood_options=likelihood_options,
             activation=activation,
             network="convolution",
             image_shape=image_shape_of(data_dim, image_shape),

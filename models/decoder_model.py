@@ -1,6 +1,7 @@
 """A model whose p(x|z) is a likelihood on top of any decoder network."""
 
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import pyro.distributions as dist
@@ -8,6 +9,7 @@ from torch import Tensor, nn
 
 from elbowroom.models.latent_model import LatentModel
 from elbowroom.models.likelihoods.likelihood import Likelihood
+from elbowroom.networks.checks import check_batch
 
 Read = Callable[[Any], tuple[Tensor, ...]]
 
@@ -37,15 +39,51 @@ class DecoderModel(LatentModel):
         self.likelihood = likelihood
         self._read = read or _as_tuple
 
-    def decode(self, z: Tensor) -> dist.TorchDistribution:
+    def decode(self, z: Tensor, exposure: Tensor | None = None) -> dist.TorchDistribution:
         """p(x|z) for z `[*batch, D]`: batch shape `[*batch]`, event shape `[P]`.
+
+        Args:
+            z: latents.
+            exposure: the data's sizes, broadcastable with `[*batch]`, for a likelihood that needs them; without
+                them the mean of x is each entry's share of a whole of 1.
 
         Raises:
             TypeError: if the decoder returns something else than the likelihood's parameters.
             ValueError: if an output does not have the leading dimensions of z.
         """
-        outputs = self._read(self.decoder(z))
-        return self.likelihood(*(_flatten(output, z) for output in outputs))
+        outputs = [_flatten(output, z) for output in self._read(self.decoder(z))]
+        p_x: dist.TorchDistribution = (
+            self.likelihood(*outputs) if exposure is None else self.likelihood(*outputs, exposure=exposure)
+        )
+        return p_x
+
+    def forward(self, x: Tensor, exposure: Tensor | None = None) -> Tensor:
+        """Runs the program on data `x [B, P]` or `[B, ...]`, see `LatentModel`.
+
+        Args:
+            x: data.
+            exposure: their sizes `[B]`, for a likelihood of counts with exposure; by default the totals of x.
+
+        Raises:
+            TypeError, ValueError: as of `LatentModel`; if the likelihood takes no exposure, or it is not `[B]`.
+        """
+        x = check_batch(x, self.prior_loc)
+        if exposure is not None:
+            self._check_exposure(exposure, x)
+        elif self.likelihood.needs_exposure:
+            exposure = x.flatten(1).sum(-1)
+        return self._run(x, partial(self.decode, exposure=exposure))
+
+    def _check_exposure(self, exposure: Tensor, x: Tensor) -> None:
+        if not self.likelihood.needs_exposure:
+            raise ValueError(
+                f"exposure: got a tensor, but the likelihood {type(self.likelihood).__name__} takes none; a likelihood "
+                "of counts built with exposure='total' does"
+            )
+        if exposure.shape != x.shape[:1]:
+            raise ValueError(
+                f"exposure: got shape {tuple(exposure.shape)}, expected [{len(x)}], a number for each datum"
+            )
 
 
 def _as_tuple(result: Any) -> tuple[Tensor, ...]:

@@ -1,5 +1,6 @@
 """What all models here share: z ~ N(0, I), x | z ~ decode(z), written as one Pyro program."""
 
+from collections.abc import Callable
 from typing import NamedTuple
 
 import pyro
@@ -16,7 +17,7 @@ class Generated(NamedTuple):
     """Draws from a model.
 
     Attributes:
-        z: latents drawn from the prior, `[N, D]`.
+        z: latents drawn from the prior, `[N, D]`; of a mixture its components, `[N]`.
         mean: the mean of x given each z, `[N, P]`.
     """
 
@@ -65,10 +66,14 @@ class LatentModel(Program):
             TypeError: if x is no tensor or not of the parameters' dtype.
             ValueError: if x has no batch dimension, no data, or another width than `decode` gives.
         """
+        return self._run(x, self.decode)
+
+    def _run(self, x: Tensor, decode: Callable[[Tensor], dist.TorchDistribution]) -> Tensor:
+        """The program, for a p(x|z) that may be given more than z."""
         x = check_batch(x, self.prior_loc)
         with pyro.plate("data", len(x), dim=-1):
             z = pyro.sample("z", self.prior())  # [B, D]
-            p_x = self.decode(z)
+            p_x = decode(z)
             pyro.sample("x", p_x, obs=check_width(x, p_x.event_shape[0], says="the model's p(x|z)"))
         return z
 

@@ -17,10 +17,14 @@ class Entry(NamedTuple):
 
     Attributes:
         where: `"file:Class"` in this folder, imported when the first one is built.
-        guides: names in `elbowroom.guides.registry.GUIDES` that go with it, the command line's choice first.
-        data: `"binary"` (zeros and ones, or what its option `likelihood` says) or `"real"`.
-        tiny: the constructor's arguments for the contract tests' instance.
-        exact: how log p(x) of that instance is known: `"quadrature"` or `"closed form"`.
+        guides: names in `elbowroom.guides.registry.GUIDES` that go with it, the command line's choice first; `"none"`
+            if all its latents can be summed out.
+        data: what a datum is, a name in `elbowroom.datasets.KINDS`, which also says what the program is called with:
+            x alone, or x and a mask, or x and labels. The values of x are what an option `likelihood` says, if the
+            constructor has one.
+        tiny: the constructor's arguments for the contract tests' instance, the sizes of its data among them.
+        exact: how log p(x) of that instance is known: `"quadrature"` (up to three latents), `"sum"` (over discrete
+            latents) or `"closed form"` (the model's `log_prob`).
     """
 
     where: str
@@ -31,6 +35,8 @@ class Entry(NamedTuple):
 
 
 _LINEAR = {"data_dim": 6, "latent_dim": 2, "sigma": 0.7}
+_STEPS = {"data_dim": 2, "latent_dim": 1, "num_steps": 3}
+_CONTEXT = {"data_dim": 6, "latent_dim": 2, "hidden": (4,), "prior_hidden": (3,)}
 _IMAGE = {"data_dim": 6, "latent_dim": 2, "image_shape": (1, 2, 3)}
 
 MODELS: dict[str, Entry] = {
@@ -39,13 +45,43 @@ MODELS: dict[str, Entry] = {
     "factor-analysis": Entry(
         "linear_gaussian:FactorAnalysis", ("normal-linear", "normal", "exact"), "real", _LINEAR, "closed form"
     ),
+    "mixture": Entry(
+        "mixture:Mixture", ("none", "categorical"), tiny={"data_dim": 6, "num_components": 3}, exact="sum"
+    ),
     "conv-vae": Entry(
-        "convolutional_vae:ConvolutionalVAE", ("normal-convolution", "normal"), tiny={**_IMAGE, "hidden": (3,)}
+        "convolutional_vae:ConvolutionalVAE", ("normal-convolution", "normal"), "image", {**_IMAGE, "hidden": (3,)}
+    ),
+    "deep-markov": Entry(
+        "markov:DeepMarkov",
+        ("deep-kalman-smoother",),
+        "sequence",
+        {**_STEPS, "hidden": (4,), "transition_hidden": (3,)},
+    ),
+    "linear-dynamical-system": Entry(
+        "linear_system:LinearDynamicalSystem", ("deep-kalman-smoother",), "sequence", _STEPS, "closed form"
+    ),
+    "topics": Entry("topics:ProdLDA", ("normal-counts", "normal"), "bag", {"data_dim": 6, "num_topics": 2}),
+    "conditional-vae": Entry(
+        "conditional:ConditionalVAE", ("conditional-normal",), "labelled", {**_CONTEXT, "num_classes": 3}
+    ),
+    "completion-vae": Entry(
+        "conditional:ConditionalVAE", ("conditional-normal",), "completion", {**_CONTEXT, "context_dim": 4}
+    ),
+    "semi-supervised-vae": Entry(
+        "semi_supervised:SemiSupervisedVAE",
+        ("normal", "label-and-normal"),
+        "partly-labelled",
+        {"data_dim": 6, "latent_dim": 2, "hidden": (4,), "num_classes": 3},
     ),
 }
 
 
 def model_class(name: str) -> Any:
     """The constructor of the family called `name`."""
-    file, _, attribute = MODELS[name].where.partition(":")
+    return class_at(MODELS[name].where)
+
+
+def class_at(where: str) -> Any:
+    """What `"file:Class"` in this folder names."""
+    file, _, attribute = where.partition(":")
     return getattr(import_module(f"elbowroom.models.{file}"), attribute)

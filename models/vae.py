@@ -1,6 +1,7 @@
 """The variational autoencoder's generative model: a standard-normal prior and a neural decoder."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 from elbowroom.models.decoder_model import DecoderModel
 from elbowroom.models.likelihoods import make_likelihood
@@ -17,11 +18,15 @@ class VAE(DecoderModel):
         latent_dim: D, the number of latent variables of a datum.
         hidden: the widths of the decoder's hidden layers, from z to x, of a convolutional one the channels of its maps;
             by default (64, 64), and for convolutions `networks.conv_widths` of the image in reverse.
-        likelihood: `"bernoulli"` (zeros and ones), `"normal-fixed"` (needs `sigma`), `"normal-learned"` (one
-            learned σ, starting from `sigma`, 1 by default; read it at `model.likelihood.sigma`) or
-            `"normal-heteroscedastic"` (σ(z) from a second head).
-        sigma: see there, in the units of x.
+        likelihood: a name in `LIKELIHOODS`. Zeros and ones: `"bernoulli"`. Real numbers: `"normal-fixed"` (needs
+            `sigma`), `"normal-learned"` (one learned σ, starting from `sigma`, 1 by default; read it at
+            `model.likelihood.sigma`) or `"normal-heteroscedastic"` (σ(z) from a second head). Numbers in [0, 1]:
+            `"continuous-bernoulli"`, `"beta"` (the ends excluded). Levels 0, 1, …: `"binomial"` (needs `trials`),
+            `"categorical"`, `"discretised-logistic"` (need `levels`). Counts: `"poisson"`, `"negative-binomial"`,
+            `"zero-inflated-negative-binomial"` (each with `exposure="total"` or without), `"multinomial"`.
+        sigma: σ of a Normal likelihood, in the units of x.
         floor: what a learned σ or σ(z) stays above, 1e-3 by default: about the rounding of 8-bit grey values.
+        likelihood_options: other options of the likelihood, such as `{"levels": 17}`.
         activation: `"silu"`, `"gelu"`, `"tanh"`, `"softplus"`, `"elu"` or `"relu"`. A smooth one keeps the
             posterior smooth, which quadrature and HMC reward.
         network: `"mlp"`, `"residual"` or `"convolution"`.
@@ -41,18 +46,21 @@ class VAE(DecoderModel):
         *,
         sigma: float | None = None,
         floor: float | None = None,
+        likelihood_options: Mapping[str, Any] | None = None,
         activation: str = DEFAULT_ACTIVATION,
         network: str = "mlp",
         image_shape: Sequence[int] | None = None,
     ) -> None:
         data_dim, latent_dim = check_size("data_dim", data_dim), check_size("latent_dim", latent_dim)
-        p_x = make_likelihood(likelihood, sigma=sigma, floor=floor)
+        options = {"sigma": sigma, "floor": floor, **(likelihood_options or {})}
+        p_x = make_likelihood(likelihood, data_dim=data_dim, **options)
         decoder = make_decoder(
             network,
             latent_dim,
             hidden,
             data_dim,
             output=p_x.outputs[0],
+            per_value=p_x.per_value,
             activation=activation,
             image_shape=image_shape,
         )

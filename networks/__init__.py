@@ -4,11 +4,14 @@
 
 What a model and a guide both need is here, so that neither imports the other:
 
-    mlp.py           perceptrons, and any network with two heads: a mean and a standard deviation
+    mlp.py           perceptrons, and any network with two heads (a mean and a standard deviation, …)
     residual.py      perceptrons of residual blocks, linear at first
     convolution.py   images of any size, from the largest map to the smallest and back
     recurrent.py     sequences, read backwards in time
+    sequences.py     sequences of different lengths as one tensor with a mask
+    context.py       what is read beside x or z: class labels, vectors
     registry.py      encoders and decoders by name, with the heads that an output needs
+    inputs.py        what an encoder reads of the data: as they are, or the logarithm of counts
     outputs.py       what a network says of a distribution (logits, mean_std, …) as checked tensors
     checks.py        arguments and batches, refused by name with what to try
     program.py       a module that runs in either of Pyro's parameter modes
@@ -18,7 +21,8 @@ alike: samples need no loop. Imports: torch, and pyro.nn with its settings; noth
 """
 
 from elbowroom.networks.convolution import conv_decoder, conv_encoder, conv_widths
-from elbowroom.networks.mlp import ACTIVATIONS, DEFAULT_ACTIVATION, MeanStd, mlp
+from elbowroom.networks.inputs import INPUTS
+from elbowroom.networks.mlp import ACTIVATIONS, DEFAULT_ACTIVATION, MeanStd, Pair, mlp
 from elbowroom.networks.outputs import OUTPUTS
 from elbowroom.networks.program import Program
 from elbowroom.networks.recurrent import BackwardGRU, sequence_mask
@@ -30,9 +34,11 @@ __all__ = [
     "DECODERS",
     "DEFAULT_ACTIVATION",
     "ENCODERS",
+    "INPUTS",
     "OUTPUTS",
     "BackwardGRU",
     "MeanStd",
+    "Pair",
     "Program",
     "conv_decoder",
     "conv_encoder",

@@ -46,10 +46,8 @@ def mlp(
     return nn.Sequential(*layers[:-1])
 
 
-class MeanStd(nn.Module):
-    """A network with two heads: a mean and a standard deviation softplus(a) ≥ 0, each `[*batch, num_outputs]`.
-
-    In 32 bits softplus(a) underflows to zero below a ≈ −104: whoever divides by it adds a floor.
+class Pair(nn.Module):
+    """A network with two heads, each `[*batch, num_outputs]`: for distributions of two parameters a value.
 
     Args:
         num_inputs, hidden, num_outputs, activation: as of `mlp`.
@@ -69,6 +67,18 @@ class MeanStd(nn.Module):
         self.layers = make(num_inputs, hidden, 2 * check_size("num_outputs", num_outputs), activation=activation)
 
     def forward(self, inputs: Tensor) -> tuple[Tensor, Tensor]:
+        """Both outputs, of any size and sign."""
+        first, second = self.layers(inputs).chunk(2, dim=-1)
+        return first, second
+
+
+class MeanStd(Pair):
+    """A network with two heads: a mean and a standard deviation softplus(a) ≥ 0, each `[*batch, num_outputs]`.
+
+    In 32 bits softplus(a) underflows to zero below a ≈ −104: whoever divides by it adds a floor.
+    """
+
+    def forward(self, inputs: Tensor) -> tuple[Tensor, Tensor]:
         """The mean and the standard deviation."""
-        mean, raw = self.layers(inputs).chunk(2, dim=-1)
+        mean, raw = super().forward(inputs)
         return mean, functional.softplus(raw)

@@ -5,9 +5,15 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
+Read = Callable[[str, object], tuple[Tensor, ...]]
 
-def _logits(argument: str, result: object) -> tuple[Tensor, ...]:
-    return (_one(argument, result, "logits"),)
+
+def _as_one(output: str) -> Read:
+    return lambda argument, result: (_one(argument, result, output),)
+
+
+def _as_two(output: str) -> Read:
+    return lambda argument, result: _two(argument, result, output)
 
 
 def _probs(argument: str, result: object) -> tuple[Tensor, ...]:
@@ -23,8 +29,15 @@ def _probs(argument: str, result: object) -> tuple[Tensor, ...]:
     return (torch.logit(probs, eps=eps),)
 
 
-def _mean(argument: str, result: object) -> tuple[Tensor, ...]:
-    return (_one(argument, result, "mean"),)
+def _rate(argument: str, result: object) -> tuple[Tensor, ...]:
+    rate = _one(argument, result, "rate")
+    low, high = (limit.item() for limit in rate.aminmax())
+    if not (low > 0 and high < float("inf")):  # NaN fails too
+        raise ValueError(
+            f"{argument}: returned values between {low:.4g} and {high:.4g}, expected positive, finite ones for "
+            "output='rate'; a network whose outputs have any sign says output='log_rate'"
+        )
+    return (rate.log(),)
 
 
 def _mean_log_var(argument: str, result: object) -> tuple[Tensor, ...]:
@@ -37,15 +50,22 @@ def _mean_std(argument: str, result: object) -> tuple[Tensor, ...]:
     return mean, _check_std(argument, std, "mean_std")
 
 
-OUTPUTS: dict[str, Callable[[str, object], tuple[Tensor, ...]]] = {
-    "logits": _logits,
+OUTPUTS: dict[str, Read] = {
+    "logits": _as_one("logits"),
     "probs": _probs,
-    "mean": _mean,
+    "mean": _as_one("mean"),
     "mean_log_var": _mean_log_var,
     "mean_std": _mean_std,
+    "mean_log_scale": _as_two("mean_log_scale"),
+    "log_rate": _as_one("log_rate"),
+    "rate": _rate,
+    "log_mean": _as_one("log_mean"),
+    "log_mean_gate": _as_two("log_mean_gate"),
+    "log_concentrations": _as_two("log_concentrations"),
 }
-"""From the argument's name (for errors) and what that network returned to the tensors of the distribution:
-logits, the mean, or the mean and the standard deviation."""
+"""From the argument's name (for errors) and what that network returned to the tensors of the distribution: logits, the
+mean or its logarithm, the mean and the standard deviation or the logarithm of a scale, the mean's logarithm and the
+logit of an extra zero, log α and log β of a beta distribution."""
 
 
 def _one(argument: str, result: object, output: str) -> Tensor:

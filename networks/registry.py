@@ -15,7 +15,7 @@ from elbowroom.networks.convolution import (
     conv_widths,
     image_shape_of,
 )
-from elbowroom.networks.mlp import DEFAULT_ACTIVATION, MeanStd, mlp
+from elbowroom.networks.mlp import DEFAULT_ACTIVATION, MeanStd, Pair, mlp
 from elbowroom.networks.residual import residual_mlp
 
 Hidden = tuple[int, ...] | None
@@ -166,5 +166,14 @@ DECODERS: dict[str, Make] = {
     "convolution": _conv_decoder,
 }
 
-HEADS: dict[str, Make] = {"logits": _one, "mean": _one, "mean_std": MeanStd}
+HEADS: dict[str, Make] = {
+    "logits": _one,
+    "mean": _one,
+    "mean_std": MeanStd,
+    "mean_log_scale": Pair,
+    "log_rate": _one,
+    "log_mean": _one,
+    "log_mean_gate": Pair,
+    "log_concentrations": Pair,
+}
 """By what a network says (`outputs.py`): (num_inputs, hidden, num_outputs, *, activation, make) -> the network."""

@@ -25,11 +25,14 @@ if TYPE_CHECKING:
     from elbowroom.report.archives.comparison_netcdf import save_netcdf, to_datatree
     from elbowroom.report.archives.draws_datatree import draws_datatree
     from elbowroom.report.audit_files import save_audit
+    from elbowroom.report.figures.bags import bags_figure, topics_figure
+    from elbowroom.report.figures.datum import Drawn, drawn_figure, redrawn_figure
     from elbowroom.report.figures.gap import gap_figure
     from elbowroom.report.figures.images import prior_samples_figure, reconstruction_figure
     from elbowroom.report.figures.latents import interpolation_figure, traversal_figure
     from elbowroom.report.figures.losses import loss_figure
     from elbowroom.report.figures.posterior import posterior_figure
+    from elbowroom.report.figures.sequences import sequences_figure
     from elbowroom.report.figures.style import save_figure
     from elbowroom.report.page.document import save_html
     from elbowroom.report.records.number_format import with_error
@@ -42,14 +45,17 @@ if TYPE_CHECKING:
     from elbowroom.report.tables.training import training_table
 
 __all__ = [
+    "Drawn",
     "audit_datatree",
     "audit_record",
     "audit_table",
+    "bags_figure",
     "bounds_table",
     "bracket_table",
     "comparison_record",
     "comparison_table",
     "comparison_to_arviz",
+    "drawn_figure",
     "draws_datatree",
     "draws_to_arviz",
     "evidence_table",
@@ -59,6 +65,7 @@ __all__ = [
     "posterior_figure",
     "prior_samples_figure",
     "reconstruction_figure",
+    "redrawn_figure",
     "save_audit",
     "save_audit_json",
     "save_audit_netcdf",
@@ -66,8 +73,10 @@ __all__ = [
     "save_html",
     "save_json",
     "save_netcdf",
+    "sequences_figure",
     "summary",
     "to_datatree",
+    "topics_figure",
     "training_table",
     "traversal_figure",
     "with_error",
@@ -81,11 +90,14 @@ _FILES = {
     "archives.comparison_netcdf": ("save_netcdf", "to_datatree"),
     "archives.draws_datatree": ("draws_datatree",),
     "audit_files": ("save_audit",),
+    "figures.bags": ("bags_figure", "topics_figure"),
+    "figures.datum": ("Drawn", "drawn_figure", "redrawn_figure"),
     "figures.gap": ("gap_figure",),
     "figures.images": ("prior_samples_figure", "reconstruction_figure"),
     "figures.latents": ("interpolation_figure", "traversal_figure"),
     "figures.losses": ("loss_figure",),
     "figures.posterior": ("posterior_figure",),
+    "figures.sequences": ("sequences_figure",),
     "figures.style": ("save_figure",),
     "page.document": ("save_html",),
     "records.number_format": ("with_error",),

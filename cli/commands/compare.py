@@ -41,7 +41,7 @@ def run(options: CompareOptions) -> Comparison:
 def write(result: Comparison, target: Target, opened: Run, split: str, where: Path) -> list[Path]:
     """The ArviZ file and the posterior figure of a comparison."""
     where.mkdir(parents=True, exist_ok=True)
-    x = opened.tensor(split)[result.data].cpu()
+    x = opened.arguments(split)[0][result.data].cpu()
     files = [where / "comparison.nc", where / "posteriors.png"]
     save_netcdf(result, files[0], observed=x)
     figure = posterior_figure(target, result, images=x, image_shape=opened.data.image_shape)

@@ -10,7 +10,7 @@ from elbowroom.commands.output import finish, say
 from elbowroom.commands.runs import open_run
 from elbowroom.inference import Bracket, Estimate, Target, importance, quadrature
 from elbowroom.inference.estimate import with_contradictions
-from elbowroom.inference.evaluation.coordinates import Coordinates
+from elbowroom.inference.evaluation.coordinates import Coordinates, why_no_coordinates
 from elbowroom.inference.evidence.importance.importance import ImportanceInfo
 from elbowroom.inference.evidence.quadrature.quadrature import MAX_DIM, QuadratureInfo
 from elbowroom.report import bounds_table
@@ -29,7 +29,8 @@ def _run_importance(
     target: Target, options: EvidenceOptions
 ) -> tuple[Estimate[ImportanceInfo], Estimate[QuadratureInfo] | None]:
     budget = options.memory_mib * 2**20
-    exactly = options.exact == "yes" or (options.exact == "auto" and _is_small(target))
+    summed = target.collapsed(needed=False)
+    exactly = options.exact == "yes" or (options.exact == "auto" and _is_small(summed))
     begin = time.perf_counter()
     sampled = importance(
         target,
@@ -56,7 +57,9 @@ def _run_importance(
 
 
 def _is_small(target: Target) -> bool:
-    return Coordinates.of(target).dim <= MAX_DIM
+    """Whether a lattice reaches the latents, those that are discrete summed out."""
+    summed = target.collapsed(needed=False)
+    return not why_no_coordinates(summed, gradients=False) and Coordinates.of(summed, gradients=False).dim <= MAX_DIM
 
 
 def record(
@@ -87,11 +90,14 @@ def record(
             numbers |= {
                 "exact": exact.value[b].item(),
                 "exact_error": exact.stderr[b].item(),
-                "kl_q_p": exact.info["kl_q_p"][b].item(),
-                "kl_p_q": exact.info["kl_p_q"][b].item(),
-                "num_modes": int(exact.info["num_modes"][b]),
                 "exact_flag": exact.flags[b],
             }
+            if exact.info["latents"]:  # else there is no q
+                numbers |= {
+                    "kl_q_p": exact.info["kl_q_p"][b].item(),
+                    "kl_p_q": exact.info["kl_p_q"][b].item(),
+                    "num_modes": int(exact.info["num_modes"][b]),
+                }
         records.append(numbers)
     return {
         "units": "nats per datum",

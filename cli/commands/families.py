@@ -1,45 +1,93 @@
-"""The registries' families as programs that options name, and as the README's table."""
+"""`elbowroom families`: the models and guides of the registries, their data, and what each can be told."""
 
 import inspect
-from typing import Any
+from collections.abc import Sequence
+from typing import Any, NamedTuple
 
-from elbowroom.commands.options import Programs
-from elbowroom.guides.registry import guide_class, make_guide
+from elbowroom.commands.constructors import described
+from elbowroom.commands.options import FamiliesOptions
+from elbowroom.commands.output import print_json, say
+from elbowroom.datasets import KINDS
+from elbowroom.guides.registry import GUIDES, guide_class
 from elbowroom.models.registry import MODELS, model_class
-from elbowroom.networks.checks import check_choice
 
 
-def build_family(options: Programs, data_dim: int) -> tuple[Any, Any]:
-    """A model of the family and the guide that comes with it, each with those of the options that it has.
+class Family(NamedTuple):
+    """What the registry says of a model.
 
-    Raises:
-        ValueError: if there is no such family, or its data are real numbers and the likelihood is not a Normal.
+    Attributes:
+        what: the first line of its docstring.
+        data: what a datum is, a name in `elbowroom.datasets.KINDS`.
+        guides: by name, the command line's choice first.
+        exact: how log p(x) of a small instance is known.
+        options: what its constructor takes, with defaults.
     """
-    family = check_choice("programs.family", options.family, MODELS)
-    entry = MODELS[family]
-    if entry.data == "real" and not options.likelihood.startswith("normal"):
-        raise ValueError(
-            f"family {family} has a Normal likelihood, got likelihood {options.likelihood!r}: give "
-            "--programs.likelihood normal-learned and grey data (--data.binarize none)"
+
+    what: str
+    data: str
+    guides: tuple[str, ...]
+    exact: str
+    options: str
+
+
+def run(options: FamiliesOptions) -> dict[str, Family]:
+    """Print what the registries hold."""
+    found = families()
+    if options.json:
+        guides = {name: dict(zip(("what", "options"), about, strict=True)) for name, about in guides_told().items()}
+        print_json({"models": {name: family._asdict() for name, family in found.items()}, "guides": guides})
+        return found
+    say("Models, for --programs.model; in the brackets what --programs.options takes:\n", quiet=False)
+    for name, family in found.items():
+        say(f"{name} ({family.options})\n    {family.what}", quiet=False)
+        say(f"    a datum: {family.data}, {KINDS[family.data].says}{_or_else(family)}", quiet=False)
+        say(f"    guides: {', '.join(family.guides)}; log p(x) exactly by {family.exact}\n", quiet=False)
+    say("Guides, for --programs.guide; in the brackets what --programs.guide_options takes:\n", quiet=False)
+    for name, (what, taken) in guides_told().items():
+        say(f"{name} ({taken})\n    {what}", quiet=False)
+    return found
+
+
+def families() -> dict[str, Family]:
+    """Name -> what the registry says of the model."""
+    return {
+        name: Family(
+            what=_first_line(model_class(name)),
+            data=entry.data,
+            guides=entry.guides,
+            exact=entry.exact,
+            options=described(model_class(name)),
         )
-    of_model = {name: getattr(options, name) for name in ("latent_dim", "likelihood", "sigma", "activation")}
-    of_model |= {"data_dim": data_dim, "hidden": tuple(options.hidden)}
-    of_guide = {"activation": options.activation, "hidden": tuple(options.encoder_hidden)}
-    constructor, guide = model_class(family), entry.guides[0]
-    model = constructor(**_accepted(constructor, of_model))
-    return model, make_guide(guide, model, data_dim, **_accepted(guide_class(guide), of_guide))
+        for name, entry in MODELS.items()
+    }
+
+
+def guides_told() -> dict[str, tuple[str, str]]:
+    """Name -> the first line of a guide's docstring, and what its constructor takes."""
+    return {
+        name: (_first_line(guide_class(name)), described(guide_class(name), {*entry.options, "model"}))
+        for name, entry in GUIDES.items()
+    }
 
 
 def families_table() -> str:
-    """One row of Markdown for each family: its name, its guides (the first is the command line's), what it is."""
-    rows = [("`--programs.family`", "guides", "what it is"), ("---",) * 3]
-    for name, entry in MODELS.items():
-        what = inspect.cleandoc(model_class(name).__doc__).splitlines()[0].replace("|", "\\|")
-        rows.append((f"`{name}`", ", ".join(entry.guides), what))
-    return "\n".join(f"| {' | '.join(row)} |" for row in rows)
+    """The models as Markdown, for the README."""
+    rows = [
+        (f"`{name}`", ", ".join(family.guides), family.data + _or_else(family), family.exact, family.what)
+        for name, family in families().items()
+    ]
+    return markdown(("`--programs.model`", "guides", "data", "log p(x) exactly by", "what it is"), rows)
 
 
-def _accepted(constructor: Any, options: dict[str, Any]) -> dict[str, Any]:
-    """Those of the options that are given and have a meaning for the constructor."""
-    names = inspect.signature(constructor).parameters
-    return {name: value for name, value in options.items() if name in names and value is not None}
+def _or_else(family: Family) -> str:
+    return "; values as its likelihood has them" * ("likelihood" in family.options)
+
+
+def markdown(head: tuple[str, ...], rows: Sequence[tuple[str, ...]]) -> str:
+    """A table in Markdown."""
+    lines = [head, ("---",) * len(head), *rows]
+    return "\n".join(f"| {' | '.join(cell.replace('|', chr(92) + '|') for cell in row)} |" for row in lines)
+
+
+def _first_line(of: Any) -> str:
+    return inspect.cleandoc(of.__doc__ or "").splitlines()[0]

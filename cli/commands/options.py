@@ -5,7 +5,7 @@ show one list, in this order: inherited options, the command's own, and last tho
 """
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from elbowroom.models.registry import MODELS
 
@@ -20,7 +20,7 @@ Split = Literal["train", "validation", "test"]
 
 @dataclass(frozen=True, kw_only=True)
 class EveryCommand:
-    """The options that every command has.
+    """The options of every command that computes something.
 
     Attributes:
         seed: of everything random.
@@ -73,18 +73,29 @@ class OfManyData(OfSplit):
 
 
 @dataclass(frozen=True, kw_only=True)
-class OwnPrograms:
+class OfOwnPrograms:
+    """How programs that somebody else has written meet the data.
+
+    Attributes:
+        plate: name of the data plate in your own programs.
+        datum: what your own programs are called with, by its name in docs/families.md, such as labelled or sequence.
+    """
+
+    plate: str = "data"
+    datum: str = "binary"
+
+
+@dataclass(frozen=True, kw_only=True)
+class OwnPrograms(OfOwnPrograms):
     """A model and a guide that somebody else has written.
 
     Attributes:
         model: your own model as module:name, a Pyro program, or a class or function without arguments that returns one.
         guide: your own guide, likewise; give both or neither.
-        plate: name of the data plate in your own programs.
     """
 
     model: str | None = None
     guide: str | None = None
-    plate: str = "data"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -93,7 +104,8 @@ class Observed:
 
     Attributes:
         latent_dim: number of latents.
-        likelihood: bernoulli, normal-fixed, normal-learned or normal-heteroscedastic.
+        likelihood: bernoulli, normal-fixed, normal-learned, normal-heteroscedastic, beta, continuous-bernoulli,
+            poisson, negative-binomial, zero-inflated-negative-binomial or multinomial.
         sigma: the sigma of normal-fixed; where normal-learned starts.
     """
 
@@ -107,29 +119,41 @@ class Data:
     """Which data.
 
     Attributes:
-        name: digits (embedded), mnist, fashion-mnist, omniglot, freyfaces, or a .npy, .npz, .mat or IDX(.gz) file.
+        name: digits (embedded), linear-system (simulated sequences), topics-simulated (bags of words), mnist,
+            fashion-mnist, omniglot, freyfaces, or a .npy, .npz, .mat or IDX(.gz) file.
         dir: directory of local data files (default: the environment variable ELBOWROOM_DATA).
         binarize: none, threshold, static (one seeded draw) or dynamic (a new draw for each minibatch).
         threshold: grey values above it become 1 under binarize=threshold.
+        labels_per_class: of labelled training data keep so many labels of each class (null: all).
     """
 
     name: str = "digits"
     dir: str | None = None
     binarize: Binarize = "threshold"
     threshold: float = 0.5
+    labels_per_class: int | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
-class Programs(Observed, OwnPrograms):
+class Programs(Observed, OfOwnPrograms):
     """Which model and guide.
 
     Attributes:
-        family: a model with the guide that comes with it, as listed in the README.
+        model: a model by its name in `elbowroom families`, or your own as module:name, a Pyro program, or a class or
+            function without arguments that returns one.
+        guide: a guide by its name, by default the model's first; or your own, likewise.
+        options: arguments of a named model, such as '{latent_dim: 10}'; they win over the shorthands below.
+        guide_options: arguments of a named guide, likewise.
+        family: shorthand for model, for a model with the guide that comes with it.
         hidden: widths of the decoder's hidden layers, from z to x, such as [64,64].
         encoder_hidden: widths of the encoder's hidden layers, from x to z.
         activation: tanh, silu, softplus, gelu, elu or relu.
     """
 
+    model: str | None = None
+    guide: str | None = None
+    options: dict[str, Any] = field(default_factory=dict)
+    guide_options: dict[str, Any] = field(default_factory=dict)
     family: Family = "vae"
     hidden: list[int] = field(default_factory=lambda: [64, 64])
     encoder_hidden: list[int] = field(default_factory=lambda: [128, 128])
@@ -288,7 +312,7 @@ class GenerateOptions(EveryCommand, OfRun):
     """Pictures of what the model has learned: samples, reconstructions, traversals, interpolations.
 
     Attributes:
-        num_samples: samples from the prior.
+        num_samples: samples from the model.
         output: where the figures and samples.npz go (default: generate/ in the run directory).
     """
 
@@ -309,3 +333,14 @@ class DemoOptions(EveryCommand):
     output: str = "demo-output"
     epochs: int = Training.epochs
     num_compared: int = 3
+
+
+@dataclass(frozen=True, kw_only=True)
+class FamiliesOptions:
+    """The models and guides that train knows by name: what each is of, and what it can be told.
+
+    Attributes:
+        json: print the table as JSON.
+    """
+
+    json: bool = False

@@ -40,7 +40,12 @@ def finish(result: dict[str, Any], path: Path, as_json: bool) -> None:
     result = json_able(result)
     write_json(path, result)
     if as_json:
-        _print(json.dumps(result, indent=1))
+        print_json(result)
+
+
+def print_json(value: Any) -> None:
+    """Print a result that is JSON-able already."""
+    _print(json.dumps(value, indent=1))
 
 
 def _print(text: str) -> None:

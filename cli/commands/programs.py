@@ -1,4 +1,4 @@
-"""Build the model and the guide that options name: a family of the registry, or the user's own as module:name."""
+"""Build the model and the guide that options name: each of a registry, or the user's own as module:name."""
 
 import importlib
 import inspect
@@ -10,23 +10,31 @@ from typing import Any
 
 import torch
 
-from elbowroom.commands.families import build_family
 from elbowroom.commands.options import Programs
+from elbowroom.commands.registered import guide_name, is_own, model_name, registered_guide, registered_model
+from elbowroom.datasets.kinds import Sizes
 
 
-def build(options: Programs, data_dim: int, seed: int) -> tuple[Any, Any]:
-    """The model and the guide, freshly initialised from the seed.
+def build(options: Programs, sizes: Sizes, seed: int) -> tuple[Any, Any]:
+    """The model and the guide for data of these sizes, freshly initialised from the seed.
 
     Raises:
-        ValueError: if one of `model` and `guide` is given without the other, or a name does not lead to a program.
+        ValueError: if one of two programs of the user's own is given without the other, a name does not lead to a
+            program, or an option is none of the program's.
     """
-    if (options.model is None) != (options.guide is None):
-        raise ValueError("programs.model and programs.guide go together: give both as module:name, or neither")
+    if (is_own(options.model) and options.guide is None) or (is_own(options.guide) and options.model is None):
+        raise ValueError(
+            "programs.model and programs.guide go together: a program of your own (module:name) needs the other one "
+            "named, too, as module:name or by its name in the registry"
+        )
+    model_name(options), guide_name(options)  # a wrong name is no reason to import anything
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
-        if options.model is None or options.guide is None:
-            return build_family(options, data_dim)
-        model, guide = named_programs({"programs.model": options.model, "programs.guide": options.guide}, seed)
+        places = {"programs.model": options.model, "programs.guide": options.guide}
+        own = {option: place for option, place in places.items() if is_own(place) and place is not None}
+        made = dict(zip(own, named_programs(own, seed), strict=True)) if own else {}
+        model = made["programs.model"] if is_own(options.model) else registered_model(options, sizes)
+        guide = made["programs.guide"] if is_own(options.guide) else registered_guide(options, model, sizes)
         return model, guide
 
 

@@ -8,10 +8,14 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from elbowroom.commands.constructors import known
 from elbowroom.commands.options import Data, Programs, TrainOptions
 from elbowroom.commands.programs import build
-from elbowroom.datasets import Dataset, check_binary, load
+from elbowroom.commands.registered import kind_of, likelihood_of, model_name
+from elbowroom.datasets import KINDS, Dataset, check_binary, keep_labels, load
+from elbowroom.datasets.kinds import Sizes
 from elbowroom.inference import Target, load_checkpoint
+from elbowroom.models.likelihoods import LIKELIHOODS
 
 FORMAT = 1
 
@@ -27,39 +31,63 @@ class Run:
     programs: Programs
     device: torch.device
 
-    def tensor(self, split: str, limit: int | None = None) -> Tensor:
-        """The data of a split on the run's device, the first `limit` of them."""
-        return data_of(self.data, split, limit).to(self.device)
+    @property
+    def kind(self) -> str:
+        """What a datum is, a name in `KINDS`."""
+        return kind_of(self.programs)
+
+    def arguments(self, split: str, limit: int | None = None) -> tuple[Tensor, ...]:
+        """What the programs are called with, x first, on the run's device: the first `limit` data of a split."""
+        return tuple(value.to(self.device) for value in arguments_of(self.data, self.kind, split, limit))
 
     def target(self, split: str, limit: int | None = None) -> Target:
         """The programs pinned to the data of a split."""
-        return Target(self.model, self.guide, self.tensor(split, limit), plate=self.programs.plate)
+        return Target(self.model, self.guide, *self.arguments(split, limit), plate=self.programs.plate)
 
 
-def data_of(data: Dataset, split: str, limit: int | None) -> Tensor:
-    """The data of a split, the first `limit` of them."""
+def arguments_of(data: Dataset, kind: str, split: str, limit: int | None = None) -> tuple[Tensor, ...]:
+    """What programs for this kind of data are called with, x first: the first `limit` data of a split."""
     if limit is not None and limit < 1:
         raise ValueError(f"limit must be at least 1, got {limit}")
-    return data.split(split)[:limit]
+    return tuple(value[:limit] for value in KINDS[known("datum", kind, KINDS)].arguments(data, split))
 
 
-def load_data(options: Data, likelihood: str, seed: int) -> Dataset:
-    """The named data, refused if they are grey and the likelihood is Bernoulli."""
+def sizes_of(data: Dataset, kind: str) -> Sizes:
+    """What constructors may ask for by name: the sizes of the training data."""
+    return KINDS[kind].sizes(arguments_of(data, kind, "train"))
+
+
+def load_data(options: Data, seed: int, *, binary: bool) -> Dataset:
+    """The named data; grey ones are refused where they must be zeros and ones."""
     data = load(options.name, data_dir=options.dir, binarize=options.binarize, threshold=options.threshold, seed=seed)
-    if likelihood == "bernoulli":
+    if binary:
         check_binary(data)
-    return data
+    return data if options.labels_per_class is None else keep_labels(data, options.labels_per_class, seed=seed)
+
+
+def is_binary(programs: Programs) -> bool:
+    """Whether the model of the registry takes zeros and ones only; of one's own nothing is known."""
+    return model_name(programs) is not None and "binary" in (
+        kind_of(programs),
+        getattr(LIKELIHOODS.get(likelihood_of(programs) or ""), "data", None),
+    )
 
 
 def run_record(options: TrainOptions, data: Dataset) -> dict[str, Any]:
     """What a run directory must hold to be opened again."""
     return {
         "format": FORMAT,
-        "data": asdict(options.data),
-        "programs": asdict(options.programs),
+        "data": _recorded(options.data, newer=("labels_per_class",)),
+        "programs": _recorded(options.programs, newer=("options", "guide_options", "datum")),
         "seed": options.seed,
         "dataset": data.record(),
     }
+
+
+def _recorded(options: Any, newer: tuple[str, ...]) -> dict[str, Any]:
+    """The options; newer ones only where they were given, so that the record of other runs is what it always was."""
+    values, defaults = asdict(options), asdict(type(options)())
+    return {name: value for name, value in values.items() if name not in newer or value != defaults[name]}
 
 
 def open_run(path: str, which: str, device: str) -> Run:
@@ -86,11 +114,12 @@ def open_run(path: str, which: str, device: str) -> Run:
         seed, digests = record["seed"], record["dataset"]["sha256"]
     except (KeyError, TypeError) as error:
         raise ValueError(f"{config} is damaged or of another version: {type(error).__name__} {error}") from error
-    data = load_data(options, programs.likelihood if programs.model is None else "", seed)
+    data = load_data(options, seed, binary=is_binary(programs))
     if data.record()["sha256"] != digests:
         raise ValueError(f"the data '{data.name}' are not those that {place} was trained on: their sha256 differs")
-    model, guide = build(programs, data.train.shape[1], seed)
-    load_checkpoint(place, model, guide, data.train[:2], which=which)
+    kind = kind_of(programs)
+    model, guide = build(programs, sizes_of(data, kind), seed)
+    load_checkpoint(place, model, guide, *arguments_of(data, kind, "train", 2), which=which)
     for program in (model, guide):
         if isinstance(program, torch.nn.Module):
             program.to(where).eval()

@@ -1,14 +1,16 @@
 """What is audited: a run directory, one's own programs, or a plain PyTorch VAE."""
 
+import math
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import torch
+from torch import Tensor
 
 from elbowroom.commands.options import AuditOptions, Networks
 from elbowroom.commands.programs import named_programs
-from elbowroom.commands.runs import data_of, load_data, open_run, torch_device
+from elbowroom.commands.runs import arguments_of, load_data, open_run, torch_device
 from elbowroom.datasets import Dataset
 from elbowroom.guides import from_encoder
 from elbowroom.inference import Target
@@ -50,23 +52,32 @@ def subject_of(options: AuditOptions) -> Subject:
         title = f"{options.networks.decoder}, {options.networks.encoder}"
         return _of_programs(options, _from_networks(options.networks, options.seed), "data", title)
     opened = open_run(options.run, options.which, options.device)
-    shape = opened.data.image_shape
     target = opened.target(options.split, options.limit)
+    shape = picture_shape(opened.data, target.data[0])
     return Subject(target, Path(options.run), shape, f"{options.run} ({opened.data.name}, {options.split})")
 
 
+def picture_shape(data: Dataset, x: Tensor) -> tuple[int, ...] | None:
+    """As what picture a datum is shown: the data's, or as many of its rows as x has; `()` if x is no rows of it."""
+    shape = data.image_shape
+    if shape is None:
+        return None
+    rows, rest = divmod(x[0].numel(), math.prod(shape[1:]))
+    return () if rest else (rows, *shape[1:])
+
+
 def _of_programs(options: AuditOptions, programs: tuple[Any, ...], plate: str, title: str) -> Subject:
-    likelihood = options.networks.likelihood if options.networks.decoder is not None else ""
-    data: Dataset = load_data(options.data, likelihood, options.seed)
+    binary = options.networks.decoder is not None and options.networks.likelihood == "bernoulli"
+    data: Dataset = load_data(options.data, options.seed, binary=binary)
     device = torch_device(options.device)
-    x = data_of(data, options.split, options.limit).to(device)
+    arguments = [value.to(device) for value in arguments_of(data, options.datum, options.split, options.limit)]
     if options.networks.image_shape is not None:
-        x = x.reshape(len(x), *options.networks.image_shape)
+        arguments[0] = arguments[0].reshape(len(arguments[0]), *options.networks.image_shape)
     for program in programs:
         if isinstance(program, torch.nn.Module):
             program.to(device).eval()
-    target = Target(*programs, x, plate=plate)
-    return Subject(target, Path("."), data.image_shape, f"{title} ({data.name}, {options.split})")
+    target = Target(*programs, *arguments, plate=plate)
+    return Subject(target, Path("."), picture_shape(data, arguments[0]), f"{title} ({data.name}, {options.split})")
 
 
 def _from_networks(networks: Networks, seed: int) -> tuple[Any, Any]:

@@ -9,16 +9,17 @@ from torch import Tensor
 from elbowroom.commands.options import TrainOptions
 from elbowroom.commands.output import finish, say
 from elbowroom.commands.programs import build
-from elbowroom.commands.runs import load_data, run_record, torch_device
+from elbowroom.commands.registered import check_given, kind_of
+from elbowroom.commands.runs import arguments_of, is_binary, load_data, run_record, sizes_of, torch_device
 from elbowroom.inference import Fit, fit
 
 
 def run(options: TrainOptions) -> Fit:
     """Train and report, in nats per datum of the validation split."""
     device = torch_device(options.device)
-    has_own_programs = options.programs.model is not None
-    data = load_data(options.data, "" if has_own_programs else options.programs.likelihood, options.seed)
-    model, guide = build(options.programs, data.train.shape[1], options.seed)
+    check_given(options.programs, options.data.binarize)
+    data, kind = load_data(options.data, options.seed, binary=is_binary(options.programs)), kind_of(options.programs)
+    model, guide = build(options.programs, sizes_of(data, kind), options.seed)
     say(
         f"Training on {len(data.train)} of {data.name} ({options.data.binarize}), "
         f"validating on {len(data.validation)}, into {options.output}",
@@ -28,8 +29,8 @@ def run(options: TrainOptions) -> Fit:
     result = fit(
         model,
         guide,
-        data.train,
-        validation=data.validation,
+        arguments_of(data, kind, "train"),
+        validation=arguments_of(data, kind, "validation"),
         plate=options.programs.plate,
         num_epochs=chosen.pop("epochs"),
         **chosen,
@@ -58,7 +59,7 @@ def summary(result: Fit) -> str:
     if not finite:
         return ended + "The validation ELBO was never finite: see the notes in metrics.jsonl."
     last = finite[-1]
-    per_dim = ", ".join(f"{v:.2f}" for v in _numbers(last["kl_per_dim"]))
+    per_dim = ", ".join(f"{v:.2f}" for v in _numbers(last["kl_per_dim"])) or "all of them are summed out"
     return ended + (
         f"Validation ELBO {last['elbo']:.3f} ± {last['elbo_stderr']:.3f} nats per datum = reconstruction "
         f"{last['reconstruction']:.3f} − KL {last['kl']:.3f} (per latent: {per_dim}).\n"

@@ -56,7 +56,13 @@ def compare(
         raise ValueError(f"num_samples must be at least 2, got {num_samples}")
     chosen = list(range(len(target))) if data is None else [int(b) for b in data]
     part = target if data is None else target.select(chosen)
-    small = Coordinates.of(part).dim <= MAX_DIM
+    dim = Coordinates.of(part).dim
+    if dim == 0:
+        raise ValueError(
+            "compare is about posteriors of continuous latents, and this target has none: its finite discrete ones are "
+            "summed out, log p(x) is exact by quadrature(target), and there is nothing to approximate"
+        )
+    small = dim <= MAX_DIM
     # The weights are those of `importance` with this seed, so that one datum has one k̂; q's draws are others.
     guide, reweighted, draws_of_q = from_guide(part, num_samples, seed + 1)
     # Where the exact posterior is, nothing more needs to be looked for.

@@ -10,9 +10,9 @@ from typing import Any
 import torch
 from torch import Tensor
 from torch._guards import TracingContext, tracing
-from torch._subclasses.fake_tensor import FakeTensorMode
 from torch.fx import GraphModule
 from torch.fx.experimental.proxy_tensor import make_fx
+from torch.utils._python_dispatch import TorchDispatchMode
 
 from elbowroom.inference.evaluation.coordinates import Coordinates
 from elbowroom.inference.evaluation.differentiated import Differentiated, Forward
@@ -157,7 +157,7 @@ class Traced:
 
     def _made(self, make: Callable[[], GraphModule]) -> Iterator[Record]:
         try:
-            with strict(), torch.no_grad(), self._soft(), _one_fake_mode(), warnings.catch_warnings():
+            with strict(), torch.no_grad(), self._soft(), _noting_shapes_alone(), warnings.catch_warnings():
                 warnings.simplefilter("ignore")
                 graph = make()
         except Exception:  # whatever a program does that cannot be recorded, plain runs can do
@@ -187,9 +187,18 @@ def _in_two(function: Differentiated, coordinates: Coordinates, rows: list[Tenso
     return simplified(make_fx(lambda rows, u: function.reduced(lambda at: values(rows, at), u))(rows, u))
 
 
-def _one_fake_mode() -> AbstractContextManager[Any]:
-    """One mode for what `make_fx` notes of each operation: it makes one an operation otherwise, which takes longest."""
-    return tracing(TracingContext(FakeTensorMode(allow_fallback_kernels=True)))
+class _Meta(TorchDispatchMode):
+    """Makes the tensor that `make_fx` notes for each operation, which `simplified` reads sizes and strides of."""
+
+    shape_env = None  # no size is symbolic: torch asks
+
+    def __torch_dispatch__(self, func: Any, _types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        return func(*args, **{**(kwargs or {}), "device": "meta"})
+
+
+def _noting_shapes_alone() -> AbstractContextManager[Any]:
+    """In place of the mode of fake tensors that `make_fx` makes for each operation, which takes longest."""
+    return tracing(TracingContext(_Meta()))  # type: ignore[arg-type]
 
 
 def _agree(replayed: tuple[Tensor, ...], plain: tuple[Tensor, ...]) -> bool:

@@ -15,6 +15,12 @@ def notes_of(triple: Triple) -> tuple[str, ...]:
             "(poutine.condition, obs=) above the data: every number is given that value, log p(x | "
             f"{', '.join(structure.given)}), and neither log p(x) with it integrated out nor with its density counted"
         )
+    if structure.collapsed:
+        notes.append(
+            f"the discrete sites {list(structure.collapsed)}, which the guide draws, are summed out of both programs; "
+            "ELBO and room are those of what is left of q. The ELBO of the guide that draws them, which is lower, is "
+            'importance(target).info["elbo"], in `elbowroom evidence` too'
+        )
     if structure.scaled:
         scales = ", ".join(f"the {name} ({scale})" for name, scale in structure.scaled.items())
         notes.append(f"poutine.scale is undone at {scales}: the numbers are of the programs without it")

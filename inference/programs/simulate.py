@@ -11,12 +11,13 @@ from torch import Tensor
 
 from elbowroom.inference.programs.arguments import Key, as_rows
 from elbowroom.inference.programs.densities import run
+from elbowroom.inference.programs.handlers import Set
 from elbowroom.inference.programs.log_prob import beyond_total, innermost
-from elbowroom.inference.programs.masks import is_deterministic
+from elbowroom.inference.programs.masks import is_deterministic, seen
 from elbowroom.inference.programs.noise import Noise
 from elbowroom.inference.programs.remarks import by_datum
 from elbowroom.inference.programs.structure import ProgramError
-from elbowroom.inference.programs.terms import Values, draw_prior
+from elbowroom.inference.programs.terms import Values, draw_prior, place
 from elbowroom.inference.programs.triple import Triple
 
 T = TypeVar("T", bound=Triple)
@@ -25,8 +26,8 @@ _FIRST = 1 << 48
 """Sample index of simulated data: no estimator reads the random numbers there."""
 
 
-def simulate(triple: T, seed: int = 0) -> tuple[T, Values]:
-    """Draw (z, x) from the model and pin the programs to the simulated x.
+def simulate(triple: T, seed: int = 0, given: Values | None = None) -> tuple[T, Values]:
+    """Draw (z, x) from the model, or x given z, and pin the programs to the simulated x.
 
     z is an exact draw of p(z | x) for the simulated x. Everything else that the programs are given (masks, labels,
     inputs) stays as it is. The argument that an observed site's values come from is found by comparing them.
@@ -34,6 +35,7 @@ def simulate(triple: T, seed: int = 0) -> tuple[T, Values]:
     Args:
         triple: programs and data; the data say how many there are and what shape they have.
         seed: the result is a function of (seed, datum).
+        given: latent site -> `[1, B, *event]`, to draw x given these; by default they are drawn too.
 
     Returns:
         The triple on the simulated data, and z, latent site -> `[1, B, *event]`.
@@ -46,14 +48,14 @@ def simulate(triple: T, seed: int = 0) -> tuple[T, Values]:
     """
     check_drawable(triple)
     if triple.structure.separate:
-        return _each(triple, seed)
-    z, observe = _draw(triple, seed, triple.keys)
+        return _each(triple, seed, given)
+    z, observe = _draw(triple, seed, triple.keys, given)
     new: dict[Key, Tensor] = {}
     for name, value in observe.drawn.items():
-        found = _put_back(triple, name, observe.given[name], value)
+        found = _put_back(triple, name, observe.given[name], value, observe.counted[name])
         new |= {key: as_rows(argument, triple.per_datum.get(key, 0)) for key, argument in found.items()}
     simulated = triple.pinned_to(new)
-    _check_generative(observe.drawn | z, simulated, seed, triple.keys)
+    _check_generative(observe.drawn | z, simulated, seed, triple.keys, given)
     return simulated, z
 
 
@@ -78,25 +80,27 @@ def check_drawable(triple: Triple) -> None:
         )
 
 
-def _each(triple: T, seed: int) -> tuple[T, Values]:
+def _each(triple: T, seed: int, given: Values | None) -> tuple[T, Values]:
     """The same of data that have a program each: their rows one below the other."""
-    parts = [simulate(triple.at(torch.tensor([b])), seed) for b in range(len(triple))]
+    of = [None if given is None else {n: v[:, b : b + 1] for n, v in given.items()} for b in range(len(triple))]
+    parts = [simulate(triple.at(torch.tensor([b])), seed, its) for b, its in enumerate(of)]
     rows = [torch.cat(pieces) for pieces in zip(*(one.data for one, _ in parts), strict=True)]
     z = {name: torch.cat([z[name] for _, z in parts], 1) for name in parts[0][1]}
     return triple.pinned_to(dict(zip(triple.per_datum, rows, strict=True))), z
 
 
-def _draw(triple: Triple, seed: int, keys: np.ndarray) -> tuple[Values, "_Observe"]:
-    """One run of the model that draws all its sites."""
+def _draw(triple: Triple, seed: int, keys: np.ndarray, given: Values | None) -> tuple[Values, "_Observe"]:
+    """One run of the model that draws all its sites but those that are given."""
     observe, noise = _Observe(tuple(triple.structure.given)), Noise(seed, keys, 1, _FIRST)
+    setter = [] if given is None else [Set(place(triple.structure, given, None))]
     with torch.no_grad():
-        z, _ = run(triple, "loop", partial(draw_prior, noise=noise, also=(observe,)), {}, 1, noise)
+        z, _ = run(triple, "loop", partial(draw_prior, noise=noise, also=(observe, *setter)), {}, 1, noise)
     return z, observe
 
 
-def _check_generative(drawn: Values, simulated: Triple, seed: int, keys: np.ndarray) -> None:
+def _check_generative(drawn: Values, simulated: Triple, seed: int, keys: np.ndarray, given: Values | None) -> None:
     """With the same random numbers the model must draw the same, whatever the data are that it is called with."""
-    z, observe = _draw(simulated, seed, keys)
+    z, observe = _draw(simulated, seed, keys, given)
     for name, value in (observe.drawn | z).items():
         if not torch.allclose(value.double(), drawn[name].double(), equal_nan=True):
             raise ProgramError(
@@ -114,6 +118,7 @@ class _Observe(Messenger):
         self.fixed = fixed
         self.given: Values = {}
         self.drawn: Values = {}
+        self.counted: Values = {}  # which elements of the values masks leave
 
     def _pyro_sample(self, msg: Any) -> None:
         if msg["name"] in self.fixed or site_is_subsample(msg) or is_deterministic(msg):
@@ -126,6 +131,7 @@ class _Observe(Messenger):
     def _pyro_post_sample(self, msg: Any) -> None:
         if msg["name"] in self.given:
             self.drawn[msg["name"]] = msg["value"]
+            self.counted[msg["name"]] = seen(msg["fn"], msg["mask"]).expand(msg["value"].shape)
 
 
 def _check_total(msg: Any) -> None:
@@ -137,11 +143,11 @@ def _check_total(msg: Any) -> None:
         )
 
 
-def _put_back(triple: Triple, name: str, given: Tensor, drawn: Tensor) -> dict[Key, Tensor]:
-    """The arguments that an observed value was, with the drawn value in its place."""
+def _put_back(triple: Triple, name: str, given: Tensor, drawn: Tensor, counted: Tensor) -> dict[Key, Tensor]:
+    """The arguments that an observed value was, with the drawn value in its place; what masks hide may differ."""
     named: dict[Key, Any] = dict(enumerate(triple.args)) | dict(triple.kwargs)
     tensors = {key: value for key, value in named.items() if isinstance(value, Tensor)}
-    alike = {key: new for key, value in tensors.items() if (new := _replaced(value, given, drawn)) is not None}
+    alike = {key: new for key, value in tensors.items() if (new := _replaced(value, given, drawn, counted)) is not None}
     # A view of an argument is that argument; another one that only looks the same may be something else.
     same = {key: new for key, new in alike.items() if _storage(tensors[key]) == _storage(given)}
     matches = same or alike
@@ -163,15 +169,17 @@ def _put_back(triple: Triple, name: str, given: Tensor, drawn: Tensor) -> dict[K
     return matches
 
 
-def _replaced(argument: Tensor, given: Tensor, drawn: Tensor) -> Tensor | None:
+def _replaced(argument: Tensor, given: Tensor, drawn: Tensor, counted: Tensor) -> Tensor | None:
     """The argument with drawn values, if it is the given value up to shape, dtype and the place of its first dim."""
     if argument.numel() != given.numel() or drawn.numel() != given.numel():
         return None
-    for place in range(max(argument.dim(), 1)):
-        view = argument.movedim(0, place) if place else argument
-        if torch.allclose(view.reshape(given.shape).double(), given.double(), rtol=0.0, atol=0.0, equal_nan=True):
+    hidden = ~counted.reshape(given.shape)
+    for axis in range(max(argument.dim(), 1)):
+        view = argument.movedim(0, axis) if axis else argument
+        theirs, ours = view.reshape(given.shape).double(), given.double()
+        if bool(((theirs == ours) | (theirs.isnan() & ours.isnan()) | hidden).all()):
             new = drawn.reshape(view.shape)
-            new = (new.movedim(place, 0) if place else new).to(argument.dtype)
+            new = (new.movedim(axis, 0) if axis else new).to(argument.dtype)
             return (
                 torch.where(argument.isnan(), argument, new) if argument.is_floating_point() else new
             )  # still missing

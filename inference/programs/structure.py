@@ -51,6 +51,7 @@ class Structure:
     auxiliary: tuple[str, ...]  # guide sites that are not model latents (AutoGuides draw in such spaces)
     pinned: dict[str, Tensor] = field(default_factory=dict)  # data plate of a minibatch -> indices drawn once
     collapsed: tuple[str, ...] = ()  # those of the discrete ones that the guide draws: summed out of both programs
+    marked: tuple[str, ...] = ()  # finite latents that the guide draws and marks for enumeration: for training
     sequential: tuple[str, ...] = ()  # discrete ones that take a value at a time: programs may branch on them
     parameters: dict[str, tuple[int, ...]] = field(default_factory=dict)  # param statement -> shape of its value
     whole: tuple[str, ...] = ()  # subsampling plates that are given all their rows
@@ -182,6 +183,7 @@ def read_structure(
         given=given,
         auxiliary=tuple(n for n in drawn if n not in latents),
         pinned=runs.pinned,
+        marked=_marked(drawn, latents),
         sequential=_sequential({n: latents[n] for n in discrete}, data_dim),
         parameters=_parameters(runs.guide) | _parameters(runs.model),
         whole=tuple(runs.whole),
@@ -195,6 +197,11 @@ def read_structure(
         improper=tuple(n for n, s in latents.items() if isinstance(innermost(s["fn"]), ImproperUniform)),
         unnormalised=unnormalised,
     )
+
+
+def _marked(drawn: Sites, latents: Sites) -> tuple[str, ...]:
+    marked = [name for name, site in drawn.items() if (site["infer"] or {}).get("enumerate")]
+    return tuple(name for name in marked if name in latents and enumerable(drawn[name]["fn"]))
 
 
 def _plates(sites: list[Any], plate: str | None) -> tuple[int, int | None, int]:

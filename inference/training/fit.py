@@ -82,6 +82,8 @@ def fit(
 
     Finite discrete latents that the guide leaves to the model are summed out of it, as `Target` does, in each step and
     in the validation ELBO; the programs need no marks for it. Then the loss is the default one, its KL term unweighed.
+    Those that the guide draws are summed over in the expectation of the default loss if the guide marks them for
+    enumeration (`infer={"enumerate": "parallel"}`, `config_enumerate`), and drawn otherwise.
 
     Args:
         model, guide: Pyro programs, called with the data. Modules are trained in the mode (train or eval) that they

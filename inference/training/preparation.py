@@ -107,7 +107,10 @@ def _check_summed(structure: Structure, settings: Settings) -> None:
 
 
 def _objective(target: Target, settings: Settings) -> Loss:
-    """The loss that fits the programs: of a model with discrete latents that the guide leaves to it, their sum's."""
+    """The loss that fits the programs: of a model with discrete latents that the guide leaves to it, their sum's.
+
+    Those that the guide draws and marks for enumeration are summed over in the ELBO's expectation.
+    """
     broadcasts = set(target.layouts.values()) == {"plate"}
     particles: dict[str, Any] = {
         "num_particles": settings.num_particles,
@@ -125,6 +128,7 @@ def _objective(target: Target, settings: Settings) -> Loss:
         alpha=settings.alpha,
         nesting=structure.nesting,
         broadcasts=broadcasts,
+        enumerates=bool(structure.marked),
     )
 
 

@@ -1,6 +1,5 @@
 """Bernoulli likelihood: vectors of zeros and ones, log p in as few passes over [S, B, P] as it takes."""
 
-import math
 from typing import Any
 
 import pyro.distributions as dist
@@ -10,15 +9,14 @@ from torch.distributions import constraints
 from torch.nn import functional
 
 from elbowroom.models.likelihoods.likelihood import Likelihood, Size, is_vector
-
-_BLOCK = 256  # rows: of 784 single-precision numbers, less than a megabyte
-_MOST_BLOCKS = 64  # so that a recorded program stays short
+from elbowroom.models.likelihoods.vector import check_possible, in_blocks
 
 
 class Bernoulli(Likelihood):
     """x_p ~ Bernoulli(sigmoid(logits_p)): data of zeros and ones."""
 
     outputs = ("logits", "probs")
+    data = "binary"
 
     def forward(self, logits: Tensor) -> dist.TorchDistribution:
         """p(x|z) with event shape `[P]`."""
@@ -77,32 +75,21 @@ class BernoulliVector(dist.TorchDistribution):
         if self._validate_args:
             self._validate_sample(value)
         if not torch.is_grad_enabled():
-            return _bernoulli_in_blocks(1 - 2 * value, self.logits)
+            return in_blocks(_bernoulli_block, 1 - 2 * value, self.logits)
         # log sigmoid(a) = −softplus(−a). Beyond the threshold softplus(a) = a, right to e^−40 = 4e−18.
         return -functional.softplus((1 - 2 * value) * self.logits, threshold=40.0).sum(-1)
 
     def _validate_sample(self, value: Tensor) -> None:
         """Torch's checks, entry by entry; where values are to blame, the error tells what to do with grey ones."""
-        wrong = (value != 0) & (value != 1) if is_vector(value, self) else None  # NaN is wrong too
-        if wrong is None:
+        if not is_vector(value, self):
             super()._validate_sample(value)
-        elif wrong.any():
-            raise ValueError(
-                f"x: got {int(wrong.sum())} of {value.numel()} values that are neither 0 nor 1, the first "
-                f"{value[wrong][0]:.4g}; expected zeros and ones under a Bernoulli likelihood; binarise the data "
-                "(threshold, static or dynamic), or choose a Normal likelihood"
-            )
+        check_possible(value, (value == 0) | (value == 1), "neither 0 nor 1", _ADVICE)
 
 
-def _bernoulli_in_blocks(signs: Tensor, logits: Tensor) -> Tensor:
-    """−Σ_p softplus(s_p l_p), `[*batch]`, over few rows at a time: all that is made on the way stays in the cache."""
-    signs, logits = torch.broadcast_tensors(signs, logits)
-    num_rows = math.prod(logits.shape[:-1])
-    if num_rows <= _BLOCK:
-        return _bernoulli_block(signs, logits)
-    rows = max(_BLOCK, math.ceil(num_rows / _MOST_BLOCKS)) * logits.shape[0] // num_rows  # of the leading dim
-    blocks = zip(signs.split(max(rows, 1)), logits.split(max(rows, 1)), strict=True)
-    return torch.cat([_bernoulli_block(*block) for block in blocks])
+_ADVICE = (
+    "expected zeros and ones under a Bernoulli likelihood; binarise the data (threshold, static or dynamic), or choose "
+    "the likelihood 'continuous-bernoulli' or a Normal likelihood"
+)
 
 
 def _bernoulli_block(signs: Tensor, logits: Tensor) -> Tensor:

@@ -27,6 +27,7 @@ class NormalFixed(Likelihood):
     """
 
     outputs = ("mean",)
+    data = "real"
     sigma: Tensor
 
     def __init__(self, sigma: float | None = None) -> None:
@@ -50,6 +51,7 @@ class NormalLearned(Likelihood):
     """
 
     outputs = ("mean",)
+    data = "real"
 
     def __init__(self, sigma: float = 1.0, floor: float = FLOOR) -> None:
         super().__init__()
@@ -75,6 +77,7 @@ class NormalHeteroscedastic(Likelihood):
     """
 
     outputs = ("mean_std", "mean_log_var")
+    data = "real"
 
     def __init__(self, floor: float = FLOOR) -> None:
         super().__init__()

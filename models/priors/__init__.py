@@ -4,11 +4,13 @@ A prior is two functions of constants that the model keeps as buffers (so they f
 checkpoints expect them): its distribution, batch shape `[]` and event shape `[D]`, and draws from it that leave the
 global random state alone.
 
-    standard_normal.py   N(0, I)
+    standard_normal.py      N(0, I)
+    conditional_normal.py   N(m(c), diag s(c)²), of a context c
 
-`LatentModel.prior` returns the distribution. Imports: torch and pyro.
+`LatentModel.prior` returns the distribution. Imports: networks, torch and pyro.
 """
 
+from elbowroom.models.priors.conditional_normal import CONDITIONAL_PRIORS
 from elbowroom.models.priors.standard_normal import draw_standard_normal, standard_normal
 
-__all__ = ["draw_standard_normal", "standard_normal"]
+__all__ = ["CONDITIONAL_PRIORS", "draw_standard_normal", "standard_normal"]

@@ -3,7 +3,9 @@
     style.py    colours that everybody can tell apart, an empty figure, `save_figure`
     gap.py, losses.py                            the room; the course of training
     posterior.py, corner.py, density_mesh.py     q against the posterior: one or two latents on a mesh, more as a corner
-    images.py, latents.py                        what the model draws
+    images.py, latents.py                        what the model draws, where a datum is an image
+    sequences.py, bags.py                        and where it is a sequence or a bag of words
+    datum.py                                     which of these: what a datum is decides
 
 Every function returns a figure of its own: no pyplot, no window, the caller's settings untouched. Read `style.py`
 first. Imports: `report.records`, `inference/` and matplotlib; no other room of `report/`.

@@ -44,12 +44,15 @@ def reconstruction_figure(originals: Tensor, reconstructions: Tensor, image_shap
     return figure
 
 
-def prior_samples_figure(samples: Tensor, image_shape: Sequence[int]) -> Picture:
+def prior_samples_figure(
+    samples: Tensor, image_shape: Sequence[int], *, title: str = "E[x|z] for {} draws of z from the prior"
+) -> Picture:
     """Means of p(x|z) for z drawn from the prior, in a square.
 
     Args:
         samples: `[N, ...]`.
         image_shape: (height, width), (height, width, 3) or (3, height, width).
+        title: what they are, if something else; `{}` is how many.
 
     Raises:
         ValueError: if the shapes do not fit, or there are no samples.
@@ -62,7 +65,7 @@ def prior_samples_figure(samples: Tensor, image_shape: Sequence[int]) -> Picture
         figure = new_figure(0.3 + _CELL * columns, 0.6 + _CELL * rows)
         ax = figure.subplots()
         show_mosaic(ax, grid, value_range(images))
-        figure.suptitle(f"E[x|z] for {len(images)} draws of z from the prior", x=0.01, ha="left")
+        figure.suptitle(title.format(len(images)), x=0.01, ha="left")
     return figure
 
 

@@ -37,10 +37,11 @@ def evidence_row(
             "kl_q_p_stderr": (record["importance_stderr"] ** 2 + record["elbo_stderr"] ** 2) ** 0.5,
         }
     error = exact.stderr[b].item()
+    record |= {"exact": exact.value[b].item(), "exact_error": error, "exact_flag": exact.flags[b]}
+    if "kl_q_p" not in exact.info:  # no latents, or all of them summed out
+        room = record["exact"] - record["elbo"]
+        return record | {"num_modes": None, "kl_q_p": room, "kl_q_p_stderr": record["elbo_stderr"]}
     return record | {
-        "exact": exact.value[b].item(),
-        "exact_error": error,
-        "exact_flag": exact.flags[b],
         "num_modes": int(exact.info["num_modes"][b]),
         "kl_q_p": exact.info["kl_q_p"][b].item(),
         "kl_q_p_stderr": error,

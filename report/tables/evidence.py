@@ -87,7 +87,7 @@ def _add(sheet: Sheet, row: Mapping[str, Any], exact: bool, forward: bool) -> No
         _tail_index(row["pareto_k"]),
     ]
     if exact:
-        cells += [compact(row["exact"], row["exact_error"]), str(row["num_modes"])]
+        cells += [compact(row["exact"], row["exact_error"]), str(row["num_modes"] or "–")]
     cells += [compact(row["kl_q_p"], row["kl_q_p_stderr"], max_decimals=4)]
     if forward:
         cells += [compact(row["kl_p_q"], row["kl_p_q_stderr"], max_decimals=4)]

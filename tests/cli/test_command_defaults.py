@@ -25,6 +25,7 @@ USES: dict[type, tuple[Callable[..., Any], ...]] = {
 DIFFERENT: set[tuple[type, str, Any, Any]] = {
     (Data, "binarize", "threshold", "none"),  # the digits are grey, and the first family's likelihood is Bernoulli
     (Programs, "activation", "softplus", "silu"),  # what the command's published figures were measured with
+    (Programs, "hidden", (64, 64), None),  # the same widths, where a network has them for its own
     (Programs, "sigma", None, 1.0),  # not given: where each model's own constructor starts
     (Training, "batch_size", 128, None),  # for the digits, as are the next two
     (Training, "learning_rate", 3e-3, 1e-3),

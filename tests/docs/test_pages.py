@@ -9,6 +9,7 @@ import pytest
 
 from elbowroom.__main__ import COMMANDS
 from elbowroom.reference import PROBLEMS
+from families_page import families_page
 from house_imports import FOLDERS, ROOT
 
 NAMES = ("README.md", "CONTRIBUTING.md", "SECURITY.md", "docs/house.md", "docs/training.md")
@@ -114,3 +115,7 @@ def test_the_readme_has_every_command_and_counts_the_reference_problems() -> Non
     answered = re.findall(r"(?m)^\| `elbowroom (\w+)", README)
     assert set(answered) == set(COMMANDS)
     assert f"`elbowroom.reference` holds {len(PROBLEMS)} small problems" in README
+
+
+def test_the_page_of_families_is_as_the_registries_make_it() -> None:
+    assert families_page() == (ROOT / "docs" / "families.md").read_text()

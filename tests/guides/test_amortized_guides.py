@@ -8,6 +8,7 @@ from torch import Tensor, nn
 from torch.nn.functional import softplus
 
 from elbowroom.guides import AmortizedNormal, ExactPosterior, from_encoder
+from elbowroom.guides.registry import make_guide
 from elbowroom.models import PPCA, VAE
 from toys.networks import Returns
 
@@ -19,6 +20,16 @@ def test_amortized_normal_written_out() -> None:
     mean, raw = guide.encoder.layers(x).chunk(2, -1)
     expected = dist.Normal(mean, 0.05 + softplus(raw)).log_prob(z).sum(-1)
     torch.testing.assert_close(guide.encode(x).log_prob(z), expected)
+
+
+def test_an_encoder_of_counts_reads_their_logarithms() -> None:
+    guide, plain, x = AmortizedNormal(P, D, inputs="log1p"), AmortizedNormal(P, D), torch.arange(P).expand(B, P) * 1e3
+    plain.load_state_dict(guide.state_dict())
+    torch.testing.assert_close(guide.encode(x).mean, plain.encode((1 + x).log()).mean)
+    with pytest.raises(ValueError, match="x: got values down to -1, and inputs='log1p' is for counts"):
+        guide.encode(x - 1)
+    with pytest.raises(ValueError, match="inputs: got 'sqrt', expected one of 'raw', 'log1p'"):
+        AmortizedNormal(P, D, inputs="sqrt")
 
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
@@ -132,3 +143,12 @@ def test_a_model_without_a_posterior_is_refused() -> None:
         ExactPosterior(VAE(P, D))  # type: ignore[arg-type]
     with pytest.raises(TypeError, match="model: got the class PPCA"):
         ExactPosterior(PPCA)  # type: ignore[arg-type]
+
+
+def test_what_a_guide_requires_is_read_off_the_model() -> None:
+    model = PPCA(P, D)
+    assert make_guide("exact", model).model is model
+    assert make_guide("normal", model, hidden=(3,)).data_dim == P  # an attribute of the model
+    assert make_guide("none", model)(torch.zeros(B, P), torch.zeros(B)) is None
+    with pytest.raises(TypeError, match="latent_dim"):
+        make_guide("normal", nn.Linear(2, 2), P)

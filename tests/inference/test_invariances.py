@@ -77,8 +77,15 @@ def test_functions_in_place_of_programs_give_the_same(name: str) -> None:
         same(found[path], value, max(entry.tolerance, 1e-8), path)
 
 
-@entries(lambda entry: not entry.collective)
-@pytest.mark.parametrize("rows", [[3], [6, 0, 3]])
+@pytest.mark.parametrize(
+    ("name", "rows"),
+    [
+        pytest.param(name, rows, marks=[] if (place + len(rows)) % 2 and not entry.slow else [pytest.mark.slow])
+        for place, (name, entry) in enumerate(ESTIMATORS.items())
+        for rows in ([3], [6, 0])
+        if not entry.collective
+    ],
+)
 def test_a_datum_is_the_same_in_any_company(name: str, rows: list[int]) -> None:
     expected, found = whole(name), run(name, target_of(name).select(rows))
     axes = data_axes(expected, NUM_DATA)
@@ -87,8 +94,12 @@ def test_a_datum_is_the_same_in_any_company(name: str, rows: list[int]) -> None:
         same(found[path], taken(expected[path], axis, rows), ESTIMATORS[name].tolerance, path)
 
 
-@entries()
+@pytest.mark.parametrize(
+    "name",
+    [pytest.param(n, marks=[] if e.collective and not e.slow else [pytest.mark.slow]) for n, e in ESTIMATORS.items()],
+)
 def test_the_order_of_the_data_does_not_matter(name: str) -> None:
+    """A quick test of what speaks of all data together: numbers of a datum that mind no company mind no order."""
     order = [4, 0, 6, 2, 5, 1, 3]
     expected, found = whole(name), run(name, target_of(name).select(order))
     axes = data_axes(expected, NUM_DATA)

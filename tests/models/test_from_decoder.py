@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 import torch
 from torch import Tensor, nn
-from torch.distributions import Bernoulli, Normal
+from torch.distributions import Bernoulli, Normal, Poisson
 
 from elbowroom.models import DecoderModel, from_decoder
 from toys.networks import Returns
@@ -50,6 +50,8 @@ def test_each_output_is_read_as_told(shape: tuple[int, ...]) -> None:
         ("normal-fixed", "mean", a, Normal(flat_a, 0.5)),
         (HETERO, "mean_log_var", (a, 2 * b.log()), Normal(flat_a, flat_b)),
         (HETERO, "mean_std", [a, b], Normal(flat_a, flat_b)),
+        ("poisson", "rate", b, Poisson(flat_b)),
+        ("poisson", "log_rate", a, Poisson(flat_a.exp())),
     ]
     for likelihood, output, result, expected in cases:
         sigma = 0.5 if likelihood == "normal-fixed" else None
@@ -100,6 +102,7 @@ def test_a_decoder_that_merges_samples_and_data_is_refused(num_data: int, shape:
         ("bernoulli", "probs", lambda z: 1.2 * ones(z, P), ValueError, "between 1.2 and 1.2, expected prob.*'logits'"),
         ("bernoulli", "probs", lambda z: -0.1 * ones(z, P), ValueError, "expected probabilities"),
         ("bernoulli", "probs", lambda z: torch.nan * ones(z, P), ValueError, "between nan and nan"),
+        ("poisson", "rate", lambda z: 0 * ones(z, P), ValueError, "between 0 and 0, expected positive.*'log_rate'"),
         ("normal-learned", "mean", lambda z: {"mean": z}, TypeError, "returned a dict, expected one tensor"),
         (HETERO, "mean_std", lambda z: ones(z, P), TypeError, r"one tensor of shape \(3, 6\).*pair"),
         (HETERO, "mean_std", lambda z: (z, z, z), TypeError, "a tuple of 3"),

@@ -26,16 +26,50 @@ def expected_log_prob(name: str, model: VAE, z: Tensor, x: Tensor) -> Tensor:
         return dist.Normal(out, 0.3).log_prob(x).sum(-1)
     if name == "normal-learned":
         return dist.Normal(out, 0.02 + math.exp(model.likelihood.log_above_floor.item())).log_prob(x).sum(-1)
-    mean, std = out
-    return dist.Normal(mean, 0.02 + std).log_prob(x).sum(-1)
+    if name == "normal-heteroscedastic":
+        return dist.Normal(out[0], 0.02 + out[1]).log_prob(x).sum(-1)
+    if name == "beta":
+        return dist.Beta(out[0].exp(), out[1].exp()).log_prob(x).sum(-1)
+    if name == "multinomial":
+        return dist.Multinomial(P, logits=out, validate_args=False).log_prob(x)
+    if name == "categorical":
+        return dist.Categorical(logits=out.unflatten(-1, (P, 3))).log_prob(x).sum(-1)
+    if name == "discretised-logistic":  # of levels 0, 1, 2 on [−1, 1]: zero begins nowhere, two has no end
+        at = [torch.sigmoid((edge - out[0]) / out[1].exp()) for edge in (-0.5, 0.5)]
+        below = torch.stack([torch.zeros_like(out[0]), *at, torch.ones_like(out[0])])
+        return (below[1:] - below[:-1]).log().gather(0, x.long()[None])[0].sum(-1)
+    theta = getattr(model.likelihood, "log_theta", torch.tensor(0.0)).exp()
+    first = out if isinstance(out, Tensor) else out[0]
+    made = {
+        "continuous-bernoulli": lambda: dist.ContinuousBernoulli(logits=out),
+        "binomial": lambda: dist.Binomial(2, logits=out),
+        "poisson": lambda: dist.Poisson(out.exp()),
+        "negative-binomial": lambda: dist.NegativeBinomial(theta, logits=first - theta.log()),
+        "zero-inflated-negative-binomial": lambda: dist.ZeroInflatedNegativeBinomial(
+            theta, logits=first - theta.log(), gate_logits=out[1]
+        ),
+    }
+    return made[name]().log_prob(x).sum(-1)
 
 
 @pytest.mark.parametrize("name", LIKELIHOODS)
 def test_decode_equals_the_likelihood_written_out(name: str) -> None:
     floor = {"floor": 0.02}
-    options = {"normal-fixed": {"sigma": 0.3}, "normal-learned": floor, "normal-heteroscedastic": floor}.get(name, {})
+    options = {
+        "normal-fixed": {"sigma": 0.3},
+        "normal-learned": floor,
+        "normal-heteroscedastic": floor,
+        "binomial": {"likelihood_options": {"trials": 2}},
+        "categorical": {"likelihood_options": {"levels": 3}},
+        "discretised-logistic": {"likelihood_options": {"levels": 3}},
+    }.get(name, {})
     model, z = VAE(P, D, (5,), name, **options), torch.randn(4, D)
+    if hasattr(model.likelihood, "log_theta"):
+        torch.nn.init.normal_(model.likelihood.log_theta)
+        assert model.likelihood.log_theta.shape == (P,)
     x = torch.randint(0, 2, (4, P)).double()
+    if name == "beta":
+        x = 0.1 + 0.8 * x
     torch.testing.assert_close(model.decode(z).log_prob(x), expected_log_prob(name, model, z, x))
 
 
@@ -84,9 +118,9 @@ def test_a_fixed_sigma_is_saved_with_the_parameters() -> None:
         ({"hidden": 64}, TypeError, r"hidden: got 64, expected a sequence .*\(64, 64\)"),
         ({"activation": "swish"}, ValueError, "activation: got 'swish', expected one of 'silu', 'gelu', .*'relu'"),
         (
-            {"likelihood": "poisson"},
+            {"likelihood": "gamma"},
             ValueError,
-            f"likelihood: got 'poisson', expected one of {', '.join(map(repr, LIKELIHOODS))}",
+            f"likelihood: got 'gamma', expected one of {', '.join(map(repr, LIKELIHOODS))}",
         ),
         ({"likelihood": "normal-fixed"}, ValueError, "sigma: got None; .*sigma=0.1"),
         ({"likelihood": "normal-fixed", "sigma": 0.0}, ValueError, r"sigma: got 0\.0"),
@@ -96,6 +130,19 @@ def test_a_fixed_sigma_is_saved_with_the_parameters() -> None:
         ({"likelihood": "normal-learned", "floor": -1.0}, ValueError, r"floor: got -1\.0"),
         ({"likelihood": "bernoulli", "sigma": 0.1}, ValueError, "sigma: got 0.1, but the likelihood 'bernoulli'"),
         ({"likelihood": "normal-fixed", "sigma": 1.0, "floor": 0.1}, ValueError, "floor: got 0.1, but"),
+        (
+            {"likelihood": "normal-learned", "likelihood_options": {"scale": 2}},
+            ValueError,
+            r"scale: got 2, but the likelihood 'normal-learned' has no such option; .*: sigma \(1.0\), floor \(0.001\)",
+        ),
+        ({"likelihood": "categorical"}, ValueError, "levels: got None; the likelihood 'categorical' needs"),
+        ({"likelihood": "discretised-logistic", "likelihood_options": {"levels": 1}}, ValueError, "levels: got 1, exp"),
+        ({"likelihood": "binomial"}, ValueError, "trials: got None; .*trials=16"),
+        (
+            {"likelihood": "poisson", "likelihood_options": {"exposure": "mean"}},
+            ValueError,
+            "exposure: got 'mean', exp",
+        ),
     ],
 )
 def test_constructor_errors(arguments: dict, error: type[Exception], message: str) -> None:

@@ -171,7 +171,7 @@ ESTIMATORS: dict[str, Entry] = {
         lambda t, seed, memory: inference.quadrature(t, tolerance=1e-4, memory_bytes=memory), random=False
     ),
     "anneal": Entry(
-        lambda t, seed, memory: inference.anneal(t, seed=seed, memory_bytes=memory, **ANNEALED),
+        lambda t, seed, memory: inference.anneal(t, seed=seed, memory_bytes=memory, search=False, **ANNEALED),
         piece=8,
     ),
     "anneal from the prior": Entry(
@@ -191,7 +191,7 @@ ESTIMATORS: dict[str, Entry] = {
     ),
     "smc": Entry(
         lambda t, seed, memory: inference.smc(
-            t, num_particles=8, num_runs=3, num_steps=12, num_pilot=4, seed=seed, memory_bytes=memory
+            t, num_particles=8, num_runs=3, num_steps=12, num_pilot=4, seed=seed, memory_bytes=memory, search=False
         ),
         piece=8,
     ),

@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from toys.commands import Run
+from toys.commands import Run, parameters
 from toys.strict_json import read_json
 
 DATA = ("--data.name=pixels.npy", "--training.epochs=2", "--training.batch_size=32")
@@ -69,11 +69,29 @@ def test_a_module_that_does_not_import(run: Run, folder: Path, pixels: Path, tex
     assert ended.refused("programs.model", *told), ended
 
 
-def test_pictures_need_decode_and_encode(run: Run, folder: Path, pixels: Path, programs: Path) -> None:
+def test_an_own_model_takes_a_guide_by_name_and_the_other_way_round(
+    run: Run, folder: Path, pixels: Path, programs: Path
+) -> None:
+    named = ("--programs.model=mine:make_model", "--programs.guide=normal", "--programs.guide_options={hidden: [3]}")
+    assert run("train", *DATA, *named, "--output=a").code == 0
+    assert parameters(folder / "a")["guide.encoder.layers.0.weight"].shape == (3, 9)
+    named = ("--programs.model=vae", "--programs.guide=mine:make_guide", "--programs.options={hidden: [3]}")
+    assert run("train", *DATA, *named, "--output=b").code == 0
+    assert run("evidence", "--run=b", "--num_samples=30", "--exact=no").code == 0
+    refused = run("train", *DATA, *named, "--programs.guide_options={hidden: [3]}", "--output=c")
+    assert refused.refused("programs.guide_options: your own guide mine:make_guide takes none")
+
+
+def test_pictures_of_a_walk_need_decode_and_encode(run: Run, folder: Path, pixels: Path, programs: Path) -> None:
+    """Samples and reconstructions need no method: the program is run."""
     assert run("train", *DATA, *own("model", "guide"), "--output=run").code == 0
-    assert run("generate", "--run=run").refused("decode", "generate(num_samples")
+    shown = run("generate", "--run=run", "--num_samples=12")
+    assert shown.code == 0 and "prior-samples.png" in shown.out and "reconstructions.png" in shown.out
+    assert "No traversal: it walks" in shown.out and "decode(z) and latent_dim" in shown.out
+    with np.load(folder / "run" / "generate" / "samples.npz") as samples:
+        assert samples["x"].shape == (12, 9) and set(np.unique(samples["x"])) == {0, 1}
     assert run("train", *DATA, *own("Model", "Guide"), "--output=modules").code == 0
-    assert run("generate", "--run=modules", "--num_samples=3").code == 0
+    assert run("generate", "--run=modules", "--num_samples=3", "--json").json()["left_out"] == {}
 
 
 GREY = """

@@ -32,6 +32,8 @@ def test_train_writes_what_it_prints(run: Run, folder: Path, pixels: Path) -> No
     record = config["record"]
     assert config["arguments"]["seed"] == 3
     assert record["seed"] == 3 and record["data"]["name"] == "pixels.npy" and record["programs"]["hidden"] == [8]
+    assert {"options", "guide_options", "datum"}.isdisjoint(record["programs"])  # as before there were such
+    assert "labels_per_class" not in record["data"]
     assert record["dataset"]["sizes"] == {"train": 72, "validation": 9, "test": 9}
 
 
@@ -76,7 +78,7 @@ def test_linear_models_on_grey_values(
 ) -> None:
     np.save("grey.npy", np.load(pixels).reshape(90, 9) * 0.5 + 0.1)
     grey = ("--data.name=grey.npy", "--data.binarize=none", "--programs.likelihood=normal-learned")
-    told = run("train", *grey, f"--programs.family={family}", *SMALL, "--output=run", "--json").json()
+    told = run("train", *grey, f"--programs.family={family}", *SMALL[:2], "--output=run", "--json").json()
     learned = parameters(folder / "run")["model.log_sigma"]
     assert learned.shape == shape
     assert told["sigma"] == (None if shape else pytest.approx(learned.exp().item()))
@@ -240,3 +242,23 @@ def test_generate_draws_pictures_of_the_trained_model(run: Run, trained: Path) -
     assert run("generate", f"--run={trained}", "--num_samples=5", "--seed=2", "--output=again").code == 0
     with np.load("again/samples.npz") as same:
         assert np.array_equal(same["z"], z.numpy())
+
+
+@pytest.mark.parametrize("guide", ["none", "categorical"])
+def test_a_mixture_is_weighed_exactly_and_drawn_by_its_posterior_means(
+    run: Run, folder: Path, pixels: Path, guide: str
+) -> None:
+    named = ("--programs.model=mixture", f"--programs.guide={guide}", "--programs.options={num_components: 3}")
+    ended = run("train", "--data.name=pixels.npy", "--training.epochs=3", *named, "--output=run", "--json")
+    assert ended.code == 0, ended
+    assert run("evidence", "--run=run", "--num_samples=500", "--json").code == 0
+    for row in read_json(folder / "run" / "evidence.json")["data"]:
+        assert row["importance"] == pytest.approx(row["exact"], abs=1e-4) and not row["flag"]
+        assert row["exact"] - row["elbo"] == pytest.approx(0, abs=1e-4 if guide == "none" else 1)
+        assert "kl_q_p" not in row  # nothing is left of q
+    drawn = run("generate", "--run=run", "--num_samples=5")
+    assert drawn.code == 0 and "No traversal" in drawn.out and "No interpolations" in drawn.out
+    names = {path.name for path in (folder / "run" / "generate").iterdir()}
+    assert names == {"prior-samples.png", "reconstructions.png", "samples.npz", "generate.json"}
+    told = "continuous latents" if guide == "none" else "discrete"
+    assert run("compare", "--run=run", "--data=[0]").refused(told)

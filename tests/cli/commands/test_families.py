@@ -1,19 +1,21 @@
-"""The registry on the command line and in the README; a new family is a file and one line."""
+"""The registries on the command line: options reach the programs that have them, and the table says so."""
 
-import sys
+import json
 from pathlib import Path
 
 import pytest
 
-from elbowroom.commands import evidence, train
-from elbowroom.commands.families import build_family, families_table
-from elbowroom.commands.options import Data, EvidenceOptions, Programs, Training, TrainOptions
-from elbowroom.guides import AmortizedNormal
+from elbowroom.commands.families import families_table
+from elbowroom.commands.options import Programs
+from elbowroom.commands.registered import kind_of, registered_guide, registered_model
+from elbowroom.guides import AmortizedNormal, ExactPosterior
+from elbowroom.guides.registry import GUIDES
 from elbowroom.models import PPCA, VAE, FactorAnalysis
-from elbowroom.models.registry import MODELS, Entry
-from toys import family_of_mine
+from elbowroom.models.registry import MODELS
+from toys.commands import Run
 
 README = Path(__file__).parents[3] / "README.md"
+SIZES = {"data_dim": 9}
 
 
 def test_the_readme_lists_the_families_of_the_registry() -> None:
@@ -21,9 +23,11 @@ def test_the_readme_lists_the_families_of_the_registry() -> None:
 
 
 @pytest.mark.parametrize(("family", "model"), [("vae", VAE), ("ppca", PPCA), ("factor-analysis", FactorAnalysis)])
-def test_options_reach_the_programs_that_have_them(family: str, model: type) -> None:
-    options = Programs(family=family, likelihood="normal-learned", sigma=0.3, latent_dim=3, encoder_hidden=[8, 7])
-    built, guide = build_family(options, 9)
+@pytest.mark.parametrize("by", ["family", "model"])
+def test_shorthands_reach_the_programs_that_have_them(family: str, model: type, by: str) -> None:
+    options = Programs(**{by: family}, likelihood="normal-learned", sigma=0.3, latent_dim=3, encoder_hidden=[8, 7])
+    built = registered_model(options, SIZES)
+    guide = registered_guide(options, built, SIZES)
     assert type(built) is model and type(guide) is AmortizedNormal
     sigma = built.likelihood.sigma if family == "vae" else built.sigma
     assert sigma.flatten()[0].item() == pytest.approx(0.3)
@@ -32,23 +36,32 @@ def test_options_reach_the_programs_that_have_them(family: str, model: type) -> 
     assert (built.latent_dim, guide.latent_dim, guide.data_dim) == (3, 3, 9)
 
 
-def test_what_a_family_cannot_be_is_refused() -> None:
-    for family in ("ppca", "factor-analysis"):
-        with pytest.raises(ValueError, match=f"family {family} has a Normal likelihood, got likelihood 'bernoulli'"):
-            build_family(Programs(family=family), 9)
-    with pytest.raises(ValueError, match=r"programs\.family: got 'vea', expected one of 'vae', 'ppca'"):
-        build_family(Programs(family="vea"), 9)
+def test_explicit_options_win_over_shorthands() -> None:
+    options = Programs(
+        latent_dim=3, hidden=[5], encoder_hidden=[6], activation="tanh",
+        options={"latent_dim": 4, "likelihood": "normal-fixed", "sigma": 0.5}, guide_options={"hidden": [7, 8]},
+    )  # fmt: skip
+    model = registered_model(options, SIZES)
+    guide = registered_guide(options, model, SIZES)
+    assert (model.latent_dim, guide.latent_dim, kind_of(options)) == (4, 4, "real")
+    assert [layer.out_features for layer in model.decoder[::2]] == [5, 9]
+    assert [layer.out_features for layer in guide.encoder.layers[::2]] == [7, 8, 8]
 
 
-def test_a_new_family_is_a_file_and_one_line(folder: Path, pixels: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(sys.modules, "elbowroom.models.family_of_mine", family_of_mine)
-    monkeypatch.setitem(MODELS, "periodic", Entry("family_of_mine:Periodic", ("normal",)))
-    data, programs = Data(name="pixels.npy"), Programs(family="periodic", encoder_hidden=[8])
-    trained = train.run(
-        TrainOptions(output="run", data=data, programs=programs, training=Training(epochs=30, learning_rate=0.03))
-    )
-    elbos = [row["elbo"] for row in trained.history if row.get("elbo") is not None]
-    assert elbos[-1] > elbos[0] + 1
-    sampled, exact = evidence.run(EvidenceOptions(run="run", num_samples=500, num_particles=[5]))
-    assert exact is not None and sampled.mean()[0] == pytest.approx(exact.mean()[0], abs=0.5)
-    assert "| `periodic` | normal | x_p = 1 with log odds" in families_table()
+def test_a_guide_is_chosen_by_name() -> None:
+    options = Programs(model="ppca", guide="exact")
+    model = registered_model(options, SIZES)
+    guide = registered_guide(options, model, SIZES)
+    assert type(guide) is ExactPosterior and guide.model is model
+
+
+def test_families_prints_what_the_registries_hold(run: Run) -> None:
+    shown = run("families")
+    assert (shown.code, shown.err) == (0, "")
+    told = json.loads(run("families", "--json").out)
+    assert list(told["models"]) == list(MODELS) and list(told["guides"]) == list(GUIDES)
+    for name, about in told["models"].items():
+        assert f"\n{name} ({about['options']})\n    {about['what']}\n    a datum: {about['data']}, x " in shown.out
+        assert f"guides: {', '.join(MODELS[name].guides)}; log p(x) exactly by {about['exact']}" in shown.out
+    assert "latent_dim, hidden=None, likelihood='bernoulli'" in told["models"]["vae"]["options"]
+    assert "hidden" not in told["guides"]["normal-linear"]["options"]  # it is what makes that guide

@@ -1,12 +1,13 @@
 """An audit keeps its budget, says what it had no room for, and spends what is left on the data not examined."""
 
 import math
+from functools import cache, partial
 from pathlib import Path
 
 import pytest
 import torch
 
-from elbowroom.inference import Audit, audit_target
+from elbowroom.inference import Audit, audit_target, decompose
 from elbowroom.inference.audit import examination
 from elbowroom.inference.audit.known import known_of_all
 from elbowroom.inference.programs import evaluations
@@ -18,6 +19,7 @@ from toys.clock import Clock
 def _quick(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(examination, "NUM_DRAWS", 100)
     monkeypatch.setattr(examination, "NUM_WARMUP", 50)
+    monkeypatch.setattr(examination, "decompose", partial(decompose, families=["mean-field"]))
 
 
 @pytest.mark.parametrize("seconds", [0.3, pytest.param(1.5, marks=pytest.mark.slow)])
@@ -47,16 +49,20 @@ def test_evaluations_give_the_same_bits(clock: Clock, tmp_path: Path) -> None:
     assert first.provenance["budget"] == budget and 0 < len(first.rows["decomposition"]) < 8
 
 
+@cache
+def of_twenty() -> Audit:
+    """Sixteen are examined; a lattice knows all twenty."""
+    with one_block():
+        return audit_target(Line(0.6).target(20), budget=GENEROUS, num_simulations=40)
+
+
 def means(found: Audit) -> tuple[float, float]:
     return found.numbers["log_p"].value, found.numbers["gap"].value
 
 
 def test_means_are_of_all_data_if_all_are_known() -> None:
-    """Sixteen are examined; a lattice knows all twenty, and the headline is of them."""
-    target = Line(0.6).target(20)
-    with one_block():
-        found = audit_target(target, budget=GENEROUS, num_simulations=40)
-    x = target.args[0]
+    """The headline is of what the lattice knows."""
+    found, (x,) = of_twenty(), Line(0.6).target(20).args
     truth = torch.distributions.Normal(0.0, math.sqrt(2.0)).log_prob(x).mean()
     assert means(found)[0] == pytest.approx(float(truth), abs=1e-6)
     assert means(found)[1] == pytest.approx(Line(0.6).gap, abs=3 * (found.numbers["gap"].high - means(found)[1]) / 1.96)
@@ -65,8 +71,7 @@ def test_means_are_of_all_data_if_all_are_known() -> None:
 
 def test_some_known_data_do_not_speak_for_all() -> None:
     """The settled ones are the easy ones: unless all are known, the random sample speaks."""
-    with one_block():
-        found = audit_target(Line(0.6).target(20), budget=GENEROUS, num_simulations=40)
+    found = of_twenty()
     sampled, bracket, unusable = found.sampled, found.bracket, ("",) * 20
     assert sampled is not None and known_of_all(bracket, sampled, None, unusable) is not None
     flagged = bracket.__class__(**{**vars(bracket), "flags": ("wide", *bracket.flags[1:])})

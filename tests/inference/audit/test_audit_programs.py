@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Callable
+from functools import partial
 from importlib import import_module
 from typing import Any
 
@@ -11,16 +12,17 @@ import pytest
 import torch
 from torch import Tensor
 
-from elbowroom.inference import Audit, Gates, ProgramError, audit, audit_target
+from elbowroom.inference import Audit, Gates, ProgramError, audit, audit_target, decompose
 from elbowroom.inference.audit import examination
 from elbowroom.reference import problem
-from toys.audit import GENEROUS, Line, narrow_audit, untraced
+from toys.audit import GENEROUS, Line, one_block, untraced
 
 
 @pytest.fixture(autouse=True)
 def _quick(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(examination, "NUM_DRAWS", 100)
     monkeypatch.setattr(examination, "NUM_WARMUP", 50)
+    monkeypatch.setattr(examination, "decompose", partial(decompose, families=["mean-field"]))
 
 
 def check(audit: Audit) -> None:
@@ -40,9 +42,10 @@ def test_one_call_on_programs() -> None:
     line = Line(0.8)
     x = line.target(3).args[0]
     before = torch.get_rng_state()
-    found = audit(line.model, line.guide, x, budget=GENEROUS, num_simulations=30, seed=5)
+    options: dict[str, Any] = {"budget": "5e4 evaluations", "num_simulations": 30, "seed": 5}
+    found = audit(line.model, line.guide, x, **options)
     assert torch.equal(before, torch.get_rng_state())
-    wanted = audit_target(line.target(3), budget=GENEROUS, num_simulations=30, seed=5)
+    wanted = audit_target(line.target(3), **options)
     assert found.numbers == wanted.numbers and found.findings == wanted.findings
     assert found.x is not None and torch.equal(found.x, x) and len(found) == 3
     assert found.provenance["seed"] == 5 and found.provenance["latents"] == "z [1]"
@@ -232,7 +235,8 @@ def test_chains_that_do_not_converge_are_no_ground_for_trust(monkeypatch: pytest
 
 
 def test_the_table_of_chosen_data() -> None:
-    found = narrow_audit()
+    with one_block():
+        found = audit_target(Line(0.6).target(20), budget=GENEROUS, num_simulations=30)
     rows = found.table([2, 3]).splitlines()[-2:]
     assert [row.split()[0] for row in rows] == ["2", "3"]
     assert len(found.table(most=1).splitlines()) == len(found.findings) + 3

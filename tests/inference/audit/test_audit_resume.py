@@ -3,6 +3,7 @@
 import json
 import math
 from collections.abc import Callable
+from functools import partial
 from importlib import import_module
 from pathlib import Path
 from typing import Any
@@ -13,7 +14,7 @@ from safetensors import safe_open
 from safetensors.torch import save_file
 from torch import Tensor
 
-from elbowroom.inference import Audit, StateError, audit_target
+from elbowroom.inference import Audit, StateError, audit_target, decompose
 from elbowroom.inference.audit import block_sizes, examination
 from toys.audit import GENEROUS, Line, one_block
 
@@ -25,9 +26,10 @@ parts = import_module("elbowroom.inference.audit.audit")  # the package's name o
 
 @pytest.fixture(autouse=True)
 def _quick(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Short chains: what is told here is what is kept, not how good it is."""
+    """Short chains and one family: what is told here is what is kept, not how good it is."""
     monkeypatch.setattr(examination, "NUM_DRAWS", 100)
     monkeypatch.setattr(examination, "NUM_WARMUP", 30)
+    monkeypatch.setattr(examination, "decompose", partial(decompose, families=["mean-field"]))
 
 
 @pytest.fixture
@@ -170,15 +172,16 @@ def test_a_state_of_something_else_is_refused(tmp_path: Path) -> None:
 
 
 def test_damaged_files_are_refused(tmp_path: Path) -> None:
-    """Each of them, cut short, with one bit turned, or of another part: named, and left as it is."""
+    """Each of them, cut short, with one bit turned, empty, or of another part: named, and left as it is."""
     audited(tmp_path, num_data=8)
     files = sorted(tmp_path.iterdir())
     assert len(files) == 5
-    for path, other in zip(files, files[1:] + files[:1], strict=True):
+    for place, (path, other) in enumerate(zip(files, files[1:] + files[:1], strict=True)):
         good = path.read_bytes()
         turned = bytearray(good)
         turned[-3] ^= 1
-        for damaged in (good[: len(good) // 2], bytes(turned), b"", other.read_bytes()):
+        ways = (good[: len(good) // 2], bytes(turned), b"", other.read_bytes())
+        for damaged in (ways[place % 4], ways[(place + 1) % 4]):
             path.write_bytes(damaged)
             with pytest.raises(StateError, match=path.name):
                 audited(tmp_path, num_data=8)

@@ -87,8 +87,9 @@ class TestExploded:
         assert number["gap"].value == pytest.approx(wanted, abs=1e-3)
         assert number["gap_with_exploded"].value > 1e12
         room = told(exploded_audit(True), "room")
-        assert "With exploded data left in" in room and "gap_with_exploded" not in exploded_audit(False).numbers
+        assert "With exploded data left in" in room and "gap_with_exploded" not in clean_audit().numbers
 
+    @pytest.mark.slow
     def test_everything_else_is_as_without_it(self) -> None:
         with_it, without = exploded_audit(True), exploded_audit(False)
         assert with_it.skipped == without.skipped == {}
@@ -150,15 +151,16 @@ def test_a_clean_verdict() -> None:
     assert audit.numbers["active_latents"].value == 3
 
 
-@pytest.mark.parametrize("seed", [0, 1])
-def test_no_false_alarm(seed: int) -> None:
-    assert alarms(seed) == []
+def test_no_false_alarm() -> None:
+    """One latent; of three see the clean verdict."""
+    target = Line().target(16, 1000)
+    assert tones(audit_target(target, budget=GENEROUS), "warning", "bad") == []
 
 
 @pytest.mark.slow
 def test_no_false_alarm_in_twenty_seeds() -> None:
     """Every seed has data of its own. A sound guide is accused in one audit of seventy by the tests of calibration."""
-    assert [told for seed in range(2, 20) for told in alarms(seed)] == []
+    assert [told for seed in range(20) for told in alarms(seed)] == []
 
 
 def alarms(seed: int) -> list[str]:

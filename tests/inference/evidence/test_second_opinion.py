@@ -146,7 +146,7 @@ def test_an_opinion_with_even_weights_speaks_against_values_above_it_too() -> No
 
 def test_so_many_modes_that_others_may_be_missing() -> None:
     target = problem("twenty-modes-4").target()
-    draws = hmc(target)
+    draws = hmc(target, num_warmup=50, num_draws=50)
     assert bool(draws.info["prior_crowded"].all())
     assert all("so many modes" in flag for flag in bridge(target, draws, num_exchanges=0).flags)
     assert not bool(hmc(SeparateModes(4).target(2), num_draws=20).info["prior_crowded"].any())

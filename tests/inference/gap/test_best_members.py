@@ -30,7 +30,8 @@ def banana(num_data: int) -> Target:
     return Target(known.model, known.guide, torch.linspace(-1.5, 3.0, num_data))
 
 
-@pytest.mark.parametrize("make", [Pixels().target, pytest.param(banana, marks=pytest.mark.slow)])
+@pytest.mark.slow
+@pytest.mark.parametrize("make", [Pixels().target, banana])
 def test_values_of_all_rungs_agree_with_quadrature(make: object) -> None:
     """z-scores of 40 data: the mean within 4/√40 of zero and a half more for skewed weights, the spread near one."""
     target = make(40)  # type: ignore[operator]

@@ -9,7 +9,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from elbowroom.inference import Estimate, Target, bracket, hmc, quadrature
+from elbowroom.inference import Estimate, Target, bracket, hmc, importance, quadrature
 from elbowroom.inference.gap import Decomposition, decompose
 from elbowroom.reference import problem
 from toys.gap import POSITIVE, Pixels, gaussian_guide, positive_guide, positive_model
@@ -186,7 +186,9 @@ def test_an_encoder_that_is_far_off_or_not_finite_is_named() -> None:
 
 def test_what_a_rung_must_gain_is_a_matter_of_the_datum() -> None:
     """Some of these are near the limit, so that the spread of others would be seen in chunks of four."""
-    target, options = Pixels().target(11), {"num_samples": 64, "families": ["mean-field", "mixture"]}
+    target = Pixels().target(11)
+    log_p = importance(target, num_samples=200, search=False)
+    options = {"num_samples": 64, "families": ["mean-field", "mixture"], "log_p": log_p}
     whole, cut = (leaves(decompose(target, memory_bytes=memory, **options)) for memory in (None, 400_000))
     for path, value in whole.items():
         same(cut[path], value, 1e-9, path)

@@ -28,7 +28,7 @@ MAKERS = {make.__name__: make for make in (positive, pixels)}
 
 
 def refined(target: Target) -> RefinedGuide:
-    return decompose(target, num_samples=64).refined
+    return decompose(target, num_samples=64, log_p=importance(target, num_samples=200, search=False)).refined
 
 
 def within(found: Tensor, truth: Tensor, error: Tensor, sigmas: float = 4.5) -> None:

@@ -35,6 +35,7 @@ def test_both_modes_are_found_and_weighed(num_latents: int, centre: float) -> No
     assert float(error.abs().max()) < sigmas(12) + 1  # the delta method's error of a skewed estimate
 
 
+@pytest.mark.slow
 def test_the_estimate_is_unbiased_before_the_logarithm() -> None:
     modes = SeparateModes(4)
     found = sent(modes.target(200))

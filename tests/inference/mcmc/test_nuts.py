@@ -26,9 +26,9 @@ def guide(x: Tensor) -> None:
 
 def test_draws_match_the_conjugate_posterior_with_scales_undone() -> None:
     x = torch.tensor([1.0, -3.0, 0.2])
-    draws = nuts(Target(model, guide, x), [1, 0], num_chains=2, num_warmup=60, num_draws=250, gates=Gates(1.05, 25))
+    draws = nuts(Target(model, guide, x), [1, 0], num_chains=2, num_warmup=60, num_draws=150, gates=Gates(1.05, 25))
     assert draws.flags == ("", "")
-    assert draws.flat.shape == (2, 250, 2, 1)
+    assert draws.flat.shape == (2, 150, 2, 1)
     mean = torch.tensor([[-1.5], [0.5]])
     assert bool(((draws.mean - mean).abs() < 4 * draws.convergence.mcse_mean).all())
     # The error of a standard deviation is about sd / √(2 ESS).

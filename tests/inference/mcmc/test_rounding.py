@@ -74,11 +74,11 @@ def vae(shake: float) -> Target:
     return Target(model, guide, (data(6, 16) > 0).double())
 
 
-@pytest.mark.parametrize("jumps", [True, False])
+@pytest.mark.parametrize("jumps", [True, pytest.param(False, marks=pytest.mark.slow)])
 def test_chains_do_not_carry_a_last_digit_on(jumps: bool, monkeypatch: pytest.MonkeyPatch) -> None:
     """Warm-up makes of 1e-16 what its last transition does, instead of what all of them do."""
 
-    def apart(num_draws: int = 100) -> Tensor:
+    def apart(num_draws: int = 20) -> Tensor:
         one, other = (hmc(vae(shake), num_draws=num_draws, seed=1, jumps=jumps) for shake in (0.0, 1e-15))
         assert not torch.equal(one.stats["lp"], other.stats["lp"])
         return (one.flat - other.flat).abs().max()

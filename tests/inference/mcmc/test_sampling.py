@@ -75,7 +75,13 @@ def run(densities: Densities, tuned: Tuned, num_draws: int, seed: int = 1) -> Ch
 
 
 @pytest.mark.parametrize(
-    ("acceptance", "easy"), [(0.5, False), (0.1, False), (0.9, True), (0.4, True), (0.0, False)], ids=str
+    ("acceptance", "easy"),
+    [
+        (0.5, False),
+        (0.4, True),
+        *(pytest.param(*c, marks=pytest.mark.slow) for c in ((0.1, False), (0.9, True), (0.0, False))),
+    ],
+    ids=str,
 )
 def test_chains_that_start_in_the_target_stay_in_it(acceptance: float, easy: bool) -> None:
     """Many chains, one draw each after the burn-in: any wrong acceptance rule moves the distribution."""

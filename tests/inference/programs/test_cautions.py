@@ -165,8 +165,8 @@ def test_a_bracket_believes_what_does_not_use_log_q() -> None:
 
 
 def test_the_verdict_of_an_audit_says_it() -> None:
-    x = data(12)
-    audit = audit_target(Target(normal_model, with_factor, x), budget=300.0, num_simulations=20)
+    x = data(6)
+    audit = audit_target(Target(normal_model, with_factor, x), budget=20.0, num_simulations=20)
     assert any("in doubt" in f.sentence and "'loss'" in f.sentence and f.tone == "warning" for f in audit.findings)
 
 

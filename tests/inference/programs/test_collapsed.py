@@ -149,7 +149,7 @@ def codes(num_sites: int) -> tuple[Callable[[Tensor], None], Callable[[float], C
     return model, guide, table
 
 
-@pytest.mark.parametrize("temperature", [0.01, 0.1, 0.3, 1.0, 3.0])
+@pytest.mark.parametrize("temperature", [0.01, 0.3, 3.0])
 def test_a_guide_of_codes_near_a_point_mass_is_exact(temperature: float) -> None:
     model, guide, table = codes(2)
     x = data(40, 4) * 1.5

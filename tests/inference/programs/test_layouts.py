@@ -32,10 +32,10 @@ def test_every_layout_gives_the_numbers_of_plain_runs(triple: Triple, layout: st
     chosen = triple.target()
     z, log_q = chosen.propose(S)
     joint = chosen.log_joint(z)
+    forced = triple.target(layout=layout)
     for what, index in (("model", 0), ("guide", 1)):
         if layout == "plate" and triple.layouts[index] != "plate":
             continue  # the programs that a plate of samples breaks
-        forced = triple.target(layout=layout)
         if what == "model":
             for found, expected in zip(forced.log_joint(z), joint, strict=True):
                 torch.testing.assert_close(found, expected, **EXACT)

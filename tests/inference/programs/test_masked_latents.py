@@ -95,7 +95,7 @@ def test_what_is_hidden_is_drawn_from_the_prior_given_the_rest() -> None:
 
 
 def test_the_elbo_is_pyros() -> None:
-    found = importance(walk(), num_samples=4000)
+    found = importance(walk(), num_samples=4000, search=False)
     pyro.set_rng_seed(0)
     loss = Trace_ELBO(num_particles=4000, vectorize_particles=True, max_plate_nesting=1)
     elbo, stderr = -loss.loss(model, guide, X, M), float(found.info["elbo_stderr"].square().sum().sqrt())
@@ -108,7 +108,8 @@ def test_estimators_know_the_evidence() -> None:
     torch.testing.assert_close(exact.value, TRUTH, rtol=0.0, atol=2e-5)
     assert not any(exact.flags)
     assert bracket(target, budget=20.0).settled.all()
-    for estimate in (importance(target), anneal(target, num_steps=20), anneal(target, num_steps=20, start="prior")):
+    annealed = [anneal(target, num_steps=20, start=start, search=False) for start in ("guide", "prior")]
+    for estimate in (importance(target), *annealed):
         assert ((estimate.value - TRUTH).abs() < 5 * estimate.stderr + 0.01).all(), estimate
     room = decompose(target, num_samples=64, families=["mean-field", "full covariance"])
     torch.testing.assert_close(room.log_p.value, TRUTH, rtol=0.0, atol=2e-5)
@@ -240,7 +241,7 @@ def test_a_hidden_latent_whose_prior_is_a_mixture() -> None:
     share = torch.tensor([0.7, 0.3]).double()
     truth = torch.where(m, (share.log() + normal(means, math.sqrt(2.0), x.unsqueeze(-1))).logsumexp(-1), 0.0)
     torch.testing.assert_close(quadrature(target).value, truth, rtol=0.0, atol=1e-5)
-    found = importance(target, num_samples=2000)
+    found = importance(target, num_samples=2000, search=False)
     assert ((found.value - truth).abs() < 5 * found.stderr + 1e-10).all()
     torch.testing.assert_close(found.value[~m], torch.zeros(2).double(), **EXACT)
     z, log_q = target.propose(4000)
@@ -264,7 +265,7 @@ def test_a_guide_that_reads_what_is_hidden_draws_it_itself() -> None:
     assert target.structure.fills is not None and target.structure.fills.tolist() == [True, False, False]
     truth = torch.where(m[:, 0], BOTH, dist.Normal(0.0, math.sqrt(3.0)).log_prob(X[:, 1]))
     torch.testing.assert_close(quadrature(target).value, truth, rtol=0.0, atol=2e-5)
-    found = importance(target, num_samples=4000)
+    found = importance(target, num_samples=4000, search=False)
     assert ((found.value - truth).abs() < 5 * found.stderr).all()
     z, log_q = target.propose(3)
     torch.testing.assert_close(target.log_guide(z), log_q, **EXACT)
@@ -318,7 +319,7 @@ def test_partly_observed_values() -> None:
     target = Target(partly_observed, partly_guided, PARTLY, SEEN)
     truth = torch.where(SEEN, normal(0.0, math.sqrt(1.25), PARTLY), 0.0)
     torch.testing.assert_close(quadrature(target).value, truth, rtol=0.0, atol=1e-5)
-    found = importance(target, num_samples=2000)
+    found = importance(target, num_samples=2000, search=False)
     assert ((found.value - truth).abs() < 5 * found.stderr).all()
     assert not any(found.flags)
     kinds = {row[2]: row[1] for row in check_program(partly_observed, partly_guided, PARTLY, SEEN).sites}
@@ -360,7 +361,7 @@ def test_a_masked_latent_that_cannot_be_drawn_is_the_guides_own() -> None:
             pyro.sample("z", dist.Uniform(-math.pi, math.pi * torch.ones_like(x)))
 
     target = Target(own_model, own_guide, X[:, 0], seen)
-    found = importance(target, num_samples=4000)
+    found = importance(target, num_samples=4000, search=False)
     assert ((found.value[1:]).abs() < 5 * found.stderr[1:]).all() and not any(found.flags)
 
 
@@ -478,7 +479,7 @@ def test_left_and_right_padding_in_company_are_as_alone() -> None:
             for name in z:
                 torch.testing.assert_close(own[name][:, 0], z[name][:, b], **EXACT)
             torch.testing.assert_close(own_q[:, 0], log_q[:, b], **EXACT)
-    found = importance(whole, num_samples=4000)
+    found = importance(whole, num_samples=4000, search=False)
     one = torch.stack([dist.Normal(0.0, math.sqrt(v)).log_prob(x) for v, x in ((3.0, X[1, 1]), (2.0, X[2, 0]))])
     truth = torch.cat([BOTH[:1], one])
     assert ((found.value - truth).abs() < 5 * found.stderr).all()
@@ -491,6 +492,6 @@ def test_a_guide_that_runs_the_model_is_masked_as_it_is() -> None:
     target = Target(model, messenger, X, M)
     assert target.structure.fills is not None and target.structure.fills.all()
     torch.testing.assert_close(bracket(target, budget=20.0).lower.value, TRUTH, rtol=0.0, atol=1e-4)
-    found = importance(target, num_samples=4000)
+    found = importance(target, num_samples=4000, search=False)
     settled = torch.tensor([not flag for flag in found.flags])
     assert ((found.value - TRUTH).abs() < 5 * found.stderr)[settled].all()

@@ -310,6 +310,30 @@ def test_missing_values_behind_a_scalar_mask_are_no_fault() -> None:
     )
 
 
+def test_data_whose_hidden_values_the_model_fills_in_are_simulated() -> None:
+    """What is observed is an argument but for what the mask hides: there drawn values may stand for any."""
+    x, there = torch.tensor([[1.0, torch.nan], [0.5, 2.0], [7.0, -1.0]]), torch.tensor([[1, 0], [1, 1], [0, 1]]).bool()
+
+    def model(x: Tensor, there: Tensor) -> None:
+        with pyro.plate("data", len(x)):
+            z = pyro.sample("z", dist.Normal(0.0, 1.0))
+            p_x = dist.Normal(z.unsqueeze(-1).expand(x.shape), 1.0).mask(there).to_event(1)
+            pyro.sample("x", p_x, obs=torch.where(there, x, 0.0))
+
+    def guide(x: Tensor, there: Tensor) -> None:
+        with pyro.plate("data", len(x)):
+            pyro.sample("z", dist.Normal(0.0, 1.0))
+
+    target = Target(model, guide, x, there)
+    simulated, z = target.simulate(seed=1)
+    drawn, mask = simulated.args
+    assert torch.equal(mask, there) and drawn[0, 1].isnan() and (drawn[there] != x[there]).all()
+    expected = (dist.Normal(z["z"][0][:, None], 1.0).log_prob(drawn.nan_to_num()) * there).sum(1)
+    torch.testing.assert_close(simulated.log_joint(z)[1][0], expected, **EXACT)
+    with pytest.raises(ProgramError, match="is none of the programs' tensor arguments"):
+        Target(lambda x, there: model(x + 1, there), guide, x, there).simulate()
+
+
 def test_a_site_that_is_reparameterised() -> None:
     """LocScaleReparam leaves a Delta behind that counts nothing: log p(x) = log N(x; 0, 1.5²)."""
 

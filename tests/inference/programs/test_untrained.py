@@ -126,7 +126,7 @@ def test_programs_without_anything_to_train_are_not_accused() -> None:
 def test_a_suspicion_is_no_flag_and_the_verdict_says_it() -> None:
     target = Target(local, Encoder(torch.float64).guide, X)
     assert not any(target.cautions)
-    verdict = str(audit_target(target, budget=1.0, num_simulations=60).verdict)
+    verdict = str(audit_target(target, budget=0.2, num_simulations=60).verdict)
     assert "never been trained" in verdict
 
 

@@ -68,11 +68,19 @@ def test_checkpoints_come_back(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "name",
-    ["parameters.safetensors", "best.safetensors", "optimiser.safetensors", "generator.safetensors", "progress.json",
-     "manifest.json"],
-)  # fmt: skip
-@pytest.mark.parametrize("damage", ["missing", "truncated", "tampered"])
+    ("name", "damage"),
+    [
+        ("parameters.safetensors", "missing"),
+        ("best.safetensors", "truncated"),
+        ("optimiser.safetensors", "tampered"),
+        ("generator.safetensors", "missing"),
+        ("progress.json", "truncated"),
+        ("progress.json", "tampered"),
+        ("manifest.json", "missing"),
+        ("manifest.json", "truncated"),
+        ("manifest.json", "tampered"),
+    ],
+)
 def test_a_damaged_file_is_named(tmp_path: Path, name: str, damage: str) -> None:
     train(tmp_path / "run")
     file = current(tmp_path / "run") / name

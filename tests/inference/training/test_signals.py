@@ -43,8 +43,10 @@ def train(prepare: Callable[[Tensor], Tensor], **options: Any) -> tuple[list[Ten
     return values(model, guide), None
 
 
-@pytest.mark.parametrize(("signum", "exit_code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
-@pytest.mark.parametrize("step", [1, 5, 6, 12])
+@pytest.mark.parametrize(
+    ("signum", "exit_code", "step"),
+    [(signal.SIGINT, 130, 1), (signal.SIGTERM, 143, 5), (signal.SIGINT, 130, 6), (signal.SIGTERM, 143, 12)],
+)
 def test_a_signal_finishes_the_step_and_saves(tmp_path: Path, signum: int, exit_code: int, step: int) -> None:
     handlers = signal.getsignal(signal.SIGINT), signal.getsignal(signal.SIGTERM)
     whole, _ = train(Sender(None))
@@ -94,6 +96,7 @@ def test_nested_requests_restore_in_order() -> None:
     assert signal.getsignal(signal.SIGTERM) == outer
 
 
+@pytest.mark.slow
 def test_a_script_can_exit_with_the_stated_code(tmp_path: Path) -> None:
     """From outside: a process told to stop by SIGTERM leaves a checkpoint and the stated exit code."""
     script = (

@@ -84,7 +84,7 @@ def test_known_shift_and_scale_are_found_within_their_errors() -> None:
     assert bool((found.missed_mass == 0).all())
 
 
-@pytest.mark.parametrize("stickiness", [0.0, 0.8])
+@pytest.mark.parametrize("stickiness", [pytest.param(0.0, marks=pytest.mark.slow), 0.8])
 def test_an_exact_guide_fails_nothing_and_every_error_is_priced_right(stickiness: float) -> None:
     x = torch.randn(150, 2)
     target = normal_target(x)
@@ -109,7 +109,7 @@ def test_an_exact_guide_fails_nothing_and_every_error_is_priced_right(stickiness
     assert bool((found.pareto_k == -torch.inf).all())
 
 
-@pytest.mark.parametrize("rho", ["0.3", "0.9"])
+@pytest.mark.parametrize("rho", ["0.9", pytest.param("0.3", marks=pytest.mark.slow)])
 def test_a_correlation_that_the_family_lacks(rho: str) -> None:
     target = problem(f"correlated-gaussian-{rho}").target()
     found = agreement(target, hmc(target, num_draws=500))
@@ -152,8 +152,7 @@ def test_a_guide_on_one_of_two_modes_misses_the_others_weight(name: str, kept: i
     assert bool((found.pareto_k < 0.5).all())  # the weights alone see nothing
 
 
-@pytest.mark.parametrize("dim", [1, 5, 30])
-@pytest.mark.parametrize(("shift", "scale"), [(0.0, 0.3), (4.0, 0.5), (0.0, 2.0)])
+@pytest.mark.parametrize(("dim", "shift", "scale"), [(1, 0.0, 0.3), (5, 4.0, 0.5), (30, 0.0, 2.0), (30, 0.0, 0.3)])
 def test_a_narrow_a_distant_or_a_wide_guide_misses_no_mode(dim: int, shift: float, scale: float) -> None:
     x = torch.randn(6, dim)
     target = normal_target(x, shift, scale)

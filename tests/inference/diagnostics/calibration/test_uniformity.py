@@ -49,7 +49,7 @@ def test_parts_are_exact(size: int) -> None:
         assert shares[0] < level + SIGMA * math.sqrt(level / 4_000) and shares[0] > 0.8 * level
 
 
-@pytest.mark.parametrize("size", [20, 200])
+@pytest.mark.parametrize("size", [20, pytest.param(200, marks=pytest.mark.slow)])
 def test_parts_together(size: int) -> None:
     found = uniformity(uniform(size, 4_000, seed=2))
     assert near(float((found.p_value <= 0.05).double().mean()), 0.05, 4_000)

@@ -37,7 +37,8 @@ TIGHT = {"rtol": 1e-9, "atol": 1e-9}
 def test_exact_guide_makes_every_weight_the_evidence(schedule_name: str, num_steps: int) -> None:
     problem = Ppca.make(6, 2, 0.7)
     x = problem.sample(4)
-    estimate = anneal(Target(problem.model, problem.guide, x), num_steps=num_steps, schedule=schedule_name)
+    target = Target(problem.model, problem.guide, x)
+    estimate = anneal(target, num_steps=num_steps, schedule=schedule_name, search=False)
     truth = problem.evidence(x)
     assert (estimate.info["log_weights"] - truth).abs().max() < 1e-10
     torch.testing.assert_close(estimate.value, truth, **TIGHT)
@@ -77,8 +78,10 @@ def relative_evidence(start: str, num_steps: int) -> tuple[float, float]:
     return relative.mean().item(), (relative.std() / math.sqrt(len(relative))).item()
 
 
-@pytest.mark.parametrize("start", ["guide", "prior"])
-@pytest.mark.parametrize("num_steps", [2, 12])
+@pytest.mark.parametrize(
+    ("start", "num_steps"),
+    [("prior", 2), *(pytest.param(*c, marks=pytest.mark.slow) for c in [("guide", 2), ("guide", 12), ("prior", 12)])],
+)
 def test_weights_are_unbiased_although_kernels_were_adapted(start: str, num_steps: int) -> None:
     """E[w] = p(x), because kernels and temperatures were frozen before the chains began."""
     mean, error = relative_evidence(start, num_steps)
@@ -86,6 +89,7 @@ def test_weights_are_unbiased_although_kernels_were_adapted(start: str, num_step
     assert error < 0.03
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("start", ["guide", "prior"])
 def test_adapting_on_the_same_chains_would_be_seen(start: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """The test above can fail: kernels scaled by the spread of the very chains they move bias the weights."""
@@ -117,7 +121,10 @@ def check_law(estimate: Estimate, truth: Tensor, error: Tensor | float = 0.0) ->
     assert estimate.stderr.max() < 0.25, "the test would see nothing"
 
 
-@pytest.mark.parametrize(("start", "schedule_name"), [("guide", "sigmoid"), ("prior", "adaptive"), ("prior", "linear")])
+@pytest.mark.parametrize(
+    ("start", "schedule_name"),
+    [("guide", "sigmoid"), ("prior", "adaptive"), pytest.param("prior", "linear", marks=pytest.mark.slow)],
+)
 def test_ppca_with_a_bad_guide(start: str, schedule_name: str) -> None:
     problem = Ppca.make(20, 4, 0.7)
     x = problem.sample(8)
@@ -176,7 +183,7 @@ def test_positive_latents() -> None:
         check_law(anneal(Target(model, guide, x), num_steps=40, num_chains=300, start=start), truth)
 
 
-@pytest.mark.parametrize("name", ["convolution", "regression"])
+@pytest.mark.parametrize("name", [pytest.param("convolution", marks=pytest.mark.slow), "regression"])
 def test_other_programs(name: str) -> None:
     """A small VAE against quadrature, and programs of other shapes against plenty of importance samples."""
     target = TRIPLES[name]().target()

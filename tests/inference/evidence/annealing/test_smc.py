@@ -27,7 +27,7 @@ def test_exact_guide_makes_every_run_the_evidence() -> None:
     assert estimate.bound == "lower" and set(estimate.flags) == {""}
 
 
-@pytest.mark.parametrize("num_steps", [1, 2, 4])
+@pytest.mark.parametrize("num_steps", [*(pytest.param(n, marks=pytest.mark.slow) for n in (1, 2)), 4])
 def test_evidence_is_unbiased_with_resampling(num_steps: int) -> None:
     """E[Ẑ] = p(x) over 4,000 repeats of one datum, with four particles in a run that must resample."""
     x = torch.full((4_000,), 4.0)
@@ -43,7 +43,7 @@ def test_evidence_is_unbiased_with_resampling(num_steps: int) -> None:
         assert estimate.info["num_resamplings"].double().mean() > 0.3
 
 
-@pytest.mark.parametrize("start", ["guide", "prior"])
+@pytest.mark.parametrize("start", [pytest.param("guide", marks=pytest.mark.slow), "prior"])
 def test_right_in_law(start: str) -> None:
     problem = Ppca.make(20, 3, 0.7)
     x = problem.sample(6)
@@ -59,6 +59,7 @@ def test_right_in_law(start: str) -> None:
         assert estimate.info["num_resamplings"].double().mean() > 0.5  # about once a run
 
 
+@pytest.mark.slow
 def test_small_vae_against_quadrature() -> None:
     target = TRIPLES["convolution"]().target()
     truth = quadrature(target)

@@ -62,8 +62,17 @@ def test_a_forecast_holds_fits_and_points_of_few_and_of_many_data(clock: Clock) 
     assert math.isclose(with_fits.cost("chains", 40, 1.0) - found.cost("chains", 40, 1.0), (8 * 40 + 45) * 0.25)
 
 
-@pytest.mark.parametrize("seconds", [0.15, 0.4, pytest.param(1.5, marks=pytest.mark.slow)])
-@pytest.mark.parametrize("make", [line, whole])
+@pytest.mark.parametrize(
+    ("make", "seconds"),
+    [
+        (whole, 0.15),
+        (line, 0.4),
+        *(
+            pytest.param(*case, marks=pytest.mark.slow)
+            for case in ((line, 0.15), (whole, 0.4), (line, 1.5), (whole, 1.5))
+        ),
+    ],
+)
 def test_seconds_are_kept_and_spent(make: Any, seconds: float, clock: Clock) -> None:
     target, begin = make(), clock.seconds
     found = bracket(target, budget=seconds, tolerance=0.003)
@@ -72,8 +81,17 @@ def test_seconds_are_kept_and_spent(make: Any, seconds: float, clock: Clock) -> 
     assert bool(found.settled.all()) or used >= 0.5, (used, found.flags, found.forecast)
 
 
-@pytest.mark.parametrize("number", [8e3, 5e4, pytest.param(4e5, marks=pytest.mark.slow)])
-@pytest.mark.parametrize("make", [line, whole])
+@pytest.mark.parametrize(
+    ("make", "number"),
+    [
+        (whole, 8e3),
+        (line, 5e4),
+        *(
+            pytest.param(*case, marks=pytest.mark.slow)
+            for case in ((line, 8e3), (whole, 5e4), (line, 4e5), (whole, 4e5))
+        ),
+    ],
+)
 def test_evaluations_are_kept_and_give_the_same_bits(make: Any, number: float, clock: Clock) -> None:
     target, begin = make(), evaluations.total()
     first = bracket(target, budget=f"{number:g} evaluations", tolerance=0.003)

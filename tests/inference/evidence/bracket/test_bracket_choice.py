@@ -216,7 +216,7 @@ COLUMNS = st.dictionaries(
 
 
 @given(COLUMNS, st.lists(st.integers(-1, 3), min_size=3, max_size=3), st.floats(0, 1e9))
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=20, deadline=None)
 def test_a_ledger_is_read_as_it_was_written(
     tmp_path_factory: pytest.TempPathFactory, columns: dict[str, list[Answer]], effort: list[int], seconds: float
 ) -> None:

@@ -1,0 +1,49 @@
+"""Topic models on the command line: bags of words trained, weighed, audited, and drawn with their words."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from toys.commands import Run
+from toys.strict_json import read_json
+
+TRAIN = (
+    "train",
+    "--data.name=bags.npy",
+    "--data.binarize=none",
+    "--programs.model=topics",
+    "--programs.encoder_hidden=[8]",
+    "--training.epochs=4",
+    "--training.batch_size=32",
+)
+
+
+@pytest.fixture
+def bags(folder: Path) -> Path:
+    """60 bags of up to 300 words, small numbers of bits, and a vocabulary of nine words."""
+    random = np.random.default_rng(0)
+    shares = random.dirichlet(np.ones(2), 60) @ random.dirichlet(np.full(9, 0.5), 2)
+    counts = np.stack([random.multinomial(n, p) for n, p in zip(random.integers(0, 301, 60), shares, strict=True)])
+    np.save(folder / "bags.npy", np.minimum(counts, 255).astype(np.uint8))
+    (folder / "bags.vocabulary.txt").write_text("\n".join("abcdefghi"))
+    return folder / "bags.npy"
+
+
+def test_a_topic_model_is_asked_everything(run: Run, bags: Path) -> None:
+    assert run(*TRAIN, "--programs.options={num_topics: 2, topics: mixture}", "--output=run").code == 0
+    assert read_json(Path("run/config.json"))["record"]["programs"]["options"] == {"num_topics": 2, "topics": "mixture"}
+    told = run("evidence", "--run=run", "--num_samples=200", "--num_particles=[5]", "--json").json()
+    assert all(row["elbo"] < row["exact"] + 4 * row["elbo_stderr"] for row in told["data"])
+    audited = run("audit", "--run=run", "--limit=3", "--budget=1e4 evaluations", "--num_simulations=20", "--json")
+    assert audited.code == 0 and Path("run/audit/report.html").stat().st_size > 1000
+    drawn = run("generate", "--run=run", "--num_samples=5", "--json").json()
+    assert {Path(file).stem for file in drawn["files"]} >= {"prior-samples", "reconstructions", "topics", "samples"}
+    with np.load("run/generate/samples.npz") as samples:
+        np.testing.assert_allclose(samples["mean"].sum(1), 1, rtol=1e-5)  # of one word
+
+
+def test_grey_values_and_missing_options_are_refused(run: Run, bags: Path) -> None:
+    assert run(*TRAIN, "--output=run").refused("ProdLDA needs num_topics")
+    options = "--programs.options={num_topics: 2}"
+    assert run(*TRAIN, options, "--data.binarize=threshold").refused("this model is of whole numbers")
