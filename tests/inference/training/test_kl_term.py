@@ -73,6 +73,26 @@ def test_training_ends_at_the_tempered_posterior() -> None:
     assert "no bound on log p(x)" in str(fitted)
 
 
+def test_a_discrete_latent_that_the_guide_marks_has_a_weighed_kl_too() -> None:
+    """Summed over in the expectation, the loss has no noise: −Σ_k q_k log p(x|k) + β KL(q ‖ p)."""
+
+    def model(x: Tensor) -> None:
+        with pyro.plate("data", len(x)):
+            k = pyro.sample("k", dist.Bernoulli(torch.tensor(0.5)))
+            pyro.sample("x", dist.Normal(k, 1.0), obs=x)
+
+    def guide(x: Tensor) -> None:
+        q = pyro.param("q", torch.tensor(0.3))
+        with pyro.plate("data", len(x)):
+            pyro.sample("k", dist.Bernoulli(q), infer={"enumerate": "parallel"})
+
+    fitted = quiet(model, guide, X, num_epochs=1, beta=3.0)
+    q = dist.Bernoulli(torch.tensor(0.3))
+    log_p = 0.3 * dist.Normal(1.0, 1.0).log_prob(X) + 0.7 * dist.Normal(0.0, 1.0).log_prob(X)
+    kl = torch.distributions.kl_divergence(q, dist.Bernoulli(torch.tensor(0.5)))
+    assert fitted.history[0]["train_loss"] == pytest.approx((3.0 * kl - log_p.mean()).item(), rel=1e-10)
+
+
 def test_kl_weights() -> None:
     """Linear rises once; cyclical rises in the first half of each cycle; all are 1 after the warm-up."""
     assert [kl_weight(step, 4, "constant") for step in range(5)] == [1.0] * 5
