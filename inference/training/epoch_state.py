@@ -5,10 +5,12 @@ from dataclasses import dataclass
 from typing import Any
 
 from elbowroom.inference.programs.structure import Program
+from elbowroom.inference.showing.shown import Shown
+from elbowroom.inference.showing.table import Table
 
 
-@dataclass(frozen=True)
-class EpochState:
+@dataclass(frozen=True, repr=False)
+class EpochState(Shown):
     """Where training stands after an epoch.
 
     Attributes:
@@ -29,6 +31,14 @@ class EpochState:
     learning_rate: float
     best_epoch: int | None
     best_elbo: float | None
+
+    def as_table(self) -> Table:
+        """Its numbers; the programs by the names of their types."""
+        best = f"; best ELBO {self.best_elbo:.6g} at epoch {self.best_epoch}" if self.best_elbo is not None else ""
+        numbers = ", ".join(f"{k} {v:.6g}" for k, v in self.metrics.items() if isinstance(v, int | float))
+        where = f"epoch {self.epoch}: beta {self.beta:.4g}, learning rate {self.learning_rate:.3g}{best}"
+        programs = f"model {type(self.model).__name__}, guide {type(self.guide).__name__}"
+        return Table((where, numbers, programs))
 
 
 OnEpoch = Callable[[EpochState], bool | None]

@@ -20,7 +20,9 @@ from elbowroom.inference import (
     decompose,
     encoder_overfitting,
     fit,
+    importance,
     load_checkpoint,
+    perplexity,
     retrain_guide,
 )
 from toys.estimators import ESTIMATORS, FIRST
@@ -146,6 +148,9 @@ CALLS: dict[str, Callable[[Any, Any, Path], Any]] = {
     ),
     "retrain_guide": retrained,
     "encoder_overfitting": overfitting,
+    "perplexity": lambda model, guide, _: perplexity(
+        importance(Target(model, guide, X), num_samples=20, search=False), torch.ones(len(X), 3)
+    ),
     **{name: evaluate(entry.call) for name, entry in ESTIMATORS.items()},
 }
 QUICK = [name for name in CALLS if name not in ESTIMATORS or (name in FIRST.values() and not ESTIMATORS[name].slow)]
