@@ -4,7 +4,7 @@ from pathlib import Path
 
 from elbowroom.commands.options import CompareOptions
 from elbowroom.commands.output import finish, say
-from elbowroom.commands.runs import Run, open_run
+from elbowroom.commands.runs import Run, open_run, picture_shape
 from elbowroom.inference import Comparison, Estimate, Target, compare, importance
 from elbowroom.inference.evidence.importance.importance import ImportanceInfo
 from elbowroom.report import comparison_record, comparison_table, posterior_figure, save_figure, save_netcdf
@@ -44,7 +44,7 @@ def write(result: Comparison, target: Target, opened: Run, split: str, where: Pa
     x = opened.arguments(split)[0][result.data].cpu()
     files = [where / "comparison.nc", where / "posteriors.png"]
     save_netcdf(result, files[0], observed=x)
-    figure = posterior_figure(target, result, images=x, image_shape=opened.data.image_shape)
+    figure = posterior_figure(target, result, images=x, image_shape=picture_shape(opened.data, x) or None)
     save_figure(figure, files[1])
     return files
 

@@ -1,6 +1,7 @@
 """A run directory: written by train, read by evidence, compare and generate."""
 
 import json
+import math
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -63,6 +64,15 @@ def load_data(options: Data, seed: int, *, binary: bool) -> Dataset:
     if binary:
         check_binary(data)
     return data if options.labels_per_class is None else keep_labels(data, options.labels_per_class, seed=seed)
+
+
+def picture_shape(data: Dataset, x: Tensor) -> tuple[int, ...] | None:
+    """As what picture a datum is shown: the data's, or as many of its rows as x has; `()` if x is no rows of it."""
+    shape = data.image_shape
+    if shape is None:
+        return None
+    rows, rest = divmod(x[0].numel(), math.prod(shape[1:]))
+    return () if rest else (rows, *shape[1:])
 
 
 def is_binary(programs: Programs) -> bool:

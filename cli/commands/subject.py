@@ -1,16 +1,14 @@
 """What is audited: a run directory, one's own programs, or a plain PyTorch VAE."""
 
-import math
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import torch
-from torch import Tensor
 
 from elbowroom.commands.options import AuditOptions, Networks
 from elbowroom.commands.programs import named_programs
-from elbowroom.commands.runs import arguments_of, load_data, open_run, torch_device
+from elbowroom.commands.runs import arguments_of, load_data, open_run, picture_shape, torch_device
 from elbowroom.datasets import Dataset
 from elbowroom.guides import from_encoder
 from elbowroom.inference import Target
@@ -55,15 +53,6 @@ def subject_of(options: AuditOptions) -> Subject:
     target = opened.target(options.split, options.limit)
     shape = picture_shape(opened.data, target.data[0])
     return Subject(target, Path(options.run), shape, f"{options.run} ({opened.data.name}, {options.split})")
-
-
-def picture_shape(data: Dataset, x: Tensor) -> tuple[int, ...] | None:
-    """As what picture a datum is shown: the data's, or as many of its rows as x has; `()` if x is no rows of it."""
-    shape = data.image_shape
-    if shape is None:
-        return None
-    rows, rest = divmod(x[0].numel(), math.prod(shape[1:]))
-    return () if rest else (rows, *shape[1:])
 
 
 def _of_programs(options: AuditOptions, programs: tuple[Any, ...], plate: str, title: str) -> Subject:
