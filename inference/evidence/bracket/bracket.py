@@ -16,7 +16,6 @@ from elbowroom.inference.evidence.bracket.forecast import Forecast
 from elbowroom.inference.evidence.bracket.ledger import Ledger
 from elbowroom.inference.evidence.bracket.pace import UNSURE, Pace
 from elbowroom.inference.evidence.bracket.result import Bracket, read
-from elbowroom.inference.evidence.bracket.sizes import GROWTH
 from elbowroom.inference.evidence.bracket.stages import ADAPTED, STAGES, Work, stages_of
 from elbowroom.inference.mcmc.draws import Draws
 from elbowroom.inference.programs.refusals import counted
@@ -29,8 +28,10 @@ _TRIED = 8  # data that a lattice is tried on first: what it costs depends on th
 _MAX_EFFORT = 3
 _ANSWERED = {"importance again": ADAPTED[1]}  # what shows that a datum does not need a stage
 _CHAINS_SHARE = 2 / 3  # of what is left: weights and annealing come after them
-_FEWEST, _MOST_IMPORTANCE = 1.5, 4.0  # efforts of importance sampling: an eighth of its draws, and 256 times as many
-_LITTLE, _CAREFUL = 0.1, 0.8  # shares of a budget that may be left, and of what is left that is spent in one go
+_FEWEST = 1.5  # an eighth of the draws of importance sampling
+_EFFORTS = [-_FEWEST + step / 32 for step in range(177)]  # of importance sampling, up to 256 times as many draws
+_LITTLE = 0.1  # share of a budget that may be left
+_CAREFUL, _LAST = 0.8, 0.95  # shares of what is left that are spent in one go, and on the last draws
 
 
 def bracket(
@@ -173,10 +174,10 @@ class _Run:
         data = self._todo("importance again", 0)
         pace = self.work.pace
         if len(data) and pace.clock.left > _LITTLE * pace.clock.budget:
-            room = (1.0 if pace.clock.counts else _CAREFUL) * pace.clock.left / pace.cost("importance", len(data))
-            effort = min(math.log(room, GROWTH), _MOST_IMPORTANCE)
-            if effort > -_FEWEST:
-                self._block("importance", data, effort)
+            room = (1.0 if pace.clock.counts else _LAST) * pace.clock.left
+            fitting = [effort for effort in _EFFORTS if pace.cost("importance", len(data), effort) <= room]
+            if fitting:
+                self._block("importance", data, fitting[-1])
 
     def _todo(self, name: str, effort: int) -> Tensor:
         """The data that a stage has not answered with this effort and that are not settled."""
