@@ -9,6 +9,7 @@ from elbowroom.inference.diagnostics.agreement.ascent import ascend, valley
 from elbowroom.inference.diagnostics.agreement.sides import Sides, scale_of, share
 from elbowroom.inference.evaluation.coordinates import Coordinates
 from elbowroom.inference.evaluation.scalars import by_site
+from elbowroom.inference.mcmc.rounding import on_grid
 
 THIN = 20.0
 """q is thin at a point where its density is less than a twentieth of the posterior's."""
@@ -57,7 +58,8 @@ def missed_mass(sides: Sides, log_p: Tensor, ess: Tensor) -> tuple[Tensor, Tenso
 def mode_distance(sides: Sides, lp: Tensor, posterior_sd: Tensor) -> Tensor:
     """The distance from q's mean to the nearest mode that ascents from there and from each chain's highest draw reach.
 
-    It is the largest difference of a latent, in posterior sds, `[B]`.
+    It is the largest difference of a latent, in posterior sds, `[B]`, to a millionth: where an ascent ends is known to
+    the root of the density's rounding.
 
     Args:
         sides: draws of both.
@@ -73,7 +75,7 @@ def mode_distance(sides: Sides, lp: Tensor, posterior_sd: Tensor) -> Tensor:
     modes, _ = ascend(coordinates, starts, _scale(coordinates, sides, every, starts[1:]), sides.cells)
     with torch.no_grad():
         z = coordinates.constrain(modes.to(coordinates.target.device, coordinates.target.dtype)).double().cpu()
-    return ((z - centre) / posterior_sd).abs().amax(2).amin(0)
+    return on_grid(((z - centre) / posterior_sd).abs().amax(2).amin(0))
 
 
 def _inside(sides: Sides) -> Tensor:
