@@ -84,7 +84,10 @@ def _trained(tmp_path_factory: pytest.TempPathFactory, _pixels: np.ndarray) -> P
     where = tmp_path_factory.mktemp("trained")
     np.save(where / "pixels.npy", _pixels)
     data = ("--data.name=pixels.npy", f"--data.dir={where}")
+    dtype = torch.get_default_dtype()  # of a test before, on some workers
+    torch.set_default_dtype(torch.float32)
     assert main(["train", "--output", str(where / "run"), *data, *SMALL, "--json"]) == 0
+    torch.set_default_dtype(dtype)
     return where
 
 
