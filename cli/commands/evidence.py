@@ -57,9 +57,8 @@ def _run_importance(
 
 
 def _is_small(target: Target) -> bool:
-    """Whether a lattice reaches the latents, those that are discrete summed out."""
-    summed = target.collapsed(needed=False)
-    return not why_no_coordinates(summed, gradients=False) and Coordinates.of(summed, gradients=False).dim <= MAX_DIM
+    """Whether a lattice reaches the latents."""
+    return not why_no_coordinates(target, gradients=False) and Coordinates.of(target, gradients=False).dim <= MAX_DIM
 
 
 def record(

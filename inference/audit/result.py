@@ -91,7 +91,7 @@ class Chains(Shown):
     Attributes:
         rows: the data that they were run on.
         convergence: R-hat, ESS and the rest for each of them.
-        num_chains, num_draws, num_warmup: their sizes.
+        num_chains, num_draws, num_warmup: their sizes; of a block that ran out of time there are fewer draws.
         gates: what they had to pass.
     """
 

@@ -3,7 +3,7 @@
 import math
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import torch
@@ -154,6 +154,7 @@ class _Run:
     work: Work
     bar: Bar
     keep: Callable[[], None]
+    reached: dict[str, float] = field(default_factory=dict)  # stage -> the largest effort that it was run with here
 
     def stage(self, name: str, effort: int) -> None:
         """Run a stage for as long as there are data that need it and room for them."""
@@ -175,7 +176,9 @@ class _Run:
         pace = self.work.pace
         if len(data) and pace.clock.left > _LITTLE * pace.clock.budget:
             room = (1.0 if pace.clock.counts else _LAST) * pace.clock.left
-            fitting = [effort for effort in _EFFORTS if pace.cost("importance", len(data), effort) <= room]
+            most = self.reached.get("importance", 0.0)  # fewer draws would take the place of more
+            more = [effort for effort in _EFFORTS if effort > most]
+            fitting = [effort for effort in more if pace.cost("importance", len(data), effort) <= room]
             if fitting:
                 self._block("importance", data, fitting[-1])
 
@@ -193,6 +196,7 @@ class _Run:
         with work.pace.clock.forgiving(), counted() as refused:
             STAGES[name](work, data, effort)
             finished = True
+        self.reached[name] = max(effort, self.reached.get(name, effort))
         if name == "chains" and finished:
             work.ledger.effort[data] = math.ceil(effort)
         work.ledger.refused += refused.of(work.target)
