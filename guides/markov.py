@@ -84,7 +84,7 @@ class DeepKalmanSmoother(Program):
             return self._states(x, mask, lambda t, q_z: pyro.sample(f"z_{t}", q_z))
 
     def mean_path(self, x: Tensor, mask: Tensor | None = None) -> Tensor:
-        """The latents when each is q's mean given the one before, `[B, T, D]`: what reconstructions are made of."""
+        """The latents when each is q's mean given the one before, `[B, T, D]`: a path to decode and look at."""
         return self._states(x, mask, lambda t, q_z: q_z.mean)
 
     def _states(self, x: Tensor, mask: Tensor | None, draw: Draw) -> Tensor:
