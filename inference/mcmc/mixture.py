@@ -17,6 +17,7 @@ _MOST = 6  # components
 _LEAST_SHARE = 0.04
 _BACKDROP = 0.05  # share of the component behind all others
 _PLANE = 2  # coordinates up to which a few components do for every shape
+_RESOLUTION = 1e-3  # of a scale, that a dtype must be able to tell
 _NOTHING = -1e4  # log share of a component that is not there
 
 
@@ -47,13 +48,14 @@ class Mixture:
         """Fit by iterations of expectation–maximisation to points `[N, B, D]`, each datum by itself.
 
         Covariances are shrunk towards the one that all components share, and that one towards its diagonal, by (D + 1)
-        points' worth each, and kept above a thousandth of the whole variance. Unless their number is given, there
+        points' worth each, and kept above a thousandth of the whole variance. Points that lie closer together than
+        their dtype can tell are spread to where it can. Unless their number is given, there
         are as many components as the points show modes (`how_many.py`): by default for more than two coordinates.
         """
         num_points, _, dim = points.shape
         count = num_components or max(1, min(_MOST, num_points // (32 * dim)))
-        scale = points.std(0, correction=0).clamp_min(torch.finfo(points.dtype).tiny ** 0.25)  # [B, D]
         centre = points.mean(0)
+        scale = torch.maximum(points.std(0, correction=0), _resolved(centre))  # [B, D]
         x = ((points - centre) / scale).transpose(0, 1)  # [B, N, D]
         # Responsibilities [B, N, K]
         by_count = num_components or not (dim > _PLANE if count_modes is None else count_modes)
@@ -99,8 +101,9 @@ class Mixture:
         """|L⁻¹ (x − m)|² at x `[B, N, D]`, `[B, N, K]`, and log of share times density at the mean, `[B, 1, K]`."""
         dim = x.shape[-1]
         flat = self.inverse.flatten(1, 2)  # [B, K D, D]
-        origin = (self.inverse @ self.mean.unsqueeze(-1)).flatten(1).unsqueeze(1)  # [B, 1, K D]
-        distance = (x @ flat.mT - origin).unflatten(-1, (-1, dim)).square().sum(-1)  # [B, N, K]
+        centre = self.mean[:, :1]  # near which digits are kept: x and m may be large beside their difference
+        origin = (self.inverse @ (self.mean - centre).unsqueeze(-1)).flatten(1).unsqueeze(1)  # [B, 1, K D]
+        distance = ((x - centre) @ flat.mT - origin).unflatten(-1, (-1, dim)).square().sum(-1)  # [B, N, K]
         log_det = self.inverse.diagonal(dim1=-2, dim2=-1).log().sum(-1)  # [B, K]
         return distance, (self.log_share + log_det - 0.5 * dim * math.log(2 * math.pi)).unsqueeze(1)
 
@@ -120,6 +123,16 @@ class Mixture:
         mean = on_grid(centre.unsqueeze(1) + stretch * self.mean, stretch)
         factor = on_grid(stretch.unsqueeze(-1) * self.factor, stretch.unsqueeze(-1))
         return Mixture(self.log_share, mean, factor, _inverse(factor))
+
+
+def _resolved(centre: Tensor) -> Tensor:
+    """The least scale `[B, D]` about a centre whose thousandth draws there can have: narrower, they are not their own.
+
+    A draw m + L n is rounded to the spacing of numbers near m; its density is that of where it should have been only
+    while L is far wider than that.
+    """
+    limits = torch.finfo(centre.dtype)
+    return (limits.eps / _RESOLUTION * centre.abs()).clamp_min(limits.tiny**0.25)
 
 
 def _maximise(x: Tensor, share: Tensor) -> Mixture:

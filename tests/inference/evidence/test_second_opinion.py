@@ -31,7 +31,7 @@ from elbowroom.inference.evidence.second_opinion import (
 from elbowroom.reference import problem
 from toys.counted import Counted
 from toys.failure_budget import sigmas
-from toys.programs import data, gamma_guide, gamma_model, normal_evidence, normal_guide, normal_model
+from toys.programs import Ppca, data, gamma_guide, gamma_model, normal_evidence, normal_guide, normal_model
 from toys.separate_modes import SeparateModes
 
 COPIES = 4
@@ -92,6 +92,19 @@ def test_good_guides_are_not_doubted() -> None:
     assert not any("a search" in flag for flag in importance(target).flags)
     rates = Target(gamma_model, gamma_guide, torch.tensor([1.0, 3.0, 0.0]))
     assert not any("a search" in flag for flag in importance(rates).flags)
+
+
+def test_particles_that_have_collapsed_in_single_precision_claim_nothing() -> None:
+    """A posterior a thousandth as wide as its prior leaves one particle, whose width no number near it can tell."""
+    problem = Ppca.make(64, 10, 0.1)
+    x = problem.sample(60).float()
+    truth = problem.evidence(x.double())
+    single = Ppca(problem.weight.float(), problem.mean.float(), problem.sigma)
+    torch.set_default_dtype(torch.float32)
+    opinion = second_opinion(Target(single.model, single.guide, x))
+    above = opinion.value - truth
+    assert bool(opinion.value.isfinite().all())
+    assert bool((above < sigmas(60) * opinion.stderr + 0.05).all())
 
 
 def test_an_opinion_is_each_datums_own() -> None:

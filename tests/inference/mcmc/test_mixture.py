@@ -180,3 +180,18 @@ def test_float32_agrees_with_float64() -> None:
     points, u = two_modes(), 3 * data(50, 3, 2)
     exact, single = Mixture.fit(points).log_density(u), Mixture.fit(points.float()).log_density(u.float())
     torch.testing.assert_close(single.double(), exact, rtol=1e-3, atol=1e-2)
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+@pytest.mark.parametrize("spread", [0.0, 1e-9, 1e-6])
+def test_points_that_have_collapsed_give_a_density_of_their_own_draws(dtype: torch.dtype, spread: float) -> None:
+    """All points in one place, far from zero: draws are told apart there, and their density is the one written out."""
+    centre = torch.tensor([3.0, -0.02, 700.0, 0.0])
+    points = (centre + spread * centre * data(512, 3, 4)).to(dtype)
+    mixture = Mixture.fit(points, count_modes=True)
+    u = mixture.sample(data(200, 3, 4, seed=1).to(dtype), uniform(200, 3, seed=2), uniform(200, 3, seed=3))
+    written_out = Mixture(*(getattr(mixture, name).double() for name in ("log_share", "mean", "factor", "inverse")))
+    torch.testing.assert_close(mixture.log_density(u).double(), by_hand(written_out, u.double()), rtol=0, atol=0.05)
+    assert all(len(u[:, b, k].unique()) > 100 for b in range(3) for k in range(4))
+    typical = by_hand(written_out, u.double()) - by_hand(written_out, mixture.mean[:, 0].double().unsqueeze(0))
+    assert typical.min() > -100  # within fourteen standard deviations: it does not hide where it drew
