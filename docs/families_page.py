@@ -13,7 +13,7 @@ _TEXT = """\
 ```sh
 elbowroom families  # this page, in a terminal
 elbowroom train --programs.model vae --programs.options '{{latent_dim: 10, hidden: [128, 128]}}' --output runs/a
-elbowroom train --programs.model ppca --programs.guide exact --data.binarize none --output runs/b
+elbowroom train --programs.model ppca --programs.guide exact --output runs/b
 ```
 
 In the order in which they win: what `--programs.options` and `--programs.guide_options` say; the shorthands
@@ -50,7 +50,7 @@ stands where it is false is not looked at.
 
 ```sh
 elbowroom train --programs.model deep-markov --programs.latent_dim 4 --training.warmup_epochs 20 --output runs/rows
-elbowroom train --programs.model linear-dynamical-system --data.name linear-system --data.binarize none --output runs/c
+elbowroom train --programs.model linear-dynamical-system --data.name linear-system --output runs/c
 ```
 """
 

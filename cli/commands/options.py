@@ -122,14 +122,15 @@ class Data:
         name: digits (embedded), linear-system (simulated sequences), topics-simulated (bags of words), mnist,
             fashion-mnist, omniglot, freyfaces, or a .npy, .npz, .mat or IDX(.gz) file.
         dir: directory of local data files (default: the environment variable ELBOWROOM_DATA).
-        binarize: none, threshold, static (one seeded draw) or dynamic (a new draw for each minibatch).
+        binarize: none, threshold, static (one seeded draw) or dynamic (a new draw for each minibatch); by default
+            threshold, but none where a model of elbowroom is not of zeros and ones.
         threshold: grey values above it become 1 under binarize=threshold.
         labels_per_class: of labelled training data keep so many labels of each class (null: all).
     """
 
     name: str = "digits"
     dir: str | None = None
-    binarize: Binarize = "threshold"
+    binarize: Binarize | None = None
     threshold: float = 0.5
     labels_per_class: int | None = None
 

@@ -13,7 +13,7 @@ from elbowroom.commands.constructors import known
 from elbowroom.commands.options import Data, Programs, TrainOptions
 from elbowroom.commands.programs import build
 from elbowroom.commands.registered import kind_of, likelihood_of, model_name
-from elbowroom.datasets import KINDS, Dataset, check_binary, keep_labels, load
+from elbowroom.datasets import KINDS, Binarize, Dataset, check_binary, keep_labels, load
 from elbowroom.datasets.kinds import Sizes
 from elbowroom.inference import Target, load_checkpoint
 from elbowroom.models.likelihoods import LIKELIHOODS
@@ -58,9 +58,20 @@ def sizes_of(data: Dataset, kind: str) -> Sizes:
     return KINDS[kind].sizes(arguments_of(data, kind, "train"))
 
 
+def binarize_of(data: Data, programs: Programs) -> Binarize:
+    """How grey values become zeros and ones: as asked for, by default by a threshold, and not for other values' models.
+
+    Of programs of one's own nothing is known: they get zeros and ones, too.
+    """
+    if data.binarize is not None:
+        return data.binarize
+    return "threshold" if model_name(programs) is None or is_binary(programs) else "none"
+
+
 def load_data(options: Data, seed: int, *, binary: bool) -> Dataset:
     """The named data; grey ones are refused where they must be zeros and ones."""
-    data = load(options.name, data_dir=options.dir, binarize=options.binarize, threshold=options.threshold, seed=seed)
+    binarize = options.binarize or "threshold"
+    data = load(options.name, data_dir=options.dir, binarize=binarize, threshold=options.threshold, seed=seed)
     if binary:
         check_binary(data)
     return data if options.labels_per_class is None else keep_labels(data, options.labels_per_class, seed=seed)

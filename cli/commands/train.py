@@ -1,6 +1,6 @@
 """`elbowroom train`: fit a model and a guide by SVI into a run directory."""
 
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
@@ -10,18 +10,28 @@ from elbowroom.commands.options import TrainOptions
 from elbowroom.commands.output import finish, say
 from elbowroom.commands.programs import build
 from elbowroom.commands.registered import check_given, kind_of
-from elbowroom.commands.runs import arguments_of, is_binary, load_data, run_record, sizes_of, torch_device
+from elbowroom.commands.runs import (
+    arguments_of,
+    binarize_of,
+    is_binary,
+    load_data,
+    run_record,
+    sizes_of,
+    torch_device,
+)
 from elbowroom.inference import Fit, fit
 
 
 def run(options: TrainOptions) -> Fit:
     """Train and report, in nats per datum of the validation split."""
     device = torch_device(options.device)
-    check_given(options.programs, options.data.binarize)
+    binarize = binarize_of(options.data, options.programs)
+    options = replace(options, data=replace(options.data, binarize=binarize))  # recorded, whatever the default was
+    check_given(options.programs, binarize)
     data, kind = load_data(options.data, options.seed, binary=is_binary(options.programs)), kind_of(options.programs)
     model, guide = build(options.programs, sizes_of(data, kind), options.seed)
     say(
-        f"Training on {len(data.train)} of {data.name} ({options.data.binarize}), "
+        f"Training on {len(data.train)} of {data.name} ({binarize}), "
         f"validating on {len(data.validation)}, into {options.output}",
         options.json,
     )

@@ -23,7 +23,7 @@ USES: dict[type, tuple[Callable[..., Any], ...]] = {
 }
 
 DIFFERENT: set[tuple[type, str, Any, Any]] = {
-    (Data, "binarize", "threshold", "none"),  # the digits are grey, and the first family's likelihood is Bernoulli
+    (Data, "binarize", None, "none"),  # what the model's data are: the digits are grey, and the first one's are not
     (Programs, "activation", "softplus", "silu"),  # what the command's published figures were measured with
     (Programs, "hidden", (64, 64), None),  # the same widths, where a network has them for its own
     (Programs, "sigma", None, 1.0),  # not given: where each model's own constructor starts

@@ -11,7 +11,6 @@ from toys.strict_json import read_json
 TRAIN = (
     "train",
     "--data.name=bags.npy",
-    "--data.binarize=none",
     "--programs.model=topics",
     "--programs.encoder_hidden=[8]",
     "--training.epochs=4",
