@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from elbowroom.report.archives.draws_datatree import draws_datatree
     from elbowroom.report.audit_files import save_audit
     from elbowroom.report.figures.bags import bags_figure, topics_figure
-    from elbowroom.report.figures.datum import Drawn, drawn_figure, redrawn_figure
+    from elbowroom.report.figures.datum import DRAWN, Drawn, drawn_figure, redrawn_figure
     from elbowroom.report.figures.gap import gap_figure
     from elbowroom.report.figures.images import prior_samples_figure, reconstruction_figure
     from elbowroom.report.figures.latents import interpolation_figure, traversal_figure
@@ -45,6 +45,7 @@ if TYPE_CHECKING:
     from elbowroom.report.tables.training import training_table
 
 __all__ = [
+    "DRAWN",
     "Drawn",
     "audit_datatree",
     "audit_record",
@@ -91,7 +92,7 @@ _FILES = {
     "archives.draws_datatree": ("draws_datatree",),
     "audit_files": ("save_audit",),
     "figures.bags": ("bags_figure", "topics_figure"),
-    "figures.datum": ("Drawn", "drawn_figure", "redrawn_figure"),
+    "figures.datum": ("DRAWN", "Drawn", "drawn_figure", "redrawn_figure"),
     "figures.gap": ("gap_figure",),
     "figures.images": ("prior_samples_figure", "reconstruction_figure"),
     "figures.latents": ("interpolation_figure", "traversal_figure"),

@@ -13,6 +13,7 @@ from elbowroom.commands.output import finish, say
 from elbowroom.commands.runs import Run, open_run
 from elbowroom.inference import ProgramError
 from elbowroom.report import (
+    DRAWN,
     Drawn,
     drawn_figure,
     interpolation_figure,
@@ -136,6 +137,13 @@ def _interpolations(opened: Run) -> Any:
 
 
 def _picture(opened: Run) -> Any:
+    """The shape of a datum that is drawn as a small image.
+
+    Raises:
+        Unknown: if it is none.
+    """
+    if not DRAWN[opened.kind].is_picture:
+        raise Unknown(f"a datum is a {opened.kind}, of which a row of small images shows nothing")
     return _drawn(opened, opened.arguments("test", 1)[0]).shape
 
 

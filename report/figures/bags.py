@@ -7,7 +7,7 @@ from torch import Tensor
 
 from elbowroom.report.figures.style import BLUE, GREY, Picture, new_figure, styled
 
-_MOST_BAGS, _MOST_WORDS, _COLUMNS = 16, 8, 4
+MOST_BAGS, _MOST_WORDS, _COLUMNS = 16, 8, 4
 _COLOURS = (GREY, BLUE)
 
 
@@ -30,7 +30,7 @@ def bags_figure(counts: Mapping[str, Tensor], words: Sequence[str] | None = None
     labels = [str(w) for w in range(width)] if words is None else list(words)
     if len(labels) != width:
         raise ValueError(f"words: got {len(labels)}, expected one for each of {width} columns")
-    shown, first = min(num, _MOST_BAGS), next(iter(data.values()))
+    shown, first = min(num, MOST_BAGS), next(iter(data.values()))
     columns = min(shown, _COLUMNS)
     with styled():
         figure = new_figure(0.4 + 2.2 * columns, 0.7 + 1.6 * -(-shown // columns))

@@ -15,7 +15,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from elbowroom.report.figures.bags import bags_figure
+from elbowroom.report.figures.bags import MOST_BAGS, bags_figure
 from elbowroom.report.figures.images import prior_samples_figure, reconstruction_figure
 from elbowroom.report.figures.sequences import sequences_figure
 from elbowroom.report.figures.style import Picture
@@ -62,10 +62,12 @@ class Drawing(NamedTuple):
     Attributes:
         samples: data from the model.
         pairs: data, and what the model makes of them.
+        is_picture: whether one datum is seen as a small image, of which many in a row show how they change.
     """
 
     samples: Callable[[Drawn], Picture]
     pairs: Callable[[Drawn, Tensor], Picture]
+    is_picture: bool = True
 
 
 def drawn_figure(kind: str, drawn: Drawn) -> Picture:
@@ -145,14 +147,22 @@ def _mask(drawn: Drawn) -> Tensor | None:
 
 
 def _bags(drawn: Drawn) -> Picture:
-    return bags_figure({"": drawn.x}, drawn.words or None, title=drawn.title.format(len(drawn.x)) + ": their words")
+    x = _shares(drawn.x[:MOST_BAGS])
+    shown = f", the first {len(x)}" if len(x) < len(drawn.x) else ""
+    title = f"{drawn.title.format(len(drawn.x))}{shown}: shares of their words"
+    return bags_figure({"": x}, drawn.words or None, title=title)
 
 
 def _bag_pairs(drawn: Drawn, again: Tensor) -> Picture:
-    rows = {"data x": drawn.x, "mean of p(x|z)": again}
+    rows = {"data x": _shares(drawn.x), "mean of p(x|z)": _shares(again)}
     return bags_figure(
-        rows, drawn.words or None, title=f"{len(drawn.x)} data and their reconstructions: the words of the data"
+        rows, drawn.words or None, title=f"{len(drawn.x)} data and their reconstructions: shares of the data's words"
     )
+
+
+def _shares(x: Tensor) -> Tensor:
+    """Of each word in its bag: a model's mean may be that of one word, or of as many as the bag has."""
+    return x / x.sum(-1, keepdim=True).clamp_min(torch.finfo(x.dtype).tiny)
 
 
 _FLAT = Drawing(_images, _image_pairs)
@@ -165,8 +175,8 @@ DRAWN: Mapping[str, Drawing] = MappingProxyType(
         "labelled": _WITH_LABELS,
         "partly-labelled": _WITH_LABELS,
         "completion": Drawing(_completions, _completed_pairs),
-        "sequence": Drawing(_sequences, _sequence_pairs),
-        "bag": Drawing(_bags, _bag_pairs),
+        "sequence": Drawing(_sequences, _sequence_pairs, is_picture=False),
+        "bag": Drawing(_bags, _bag_pairs, is_picture=False),
     }
 )
 """Kind of data -> how it is drawn."""

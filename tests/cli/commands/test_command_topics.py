@@ -38,6 +38,10 @@ def test_a_topic_model_is_asked_everything(run: Run, bags: Path) -> None:
     assert audited.code == 0 and Path("run/audit/report.html").stat().st_size > 1000
     drawn = run("generate", "--run=run", "--num_samples=5", "--json").json()
     assert {Path(file).stem for file in drawn["files"]} >= {"prior-samples", "reconstructions", "topics", "samples"}
+    assert (
+        "a datum is a bag" in drawn["left_out"]["traversal"]
+        and "a datum is a bag" in drawn["left_out"]["interpolations"]
+    )
     with np.load("run/generate/samples.npz") as samples:
         np.testing.assert_allclose(samples["mean"].sum(1), 1, rtol=1e-5)  # of one word
 

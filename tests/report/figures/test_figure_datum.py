@@ -69,6 +69,15 @@ def test_words_that_are_known_name_the_bars_of_bags_and_topics() -> None:
         assert [label.get_text() for label in figure.axes[0].get_yticklabels()] == ["b", "d", "a", "c"]
 
 
+def test_bags_and_the_means_of_their_words_are_of_one_scale() -> None:
+    counts, share = torch.tensor([[2.0, 6.0, 0.0, 2.0]] * 17), torch.tensor([[0.2, 0.5, 0.1, 0.2]] * 17)
+    bars = [bar.get_width() for bar in redrawn_figure("bag", Drawn(counts), share).axes[0].patches]
+    np.testing.assert_allclose(bars, [0.6, 0.2, 0.2, 0, 0.5, 0.2, 0.2, 0.1], atol=1e-6)
+    drawn = drawn_figure("bag", Drawn(counts))
+    assert "17 data drawn from the model, the first 16: shares" in drawn.get_suptitle()
+    assert "nan" not in str([bar.get_width() for bar in drawn_figure("bag", Drawn(0 * counts)).axes[0].patches])
+
+
 def test_a_bag_shows_its_most_frequent_words() -> None:
     counts = torch.tensor([[1.0, 5.0, 0.0, 3.0]])
     figure = bags_figure({"data": counts, "model": 2 * counts}, ["a", "b", "c", "d"], title="t")
