@@ -67,11 +67,17 @@ class Family(Protocol):
 
 
 def maximise(
-    family: Family, num_components: int, *, concentration: float, tolerance: float, max_steps: int, seed: int
+    family: Family,
+    num_components: int,
+    *,
+    concentration: float,
+    tolerance: float,
+    max_steps: int,
+    generator: torch.Generator,
 ) -> Found:
     """Steps of EM until one gains less than `tolerance` nats per datum, or there have been `max_steps`."""
     statistics, a = family.statistics, concentration
-    natural = family.natural(_start(statistics, num_components, seed))
+    natural = family.natural(_start(statistics, num_components, generator))
     log_weights = natural.new_zeros(num_components).log_softmax(-1)
     trace: list[float] = []
     while True:
@@ -181,13 +187,12 @@ def _parts(of: Tensor) -> tuple[Tensor, Tensor, Tensor]:
     return of[:, :1], of[:, 1 : 1 + width], of[:, 1 + width :]
 
 
-def _start(statistics: Tensor, num_components: int, seed: int) -> Tensor:
+def _start(statistics: Tensor, num_components: int, generator: torch.Generator) -> Tensor:
     """Sums of statistics to begin at, `[K, M]`: of each component half a datum of its own, half one of all.
 
     The data are far from each other: each is drawn with probability in proportion to its squared distance from the
     nearest of those before it (k-means++, Arthur & Vassilvitskii 2007).
     """
-    generator = torch.Generator(device=statistics.device).manual_seed(seed)
     chosen = [torch.randint(len(statistics), (), generator=generator, device=statistics.device)]
     distance = torch.full_like(statistics[:, 0], torch.inf)
     while len(chosen) < num_components:

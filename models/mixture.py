@@ -163,6 +163,7 @@ class Mixture(Program):
         floor: float | None = None,
         tolerance: float = 1e-6,
         max_steps: int = 1000,
+        num_starts: int = 1,
         seed: int = 0,
     ) -> FittedMixture:
         """The mixture at a maximum of the posterior density of its parameters, by expectation-maximisation.
@@ -172,7 +173,7 @@ class Mixture(Program):
         The expectation is over x as all data are on average. It stands for the prior of component k's parameters, which
         gives it `a` such data beside its own (for zeros and ones a Beta, for π a Dirichlet); a = 0 is maximum
         likelihood. All is computed in 64 bits; formulas and sources are in `expectation_maximisation.py`. The maximum
-        is a local one: another seed finds another.
+        is a local one: another start finds another.
 
         Args:
             x: the data, `[B, P]` or `[B, ...]`.
@@ -182,7 +183,8 @@ class Mixture(Program):
             tolerance: the gain of a step, in nats per datum, below which it stops.
             max_steps: the number of steps after which it stops. 0 returns the start, from where `fit` gets further than
                 from random parameters, with which some components never get data.
-            seed: of the start: data far from each other (k-means++), each mixed with all of them.
+            num_starts: from how many starts EM is run; the one with the highest L is returned.
+            seed: of the starts: data far from each other (k-means++), each mixed with all of them.
 
         Raises:
             TypeError: if x is not a floating-point tensor.
@@ -196,15 +198,15 @@ class Mixture(Program):
         with torch.random.fork_rng(devices=[]):  # what it is built with is not kept
             model = cls(flat.shape[1], num_components, likelihood, sigma=sigma, floor=floor).to(x)
         model.decode(torch.zeros(len(flat), dtype=torch.long, device=x.device)).log_prob(flat)  # refuses wrong values
-        family = make_family(flat.double(), model.likelihood)
-        found = maximise(
-            family,
-            num_components,
-            concentration=check_at_least("concentration", concentration, 0),
-            tolerance=check_at_least("tolerance", tolerance, 0),
-            max_steps=check_size("max_steps", max_steps) if max_steps else 0,
-            seed=seed,
-        )
+        options = {
+            "concentration": check_at_least("concentration", concentration, 0),
+            "tolerance": check_at_least("tolerance", tolerance, 0),
+            "max_steps": check_size("max_steps", max_steps) if max_steps else 0,
+            "generator": torch.Generator(device=x.device).manual_seed(seed),
+        }
+        families = [make_family(flat.double(), model.likelihood) for _ in range(check_size("num_starts", num_starts))]
+        ends = [(family, maximise(family, num_components, **options)) for family in families]
+        family, found = max(ends, key=lambda end: float(end[1].trace[-1]))
         model.weight_logits.copy_(found.log_weights)
         family.write(found.natural, model.table)
         return FittedMixture(model, found.trace, found.converged)

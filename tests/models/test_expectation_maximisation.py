@@ -57,10 +57,10 @@ def test_the_objective_rises_to_a_stationary_point_of_the_gradient(likelihood: s
 
 def test_digits_never_fall_and_are_learnt() -> None:
     x = load("digits", binarize="threshold")
+    assert Mixture.fit_em(x.train, 50, num_starts=10).model.log_prob(x.test).mean() > -17.4
     model, trace, converged = Mixture.fit_em(x.train, 50)
     assert converged and (trace.diff() > -1e-8).all()
     assert model.weight_logits.dtype == torch.float32
-    assert model.log_prob(x.test).mean() > -17.5
     torch.testing.assert_close(
         Mixture.fit_em(x.train.double(), 50).model.log_prob(x.test.double()),
         model.log_prob(x.test).double(),
@@ -125,6 +125,18 @@ def test_the_seed_alone_decides_and_no_global_state_is_used() -> None:
     assert not torch.equal(one.model.table, other.model.table)
 
 
+@pytest.mark.parametrize("likelihood", ["bernoulli", "normal-learned"])
+def test_of_several_starts_the_highest_is_returned(likelihood: str) -> None:
+    """The model is of the best end, not of the last; of maximum likelihood, L is log p."""
+    x = clusters(likelihood)
+    options = {"likelihood": likelihood, "concentration": 0.0}
+    ends = [Mixture.fit_em(x, 6, num_starts=n, **options) for n in (1, 2, 6)]
+    tops = [float(end.trace[-1]) for end in ends]
+    assert tops == sorted(tops) and tops[-1] > tops[0] + 1e-3
+    for end, top in zip(ends, tops, strict=True):
+        assert end.model.log_prob(x).mean().item() == pytest.approx(top, abs=1e-5)
+
+
 def test_it_stops_where_it_is_told() -> None:
     x = clusters("bernoulli")
     start, some = (Mixture.fit_em(x, 4, max_steps=steps) for steps in (0, 3))
@@ -144,6 +156,7 @@ def test_it_stops_where_it_is_told() -> None:
         (torch.zeros(4, 2), {"likelihood": "poisson"}, ValueError, "likelihood: got 'poisson', expected one of 'bern"),
         (torch.zeros(4, 2), {"concentration": -1.0}, ValueError, "concentration: got -1.0"),
         (torch.zeros(4, 2), {"max_steps": -1}, ValueError, "max_steps: got -1"),
+        (torch.zeros(4, 2), {"num_starts": 0}, ValueError, "num_starts: got 0"),
         (torch.zeros(4, 2), {"likelihood": "normal-learned", "floor": 0.0}, ValueError, "all the same"),
     ],
 )
