@@ -69,7 +69,6 @@ class Family(Protocol):
 def maximise(
     family: Family,
     num_components: int,
-    *,
     concentration: float,
     tolerance: float,
     max_steps: int,

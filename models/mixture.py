@@ -198,14 +198,13 @@ class Mixture(Program):
         with torch.random.fork_rng(devices=[]):  # what it is built with is not kept
             model = cls(flat.shape[1], num_components, likelihood, sigma=sigma, floor=floor).to(x)
         model.decode(torch.zeros(len(flat), dtype=torch.long, device=x.device)).log_prob(flat)  # refuses wrong values
-        options = {
-            "concentration": check_at_least("concentration", concentration, 0),
-            "tolerance": check_at_least("tolerance", tolerance, 0),
-            "max_steps": check_size("max_steps", max_steps) if max_steps else 0,
-            "generator": torch.Generator(device=x.device).manual_seed(seed),
-        }
-        families = [make_family(flat.double(), model.likelihood) for _ in range(check_size("num_starts", num_starts))]
-        ends = [(family, maximise(family, num_components, **options)) for family in families]
+        a, least = check_at_least("concentration", concentration, 0), check_at_least("tolerance", tolerance, 0)
+        steps = check_size("max_steps", max_steps) if max_steps else 0
+        generator = torch.Generator(device=x.device).manual_seed(seed)
+        ends = []
+        for _ in range(check_size("num_starts", num_starts)):
+            family = make_family(flat.double(), model.likelihood)
+            ends.append((family, maximise(family, num_components, a, least, steps, generator)))
         family, found = max(ends, key=lambda end: float(end[1].trace[-1]))
         model.weight_logits.copy_(found.log_weights)
         family.write(found.natural, model.table)
