@@ -55,7 +55,7 @@ def test_evidence_says_the_perplexity_with_what_it_bounds(run: Run, bags: Path) 
     said = run(*quick, "--num_samples=200", "--num_particles=[5]").out
     assert re.search(r"importance: perplexity \d.* \(95 %: .* … .*\), an upper bound, of \d+ words\nas a sample", said)
     check_perplexities(read_json(Path("run/evidence.json")), {"elbo": "upper", "importance": "upper"})
-    told = run(*quick, "--method=bracket", "--budget=2e4 evaluations", "--json").json()
+    told = run(*quick, "--method=bracket", "--budget=1e5 evaluations", "--json").json()
     check_perplexities(told, {"lower": "upper", "upper": "lower"})
 
 
