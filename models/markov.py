@@ -50,7 +50,9 @@ class DeepMarkov(VAE):
         latent_dim: D, the number of latent variables of a step.
         hidden, likelihood, sigma, floor, likelihood_options, activation: of p(x_t | z_t), as of `VAE`; the transition's
             networks have the same activation.
-        transition: `"gated"` or `"linear"` (`elbowroom.models.transitions`).
+        transition: `"gated"` or `"linear"` (`elbowroom.models.transitions`). Even a linear one leaves p(x) without a
+            closed form, unless p(x_t | z_t) is a Normal with a linear mean and one σ: that is `LinearDynamicalSystem`,
+            whose `log_prob` is a Kalman filter.
         transition_hidden: widths of the hidden layers of a gated transition's networks.
         num_steps: how many steps `generate` draws; the program takes sequences of any number.
 
