@@ -92,7 +92,7 @@ def test_what_it_cannot_be_is_refused() -> None:
         ConditionalVAE(P, D)
     with pytest.raises(ValueError, match=r"prior: got 'flat', expected one of 'learned', 'standard'"):
         ConditionalVAE(P, D, num_classes=C, prior="flat")
-    with pytest.raises(ValueError, match="exposure='total' is for models of x alone"):
+    with pytest.raises(ValueError, match="exposure='total' and 'multinomial' are for models of x alone"):
         ConditionalVAE(P, D, num_classes=C, likelihood="poisson", likelihood_options={"exposure": "total"})
     with pytest.raises(ValueError, match="x: got 4 values per datum"):
         ConditionalVAE(P, D, num_classes=C)(torch.zeros(B, 4), CONTEXTS["labels"])

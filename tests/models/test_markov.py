@@ -121,5 +121,7 @@ def test_what_is_no_batch_of_sequences_is_refused() -> None:
             program(x, mask[:, 1:])
         with pytest.raises(TypeError, match=r"mask: got list, expected a torch.Tensor"):
             program(x, mask.tolist())
+    with pytest.raises(ValueError, match="exposure='total' and 'multinomial' are for models of x alone"):
+        DeepMarkov(P, D, likelihood="poisson", likelihood_options={"exposure": "total"})
     with pytest.raises(ValueError, match=r"transition: got 'quadratic', expected one of 'gated', 'linear'"):
         DeepMarkov(P, D, transition="quadratic")
