@@ -44,6 +44,10 @@ What a model and a guide are called with, x first. Programs of one's own (`modul
 
 {kinds}
 
+Counts whose decoder says shares of a datum's total, `--programs.options '{{likelihood: negative-binomial,
+likelihood_options: {{exposure: total}}}}'`: every number is log p(x | total), and where data are drawn from the model
+they are drawn given the totals of the data. `elbowroom evidence` says the perplexity of a `bag`, log p(x) per word.
+
 Sequences are the rows of images (digits: 8 steps of 8 pixels), arrays `x [N, T, P]`, or arrays `[N, T]` of one value a
 step; of different lengths they have a `mask [N, T]` beside `x` in the `.npz` (`mask_train` beside `x_train`), and what
 stands where it is false is not looked at.

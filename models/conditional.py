@@ -40,6 +40,20 @@ class ConditionalVAE(ContextModel):
         print(quadrature(Target(model, guide, *test)))  # log p(x|label) of each image
         print(model.generate(train[1][:5]).mean)  # an image of each of five labels
 
+    and of the lower half of an image, given its upper half:
+
+        from elbowroom.datasets import KINDS, load
+        from elbowroom.guides import ConditionalNormal
+        from elbowroom.inference import Target, fit, quadrature
+        from elbowroom.models import ConditionalVAE
+
+        data = load("digits", binarize="threshold")
+        train, test = (KINDS["completion"].arguments(data, split) for split in ("train", "test"))
+        model = ConditionalVAE(data_dim=32, latent_dim=2, context_dim=32)
+        guide = ConditionalNormal(data_dim=32, latent_dim=2, context_dim=32)
+        fit(model, guide, train, num_epochs=40, batch_size=64, learning_rate=3e-3, schedule="cosine")
+        print(quadrature(Target(model, guide, *test)))  # log p(lower half | upper half) of each image
+
     Args:
         data_dim: P, the number of values of a datum.
         latent_dim: D, the number of latent variables of a datum.

@@ -9,6 +9,7 @@ from torch import Tensor
 
 from elbowroom.models.latent_model import Generated
 from elbowroom.models.likelihoods import make_likelihood
+from elbowroom.models.likelihoods.exposure import check_no_exposure
 from elbowroom.models.priors import draw_standard_normal
 from elbowroom.networks.checks import check_size
 from elbowroom.networks.context import beside, check_context
@@ -51,11 +52,7 @@ class ContextModel(Program):
         self.context_dim = check_size("context_dim", context_dim)
         options = {"sigma": sigma, "floor": floor, **(likelihood_options or {})}
         self.likelihood = make_likelihood(likelihood, data_dim=self.data_dim, **options)
-        if self.likelihood.needs_exposure:
-            raise ValueError(
-                "likelihood_options: exposure='total' is for models of x alone, such as VAE; give the data's totals as "
-                "part of the context, or leave it out"
-            )
+        check_no_exposure(self.likelihood)
         self.decoder = make_decoder(
             "mlp",
             self.latent_dim + self.context_dim,

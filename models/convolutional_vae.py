@@ -14,7 +14,19 @@ class ConvolutionalVAE(VAE):
     A linear layer makes a map of 4 to 7 pixels a side, and 4×4 transposed convolutions of stride 2 double it up to the
     image, without normalisation layers (`elbowroom.networks.conv_decoder`; Radford et al. 2016 with batch normalisation
     left out, which makes a datum's terms depend on its company). Its guide is
-    `ConvolutionalNormal(data_dim, latent_dim, model.image_shape)`.
+    `ConvolutionalNormal(data_dim, latent_dim, model.image_shape)`. Trained in fifteen lines:
+
+        from elbowroom.datasets import KINDS, load
+        from elbowroom.guides import ConvolutionalNormal
+        from elbowroom.inference import Target, fit, quadrature
+        from elbowroom.models import ConvolutionalVAE
+
+        data = load("digits", binarize="threshold")
+        (train,), (test,) = (KINDS["image"].arguments(data, split) for split in ("train", "test"))  # [B, 1, 8, 8]
+        model = ConvolutionalVAE(data_dim=64, latent_dim=2)
+        guide = ConvolutionalNormal(data_dim=64, latent_dim=2, image_shape=model.image_shape)
+        fit(model, guide, train, num_epochs=60, batch_size=64, learning_rate=3e-3, schedule="cosine")
+        print(quadrature(Target(model, guide, test)))  # log p(x) of each image
 
     Args:
         data_dim: P = C·H·W; data are vectors `[B, P]` or images `[B, C, H, W]`.

@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from elbowroom.models.latent_model import Generated
+from elbowroom.models.likelihoods.exposure import check_no_exposure
 from elbowroom.models.transitions import TRANSITIONS
 from elbowroom.models.vae import VAE
 from elbowroom.networks.checks import check_choice, check_size, check_sizes
@@ -48,9 +49,11 @@ class DeepMarkov(VAE):
     Args:
         data_dim: P, the number of values of a step.
         latent_dim: D, the number of latent variables of a step.
-        hidden, likelihood, sigma, floor, likelihood_options, activation: of p(x_t | z_t), as of `VAE`; the transition's
-            networks have the same activation.
-        transition: `"gated"` or `"linear"` (`elbowroom.models.transitions`).
+        hidden, likelihood, sigma, floor, likelihood_options, activation: of p(x_t | z_t), as of `VAE`, but for
+            likelihoods that need totals; the transition's networks have the same activation.
+        transition: `"gated"` or `"linear"` (`elbowroom.models.transitions`). Even a linear one leaves p(x) without a
+            closed form, unless p(x_t | z_t) is a Normal with a linear mean and one σ: that is `LinearDynamicalSystem`,
+            whose `log_prob` is a Kalman filter.
         transition_hidden: widths of the hidden layers of a gated transition's networks.
         num_steps: how many steps `generate` draws; the program takes sequences of any number.
 
@@ -83,6 +86,7 @@ class DeepMarkov(VAE):
             likelihood_options=likelihood_options,
             activation=activation,
         )
+        check_no_exposure(self.likelihood)
         make = TRANSITIONS[check_choice("transition", transition, TRANSITIONS)]
         widths = check_sizes("transition_hidden", transition_hidden)
         self.transition = make(self.latent_dim, widths, activation=activation)

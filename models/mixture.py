@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from elbowroom.models.expectation_maximisation import FAMILIES, maximise
 from elbowroom.models.latent_model import Generated
 from elbowroom.models.likelihoods import make_likelihood
+from elbowroom.models.likelihoods.exposure import check_no_exposure
 from elbowroom.networks.checks import check_at_least, check_batch, check_choice, check_size, check_width
 from elbowroom.networks.mlp import DEFAULT_ACTIVATION
 from elbowroom.networks.program import Program
@@ -83,8 +84,7 @@ class Mixture(Program):
         self.num_components = check_size("num_components", num_components)
         options = {"sigma": sigma, "floor": floor, **(likelihood_options or {})}
         self.likelihood = make_likelihood(likelihood, data_dim=self.data_dim, **options)
-        if self.likelihood.needs_exposure:
-            raise ValueError(f"likelihood: got {likelihood!r} with an exposure, which a mixture has no argument for")
+        check_no_exposure(self.likelihood)
         make_head, width = HEADS[self.likelihood.outputs[0]], self.likelihood.per_value * self.data_dim
         self.components = make_head(self.num_components, (), width, activation=DEFAULT_ACTIVATION, make=_table)
         self.weight_logits = nn.Parameter(torch.zeros(self.num_components))

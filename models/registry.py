@@ -1,7 +1,7 @@
 """The families of models by name: strings and numbers only, read without torch.
 
 A new family is a file and one line here: the command line offers it, the contract tests run it with each of its
-guides, and the README's table lists it.
+guides and run the script of its docstring, and the README's table lists it.
 """
 
 from collections.abc import Mapping

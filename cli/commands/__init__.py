@@ -5,6 +5,7 @@
     constructors.py  options held against a constructor's signature     registered.py  the registries' models and guides
     programs.py      both programs: of the registries, or the user's own as module:name
     runs.py          a run directory, opened again; what programs are called with    subject.py  what an audit is about
+    readings.py      log p(x) in the units of a kind of data, such as perplexity
     output.py        text for a person, JSON for a program
 
 Numbers come from inference/, tables and files from report/: nothing is computed here. Read train.py first.

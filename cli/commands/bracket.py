@@ -5,6 +5,8 @@ from typing import Any
 
 from elbowroom.commands.options import EvidenceOptions
 from elbowroom.commands.output import finish, say
+from elbowroom.commands.readings import say_readings
+from elbowroom.commands.runs import Run
 from elbowroom.inference import Bracket, Target, bracket
 from elbowroom.inference.estimate import reasons
 from elbowroom.inference.evaluation.clock import budget_words
@@ -26,7 +28,7 @@ BOUNDS = {
 """What each method's value bounds, in expectation."""
 
 
-def run_bracket(target: Target, options: EvidenceOptions) -> Bracket:
+def run_bracket(opened: Run, target: Target, options: EvidenceOptions) -> Bracket:
     """Bracket every datum within the budget, print the table, and write what every method said."""
     where = Path(options.output or options.run)
     state = where / state_name(options)
@@ -42,7 +44,9 @@ def run_bracket(target: Target, options: EvidenceOptions) -> Bracket:
         progress=not options.json,
     )
     say(bracket_table(result), options.json)
-    finish(record(result, options), where / "evidence.json", options.json)
+    sides = {"lower": result.lower, "upper": result.upper}
+    readings = say_readings(opened, target, sides, options.json)
+    finish(record(result, options) | readings, where / "evidence.json", options.json)
     say(f"Per-datum values: {where / 'evidence.json'}", options.json)
     if not bool(result.settled.all()):
         say(f"The same command again goes on from {state}, with {budget_words(options.budget)} more.", options.json)

@@ -6,6 +6,7 @@ from elbowroom.commands.options import CompareOptions
 from elbowroom.commands.output import finish, say
 from elbowroom.commands.runs import Run, open_run, picture_shape
 from elbowroom.inference import Comparison, Estimate, Target, compare, importance
+from elbowroom.inference.evaluation.clock import budget_words
 from elbowroom.inference.evidence.importance.importance import ImportanceInfo
 from elbowroom.report import comparison_record, comparison_table, posterior_figure, save_figure, save_netcdf
 
@@ -18,6 +19,9 @@ def run(options: CompareOptions) -> Comparison:
         chosen = _checked(options, len(target))
     else:
         chosen = typical_to_worst(importance(target, num_samples=1000, seed=options.seed, search=False), 4)
+    if options.mcmc and options.budget is not None:
+        within = budget_words(options.budget)
+        say(f"NUTS runs for each of {len(chosen)} data by itself, {within} at most in all (--budget).", options.json)
     result = compare(
         target,
         chosen,
@@ -26,6 +30,7 @@ def run(options: CompareOptions) -> Comparison:
         num_chains=options.num_chains,
         num_warmup=options.num_warmup,
         num_draws=options.num_draws,
+        budget=options.budget,
         seed=options.seed,
         progress=not options.json,
     )

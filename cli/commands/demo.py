@@ -86,6 +86,7 @@ def _show_posteriors(options: DemoOptions, where: Path, log_p: Estimate[Any]) ->
         data=compare.typical_to_worst(log_p, options.num_compared),
         num_warmup=250,  # enough for the gates on most digits in the demo's two minutes
         num_draws=450,
+        budget=None,
         output=str(where / "compare"),
         seed=options.seed,
         device=options.device,

@@ -7,7 +7,8 @@ from typing import Any
 from elbowroom.commands.bracket import run_bracket
 from elbowroom.commands.options import EvidenceOptions
 from elbowroom.commands.output import finish, say
-from elbowroom.commands.runs import open_run
+from elbowroom.commands.readings import say_readings
+from elbowroom.commands.runs import Run, open_run
 from elbowroom.inference import Bracket, Estimate, Target, importance, quadrature
 from elbowroom.inference.estimate import with_contradictions
 from elbowroom.inference.evaluation.coordinates import Coordinates, why_no_coordinates
@@ -22,11 +23,12 @@ def run(options: EvidenceOptions) -> tuple[Estimate[ImportanceInfo], Estimate[Qu
     target = opened.target(options.split, options.limit)
     for note in target.notes:
         say(f"Note: {note}.", options.json)
-    return run_bracket(target, options) if options.method == "bracket" else _run_importance(target, options)
+    by = run_bracket if options.method == "bracket" else _run_importance
+    return by(opened, target, options)
 
 
 def _run_importance(
-    target: Target, options: EvidenceOptions
+    opened: Run, target: Target, options: EvidenceOptions
 ) -> tuple[Estimate[ImportanceInfo], Estimate[QuadratureInfo] | None]:
     budget = options.memory_mib * 2**20
     summed = target.collapsed(needed=False)
@@ -50,10 +52,17 @@ def _run_importance(
         checked = with_contradictions({"importance": sampled, "exact": exact})
         sampled, exact = checked["importance"], checked["exact"]
     say(bounds_table(sampled, exact), options.json)
+    readings = say_readings(opened, target, _best(sampled, exact), options.json)
     where = Path(options.output or options.run) / "evidence.json"
-    finish(record(target, sampled, exact, seconds, options), where, options.json)
+    finish(record(target, sampled, exact, seconds, options) | readings, where, options.json)
     say(f"Per-datum values: {where}", options.json)
     return sampled, exact
+
+
+def _best(sampled: Estimate[ImportanceInfo], exact: Estimate[QuadratureInfo] | None) -> dict[str, Estimate]:
+    """The ELBO, in which others report, and the best answer."""
+    elbo = Estimate(sampled.info["elbo"], sampled.info["elbo_stderr"], "lower", unnormalised=sampled.unnormalised)
+    return {"elbo": elbo} | ({"importance": sampled} if exact is None else {"exact": exact})
 
 
 def _is_small(target: Target) -> bool:

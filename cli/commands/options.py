@@ -250,7 +250,9 @@ class CompareOptions(EveryCommand, OfSplit):
     Attributes:
         data: indices in that split, such as [3,141]; null for four from a typical room to the largest.
         num_samples: draws of the guide and importance samples.
-        mcmc: run Pyro's NUTS (seconds for each datum).
+        mcmc: run Pyro's NUTS (seconds for each datum, minutes where it has tens of latents).
+        budget: of NUTS, seconds, or a text such as '1e6 evaluations'; data for which there is no room are left out, and
+            what they would take is said (null: no limit).
         num_chains: chains for each datum.
         num_warmup: warm-up steps of each chain.
         num_draws: draws of each chain.
@@ -260,6 +262,7 @@ class CompareOptions(EveryCommand, OfSplit):
     data: list[int] | None = None
     num_samples: int = 5000
     mcmc: bool = True
+    budget: float | str | None = 120.0
     num_chains: int = 4
     num_warmup: int = 300
     num_draws: int = 500

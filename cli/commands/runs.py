@@ -16,7 +16,7 @@ from elbowroom.commands.registered import kind_of, likelihood_of, model_name
 from elbowroom.datasets import KINDS, Binarize, Dataset, check_binary, keep_labels, load
 from elbowroom.datasets.kinds import Sizes
 from elbowroom.inference import Target, load_checkpoint
-from elbowroom.models.likelihoods import LIKELIHOODS
+from elbowroom.models.likelihoods import LIKELIHOODS, Likelihood
 
 FORMAT = 1
 
@@ -42,8 +42,13 @@ class Run:
         return tuple(value.to(self.device) for value in arguments_of(self.data, self.kind, split, limit))
 
     def target(self, split: str, limit: int | None = None) -> Target:
-        """The programs pinned to the data of a split."""
-        return Target(self.model, self.guide, *self.arguments(split, limit), plate=self.programs.plate)
+        """The programs pinned to the data of a split, and to their sizes where the likelihood needs them.
+
+        Without the argument the model takes the totals of x, and what it draws would change them.
+        """
+        x, *others = self.arguments(split, limit)
+        sizes = [x.flatten(1).sum(-1)] if _needs_sizes(self.model) else []
+        return Target(self.model, self.guide, x, *others, *sizes, plate=self.programs.plate)
 
 
 def arguments_of(data: Dataset, kind: str, split: str, limit: int | None = None) -> tuple[Tensor, ...]:
@@ -145,6 +150,12 @@ def open_run(path: str, which: str, device: str) -> Run:
         if isinstance(program, torch.nn.Module):
             program.to(where).eval()
     return Run(place, model, guide, data, programs, where)
+
+
+def _needs_sizes(model: Any) -> bool:
+    """Whether a model's p(x|z) is given each datum's size, which is an argument of the program of its own."""
+    likelihood = getattr(model, "likelihood", None)
+    return isinstance(likelihood, Likelihood) and likelihood.needs_exposure
 
 
 def torch_device(name: str) -> torch.device:

@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Sequence
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -16,12 +17,13 @@ from elbowroom.inference.diagnostics.marginals import (
     wasserstein_floor,
 )
 from elbowroom.inference.estimate import with_contradictions
+from elbowroom.inference.evaluation.clock import Budget, budget_words
 from elbowroom.inference.evaluation.coordinates import Coordinates
 from elbowroom.inference.evidence.importance.importance import importance
 from elbowroom.inference.evidence.quadrature.quadrature import MAX_DIM, quadrature
 from elbowroom.inference.mcmc.convergence import Gates
 from elbowroom.inference.mcmc.draws import Draws
-from elbowroom.inference.mcmc.nuts import nuts
+from elbowroom.inference.mcmc.nuts import TooSlow, nuts
 from elbowroom.inference.target import Target
 
 
@@ -36,6 +38,7 @@ def compare(
     num_draws: int = 500,
     seed: int = 0,
     gates: Gates | None = None,
+    budget: Budget | None = None,
     progress: bool = False,
 ) -> Comparison:
     """Compare the guide with importance sampling, NUTS and (up to three latents) the exact posterior, datum by datum.
@@ -46,6 +49,9 @@ def compare(
         num_samples: draws of the guide, for its marginals and for importance sampling.
         mcmc: run Pyro's NUTS.
         num_chains, num_warmup, num_draws, gates: of NUTS.
+        budget: of NUTS, in seconds, or a number of evaluations; by default there is no limit. It takes the data in
+            their order as long as they fit: the others are left out of the comparison, or, where not one fits, NUTS is;
+            `notes` says what it would take.
         seed: of everything random.
         progress: show progress bars on whatever takes longer than two seconds.
 
@@ -63,17 +69,20 @@ def compare(
             "summed out, log p(x) is exact by quadrature(target), and there is nothing to approximate"
         )
     small = dim <= MAX_DIM
+    draws: Draws | None = None
+    notes: tuple[str, ...] = ()
+    if mcmc:
+        sizes = {"num_chains": num_chains, "num_warmup": num_warmup, "num_draws": num_draws}
+        draws, notes = _by_nuts(part, budget, **sizes, seed=seed, gates=gates, progress=progress)
+        if draws is not None and len(draws) < len(part):
+            part, chosen = part.select(range(len(draws))), chosen[: len(draws)]
     # The weights are those of `importance` with this seed, so that one datum has one k̂; q's draws are others.
     guide, reweighted, draws_of_q = from_guide(part, num_samples, seed + 1)
     # Where the exact posterior is, nothing more needs to be looked for.
     sampled = importance(part, num_samples=num_samples, seed=seed, progress=progress, search=False if small else None)
     evidence: Evidence = {"importance": sampled}
     posteriors = {"guide": guide, "importance": reweighted}
-    draws = None
-    if mcmc:
-        sizes = {"num_chains": num_chains, "num_warmup": num_warmup, "num_draws": num_draws}
-        everything = None if not part.sliceable else range(len(part))
-        draws = nuts(part, everything, **sizes, seed=seed, gates=gates, progress=progress)
+    if draws is not None:
         posteriors["nuts"] = from_draws(draws)
     if small:
         begin = time.perf_counter()
@@ -97,6 +106,23 @@ def compare(
         identity=_identity(part, evidence, num_samples, seed),
         draws=draws,
         guide_draws=draws_of_q,
+        notes=notes,
+    )
+
+
+def _by_nuts(target: Target, budget: Budget | None, **options: Any) -> tuple[Draws | None, tuple[str, ...]]:
+    """Draws of the data for which the budget has room, and what there was no room for."""
+    everything = range(len(target)) if target.sliceable else None
+    try:
+        draws = nuts(target, everything, budget=budget, **options)
+    except TooSlow as slow:
+        return None, (f"Without NUTS: {slow}",)
+    if len(draws) == len(target):
+        return draws, ()
+    pace = f"{draws.info['seconds'] / len(draws):.3g} s for one datum"
+    return draws, (
+        f"The first {len(draws)} of {len(target)} data only: NUTS took {pace}, and its budget, "
+        f"{budget_words(budget or torch.inf)}, has no room for more",
     )
 
 

@@ -85,6 +85,7 @@ class Comparison(Shown):
         identity: both sides of log p = ELBO + KL; None without quadrature.
         draws: the MCMC draws; None if MCMC was not run.
         guide_draws: draws of q, `[S, B, N]`.
+        notes: what the budget had no room for.
     """
 
     data: list[int]
@@ -101,11 +102,12 @@ class Comparison(Shown):
     identity: Identity | None
     draws: Draws | None
     guide_draws: Tensor
+    notes: tuple[str, ...] = ()
 
     def as_table(self) -> Table:
         """Evidence by method, and mean and standard deviation of each latent by each method."""
         against = "" if self.reference is None else f", held against {self.reference}"
-        head = [f"{len(self.data)} data by {', '.join(self.posteriors)}{against}"]
+        head = [f"{len(self.data)} data by {', '.join(self.posteriors)}{against}", *self.notes]
         evidence = cast(Mapping[str, Estimate], self.evidence)
         for method, estimate in evidence.items():
             head.append(f"  log p(x), {method}: mean {mean_with_interval(estimate.value, estimate.stderr)}")

@@ -5,8 +5,8 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from elbowroom.inference.estimate import Bound, Estimate
-from elbowroom.inference.showing.numbers import with_error
+from elbowroom.inference.estimate import NORMAL_95, Bound, Estimate
+from elbowroom.inference.showing.numbers import mean_with_interval
 from elbowroom.inference.showing.shown import Shown
 from elbowroom.inference.showing.table import Table
 
@@ -34,11 +34,17 @@ class Perplexity(Shown):
     num_words: int
     num_flagged: int
 
+    @property
+    def interval(self) -> tuple[float, float]:
+        """The 95 % interval of *estimating* it, value ± 1.96 stderr."""
+        return self.value - NORMAL_95 * self.stderr, self.value + NORMAL_95 * self.stderr
+
     def as_table(self) -> Table:
-        """The value, both errors, and what not to trust."""
+        """The value, its interval, what it bounds, its error over bags, and what not to trust."""
         bound = {"upper": "an upper bound", "lower": "a lower bound", "exact": "exact", "none": "no bound"}[self.bound]
-        said = f"perplexity {with_error(self.value, self.stderr)} ({bound}) of {self.num_words} words"
-        lines = [said, f"as a sample of bags: ± {self.spread:.2g}"]
+        number = mean_with_interval(torch.tensor([self.value]), torch.tensor([self.stderr]), unit="")
+        lines = [f"perplexity {number}, {bound}, of {self.num_words} words"]
+        lines.append(f"as a sample of bags: ± {self.spread:.2g}")
         lines += [f"{self.num_flagged} bags are flagged: not to be trusted"] * bool(self.num_flagged)
         return Table(tuple(lines))
 
@@ -64,7 +70,7 @@ def perplexity(estimate: Estimate, x: Tensor) -> Perplexity:
 
     Raises:
         ValueError: if x are no counts, not as many as the estimate has data, without a single word, or if the estimate
-            is no log-likelihood of them.
+            is no log-likelihood of them or not finite.
     """
     counts = x.detach().double().cpu()
     if counts.ndim != 2 or len(counts) != len(estimate):
@@ -73,6 +79,8 @@ def perplexity(estimate: Estimate, x: Tensor) -> Perplexity:
         raise ValueError("x: got values that are no counts, expected whole numbers 0, 1, 2, …")
     if said := next(filter(None, estimate.unnormalised), ""):
         raise ValueError(f"estimate: its values are no log-likelihood ({said}), so there is no perplexity")
+    if unknown := int((~estimate.value.isfinite()).sum()):
+        raise ValueError(f"estimate: {unknown} of {len(x)} bags have no finite value, so all of them have none")
     totals = counts.sum(1)
     num_words = totals.sum()
     if num_words == 0:

@@ -1,7 +1,8 @@
 """Pyro's own NUTS, one datum at a time, in this process: the trusted reference for small numbers of data."""
 
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from functools import partial
 from typing import Any, NamedTuple
 
@@ -9,9 +10,11 @@ import torch
 from pyro.infer import MCMC, NUTS
 from torch import Tensor
 
+from elbowroom.inference.evaluation.clock import Budget, Clock, Spent
 from elbowroom.inference.evaluation.coordinates import Coordinates
 from elbowroom.inference.mcmc.convergence import Gates
 from elbowroom.inference.mcmc.draws import Draws, DrawsInfo
+from elbowroom.inference.programs import evaluations
 from elbowroom.inference.programs.global_state import quiet_globals
 from elbowroom.inference.progress import Tick, progress_bar
 from elbowroom.inference.target import Target
@@ -27,6 +30,7 @@ def nuts(
     seed: int = 0,
     target_accept_prob: float = 0.8,
     gates: Gates | None = None,
+    budget: Budget | None = None,
     progress: bool = False,
 ) -> Draws:
     """Sample p(z | x_b) with the No-U-Turn sampler (Hoffman & Gelman 2014) of Pyro, for each datum by itself.
@@ -42,6 +46,8 @@ def nuts(
         seed: the chains are a function of (seed, datum, chain).
         target_accept_prob: mean acceptance that step sizes are adapted to; raise it where transitions diverge.
         gates: convergence gates; draws that fail them are flagged and `.reference()` refuses them.
+        budget: seconds, or a number of evaluations; by default there is no limit. Data for which it has no room are
+            left out: the draws are those of the first ones.
         progress: show a progress bar if it takes longer than two seconds.
 
     Returns:
@@ -49,6 +55,8 @@ def nuts(
 
     Raises:
         ValueError: on non-positive sizes.
+        TooSlow: if the budget has no room for a single datum: it ended before, or half of it did before half of the
+            steps.
         ProgramError: if `data` is given but the programs cannot be given part of their data.
     """
     for name, size in (("num_chains", num_chains), ("num_warmup", num_warmup), ("num_draws", num_draws)):
@@ -59,11 +67,16 @@ def nuts(
     Coordinates.of(target)  # says why, if chains cannot walk here
     chosen = range(len(target)) if data is None else list(data)
     singles = [target] if len(target) == 1 and data is None else [target.select([b]) for b in chosen]
-    total = len(singles) * num_chains * (num_warmup + num_draws)
+    steps = num_chains * (num_warmup + num_draws)
     begin = time.perf_counter()
     sampler = partial(_chain, num_warmup=num_warmup, num_draws=num_draws, accept=target_accept_prob)
-    with progress_bar(total, "NUTS", "step", progress) as bar:
-        chains = [[sampler(single, seed=(seed, c), tick=bar) for c in range(num_chains)] for single in singles]
+    with progress_bar(len(singles) * steps, "NUTS", "step", progress) as bar:
+        pace = _Pace(Clock(torch.inf if budget is None else budget), steps, bar)
+        chains: list[list[_Chain]] = []
+        with pace.within_budget():
+            for single in singles:
+                pace.begin(len(chains))
+                chains.append([sampler(single, seed=(seed, c), tick=pace) for c in range(num_chains)])
     info: DrawsInfo = {
         "method": "nuts",
         "seconds": time.perf_counter() - begin,
@@ -74,6 +87,62 @@ def nuts(
     z = _stacked([[chain.z for chain in datum] for datum in chains])
     stats = _stacked([[chain.stats for chain in datum] for datum in chains])
     return Draws(z, target.latent_names, stats, info, gates or Gates(), target.varying)
+
+
+class TooSlow(ValueError):
+    """The budget has no room for the chains of one datum.
+
+    Attributes:
+        needed: what one datum takes at the pace so far, in words.
+    """
+
+    def __init__(self, clock: Clock, done: int, steps: int) -> None:
+        self.needed = f"some {clock.says(clock.spent * steps / done)}" if done else "an unknown time"
+        super().__init__(
+            f"it takes {self.needed} for one datum, for which its budget, {clock.says(clock.budget)}, has no room; "
+            "give a larger budget, or ask for fewer chains or draws (num_chains, num_warmup, num_draws)"
+        )
+
+
+class _Pace:
+    """A tick that stops what does not fit into a budget.
+
+    Args:
+        clock: of the budget.
+        steps: of all chains of a datum.
+        tick: is told, too.
+    """
+
+    def __init__(self, clock: Clock, steps: int, tick: Tick) -> None:
+        self.clock, self.steps, self.tick = clock, steps, tick
+        self.taken, self.finished = 0, 0
+
+    def begin(self, finished: int) -> None:
+        """Before a datum, when so many have been finished: as one of them took, this one will."""
+        self.finished = finished
+        if finished and self.clock.left < self.clock.spent / finished:
+            raise Spent(self.clock)
+
+    def __call__(self, done: int = 1) -> None:
+        """Steps that were taken. Of the first datum there must be half of them in half of the budget."""
+        self.taken += done
+        share = 1.0 if self.finished else max(0.5, self.taken / self.steps)
+        if self.clock.spent > share * self.clock.budget:
+            raise Spent(self.clock)
+        self.tick(done)
+
+    @contextmanager
+    def within_budget(self) -> Iterator[None]:
+        """Inside, data are run until one does not fit.
+
+        Raises:
+            TooSlow: if none fits.
+        """
+        with self.clock.forgiving(), self.clock.until():
+            yield
+            return
+        if not self.finished:
+            raise TooSlow(self.clock, self.taken, self.steps)
 
 
 class _Chain(NamedTuple):
@@ -101,7 +170,8 @@ def _chain(
 
     def counted() -> Any:
         gradients[0] += 1
-        return program()
+        with evaluations.counting(evaluations.GRADIENT):
+            return program()
 
     record = _Record(gradients, tick)
     with quiet_globals(target.args):

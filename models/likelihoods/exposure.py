@@ -23,6 +23,19 @@ from elbowroom.models.likelihoods.likelihood import Likelihood
 from elbowroom.networks.checks import check_choice
 
 
+def check_no_exposure(likelihood: Likelihood) -> None:
+    """For models that do not read sizes off their data.
+
+    Raises:
+        ValueError: if the likelihood needs them.
+    """
+    if likelihood.needs_exposure:
+        raise ValueError(
+            "likelihood: exposure='total' and 'multinomial' are for models of x alone that read its totals, such as "
+            "VAE; leave exposure out, or give the totals as a part of a context (ConditionalVAE)"
+        )
+
+
 class CountLikelihood(Likelihood):
     """A likelihood of counts with a mean for each entry, of the decoder alone or a share of the datum's size.
 

@@ -7,8 +7,8 @@ from elbowroom.report.records.number_format import SIGMAS, in_standard_errors, p
 
 
 def summary(comparison: Comparison) -> list[str]:
-    """What is no log-likelihood, a sentence on q for each datum, one on importance sampling, on MCMC, on the costs."""
-    lines = [f"{text}." for text in in_short(comparison.evidence["importance"].unnormalised)]
+    """What was left out, what is no log-likelihood, sentences on q, on importance sampling, MCMC and the costs."""
+    lines = [f"{text}." for text in (*comparison.notes, *in_short(comparison.evidence["importance"].unnormalised))]
     lines += [_about_guide(comparison, b) for b in range(len(comparison.data))]
     lines.append(_about_importance(comparison))
     if comparison.draws is not None:

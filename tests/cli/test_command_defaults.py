@@ -32,6 +32,7 @@ DIFFERENT: set[tuple[type, str, Any, Any]] = {
     (Training, "schedule", "cosine", "constant"),
     (EvidenceOptions, "num_samples", 5000, 1000),  # a few seconds for the digits
     (EvidenceOptions, "num_particles", (5, 50, 500), ()),
+    (CompareOptions, "budget", 120.0, None),  # who waits at a terminal is told in two minutes what it would take
 }
 
 

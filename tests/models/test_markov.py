@@ -1,9 +1,4 @@
-"""The deep Markov model: its density written out; padding; of one step the VAE; draws; the script of its page."""
-
-import re
-from contextlib import redirect_stdout
-from io import StringIO
-from textwrap import dedent
+"""The deep Markov model: its density written out; padding; of one step the VAE; draws."""
 
 import pytest
 import torch
@@ -126,17 +121,7 @@ def test_what_is_no_batch_of_sequences_is_refused() -> None:
             program(x, mask[:, 1:])
         with pytest.raises(TypeError, match=r"mask: got list, expected a torch.Tensor"):
             program(x, mask.tolist())
+    with pytest.raises(ValueError, match="exposure='total' and 'multinomial' are for models of x alone"):
+        DeepMarkov(P, D, likelihood="poisson", likelihood_options={"exposure": "total"})
     with pytest.raises(ValueError, match=r"transition: got 'quadratic', expected one of 'gated', 'linear'"):
         DeepMarkov(P, D, transition="quadratic")
-
-
-def test_the_script_of_the_page_runs() -> None:
-    script = re.search(r"fifteen lines:\n\n(.*?)\n\n    Args:", DeepMarkov.__doc__ or "", re.DOTALL).group(1)
-    assert len(script.splitlines()) <= 15
-    torch.set_default_dtype(torch.float32)
-    quick = dedent(script).replace("epochs=60", "epochs=1").replace("warmup_epochs=20", "progress=False")
-    quick = quick.replace("num_samples=1000", "num_samples=20, search=False")
-    assert "epochs=1," in quick and "progress=False" in quick and "search=False" in quick
-    with redirect_stdout(StringIO()) as printed:
-        exec(compile(quick, "script", "exec"), {})
-    assert "360 data" in printed.getvalue()

@@ -120,7 +120,7 @@ def test_generate_draws_components_by_their_weights() -> None:
         (
             {"likelihood": "poisson", "likelihood_options": {"exposure": "total"}},
             ValueError,
-            "likelihood: got 'poisson' with an exposure",
+            "likelihood: exposure='total' and 'multinomial' are for",
         ),
         ({"sigma": 1.0}, ValueError, "sigma: got 1.0, but the likelihood 'bernoulli' has no such option"),
     ],

@@ -2,9 +2,6 @@
 
 import math
 import re
-from contextlib import redirect_stdout
-from io import StringIO
-from textwrap import dedent
 
 import numpy as np
 import pytest
@@ -164,19 +161,6 @@ def test_with_the_generators_own_topics_all_ways_agree() -> None:
         trusted = torch.tensor([not flag for flag in (sampled.flags if estimate is sampled else between.flags)])
         assert not bool((off & trusted).any())
     assert bool((between.lower.value <= exact.value + num * between.lower.stderr + 1e-4).all())
-
-
-def test_the_script_of_the_page_runs() -> None:
-    script = re.search(r"fifteen lines:\n\n(.*?)\n\n    Args:", ProdLDA.__doc__ or "", re.DOTALL).group(1)
-    assert len(script.splitlines()) <= 15
-    torch.set_default_dtype(torch.float32)
-    quick = dedent(script).replace("epochs=300", "epochs=2").replace("warmup_epochs=100", "progress=False")
-    quick = quick.replace("model =", "test = test[:2]\nmodel =")
-    assert "epochs=2," in quick and "progress=False" in quick and "test[:2]" in quick
-    with redirect_stdout(StringIO()) as printed:
-        exec(compile(quick, "script", "exec"), {})
-    assert "exact" in printed.getvalue() and "perplexity" in printed.getvalue()
-    assert len(re.findall(r"(?m)^\['w\d\d'", printed.getvalue())) == 3
 
 
 @both

@@ -2,6 +2,7 @@
 
 import json
 import math
+import re
 
 import pyro
 import pyro.distributions as dist
@@ -11,6 +12,7 @@ from torch import Tensor
 
 from elbowroom.inference import Gates, Target, compare
 from elbowroom.inference.diagnostics.marginals import GRID_LEVELS, wasserstein, wasserstein_floor
+from elbowroom.report import comparison_record
 
 SCALE = 0.8
 SD = math.sqrt(0.5)
@@ -143,3 +145,16 @@ def test_four_latents_fall_back_to_mcmc_as_the_reference() -> None:
     assert without.reference is None
     assert without.wasserstein == {}
     assert bool(without.kl_p_q.isnan().all())
+
+
+def test_what_the_budget_of_nuts_has_no_room_for_is_left_out_and_said() -> None:
+    target, small = Target(model, guide, torch.randn(4, 2)), {"num_warmup": 5, "num_draws": 20, "num_chains": 1}
+    whole = compare(target, [3, 1, 2], num_samples=50, **small)
+    used = 3 * whole.draws.info["num_evaluations"]
+    part = compare(target, [3, 1, 2], num_samples=50, **small, budget=f"{1.02 * used[:2].max() * 2:.0f} evaluations")
+    assert part.data == [3, 1] and len(part.draws) == 2 and part.kl_q_p.shape == (2,) and not whole.notes
+    assert part.posteriors["nuts"].mean[1, 0] == whole.posteriors["nuts"].mean[1, 0]
+    assert re.search(r"first 2 of 3 data only: NUTS took .* s for one datum, and its budget, .* evaluations", str(part))
+    none = compare(target, [3, 1], num_samples=50, **small, budget="30 evaluations")
+    assert none.data == [3, 1] and none.draws is None and "nuts" not in none.posteriors
+    assert "Without NUTS: it takes some" in comparison_record(none)["summary"][0]

@@ -58,6 +58,8 @@ def test_a_lower_bound_of_log_p_is_an_upper_one_and_flags_are_counted() -> None:
     found = perplexity(exactly(value - 1, 0.1, bound="lower", flags=("", "heavy", "", "")), X)
     assert found.bound == "upper" and found.value > V and found.num_flagged == 1
     assert re.match(r"perplexity \d.*an upper bound.*of 24 words", str(found)) and "1 bags are flagged" in str(found)
+    low, high = found.interval
+    assert high - low == pytest.approx(2 * 1.959964 * found.stderr) and low < found.value < high
     assert perplexity(exactly(value, bound="upper"), X).bound == "lower"
     assert math.isnan(perplexity(exactly(value[:1]), X[:1]).spread)
 
@@ -72,6 +74,8 @@ def test_a_lower_bound_of_log_p_is_an_upper_one_and_flags_are_counted() -> None:
         (X, {"unnormalised": ("", "grey values", "", "")}, "no log-likelihood (grey values)"),
     ],
 )
-def test_refusals(x: torch.Tensor, options: dict, message: str) -> None:
+def test_what_has_no_perplexity_is_refused(x: torch.Tensor, options: dict, message: str) -> None:
     with pytest.raises(ValueError, match=re.escape(message)):
         perplexity(exactly(torch.zeros(4), **options), x)
+    with pytest.raises(ValueError, match="estimate: 1 of 4 bags have no finite value"):
+        perplexity(exactly(torch.tensor([0.0, torch.inf, 0.0, 0.0])), X)

@@ -11,6 +11,7 @@ from torch import Tensor
 
 from elbowroom.inference import Gates, NotAReference, Target, nuts
 from elbowroom.inference.mcmc.convergence import convergence
+from elbowroom.inference.mcmc.nuts import TooSlow
 
 
 def model(x: Tensor) -> None:
@@ -60,6 +61,21 @@ def test_constrained_global_latents() -> None:
     assert draws.z["rate"].shape == (2, 250, 1)
     assert bool((draws.z["rate"] > 0).all())
     assert abs(draws.mean.item() - 2.5) < 4 * draws.convergence.mcse_mean.item()
+
+
+def test_a_budget_leaves_out_the_data_it_has_no_room_for() -> None:
+    x, small = torch.tensor([1.0, -3.0, 0.2]), {"num_chains": 2, "num_warmup": 10, "num_draws": 10}
+    whole = nuts(Target(model, guide, x), **small)
+    each = 3 * whole.info["num_evaluations"]  # a gradient counts as three evaluations
+    part = nuts(Target(model, guide, x), **small, budget=f"{2.1 * each[:2].max():.0f} evaluations")
+    assert len(part) == 2 and torch.equal(part.z["z"], whole.z["z"][:, :, :2])
+    assert torch.equal(part.info["num_evaluations"], whole.info["num_evaluations"][:2])
+    assert len(nuts(Target(model, guide, x), **small, budget=f"{2 * each.sum():.0f} evaluations")) == 3
+    with pytest.raises(
+        TooSlow, match=r"some .* evaluations for one datum, for which its budget, .*, has no room"
+    ) as slow:
+        nuts(Target(model, guide, x), **small, budget=f"{each[0] // 2:.0f} evaluations")
+    assert each[0] / 3 < float(slow.value.needed.split()[1]) < 3 * each[0]
 
 
 def test_chains_that_stay_in_their_modes_are_no_reference() -> None:
