@@ -5,6 +5,9 @@
     amortized.py   what all are: a program around `encode(x)`
     normal.py      a diagonal Normal from a network built here, a perceptron or another
     convolutional_normal.py   … and from a convolutional one, for images
+    around_normal.py   what richer ones share: a Normal, of a trained guide perhaps, and what is beyond it
+    full_normal.py   … a full covariance matrix
+    normal_mixture.py   … a mixture of diagonal Normals
     conditional.py   … of x and a context
     label_and_normal.py   a classifier, and a Normal given the label
     markov.py      for models of sequences: each latent given the one before and all data from its step on
@@ -27,14 +30,18 @@ if TYPE_CHECKING:
     from elbowroom.guides.conditional import ConditionalNormal
     from elbowroom.guides.convolutional_normal import ConvolutionalNormal
     from elbowroom.guides.exact import ExactPosterior
+    from elbowroom.guides.full_normal import AmortizedFullNormal
     from elbowroom.guides.label_and_normal import LabelAndNormal
     from elbowroom.guides.markov import DeepKalmanSmoother
     from elbowroom.guides.no_latents import NoLatents
     from elbowroom.guides.normal import AmortizedNormal
+    from elbowroom.guides.normal_mixture import AmortizedMixture
 
 __all__ = [
     "AmortizedCategorical",
+    "AmortizedFullNormal",
     "AmortizedGuide",
+    "AmortizedMixture",
     "AmortizedNormal",
     "ConditionalNormal",
     "ConvolutionalNormal",
@@ -53,10 +60,12 @@ _FILES = {
     "conditional": ("ConditionalNormal",),
     "convolutional_normal": ("ConvolutionalNormal",),
     "exact": ("ExactPosterior",),
+    "full_normal": ("AmortizedFullNormal",),
     "label_and_normal": ("LabelAndNormal",),
     "markov": ("DeepKalmanSmoother",),
     "no_latents": ("NoLatents",),
     "normal": ("AmortizedNormal",),
+    "normal_mixture": ("AmortizedMixture",),
 }
 _HOME = {name: file for file, names in _FILES.items() for name in names}
 

@@ -40,10 +40,20 @@ _CONTEXT = {"data_dim": 6, "latent_dim": 2, "hidden": (4,), "prior_hidden": (3,)
 _IMAGE = {"data_dim": 6, "latent_dim": 2, "image_shape": (1, 2, 3)}
 
 MODELS: dict[str, Entry] = {
-    "vae": Entry("vae:VAE", ("normal", "normal-linear"), tiny={"data_dim": 6, "latent_dim": 2, "hidden": (4,)}),
-    "ppca": Entry("linear_gaussian:PPCA", ("normal-linear", "normal", "exact"), "real", _LINEAR, "closed form"),
+    "vae": Entry(
+        "vae:VAE",
+        ("normal", "normal-linear", "full-normal", "normal-mixture"),
+        tiny={"data_dim": 6, "latent_dim": 2, "hidden": (4,)},
+    ),
+    "ppca": Entry(
+        "linear_gaussian:PPCA", ("normal-linear", "normal", "full-normal", "exact"), "real", _LINEAR, "closed form"
+    ),
     "factor-analysis": Entry(
-        "linear_gaussian:FactorAnalysis", ("normal-linear", "normal", "exact"), "real", _LINEAR, "closed form"
+        "linear_gaussian:FactorAnalysis",
+        ("normal-linear", "normal", "full-normal", "exact"),
+        "real",
+        _LINEAR,
+        "closed form",
     ),
     "mixture": Entry(
         "mixture:Mixture", ("none", "categorical"), tiny={"data_dim": 6, "num_components": 3}, exact="sum"
