@@ -95,7 +95,7 @@ class AroundNormal(AmortizedGuide):
 
 def quieten(network: nn.Module, scale: float) -> None:
     """Multiply the weights of the last linear layer by `scale`, and set its biases to zero."""
-    last = [layer for layer in network.modules() if isinstance(layer, nn.Linear)][-1]
+    last: Any = [layer for layer in network.modules() if hasattr(layer, "weight")][-1]
     with torch.no_grad():
         last.weight.mul_(scale)
         last.bias.zero_()

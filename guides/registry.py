@@ -24,6 +24,7 @@ class Entry(NamedTuple):
 
 
 _AROUND: Mapping[str, Any] = {"around": None}  # a guide: an argument of Python's alone
+_FLOW = {"hidden": (3,), "num_transforms": 1, "num_features": 2, "transform_hidden": (3,)}
 
 GUIDES: dict[str, Entry] = {
     "normal": Entry("normal:AmortizedNormal", tiny={"hidden": (4,)}),
@@ -34,6 +35,10 @@ GUIDES: dict[str, Entry] = {
     "normal-mixture": Entry(
         "normal_mixture:AmortizedMixture", options=_AROUND, tiny={"hidden": (4,), "num_components": 2}
     ),
+    "planar": Entry("planar:PlanarGuide", options=_AROUND, tiny={"hidden": (3,), "num_layers": 1}),
+    "iaf": Entry("flow:FlowGuide", options={**_AROUND, "kind": "iaf"}, tiny=_FLOW),
+    "coupling": Entry("flow:FlowGuide", options={**_AROUND, "kind": "coupling"}, tiny=_FLOW),
+    "spline": Entry("flow:FlowGuide", options={**_AROUND, "kind": "spline"}, tiny=_FLOW),
     "deep-kalman-smoother": Entry("markov:DeepKalmanSmoother", tiny={"num_features": 4}),
     "conditional-normal": Entry("conditional:ConditionalNormal", tiny={"hidden": (4,)}),
     "label-and-normal": Entry("label_and_normal:LabelAndNormal", tiny={"hidden": (4,)}),

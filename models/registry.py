@@ -42,7 +42,7 @@ _IMAGE = {"data_dim": 6, "latent_dim": 2, "image_shape": (1, 2, 3)}
 MODELS: dict[str, Entry] = {
     "vae": Entry(
         "vae:VAE",
-        ("normal", "normal-linear", "full-normal", "normal-mixture"),
+        ("normal", "normal-linear", "full-normal", "normal-mixture", "planar", "iaf", "coupling", "spline"),
         tiny={"data_dim": 6, "latent_dim": 2, "hidden": (4,)},
     ),
     "ppca": Entry(

@@ -9,7 +9,7 @@ from elbowroom.guides.around_normal import AroundNormal
 from elbowroom.inference import Target
 from elbowroom.models import VAE
 from toys.networks import Returns
-from toys.richer_guides import GUIDES, D, P, far
+from toys.richer_guides import GUIDES, D, P, far, make
 
 B = 3
 every_guide = pytest.mark.parametrize("name", GUIDES)
@@ -33,13 +33,12 @@ def lattice(num_points: int, width: float) -> tuple[Tensor, float]:
 
 @every_guide
 def test_the_density_integrates_to_one(name: str) -> None:
-    (guide, x), (z, area) = (far(name), torch.randn(B, P)), lattice(300, 12.0)
+    (guide, x), (z, area) = (far(name), torch.randn(1, P)), lattice(400, 12.0)
     with torch.no_grad():
-        q_z = guide.encode(x)
-        density = q_z.expand((len(z), B)).log_prob(z.expand(-1, B, -1)).exp()
-        normal = guide.normal.encode(x).log_prob(z.expand(-1, B, -1)).exp()
-    torch.testing.assert_close(density.sum(0) * area, torch.ones(B), rtol=0.0, atol=1e-4)
-    assert ((density - normal).abs().sum(0) * area > 0.1).all()  # and it is another than the Normal's
+        density = guide.encode(x).expand((len(z), 1)).log_prob(z).exp()
+        normal = guide.normal.encode(x).log_prob(z).exp()
+    assert float(density.sum()) * area == pytest.approx(1.0, abs=1e-3)
+    assert float((density - normal).abs().sum()) * area > 0.1  # and it is another than the Normal's
 
 
 @every_guide
@@ -53,7 +52,7 @@ def test_the_density_of_a_draw_is_that_of_the_point(name: str) -> None:
 @every_guide
 def test_it_begins_at_the_guide_that_was_trained(name: str) -> None:
     normal = trained()
-    guide, x = GUIDES[name](around=normal), torch.randn(B, P)
+    guide, x = make(name, around=normal), torch.randn(B, P)
     z = normal.encode(x).sample((400,))
     torch.testing.assert_close(guide.encode(x).log_prob(z), normal.encode(x).log_prob(z), rtol=0.0, atol=0.05)
     (model, x), elbos = (VAE(P, D, (4,)), torch.ones(B, P)), []
@@ -68,7 +67,7 @@ def test_it_begins_at_the_guide_that_was_trained(name: str) -> None:
 @every_guide
 def test_the_trained_parameters_are_copied_and_trained_on(name: str) -> None:
     normal = trained()
-    guide, x = GUIDES[name](around=normal), torch.randn(B, P)
+    guide, x = make(name, around=normal), torch.randn(B, P)
     assert not {id(p) for p in guide.parameters()} & {id(p) for p in normal.parameters()}
     before = {key: value.clone() for key, value in normal.state_dict().items()}
     optimiser = torch.optim.Adam(guide.parameters(), 0.1)
@@ -77,7 +76,7 @@ def test_the_trained_parameters_are_copied_and_trained_on(name: str) -> None:
         guide.encode(x).log_prob(torch.randn(B, D)).sum().backward()
         optimiser.step()
     assert all(torch.equal(value, before[key]) for key, value in normal.state_dict().items())
-    fresh = GUIDES[name](around=normal).state_dict()
+    fresh = make(name, around=normal).state_dict()
     assert not [
         key for key, value in guide.state_dict().items() if value.is_floating_point() and torch.equal(value, fresh[key])
     ]
@@ -87,24 +86,24 @@ def test_the_trained_parameters_are_copied_and_trained_on(name: str) -> None:
 def test_it_begins_at_any_diagonal_normal_of_its_dtype(name: str) -> None:
     images = ConvolutionalNormal(P, D, (1, 2, 3), (2,)).float()
     x = torch.randn(B, 1, 2, 3, dtype=torch.float32)
-    assert GUIDES[name](around=images).encode(x).sample().dtype == torch.float32
+    assert make(name, around=images).encode(x).sample().dtype == torch.float32
     heads = from_encoder(Returns(lambda x: (torch.zeros(B, D), torch.ones(B, D))), output="mean_std")
-    assert GUIDES[name](around=heads).encode(torch.randn(B, P)).sample().shape == (B, D)
+    assert make(name, around=heads).encode(torch.randn(B, P)).sample().shape == (B, D)
 
 
 @every_guide
 def test_what_it_cannot_begin_at_is_refused(name: str) -> None:
-    make, x = GUIDES[name], torch.randn(B, P)
+    x = torch.randn(B, P)
     with pytest.raises(TypeError, match=r"around: got str, expected a torch.nn.Module"):
-        make(around="runs/a")
+        make(name, around="runs/a")
     with pytest.raises(TypeError, match=r"around: got Linear, which has no method encode"):
-        make(around=nn.Linear(2, 2))
+        make(name, around=nn.Linear(2, 2))
     with pytest.raises(
         TypeError, match=r"around: its encode\(x\) returned MultivariateNormal.*, expected a diagonal Normal"
     ):
-        make(around=GUIDES["full-normal"]()).encode(x)
+        make(name, around=make("full-normal")).encode(x)
     with pytest.raises(ValueError, match=r"around: its Normal has shape \(3, 4\) .*\(3, 2\); give latent_dim=4"):
-        make(around=AmortizedNormal(P, 4)).encode(x)
+        make(name, around=AmortizedNormal(P, 4)).encode(x)
     with pytest.raises(ValueError, match=r"x: got 5 values per datum"):
-        make().encode(torch.randn(B, 5))
-    assert issubclass(type(make()), AroundNormal)
+        make(name).encode(torch.randn(B, 5))
+    assert issubclass(type(make(name)), AroundNormal)
