@@ -5,6 +5,14 @@
     amortized.py   what all are: a program around `encode(x)`
     normal.py      a diagonal Normal from a network built here, a perceptron or another
     convolutional_normal.py   … and from a convolutional one, for images
+    around_normal.py   what richer ones share: a Normal, of a trained guide perhaps, and what is beyond it
+    full_normal.py   … a full covariance matrix
+    normal_mixture.py   … a mixture of diagonal Normals
+    bent_normal.py   a Normal bent by an invertible map, and its density at any point
+    planar.py        … bent along a few directions, by layers of Rezende & Mohamed
+    flow.py          … by an inverse autoregressive flow, couplings or splines
+    flow_layers.py   their layers, of zuko
+    semi_amortized.py   an encoder, and a few steps up the ELBO of each datum
     conditional.py   … of x and a context
     label_and_normal.py   a classifier, and a Normal given the label
     markov.py      for models of sequences: each latent given the one before and all data from its step on
@@ -27,22 +35,32 @@ if TYPE_CHECKING:
     from elbowroom.guides.conditional import ConditionalNormal
     from elbowroom.guides.convolutional_normal import ConvolutionalNormal
     from elbowroom.guides.exact import ExactPosterior
+    from elbowroom.guides.flow import FlowGuide
+    from elbowroom.guides.full_normal import AmortizedFullNormal
     from elbowroom.guides.label_and_normal import LabelAndNormal
     from elbowroom.guides.markov import DeepKalmanSmoother
     from elbowroom.guides.no_latents import NoLatents
     from elbowroom.guides.normal import AmortizedNormal
+    from elbowroom.guides.normal_mixture import AmortizedMixture
+    from elbowroom.guides.planar import PlanarGuide
+    from elbowroom.guides.semi_amortized import SemiAmortized
 
 __all__ = [
     "AmortizedCategorical",
+    "AmortizedFullNormal",
     "AmortizedGuide",
+    "AmortizedMixture",
     "AmortizedNormal",
     "ConditionalNormal",
     "ConvolutionalNormal",
     "DeepKalmanSmoother",
     "EncoderGuide",
     "ExactPosterior",
+    "FlowGuide",
     "LabelAndNormal",
     "NoLatents",
+    "PlanarGuide",
+    "SemiAmortized",
     "from_encoder",
 ]
 
@@ -53,10 +71,15 @@ _FILES = {
     "conditional": ("ConditionalNormal",),
     "convolutional_normal": ("ConvolutionalNormal",),
     "exact": ("ExactPosterior",),
+    "flow": ("FlowGuide",),
+    "full_normal": ("AmortizedFullNormal",),
     "label_and_normal": ("LabelAndNormal",),
     "markov": ("DeepKalmanSmoother",),
     "no_latents": ("NoLatents",),
     "normal": ("AmortizedNormal",),
+    "normal_mixture": ("AmortizedMixture",),
+    "planar": ("PlanarGuide",),
+    "semi_amortized": ("SemiAmortized",),
 }
 _HOME = {name: file for file, names in _FILES.items() for name in names}
 

@@ -23,11 +23,25 @@ class Entry(NamedTuple):
     tiny: Mapping[str, Any] = NO_OPTIONS
 
 
+_AROUND: Mapping[str, Any] = {"around": None}  # a guide: an argument of Python's alone
+_FLOW = {"hidden": (3,), "num_transforms": 1, "num_features": 2, "transform_hidden": (3,)}
+
 GUIDES: dict[str, Entry] = {
     "normal": Entry("normal:AmortizedNormal", tiny={"hidden": (4,)}),
     "normal-linear": Entry("normal:AmortizedNormal", options={"hidden": ()}, tiny={"floor": 0.0}),
     "normal-counts": Entry("normal:AmortizedNormal", options={"inputs": "log1p"}, tiny={"hidden": (4,)}),
     "normal-convolution": Entry("convolutional_normal:ConvolutionalNormal", tiny={"hidden": (3,)}),
+    "full-normal": Entry("full_normal:AmortizedFullNormal", options=_AROUND, tiny={"hidden": (4,)}),
+    "normal-mixture": Entry(
+        "normal_mixture:AmortizedMixture", options=_AROUND, tiny={"hidden": (4,), "num_components": 2}
+    ),
+    "planar": Entry("planar:PlanarGuide", options=_AROUND, tiny={"hidden": (3,), "num_layers": 1}),
+    "iaf": Entry("flow:FlowGuide", options={**_AROUND, "kind": "iaf"}, tiny=_FLOW),
+    "coupling": Entry("flow:FlowGuide", options={**_AROUND, "kind": "coupling"}, tiny=_FLOW),
+    "spline": Entry("flow:FlowGuide", options={**_AROUND, "kind": "spline"}, tiny=_FLOW),
+    "semi-amortized": Entry(
+        "semi_amortized:semi_amortized_normal", tiny={"hidden": (3,), "num_steps": 2, "num_samples": 4}
+    ),
     "deep-kalman-smoother": Entry("markov:DeepKalmanSmoother", tiny={"num_features": 4}),
     "conditional-normal": Entry("conditional:ConditionalNormal", tiny={"hidden": (4,)}),
     "label-and-normal": Entry("label_and_normal:LabelAndNormal", tiny={"hidden": (4,)}),

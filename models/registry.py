@@ -34,16 +34,27 @@ class Entry(NamedTuple):
     exact: str = "quadrature"
 
 
+_AROUND_NORMAL = ("full-normal", "normal-mixture", "planar", "iaf", "coupling", "spline")
 _LINEAR = {"data_dim": 6, "latent_dim": 2, "sigma": 0.7}
 _STEPS = {"data_dim": 2, "latent_dim": 1, "num_steps": 3}
 _CONTEXT = {"data_dim": 6, "latent_dim": 2, "hidden": (4,), "prior_hidden": (3,)}
 _IMAGE = {"data_dim": 6, "latent_dim": 2, "image_shape": (1, 2, 3)}
 
 MODELS: dict[str, Entry] = {
-    "vae": Entry("vae:VAE", ("normal", "normal-linear"), tiny={"data_dim": 6, "latent_dim": 2, "hidden": (4,)}),
-    "ppca": Entry("linear_gaussian:PPCA", ("normal-linear", "normal", "exact"), "real", _LINEAR, "closed form"),
+    "vae": Entry(
+        "vae:VAE",
+        ("normal", "normal-linear", *_AROUND_NORMAL, "semi-amortized"),
+        tiny={"data_dim": 6, "latent_dim": 2, "hidden": (4,)},
+    ),
+    "ppca": Entry(
+        "linear_gaussian:PPCA", ("normal-linear", "normal", "full-normal", "exact"), "real", _LINEAR, "closed form"
+    ),
     "factor-analysis": Entry(
-        "linear_gaussian:FactorAnalysis", ("normal-linear", "normal", "exact"), "real", _LINEAR, "closed form"
+        "linear_gaussian:FactorAnalysis",
+        ("normal-linear", "normal", "full-normal", "exact"),
+        "real",
+        _LINEAR,
+        "closed form",
     ),
     "mixture": Entry(
         "mixture:Mixture", ("none", "categorical"), tiny={"data_dim": 6, "num_components": 3}, exact="sum"

@@ -47,9 +47,9 @@ class Choice:
 
 
 def declared() -> list[Requirement]:
-    """What pyproject.toml says that the package needs on this Python."""
+    """What pyproject.toml says that the package needs on this Python, for flows too."""
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
-    every = [Requirement(text) for text in project["dependencies"]]
+    every = [Requirement(text) for text in (*project["dependencies"], *project["optional-dependencies"]["flows"])]
     return [requirement for requirement in every if requirement.marker is None or requirement.marker.evaluate()]
 
 

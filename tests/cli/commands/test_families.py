@@ -1,6 +1,7 @@
 """The registries on the command line: options reach the programs that have them, and the table says so."""
 
 import json
+import sys
 from pathlib import Path
 
 import pytest
@@ -8,7 +9,7 @@ import pytest
 from elbowroom.commands.families import families_table
 from elbowroom.commands.options import Programs
 from elbowroom.commands.registered import kind_of, registered_guide, registered_model
-from elbowroom.guides import AmortizedNormal, ExactPosterior
+from elbowroom.guides import AmortizedNormal, ExactPosterior, PlanarGuide
 from elbowroom.guides.registry import GUIDES
 from elbowroom.models import PPCA, VAE, FactorAnalysis
 from elbowroom.models.registry import MODELS
@@ -53,6 +54,23 @@ def test_a_guide_is_chosen_by_name() -> None:
     model = registered_model(options, SIZES)
     guide = registered_guide(options, model, SIZES)
     assert type(guide) is ExactPosterior and guide.model is model
+
+
+def test_richer_guides_are_told_their_options() -> None:
+    options = Programs(model="vae", guide="planar", encoder_hidden=[3], guide_options={"num_layers": 2})
+    guide = registered_guide(options, registered_model(options, SIZES), SIZES)
+    assert type(guide) is PlanarGuide and guide.num_layers == 2
+    assert [layer.out_features for layer in guide.encoder[::2]] == [3, 2 * (2 * guide.latent_dim + 1)]
+    options = Programs(model="vae", guide="iaf", guide_options={"around": "runs/a"})
+    with pytest.raises(ValueError, match=r"FlowGuide has no option 'around'.*; it takes data_dim, .*num_transforms=2"):
+        registered_guide(options, registered_model(options, SIZES), SIZES)
+
+
+def test_flows_without_zuko_are_refused_and_listed(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "zuko", None)
+    refused = run("train", "--programs.guide=iaf", "--output=run")
+    assert refused.refused("flows are made of zuko, which is not installed; try pip install 'elbowroom[flows]'")
+    assert "\niaf (" in run("families").out
 
 
 def test_families_prints_what_the_registries_hold(run: Run) -> None:

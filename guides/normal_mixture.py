@@ -1,0 +1,83 @@
+"""The mixture of diagonal Normals from a neural encoder."""
+
+import math
+from collections.abc import Sequence
+
+import pyro.distributions as dist
+import torch
+from torch import Tensor
+
+from elbowroom.guides.amortized import AmortizedGuide
+from elbowroom.guides.around_normal import AroundNormal
+from elbowroom.networks.checks import check_size
+from elbowroom.networks.mlp import DEFAULT_ACTIVATION
+
+_WIDEST = math.log(100.0)
+
+
+class AmortizedMixture(AroundNormal):
+    """q(z|x) = Σ_k π_k(x) N(m + s d_k(x), diag(s exp(g_k(x)))²), K diagonal Normals: more modes than one.
+
+    m and s are those of an `AmortizedNormal`; the shares π, the shifts d and the widths g, which stays within
+    ± log 100, are another network's. Draws have the pathwise gradient of Jankowiak & Karaletsos (2019, "Pathwise
+    derivatives for multivariate distributions"), by Pyro's `MixtureOfDiagNormals`.
+
+    Args:
+        data_dim: P, the number of values of a datum; data `[B, ...]` are flattened to `[B, P]`.
+        latent_dim: D, the number of latent variables of a datum, 2 or more: the gradient is not known for 1.
+        hidden: the widths of the hidden layers of both networks, as of `AmortizedNormal`.
+        num_components: K, 2 or more.
+        around: a trained guide to begin from, of which `encode(x)` is a diagonal Normal: all components are nearly that
+            one at first, and not quite, or they would stay alike. Its parameters are copied.
+        activation, floor, network, image_shape: as of `AmortizedNormal`; the floor is that of s.
+
+    Raises:
+        TypeError, ValueError: if an argument is out of range.
+    """
+
+    at_first = 1e-2
+
+    def __init__(
+        self,
+        data_dim: int,
+        latent_dim: int,
+        hidden: tuple[int, ...] | None = None,
+        *,
+        num_components: int = 4,
+        around: AmortizedGuide | None = None,
+        activation: str = DEFAULT_ACTIVATION,
+        floor: float = 1e-6,
+        network: str = "mlp",
+        image_shape: Sequence[int] | None = None,
+    ) -> None:
+        for name, size in (("latent_dim", latent_dim), ("num_components", num_components)):
+            if check_size(name, size) == 1:
+                raise ValueError(f"{name}: got 1, expected 2 or more; use AmortizedNormal")
+        super().__init__(
+            data_dim,
+            latent_dim,
+            hidden,
+            num_outputs=num_components * (1 + 2 * latent_dim),
+            around=around,
+            activation=activation,
+            floor=floor,
+            network=network,
+            image_shape=image_shape,
+        )
+        self.num_components = num_components
+
+    def encode(self, x: Tensor) -> dist.TorchDistribution:
+        """q(z|x) for data `x [B, P]` or `[B, ...]`: batch shape `[B]`, event shape `[D]`.
+
+        Raises:
+            TypeError, ValueError: as of `AmortizedNormal.encode`.
+        """
+        mean, std, h = self.beyond(x)
+        mean, std, sizes = mean.unsqueeze(-2), std.unsqueeze(-2), (1, self.latent_dim, self.latent_dim)
+        shares, shifts, widths = h.unflatten(-1, (self.num_components, -1)).split(sizes, -1)  # [B, K, 1 or D]
+        return dist.MixtureOfDiagNormals(mean + std * shifts, std * _within(widths, _WIDEST).exp(), shares.squeeze(-1))
+
+
+def _within(value: Tensor, bound: float) -> Tensor:
+    """`value` where it is small, never beyond ± `bound`."""
+    return bound * torch.tanh(value / bound)
