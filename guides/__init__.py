@@ -7,6 +7,9 @@
     convolutional_normal.py   … and from a convolutional one, for images
     conditional.py   … of x and a context
     label_and_normal.py   a classifier, and a Normal given the label
+    layers.py      for hierarchies: what their guides ask of a model, and the pass from x up
+    bottom_up.py   … from x up, against the model's order
+    top_down.py    … from the top down, next to the model's prior; ladder.py: weighed against it
     markov.py      for models of sequences: each latent given the one before and all data from its step on
     exact.py       the model's own posterior, where it knows it
     categorical.py probabilities of a mixture's components, from a perceptron
@@ -23,40 +26,49 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from elbowroom.guides.adapter import EncoderGuide, from_encoder
     from elbowroom.guides.amortized import AmortizedGuide
+    from elbowroom.guides.bottom_up import BottomUp
     from elbowroom.guides.categorical import AmortizedCategorical
     from elbowroom.guides.conditional import ConditionalNormal
     from elbowroom.guides.convolutional_normal import ConvolutionalNormal
     from elbowroom.guides.exact import ExactPosterior
     from elbowroom.guides.label_and_normal import LabelAndNormal
+    from elbowroom.guides.ladder import Ladder
     from elbowroom.guides.markov import DeepKalmanSmoother
     from elbowroom.guides.no_latents import NoLatents
     from elbowroom.guides.normal import AmortizedNormal
+    from elbowroom.guides.top_down import TopDown
 
 __all__ = [
     "AmortizedCategorical",
     "AmortizedGuide",
     "AmortizedNormal",
+    "BottomUp",
     "ConditionalNormal",
     "ConvolutionalNormal",
     "DeepKalmanSmoother",
     "EncoderGuide",
     "ExactPosterior",
     "LabelAndNormal",
+    "Ladder",
     "NoLatents",
+    "TopDown",
     "from_encoder",
 ]
 
 _FILES = {
     "adapter": ("EncoderGuide", "from_encoder"),
     "amortized": ("AmortizedGuide",),
+    "bottom_up": ("BottomUp",),
     "categorical": ("AmortizedCategorical",),
     "conditional": ("ConditionalNormal",),
     "convolutional_normal": ("ConvolutionalNormal",),
     "exact": ("ExactPosterior",),
     "label_and_normal": ("LabelAndNormal",),
+    "ladder": ("Ladder",),
     "markov": ("DeepKalmanSmoother",),
     "no_latents": ("NoLatents",),
     "normal": ("AmortizedNormal",),
+    "top_down": ("TopDown",),
 }
 _HOME = {name: file for file, names in _FILES.items() for name in names}
 

@@ -72,9 +72,14 @@ class LatentModel(Program):
         """The program, for a p(x|z) that may be given more than z."""
         x = check_batch(x, self.prior_loc)
         with pyro.plate("data", len(x), dim=-1):
-            z = pyro.sample("z", self.prior())  # [B, D]
+            z = self._draw()  # [B, D]
             p_x = decode(z)
             pyro.sample("x", p_x, obs=check_width(x, p_x.event_shape[0], says="the model's p(x|z)"))
+        return z
+
+    def _draw(self) -> Tensor:
+        """What the program decodes, from the latent sites."""
+        z: Tensor = pyro.sample("z", self.prior())
         return z
 
     @torch.no_grad()
