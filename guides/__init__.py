@@ -15,6 +15,9 @@
     semi_amortized.py   an encoder, and a few steps up the ELBO of each datum
     conditional.py   … of x and a context
     label_and_normal.py   a classifier, and a Normal given the label
+    layers.py      for hierarchies: what their guides ask of a model, and the pass from x up
+    bottom_up.py   … from x up, against the model's order
+    top_down.py    … from the top down, next to the model's prior; ladder.py: weighed against it
     markov.py      for models of sequences: each latent given the one before and all data from its step on
     exact.py       the model's own posterior, where it knows it
     categorical.py probabilities of a mixture's components, from a perceptron
@@ -31,6 +34,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from elbowroom.guides.adapter import EncoderGuide, from_encoder
     from elbowroom.guides.amortized import AmortizedGuide
+    from elbowroom.guides.bottom_up import BottomUp
     from elbowroom.guides.categorical import AmortizedCategorical
     from elbowroom.guides.conditional import ConditionalNormal
     from elbowroom.guides.convolutional_normal import ConvolutionalNormal
@@ -38,12 +42,14 @@ if TYPE_CHECKING:
     from elbowroom.guides.flow import FlowGuide
     from elbowroom.guides.full_normal import AmortizedFullNormal
     from elbowroom.guides.label_and_normal import LabelAndNormal
+    from elbowroom.guides.ladder import Ladder
     from elbowroom.guides.markov import DeepKalmanSmoother
     from elbowroom.guides.no_latents import NoLatents
     from elbowroom.guides.normal import AmortizedNormal
     from elbowroom.guides.normal_mixture import AmortizedMixture
     from elbowroom.guides.planar import PlanarGuide
     from elbowroom.guides.semi_amortized import SemiAmortized
+    from elbowroom.guides.top_down import TopDown
 
 __all__ = [
     "AmortizedCategorical",
@@ -51,6 +57,7 @@ __all__ = [
     "AmortizedGuide",
     "AmortizedMixture",
     "AmortizedNormal",
+    "BottomUp",
     "ConditionalNormal",
     "ConvolutionalNormal",
     "DeepKalmanSmoother",
@@ -58,15 +65,18 @@ __all__ = [
     "ExactPosterior",
     "FlowGuide",
     "LabelAndNormal",
+    "Ladder",
     "NoLatents",
     "PlanarGuide",
     "SemiAmortized",
+    "TopDown",
     "from_encoder",
 ]
 
 _FILES = {
     "adapter": ("EncoderGuide", "from_encoder"),
     "amortized": ("AmortizedGuide",),
+    "bottom_up": ("BottomUp",),
     "categorical": ("AmortizedCategorical",),
     "conditional": ("ConditionalNormal",),
     "convolutional_normal": ("ConvolutionalNormal",),
@@ -74,12 +84,14 @@ _FILES = {
     "flow": ("FlowGuide",),
     "full_normal": ("AmortizedFullNormal",),
     "label_and_normal": ("LabelAndNormal",),
+    "ladder": ("Ladder",),
     "markov": ("DeepKalmanSmoother",),
     "no_latents": ("NoLatents",),
     "normal": ("AmortizedNormal",),
     "normal_mixture": ("AmortizedMixture",),
     "planar": ("PlanarGuide",),
     "semi_amortized": ("SemiAmortized",),
+    "top_down": ("TopDown",),
 }
 _HOME = {name: file for file, names in _FILES.items() for name in names}
 

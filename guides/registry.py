@@ -43,6 +43,9 @@ GUIDES: dict[str, Entry] = {
         "semi_amortized:semi_amortized_normal", tiny={"hidden": (3,), "num_steps": 2, "num_samples": 4}
     ),
     "deep-kalman-smoother": Entry("markov:DeepKalmanSmoother", tiny={"num_features": 4}),
+    "top-down": Entry("top_down:TopDown", tiny={"hidden": (4,)}),
+    "ladder": Entry("ladder:Ladder", tiny={"hidden": (4,)}),
+    "bottom-up": Entry("bottom_up:BottomUp", tiny={"hidden": (4,)}),
     "conditional-normal": Entry("conditional:ConditionalNormal", tiny={"hidden": (4,)}),
     "label-and-normal": Entry("label_and_normal:LabelAndNormal", tiny={"hidden": (4,)}),
     "exact": Entry("exact:ExactPosterior"),

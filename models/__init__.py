@@ -6,6 +6,7 @@
     decoder_model.py     decode = a likelihood on top of any network
     vae.py               the network is one built here, a perceptron or another
     convolutional_vae.py … and a convolutional one, for images
+    hierarchical.py      layers of latents, each with a prior that depends on the one above
     context_model.py     decode reads a context, too: what the next two share
     conditional.py       x given a class or a vector, with a prior that depends on it
     semi_supervised.py   classes of which few are told (M2)
@@ -32,6 +33,7 @@ if TYPE_CHECKING:
     from elbowroom.models.context_model import ContextModel
     from elbowroom.models.convolutional_vae import ConvolutionalVAE
     from elbowroom.models.decoder_model import DecoderModel
+    from elbowroom.models.hierarchical import HierarchicalVAE
     from elbowroom.models.latent_model import Generated, LatentModel
     from elbowroom.models.linear_gaussian import PPCA, FactorAnalysis
     from elbowroom.models.linear_system import LinearDynamicalSystem
@@ -52,6 +54,7 @@ __all__ = [
     "FactorAnalysis",
     "FittedMixture",
     "Generated",
+    "HierarchicalVAE",
     "LatentModel",
     "LinearDynamicalSystem",
     "Mixture",
@@ -66,6 +69,7 @@ _FILES = {
     "context_model": ("ContextModel",),
     "convolutional_vae": ("ConvolutionalVAE",),
     "decoder_model": ("DecoderModel",),
+    "hierarchical": ("HierarchicalVAE",),
     "latent_model": ("Generated", "LatentModel"),
     "linear_gaussian": ("PPCA", "FactorAnalysis"),
     "linear_system": ("LinearDynamicalSystem",),

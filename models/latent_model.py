@@ -72,7 +72,7 @@ class LatentModel(Program):
         """The program, for a p(x|z) that may be given more than z."""
         x = check_batch(x, self.prior_loc)
         with pyro.plate("data", len(x), dim=-1):
-            z = pyro.sample("z", self.prior())  # [B, D]
+            z = self._draw()  # [B, D]
             p_x = decode(z)
             pyro.sample("x", p_x, obs=check_width(x, p_x.event_shape[0], says="the model's p(x|z)"))
         return z
@@ -93,6 +93,11 @@ class LatentModel(Program):
         x = check_width(check_batch(x, self.prior_loc), p_x.event_shape[0], says="the model's p(x|z)")
         log_p: Tensor = self.prior().log_prob(z) + p_x.log_prob(x)
         return log_p
+
+    def _draw(self) -> Tensor:
+        """What the program decodes, from the latent sites."""
+        z: Tensor = pyro.sample("z", self.prior())
+        return z
 
     @torch.no_grad()
     def generate(self, num_samples: int, *, seed: int = 0) -> Generated:

@@ -25,6 +25,7 @@ class Entry(NamedTuple):
         tiny: the constructor's arguments for the contract tests' instance, the sizes of its data among them.
         exact: how log p(x) of that instance is known: `"quadrature"` (up to three latents), `"sum"` (over discrete
             latents) or `"closed form"` (the model's `log_prob`).
+        options: arguments of the constructor that make it this family, whatever else is asked for.
     """
 
     where: str
@@ -32,12 +33,14 @@ class Entry(NamedTuple):
     data: str = "binary"
     tiny: Mapping[str, Any] = NO_OPTIONS
     exact: str = "quadrature"
+    options: Mapping[str, Any] = NO_OPTIONS
 
 
 _AROUND_NORMAL = ("full-normal", "normal-mixture", "planar", "iaf", "coupling", "spline")
 _LINEAR = {"data_dim": 6, "latent_dim": 2, "sigma": 0.7}
 _STEPS = {"data_dim": 2, "latent_dim": 1, "num_steps": 3}
 _CONTEXT = {"data_dim": 6, "latent_dim": 2, "hidden": (4,), "prior_hidden": (3,)}
+_LAYERS = {"data_dim": 6, "latent_dims": (2, 1), "hidden": (4,), "prior_hidden": (3,)}
 _IMAGE = {"data_dim": 6, "latent_dim": 2, "image_shape": (1, 2, 3)}
 
 MODELS: dict[str, Entry] = {
@@ -61,6 +64,10 @@ MODELS: dict[str, Entry] = {
     ),
     "conv-vae": Entry(
         "convolutional_vae:ConvolutionalVAE", ("normal-convolution", "normal"), "image", {**_IMAGE, "hidden": (3,)}
+    ),
+    "hierarchical-vae": Entry("hierarchical:HierarchicalVAE", ("top-down", "ladder"), tiny=_LAYERS),
+    "hierarchical-vae-centred": Entry(
+        "hierarchical:HierarchicalVAE", ("bottom-up", "ladder"), tiny=_LAYERS, options={"centred": True}
     ),
     "deep-markov": Entry(
         "markov:DeepMarkov",

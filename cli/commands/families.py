@@ -1,7 +1,7 @@
 """`elbowroom families`: the models and guides of the registries, their data, and what each can be told."""
 
 import inspect
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 from elbowroom.commands.constructors import described
@@ -52,11 +52,11 @@ def families() -> dict[str, Family]:
     """Name -> what the registry says of the model."""
     return {
         name: Family(
-            what=_first_line(model_class(name)),
+            what=_first_line(model_class(name)) + _as_options(entry.options),
             data=entry.data,
             guides=entry.guides,
             exact=entry.exact,
-            options=described(model_class(name)),
+            options=described(model_class(name), set(entry.options)),
         )
         for name, entry in MODELS.items()
     }
@@ -87,6 +87,10 @@ def markdown(head: tuple[str, ...], rows: Sequence[tuple[str, ...]]) -> str:
     """A table in Markdown."""
     lines = [head, ("---",) * len(head), *rows]
     return "\n".join(f"| {' | '.join(cell.replace('|', chr(92) + '|') for cell in row)} |" for row in lines)
+
+
+def _as_options(options: Mapping[str, Any]) -> str:
+    return f" ({', '.join(f'{name}={value!r}' for name, value in options.items())})" if options else ""
 
 
 def _first_line(of: Any) -> str:

@@ -65,7 +65,7 @@ def write(opened: Run, where: Path, num_samples: int, seed: int) -> tuple[list[P
     pictures: dict[str, Callable[[], Any]] = {
         "prior-samples": samples,
         "reconstructions": reconstructions,
-        "traversal": lambda: traversal_figure(_decoder(opened), opened.model.latent_dim, _picture(opened)),
+        "traversal": lambda: _traversal(opened),
         "interpolations": lambda: _interpolations(opened),
     }
     if hasattr(opened.model, "topics"):
@@ -127,6 +127,16 @@ def reconstructed(opened: Run, seed: int) -> Tensor:
         .mean(0)
         .cpu()
     )
+
+
+def _traversal(opened: Run) -> Any:
+    decode = _decoder(opened)
+    if len(latents := opened.target("test", 1).latents) > 1:
+        raise Unknown(
+            f"it walks over the quantiles of a standard-normal prior, and what is decoded is one of the latents "
+            f"{list(latents)}, with a prior of its own"
+        )
+    return traversal_figure(decode, opened.model.latent_dim, _picture(opened))
 
 
 def _interpolations(opened: Run) -> Any:

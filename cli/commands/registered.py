@@ -60,10 +60,11 @@ def registered_model(options: Programs, sizes: Sizes) -> Any:
     Raises:
         ValueError: if an option is none of its constructor's, or one that it needs is missing.
     """
-    constructor = model_class(str(model_name(options)))
-    given = _chosen("programs.options", constructor, options, _OF_MODEL, options.options, sizes)
+    name = str(model_name(options))
+    constructor, fixed = model_class(name), MODELS[name].options
+    given = _chosen("programs.options", constructor, options, _OF_MODEL, options.options, sizes, fixed)
     check_complete("programs.options", constructor, given)
-    return constructor(**given)
+    return constructor(**given, **fixed)
 
 
 def registered_guide(options: Programs, model: Any, sizes: Sizes) -> Any:

@@ -63,7 +63,7 @@ def _registered(family: str, guide: str, **options: Any) -> Pair:
 
 
 def _make(entry: models.Entry, guide: str, tiny: dict[str, Any]) -> Programs:
-    model = _class_of(entry, models)(**tiny)
+    model = _class_of(entry, models)(**tiny, **entry.options)
     told = {**guides.GUIDES, **family_of_mine.GUIDES}[guide]
     constructor = _class_of(told, guides)
     given = {name: value for name, value in tiny.items() if name in arguments_of(constructor)}
