@@ -177,7 +177,7 @@ def fit(
         num_cycles=num_cycles,
         free_bits=free_bits,
         loss=loss if isinstance(loss, str) else name_of(loss),
-        loss_options=None if loss_options is None else dict(loss_options),
+        loss_options=loss_options or None,
         own_bound=None if isinstance(loss, str) else own_bound(loss),
         num_particles=num_particles,
         alpha=alpha,

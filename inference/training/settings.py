@@ -49,6 +49,8 @@ class Settings(KLTerm, Optimisation):
         check_integer("seed", self.seed, 0)
         self.check_optimisation()
         self.check_kl_term()
+        if not isinstance(self.loss_options, Mapping | None):
+            raise TypeError(f"loss_options must be a mapping of options to values, got {self.loss_options!r}")
         if self.own_bound is None:
             check_registered("loss", self.loss, OBJECTIVES)
             self._check_objective(OBJECTIVES[self.loss])
@@ -92,14 +94,14 @@ class Settings(KLTerm, Optimisation):
                 f"loss={self.loss!r} with num_particles={self.num_particles} has no other draws to weigh a draw by: "
                 f"use num_particles >= {objective.least_particles}, or loss='Trace_ELBO'"
             )
+        if not objective.weighs_kl:
+            self._refuse_kl_term(f"loss={self.loss!r} does not have")
         if self.free_bits and not objective.floors_kl:
             having = [name for name, other in OBJECTIVES.items() if other.floors_kl]
             raise ValueError(
                 f"free_bits={self.free_bits:g} is a floor under the KL term, and loss={self.loss!r} has none: leave "
                 f"free_bits out, or use one of {', '.join(having)}"
             )
-        if not objective.weighs_kl:
-            self._refuse_kl_term(f"loss={self.loss!r} does not have")
 
     def _check_own(self) -> None:
         if self.loss_options or self.alpha is not None:

@@ -21,7 +21,7 @@ OPTIONS: dict[str, dict[str, Any]] = {"Renyi": {"alpha": 0.5}}
 
 
 class Place(NamedTuple):
-    """θ = m of z ~ N(m, 1), x | z ~ N(z, 1), and φ = (a, log s) of q = N(a, s²): numbers, or a tensor for each datum."""
+    """θ = m of z ~ N(m, 1), x | z ~ N(z, 1), and φ = (a, log s) of q = N(a, s²): numbers, or a tensor for all data."""
 
     m: Any
     a: Any

@@ -2,6 +2,7 @@
 
 from elbowroom.inference.training.objectives.contract import Objective
 from elbowroom.inference.training.objectives.doubly_reparameterised import DReG
+from elbowroom.inference.training.objectives.exact import Exact
 from elbowroom.inference.training.objectives.iwae import IWAE
 from elbowroom.inference.training.objectives.pyro_losses import (
     EnumeratedELBO,
@@ -27,14 +28,6 @@ OBJECTIVES: dict[str, type[Objective]] = {
     "score-function": ScoreFunction,
     "reweighted-wake-sleep": ReweightedWakeSleep,
     "semi-supervised": SemiSupervised,
+    "exact": Exact,
 }
 """Name -> what it is, what it bounds, and the constructor of the loss."""
-
-
-def table() -> str:
-    """The objectives in words, a line each: name, what it climbs, what it bounds, its options."""
-    lines = []
-    for name, objective in OBJECTIVES.items():
-        options = ", ".join(f"{option}={default!r}" for option, default in objective.options().items())
-        lines.append(f"{name}: {objective.what} [{objective.bound}]{f' ({options})' if options else ''}")
-    return "\n".join(lines)

@@ -62,8 +62,8 @@ def test_numbers(name: str, value: Any, error: type[Exception]) -> None:
 def test_unknown_names_list_the_known_ones() -> None:
     refuse(ValueError, rf"unknown loss 'ELBO'; known: {', '.join(sorted(OBJECTIVES))}", loss="ELBO")
     refuse(ValueError, r"unknown loss 'iwea' \(did you mean 'IWAE'\?\)", loss="iwea")
-    refuse(ValueError, r"unknown option of the loss 'fi' \(did you mean 'phi'\?\)", loss="reweighted-wake-sleep",
-           num_particles=2, loss_options={"fi": "sleep"})  # fmt: skip
+    refuse(ValueError, r"unknown option of the loss 'ph' \(did you mean 'phi'\?\)", loss="reweighted-wake-sleep",
+           num_particles=2, loss_options={"ph": "sleep"})  # fmt: skip
     refuse(ValueError, "unknown phi 'dream'; known: sleep, wake", loss="reweighted-wake-sleep",
            num_particles=2, loss_options={"phi": "dream"})  # fmt: skip
     refuse(ValueError, "unknown schedule 'linear'; known: constant, cosine", schedule="linear")
