@@ -179,7 +179,9 @@ class Training:
         warmup_epochs: epochs over which the KL weight rises from 0 to beta (0 of the cyclical weight: all of training).
         num_cycles: of the cyclical weight.
         free_bits: nats of KL that each latent has free of charge on average.
-        loss: Trace_ELBO, TraceMeanField_ELBO or RenyiELBO.
+        loss: what training climbs; Trace_ELBO, TraceMeanField_ELBO, TraceEnum_ELBO, RenyiELBO, IWAE, Renyi, STL, DReG,
+            score-function, reweighted-wake-sleep, semi-supervised or exact (see docs/training.md).
+        loss_options: of a loss that has some, such as '{phi: sleep}' (null: none).
         num_particles: draws of the guide for each datum and step.
         patience: stop at a validation so many epochs after the best one (null: never).
     """
@@ -198,6 +200,7 @@ class Training:
     num_cycles: int = 4
     free_bits: float = 0.0
     loss: str = "Trace_ELBO"
+    loss_options: dict[str, Any] | None = None
     num_particles: int = 1
     patience: int | None = None
 

@@ -63,7 +63,8 @@ def summary(result: Fit) -> str:
     ended = f"{result.num_steps} steps in {result.seconds:.1f} s{early}.\n"
     if result.bound == "none":
         ended += (
-            f"The objective (β = {result.beta:g} at the end) is no bound on log p(x); validation is the ELBO, β = 1.\n"
+            f"The objective ({result.loss}, β = {result.beta:g} at the end) is no bound on log p(x); validation is the "
+            "ELBO, β = 1.\n"
         )
     finite = [row for row in result.history if row.get("elbo") is not None]
     if not finite:
@@ -86,6 +87,7 @@ def record(result: Fit, model: Any) -> dict[str, Any]:
         "best_epoch": result.best_epoch,
         "best_elbo": result.best_elbo,
         "stopped": result.stopped,
+        "loss": result.loss,
         "beta": result.beta,
         "bound": result.bound,
         "last": result.history[-1],

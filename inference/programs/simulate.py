@@ -1,5 +1,6 @@
 """Data drawn from the model together with the latents that made them: exact posterior draws."""
 
+from collections.abc import Mapping
 from functools import partial
 from typing import Any, TypeVar
 
@@ -50,9 +51,10 @@ def simulate(triple: T, seed: int = 0, given: Values | None = None) -> tuple[T, 
     if triple.structure.separate:
         return _each(triple, seed, given)
     z, observe = _draw(triple, seed, triple.keys, given)
+    arguments: dict[Key, Any] = dict(enumerate(triple.args)) | dict(triple.kwargs)
     new: dict[Key, Tensor] = {}
     for name, value in observe.drawn.items():
-        found = _put_back(triple, name, observe.given[name], value, observe.counted[name])
+        found = put_back(arguments, name, observe.given[name], value, observe.counted[name])
         new |= {key: as_rows(argument, triple.per_datum.get(key, 0)) for key, argument in found.items()}
     simulated = triple.pinned_to(new)
     _check_generative(observe.drawn | z, simulated, seed, triple.keys, given)
@@ -89,9 +91,9 @@ def _each(triple: T, seed: int, given: Values | None) -> tuple[T, Values]:
     return triple.pinned_to(dict(zip(triple.per_datum, rows, strict=True))), z
 
 
-def _draw(triple: Triple, seed: int, keys: np.ndarray, given: Values | None) -> tuple[Values, "_Observe"]:
+def _draw(triple: Triple, seed: int, keys: np.ndarray, given: Values | None) -> tuple[Values, "Observe"]:
     """One run of the model that draws all its sites but those that are given."""
-    observe, noise = _Observe(tuple(triple.structure.given)), Noise(seed, keys, 1, _FIRST)
+    observe, noise = Observe(tuple(triple.structure.given)), Noise(seed, keys, 1, _FIRST)
     setter = [] if given is None else [Set(place(triple.structure, given, None))]
     with torch.no_grad():
         z, _ = run(triple, "loop", partial(draw_prior, noise=noise, also=(observe, *setter)), {}, 1, noise)
@@ -110,7 +112,7 @@ def _check_generative(drawn: Values, simulated: Triple, seed: int, keys: np.ndar
             )
 
 
-class _Observe(Messenger):
+class Observe(Messenger):
     """Lets observed sites be drawn like latent ones but for fixed globals; what they were and have become."""
 
     def __init__(self, fixed: tuple[str, ...]) -> None:
@@ -143,9 +145,18 @@ def _check_total(msg: Any) -> None:
         )
 
 
-def _put_back(triple: Triple, name: str, given: Tensor, drawn: Tensor, counted: Tensor) -> dict[Key, Tensor]:
-    """The arguments that an observed value was, with the drawn value in its place; what masks hide may differ."""
-    named: dict[Key, Any] = dict(enumerate(triple.args)) | dict(triple.kwargs)
+def put_back(named: Mapping[Key, Any], name: str, given: Tensor, drawn: Tensor, counted: Tensor) -> dict[Key, Tensor]:
+    """Those of the programs' arguments that an observed value was, with the drawn value in its place.
+
+    Args:
+        named: the arguments, by position or name.
+        name: of the observed site.
+        given, drawn: what it was and has become.
+        counted: which elements of the values masks leave; what they hide may differ.
+
+    Raises:
+        ProgramError: if the value is none of the arguments, or looks like several.
+    """
     tensors = {key: value for key, value in named.items() if isinstance(value, Tensor)}
     alike = {key: new for key, value in tensors.items() if (new := _replaced(value, given, drawn, counted)) is not None}
     # A view of an argument is that argument; another one that only looks the same may be something else.

@@ -1,4 +1,4 @@
-"""How is q fitted? Stochastic variational inference with Pyro's losses, in nats per datum, exact to resume.
+"""How is q fitted? Stochastic variational inference by one of several objectives, in nats per datum, exact to resume.
 
 With the default loss a step lowers the mean over a minibatch of
 
@@ -19,9 +19,8 @@ same last bit.
     preparation.py      before the first step: both programs are run once, and what was left open is chosen
     trainer.py          the loop: steps, epochs, saves
     standing.py         where it stands
-    objective.py        the losses, and the programs as SVI sees them
-    summed_elbo.py      the ELBO of models whose discrete latents are summed out
-    free_bits.py        the ELBO with a floor under each KL
+    objectives/         what it climbs: the ELBO, importance-weighted and Rényi's bounds, wake-sleep, …
+    weighed.py          the programs as SVI sees them
     batches.py          minibatches in a seeded order
     optimiser.py        one optimiser over all parameters
     parameters.py       found, named, copied and put back
@@ -44,7 +43,7 @@ from elbowroom.inference.training.evaluate import Evaluation, evaluate
 from elbowroom.inference.training.fit import fit
 from elbowroom.inference.training.load import Loaded, load_checkpoint
 from elbowroom.inference.training.nonfinite import NonFiniteError
-from elbowroom.inference.training.objective import LOSSES
+from elbowroom.inference.training.objectives.registry import OBJECTIVES
 from elbowroom.inference.training.optimiser import OPTIMIZERS
 from elbowroom.inference.training.result import Fit
 from elbowroom.inference.training.schedule import KL_WEIGHTS, SCHEDULES
@@ -52,7 +51,7 @@ from elbowroom.inference.training.signals import TrainingInterrupted
 
 __all__ = [
     "KL_WEIGHTS",
-    "LOSSES",
+    "OBJECTIVES",
     "OPTIMIZERS",
     "SCHEDULES",
     "CheckpointError",

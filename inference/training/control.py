@@ -8,12 +8,13 @@ import torch
 
 from elbowroom.inference.training.batches import Data, Prepare
 from elbowroom.inference.training.epoch_state import OnEpoch
+from elbowroom.inference.training.objectives.own import OwnLoss
 from elbowroom.inference.training.settings import KEEP, Settings
 
 
 @dataclass(frozen=True, kw_only=True)
 class Control:
-    """The attributes are the arguments of `fit` by the same names.
+    """The attributes are the arguments of `fit` by the same names; `own_loss` is `loss` where that is a function.
 
     Raises:
         ValueError, TypeError: naming the argument, what was got and what was expected.
@@ -21,6 +22,7 @@ class Control:
 
     validation: Data
     prepare: Prepare | None
+    own_loss: OwnLoss | None
     on_epoch: OnEpoch | None
     keep: str
     run_dir: Path | None

@@ -2,7 +2,7 @@
 
 import logging
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -18,6 +18,7 @@ from elbowroom.inference.target import Target
 from elbowroom.inference.training.batches import Batches, Data, Prepare, as_tensors, prepared
 from elbowroom.inference.training.control import Control
 from elbowroom.inference.training.epoch_state import OnEpoch
+from elbowroom.inference.training.objectives.own import OwnLoss, own_bound
 from elbowroom.inference.training.parameters import Parameters, name_of, owner_of
 from elbowroom.inference.training.preparation import examine, resolved
 from elbowroom.inference.training.result import Fit
@@ -50,7 +51,8 @@ def fit(
     warmup_epochs: float = 0,
     num_cycles: int = 4,
     free_bits: float = 0.0,
-    loss: str = "Trace_ELBO",
+    loss: str | OwnLoss = "Trace_ELBO",
+    loss_options: Mapping[str, Any] | None = None,
     num_particles: int = 1,
     alpha: float | None = None,
     seed: int = 0,
@@ -113,7 +115,7 @@ def fit(
 
     The KL term: the objective is E_q[log p(x|z)] − β Σ_j max(λ, KL_j). Wherever β ≠ 1 or λ > 0 it is not the ELBO, and
     `history`, `Fit.bound` and the checkpoints say so. Validation is the ELBO always, β = 1 and λ = 0. None of these for
-    RenyiELBO, nor where discrete latents are summed out.
+    objectives without a KL term (importance-weighted ones), nor where discrete latents are summed out.
         beta: β after the warm-up (Higgins et al. 2017). The best q is then ∝ p(z) p(x|z)^(1/β), not the posterior.
         kl_weight: how β gets there: "linear" from 0 during the warm-up (Bowman et al. 2016), "cyclical" (in each cycle
             it rises from 0 for half of the time, then stays; Fu et al. 2019), or "constant".
@@ -124,9 +126,13 @@ def fit(
             the draws, or with "TraceMeanField_ELBO" in closed form where there is one.
 
     Other arguments:
-        loss: "Trace_ELBO", "TraceMeanField_ELBO" (closed-form KL) or "RenyiELBO".
-        num_particles: draws of the guide for each datum in a step.
-        alpha: order of RenyiELBO; None is 0, the importance-weighted bound.
+        loss: the objective, a name in `OBJECTIVES`, which says of each what it climbs and what it bounds; or your own
+            f(model, guide, *batch), a scalar tensor summed over the minibatch, which is minimised. Its name is kept,
+            and `bound` is "none" unless the function has an attribute `bound` that says "lower".
+        loss_options: options of an objective by name, as its constructor has them.
+        num_particles: K, draws of the guide for each datum in a step.
+        alpha: short for `loss_options={"alpha": …}`, of those that have one; of RenyiELBO None is 0, the
+            importance-weighted bound.
         prepare: function of a minibatch (of each of its tensors) that returns what the programs are to see, for
             example a new binarisation each time; its noise must come from torch's global generator.
         validate_every: epochs between validations; by default a number that makes them a twentieth of the work. The
@@ -170,7 +176,9 @@ def fit(
         warmup_epochs=warmup_epochs,
         num_cycles=num_cycles,
         free_bits=free_bits,
-        loss=loss,
+        loss=loss if isinstance(loss, str) else name_of(loss),
+        loss_options=loss_options or None,
+        own_bound=None if isinstance(loss, str) else own_bound(loss),
         num_particles=num_particles,
         alpha=alpha,
         seed=seed,
@@ -182,6 +190,7 @@ def fit(
     control = Control(
         validation=validation,
         prepare=prepare,
+        own_loss=None if isinstance(loss, str) else loss,
         on_epoch=on_epoch,
         keep=keep,
         run_dir=None if run_dir is None else Path(run_dir),
@@ -235,7 +244,7 @@ def _trainer(
     example = batches.take(batches.order(0)[: batches.batch_size])
     if control.prepare is not None:
         example = prepared(control.prepare, example)
-    objective, data_dim, parameters = examine(model, guide, example, settings)
+    objective, data_dim, parameters = examine(model, guide, example, settings, control.own_loss)
     run_directory = directory(parameters)
     with parameters.evaluating():
         target = Target(model, guide, *held_out, plate=settings.plate) if held_out else None
@@ -274,6 +283,7 @@ def _result(trainer: Trainer, path: Path | None) -> Fit:
         seconds=end.seconds,
         path=path,
         stopped=end.stopped,
+        loss=trainer.settings.loss,
         beta=trainer.history[-1]["beta"],
         bound=trainer.history[-1].get("bound", "lower"),
     )

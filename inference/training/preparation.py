@@ -2,7 +2,6 @@
 
 import logging
 from dataclasses import replace
-from typing import Any
 
 import pyro
 import torch
@@ -13,15 +12,15 @@ from elbowroom.inference.showing.numbers import in_short
 from elbowroom.inference.target import Target
 from elbowroom.inference.training.batches import Batches
 from elbowroom.inference.training.evaluate import default_interval
-from elbowroom.inference.training.free_bits import FreeBitsELBO
-from elbowroom.inference.training.objective import Loss, make_loss
+from elbowroom.inference.training.objectives.contract import Loss, Setting
+from elbowroom.inference.training.objectives.own import Own, OwnLoss
+from elbowroom.inference.training.objectives.registry import OBJECTIVES
 from elbowroom.inference.training.parameters import (
     Parameters,
     find_parameters,
     owner_of,
 )
 from elbowroom.inference.training.settings import Settings
-from elbowroom.inference.training.summed_elbo import SummedELBO
 
 logger = logging.getLogger("elbowroom")
 
@@ -40,9 +39,12 @@ def resolved(settings: Settings, batches: Batches, held_out: tuple[Tensor, ...])
 
 
 def examine(
-    model: Program, guide: Program, example: tuple[Tensor, ...], settings: Settings
+    model: Program, guide: Program, example: tuple[Tensor, ...], settings: Settings, own: OwnLoss | None = None
 ) -> tuple[Loss, int | None, Parameters]:
-    """Run the programs on one minibatch: readable errors, then the loss that fits them, the plate's dim, parameters."""
+    """Run the programs on one minibatch: readable errors, then the loss that fits them, the plate's dim, parameters.
+
+    `own` is the loss that the caller wrote, if there is one.
+    """
 
     def run(model: Program, guide: Program) -> None:
         guide(*example)
@@ -61,7 +63,7 @@ def examine(
         _check_structure(target, example, settings)
         for text in in_short(target.unnormalised):
             logger.warning(text)
-        objective = _objective(target, settings)
+        objective = _objective(target, settings) if own is None else Own(own)
         with pyro.settings.context(validate_infer=True):  # Pyro's own checks of the pair, once
             objective.loss(model, guide, *example)
     return objective, target.structure.data_dim, parameters
@@ -97,7 +99,7 @@ def _check_summed(structure: Structure, settings: Settings) -> None:
             f"the model branches on {list(structure.sequential)}, and fit runs no branches: write it without `if` and "
             "without infer={'enumerate': 'sequential'} (torch.where, values[..., k]), or draw the site in the guide"
         )
-    if settings.loss != "Trace_ELBO":
+    if settings.own_bound is None and not OBJECTIVES[settings.loss].sums_out:
         raise ValueError(f"{sites}, and loss={settings.loss!r} cannot be had of their sum: use loss='Trace_ELBO'")
     for name, value in settings.unlike_elbo().items():
         raise ValueError(
@@ -107,29 +109,15 @@ def _check_summed(structure: Structure, settings: Settings) -> None:
 
 
 def _objective(target: Target, settings: Settings) -> Loss:
-    """The loss that fits the programs: of a model with discrete latents that the guide leaves to it, their sum's.
-
-    Those that the guide draws and marks for enumeration are summed over in the ELBO's expectation.
-    """
-    broadcasts = set(target.layouts.values()) == {"plate"}
-    particles: dict[str, Any] = {
-        "num_particles": settings.num_particles,
-        "vectorize_particles": broadcasts and settings.num_particles > 1,
-    }
-    structure, plate = target.structure, settings.plate
-    if structure.discrete:
-        return SummedELBO(structure, plate, **particles)
-    if settings.free_bits:
-        closed_form = settings.loss == "TraceMeanField_ELBO"
-        return FreeBitsELBO(plate, settings.free_bits, closed_form, max_plate_nesting=structure.nesting, **particles)
-    return make_loss(
-        settings.loss,
+    """The loss that fits the programs."""
+    setting = Setting(
+        structure=target.structure,
+        plate=settings.plate,
         num_particles=settings.num_particles,
-        alpha=settings.alpha,
-        nesting=structure.nesting,
-        broadcasts=broadcasts,
-        enumerates=bool(structure.marked),
+        broadcasts=set(target.layouts.values()) == {"plate"},
+        free_bits=settings.free_bits,
     )
+    return OBJECTIVES[settings.loss].make(setting, **settings.options)
 
 
 def _owners(model: Program, guide: Program) -> dict[str, torch.nn.Module]:

@@ -19,9 +19,10 @@ class Fit(Shown):
             minibatches, at their β, in nats per datum), `gradient_norm` (mean over steps, before clipping), `seconds`
             (of training so far). Epochs with a validation also have `elbo`, `elbo_stderr`, `reconstruction`, `kl`,
             `kl_per_dim` (see `Evaluation`; always at β = 1). `notes` is there when something must be known.
-            `bound` is "lower" where minus the loss is the ELBO or a Rényi bound in each step of the epoch, and "none"
-            where the KL term is weighed or floored: with β < 1 that may exceed log p(x); with β > 1, and with free
-            bits, it lies below the ELBO, but where it is highest the ELBO is not.
+            `bound` is "lower" where minus the loss is a lower bound on log p(x) in expectation in each step of the
+            epoch (`OBJECTIVES` says it of each), and "none" where it is not, or the KL term is weighed or floored: with
+            β < 1 that may exceed log p(x); with β > 1, and with free bits, it lies below the ELBO, but where it is
+            highest the ELBO is not.
         best_epoch: the epoch with the highest validation ELBO; None without validation.
         best_elbo: that ELBO, nats per datum; None without validation.
         num_steps: optimisation steps taken.
@@ -30,6 +31,7 @@ class Fit(Shown):
         stopped: what ended training before its last epoch, "patience" or "on_epoch"; None if nothing did.
         beta: KL weight of the last step.
         bound: as in the last row of `history`.
+        loss: name of the objective, or of the caller's own function.
     """
 
     history: list[dict[str, Any]]
@@ -41,6 +43,7 @@ class Fit(Shown):
     stopped: str | None = None
     beta: float = 1.0
     bound: str = "lower"
+    loss: str = "Trace_ELBO"
 
     def as_table(self) -> Table:
         """The best epoch, and the losses and validation ELBOs of the epochs, the last first."""
@@ -48,7 +51,10 @@ class Fit(Shown):
         if self.stopped is not None:
             head.append(f"ended by {self.stopped}")
         if self.bound == "none":
-            head.append(f"the objective (β = {self.beta:g} at the end) is no bound on log p(x); validation is at β = 1")
+            head.append(
+                f"the objective ({self.loss}, β = {self.beta:g} at the end) is no bound on log p(x); validation is the "
+                "ELBO, β = 1"
+            )
         if self.best_epoch is not None:
             head.append(f"best validation ELBO {self.best_elbo:.3f} nats per datum, in epoch {self.best_epoch}")
         if self.path is not None:

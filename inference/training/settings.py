@@ -1,12 +1,13 @@
 """The arguments of a training run, checked and resolved."""
 
-import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from typing import Any
 
-from elbowroom.inference.training.argument_checks import check_integer, check_registered, is_number
+from elbowroom.inference.training.argument_checks import check_integer, check_registered
 from elbowroom.inference.training.kl_term import KLTerm
-from elbowroom.inference.training.objective import LOSSES
+from elbowroom.inference.training.objectives.contract import Objective
+from elbowroom.inference.training.objectives.registry import OBJECTIVES
 from elbowroom.inference.training.optimisation import Optimisation
 
 KEEP = ("last", "best")
@@ -16,8 +17,9 @@ KEEP = ("last", "best")
 class Settings(KLTerm, Optimisation):
     """What decides the numbers of a run: two runs with equal settings, data and programs are the same run.
 
-    The attributes are the arguments of `fit` by the same names; `prepare` is the name of the function. Those with
-    defaults are younger than the first run directories, which do not have them.
+    The attributes are the arguments of `fit` by the same names; `prepare` is the name of the function, and `loss` that
+    of the caller's, which `own_bound` then tells from a name of the registry: it is what the function says of itself.
+    Those with defaults are younger than the first run directories, which do not have them.
 
     Raises:
         ValueError, TypeError: naming the argument, what was got and what was expected.
@@ -34,6 +36,8 @@ class Settings(KLTerm, Optimisation):
     num_validation_samples: int
     prepare: str | None
     patience: int | None = None
+    loss_options: Mapping[str, Any] | None = None
+    own_bound: str | None = None
 
     def __post_init__(self) -> None:
         for name in ("num_epochs", "num_particles"):
@@ -45,17 +49,26 @@ class Settings(KLTerm, Optimisation):
         check_integer("seed", self.seed, 0)
         self.check_optimisation()
         self.check_kl_term()
-        check_registered("loss", self.loss, LOSSES)
-        if self.loss == "RenyiELBO":
-            self._check_renyi()
-        elif self.alpha is not None:
-            raise ValueError(f"alpha={self.alpha} is the order of RenyiELBO; loss={self.loss!r} has none")
+        if not isinstance(self.loss_options, Mapping | None):
+            raise TypeError(f"loss_options must be a mapping of options to values, got {self.loss_options!r}")
+        if self.own_bound is None:
+            check_registered("loss", self.loss, OBJECTIVES)
+            self._check_objective(OBJECTIVES[self.loss])
+        else:
+            self._check_own()
         self._check_patience()
+
+    @property
+    def options(self) -> dict[str, Any]:
+        """Of the objective; `alpha` is one of them, older than the others."""
+        return ({} if self.alpha is None else {"alpha": self.alpha}) | dict(self.loss_options or {})
 
     def bound(self, betas: Iterable[float]) -> str:
         """What the objective is of steps at these β: "lower" of log p(x), or "none" where it is no such bound."""
-        as_it_is = not self.free_bits and (self.alpha or 0.0) >= 0.0
-        return "lower" if as_it_is and all(beta == 1.0 for beta in betas) else "none"
+        if self.own_bound is not None:
+            return self.own_bound
+        bound = OBJECTIVES[self.loss].bounds(self.options)
+        return bound if not self.free_bits and all(beta == 1.0 for beta in betas) else "none"
 
     def has_stalled(self, epoch: int, best_epoch: int | None) -> bool:
         """Whether the ELBO of the validation after this epoch makes it `patience` epochs without a better one."""
@@ -69,17 +82,41 @@ class Settings(KLTerm, Optimisation):
                 f"(num_epochs={self.num_epochs}): give a shorter warmup_epochs, or patience=None"
             )
 
-    def _check_renyi(self) -> None:
-        if self.num_particles < 2:
+    def _check_objective(self, objective: type[Objective]) -> None:
+        if self.alpha is not None and "alpha" not in objective.options():
+            having = [repr(name) for name, other in OBJECTIVES.items() if "alpha" in other.options()]
+            raise ValueError(f"alpha={self.alpha} is an option of {', '.join(having)}; loss={self.loss!r} has none")
+        if self.alpha is not None and "alpha" in (self.loss_options or {}):
+            raise ValueError(f"alpha={self.alpha} is given twice: in loss_options, too")
+        objective.check(self.options)
+        if self.num_particles < objective.least_particles:
             raise ValueError(
-                "loss='RenyiELBO' with num_particles=1 is the ELBO: use num_particles >= 2, or loss='Trace_ELBO'"
+                f"loss={self.loss!r} with num_particles={self.num_particles} has no other draws to weigh a draw by: "
+                f"use num_particles >= {objective.least_particles}, or loss='Trace_ELBO'"
             )
-        if self.alpha is not None and not (is_number(self.alpha) and math.isfinite(self.alpha) and self.alpha != 1):
+        if not objective.weighs_kl:
+            self._refuse_kl_term(f"loss={self.loss!r} does not have")
+        if self.free_bits and not objective.floors_kl:
+            having = [name for name, other in OBJECTIVES.items() if other.floors_kl]
             raise ValueError(
-                f"alpha must be a finite number other than 1 (0 is the importance-weighted bound), got {self.alpha!r}; "
-                "for alpha = 1 use loss='Trace_ELBO'"
+                f"free_bits={self.free_bits:g} is a floor under the KL term, and loss={self.loss!r} has none: leave "
+                f"free_bits out, or use one of {', '.join(having)}"
             )
+
+    def _check_own(self) -> None:
+        if self.loss_options or self.alpha is not None:
+            given = "alpha" if self.alpha is not None else "loss_options"
+            raise ValueError(
+                f"{given} is for losses by name, and loss is your own function {self.loss}: bind its options "
+                "beforehand (functools.partial)"
+            )
+        if self.num_particles != 1:
+            raise ValueError(
+                f"num_particles={self.num_particles} is for losses by name, and loss is your own function {self.loss}: "
+                "how often it draws is its own"
+            )
+        self._refuse_kl_term(f"your own function {self.loss} weighs by itself, or does not have")
+
+    def _refuse_kl_term(self, why: str) -> None:
         for name in self.unlike_elbo():
-            raise ValueError(
-                f"{name} weighs the KL term, which RenyiELBO does not have: leave {name} out, or use another loss"
-            )
+            raise ValueError(f"{name} weighs the KL term, which {why}: leave {name} out, or use another loss")

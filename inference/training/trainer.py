@@ -19,13 +19,14 @@ from elbowroom.inference.training.batches import Batches, Prepare, prepared
 from elbowroom.inference.training.epoch_state import EpochState, OnEpoch
 from elbowroom.inference.training.evaluate import evaluate
 from elbowroom.inference.training.nonfinite import NonFiniteError, NonFiniteStep, find_rows, report
-from elbowroom.inference.training.objective import Loss, weighed
+from elbowroom.inference.training.objectives.contract import Loss
 from elbowroom.inference.training.optimiser import JointOptimiser
 from elbowroom.inference.training.parameters import Parameters
 from elbowroom.inference.training.run_directory import RunDirectory
 from elbowroom.inference.training.settings import Settings
 from elbowroom.inference.training.signals import StopRequest, TrainingInterrupted
 from elbowroom.inference.training.standing import Progress, recorded
+from elbowroom.inference.training.weighed import weighed
 
 
 class Trainer:
@@ -33,7 +34,7 @@ class Trainer:
 
     Args:
         model, guide: the programs.
-        loss: Pyro's estimator of the ELBO, for programs that are not scaled by the number of data.
+        loss: minus the objective, summed over a minibatch.
         data_dim: batch dim of the data plate, counted from the right; None without one.
         parameters: of both programs.
         batches: the training data.
@@ -117,7 +118,7 @@ class Trainer:
         if self.best:
             tensors["best"] = self.best
         beta = self._beta(max(self.progress.step - 1, 0))
-        objective = {"beta": beta, "bound": self.settings.bound([beta])}
+        objective = {"loss": self.settings.loss, "beta": beta, "bound": self.settings.bound([beta])}
         self.directory.save(f"step-{self.progress.step:09d}", tensors, asdict(self.progress) | {"objective": objective})
         self._saved_at = self.progress.step
 

@@ -76,8 +76,16 @@ class BernoulliVector(dist.TorchDistribution):
             self._validate_sample(value)
         if not torch.is_grad_enabled():
             return in_blocks(_bernoulli_block, 1 - 2 * value, self.logits)
+        if self._is_one_for_all(value):
+            logits = self.logits[..., 0, :]
+            return logits @ value.T - functional.softplus(logits, threshold=40.0).sum(-1, keepdim=True)
         # log sigmoid(a) = −softplus(−a). Beyond the threshold softplus(a) = a, right to e^−40 = 4e−18.
         return -functional.softplus((1 - 2 * value) * self.logits, threshold=40.0).sum(-1)
+
+    def _is_one_for_all(self, value: Tensor) -> bool:
+        """Whether the logits `[*, B, P]` are the same for all data `[B, P]`, whose log p is then a matrix product."""
+        shared = self.logits.ndim > 2 and value.ndim == 2 and self.logits.shape[-2] == len(value) > 1
+        return shared and self.logits.stride(-2) == 0 and bool(((value == 0) | (value == 1)).all())
 
     def _validate_sample(self, value: Tensor) -> None:
         """Torch's checks, entry by entry; where values are to blame, the error tells what to do with grey ones."""

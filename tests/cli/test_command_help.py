@@ -12,6 +12,7 @@ import pytest
 import elbowroom
 from elbowroom.__main__ import COMMANDS, EXIT_CODES
 from elbowroom.commands.options import Data, Networks, Programs, Training
+from elbowroom.inference.training import OBJECTIVES
 from toys.commands import Result, Run
 
 HEAVY = ("torch", "pyro", "numpy", "scipy", "matplotlib", "arviz", "xarray", "pandas")
@@ -53,6 +54,11 @@ def test_help_explains_every_option_and_exit_code(run: Run, monkeypatch: pytest.
 def test_every_option_is_explained(kind: type) -> None:
     """The help text of an option is its line under `Attributes:`."""
     assert [name for name, _ in explanations(kind)] == [field.name for field in fields(kind)]
+
+
+def test_the_help_of_the_loss_names_every_objective() -> None:
+    told = re.split(r", | or ", dict(explanations(Training))["loss"].split(";")[1].split("(")[0].strip())
+    assert told == list(OBJECTIVES)
 
 
 def test_the_first_help_names_every_command(run: Run) -> None:

@@ -8,7 +8,8 @@ from torch.distributions import kl_divergence
 
 from elbowroom.guides import AmortizedCategorical
 from elbowroom.inference import Target, bracket, fit, importance, quadrature
-from elbowroom.inference.training.objective import make_loss
+from elbowroom.inference.training import OBJECTIVES
+from elbowroom.inference.training.objectives.contract import Setting
 from elbowroom.models import Mixture
 from toys.failure_budget import sigmas
 
@@ -36,7 +37,7 @@ def test_the_gap_of_each_datum_is_the_divergence_in_closed_form() -> None:
     gap = kl_divergence(guide.encode(x), model.posterior(x))
     elbo = by_hand(model, guide, x)
     torch.testing.assert_close(model.log_prob(x) - gap, elbo, rtol=1e-12, atol=1e-12)
-    loss = make_loss("Trace_ELBO", num_particles=1, alpha=None, nesting=1, broadcasts=True, enumerates=True)
+    loss = OBJECTIVES["Trace_ELBO"].make(Setting(Target(model, guide, x).structure, "data"))
     assert isinstance(loss, TraceEnum_ELBO)
     for b in range(B):
         assert -loss.loss(model, guide, x[b : b + 1]) == pytest.approx(elbo[b].item(), abs=1e-12)

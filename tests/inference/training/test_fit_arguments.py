@@ -11,7 +11,7 @@ from pyro.nn import PyroModule
 from torch import Tensor
 
 from elbowroom.inference.programs.structure import ProgramError
-from elbowroom.inference.training import fit
+from elbowroom.inference.training import OBJECTIVES, fit
 from toys.training import SIZE, ToyGuide, ToyModel, equal, make_data, make_pair, values
 
 
@@ -60,7 +60,12 @@ def test_numbers(name: str, value: Any, error: type[Exception]) -> None:
 
 
 def test_unknown_names_list_the_known_ones() -> None:
-    refuse(ValueError, "unknown loss 'ELBO'; known: RenyiELBO, TraceMeanField_ELBO, Trace_ELBO", loss="ELBO")
+    refuse(ValueError, rf"unknown loss 'ELBO'; known: {', '.join(sorted(OBJECTIVES))}", loss="ELBO")
+    refuse(ValueError, r"unknown loss 'iwea' \(did you mean 'IWAE'\?\)", loss="iwea")
+    refuse(ValueError, r"unknown option of the loss 'ph' \(did you mean 'phi'\?\)", loss="reweighted-wake-sleep",
+           num_particles=2, loss_options={"ph": "sleep"})  # fmt: skip
+    refuse(ValueError, "unknown phi 'dream'; known: sleep, wake", loss="reweighted-wake-sleep",
+           num_particles=2, loss_options={"phi": "dream"})  # fmt: skip
     refuse(ValueError, "unknown schedule 'linear'; known: constant, cosine", schedule="linear")
     refuse(ValueError, "unknown keep 'first'; known: last, best", keep="first")
     refuse(
@@ -74,8 +79,8 @@ def test_combinations() -> None:
     refuse(ValueError, "resume=True needs run_dir", resume=True)
     with pytest.raises(ValueError, match="data=None is for programs without arguments"):
         fit(*make_pair(), None, progress=False)
-    refuse(ValueError, "alpha=0.5 is the order of RenyiELBO", alpha=0.5)
-    refuse(ValueError, "num_particles=1 is the ELBO", loss="RenyiELBO")
+    refuse(ValueError, "alpha=0.5 is an option of .*'RenyiELBO'.*; loss='Trace_ELBO' has none", alpha=0.5)
+    refuse(ValueError, "num_particles=1 has no other draws", loss="RenyiELBO")
     refuse(ValueError, "other than 1", loss="RenyiELBO", num_particles=4, alpha=1)
     for name, value in {"warmup_epochs": 3, "beta": 4.0, "kl_weight": "cyclical", "free_bits": 0.1}.items():
         refuse(ValueError, f"{name} weighs the KL term", loss="RenyiELBO", num_particles=4, **{name: value})

@@ -17,7 +17,8 @@ from torch.distributions import constraints
 from elbowroom.inference import Target, fit
 from elbowroom.inference.programs.global_state import module_local_parameters
 from elbowroom.inference.training.evaluate import evaluate
-from elbowroom.inference.training.summed_elbo import SummedELBO
+from elbowroom.inference.training.objectives.contract import Setting
+from elbowroom.inference.training.objectives.summed_elbo import SummedELBO
 from toys.programs import data, normal
 from toys.training import equal, values
 
@@ -82,8 +83,8 @@ def rows(num_data: int = 40, seed: int = 3) -> Tensor:
     return torch.where(torch.arange(num_data) % 5 == 0, x - 2.0, x + 3.0)
 
 
-def summed(model: Any, guide: Any, x: Tensor, **options: Any) -> SummedELBO:
-    return SummedELBO(Target(model, guide, x).structure, "data", **options)
+def summed(model: Any, guide: Any, x: Tensor, num_particles: int = 1, broadcasts: bool = True) -> SummedELBO:
+    return SummedELBO(Setting(Target(model, guide, x).structure, "data", num_particles, broadcasts))
 
 
 def gradients(loss: Callable[..., float], model: nn.Module, guide: nn.Module, x: Tensor) -> dict[str, Tensor]:
@@ -99,7 +100,7 @@ def gradients(loss: Callable[..., float], model: nn.Module, guide: nn.Module, x:
 def test_the_loss_and_its_gradient_are_pyros(vectorize: bool) -> None:
     x, model, guide = rows(6), Mixture(), Guide()
     options: dict[str, Any] = {"num_particles": 3, "vectorize_particles": vectorize}
-    ours = summed(model, guide, x, **options)
+    ours = summed(model, guide, x, 3, broadcasts=vectorize)
     theirs = TraceEnum_ELBO(max_plate_nesting=1, **options)
     marked = config_enumerate(model)
     torch.manual_seed(5)
@@ -136,7 +137,7 @@ def test_draws_without_reparameterisation_have_the_same_gradient_on_average() ->
     for reparameterised in (True, False):
         guide = Guide(reparameterised)
         with module_local_parameters():  # two guides, each with its own
-            loss = summed(model, guide, x, num_particles=4000, vectorize_particles=True)
+            loss = summed(model, guide, x, num_particles=4000)
             found[reparameterised] = gradients(loss.loss_and_grads, model, guide, x)
     spread = {"slope": 3.1, "spread_unconstrained": 0.71}  # four standard errors of the difference, by 40 repetitions
     for name, tolerance in spread.items():
@@ -159,7 +160,7 @@ def test_masks_and_scales() -> None:
         pyro.sample("loc", dist.Normal(0.5, 1.0))
 
     model = Rows()
-    loss = SummedELBO(Target(model, guide, x, plate=None).structure, None).loss
+    loss = SummedELBO(Setting(Target(model, guide, x, plate=None).structure, None)).loss
     torch.manual_seed(5)
     found = loss(model, guide, x)
     torch.manual_seed(5)

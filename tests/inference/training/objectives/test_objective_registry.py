@@ -1,0 +1,148 @@
+"""What holds of every objective: a new one in the registry is tried by each of these."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pyro
+import pytest
+import torch
+from pyro import poutine
+from torch import Tensor
+
+from elbowroom.inference.target import Target
+from elbowroom.inference.training import OBJECTIVES, CheckpointError, NonFiniteError, evaluate
+from toys.objective_programs import LABELLED, programs, rows, train
+from toys.training import equal, values
+
+NAMES = sorted(OBJECTIVES)
+
+
+class Cut(Exception):
+    """Stands for a crash."""
+
+
+def cut_after(steps: int | None) -> Any:
+    """A `prepare` that adds noise and crashes at a step; the example that `fit` looks at is none."""
+    seen = -1
+
+    def prepare(x: Tensor, *others: Tensor) -> tuple[Tensor, ...]:
+        nonlocal seen
+        if seen == steps:
+            raise Cut
+        seen += 1
+        return x + 0.01 * torch.randn_like(x), *others
+
+    return prepare
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_cut_run_goes_on_to_the_same_bits(name: str, tmp_path: Path) -> None:
+    """Metrics too; and the validation ELBO is `evaluate`'s, whatever training climbs."""
+    options: dict[str, Any] = {"validation": rows(name, 6, seed=2), "checkpoint_seconds": 0, "validate_every": 1}
+    pair, fitted = train(name, prepare=cut_after(None), **options)
+    with pytest.raises(Cut):
+        train(name, prepare=cut_after(4), run_dir=tmp_path, **options)
+    resumed, again = train(name, prepare=cut_after(None), run_dir=tmp_path, resume=True, **options)
+    assert equal(values(*pair), values(*resumed)) and not equal(values(*pair), values(*programs(name)))
+    assert [row | {"seconds": 0} for row in fitted.history] == [row | {"seconds": 0} for row in again.history]
+    held_out = options["validation"] if name in LABELLED else (options["validation"],)
+    with pyro.settings.context(module_local_params=True):
+        elbo = evaluate(Target(*pair, *held_out), seed=1).elbo
+    assert fitted.history[-1]["elbo"] == pytest.approx(elbo, rel=1e-9)
+    bound = OBJECTIVES[name].bounds({})
+    checkpoint = json.loads(next(tmp_path.glob("checkpoints/*/progress.json")).read_text())
+    assert fitted.bound == fitted.history[0]["bound"] == checkpoint["objective"]["bound"] == bound
+    assert fitted.loss == checkpoint["objective"]["loss"] == name
+    other = "IWAE" if name != "IWAE" else "Renyi"
+    if name not in LABELLED:
+        with pytest.raises(CheckpointError, match=rf"arguments\.loss: '{name}' in the run directory, now '{other}'"):
+            train(other, prepare=cut_after(None), run_dir=tmp_path, resume=True, **options)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_scales_of_the_programs_are_replaced_and_global_state_is_put_back(name: str) -> None:
+    state = torch.get_rng_state()
+    plain, _ = train(name, num_epochs=1)
+    model, guide = programs(name)
+    train(name, (poutine.scale(model, scale=7.0), poutine.scale(guide, scale=3.0)), num_epochs=1)
+    assert equal(values(*plain), values(model, guide))
+    assert torch.equal(state, torch.get_rng_state()) and len(pyro.get_param_store()) == 0
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_what_a_mask_hides_says_nothing(name: str) -> None:
+    """Rows that are hidden from both programs leave the others' gradients as they are; clipping acts on their sum."""
+    x = rows(name, 8)
+    first = x[0] if name in LABELLED else x
+    keep = torch.arange(8) < 5
+    clipped, _ = train(name, data=x, num_epochs=1, clip_norm=1e-9, optimizer="SGD", learning_rate=1.0)
+    moved = [(a - b).norm() for a, b in zip(values(*programs(name)), values(*clipped), strict=True)]
+    assert torch.stack(moved).norm() == pytest.approx(1e-9, rel=1e-5)
+    found = []
+    for fill in (0.0, 3.0):
+        model, guide = programs(name)
+        changed = torch.where(keep.unsqueeze(-1), first, fill)
+        data = (changed, *x[1:]) if name in LABELLED else changed
+        hidden = tuple(_hiding(program, changed, fill) for program in (model, guide))
+        train(name, hidden, data=data, num_epochs=1, batch_size=8)
+        found.append(values(model, guide))
+    assert all(torch.allclose(a, b, rtol=1e-9, atol=1e-12) for a, b in zip(*found, strict=True))
+
+
+def _hiding(program: Any, changed: Tensor, fill: float) -> Any:
+    def run(x: Tensor, *others: Tensor) -> Any:
+        with poutine.mask(mask=(x != fill).any(-1)):
+            return program(x, *others)
+
+    return _Owned(program, run)
+
+
+class _Owned(torch.nn.Module):
+    """A module that runs another way."""
+
+    def __init__(self, of: torch.nn.Module, run: Any) -> None:
+        super().__init__()
+        self.of, self.run = of, run
+
+    def forward(self, *args: Tensor) -> Any:
+        return self.run(*args)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_rows_that_are_not_finite_are_named(name: str) -> None:
+    x = rows(name)
+    first = x[0] if name in LABELLED else x
+    first[[3, 11], 0] = 1e200  # finite, and its square is not
+    before = values(*programs(name))
+    pair = programs(name)
+    with pytest.raises(NonFiniteError) as caught:
+        train(name, pair, data=x, batch_size=20)
+    assert caught.value.rows == [3, 11] and equal(before, values(*pair))
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_the_kl_term_is_weighed_where_there_is_one(name: str) -> None:
+    for option in ({"beta": 2.0}, {"warmup_epochs": 1}, {"kl_weight": "cyclical"}):
+        if OBJECTIVES[name].weighs_kl:
+            assert train(name, num_epochs=1, **option)[1].bound == "none"
+        else:
+            (argument,) = option
+            with pytest.raises(ValueError, match=f"{argument} weighs the KL term, which loss='{name}' does not have"):
+                train(name, **option)
+    if not OBJECTIVES[name].floors_kl:
+        none, no_floor = "free_bits weighs the KL term", r"free_bits=0\.5 is a floor .*use one of Trace_ELBO, TraceMean"
+        with pytest.raises(ValueError, match=no_floor if OBJECTIVES[name].weighs_kl else none):
+            train(name, free_bits=0.5)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_it_says_what_it_is(name: str) -> None:
+    objective = OBJECTIVES[name]
+    assert objective.bound in ("lower", "none") and objective.bounds({}) in ("lower", "none")
+    assert 20 < len(objective.what) <= 110
+    if objective.least_particles > 1:
+        with pytest.raises(ValueError, match=rf"loss='{name}' with num_particles=1 .*use num_particles >= 2"):
+            train(name, num_particles=1)
+    with pytest.raises(ValueError, match="unknown option of the loss 'colour'"):
+        train(name, loss_options={"colour": "red"})

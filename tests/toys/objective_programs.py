@@ -1,0 +1,73 @@
+"""Programs on which every objective of the registry can be trained: two latents, and for labels a small M2."""
+
+from typing import Any
+
+import pyro
+import pyro.distributions as dist
+import torch
+from pyro.nn import PyroModule
+from torch import Tensor, nn
+
+from elbowroom.inference.training import OBJECTIVES, fit
+from toys.training import SIZE, ToyGuide, ToyModel, make_data
+
+LABELLED = ("semi-supervised",)
+"""Objectives that are for programs with a label that is told of some data."""
+
+OPTIONS: dict[str, dict[str, Any]] = {"exact": {"loss_options": {"points": 5}}}
+"""Arguments of `fit` with which an objective is tried, besides its name and as few particles as it takes."""
+
+
+class LabelledModel(PyroModule):
+    """y ~ Cat(π), z ~ N(0, I_2), x | y, z ~ N(W z + c_y, 1), with y told where `seen`."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.network, self.centres = nn.Linear(2, SIZE), nn.Parameter(torch.randn(3, SIZE))
+
+    def forward(self, x: Tensor, y: Tensor, seen: Tensor) -> None:
+        with pyro.plate("data", len(x)):
+            k = pyro.sample("y", dist.Categorical(torch.ones(3) / 3), obs=y, obs_mask=seen)
+            z = pyro.sample("z", dist.Normal(x.new_zeros(2), 1.0).to_event(1))
+            pyro.sample("x", dist.Normal(self.network(z) + self.centres[k], 1.0).to_event(1), obs=x)
+
+
+class LabelledGuide(PyroModule):
+    """q(y|x) q(z|x, y) = Cat(y; softmax(V x)) N(z; U x + d_y, 1/4)."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.classifier, self.network = nn.Linear(SIZE, 3), nn.Linear(SIZE, 2)
+        self.shifts = nn.Parameter(torch.randn(3, 2))
+
+    def forward(self, x: Tensor, y: Tensor, seen: Tensor) -> None:
+        with pyro.plate("data", len(x)):
+            drawn = pyro.sample("y_unobserved", dist.Categorical(logits=self.classifier(x)).mask(~seen))
+            k = torch.where(seen, y, drawn)
+            pyro.sample("z", dist.Normal(self.network(x) + self.shifts[k], 0.5).to_event(1))
+
+
+def programs(name: str) -> tuple[nn.Module, nn.Module]:
+    """A pair with the same initial parameters at each call."""
+    with torch.random.fork_rng():
+        torch.manual_seed(0)
+        return (LabelledModel(), LabelledGuide()) if name in LABELLED else (ToyModel(), ToyGuide())
+
+
+def rows(name: str, num_data: int = 20, seed: int = 1) -> Any:
+    """Data for them."""
+    x = make_data(num_data, seed)
+    index = torch.arange(num_data)
+    return (x, index % 3, index % 2 == 0) if name in LABELLED else x
+
+
+def train(name: str, pair: tuple[Any, Any] | None = None, **options: Any) -> tuple[tuple[Any, Any], Any]:
+    """Six steps, three an epoch, by an objective; the programs and what `fit` says."""
+    model, guide = pair or programs(name)
+    objective = OBJECTIVES[name]
+    defaults: dict[str, Any] = {
+        "num_epochs": 2, "batch_size": 8, "learning_rate": 0.02, "seed": 1, "progress": False, "loss": name,
+        "num_particles": objective.least_particles, **OPTIONS.get(name, {}),
+    }  # fmt: skip
+    data = options.pop("data", None)
+    return (model, guide), fit(model, guide, rows(name) if data is None else data, **defaults | options)
