@@ -38,8 +38,8 @@ has, are refused before anything is built. `--programs.family` is a shorthand fo
 
 `full-normal`, `normal-mixture`, `planar`, `iaf`, `coupling` and `spline` are built around a diagonal Normal: they take
 away what its family costs, the approximation gap, and leave the encoder's. `decompose(target)` says which of the two
-is larger before one is trained. In Python `around=guide` begins at a trained one, of which the parameters are copied: an
-encoder drawn anew has to learn everything again, and overfits as before.
+is larger before one is trained. In Python `around=guide` begins at a trained one, of which the parameters are copied:
+an encoder drawn anew has to learn everything again, and overfits as before.
 
 ```python
 from elbowroom.guides import FlowGuide

@@ -35,8 +35,8 @@ class SemiAmortized(AmortizedGuide):
     after Kim, Wiseman, Miller, Sontag & Rush (2018, "Semi-amortized variational autoencoders", algorithm 1). The K
     points ε_k are the same for every datum and every call, so that q is a function of x, and of a datum alone. They are
     scrambled Sobol points and their mirror images, with covariance I where K is above 2 D: where the posterior is
-    Normal, L is the ELBO itself. In training gradients pass to the encoder as if the steps were constants, (m_T − m_0) and
-    (log s_T − log s_0); with `unroll` they pass through the steps, to the model's parameters too, as in the paper.
+    Normal, L is the ELBO itself. In training gradients pass to the encoder as if the steps were constants, (m_T − m_0)
+    and (log s_T − log s_0); with `unroll` they pass through the steps, to the model's parameters too, as in the paper.
 
     Args:
         guide: an encoder, of which `encode(x)` is a diagonal Normal, such as a trained `AmortizedNormal`. It becomes a

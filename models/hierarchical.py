@@ -120,6 +120,17 @@ class HierarchicalVAE(VAE):
             return self._layers(lambda layer, _: sites[self.site(layer)])
         return self._layers(lambda layer, p_z: _moved(p_z, sites[self.site(layer)]))
 
+    def log_joint(self, x: Tensor, z: Tensor, exposure: Tensor | None = None) -> Tensor:
+        """Not defined: p(x, z_1) alone is an integral over the layers above; `Target.log_joint` takes all layers.
+
+        Raises:
+            NotImplementedError: always.
+        """
+        raise NotImplementedError(
+            "log p(x, z) of one vector z: this model has several layers of latents; Target(model, guide, x).log_joint "
+            "takes a value for each site"
+        )
+
     @torch.no_grad()
     def generate(self, num_samples: int, *, seed: int = 0) -> Generated:
         """Draws z_1 ~ p(z_1), by way of the layers above, and the mean of x given it; no global random state is used.

@@ -114,3 +114,9 @@ def test_the_script_of_the_page_runs() -> None:
     with redirect_stdout(StringIO()) as printed:
         exec(compile(quick, "script", "exec"), {})
     assert "9 data" in printed.getvalue() and "z2" in printed.getvalue()
+
+
+def test_no_density_of_one_vector_is_claimed() -> None:
+    model = HierarchicalVAE(6, (2, 2), (3,))
+    with pytest.raises(NotImplementedError, match="several layers of latents"):
+        model.log_joint(torch.zeros(1, 6), torch.zeros(1, 2))
