@@ -14,8 +14,8 @@
 # # What does β trade?
 #
 # The β-VAE climbs $E_q[\log p(x|z)] - \beta\,\mathrm{KL}(q(z|x)\,\|\,p(z))$. It is often said that the KL term keeps
-# $q$ from collapsing to a point, that it prevents overfitting, and that $\beta > 1$ costs reconstruction. All three can be
-# measured; and one thing can be asked that a training curve does not show: which β leaves the best *model*, by
+# $q$ from collapsing to a point, that it prevents overfitting, and that $\beta > 1$ costs reconstruction. All three can
+# be measured; and one thing can be asked that a training curve does not show: which β leaves the best *model*, by
 # $\log p(x)$ from both sides.
 #
 # (That $\beta > 1$ gives disentangled latents is not measured here: it takes data with known factors and many seeds.)
@@ -99,7 +99,8 @@ for beta, pair in programs.items():
     found[beta] |= sides
     print(
         f"β = {beta:4}: log p of test digits {sides['test'].mean():7.2f}, of training digits "
-        f"{sides['train'].mean():7.2f} ({len(x)} each); by importance sampling from q alone {found[beta]['sampled']:7.2f}"
+        f"{sides['train'].mean():7.2f} ({len(x)} each); by importance sampling from q alone "
+        f"{found[beta]['sampled']:7.2f}"
     )
 
 # %% [markdown]
@@ -140,10 +141,10 @@ plt.show()
 # - *$\beta > 1$ costs reconstruction.* Yes, at every step; and $\log p(x)$, too, soon by several nats. At $\beta = 4$
 #   the code is empty, and the model no better than independent pixels.
 # - *The KL term prevents overfitting.* Training digits are better than test digits by some two nats for all
-#   $\beta \le 1$, and the difference goes only when the model says less of either. What is best for new digits is the highest
-#   $\log p(x)$ on them, and here that is not at the highest weight.
+#   $\beta \le 1$, and the difference goes only when the model says less of either. What is best for new digits is the
+#   highest $\log p(x)$ on them, and here that is not at the highest weight.
 # - What no training curve shows: with ten latents and few epochs $\beta < 1$ left the *better model*, by one to two
-#   nats from both sides, and the worse ELBO at $\beta = 1/4$. Latents that are cheap are used. Whoever compares models by
-#   their ELBO, or by importance sampling from a $q$ whose $\hat k$ is above 0.7, compares guides as well.
+#   nats from both sides, and the worse ELBO at $\beta = 1/4$. Latents that are cheap are used. Whoever compares models
+#   by their ELBO, or by importance sampling from a $q$ whose $\hat k$ is above 0.7, compares guides as well.
 #
 # One seed, 90 epochs, 64 hidden units: the sizes of the differences are of this training.
