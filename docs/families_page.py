@@ -36,6 +36,23 @@ has, are refused before anything is built. `--programs.family` is a shorthand fo
 
 {guide_options}
 
+`full-normal`, `normal-mixture`, `planar`, `iaf`, `coupling` and `spline` are built around a diagonal Normal: they take
+away what its family costs, the approximation gap, and leave the encoder's. `decompose(target)` says which of the two
+is larger before one is trained. In Python `around=guide` begins at a trained one, of which the parameters are copied:
+an encoder drawn anew has to learn everything again, and overfits as before.
+
+```python
+from elbowroom.guides import FlowGuide
+from elbowroom.inference import retrain_guide
+
+flow = FlowGuide(64, 2, kind="iaf", around=guide)  # the trained guide's ELBO, to begin with
+print(retrain_guide(target, flow, data.train, validation=data.validation))  # the model stays as it is
+```
+
+`semi-amortized` takes away what the encoder costs, the amortization gap, by a few steps on each datum, and stays a
+diagonal Normal: `SemiAmortized(guide, model, num_steps=20)` in Python. `iaf`, `coupling` and `spline` are made of zuko:
+`pip install 'elbowroom[flows]'`.
+
 ## Kinds of data
 
 What a model and a guide are called with, x first. Programs of one's own (`module:name`) say theirs with

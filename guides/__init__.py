@@ -12,6 +12,7 @@
     planar.py        … bent along a few directions, by layers of Rezende & Mohamed
     flow.py          … by an inverse autoregressive flow, couplings or splines
     flow_layers.py   their layers, of zuko
+    semi_amortized.py   an encoder, and a few steps up the ELBO of each datum
     conditional.py   … of x and a context
     label_and_normal.py   a classifier, and a Normal given the label
     markov.py      for models of sequences: each latent given the one before and all data from its step on
@@ -42,6 +43,7 @@ if TYPE_CHECKING:
     from elbowroom.guides.normal import AmortizedNormal
     from elbowroom.guides.normal_mixture import AmortizedMixture
     from elbowroom.guides.planar import PlanarGuide
+    from elbowroom.guides.semi_amortized import SemiAmortized
 
 __all__ = [
     "AmortizedCategorical",
@@ -58,6 +60,7 @@ __all__ = [
     "LabelAndNormal",
     "NoLatents",
     "PlanarGuide",
+    "SemiAmortized",
     "from_encoder",
 ]
 
@@ -76,6 +79,7 @@ _FILES = {
     "normal": ("AmortizedNormal",),
     "normal_mixture": ("AmortizedMixture",),
     "planar": ("PlanarGuide",),
+    "semi_amortized": ("SemiAmortized",),
 }
 _HOME = {name: file for file, names in _FILES.items() for name in names}
 

@@ -62,7 +62,7 @@ class AroundNormal(AmortizedGuide):
                 data_dim, latent_dim, hidden, floor=floor, network=network, **nets
             )
         else:
-            self.normal = _copied(around)
+            self.normal = copy.deepcopy(check_encoder("around", around)).requires_grad_(True)
             self.encoder.to(reference_tensor(self.normal))
             quieten(self.encoder, self.at_first)
 
@@ -74,23 +74,45 @@ class AroundNormal(AmortizedGuide):
             ValueError: if x has no batch dimension, no data, or not P values per datum, or `around` not D latents.
         """
         x = check_batch(x, reference_tensor(self.encoder))
-        mean, std = self._moments(x)
+        mean, std = moments(self.normal, x, self.latent_dim)
         return mean, std, self.encoder(check_width(x, self.data_dim, says="the guide's data_dim"))
 
-    def _moments(self, x: Tensor) -> tuple[Tensor, Tensor]:
-        q_z = self.normal.encode(x)
-        base = getattr(q_z, "base_dist", None)
-        if not isinstance(base, dist.Normal) or len(q_z.event_shape) != 1:
-            raise TypeError(
-                f"around: its encode(x) returned {q_z}, expected a diagonal Normal such as "
-                "Normal(mean, std).to_event(1); train an AmortizedNormal and begin from that"
-            )
-        if base.loc.shape != (len(x), self.latent_dim):
-            raise ValueError(
-                f"around: its Normal has shape {tuple(base.loc.shape)} for {len(x)} data, expected "
-                f"{(len(x), self.latent_dim)}; give latent_dim={base.loc.shape[-1]}"
-            )
-        return base.loc, base.scale
+
+def moments(guide: AmortizedGuide, x: Tensor, latent_dim: int) -> tuple[Tensor, Tensor]:
+    """Mean and standard deviation of a guide that is a diagonal Normal, `[B, D]` each.
+
+    Raises:
+        TypeError: if its `encode(x)` is none.
+        ValueError: if it has not D latents.
+    """
+    q_z = guide.encode(x)
+    base = getattr(q_z, "base_dist", None)
+    if not isinstance(base, dist.Normal) or len(q_z.event_shape) != 1:
+        raise TypeError(
+            f"{type(guide).__name__}: its encode(x) returned {q_z}, expected a diagonal Normal such as "
+            "Normal(mean, std).to_event(1); train an AmortizedNormal and begin from that"
+        )
+    if base.loc.shape != (len(x), latent_dim):
+        raise ValueError(
+            f"{type(guide).__name__}: its Normal has shape {tuple(base.loc.shape)} for {len(x)} data, expected "
+            f"{(len(x), latent_dim)}; is latent_dim={base.loc.shape[-1]} meant?"
+        )
+    return base.loc, base.scale
+
+
+def check_encoder(name: str, guide: Any) -> AmortizedGuide:
+    """`guide`, a module with a method `encode`.
+
+    Raises:
+        TypeError: if it is none.
+    """
+    if not callable(getattr(check_module(name, guide), "encode", None)):
+        raise TypeError(
+            f"{name}: got {type(guide).__name__}, which has no method encode(x), expected a guide that is a diagonal "
+            "Normal for each datum, such as AmortizedNormal or from_encoder(encoder, output='mean_std')"
+        )
+    checked: AmortizedGuide = guide
+    return checked
 
 
 def quieten(network: nn.Module, scale: float) -> None:
@@ -99,13 +121,3 @@ def quieten(network: nn.Module, scale: float) -> None:
     with torch.no_grad():
         last.weight.mul_(scale)
         last.bias.zero_()
-
-
-def _copied(around: Any) -> AmortizedGuide:
-    if not callable(getattr(check_module("around", around), "encode", None)):
-        raise TypeError(
-            f"around: got {type(around).__name__}, which has no method encode(x), expected a guide that is a diagonal "
-            "Normal for each datum, such as AmortizedNormal or from_encoder(encoder, output='mean_std')"
-        )
-    copied: AmortizedGuide = copy.deepcopy(around)
-    return copied.requires_grad_(True)

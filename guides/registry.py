@@ -39,6 +39,9 @@ GUIDES: dict[str, Entry] = {
     "iaf": Entry("flow:FlowGuide", options={**_AROUND, "kind": "iaf"}, tiny=_FLOW),
     "coupling": Entry("flow:FlowGuide", options={**_AROUND, "kind": "coupling"}, tiny=_FLOW),
     "spline": Entry("flow:FlowGuide", options={**_AROUND, "kind": "spline"}, tiny=_FLOW),
+    "semi-amortized": Entry(
+        "semi_amortized:semi_amortized_normal", tiny={"hidden": (3,), "num_steps": 2, "num_samples": 4}
+    ),
     "deep-kalman-smoother": Entry("markov:DeepKalmanSmoother", tiny={"num_features": 4}),
     "conditional-normal": Entry("conditional:ConditionalNormal", tiny={"hidden": (4,)}),
     "label-and-normal": Entry("label_and_normal:LabelAndNormal", tiny={"hidden": (4,)}),

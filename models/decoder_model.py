@@ -67,12 +67,20 @@ class DecoderModel(LatentModel):
         Raises:
             TypeError, ValueError: as of `LatentModel`; if the likelihood takes no exposure, or it is not `[B]`.
         """
+        return self._run(x, self._decoder_of(x, exposure))
+
+    def log_joint(self, x: Tensor, z: Tensor, exposure: Tensor | None = None) -> Tensor:
+        """log p(x, z) row by row, `[N]`, see `LatentModel`; `exposure [N]` as of a run of the program."""
+        return self._log_joint(x, z, self._decoder_of(x, exposure))
+
+    def _decoder_of(self, x: Tensor, exposure: Tensor | None) -> Callable[[Tensor], dist.TorchDistribution]:
+        """`decode` with the sizes of these data."""
         x = check_batch(x, self.prior_loc)
         if exposure is not None:
             self._check_exposure(exposure, x)
         elif self.likelihood.needs_exposure:
             exposure = x.flatten(1).sum(-1)
-        return self._run(x, partial(self.decode, exposure=exposure))
+        return partial(self.decode, exposure=exposure)
 
     def _check_exposure(self, exposure: Tensor, x: Tensor) -> None:
         if not self.likelihood.needs_exposure:

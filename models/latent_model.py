@@ -77,6 +77,23 @@ class LatentModel(Program):
             pyro.sample("x", p_x, obs=check_width(x, p_x.event_shape[0], says="the model's p(x|z)"))
         return z
 
+    def log_joint(self, x: Tensor, z: Tensor) -> Tensor:
+        """log p(x, z) = log p(z) + log p(x|z) of data `x [N, P]` or `[N, ...]` and latents `z [N, D]`, row by row.
+
+        Returns:
+            `[N]`, nats.
+
+        Raises:
+            TypeError, ValueError: as of a run of the program.
+        """
+        return self._log_joint(x, z, self.decode)
+
+    def _log_joint(self, x: Tensor, z: Tensor, decode: Callable[[Tensor], dist.TorchDistribution]) -> Tensor:
+        p_x = decode(z)
+        x = check_width(check_batch(x, self.prior_loc), p_x.event_shape[0], says="the model's p(x|z)")
+        log_p: Tensor = self.prior().log_prob(z) + p_x.log_prob(x)
+        return log_p
+
     @torch.no_grad()
     def generate(self, num_samples: int, *, seed: int = 0) -> Generated:
         """Draws z ~ p(z) and the mean of x given z; the global random state is neither read nor moved.

@@ -108,6 +108,20 @@ class DeepMarkov(VAE):
             pyro.sample("x", self.decode(z).mask(mask).to_event(1), obs=without_padding(x, mask))
         return z
 
+    def log_joint(self, x: Tensor, z: Tensor, mask: Tensor | None = None) -> Tensor:
+        """log p(x, z) of sequences `x [N, T, P]` and their latents `z [N, T, D]`, row by row: `[N]`, nats.
+
+        Raises:
+            TypeError, ValueError: as of a run of the program; if the latents are not those of N sequences of T steps.
+        """
+        x, mask = check_sequences(x, mask, self.prior_loc, self.data_dim)
+        if z.shape != (*x.shape[:2], self.latent_dim):
+            raise ValueError(f"z: got shape {tuple(z.shape)}, expected {(*x.shape[:2], self.latent_dim)}")
+        later = self.next_state(z[:, :-1]).log_prob(z[:, 1:]).sum(-1)
+        observed = self.decode(z).mask(mask).log_prob(without_padding(x, mask)).sum(-1)
+        log_p: Tensor = self.prior().log_prob(z[:, 0]) + later + observed
+        return log_p
+
     @torch.no_grad()
     def generate(self, num_samples: int, *, seed: int = 0) -> Generated:
         """Draws sequences of `num_steps` steps; the global random state is neither read nor moved.

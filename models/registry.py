@@ -34,6 +34,7 @@ class Entry(NamedTuple):
     exact: str = "quadrature"
 
 
+_AROUND_NORMAL = ("full-normal", "normal-mixture", "planar", "iaf", "coupling", "spline")
 _LINEAR = {"data_dim": 6, "latent_dim": 2, "sigma": 0.7}
 _STEPS = {"data_dim": 2, "latent_dim": 1, "num_steps": 3}
 _CONTEXT = {"data_dim": 6, "latent_dim": 2, "hidden": (4,), "prior_hidden": (3,)}
@@ -42,7 +43,7 @@ _IMAGE = {"data_dim": 6, "latent_dim": 2, "image_shape": (1, 2, 3)}
 MODELS: dict[str, Entry] = {
     "vae": Entry(
         "vae:VAE",
-        ("normal", "normal-linear", "full-normal", "normal-mixture", "planar", "iaf", "coupling", "spline"),
+        ("normal", "normal-linear", *_AROUND_NORMAL, "semi-amortized"),
         tiny={"data_dim": 6, "latent_dim": 2, "hidden": (4,)},
     ),
     "ppca": Entry(

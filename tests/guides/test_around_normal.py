@@ -99,10 +99,13 @@ def test_what_it_cannot_begin_at_is_refused(name: str) -> None:
     with pytest.raises(TypeError, match=r"around: got Linear, which has no method encode"):
         make(name, around=nn.Linear(2, 2))
     with pytest.raises(
-        TypeError, match=r"around: its encode\(x\) returned MultivariateNormal.*, expected a diagonal Normal"
+        TypeError,
+        match=r"AmortizedFullNormal: its encode\(x\) returned MultivariateNormal.*, expected a diagonal Normal",
     ):
         make(name, around=make("full-normal")).encode(x)
-    with pytest.raises(ValueError, match=r"around: its Normal has shape \(3, 4\) .*\(3, 2\); give latent_dim=4"):
+    with pytest.raises(
+        ValueError, match=r"AmortizedNormal: its Normal has shape \(3, 4\) .*\(3, 2\); is latent_dim=4 meant"
+    ):
         make(name, around=AmortizedNormal(P, 4)).encode(x)
     with pytest.raises(ValueError, match=r"x: got 5 values per datum"):
         make(name).encode(torch.randn(B, 5))

@@ -26,6 +26,8 @@ def test_terms_are_those_of_the_parts(pair: Pair) -> None:
     z, log_q = target.propose(S)
     log_p = target.model.prior().log_prob(z["z"]), target.model.decode(z["z"]).log_prob(target.args[0].flatten(1))
     torch.testing.assert_close(terms(target, z), torch.stack([log_q, *log_p]), rtol=1e-12, atol=1e-12)
+    row_by_row = torch.stack([target.model.log_joint(*target.args, one) for one in z["z"]])
+    torch.testing.assert_close(row_by_row, sum(log_p), rtol=1e-12, atol=1e-12)
     torch.testing.assert_close(log_q, target.guide.encode(target.args[0]).log_prob(z["z"]), rtol=1e-12, atol=1e-12)
 
 

@@ -47,6 +47,11 @@ def test_the_density_written_out(transition: str) -> None:
             logits = model.decoder(z[f"z_{t + 1}"][:, b])
             likelihood[:, b] += Bernoulli(logits=logits).log_prob(x[b, t]).sum(-1)
     torch.testing.assert_close(torch.stack(target.log_joint(z)), torch.stack([prior, likelihood]))
+    paths = torch.stack(list(z.values()), -2)  # [S, B, T, D]
+    found = torch.stack([model.log_joint(x, path, mask) for path in paths])
+    torch.testing.assert_close(found, prior + likelihood)
+    with pytest.raises(ValueError, match=r"z: got shape \(4, 2\), expected \(4, 4, 2\)"):
+        model.log_joint(x, paths[0, :, 0], mask)
 
 
 def test_padding_and_company_change_nothing() -> None:
