@@ -4,13 +4,14 @@
 
 amortization: what the best member found of q's own family has over the encoder's output; optimisation: what that
 member lacks of the best one nearby; approximation: what the family lacks. Every datum climbs a ladder (encoder,
-mean-field, full covariance, mixture), each rung started from the one before, and again from modes found elsewhere,
-and kept only where it scores better beyond noise. No number of a refined guide stands alone: log p(x) has a second
-opinion that did not begin there, and members that hold a part of the posterior only are known by it.
+own-family, mean-field, full covariance, mixture), each rung started from the one before, and again from modes found
+elsewhere, and kept only where it scores better beyond noise. No number of a refined guide stands alone: log p(x) has a
+second opinion that did not begin there, and members that hold a part of the posterior only are known by it.
 
     decompose.py          the call
     result.py             Decomposition
     ladder.py             the ladder of all data, in chunks
+    own_family.py         the family of a guide that is no Gaussian: its Normals moved and widened, its networks frozen
     rungs.py              each rung: where it starts and what it fits, from the encoder and from elsewhere
     elsewhere.py          points of the posterior that the encoder did not lead to
     families/             Gaussians and mixtures of them, fitted to every datum at once
@@ -19,8 +20,9 @@ opinion that did not begin there, and members that hold a part of the posterior 
     annealed.py           log p(x) annealed from the members, and a second opinion that did not begin there
     held.py               how much of the posterior the members hold
     shares.py             whose room the rest is: the family's, or the search's
-    refined.py            the best members as a guide (a Target)
-    refined_program.py    the same as a Pyro program
+    refined.py            the best members as a guide
+    refined_target.py     … as a Target; offset_target.py: those of the guide's own family
+    refined_program.py    … as a Pyro program; offset_program.py, likewise
     attribution.py        KL(q ‖ p(z|x)) by latent site
     overfitting.py        the amortization gap on training against test data
     retraining.py         a new guide beneath the same model, and what it gains

@@ -13,6 +13,7 @@ from torch import Tensor
 
 from elbowroom.inference.estimate import Estimate, reasons
 from elbowroom.inference.evidence.annealing import anneal
+from elbowroom.inference.gap.own_family import OWN_FAMILY
 from elbowroom.inference.gap.refined import RefinedGuide
 from elbowroom.inference.target import Target
 
@@ -31,7 +32,7 @@ Options = dict[str, Any]
 
 
 class TwoOpinions(NamedTuple):
-    """log p(x) as it is believed, `[B]`, and what annealing from the refined guide says."""
+    """log p(x) as it is believed, `[B]`, and what annealing from the largest family says, NaN where it was not run."""
 
     log_p: Estimate
     from_refined: Estimate
@@ -50,19 +51,24 @@ class Ground:
         exploded: data whose encoder output is not usable, `[B]` bool.
         several: data with modes that no member of the largest family covers together, `[B]` bool.
         searched: log p(x) as a search from the prior alone knows it, NaN where there was none.
+        own_is_best: data of which no larger family betters the guide's own, `[B]` bool; None without such a rung.
     """
 
     exploded: Tensor
     several: Tensor
     searched: Estimate
+    own_is_best: Tensor | None = None
 
     def select(self, data: Tensor) -> "Ground":
         """The same of some of the data."""
-        return Ground(self.exploded[data], self.several[data], part_of(self.searched, data))
+        own = None if self.own_is_best is None else self.own_is_best[data]
+        return Ground(self.exploded[data], self.several[data], part_of(self.searched, data), own)
 
 
 def annealed_twice(refined: RefinedGuide, ground: Ground, seed: int, memory_bytes: int | None) -> TwoOpinions:
-    """Anneal from the largest refined family, and hear a second opinion; all are lower bounds in expectation.
+    """Anneal from the best refined family, and hear a second opinion; all are lower bounds in expectation.
+
+    The best one of a datum is the guide's own where no larger one betters it, else the largest.
 
     Where they agree, the first is believed, which is better known; the second if only the first has a flag. Where
     annealing from elsewhere lies below or is too noisy to confirm the first, it is repeated with four times the
@@ -79,7 +85,7 @@ def annealed_twice(refined: RefinedGuide, ground: Ground, seed: int, memory_byte
     """
     options: Options = {"num_chains": NUM_CHAINS, "seed": seed, "memory_bytes": memory_bytes}
     base, every = refined.base, torch.arange(len(refined.base))
-    first = anneal(refined.target(), num_steps=NUM_STEPS, search=False, **options)
+    first, of_largest = _from_refined(refined, ground.own_is_best, options)
     from_prior = ground.exploded if base.has_density else torch.ones_like(ground.exploded)
     searched, second = ground.searched, _Opinion.nobodys(len(base))
     above = _above(searched, first)
@@ -100,7 +106,22 @@ def annealed_twice(refined: RefinedGuide, ground: Ground, seed: int, memory_byte
     second = _heard(base, second, every[alone], from_prior, NUM_STEPS, options)
     larger = above & ~believed & (searched.stderr <= _KNOWS) & ~_above(second.estimate, searched)
     second = second.replaced(every[larger], part_of(searched, every[larger]), SEARCH)
-    return TwoOpinions(_judged(first, second, believed), first)
+    return TwoOpinions(_judged(first, second, believed), of_largest)
+
+
+def _from_refined(refined: RefinedGuide, own_is_best: Tensor | None, options: Options) -> tuple[Estimate, Estimate]:
+    """Annealing from the best family of each datum, and from the largest alone, NaN where that is another."""
+    nothing = torch.full((len(refined.base),), torch.nan, dtype=torch.float64)
+    found = largest = Estimate(nothing, nothing, "lower")
+    own = torch.zeros(len(nothing), dtype=torch.bool) if own_is_best is None else own_is_best
+    for name, data in ((OWN_FAMILY, own.nonzero().flatten()), (None, (~own).nonzero().flatten())):
+        if len(data):
+            target = refined.target(name)
+            part = target.select(data) if len(data) < len(target) else target
+            annealed = anneal(part, num_steps=NUM_STEPS, search=False, **options)
+            found = put(found, data, annealed)
+            largest = largest if name else put(largest, data, annealed)
+    return found, largest
 
 
 @dataclass(frozen=True)

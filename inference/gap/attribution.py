@@ -13,7 +13,7 @@ from elbowroom.inference.estimate import Estimate, reasons
 from elbowroom.inference.evaluation.budget import cells_within
 from elbowroom.inference.evaluation.check_same_data import check_same_data
 from elbowroom.inference.gap.log_p import log_evidence_from_guide
-from elbowroom.inference.gap.refined import RefinedTarget
+from elbowroom.inference.gap.refined_target import RefinedTarget
 from elbowroom.inference.programs.handlers import Draw, Set
 from elbowroom.inference.programs.log_prob import site_log_prob
 from elbowroom.inference.programs.noise import Noise

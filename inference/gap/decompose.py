@@ -17,6 +17,7 @@ from elbowroom.inference.gap.families.scoring import NUM_SHIFTS
 from elbowroom.inference.gap.held import Held, held_by
 from elbowroom.inference.gap.ladder import ENCODER, Climbed, climb
 from elbowroom.inference.gap.log_p import LogP, LogPInfo, log_evidence
+from elbowroom.inference.gap.own_family import OWN_FAMILY, why_no_own_family
 from elbowroom.inference.gap.refined import RefinedGuide
 from elbowroom.inference.gap.result import Decomposition
 from elbowroom.inference.gap.rungs import RUNGS
@@ -48,7 +49,10 @@ def decompose(
 
     amortization = ELBO of the best member found of the guide's own family − ELBO of the encoder's output;
     optimisation = how far that member is from the best one nearby, to second order; approximation = the rest: log p(x)
-    less the best member of the family. All data are refined in one batch, in unconstrained coordinates, by
+    less the best member of the family. The own family of a Gaussian is mean-field or full covariance. That of a guide
+    of several sites that depend on each other, or of a flow, is the rung `"own-family"`: each Normal of the guide moved
+    and widened in its own units, m + s δ and s e^γ with δ and γ for each datum, its networks frozen (`own_family.py`).
+    All data are refined in one batch, in unconstrained coordinates (of `"own-family"`, the guide's noise), by
     natural-gradient steps with a rate and a stop of their own; every rung starts from the best member found before, is
     scored on quasi-random draws (the Gaussian ones on the same), and is kept only where it scores better beyond noise,
     so values never fall; where a rung is not kept, its value is that of the encoder or rung before.
@@ -69,8 +73,10 @@ def decompose(
             search from the prior, or annealing from the encoder's output or the prior. Where they do not, the larger
             value is taken and the datum flagged.
         draws: posterior draws of the same data, from `hmc` or `nuts`.
-        families: rungs, from small to large, of `"mean-field"`, `"full covariance"`, `"mixture"`.
-        family: the rung that counts as the guide's own; by default what its density says for most of these data.
+        families: rungs, from small to large, of `"own-family"`, `"mean-field"`, `"full covariance"`, `"mixture"`; the
+            first is left out where the guide has none besides the others.
+        family: the rung that counts as the guide's own; by default `"own-family"` where that is a rung, else what its
+            density says for most of these data.
         num_samples: draws that each rung is scored on, at least 32.
         seed: of everything random; the result of a datum is a function of (seed, datum).
         memory_bytes: byte budget for one evaluation (default 256 MiB).
@@ -85,13 +91,13 @@ def decompose(
     """
     target = target.collapsed()
     begin = time.perf_counter()
-    rungs = _checked(target, families, family, num_samples, draws)
+    rungs = _checked(target, families, family, num_samples, draws, memory_bytes)
     with progress_bar(len(target), "ladder", "datum", progress) as tick:
         climbed = climb(target, rungs, num_samples, draws, seed, memory_bytes, tick)
     guide_family = family or _family_of(climbed, rungs)
     refined = RefinedGuide(target, climbed.families)
     exploded = torch.tensor([bool(reason) for reason in climbed.exploded])
-    ground = Ground(exploded, climbed.several, Estimate(*climbed.searched, "lower"))
+    ground = Ground(exploded, climbed.several, Estimate(*climbed.searched, "lower"), _own_is_best(climbed))
     evidence = log_evidence(refined, log_p, ground, seed, memory_bytes)
     held = held_by(refined, evidence, guide_family, seed, memory_bytes)
     refined = replace(refined, doubts={name: rung.doubts for name, rung in held.items()})
@@ -127,7 +133,8 @@ def _assemble(
     ladder[ENCODER] = ladder[ENCODER].flagged(cautions)
     causes = zip(climbed.exploded, nowhere, cautions, log_p.flags, shares.flags, strict=True)
     flags = tuple(reasons(*of_datum) for of_datum in causes)
-    own = ["" if known else _NOT_GAUSSIAN.format(family=family) for known in climbed.is_gaussian.tolist()]
+    holds = climbed.is_gaussian | (family == OWN_FAMILY)
+    own = ["" if known else _NOT_GAUSSIAN.format(family=family) for known in holds.tolist()]
     own = ["" if exploded else note for exploded, note in zip(climbed.exploded, own, strict=True)]
     return Decomposition(
         ladder=ladder,
@@ -158,8 +165,18 @@ def _gain(replicates: Tensor, tried: Tensor) -> Estimate:
     return replace(gain, stderr=torch.where(gain.value == 0, tried.cpu(), gain.stderr))
 
 
+def _own_is_best(climbed: Climbed) -> Tensor | None:
+    """Of which data no family is better than the guide's own, `[B]`."""
+    if OWN_FAMILY not in climbed.elbo:
+        return None
+    last = list(climbed.elbo.values())[-1]
+    return (last == climbed.elbo[OWN_FAMILY]).all(0).cpu()
+
+
 def _family_of(climbed: Climbed, rungs: list[str]) -> str:
-    """The smallest rung that holds the guide for most data; where it is not Gaussian, the largest Gaussian one."""
+    """The smallest rung that holds the guide for most data; where none does, the largest Gaussian one."""
+    if OWN_FAMILY in rungs:
+        return OWN_FAMILY
     usable = torch.tensor([not reason for reason in climbed.exploded])
     if climbed.is_diagonal.cpu()[usable].double().mean() >= 0.5 and "mean-field" in rungs:
         return "mean-field"
@@ -167,7 +184,12 @@ def _family_of(climbed: Climbed, rungs: list[str]) -> str:
 
 
 def _checked(
-    target: Target, families: Sequence[str], family: str | None, num_samples: int, draws: Draws | None
+    target: Target,
+    families: Sequence[str],
+    family: str | None,
+    num_samples: int,
+    draws: Draws | None,
+    memory_bytes: int | None,
 ) -> list[str]:
     """The rungs that can be fitted to this target.
 
@@ -184,11 +206,16 @@ def _checked(
     dim = Coordinates.of(target).dim
     if dim == 0:
         raise ValueError("this target has no continuous latent: log p(x) is the ELBO, there is nothing to take apart")
+    if OWN_FAMILY in rungs and (why := why_no_own_family(target, memory_bytes)):
+        if rungs == [OWN_FAMILY] or family == OWN_FAMILY:
+            raise ValueError(f"'{OWN_FAMILY}' is no family of this guide: {why}")
+        rungs.remove(OWN_FAMILY)
     if dim > MAX_DENSE:
-        rungs = [name for name in rungs if name == "mean-field"]
+        rungs = [name for name in rungs if name in (OWN_FAMILY, "mean-field")]
         if not rungs:
             raise ValueError(
-                f"families of {dim} latents: above {MAX_DENSE} only 'mean-field' is fitted, got {families}"
+                f"families of {dim} latents: above {MAX_DENSE} only '{OWN_FAMILY}' and 'mean-field' are fitted, got "
+                f"{families}"
             )
     if family is not None and family not in rungs:
         raise ValueError(f"family must be one of the families that are fitted, {rungs}, got {family!r}")

@@ -1,6 +1,6 @@
 """The ladder of all data, in chunks that keep the byte budget."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor
@@ -16,7 +16,8 @@ from elbowroom.inference.gap.families.fitting import NUM_POINTS
 from elbowroom.inference.gap.families.fitting import points_of as draws_of_a_step
 from elbowroom.inference.gap.families.from_guide import read_guide
 from elbowroom.inference.gap.families.scoring import NUM_SHIFTS, held_bytes
-from elbowroom.inference.gap.rungs import NUM_COMPONENTS, Climber, fit_rung, is_better
+from elbowroom.inference.gap.own_family import OWN_FAMILY, NoiseDensities, in_noise
+from elbowroom.inference.gap.rungs import NUM_COMPONENTS, Climber, Rung, fit_rung, is_better
 from elbowroom.inference.mcmc.draws import Draws
 from elbowroom.inference.mcmc.expedition import NUM_PARTICLES
 from elbowroom.inference.mcmc.metric import MAX_DENSE
@@ -36,7 +37,7 @@ class Climbed:
         elbo: rung -> ELBO under R randomisations, `[R, B]`; `"encoder"` first. Values never fall from rung to rung.
         tried: rung -> standard error of the comparison that it won or lost, `[B]`.
         slack: rung -> nats to the best member nearby and its error, `[B]` (not for mixtures).
-        families: rung -> members in unconstrained coordinates.
+        families: rung -> members in unconstrained coordinates; the guide's own family in the guide's noise.
         shortfall: rung -> nats by which a search that began at the encoder's output ended below one that did not, there
             or on a rung before, `[B]`.
         rivals: rung -> whether members in two different modes were found that are about as good, `[B]`.
@@ -88,7 +89,8 @@ def climb(
         else:
             elsewhere = explored(part, path.on(part.coordinates.target), numbers)
         climber = Climber(part, numbers, num_samples // NUM_SHIFTS, elsewhere.points)
-        pieces.append(_first(_climb(climber, rungs, num_samples, elsewhere, seed), len(chunk)))
+        own = _in_noise(climber, part) if OWN_FAMILY in rungs else None
+        pieces.append(_first(_climb(climber, own, rungs, num_samples, elsewhere, seed), len(chunk)))
         tick(len(chunk))
     return _together(pieces)
 
@@ -103,50 +105,90 @@ def _data_at_once(target: Target, dim: int, rungs: list[str], num_samples: int, 
     return min(evaluated, held) if target.sliceable else evaluated
 
 
-def _climb(climber: Climber, rungs: list[str], num_samples: int, elsewhere: Elsewhere, seed: int) -> Climbed:
+def _in_noise(climber: Climber, part: Densities) -> Climber:
+    """The same data in the guide's noise."""
+    densities = NoiseDensities(part.coordinates, part.cells)
+    points = None if climber.points is None else densities.points(climber.points)
+    return replace(climber, densities=densities, points=points)
+
+
+def _climb(
+    climber: Climber, own: Climber | None, rungs: list[str], num_samples: int, elsewhere: Elsewhere, seed: int
+) -> Climbed:
     """Climb the ladder with the data of one chunk."""
     coordinates = climber.densities.coordinates
     start = read_guide(coordinates, seed)
     exploded, prior = why_exploded(coordinates, start.family, start.is_finite, seed)
     bad = torch.tensor([bool(reason) for reason in exploded], device=start.is_finite.device)
     sane = prior.where(bad, start.family) if start.family.is_diagonal else prior.full().where(bad, start.family)
-    best = _encoder(climber, start.is_gaussian & ~bad, sane, num_samples // NUM_SHIFTS, seed)
-    elbo, tried, slack, families, shortfall, rivals = {ENCODER: best}, {}, {}, {}, {}, {}
-    cost = torch.full((len(exploded),), num_samples + elsewhere.cost)
-    top, is_best = sane, start.is_gaussian & ~bad  # the best is a member, unless it is an encoder of another kind
-    away, short = None, torch.zeros_like(best[0])
-    for name in rungs:
+    is_member = start.is_gaussian & ~bad
+    if own is None:
+        encoder = _encoder(climber, is_member, sane, num_samples // NUM_SHIFTS, seed)
+        reached = torch.where(is_member, encoder, -torch.inf)
+    else:
+        encoder = own.evaluated(in_noise(coordinates)).elbo
+        reached = torch.where(is_member, climber.evaluated(sane).elbo, -torch.inf)
+    ascent = _Ascent(encoder, torch.full((len(exploded),), num_samples + elsewhere.cost))
+    if own is not None:
+        ascent.take(OWN_FAMILY, *_own_rung(own, encoder))
+    top, away = sane, None  # the best member so far, which has reached so much
+    for name in (name for name in rungs if name != OWN_FAMILY):
         rung = fit_rung(climber, name, top, away)
-        better = is_better(rung.evaluation.elbo, best)
-        tried[name] = ((rung.evaluation.elbo - best).std(0) / NUM_SHIFTS**0.5).nan_to_num(torch.inf)
-        stays = is_best & ~better & (start.is_diagonal if rung.family.is_diagonal else torch.ones_like(is_best))
-        best = torch.where(better, rung.evaluation.elbo, best)
-        elbo[name], families[name] = best, rung.family.where(~stays, top.formed_as(rung.family))
+        better = is_better(rung.evaluation.elbo, reached)
+        stays = ~better & (start.is_diagonal if rung.family.is_diagonal else torch.ones_like(better))
+        ascent.take(name, rung, rung.family.where(~stays, top.formed_as(rung.family)))
         fitted = rung.family if top.is_diagonal else rung.family.full()
-        top = fitted.where(better | ~is_best, top.formed_as(fitted))
-        is_best = torch.ones_like(is_best)
-        if rung.evaluation.slack is not None:
-            slack[name] = rung.evaluation.slack
-        away, short = rung.elsewhere, torch.maximum(short, rung.shortfall)
-        shortfall[name], rivals[name] = short, rung.has_rival
-        cost = cost + rung.num_evaluations
-    several = torch.zeros_like(is_best)
-    if elsewhere.points is not None and families[rungs[-1]].num_components == 1 and top.dim <= MAX_DENSE:
+        top = fitted.where(better, top.formed_as(fitted))
+        reached, away = torch.where(better, rung.evaluation.elbo, reached), rung.elsewhere
+    several = torch.zeros_like(bad)
+    if elsewhere.points is not None and ascent.families[rungs[-1]].num_components == 1 and top.dim <= MAX_DENSE:
         several = apart(climber.everything, top, modes_of(elsewhere.points))
     return Climbed(
-        elbo,
-        tried,
-        slack,
-        families,
-        shortfall,
-        rivals,
+        ascent.elbo,
+        ascent.tried,
+        ascent.slack,
+        ascent.families,
+        ascent.shortfall,
+        ascent.rivals,
         several.cpu(),
         (elsewhere.log_p, elsewhere.stderr),
         start.is_gaussian,
         start.is_diagonal,
         exploded,
-        cost,
+        ascent.num_evaluations,
     )
+
+
+class _Ascent:
+    """What the rungs that were taken reach, under the names of `Climbed`."""
+
+    def __init__(self, encoder: Tensor, num_evaluations: Tensor) -> None:
+        self.best, self.short = encoder, torch.zeros_like(encoder[0])
+        self.elbo, self.num_evaluations = {ENCODER: encoder}, num_evaluations
+        self.tried: dict[str, Tensor] = {}
+        self.slack: dict[str, tuple[Tensor, Tensor]] = {}
+        self.families: dict[str, Family] = {}
+        self.shortfall: dict[str, Tensor] = {}
+        self.rivals: dict[str, Tensor] = {}
+
+    def take(self, name: str, rung: Rung, family: Family) -> None:
+        """Take a rung, with these members; its ELBO counts where it is above what has been reached beyond noise."""
+        elbo = rung.evaluation.elbo
+        self.tried[name] = ((elbo - self.best).std(0) / NUM_SHIFTS**0.5).nan_to_num(torch.inf)
+        self.best = torch.where(is_better(elbo, self.best), elbo, self.best)
+        self.elbo[name], self.families[name] = self.best, family
+        if rung.evaluation.slack is not None:
+            self.slack[name] = rung.evaluation.slack
+        self.short = torch.maximum(self.short, rung.shortfall)
+        self.shortfall[name], self.rivals[name] = self.short, rung.has_rival
+        self.num_evaluations = self.num_evaluations + rung.num_evaluations
+
+
+def _own_rung(own: Climber, encoder: Tensor) -> tuple[Rung, Family]:
+    """The rung of the guide's own family, and its members: the encoder's output where no other one is better."""
+    start = in_noise(own.densities.coordinates)
+    rung = fit_rung(own, OWN_FAMILY, start, None)
+    return rung, rung.family.where(is_better(rung.evaluation.elbo, encoder), start)
 
 
 def _encoder(climber: Climber, is_gaussian: Tensor, family: Family, num_points: int, seed: int) -> Tensor:

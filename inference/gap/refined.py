@@ -1,110 +1,21 @@
 """The best members of each family, one distribution a datum, as a guide: semi-amortized inference."""
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from torch import Tensor
 
-from elbowroom.inference.evaluation.coordinates import Coordinates
-from elbowroom.inference.evaluation.random_numbers import RandomNumbers
 from elbowroom.inference.gap.families.family import Family
-from elbowroom.inference.programs.structure import ProgramError
-from elbowroom.inference.programs.terms import Values
+from elbowroom.inference.gap.offset_target import OffsetTarget
+from elbowroom.inference.gap.own_family import OWN_FAMILY
+from elbowroom.inference.gap.refined_target import RefinedTarget
 from elbowroom.inference.showing.shown import Shown
 from elbowroom.inference.showing.table import Table
 from elbowroom.inference.target import Target
 
 if TYPE_CHECKING:
+    from elbowroom.inference.gap.offset_program import OffsetProgram
     from elbowroom.inference.gap.refined_program import RefinedProgram
-
-_KEYS = ("refined_log_share", "refined_loc", "refined_scale")
-
-
-class RefinedTarget(Target):
-    """A target whose guide is a family member of its own for each datum; everything that takes a target takes it.
-
-    Made by `RefinedGuide.target`. The members travel as per-datum arguments, so they are cut with the data.
-
-    Attributes:
-        doubts: for each datum what is to be doubted of its member, or an empty string.
-    """
-
-    doubts: tuple[str, ...]
-
-    @classmethod
-    def of(cls, target: Target, family: Family, doubts: tuple[str, ...] = ()) -> "RefinedTarget":
-        """The same model and data, each datum with its own member, in the data's dtype, and what is to be doubted."""
-        values = (t.to(target.device, target.dtype) for t in (family.log_share, family.loc, family.scale))
-        refined = cls.like(
-            target,
-            model=_Without(target.model),
-            guide=_Without(target.guide),
-            structure=replace(target.structure, cautions=()),  # they are of the guide that is replaced
-            kwargs=target.kwargs | dict(zip(_KEYS, values, strict=True)),
-            per_datum=target.per_datum | dict.fromkeys(_KEYS, 0),
-        )
-        refined.doubts = doubts or ("",) * len(target)
-        return refined
-
-    @property
-    def cautions(self) -> tuple[str, ...]:
-        """For each datum why what rests on its member is to be doubted, known from when it was found; or empty."""
-        return self.doubts
-
-    def at(self, index: Tensor) -> "RefinedTarget":
-        """As `Target.at`; doubts stay with their data."""
-        return super().at(index).replaced(doubts=tuple(self.doubts[b] for b in index.tolist()))
-
-    def pinned_to(self, values: Mapping[int | str, Tensor]) -> "RefinedTarget":
-        """As `Target.pinned_to`; what is known of some data is not known of others."""
-        return super().pinned_to(values).replaced(doubts=("",) * len(self))
-
-    def pick(self, index: Tensor) -> "RefinedTarget":
-        """As `Triple.pick`, the members cut with the data: the programs do not see them."""
-        new = super().pick(index)
-        members = {key: new.kwargs[key][index.to(self.device)] for key in _KEYS}
-        return new.replaced(kwargs=new.kwargs | members, doubts=tuple(self.doubts[b] for b in index.tolist()))
-
-    @property
-    def family(self) -> Family:
-        """The members."""
-        return Family(*(self.kwargs[key] for key in _KEYS))
-
-    def propose(self, num_samples: int, *, seed: int = 0, start: int = 0) -> tuple[Values, Tensor]:
-        """Draw from the members: values and their log density, as `Target.propose`."""
-        if num_samples < 1:
-            raise ValueError(f"num_samples must be at least 1, got {num_samples}")
-        coordinates, family, numbers = Coordinates.of(self), self.family, RandomNumbers(self, seed)
-        noise = numbers.normal("refined: normal", num_samples, coordinates.dim, start)
-        every = family.at(noise.unsqueeze(2).expand(-1, -1, family.num_components, -1))  # [S, B, K, D]
-        if family.num_components == 1:
-            u = every.squeeze(2)
-        else:
-            uniform = numbers.uniform("refined: component", num_samples, start).to(noise)
-            chosen = (uniform.unsqueeze(-1) > family.log_share.exp().cumsum(-1)).sum(-1)
-            chosen = chosen.clamp(max=family.num_components - 1)
-            u = every.gather(2, chosen[..., None, None].expand(*chosen.shape, 1, coordinates.dim)).squeeze(2)
-        log_q, values = family.log_density(u), coordinates.unpack(u)
-        if coordinates.real:
-            return values, log_q
-        _, log_jacobian, z = self.log_joint_unconstrained(values)
-        return z, log_q - log_jacobian
-
-    def log_guide(self, z: Mapping[str, Tensor]) -> Tensor:
-        """The members' log density at any point, as `Target.log_guide`."""
-        coordinates = Coordinates.of(self)
-        if coordinates.real:
-            return self.family.log_density(coordinates.pack(z))
-        u = coordinates.unconstrain(z)
-        return self.family.log_density(u) - self.log_joint_unconstrained(coordinates.unpack(u))[1]
-
-    def latent_terms(self, z: Mapping[str, Tensor]) -> dict[str, tuple[Tensor, Tensor]]:
-        """Members are densities of all latents together: refused, as by `Target.latent_terms`."""
-        raise ProgramError(
-            "the members are densities of all latents together; for densities of each site use "
-            "Target(model, refined.program(), x)"
-        )
 
 
 @dataclass(frozen=True, repr=False)
@@ -113,7 +24,7 @@ class RefinedGuide(Shown):
 
     Attributes:
         base: the programs and data that were refined.
-        families: rung -> members, in unconstrained coordinates.
+        families: rung -> members, in unconstrained coordinates; of `"own-family"`, in the guide's noise.
         doubts: rung -> for each datum why an estimate from its member is to be doubted (it holds a part of the
             posterior only), or an empty string; a flag of whatever is estimated from `target`.
     """
@@ -141,7 +52,8 @@ class RefinedGuide(Shown):
             ValueError: if there is no such rung.
         """
         name = self._named(rung)
-        return RefinedTarget.of(self.base, self.families[name], self.doubts.get(name, ()))
+        kind = OffsetTarget if name == OWN_FAMILY else RefinedTarget
+        return kind.of(self.base, self.families[name], self.doubts.get(name, ()))
 
     def select(self, data: Tensor) -> "RefinedGuide":
         """The members of some of the data."""
@@ -150,7 +62,10 @@ class RefinedGuide(Shown):
         return RefinedGuide(self.base.select(data), families, doubts)
 
     def distribution(self, rung: str | None = None) -> Any:
-        """q(u) of all data as a `pyro.distributions` object of batch shape `[B]` and event shape `[D]`."""
+        """q(u) of all data as a `pyro.distributions` object of batch shape `[B]` and event shape `[D]`.
+
+        Of `"own-family"` it is the distribution of the guide's noise, of which latents are functions.
+        """
         from pyro import distributions as dist
 
         family = self.families[self._named(rung)]
@@ -167,7 +82,7 @@ class RefinedGuide(Shown):
             else (dist.MultivariateNormal(family.loc[:, 0], scale_tril=family.scale[:, 0]))
         )
 
-    def program(self, rung: str | None = None) -> "RefinedProgram":
+    def program(self, rung: str | None = None) -> "RefinedProgram | OffsetProgram":
         """The members of a rung (default: the largest family) as a Pyro guide program for the same data, in order.
 
         It is a module whose parameters are the members: for `Trace_ELBO` and `SVI`, `Predictive`, `Target`.
@@ -175,22 +90,15 @@ class RefinedGuide(Shown):
         Raises:
             ValueError: if there is no such rung, or a latent site stands in further plates.
         """
+        from elbowroom.inference.gap.offset_program import OffsetProgram
         from elbowroom.inference.gap.refined_program import RefinedProgram
 
-        return RefinedProgram(self.base, self.families[self._named(rung)])
+        name = self._named(rung)
+        kind = OffsetProgram if name == OWN_FAMILY else RefinedProgram
+        return kind(self.base, self.families[name])
 
     def _named(self, rung: str | None) -> str:
         name = list(self.families)[-1] if rung is None else rung
         if name not in self.families:
             raise ValueError(f"rung must be one of {list(self.families)}, got {rung!r}")
         return name
-
-
-class _Without:
-    """A program that is not given the members."""
-
-    def __init__(self, program: Callable[..., Any]) -> None:
-        self.program = program
-
-    def __call__(self, *args: Any, **kwargs: Any) -> Any:
-        return self.program(*args, **{k: v for k, v in kwargs.items() if k not in _KEYS})

@@ -57,22 +57,23 @@ class RefinedProgram(PyroModule):
     def forward(self, *args: Any, **kwargs: Any) -> None:
         """Draw every latent site, for all the data that were refined, in their order."""
         coordinates: Coordinates = self.__dict__["_coordinates"]
-        _check_same(coordinates.target, args, kwargs)
-        family = Family(self._member("log_share").log_softmax(-1), self._member("loc"), self._factor())
+        check_same(coordinates.target, args, kwargs)
+        family = Family(member(self, "log_share").log_softmax(-1), member(self, "loc"), self._factor())
         target, members = coordinates.target, _Members(coordinates.target, family)
         draw_latents(target.model, target.structure.latents, members.conditional, members.take, args, kwargs)
 
     def _factor(self) -> Tensor:
         """Standard deviations or Cholesky factors."""
-        scale = self._member("scale")
+        scale = member(self, "scale")
         if scale.dim() == 3:
             return scale.exp()
         return scale.tril(-1) + scale.diagonal(dim1=-2, dim2=-1).exp().diag_embed()
 
-    def _member(self, name: str) -> Tensor:
-        """A parameter; one that is held still is kept from Pyro, which would make it trainable again."""
-        held = self._parameters[name]
-        return held if held is not None and not held.requires_grad else getattr(self, name)
+
+def member(program: PyroModule, name: str) -> Tensor:
+    """A parameter; one that is held still is kept from Pyro, which would make it trainable again."""
+    held = program._parameters[name]
+    return held if held is not None and not held.requires_grad else getattr(program, name)
 
 
 class _Members:
@@ -163,14 +164,27 @@ class _Members:
 
     def _check(self, latent: Latent, given: tuple[int, ...]) -> None:
         data_dim, count = self.target.structure.data_dim, len(self.family)
-        if data_dim is not None and len(given) >= -data_dim and given[data_dim] != count:
-            raise ValueError(
-                f"this program was refined for {count} data and is called with {given[data_dim]}: call it with all of "
-                "them, in the order that they were refined in"
-            )
+        if data_dim is not None and len(given) >= -data_dim:
+            _refuse_other(count, given[data_dim])
 
 
-def _check_same(target: Target, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
+def check_count(target: Target, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
+    """Raise ValueError if there are more data, or fewer, than were refined."""
+    given = named(args, kwargs)
+    for key, axis in target.per_datum.items():
+        if isinstance(value := given.get(key), Tensor):
+            _refuse_other(len(target), value.shape[axis])
+
+
+def _refuse_other(refined: int, given: int) -> None:
+    if given != refined:
+        raise ValueError(
+            f"this program was refined for {refined} data and is called with {given}: call it with all of them, in "
+            "the order that they were refined in"
+        )
+
+
+def check_same(target: Target, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
     """Raise ValueError if there are as many data as were refined, but other ones."""
     given = named(args, kwargs)
     pinned = named(target.args, target.kwargs)

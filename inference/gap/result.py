@@ -19,8 +19,9 @@ class Decomposition(Shown):
     """log p(x) − ELBO, additive by construction: elbo + amortization + optimisation + approximation = log p(x).
 
     Attributes:
-        ladder: rung -> ELBO of each datum: `"encoder"` (the guide itself), then ever larger families (`"mean-field"`,
-            `"full covariance"`, `"mixture"`), each started from the one before; values never fall.
+        ladder: rung -> ELBO of each datum: `"encoder"` (the guide itself), `"own-family"` if the guide has one besides
+            what follows, then ever larger families (`"mean-field"`, `"full covariance"`, `"mixture"`), each started
+            from the one before; values never fall.
         gains: rung -> what it gained over the one before, `[B]` nats; stderr of the paired difference.
         family: the rung that is the guide's own family.
         log_p: log p(x).

@@ -15,6 +15,7 @@ from elbowroom.inference.gap.families.expectation import Density, draw
 from elbowroom.inference.gap.families.family import Family
 from elbowroom.inference.gap.families.fitting import fit_family
 from elbowroom.inference.gap.families.scoring import Evaluation, evaluate
+from elbowroom.inference.gap.own_family import OWN_FAMILY, NoiseDensities
 
 NUM_COMPONENTS = 4
 """Components of a mixture that is split from a Gaussian."""
@@ -49,12 +50,12 @@ class Rung:
 
 @dataclass(frozen=True)
 class Climber:
-    """What every rung needs of some data."""
+    """What every rung needs of some data, in unconstrained coordinates or in the guide's noise."""
 
-    densities: Densities
+    densities: Densities | NoiseDensities
     numbers: RandomNumbers
     num_points: int
-    points: Tensor | None  # of the posterior, not from the encoder, in unconstrained coordinates, `[M, B, D]`
+    points: Tensor | None  # of the posterior, not from the encoder, in these coordinates, `[M, B, D]`
 
     def subset(self, data: Tensor) -> Density:
         """The log density and gradient of some of the data, in float64."""
@@ -116,16 +117,19 @@ class _Starts:
     far: Callable[[Tensor], list[Family]]
 
 
+_DIAGONAL = _Starts(
+    lambda _, before: before.diagonal(), lambda points: [family.diagonal() for family in starts_of(points)]
+)
+
 RUNGS: dict[str, _Starts] = {
-    "mean-field": _Starts(
-        lambda _, before: before.diagonal(), lambda points: [family.diagonal() for family in starts_of(points)]
-    ),
+    OWN_FAMILY: _DIAGONAL,  # in coordinates of its own
+    "mean-field": _DIAGONAL,
     "full covariance": _Starts(
         lambda _, before: before.full(), lambda points: [family.full() for family in starts_of(points)]
     ),
     "mixture": _Starts(lambda climber, before: _split(climber, before.full()), lambda points: [modes_of(points)]),
 }
-"""Families from small to large, each with its starts."""
+"""Families from small to large, each with its starts; what a guide's own is, it depends."""
 
 
 def fit_rung(climber: Climber, name: str, before: Family, elsewhere: Family | None) -> Rung:

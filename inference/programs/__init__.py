@@ -39,6 +39,7 @@ What is run, and how:
     simulate.py         data drawn from the model
     picked.py           some of the data of programs that cannot be cut
     replacement.py      other distributions in the place of a model's latent sites
+    guide_noise.py      guides of Normals as maps of noise; the same with each Normal moved and widened
     global_state.py     what a run must leave as it was
 
 What is known of programs before that, and what is refused:
