@@ -8,6 +8,7 @@ import pytest
 import torch
 from pyro.infer import Trace_ELBO
 
+from elbowroom.inference.training import OBJECTIVES
 from elbowroom.inference.training.kl_term import KLTerm
 from house_imports import ROOT
 
@@ -36,3 +37,9 @@ def test_the_code_of_the_page_runs() -> None:
 
 def test_every_argument_of_the_kl_term_is_on_the_page() -> None:
     assert [name for name in KLTerm.__dataclass_fields__ if f"`{name}" not in PAGE] == []
+
+
+def test_every_objective_is_on_the_page_with_what_it_bounds() -> None:
+    for name, objective in OBJECTIVES.items():
+        options = ", ".join(f"`{option}={default!r}`" for option, default in objective.options().items())
+        assert f"| `{name}` | {objective.what} | {objective.bound} | {options} |\n" in PAGE

@@ -58,12 +58,29 @@ class Replicates:
             pyro.sample("z", q if self.reparameterised else q.has_rsample_(False))
 
     def gradients(self, name: str, num_particles: int, broadcasts: bool = True, **options: Any) -> tuple[float, Tensor]:
-        """The mean objective, and the gradient of it in (m, a, log s) of each replicate, `[3, N]`."""
+        """The mean objective, and the gradient of it in each parameter of each replicate, `[3, N]`."""
         structure = read_structure(self.model, self.guide, (self.x,), {}, "data")
         setting = Setting(structure, "data", num_particles, broadcasts)
         loss = OBJECTIVES[name].make(setting, **OPTIONS.get(name, {}) | options)
         value = -loss.loss_and_grads(self.model, self.guide, self.x) / len(self.x)
         return value, torch.stack([torch.zeros_like(p) if p.grad is None else -p.grad for p in self.parameters])
+
+
+class Chain(Replicates):
+    """z_1 ~ N(m, 1), z_2 ~ N(z_1, 1), x ~ N(z_2, 1), and q of z_1 and of z_2 given z_1: N(a, s²) N(a + z_1 / 2, s²)."""
+
+    def model(self, x: Tensor) -> None:
+        pyro.param("token", torch.tensor(0.0))
+        with pyro.plate("data", len(x)):
+            z = pyro.sample("z_1", dist.Normal(self.parameters.m, 1.0))
+            z = pyro.sample("z_2", dist.Normal(z, 1.0))
+            pyro.sample("x", dist.Normal(z, 1.0), obs=x)
+
+    def guide(self, x: Tensor) -> None:
+        a, s = self.parameters.a, self.parameters.log_s.exp()
+        with pyro.plate("data", len(x)):
+            z = pyro.sample("z_1", dist.Normal(a, s))
+            pyro.sample("z_2", dist.Normal(a + z / 2, s))
 
 
 def least(name: str) -> int:

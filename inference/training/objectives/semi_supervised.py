@@ -34,7 +34,7 @@ class SemiSupervised(SummedGuideELBO):
         ValueError: if the guide draws no such latent.
     """
 
-    what = "the ELBO with labels summed over + α log q(y|x) of those that are told (Kingma et al. 2014, equation 9)"
+    what = "the ELBO with labels summed over, and α log q of those that are told (Kingma et al. 2014, equation 9)"
     bound = "none"
 
     def __init__(self, setting: Setting, *, alpha: float = 1.0) -> None:

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from elbowroom.inference.training import OBJECTIVES
 from toys.failure_budget import sigmas
-from toys.objectives import AWAY, POSTERIOR, Place, Replicates, X, expected, least, leaves, log_evidence
+from toys.objectives import AWAY, POSTERIOR, Chain, Place, Replicates, X, expected, least, leaves, log_evidence
 
 N = 20_000
 ALWAYS = sorted(set(OBJECTIVES) - {"semi-supervised", "exact"})  # tried apart: it needs a label, it draws nothing
@@ -73,6 +73,14 @@ def test_at_the_posterior_nothing_is_left_to_climb_but_log_p(name: str) -> None:
     assert close(gradients, torch.stack([slope, *torch.zeros(2)]))
     if name != "TraceMeanField_ELBO":  # its likelihood is sampled, its KL is not
         assert value == pytest.approx(log_evidence(POSTERIOR.m).item(), abs=1e-10)
+
+
+@pytest.mark.parametrize(("name", "plain"), [("STL", "Trace_ELBO"), ("DReG", "IWAE"), ("score-function", "Trace_ELBO")])
+def test_a_draw_that_the_next_one_hangs_on(name: str, plain: str) -> None:
+    """Of a guide of two sites the gradient is that of the plain estimate of the same objective."""
+    ours, theirs = (Chain(AWAY, N).gradients(each, 2)[1] for each in (name, plain))
+    error = ((ours.var(1) + theirs.var(1)) / N).sqrt()
+    assert ((ours.mean(1) - theirs.mean(1)).abs() < sigmas(3) * error).all() and error.max() < 0.05
 
 
 @pytest.mark.parametrize("name", ["STL", "DReG", "score-function"])
