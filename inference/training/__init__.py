@@ -33,7 +33,7 @@ same last bit.
     checkpoint.py       written whole, read with checksums
     load.py             trained parameters into new programs
 
-Read fit.py first, then trainer.py. Imports: target, evaluation, saving, programs, estimate; never mcmc or evidence.
+Read fit.py first, then trainer.py. Imports: target, evaluation, saving, programs, weights, estimate; never mcmc or evidence.
 Beside programs/ the only wing that may use `pyro.poutine`.
 """
 
