@@ -19,21 +19,26 @@ class LabelAndNormal(Program):
     `"y_unobserved"`, which counts where the label is not told, and `"z"`, given the label that is told or drawn, in the
     plate `"data"`. `Target.collapsed` sums y out of it and of the model; `quadrature` does so by itself.
 
-    A told label says nothing to q(y|x) in the ELBO. The paper adds α log q(y|x) of the data that have one (equation 9),
-    a loss that bounds no log p; `fit` does not know it, and trains q(y|x) by its score, which is too noisy to learn
-    much by. In a loop of one's own y is summed out, and the term is `log_label`. With 10 labels a class of the 1257
-    binarised digits, two latents and α = 12.57 (data for each label), forty epochs so bring p(y|x) and q(y|x) both to
-    80 to 84 % of the test data (three seeds):
+    A told label says nothing to q(y|x) in the ELBO. The paper adds α log q(y|x) of the data that have one (equation 9):
+    the objective `"semi-supervised"` of `fit`, which bounds no log p. It sums over y exactly where it is not told;
+    draws would train q(y|x) by their score, which is too noisy to learn much by. With 10 labels a class of the 1257
+    binarised digits, two latents and α = 12.57 (data for each label), forty epochs bring q(y|x) to 83.5 ± 3.3 % of the
+    test labels, and p(y|x) by Bayes' rule to 85.7 ± 3.9 % (seeds 0 to 2, 95 % intervals of their mean):
 
-        programs = model, config_enumerate(guide)
-        sampled, summed = Trace_ELBO(), TraceEnum_ELBO(max_plate_nesting=1)
-        for _ in range(num_steps):
-            told, others = next(labelled), next(unlabelled)  # (x, y, seen): seen is true in one, false in the other
-            loss = sampled.differentiable_loss(model, guide, *told) + summed.differentiable_loss(*programs, *others)
-            loss = loss - alpha * guide.log_label(*told[:2]).sum()
-            optimizer.zero_grad()
-            loss.backward()
-            optimizer.step()
+        import torch
+        from elbowroom.datasets import KINDS, keep_labels, load
+        from elbowroom.guides import LabelAndNormal
+        from elbowroom.inference import fit
+        from elbowroom.models import SemiSupervisedVAE
+
+        data = keep_labels(load("digits", binarize="threshold"), per_class=10)
+        train, (x, y, _) = (KINDS["partly-labelled"].arguments(data, split) for split in ("train", "test"))
+        torch.manual_seed(0)
+        sizes = {"data_dim": 64, "latent_dim": 2, "num_classes": 10}
+        model, guide = SemiSupervisedVAE(**sizes), LabelAndNormal(**sizes)
+        step = {"batch_size": 64, "learning_rate": 3e-3, "schedule": "cosine"}
+        fit(model, guide, train, loss="semi-supervised", alpha=12.57, num_epochs=40, **step)
+        print((guide.classify(x).probs.argmax(-1) == y).double().mean())  # accuracy
 
     Args:
         data_dim: P, the number of values of a datum; data `[B, ...]` are flattened to `[B, P]`.

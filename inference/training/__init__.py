@@ -33,8 +33,8 @@ same last bit.
     checkpoint.py       written whole, read with checksums
     load.py             trained parameters into new programs
 
-Read fit.py first, then trainer.py. Imports: target, evaluation, saving, programs, estimate; never mcmc or evidence.
-Beside programs/ the only wing that may use `pyro.poutine`.
+Read fit.py first, then trainer.py. Imports: target, evaluation, saving, programs, weights, estimate; never mcmc or
+evidence. Beside programs/ the only wing that may use `pyro.poutine`.
 """
 
 from elbowroom.inference.training.checkpoint import CheckpointError

@@ -20,7 +20,7 @@ def test_the_code_of_the_page_runs() -> None:
     torch.set_default_dtype(torch.float32)
     pyro.clear_param_store()
     code = "\n".join(re.findall(r"```python\n(.*?)```", PAGE, re.DOTALL))
-    fewer = {r"num_epochs=\d+": "num_epochs=2", r"warmup_epochs=\d+": "warmup_epochs=1"}
+    fewer = {r"num_epochs=\d+": "num_epochs=2", r"warmup_epochs=\d+": "warmup_epochs=1", r"(points\W+)\d+": r"\g<1>8"}
     for found, put in (fewer | {r"(num_samples=\d+)\)": r"\1, search=False)"}).items():
         code = re.sub(found, put, code)
     names: dict[str, Any] = {}

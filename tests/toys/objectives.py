@@ -83,6 +83,17 @@ class Chain(Replicates):
             pyro.sample("z_2", dist.Normal(a + z / 2, s))
 
 
+class Summed(Replicates):
+    """k ~ Bernoulli(0.4), z ~ N(m + 2 k, 1), x ~ N(z, 1), with k left to the model."""
+
+    def model(self, x: Tensor) -> None:
+        pyro.param("token", torch.tensor(0.0))
+        with pyro.plate("data", len(x)):
+            k = pyro.sample("k", dist.Bernoulli(0.4))
+            z = pyro.sample("z", dist.Normal(self.parameters.m + 2 * k, 1.0))
+            pyro.sample("x", dist.Normal(z, 1.0), obs=x)
+
+
 def least(name: str) -> int:
     """Particles of an objective in a test: two, or what it needs."""
     return max(2, OBJECTIVES[name].least_particles)

@@ -18,6 +18,9 @@
     score_function.py           the ELBO by the score of those, with a baseline
     wake_sleep.py               reweighted wake-sleep
     simulated.py                its sleep: data that the model draws
+    summed_guide.py             the ELBO with finite latents of the guide summed over
+    semi_supervised.py          that, and a classifier's term for labels that are told
+    exact.py                    log p(x) itself, by a lattice over up to two latents
     own.py                      a function of the caller's
 
 Read per_datum.py first, then iwae.py. Imports: weights, programs, and the argument checks of training.

@@ -142,3 +142,24 @@ def test_other_checks_are_torchs() -> None:
         NormalVector(torch.zeros(B, P), torch.tensor(0.0))
     with pytest.raises(ValueError, match="within the support"):
         NormalVector(torch.zeros(B, P), torch.tensor(1.0)).log_prob(torch.full((B, P), float("nan")))
+
+
+def test_logits_that_all_data_share_are_a_matrix_product() -> None:
+    """As of a lattice of latents: `[S, 1, P]`, expanded over the data. The same numbers and gradients, for any size."""
+    logits = (3 * torch.randn(5, 1, 7)).detach()
+    logits[0, 0, :2] = torch.tensor([800.0, -800.0])
+    x = (torch.randn(4, 7) > 0).double()
+    found = []
+    for shared in (True, False):
+        leaf = logits.clone().requires_grad_()
+        vector = BernoulliVector(leaf).expand([5, 4]) if shared else BernoulliVector(leaf.expand(5, 4, 7).contiguous())
+        log_p = vector.log_prob(x)
+        found.append((log_p, *torch.autograd.grad(log_p.sum(), leaf)))
+    for ours, theirs in zip(*found, strict=True):
+        torch.testing.assert_close(ours, theirs, rtol=1e-12, atol=1e-12)
+    assert isinstance(found[0][0].grad_fn.next_functions[0][0], type((x @ x.T.requires_grad_()).grad_fn))
+    grey = torch.full((4, 7), 0.5)  # where validation is off: the same as ever
+    with torch.no_grad():
+        expected = BernoulliVector(logits, validate_args=False).expand([5, 4]).log_prob(grey)
+    leaf = logits.clone().requires_grad_()
+    torch.testing.assert_close(BernoulliVector(leaf, validate_args=False).expand([5, 4]).log_prob(grey), expected)

@@ -7,6 +7,7 @@ import pyro.distributions as dist
 import pytest
 import torch
 from torch import Tensor, nn
+from torch.distributions.constraints import positive
 
 from elbowroom.guides import AmortizedNormal
 from elbowroom.inference.programs.structure import read_structure
@@ -122,6 +123,26 @@ def test_the_guide_is_left_alone() -> None:
     before, of_model = values(guide), values(model)
     fit(model, guide, x, loss="exact", num_epochs=1, loss_options={"points": 8}, progress=False)
     assert equal(before, values(guide)) and not equal(of_model, values(model))
+
+
+def test_the_whole_program_as_one_datum() -> None:
+    """x_1 = 1, x_2 = 2 given one z ~ N(0, w²): log p is highest at w² = 1.5² − 1/2, and q = N(7/6, 7/18) there."""
+
+    def model(x: Tensor) -> None:
+        z = pyro.sample("z", dist.Normal(0.0, pyro.param("w", torch.tensor(1.0), constraint=positive)))
+        with pyro.plate("rows", len(x)):
+            pyro.sample("x", dist.Normal(z, 1.0), obs=x)
+
+    def guide(x: Tensor) -> None:
+        width = pyro.param("s", torch.tensor(0.5), constraint=positive)
+        pyro.sample("z", dist.Normal(pyro.param("a", torch.tensor(0.2)), width))
+
+    fit(
+        model, guide, torch.tensor([1.0, 2.0]), plate=None, loss="exact", loss_options={"guide": "elbo"},
+        num_epochs=250, num_particles=8, learning_rate=0.06, schedule="cosine", progress=False,
+    )  # fmt: skip
+    found = [pyro.param(name).item() for name in ("w", "a", "s")]
+    assert found == pytest.approx([1.75**0.5, 7 / 6, (7 / 18) ** 0.5], abs=5e-3)
 
 
 def test_what_it_cannot_do_is_said() -> None:

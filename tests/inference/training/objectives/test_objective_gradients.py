@@ -10,7 +10,7 @@ from torch import Tensor
 
 from elbowroom.inference.training import OBJECTIVES
 from toys.failure_budget import sigmas
-from toys.objectives import AWAY, POSTERIOR, Chain, Place, Replicates, X, expected, least, leaves, log_evidence
+from toys.objectives import AWAY, POSTERIOR, Chain, Place, Replicates, Summed, X, expected, least, leaves, log_evidence
 
 N = 20_000
 ALWAYS = sorted(set(OBJECTIVES) - {"semi-supervised", "exact"})  # tried apart: it needs a label, it draws nothing
@@ -75,12 +75,22 @@ def test_at_the_posterior_nothing_is_left_to_climb_but_log_p(name: str) -> None:
         assert value == pytest.approx(log_evidence(POSTERIOR.m).item(), abs=1e-10)
 
 
+@pytest.mark.parametrize("kind", [Chain, Summed], ids=["a chain of two", "a latent summed out"])
 @pytest.mark.parametrize(("name", "plain"), [("STL", "Trace_ELBO"), ("DReG", "IWAE"), ("score-function", "Trace_ELBO")])
-def test_a_draw_that_the_next_one_hangs_on(name: str, plain: str) -> None:
-    """Of a guide of two sites the gradient is that of the plain estimate of the same objective."""
-    ours, theirs = (Chain(AWAY, N).gradients(each, 2)[1] for each in (name, plain))
+def test_other_programs_give_the_gradient_of_the_plain_estimate(name: str, plain: str, kind: type[Replicates]) -> None:
+    """A draw that the next one hangs on; a finite latent that the guide leaves to the model."""
+    ours, theirs = (kind(AWAY, N).gradients(each, 2)[1] for each in (name, plain))
     error = ((ours.var(1) + theirs.var(1)) / N).sqrt()
     assert ((ours.mean(1) - theirs.mean(1)).abs() < sigmas(3) * error).all() and error.max() < 0.05
+
+
+def test_the_importance_weighted_bound_of_a_sum_is_below_its_logarithm_and_above_the_elbo() -> None:
+    """log p(x) = log Σ_k p(k) N(x; m + 2k, 2)."""
+    k = torch.tensor([0.0, 1.0])
+    weights = torch.tensor([0.6, 0.4]).log()
+    log_p = (weights + dist.Normal(AWAY.m + 2 * k, 2**0.5).log_prob(torch.tensor(X))).logsumexp(0).item()
+    elbo, bound = (Summed(AWAY, N).gradients(name, 50)[0] for name in ("Trace_ELBO", "IWAE"))
+    assert elbo + 0.03 < bound < log_p and bound == pytest.approx(log_p, abs=0.02)
 
 
 @pytest.mark.parametrize("name", ["STL", "DReG", "score-function"])
