@@ -14,8 +14,8 @@
 # # When are latents ignored, and what do the others mean?
 #
 # "Sometimes the model ignores the latent variables": posterior collapse. The remedies are schedules of the KL term's
-# weight. And of the latents that are used it is often said that they are meaningful codes, and that walking between two
-# of them is smooth. Each of these is a number.
+# weight. And of the latents that are used it is often said that they are meaningful codes, and that walking between
+# two of them is smooth. Each of these is a number.
 
 # %%
 import matplotlib.pyplot as plt
@@ -49,14 +49,15 @@ programs = {name: trained(**options) for name, options in WAYS.items()}
 # %% [markdown]
 # ## 1 Active units, and what they are worth
 #
-# A latent is active where the means of $q$ move with the datum (Burda et al. 2016, variance above 0.01). The evaluation
-# is the same whatever the training: ELBO at weight one, $\log p(x)$ from both sides for every ninth test digit.
+# A latent is active where the means of $q$ move with the datum (Burda et al. 2016, variance above 0.01). The
+# evaluation is the same whatever the training: ELBO at weight one, $\log p(x)$ from both sides for every ninth test
+# digit.
 
 # %%
 activity, rows = {}, {}
 for name, pair in programs.items():
     target = Target(*pair, data.test)
-    activity[name] = latent_use(target).activity.value.flatten().sort(descending=True).values
+    activity[name] = latent_use(target).activity.flatten().sort(descending=True).values
     both = bracket(Target(*pair, data.test[::9]), budget=60)
     assert both.settled.all(), f"the two sides of {name} should meet"
     log_p = (both.lower.value + both.upper.value) / 2
@@ -65,3 +66,104 @@ for name, pair in programs.items():
     print(f"{name:15s} {rows[name][0]:2d} of {NUM_LATENTS} active, ELBO {elbo:.2f}, log p(x) {log_p.mean():.2f}")
 active = {name: row[0] for name, row in rows.items()}
 assert max(active.values()) > active["no schedule"], "a schedule should wake latents"
+
+# %%
+figure, axes = plt.subplots(1, len(activity), figsize=(9.0, 2.6), sharey=True)
+for axis, (name, values) in zip(axes, activity.items(), strict=True):
+    axis.bar(range(NUM_LATENTS), values.clamp_min(1e-4), color=["#33608c" if v > 0.01 else "#c4c4c4" for v in values])
+    axis.axhline(0.01, color="#b0413e", linewidth=0.8)
+    axis.set(yscale="log", xlabel="latents")
+    axis.set_title(f"{name}: {active[name]}", loc="left", fontsize=10)
+axes[0].set_ylabel("activity")
+figure.tight_layout()
+plt.show()
+
+# %% [markdown]
+# Which of these differences are more than the digits that happen to be in the test set? Paired, with 95 % intervals:
+
+# %%
+first = rows["no schedule"][2]
+for name, (_, _, log_p) in rows.items():
+    gain = log_p - first
+    print(f"{name:15s} {gain.mean():+.2f} ± {1.96 * gain.std() / len(gain) ** 0.5:.2f} nats a digit in log p(x)")
+
+# %% [markdown]
+# ## 2 Are the codes meaningful?
+#
+# If a latent code is, a reader that knows nothing but straight lines should find the digit's name in it. We fit one
+# linear classifier to the means of $q$ and, for comparison, to as many principal components of the pixels.
+
+# %%
+name = max(rows, key=lambda way: rows[way][2].mean())
+model, guide = programs[name]
+codes = {split: guide.encode(data.split(split)).mean.detach() for split in ("train", "test")}
+
+
+def components(x, count):
+    centre = data.train.mean(0)
+    return (x - centre) @ torch.linalg.svd(data.train - centre, full_matrices=False).Vh[:count].T
+
+
+def linear_probe(train, test):
+    centre, scale = train.mean(0), train.std(0) + 1e-3
+    weight = torch.zeros(train.shape[1] + 1, 10, requires_grad=True)
+    with_one = [torch.nn.functional.pad((x - centre) / scale, (0, 1), value=1.0) for x in (train, test)]
+    optimizer = torch.optim.LBFGS([weight], max_iter=200)
+
+    def loss():
+        optimizer.zero_grad()
+        logits = with_one[0] @ weight
+        value = torch.nn.functional.cross_entropy(logits, data.labels["train"]) + 1e-3 * weight.square().sum()
+        value.backward()
+        return value
+
+    optimizer.step(loss)
+    hits = ((with_one[1] @ weight).argmax(1) == data.labels["test"]).double()
+    return hits.mean().item(), 1.96 * (hits.std() / len(hits) ** 0.5).item()
+
+
+probes = {
+    f"means of q, {NUM_LATENTS}": linear_probe(codes["train"], codes["test"]),
+    f"principal components, {NUM_LATENTS}": linear_probe(
+        components(data.train, NUM_LATENTS), components(data.test, NUM_LATENTS)
+    ),
+    "all 64 pixels": linear_probe(data.train, data.test),
+}
+for what, (share, error) in probes.items():
+    print(f"{what:26s} {100 * share:.1f} ± {100 * error:.1f} % of the test digits named")
+assert all(share > 0.5 for share, _ in probes.values())
+
+# %% [markdown]
+# ## 3 Is the walk between two codes smooth?
+#
+# Between pairs of test digits of different names: sixteen equal steps from code to code, the length of each step in
+# the decoded image, and how likely the points on the way are under the prior of $z$. A smooth walk has steps of equal
+# length.
+
+# %%
+ends = codes["test"][:160].unflatten(0, (2, 80))
+names = data.labels["test"][:160].unflatten(0, (2, 80))
+ends = ends[:, names[0] != names[1]]
+line = torch.linspace(0, 1, 17)[:, None, None]
+walk = ends[0] + line * (ends[1] - ends[0])  # [17, pairs, D]
+with torch.no_grad():
+    steps = model.decode(walk).mean.diff(dim=0).norm(dim=-1)
+    log_prior = model.prior().log_prob(walk)
+largest = steps.max(0).values / steps.mean(0)
+typical = model.prior().log_prob(model.prior().sample((4000,)))
+print(f"largest of 16 steps: {largest.median():.1f} times the mean one (median of {ends.shape[1]} walks)")
+print(f"log p(z) at the ends {log_prior[[0, -1]].mean():.1f}, half-way {log_prior[8].mean():.1f}, ", end="")
+print(f"of draws of the prior {typical.mean():.1f} ± {typical.std():.1f}")
+assert largest.median() > 1.3, "equal steps of the code are not equal steps of the image"
+assert log_prior[8].mean() > log_prior[[0, -1]].mean(), "half-way lies nearer the middle of the prior"
+
+# %% [markdown]
+# ## The claims, and what was measured
+#
+# - *Latents are ignored.* Most of the sixteen are, whatever the schedule; a schedule wakes a few more of them. How
+#   many are active and how good the model is are different questions: the table above has both, with intervals.
+# - *Codes are meaningful.* A linear reader names digits from the means of $q$ about as well as from as many principal
+#   components, no more is in the word; and neither as well as all pixels.
+# - *Interpolation is smooth.* It is continuous, as any network is. The image changes in a few of the steps, and the
+#   points half-way are unlike draws of the prior: they lie too near its middle, where it has its mode and hardly any
+#   mass.
