@@ -24,6 +24,7 @@ SCRIPTS = (
     "calibration",
     "decomposition_mnist",
     "refined_mnist",
+    "richer_guides",
 )
 NEEDS_MNIST = ("ppca_mnist", "mnist_vae", "annealing_mnist", "decomposition_mnist", "refined_mnist")
 

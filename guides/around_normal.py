@@ -62,7 +62,8 @@ class AroundNormal(AmortizedGuide):
                 data_dim, latent_dim, hidden, floor=floor, network=network, **nets
             )
         else:
-            self.normal = copy.deepcopy(check_encoder("around", around)).requires_grad_(True)
+            read = getattr(check_encoder("around", around), "model", None)  # a model that it reads is no part of it
+            self.normal = copy.deepcopy(around, {} if read is None else {id(read): read}).requires_grad_(True)
             self.encoder.to(reference_tensor(self.normal))
             quieten(self.encoder, self.at_first)
 

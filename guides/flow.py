@@ -56,7 +56,7 @@ class FlowGuide(AroundNormal):
         *,
         num_transforms: int = 2,
         num_features: int = 16,
-        transform_hidden: tuple[int, ...] = (32,),
+        transform_hidden: tuple[int, ...] = (64,),
         around: AmortizedGuide | None = None,
         activation: str = DEFAULT_ACTIVATION,
         floor: float = 1e-6,

@@ -109,6 +109,13 @@ def test_it_reads_the_model_and_leaves_no_gradient_there() -> None:
     assert not torch.allclose(guide.encode(x).mean, before)  # it follows the model
 
 
+def test_a_guide_around_it_reads_the_same_model() -> None:
+    model, guide, x = pair(num_steps=2)
+    around = AmortizedFullNormal(P, D, (4,), around=guide)
+    torch.testing.assert_close(around.encode(x).mean, guide.encode(x).mean)
+    assert around.normal.model is model and not {id(p) for p in around.parameters()} & {id(p) for p in guide.parameters()}
+
+
 def test_points_have_mirror_images_and_the_moments_of_a_normal() -> None:
     noise = _antithetic_normals(8, 3)
     assert torch.equal(noise[4:], -noise[:4]) and torch.equal(noise, _antithetic_normals(8, 3))
