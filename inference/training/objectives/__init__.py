@@ -18,6 +18,7 @@
     score_function.py           the ELBO by the score of those, with a baseline
     wake_sleep.py               reweighted wake-sleep
     simulated.py                its sleep: data that the model draws
+    quantized.py                codes of a codebook, by the straight-through estimator
     own.py                      a function of the caller's
 
 Read per_datum.py first, then iwae.py. Imports: weights, programs, and the argument checks of training.
