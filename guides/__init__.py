@@ -21,6 +21,7 @@
     markov.py      for models of sequences: each latent given the one before and all data from its step on
     exact.py       the model's own posterior, where it knows it
     categorical.py probabilities of a mixture's components, from a perceptron
+    nearest_code.py codes near what an encoder says, or the nearest alone
     no_latents.py  nothing, where all latents are summed out
     adapter.py     somebody's own PyTorch encoder
     registry.py    the guides by name, for the command line and the contract tests
@@ -44,6 +45,7 @@ if TYPE_CHECKING:
     from elbowroom.guides.label_and_normal import LabelAndNormal
     from elbowroom.guides.ladder import Ladder
     from elbowroom.guides.markov import DeepKalmanSmoother
+    from elbowroom.guides.nearest_code import NearestCode
     from elbowroom.guides.no_latents import NoLatents
     from elbowroom.guides.normal import AmortizedNormal
     from elbowroom.guides.normal_mixture import AmortizedMixture
@@ -66,6 +68,7 @@ __all__ = [
     "FlowGuide",
     "LabelAndNormal",
     "Ladder",
+    "NearestCode",
     "NoLatents",
     "PlanarGuide",
     "SemiAmortized",
@@ -86,6 +89,7 @@ _FILES = {
     "label_and_normal": ("LabelAndNormal",),
     "ladder": ("Ladder",),
     "markov": ("DeepKalmanSmoother",),
+    "nearest_code": ("NearestCode",),
     "no_latents": ("NoLatents",),
     "normal": ("AmortizedNormal",),
     "normal_mixture": ("AmortizedMixture",),

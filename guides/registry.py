@@ -50,6 +50,7 @@ GUIDES: dict[str, Entry] = {
     "label-and-normal": Entry("label_and_normal:LabelAndNormal", tiny={"hidden": (4,)}),
     "exact": Entry("exact:ExactPosterior"),
     "categorical": Entry("categorical:AmortizedCategorical", tiny={"hidden": (4,)}),
+    "nearest-code": Entry("nearest_code:NearestCode", tiny={"hidden": (4,)}),
     "none": Entry("no_latents:NoLatents"),
 }
 

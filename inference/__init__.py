@@ -34,6 +34,7 @@ from elbowroom.inference.audit import Audit, audit, audit_target
 from elbowroom.inference.check import ProgramReport, check_program
 from elbowroom.inference.diagnostics.agreement import Agreement, agreement
 from elbowroom.inference.diagnostics.calibration import Calibration, calibrate
+from elbowroom.inference.diagnostics.code_usage import CodeUsage, code_usage
 from elbowroom.inference.diagnostics.comparison import compare
 from elbowroom.inference.diagnostics.comparison_result import Comparison
 from elbowroom.inference.diagnostics.latent_use import LatentUse, latent_use
@@ -83,6 +84,7 @@ __all__ = [
     "Bracket",
     "Calibration",
     "CheckpointError",
+    "CodeUsage",
     "Comparison",
     "Decomposition",
     "Draws",
@@ -117,6 +119,7 @@ __all__ = [
     "bridge",
     "calibrate",
     "check_program",
+    "code_usage",
     "compare",
     "decompose",
     "encoder_overfitting",

@@ -15,6 +15,7 @@
     transitions.py       … how it follows from that one
     linear_system.py     … all of it linear: log p(x) by a Kalman filter
     mixture.py           one finite latent: log p(x) and p(k|x) as sums; expectation_maximisation.py fits it
+    vector_quantized.py  a few codes of a codebook: log p(x) as a sum over all of them (VQ-VAE)
     topics.py            bags of words: topics multiplied (ProdLDA) or mixed (LDA)
     adapter.py           somebody's own PyTorch decoder
     likelihoods/         p(x|z) from a decoder's outputs
@@ -42,6 +43,7 @@ if TYPE_CHECKING:
     from elbowroom.models.semi_supervised import SemiSupervisedVAE
     from elbowroom.models.topics import ProdLDA
     from elbowroom.models.vae import VAE
+    from elbowroom.models.vector_quantized import VectorQuantized
 
 __all__ = [
     "PPCA",
@@ -60,6 +62,7 @@ __all__ = [
     "Mixture",
     "ProdLDA",
     "SemiSupervisedVAE",
+    "VectorQuantized",
     "from_decoder",
 ]
 
@@ -78,6 +81,7 @@ _FILES = {
     "topics": ("ProdLDA",),
     "semi_supervised": ("SemiSupervisedVAE",),
     "vae": ("VAE",),
+    "vector_quantized": ("VectorQuantized",),
 }
 _HOME = {name: file for file, names in _FILES.items() for name in names}
 

@@ -26,6 +26,7 @@ class Entry(NamedTuple):
         exact: how log p(x) of that instance is known: `"quadrature"` (up to three latents), `"sum"` (over discrete
             latents) or `"closed form"` (the model's `log_prob`).
         options: arguments of the constructor that make it this family, whatever else is asked for.
+        loss: what the command line trains it by where nothing is said, a name in `inference.training.OBJECTIVES`.
     """
 
     where: str
@@ -34,6 +35,7 @@ class Entry(NamedTuple):
     tiny: Mapping[str, Any] = NO_OPTIONS
     exact: str = "quadrature"
     options: Mapping[str, Any] = NO_OPTIONS
+    loss: str = "Trace_ELBO"
 
 
 _AROUND_NORMAL = ("full-normal", "normal-mixture", "planar", "iaf", "coupling", "spline")
@@ -74,6 +76,13 @@ MODELS: dict[str, Entry] = {
         ("deep-kalman-smoother",),
         "sequence",
         {**_STEPS, "hidden": (4,), "transition_hidden": (3,)},
+    ),
+    "vector-quantized": Entry(
+        "vector_quantized:VectorQuantized",
+        ("nearest-code",),
+        tiny={"data_dim": 6, "num_codes": 3, "num_positions": 2, "code_dim": 2, "hidden": (4,), "prior_hidden": (3,)},
+        exact="sum",
+        loss="quantized",
     ),
     "linear-dynamical-system": Entry(
         "linear_system:LinearDynamicalSystem", ("deep-kalman-smoother",), "sequence", _STEPS, "closed form"

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from elbowroom.report.archives.draws_datatree import draws_datatree
     from elbowroom.report.audit_files import save_audit
     from elbowroom.report.figures.bags import bags_figure, topics_figure
+    from elbowroom.report.figures.codes import usage_figure
     from elbowroom.report.figures.datum import DRAWN, Drawn, drawn_figure, redrawn_figure
     from elbowroom.report.figures.gap import gap_figure
     from elbowroom.report.figures.images import prior_samples_figure, reconstruction_figure
@@ -80,6 +81,7 @@ __all__ = [
     "topics_figure",
     "training_table",
     "traversal_figure",
+    "usage_figure",
     "with_error",
 ]
 
@@ -92,6 +94,7 @@ _FILES = {
     "archives.draws_datatree": ("draws_datatree",),
     "audit_files": ("save_audit",),
     "figures.bags": ("bags_figure", "topics_figure"),
+    "figures.codes": ("usage_figure",),
     "figures.datum": ("DRAWN", "Drawn", "drawn_figure", "redrawn_figure"),
     "figures.gap": ("gap_figure",),
     "figures.images": ("prior_samples_figure", "reconstruction_figure"),

@@ -11,7 +11,7 @@ from torch import Tensor
 from elbowroom.commands.options import GenerateOptions
 from elbowroom.commands.output import finish, say
 from elbowroom.commands.runs import Run, open_run
-from elbowroom.inference import ProgramError
+from elbowroom.inference import CodeUsage, ProgramError, code_usage
 from elbowroom.report import (
     DRAWN,
     Drawn,
@@ -21,6 +21,7 @@ from elbowroom.report import (
     save_figure,
     topics_figure,
     traversal_figure,
+    usage_figure,
 )
 
 _SHOWN = 8  # data that are reconstructed
@@ -70,6 +71,8 @@ def write(opened: Run, where: Path, num_samples: int, seed: int) -> tuple[list[P
     }
     if hasattr(opened.model, "topics"):
         pictures["topics"] = lambda: topics_figure(opened.model.topics().cpu(), opened.data.vocabulary)
+    if hasattr(opened.guide, "nearest"):
+        pictures["code-usage"] = lambda: usage_figure(_code_usage(opened))
     files, left_out = [], {}
     with torch.no_grad():
         for name, picture in pictures.items():
@@ -82,6 +85,11 @@ def write(opened: Run, where: Path, num_samples: int, seed: int) -> tuple[list[P
         np.savez(where / "samples.npz", **numbers)
         files.append(where / "samples.npz")
     return files, left_out
+
+
+def _code_usage(opened: Run) -> CodeUsage:
+    """How the test data use the codebook."""
+    return code_usage(opened.guide.nearest(*opened.arguments("test")), opened.model.num_codes)
 
 
 def drawn_samples(opened: Run, num_samples: int, seed: int) -> tuple[Drawn, Arrays]:

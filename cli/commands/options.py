@@ -180,7 +180,8 @@ class Training:
         num_cycles: of the cyclical weight.
         free_bits: nats of KL that each latent has free of charge on average.
         loss: what training climbs; Trace_ELBO, TraceMeanField_ELBO, TraceEnum_ELBO, RenyiELBO, IWAE, Renyi, STL, DReG,
-            score-function, reweighted-wake-sleep, semi-supervised or exact (see docs/training.md).
+            score-function, reweighted-wake-sleep, semi-supervised, exact or quantized (see docs/training.md;
+            null: what the family is trained by, Trace_ELBO but for vector-quantized).
         loss_options: of a loss that has some, such as '{phi: sleep}' (null: none).
         num_particles: draws of the guide for each datum and step.
         patience: stop at a validation so many epochs after the best one (null: never).
@@ -199,7 +200,7 @@ class Training:
     warmup_epochs: int = 0
     num_cycles: int = 4
     free_bits: float = 0.0
-    loss: str = "Trace_ELBO"
+    loss: str | None = None
     loss_options: dict[str, Any] | None = None
     num_particles: int = 1
     patience: int | None = None

@@ -1,15 +1,19 @@
-"""What estimates of log p(x) come to in the units of a kind of data: of bags of words their perplexity."""
+"""What is said beside log p(x), by what a datum is and by what the programs can be asked."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import asdict
-from typing import Any
+from typing import Any, cast
+
+import torch
 
 from elbowroom.commands.output import say
 from elbowroom.commands.runs import Run
-from elbowroom.inference import Estimate, Target, perplexity
+from elbowroom.inference import Estimate, Target, code_usage, perplexity
+from elbowroom.inference.showing.numbers import mean_with_interval
 
 Record = dict[str, Any]
 Estimates = Mapping[str, Estimate]
+Reading = Callable[[Target, Estimates, bool], Record]
 
 
 def say_readings(opened: Run, target: Target, estimates: Estimates, quiet: bool) -> Record:
@@ -18,10 +22,14 @@ def say_readings(opened: Run, target: Target, estimates: Estimates, quiet: bool)
     Args:
         opened: the run.
         target: its programs and the data of the estimates.
-        estimates: by what they are called.
+        estimates: of log p(x), by what they are called.
         quiet: print nothing.
     """
-    return READINGS[opened.kind](target, estimates, quiet) if opened.kind in READINGS else {}
+    record = OF_KIND[opened.kind](target, estimates, quiet) if opened.kind in OF_KIND else {}
+    for method, reading in OF_GUIDE.items():
+        if hasattr(opened.guide, method):
+            record |= reading(target, estimates, quiet)
+    return record
 
 
 def _perplexities(target: Target, estimates: Estimates, quiet: bool) -> Record:
@@ -37,5 +45,32 @@ def _perplexities(target: Target, estimates: Estimates, quiet: bool) -> Record:
     return {"perplexity": record}
 
 
-READINGS: Mapping[str, Callable[[Target, Estimates, bool], Record]] = {"bag": _perplexities}
+@torch.no_grad()
+def _at_nearest_codes(target: Target, estimates: Estimates, quiet: bool) -> Record:
+    """log p(x, k*), which is below log p(x) by −log p(k*|x), and how the codes are used."""
+    model, guide, x = cast(Any, target.model), cast(Any, target.guide), target.args[0]
+    codes = guide.nearest(x)
+    bound = model.log_joint(x, codes).double().cpu()
+    record: Record = {"nearest_code": {"bound": "lower", "log_joint": bound.tolist()}}
+    said = f"At the nearest codes: log p(x, k*) {mean_with_interval(bound, torch.zeros_like(bound))}, a lower bound"
+    if "exact" in estimates:
+        exact = estimates["exact"]
+        room = exact.value.double().cpu() - bound
+        said += f"; −log p(k*|x), what it is below log p(x): {mean_with_interval(room, exact.stderr)}"
+        record["nearest_code"]["shortfall"] = room.tolist()
+    usage = code_usage(codes, model.num_codes)
+    say(f"{said}.\n{usage}", quiet)
+    record["code_usage"] = {
+        "usage": usage.usage.tolist(),
+        "perplexity": usage.perplexity.tolist(),
+        "perplexity_stderr": usage.perplexity_stderr.tolist(),
+        "dead": usage.dead,
+    }
+    return record
+
+
+OF_KIND: Mapping[str, Reading] = {"bag": _perplexities}
 """Kind of data -> what is read off estimates of their log p(x)."""
+
+OF_GUIDE: Mapping[str, Reading] = {"nearest": _at_nearest_codes}
+"""A method of a guide -> what it is asked."""

@@ -123,6 +123,12 @@ def kind_of(options: Programs) -> str:
     return LIKELIHOODS[likelihood].data if likelihood and MODELS[name].data in flat else MODELS[name].data
 
 
+def loss_of(options: Programs) -> str:
+    """What the programs are trained by where nothing is said."""
+    name = model_name(options)
+    return Entry._field_defaults["loss"] if name is None else MODELS[name].loss
+
+
 def likelihood_of(options: Programs) -> str | None:
     """The likelihood that a registered model is given; None if it has no choice, or the model is the user's own."""
     name = model_name(options)

@@ -9,7 +9,7 @@ from torch import Tensor
 from elbowroom.commands.options import TrainOptions
 from elbowroom.commands.output import finish, say
 from elbowroom.commands.programs import build
-from elbowroom.commands.registered import check_given, kind_of
+from elbowroom.commands.registered import check_given, kind_of, loss_of
 from elbowroom.commands.runs import (
     arguments_of,
     binarize_of,
@@ -36,6 +36,7 @@ def run(options: TrainOptions) -> Fit:
         options.json,
     )
     chosen = asdict(options.training)
+    chosen["loss"] = chosen["loss"] or loss_of(options.programs)
     result = fit(
         model,
         guide,

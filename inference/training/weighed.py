@@ -28,6 +28,7 @@ def weighed(program: Program, weigh: Weigh, announce: bool) -> Program:
         with weigh, hide:
             return program(*args, **kwargs)
 
+    run.__wrapped__ = program  # type: ignore[attr-defined]  # for objectives that ask a module for more than a run
     return run
 
 

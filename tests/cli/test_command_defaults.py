@@ -30,6 +30,7 @@ DIFFERENT: set[tuple[type, str, Any, Any]] = {
     (Training, "batch_size", 128, None),  # for the digits, as are the next two
     (Training, "learning_rate", 3e-3, 1e-3),
     (Training, "schedule", "cosine", "constant"),
+    (Training, "loss", None, "Trace_ELBO"),  # null is what the family is trained by, which is this of nearly all
     (EvidenceOptions, "num_samples", 5000, 1000),  # a few seconds for the digits
     (EvidenceOptions, "num_particles", (5, 50, 500), ()),
     (CompareOptions, "budget", 120.0, None),  # who waits at a terminal is told in two minutes what it would take

@@ -23,10 +23,11 @@ def by_sum(target: Target) -> Tensor:
     nodes = poutine.trace(model).get_trace(*args).nodes
     finite = [name for name, latent in target.structure.latents.items() if latent.num_values]  # which the guide draws
     names = [*target.structure.discrete, *finite]
-    supports = {n: nodes[n]["fn"].enumerate_support(expand=False).flatten() for n in names}
+    fns = {n: nodes[n]["fn"] for n in names}
+    supports = {n: fn.enumerate_support(expand=False).reshape(-1, *fn.event_shape) for n, fn in fns.items()}
     joints = []
     for values in product(*supports.values()):
-        given = {n: v.expand(nodes[n]["fn"].batch_shape) for n, v in zip(supports, values, strict=True)}
+        given = {n: v.expand(fns[n].batch_shape + fns[n].event_shape) for n, v in zip(supports, values, strict=True)}
         trace = poutine.trace(poutine.condition(model, given)).get_trace(*args)
         trace.compute_log_prob()
         joints.append(sum(n["log_prob"] for n in trace.nodes.values() if n["type"] == "sample"))

@@ -1,5 +1,6 @@
-"""Programs on which every objective of the registry can be trained: two latents, and for labels a small M2."""
+"""Programs on which every objective of the registry can be trained: two latents; a small M2; a small codebook."""
 
+from collections.abc import Callable
 from typing import Any
 
 import pyro
@@ -8,7 +9,9 @@ import torch
 from pyro.nn import PyroModule
 from torch import Tensor, nn
 
+from elbowroom.guides import NearestCode
 from elbowroom.inference.training import OBJECTIVES, fit
+from elbowroom.models import VectorQuantized
 from toys.training import SIZE, ToyGuide, ToyModel, make_data
 
 LABELLED = ("semi-supervised",)
@@ -47,11 +50,24 @@ class LabelledGuide(PyroModule):
             pyro.sample("z", dist.Normal(self.network(x) + self.shifts[k], 0.5).to_event(1))
 
 
+def quantized() -> tuple[nn.Module, nn.Module]:
+    """Two codes of four vectors, of which a minibatch of eight data leaves some idle."""
+    model = VectorQuantized(SIZE, 4, 2, 2, (5,), "normal-fixed", sigma=1.0, prior_hidden=(3,))
+    return model, NearestCode(model, (5,), temperature=0)
+
+
+PROGRAMS: dict[str, Callable[[], tuple[nn.Module, nn.Module]]] = {
+    "semi-supervised": lambda: (LabelledModel(), LabelledGuide()),
+    "quantized": quantized,
+}
+"""Of the objectives that are for programs of a kind."""
+
+
 def programs(name: str) -> tuple[nn.Module, nn.Module]:
     """A pair with the same initial parameters at each call."""
     with torch.random.fork_rng():
         torch.manual_seed(0)
-        return (LabelledModel(), LabelledGuide()) if name in LABELLED else (ToyModel(), ToyGuide())
+        return PROGRAMS.get(name, lambda: (ToyModel(), ToyGuide()))()
 
 
 def rows(name: str, num_data: int = 20, seed: int = 1) -> Any:

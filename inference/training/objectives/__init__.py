@@ -21,6 +21,7 @@
     summed_guide.py             the ELBO with finite latents of the guide summed over
     semi_supervised.py          that, and a classifier's term for labels that are told
     exact.py                    log p(x) itself, by a lattice over up to two latents
+    quantized.py                codes of a codebook, by the straight-through estimator
     own.py                      a function of the caller's
 
 Read per_datum.py first, then iwae.py. Imports: weights, programs, and the argument checks of training.

@@ -10,6 +10,7 @@ from elbowroom.inference.training.objectives.pyro_losses import (
     PyroMeanFieldELBO,
     PyroRenyiELBO,
 )
+from elbowroom.inference.training.objectives.quantized import Quantized
 from elbowroom.inference.training.objectives.renyi import Renyi
 from elbowroom.inference.training.objectives.score_function import ScoreFunction
 from elbowroom.inference.training.objectives.semi_supervised import SemiSupervised
@@ -29,5 +30,6 @@ OBJECTIVES: dict[str, type[Objective]] = {
     "reweighted-wake-sleep": ReweightedWakeSleep,
     "semi-supervised": SemiSupervised,
     "exact": Exact,
+    "quantized": Quantized,
 }
 """Name -> what it is, what it bounds, and the constructor of the loss."""
