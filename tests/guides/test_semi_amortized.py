@@ -113,7 +113,8 @@ def test_a_guide_around_it_reads_the_same_model() -> None:
     model, guide, x = pair(num_steps=2)
     around = AmortizedFullNormal(P, D, (4,), around=guide)
     torch.testing.assert_close(around.encode(x).mean, guide.encode(x).mean)
-    assert around.normal.model is model and not {id(p) for p in around.parameters()} & {id(p) for p in guide.parameters()}
+    shared = {id(p) for p in around.parameters()} & {id(p) for p in guide.parameters()}
+    assert around.normal.model is model and not shared
 
 
 def test_points_have_mirror_images_and_the_moments_of_a_normal() -> None:
