@@ -5,6 +5,7 @@
     posterior.py, corner.py, density_mesh.py     q against the posterior: one or two latents on a mesh, more as a corner
     images.py, latents.py                        what the model draws, where a datum is an image
     sequences.py, bags.py                        and where it is a sequence or a bag of words
+    codes.py                                     how much of a codebook is used
     datum.py                                     which of these: what a datum is decides
 
 Every function returns a figure of its own: no pyplot, no window, the caller's settings untouched. Read `style.py`
