@@ -58,14 +58,15 @@ activity, rows = {}, {}
 for name, pair in programs.items():
     target = Target(*pair, data.test)
     activity[name] = latent_use(target).activity.flatten().sort(descending=True).values
-    both = bracket(Target(*pair, data.test[::9]), budget=60)
+    shown = Target(*pair, data.test[::9])
+    both = bracket(shown, budget=60)
     assert both.settled.all(), f"the two sides of {name} should meet"
     log_p = (both.lower.value + both.upper.value) / 2
-    elbo = importance(target, num_samples=200, search=False).info["elbo"].mean().item()
+    elbo = importance(shown, num_samples=500, search=False).info["elbo"].mean().item()
     rows[name] = (int((activity[name] > 0.01).sum()), elbo, log_p)
     print(f"{name:15s} {rows[name][0]:2d} of {NUM_LATENTS} active, ELBO {elbo:.2f}, log p(x) {log_p.mean():.2f}")
 active = {name: row[0] for name, row in rows.items()}
-assert max(active.values()) > active["no schedule"], "a schedule should wake latents"
+assert active["free bits"] >= max(active.values()), "what is not charged is used"
 
 # %%
 figure, axes = plt.subplots(1, len(activity), figsize=(9.0, 2.6), sharey=True)
@@ -85,7 +86,9 @@ plt.show()
 first = rows["no schedule"][2]
 for name, (_, _, log_p) in rows.items():
     gain = log_p - first
-    print(f"{name:15s} {gain.mean():+.2f} ± {1.96 * gain.std() / len(gain) ** 0.5:.2f} nats a digit in log p(x)")
+    error = 1.96 * gain.std() / len(gain) ** 0.5
+    print(f"{name:15s} {gain.mean():+.2f} ± {error:.2f} nats a digit in log p(x)")
+    assert name != "linear warm-up" or gain.mean() - error > 0, "here a warm-up left the better model"
 
 # %% [markdown]
 # ## 2 Are the codes meaningful?
@@ -132,6 +135,7 @@ probes = {
 for what, (share, error) in probes.items():
     print(f"{what:26s} {100 * share:.1f} ± {100 * error:.1f} % of the test digits named")
 assert all(share > 0.5 for share, _ in probes.values())
+assert probes["all 64 pixels"][0] > probes[f"means of q, {NUM_LATENTS}"][0]
 
 # %% [markdown]
 # ## 3 Is the walk between two codes smooth?
@@ -154,16 +158,20 @@ typical = model.prior().log_prob(model.prior().sample((4000,)))
 print(f"largest of 16 steps: {largest.median():.1f} times the mean one (median of {ends.shape[1]} walks)")
 print(f"log p(z) at the ends {log_prior[[0, -1]].mean():.1f}, half-way {log_prior[8].mean():.1f}, ", end="")
 print(f"of draws of the prior {typical.mean():.1f} ± {typical.std():.1f}")
-assert largest.median() > 1.3, "equal steps of the code are not equal steps of the image"
+assert largest.median() < 2, "equal steps of the code should be nearly equal steps of the image"
 assert log_prior[8].mean() > log_prior[[0, -1]].mean(), "half-way lies nearer the middle of the prior"
 
 # %% [markdown]
 # ## The claims, and what was measured
 #
-# - *Latents are ignored.* Most of the sixteen are, whatever the schedule; a schedule wakes a few more of them. How
-#   many are active and how good the model is are different questions: the table above has both, with intervals.
-# - *Codes are meaningful.* A linear reader names digits from the means of $q$ about as well as from as many principal
-#   components, no more is in the word; and neither as well as all pixels.
-# - *Interpolation is smooth.* It is continuous, as any network is. The image changes in a few of the steps, and the
-#   points half-way are unlike draws of the prior: they lie too near its middle, where it has its mode and hardly any
-#   mass.
+# - *Latents are ignored.* Some are, and schedules change how many. But the count is no measure of the model: the
+#   warm-up left the fewest active units *and* the best $\log p(x)$, free bits all of them active for little.
+#   Uncharged latents are used because they are free.
+# - *Codes are meaningful.* A linear reader names five of six digits from the means of $q$; it does no worse from as
+#   many principal components, and better from all pixels. What the code is good for is $\log p(x)$, and that is what
+#   it was trained for.
+# - *Interpolation is smooth.* It is: the largest of sixteen steps is little longer than the mean one. But the points
+#   on the way, as the codes themselves, are unlike draws of the prior: they lie nearer its middle, where it has its
+#   mode and hardly any mass.
+#
+# One data set, one seed, 80 epochs.
