@@ -4,6 +4,7 @@ from typing import Protocol
 
 import pyro
 import pyro.distributions as dist
+import torch
 from torch import Tensor
 
 from elbowroom.guides.amortized import AmortizedGuide
@@ -85,7 +86,8 @@ class NearestCode(AmortizedGuide):
         (model,) = self._model
         if self.temperature == 0:
             return dist.Delta(self.nearest(x), event_dim=1)
-        return model.code_distribution(-model.distances(self.vectors(x)) / self.temperature)
+        scaled = model.distances(self.vectors(x)) / self.temperature
+        return model.code_distribution(-scaled.clamp(max=torch.finfo(scaled.dtype).max))  # −∞ everywhere has no softmax
 
     def forward(self, x: Tensor, *given: Tensor) -> Tensor:
         """Runs the program on data `x [B, ...]`.

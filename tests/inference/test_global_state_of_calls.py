@@ -17,6 +17,7 @@ from elbowroom import inference
 from elbowroom.inference import (
     Target,
     check_program,
+    code_usage,
     decompose,
     encoder_overfitting,
     fit,
@@ -151,6 +152,7 @@ CALLS: dict[str, Callable[[Any, Any, Path], Any]] = {
     "perplexity": lambda model, guide, _: perplexity(
         importance(Target(model, guide, X), num_samples=20, search=False), torch.ones(len(X), 3)
     ),
+    "code_usage": lambda model, guide, _: code_usage((Target(model, guide, X).log_weights(3) > 0).long(), 2),
     **{name: evaluate(entry.call) for name, entry in ESTIMATORS.items()},
 }
 QUICK = [name for name in CALLS if name not in ESTIMATORS or (name in FIRST.values() and not ESTIMATORS[name].slow)]

@@ -53,7 +53,7 @@ class LabelledGuide(PyroModule):
 def quantized() -> tuple[nn.Module, nn.Module]:
     """Two codes of four vectors, of which a minibatch of eight data leaves some idle."""
     model = VectorQuantized(SIZE, 4, 2, 2, (5,), "normal-fixed", sigma=1.0, prior_hidden=(3,))
-    return model, NearestCode(model, (5,), temperature=0)
+    return model, NearestCode(model, (5,))
 
 
 PROGRAMS: dict[str, Callable[[], tuple[nn.Module, nn.Module]]] = {
