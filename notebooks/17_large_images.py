@@ -94,6 +94,8 @@ print(f"ELBO {elbo:.1f}, log p(x) of 64 samples {estimate.mean()[0]:.1f} nats; "
 print(f"{sum(bool(flag) for flag in estimate.flags)} of {len(test)} images flagged")
 print("the first of the flags:", next(flag for flag in estimate.flags if flag))
 assert estimate.mean()[0] >= elbo
+assert peak < 3, "training and evaluation should fit into a laptop's memory"
+assert all(estimate.flags), "64 draws cannot be enough for a hundred latents, and each number should say so"
 
 # %% [markdown]
 # The flags are the point. That a number was computed at this size is no wonder; whether it can be believed is another
@@ -106,6 +108,7 @@ with torch.no_grad():
     ends = guide.encode(test[:2]).mean
     line = torch.linspace(0, 1, 6)[:, None]
     walk = model.decode(ends[0] + line * (ends[1] - ends[0])).mean.reshape(6, SIDE, SIDE)
+assert torch.allclose(walk[0], model.decode(ends[0]).mean.detach().reshape(SIDE, SIDE), atol=1e-5)
 frames = [test[0, 0], *walk, test[1, 0]]
 figure, axes = plt.subplots(1, len(frames), figsize=(9.0, 1.5))
 for axis, frame in zip(axes, frames, strict=True):

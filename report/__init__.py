@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from elbowroom.report.audit_files import save_audit
     from elbowroom.report.figures.bags import bags_figure, topics_figure
     from elbowroom.report.figures.codes import usage_figure
-    from elbowroom.report.figures.datum import DRAWN, Drawn, drawn_figure, redrawn_figure
+    from elbowroom.report.figures.datum import Drawn, drawn_figure, is_picture, redrawn_figure
     from elbowroom.report.figures.gap import gap_figure
     from elbowroom.report.figures.images import prior_samples_figure, reconstruction_figure
     from elbowroom.report.figures.latents import interpolation_figure, traversal_figure
@@ -46,7 +46,6 @@ if TYPE_CHECKING:
     from elbowroom.report.tables.training import training_table
 
 __all__ = [
-    "DRAWN",
     "Drawn",
     "audit_datatree",
     "audit_record",
@@ -63,6 +62,7 @@ __all__ = [
     "evidence_table",
     "gap_figure",
     "interpolation_figure",
+    "is_picture",
     "loss_figure",
     "posterior_figure",
     "prior_samples_figure",
@@ -95,7 +95,7 @@ _FILES = {
     "audit_files": ("save_audit",),
     "figures.bags": ("bags_figure", "topics_figure"),
     "figures.codes": ("usage_figure",),
-    "figures.datum": ("DRAWN", "Drawn", "drawn_figure", "redrawn_figure"),
+    "figures.datum": ("Drawn", "drawn_figure", "is_picture", "redrawn_figure"),
     "figures.gap": ("gap_figure",),
     "figures.images": ("prior_samples_figure", "reconstruction_figure"),
     "figures.latents": ("interpolation_figure", "traversal_figure"),

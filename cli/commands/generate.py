@@ -13,10 +13,10 @@ from elbowroom.commands.output import finish, say
 from elbowroom.commands.runs import Run, open_run
 from elbowroom.inference import CodeUsage, ProgramError, code_usage
 from elbowroom.report import (
-    DRAWN,
     Drawn,
     drawn_figure,
     interpolation_figure,
+    is_picture,
     redrawn_figure,
     save_figure,
     topics_figure,
@@ -160,7 +160,7 @@ def _picture(opened: Run) -> Any:
     Raises:
         Unknown: if it is none.
     """
-    if not DRAWN[opened.kind].is_picture:
+    if not is_picture(opened.kind):
         raise Unknown(f"a datum is a {opened.kind}, of which a row of small images shows nothing")
     return _drawn(opened, opened.arguments("test", 1)[0]).shape
 

@@ -97,6 +97,11 @@ def redrawn_figure(kind: str, drawn: Drawn, again: Tensor) -> Picture:
     return DRAWN[kind].pairs(drawn, again)
 
 
+def is_picture(kind: str) -> bool:
+    """Whether one datum of this kind is seen as a small image, of which many in a row show how they change."""
+    return DRAWN[kind].is_picture
+
+
 def _images(drawn: Drawn) -> Picture:
     return prior_samples_figure(drawn.x, drawn.shape, title=drawn.title)
 

@@ -13,7 +13,7 @@ import pytest
 FOLDER = Path(__file__).parents[2] / "notebooks"
 NOTEBOOKS = sorted(FOLDER.glob("[0-9]*.py"))
 ROOMS = {f"elbowroom.{name}" for name in ("models", "guides", "inference", "datasets", "report")}
-OTHERS = {"torch", "pyro", "arviz", "numpy", "matplotlib", "itertools", "math", "time"}
+OTHERS = {"torch", "pyro", "arviz", "numpy", "matplotlib", "itertools", "math", "resource", "time"}
 
 
 @pytest.fixture
