@@ -18,7 +18,7 @@ from toys.training import equal, values
 NAMES = sorted(OBJECTIVES)
 NEW = sorted(
     set(OBJECTIVES) - {"Trace_ELBO", "TraceMeanField_ELBO", "RenyiELBO"}
-)  # test_fit.py and test_resume.py have these
+)  # the others are in test_fit.py
 
 
 class Cut(Exception):
