@@ -8,6 +8,7 @@
     around_normal.py   what richer ones share: a Normal, of a trained guide perhaps, and what is beyond it
     full_normal.py   … a full covariance matrix
     normal_mixture.py   … a mixture of diagonal Normals
+    mixture_of_normals.py   its distribution, with gradients through draws
     bent_normal.py   a Normal bent by an invertible map, and its density at any point
     planar.py        … bent along a few directions, by layers of Rezende & Mohamed
     flow.py          … by an inverse autoregressive flow, couplings or splines

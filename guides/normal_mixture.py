@@ -9,6 +9,7 @@ from torch import Tensor
 
 from elbowroom.guides.amortized import AmortizedGuide
 from elbowroom.guides.around_normal import AroundNormal
+from elbowroom.guides.mixture_of_normals import MixtureOfNormals
 from elbowroom.networks.checks import check_size
 from elbowroom.networks.mlp import DEFAULT_ACTIVATION
 
@@ -19,16 +20,15 @@ class AmortizedMixture(AroundNormal):
     """q(z|x) = Σ_k π_k(x) N(m + s d_k(x), diag(s exp(g_k(x)))²), K diagonal Normals: more modes than one.
 
     m and s are those of an `AmortizedNormal`; the shares π, the shifts d and the widths g, which stays within
-    ± log 100, are another network's. Draws have the pathwise gradient of Jankowiak & Karaletsos (2019, "Pathwise
-    derivatives for multivariate distributions"), by Pyro's `MixtureOfDiagNormals`.
+    ± log 100, are another network's. Draws have gradients, see `mixture_of_normals.py`.
 
     Args:
         data_dim: P, the number of values of a datum; data `[B, ...]` are flattened to `[B, P]`.
-        latent_dim: D, the number of latent variables of a datum, 2 or more: the gradient is not known for 1.
+        latent_dim: D, the number of latent variables of a datum.
         hidden: the widths of the hidden layers of both networks, as of `AmortizedNormal`.
         num_components: K, 2 or more.
-        around: a trained guide to begin from, of which `encode(x)` is a diagonal Normal: all components are nearly that
-            one at first, and not quite, or they would stay alike. Its parameters are copied.
+        around: a trained guide to begin from, of which `encode(x)` is a diagonal Normal: all components are nearly
+            that one at first, and not quite, or they would stay alike. Its parameters are copied.
         activation, floor, network, image_shape: as of `AmortizedNormal`; the floor is that of s.
 
     Raises:
@@ -50,9 +50,8 @@ class AmortizedMixture(AroundNormal):
         network: str = "mlp",
         image_shape: Sequence[int] | None = None,
     ) -> None:
-        for name, size in (("latent_dim", latent_dim), ("num_components", num_components)):
-            if check_size(name, size) == 1:
-                raise ValueError(f"{name}: got 1, expected 2 or more; use AmortizedNormal")
+        if check_size("num_components", num_components) == 1:
+            raise ValueError("num_components: got 1, expected 2 or more; use AmortizedNormal")
         super().__init__(
             data_dim,
             latent_dim,
@@ -75,7 +74,8 @@ class AmortizedMixture(AroundNormal):
         mean, std, h = self.beyond(x)
         mean, std, sizes = mean.unsqueeze(-2), std.unsqueeze(-2), (1, self.latent_dim, self.latent_dim)
         shares, shifts, widths = h.unflatten(-1, (self.num_components, -1)).split(sizes, -1)  # [B, K, 1 or D]
-        return dist.MixtureOfDiagNormals(mean + std * shifts, std * _within(widths, _WIDEST).exp(), shares.squeeze(-1))
+        parts = dist.Normal(mean + std * shifts, std * _within(widths, _WIDEST).exp()).to_event(1)
+        return MixtureOfNormals(dist.Categorical(logits=shares.squeeze(-1)), parts)
 
 
 def _within(value: Tensor, bound: float) -> Tensor:

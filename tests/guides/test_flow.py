@@ -101,7 +101,7 @@ def room(guide: AmortizedNormal | PlanarGuide | FlowGuide) -> tuple[Tensor, Tens
     """log p(x) − ELBO of the guide when trained, of each datum, and the error, nats."""
     x, model = torch.linspace(0.5, 2.0, B).unsqueeze(-1), Bent()
     optimiser = torch.optim.Adam(guide.parameters(), 0.02)
-    for _ in range(200):
+    for _ in range(120):
         q_z = guide.encode(x).expand((32, B))
         z = q_z.rsample()
         likelihood = dist.Normal(z[..., 1] + z[..., 0].square(), 0.3).log_prob(x[:, 0])
