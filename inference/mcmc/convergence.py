@@ -4,6 +4,7 @@ The numbers are ArviZ's, to rounding, and its functions are the independent refe
 here because they walk over data and latents one by one in Python, on the CPU: five times as long for 10,000 data.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
@@ -18,6 +19,10 @@ from elbowroom.inference.showing.table import Table
 CHUNK_BYTES = 2**22
 """How many bytes of draws are diagnosed at a time; work space takes about thirty times as much."""
 
+
+_TIMID = 0.25
+"""Step size times D^¼, in posterior standard deviations, below which the posterior is no Gaussian on any scale; of one
+the best is near 1 (Neal 2011, section 5.4.4)."""
 
 _CONSTANT = {"rhat": 1.0, "mcse_mean": 0.0, "mcse_sd": 0.0}
 """Diagnostics of a scalar that is a constant of its support."""
@@ -93,6 +98,8 @@ def convergence(
     *,
     energy: Tensor | None = None,
     varying: Tensor | None = None,
+    names: Sequence[str] | None = None,
+    step_size: Tensor | None = None,
 ) -> Convergence:
     """Diagnose draws.
 
@@ -102,6 +109,9 @@ def convergence(
         gates: what the draws must pass.
         energy: the Hamiltonian at each draw, `[C, T, B]`, of samplers that have one.
         varying: which scalars are not constants of their support, `[N]`; by default all of them.
+        names: of the N scalars, for flags to tell which one is worst.
+        step_size: of leapfrog steps in units of the scale that was learned, `[C, T, B]`, for flags to tell of a
+            posterior that no such scale fits.
 
     Raises:
         ValueError: on tensors of other shapes.
@@ -116,7 +126,10 @@ def convergence(
         numbers = {name: torch.where(varying, value, constants[name]) for name, value in numbers.items()}
     divergences = diverging.sum((0, 1)).cpu()
     fraction = None if energy is None else torch.cat([ebfmi(e).amin(0) for e in energy.split(at_once, 2)]).cpu()
-    flags = _flags(numbers, divergences, fraction, num_chains, gates)
+    flags = _flags(numbers, divergences, fraction, num_chains, gates, names)
+    if step_size is not None:
+        last = step_size[:, -1].contiguous()  # torch's median of an expanded tensor is not its median
+        flags = _with_cause(flags, last.median(0).values.tolist(), _TIMID / z.shape[-1] ** 0.25)
     return Convergence(**numbers, divergences=divergences, ebfmi=fraction, flags=flags)
 
 
@@ -180,25 +193,42 @@ def _quantile(ordered: Tensor, p: float) -> Tensor:
     return ((1.0 - weight) * ordered[:, low - 1] + weight * ordered[:, low]).reshape(-1, 1, 1)
 
 
+def _with_cause(flags: tuple[str, ...], step_size: list[float], least: float) -> tuple[str, ...]:
+    """The flags, with why chains that failed went so slowly, where that is seen."""
+    cause = (
+        "steps had to be {:.2g} of a standard deviation: the posterior is thin along a curve, or a funnel, in which "
+        "the scale of some latents depends on others; a model that draws noise and scales it (non-centred) has none"
+    )
+    told = zip(flags, step_size, strict=True)
+    return tuple(f"{flag}; {cause.format(size)}" if flag and size < least else flag for flag, size in told)
+
+
 def _flags(
-    numbers: dict[str, Tensor], divergences: Tensor, fraction: Tensor | None, num_chains: int, gates: Gates
+    numbers: dict[str, Tensor],
+    divergences: Tensor,
+    fraction: Tensor | None,
+    num_chains: int,
+    gates: Gates,
+    names: Sequence[str] | None,
 ) -> tuple[str, ...]:
     """For each datum every gate that it did not pass, in words."""
     num_data = len(divergences)
     least = gates.ess_per_chain * num_chains
-    rhat, ess = numbers["rhat"].amax(1), torch.minimum(numbers["ess_bulk"], numbers["ess_tail"]).amin(1)  # NaN stays
+    ess_of_each = torch.minimum(numbers["ess_bulk"], numbers["ess_tail"])
+    (rhat, worst), (ess, least_known) = numbers["rhat"].max(1), ess_of_each.min(1)  # NaN stays
     reasons: list[list[str]] = [[] for _ in range(num_data)]
 
-    def add(failed: Tensor, text: str, values: Tensor) -> None:
+    def add(failed: Tensor, text: str, values: Tensor, scalar: Tensor | None = None) -> None:
         for b in failed.nonzero().flatten().tolist():
-            reasons[b].append(text.format(values[b].item()))
+            of = "" if scalar is None or names is None else f" of {names[int(scalar[b])]}"
+            reasons[b].append(text.format(values[b].item(), of=of))
 
     every = torch.ones(num_data, dtype=torch.bool)
     if num_chains < 2:
         add(every, "one chain cannot show disagreement (run at least 2, better 4)", rhat)
     add(rhat.isnan(), "R-hat is undefined (a chain that never moved, or too few draws)", rhat)
-    add(rhat > gates.rhat, f"R-hat {{:.4f}} > {gates.rhat}: the chains disagree", rhat)
-    add(ess < least, f"effective sample size {{:.0f}} < {least:.0f}", ess)
+    add(rhat > gates.rhat, f"R-hat{{of}} {{:.4f}} > {gates.rhat}: the chains disagree", rhat, worst)
+    add(ess < least, f"effective sample size{{of}} {{:.0f}} < {least:.0f}", ess, least_known)
     add(divergences > gates.divergences, "{} divergent transitions", divergences)
     if fraction is not None:
         add(fraction < gates.ebfmi, f"E-BFMI {{:.2f}} < {gates.ebfmi}: momenta do not reach all energies", fraction)

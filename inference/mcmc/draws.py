@@ -124,7 +124,13 @@ class Draws(Shown):
     def convergence(self) -> Convergence:
         """R-hat, effective sample sizes, Monte Carlo errors, divergences and E-BFMI."""
         return convergence(
-            self.flat, self.stats["diverging"], self.gates, energy=self.stats.get("energy"), varying=self.varying
+            self.flat,
+            self.stats["diverging"],
+            self.gates,
+            energy=self.stats.get("energy"),
+            varying=self.varying,
+            names=self.latents,
+            step_size=self.stats.get("step_size"),
         )
 
     @property

@@ -184,3 +184,14 @@ def test_more_data_are_no_more_operations() -> None:
             diagnostics._diagnose(torch.randn(4, 50, num_data, 2))
         counts.append(counted.operations)
     assert counts[0] == counts[1]
+
+
+def test_flags_tell_which_scalar_is_worst_and_of_steps_that_had_to_be_small() -> None:
+    z, quiet = torch.randn(4, 400, 2, 3), torch.zeros(4, 400, 2, dtype=torch.bool)
+    z[0, :, 0, 1] += 3.0
+    names, step = ("a", "b", "c"), torch.tensor([0.1, 0.1]).expand(4, 400, 2)
+    found = convergence(z, quiet, names=names, step_size=step)
+    assert re.match(r"R-hat of b [\d.]+ > 1.01: the chains disagree; effective sample size of b", found.flags[0])
+    assert "steps had to be 0.1 of a standard deviation" in found.flags[0] and "non-centred" in found.flags[0]
+    assert found.flags[1] == ""  # small steps alone are no fault
+    assert "steps" not in convergence(z, quiet, names=names, step_size=2 * step).flags[0]
