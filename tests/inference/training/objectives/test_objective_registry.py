@@ -16,9 +16,7 @@ from toys.objective_programs import LABELLED, programs, rows, train
 from toys.training import equal, values
 
 NAMES = sorted(OBJECTIVES)
-NEW = sorted(
-    set(OBJECTIVES) - {"Trace_ELBO", "TraceMeanField_ELBO", "RenyiELBO"}
-)  # the others are in test_fit.py
+NEW = sorted(set(OBJECTIVES) - {"Trace_ELBO", "TraceMeanField_ELBO", "RenyiELBO"})  # the others are in test_fit.py
 
 
 class Cut(Exception):
