@@ -120,6 +120,6 @@ def test_checkpoints_say_what_the_objective_bounds(tmp_path: Path) -> None:
     for beta, bound in ((1.0, "lower"), (0.5, "none")):
         run = tmp_path / bound
         quiet(*make_pair(), make_data(), num_epochs=2, beta=beta, run_dir=run)
-        assert read_checkpoint(run).progress["objective"] == {"beta": beta, "bound": bound}
+        assert read_checkpoint(run).progress["objective"] == {"loss": "Trace_ELBO", "beta": beta, "bound": bound}
         assert [json.loads(line)["bound"] for line in (run / "metrics.jsonl").read_text().splitlines()] == [bound] * 2
         load_checkpoint(run, *make_pair())
