@@ -39,7 +39,7 @@ _NUM_TRIED = 5  # points at which a program is tried without a dim of data
 class Exact(PerDatumObjective):
     """log p̂(x) above; finite latents, left to the model or drawn by the guide, are summed out.
 
-    On binarised digits with two latents, test log p is .5 and .7 nats above that of the same decoder trained by the ELBO
+    On binarised digits with two latents, test log p is .5 and .7 nats above that of this decoder trained by the ELBO
     (seeds 0 and 1, 32 points; docs/training.md has what was run).
 
     Args:
