@@ -68,7 +68,9 @@ def main() -> None:
         torch.manual_seed(1)
         begin = time.perf_counter()
         new = GUIDES[name](guide)
-        found = retrain_guide(target, new, data.train, num_epochs=options.num_epochs, num_samples=_SAMPLES, **training)
+        found = retrain_guide(
+            target, new, data.train, num_epochs=options.num_epochs, keep="best", num_samples=_SAMPLES, **training
+        )
         rows.append((name, f"{gain(found.after, elbo, room)}; {time.perf_counter() - begin:.0f} s"))
         after[name] = found.after
         if name != ITSELF and ITSELF in after:

@@ -28,6 +28,10 @@ class FlowGuide(AroundNormal):
     network, as log q of a draw does; log q of another z takes D more of `"iaf"`, and one more of the others. With one
     latent, `"iaf"` and `"coupling"` stay Normal.
 
+    `around` a trained guide of the digits, 80 epochs beneath the frozen model gained 0.067 nats of ELBO by `"iaf"`
+    (95 %: 0.048 … 0.087), 0.066 by `"coupling"` and 0.070 by `"spline"`: 0.020 to 0.024 more than the guide itself in
+    as many (`benchmarks/richer_guides.py`). With softplus in place of silu, and half the learning rate, nothing.
+
     Args:
         data_dim: P, the number of values of a datum; data `[B, ...]` are flattened to `[B, P]`.
         latent_dim: D, the number of latent variables of a datum.

@@ -17,7 +17,9 @@ class AmortizedFullNormal(AroundNormal):
 
     m and s = floor + softplus(·), the diagonal of the Cholesky factor L, are those of an `AmortizedNormal`; the
     D (D − 1) / 2 numbers N are another network's. Where the posterior is Normal with correlation ρ between two latents,
-    its room is zero where a diagonal Normal's is −½ log(1 − ρ²).
+    its room is zero where a diagonal Normal's is −½ log(1 − ρ²). `around` a trained guide of the digits, 80 epochs
+    beneath the frozen model gained 0.067 nats of ELBO (95 %: 0.048 … 0.087), 0.022 (0.014 … 0.029) more than the guide
+    itself in as many (`benchmarks/richer_guides.py`; the room was 0.596, of which 0.082 the family's).
 
     Args:
         data_dim: P, the number of values of a datum; data `[B, ...]` are flattened to `[B, P]`.

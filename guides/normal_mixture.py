@@ -20,7 +20,9 @@ class AmortizedMixture(AroundNormal):
     """q(z|x) = Σ_k π_k(x) N(m + s d_k(x), diag(s exp(g_k(x)))²), K diagonal Normals: more modes than one.
 
     m and s are those of an `AmortizedNormal`; the shares π, the shifts d and the widths g, which stays within
-    ± log 100, are another network's. Draws have gradients, see `mixture_of_normals.py`.
+    ± log 100, are another network's. Draws have gradients, see `mixture_of_normals.py`. Where posteriors
+    have one mode there is little in it: of the digits, 0.005 nats of ELBO more than the diagonal Normal (95 %: −0.010 …
+    0.020, `benchmarks/richer_guides.py`).
 
     Args:
         data_dim: P, the number of values of a datum; data `[B, ...]` are flattened to `[B, P]`.

@@ -31,6 +31,9 @@ class PlanarGuide(AroundNormal):
     that f maps to z' solves α + w·û tanh(α + b) = w·z', by bisection of [w·z' − |w·û|, w·z' + |w·û|] and a Newton step,
     through which gradients are those of the implicit function.
 
+    `around` a trained guide of the digits, 80 epochs beneath the frozen model gained 0.067 nats of ELBO (95 %: 0.047 …
+    0.086), 0.021 (0.014 … 0.028) more than the guide itself in as many (`benchmarks/richer_guides.py`).
+
     Args:
         data_dim: P, the number of values of a datum; data `[B, ...]` are flattened to `[B, P]`.
         latent_dim: D, the number of latent variables of a datum.

@@ -38,6 +38,9 @@ class SemiAmortized(AmortizedGuide):
     Normal, L is the ELBO itself. In training gradients pass to the encoder as if the steps were constants, (m_T − m_0)
     and (log s_T − log s_0); with `unroll` they pass through the steps, to the model's parameters too, as in the paper.
 
+    Of the digits with 2 latents 5, 20 and 80 steps gained 0.351, 0.480 and 0.508 nats of ELBO (95 % of 20: 0.375 …
+    0.585) where the amortization gap was 0.513 (`benchmarks/richer_guides.py`). A learning rate of 0.2 gains less.
+
     Args:
         guide: an encoder, of which `encode(x)` is a diagonal Normal, such as a trained `AmortizedNormal`. It becomes a
             part of this one: its parameters are the guide's.
