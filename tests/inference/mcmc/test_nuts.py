@@ -12,6 +12,7 @@ from torch import Tensor
 from elbowroom.inference import Gates, NotAReference, Target, nuts
 from elbowroom.inference.mcmc.convergence import convergence
 from elbowroom.inference.mcmc.nuts import TooSlow
+from elbowroom.inference.programs import evaluations
 
 
 def model(x: Tensor) -> None:
@@ -67,7 +68,9 @@ def test_a_budget_leaves_out_the_data_it_has_no_room_for() -> None:
     x, small = torch.tensor([1.0, -3.0, 0.2]), {"num_chains": 2, "num_warmup": 10, "num_draws": 10}
     whole = nuts(Target(model, guide, x), **small)
     each = 3 * whole.info["num_evaluations"]  # a gradient counts as three evaluations
-    part = nuts(Target(model, guide, x), **small, budget=f"{2.1 * each[:2].max():.0f} evaluations")
+    target, before = Target(model, guide, x), evaluations.total()
+    part = nuts(target, **small, budget=f"{2.1 * each[:2].max():.0f} evaluations")
+    assert evaluations.total() - before == each[:2].sum()  # the third was not begun
     assert len(part) == 2 and torch.equal(part.z["z"], whole.z["z"][:, :, :2])
     assert torch.equal(part.info["num_evaluations"], whole.info["num_evaluations"][:2])
     assert len(nuts(Target(model, guide, x), **small, budget=f"{2 * each.sum():.0f} evaluations")) == 3
