@@ -45,7 +45,7 @@ def test_grey_training_data_beside_binary_test_data(run: Run, folder: Path, pixe
         (("--programs.hidden=[0]",), ("hidden", "0")),
         (("--programs.family=ppca", "--data.binarize=static"), ("ppca", "normal-learned", "--data.binarize none")),
         (("--programs.model=vea",), ("programs.model: got 'vea'", "'vae', 'ppca'", "did you mean 'vae'?")),
-        (("--programs.guide=exact",), ("programs.guide: 'exact' does not go with vae; normal, normal-linear, full-normal",)),
+        (("--programs.guide=exact",), ("programs.guide: 'exact' does not go with vae; normal, normal-linear",)),
         (("--programs.guide=norml",), ("programs.guide: got 'norml'", "'exact'", "did you mean 'normal'?")),
         (
             ("--programs.options={latentdim: 3}",),
