@@ -178,6 +178,27 @@ def test_a_discrete_site_that_took_one_value_is_no_proof() -> None:
     assert "all 100 draws of 'z' are equal: its other values" in estimate.flags[0]
 
 
+def test_discrete_draws_that_come_again_have_no_tail() -> None:
+    """q never draws what most of the posterior is made of: few values, each with its own weight, look like a short tail.
+
+    A continuous site beside tells draws apart, and so do as many values as there are draws.
+    """
+
+    def model(x: Tensor, rate: float) -> None:
+        with pyro.plate("data", len(x)):
+            z = pyro.sample("z", dist.Poisson(torch.full((len(x),), rate)))
+            pyro.sample("x", dist.Normal(0.0 * z, 1.0), obs=x)
+
+    def guide(x: Tensor, rate: float) -> None:
+        with pyro.plate("data", len(x)):
+            pyro.sample("z", dist.Poisson(torch.full((len(x),), 0.6 * rate)))
+
+    x = torch.tensor([0.3, -1.0])
+    few, many = (importance(Target(model, guide, x, rate), num_samples=1000) for rate in (10.0, 1e6))
+    assert all("come again, and values that were never drawn are missing" in flag for flag in few.flags)
+    assert all("come again" not in flag for flag in many.flags)
+
+
 @pytest.mark.slow
 def test_coverage_of_the_error_bar() -> None:
     """1000 repetitions with fresh seeds: the 95 % interval covers log p(x) in 92 to 98 % of them."""
