@@ -18,6 +18,10 @@ from elbowroom.inference.target import Target
 from elbowroom.inference.weights.running import Groups, Moments, Powers
 
 
+_SAME = 16  # roundings within which two log weights are those of equal draws
+_TIED = 0.5  # of the largest weights, below which so few are different that their tail is none
+
+
 class Drawn(NamedTuple):
     """One chunk of weighted draws, log densities `[S', B]` in nats."""
 
@@ -206,7 +210,7 @@ class Reduction:
         A continuous site whose draws are all equal has a scale below rounding, and no density that means anything. A
         discrete one may well be sure of its value; but then equal weights say nothing of its others.
         """
-        texts, constant = [""] * self.num_data, self.constant().tolist()
+        texts, constant = self._tied(), self.constant().tolist()
         for name, moved in self.moved.items():
             for b, moves in enumerate(moved.tolist() if self.num_samples > 1 else []):
                 if not moves and name not in self.discrete:
@@ -216,6 +220,31 @@ class Reduction:
                         f"all {self.num_samples} draws of '{name}' are equal: its other values were never weighed"
                     )
         return texts
+
+    def _tied(self) -> list[str]:
+        """For each datum why the tail of discrete draws that come again and again is none, or an empty string.
+
+        Weights of equal draws are equal. Where most of the largest are, there are a few values of which each was drawn
+        many times, and k̂ reads a step as the end of a tail; values that q draws too rarely were not weighed at all.
+        """
+        if not self.discrete or not weights.has_tail(self.num_samples):
+            return [""] * self.num_data
+        self._merge()
+        step = self.rounding * self.tail.abs().clamp_min(1.0)
+        different = 1 + (-self.tail.diff(dim=0) > _SAME * step[1:]).sum(0)
+        unsure = self.moved_discrete() & ~self.constant()
+        many = zip(different.tolist(), unsure.tolist(), strict=True)
+        return [
+            f"only {n} of the {len(self.tail)} largest weights differ: draws of {', '.join(map(repr, self.discrete))} "
+            "come again, and values that were never drawn are missing"
+            if doubted and n < _TIED * len(self.tail)
+            else ""
+            for n, doubted in many
+        ]
+
+    def moved_discrete(self) -> Tensor:
+        """Whether any discrete site took a second value, `[B]`."""
+        return torch.stack([self.moved[name] for name in self.discrete]).any(0)
 
     def constant(self) -> Tensor:
         """Whether all weights of a datum are equal up to rounding, `[B]`."""
