@@ -178,7 +178,18 @@ def _decoder(opened: Run) -> Callable[[Tensor], Tensor]:
 
 def _encoder(opened: Run) -> Callable[[Tensor], Tensor]:
     _check_vector(opened)
-    return lambda x: opened.guide.encode(x.to(opened.device)).mean.cpu()
+    return lambda x: mean_of(opened.guide.encode(x.to(opened.device))).cpu()
+
+
+def mean_of(q_z: Any) -> Tensor:
+    """q's mean; where it has no closed form, as of flows, that of a few draws."""
+    try:
+        mean: Tensor = q_z.mean
+    except NotImplementedError:
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(0)
+            mean = q_z.sample((_DRAWS,)).mean(0)
+    return mean
 
 
 def _check_vector(opened: Run) -> None:

@@ -5,8 +5,10 @@ import sys
 from pathlib import Path
 
 import pytest
+import torch
 
 from elbowroom.commands.families import families_table
+from elbowroom.commands.generate import mean_of
 from elbowroom.commands.options import Programs
 from elbowroom.commands.registered import kind_of, registered_guide, registered_model
 from elbowroom.guides import AmortizedNormal, ExactPosterior, PlanarGuide
@@ -14,6 +16,7 @@ from elbowroom.guides.registry import GUIDES
 from elbowroom.models import PPCA, VAE, FactorAnalysis
 from elbowroom.models.registry import MODELS
 from toys.commands import Run
+from toys.failure_budget import sigmas
 
 README = Path(__file__).parents[3] / "README.md"
 SIZES = {"data_dim": 9}
@@ -64,6 +67,16 @@ def test_richer_guides_are_told_their_options() -> None:
     options = Programs(model="vae", guide="iaf", guide_options={"around": "runs/a"})
     with pytest.raises(ValueError, match=r"FlowGuide has no option 'around'.*; it takes data_dim, .*num_transforms=2"):
         registered_guide(options, registered_model(options, SIZES), SIZES)
+
+
+def test_what_a_flow_is_encoded_as_is_the_mean_of_draws() -> None:
+    q_z, state = PlanarGuide(9, 2, (3,)).encode(torch.randn(4, 9)), torch.get_rng_state()
+    found = mean_of(q_z)
+    assert found.shape == (4, 2) and torch.equal(found, mean_of(q_z)) and torch.equal(torch.get_rng_state(), state)
+    many = q_z.sample((4000,))
+    assert ((found - many.mean(0)).abs() < sigmas(8) * many.std(0) / 8).all()
+    normal = AmortizedNormal(9, 2).encode(torch.randn(4, 9))
+    assert torch.equal(mean_of(normal), normal.mean)
 
 
 def test_flows_without_zuko_are_refused_and_listed(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
