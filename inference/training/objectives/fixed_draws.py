@@ -29,7 +29,7 @@ def fixed_draws(setting: Setting, programs: Programs) -> Draws:
     """
     parts = []
     for model, guide in pairs(setting, programs, Fixed()):
-        log_p, add = log_joint(setting, model), by_datum(setting, guide)
+        log_p, add = log_joint(setting, model), by_datum(setting, model)
         nothing, sites = torch.zeros_like(log_p), random_sites(guide)
         terms = [add(site_log_prob(site) * site["scale"]) for site in sites]
         points = [add(site_log_prob(s) * s["scale"]) for s in sites if is_point(s["fn"]) or s["is_observed"]]

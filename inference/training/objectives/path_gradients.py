@@ -71,7 +71,7 @@ def draws_at_leaves(setting: Setting, programs: Programs, objective: str) -> tup
         )
     leaves, parts = Leaves(objective), []
     for model, guide in pairs(setting, programs, leaves):
-        log_p, add = log_joint(setting, model), by_datum(setting, guide)
+        log_p, add = log_joint(setting, model), by_datum(setting, model)
         terms = [add(site_log_prob(site) * site["scale"]) for site in random_sites(guide)]
         parts.append((log_p, sum(terms, torch.zeros_like(log_p))))
     log_p, log_q = (torch.cat(column) for column in zip(*parts, strict=True))

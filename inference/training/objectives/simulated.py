@@ -10,7 +10,7 @@ from elbowroom.inference.programs.handlers import Set
 from elbowroom.inference.programs.log_prob import site_log_prob
 from elbowroom.inference.programs.simulate import Observe, put_back
 from elbowroom.inference.training.objectives.contract import Setting
-from elbowroom.inference.training.objectives.runs import Programs, by_datum, random_sites, trace_of
+from elbowroom.inference.training.objectives.runs import Programs, by_datum, num_data_of, random_sites, trace_of
 
 
 def log_q_of_simulated(setting: Setting, programs: Programs) -> Tensor:
@@ -38,5 +38,6 @@ def log_q_of_simulated(setting: Setting, programs: Programs) -> Tensor:
     asleep = programs._replace(args=args, kwargs={k: v for k, v in named.items() if k in programs.kwargs})
     latents = {name: drawn.nodes[name]["value"] for name in setting.structure.latents}
     trace = trace_of(single, asleep, asleep.guide, Set(latents))
-    add = by_datum(single, trace)
-    return torch.stack([add(site_log_prob(site) * site["scale"]) for site in random_sites(trace)]).sum((0, 1))
+    add = by_datum(single, drawn)  # an empty guide has no plate
+    terms = [add(site_log_prob(site) * site["scale"]) for site in random_sites(trace)]
+    return sum(terms, torch.zeros(1, num_data_of(single, drawn))).sum(0)

@@ -184,8 +184,14 @@ def test_fit_learns_the_weights_of_a_mixture() -> None:
     assert fitted.history[-1]["elbo"] == pytest.approx(evidence.item(), rel=1e-8)
 
 
-def test_a_model_whose_latents_are_all_summed_out() -> None:
-    """An empty guide: the loss is −log p(x), and fit is maximum likelihood."""
+@pytest.mark.parametrize(
+    "options",
+    [{"loss": "Trace_ELBO"}, {"loss": "STL"}, {"loss": "exact"}, {"loss": "score-function", "num_particles": 2},
+     {"loss": "reweighted-wake-sleep", "num_particles": 2, "loss_options": {"phi": "sleep"}}],
+    ids=lambda options: options["loss"],
+)  # fmt: skip
+def test_a_model_whose_latents_are_all_summed_out(options: dict[str, Any]) -> None:
+    """An empty guide: every loss is −log p(x), and fit is maximum likelihood."""
     x = rows()
 
     class Observed(Mixture):
@@ -196,7 +202,8 @@ def test_a_model_whose_latents_are_all_summed_out() -> None:
 
     model = Observed()
     before = model.log_evidence(x).mean().item()
-    fitted = fit(model, lambda x: None, x, num_epochs=1, batch_size=40, learning_rate=1e-3, progress=False)
+    step: dict[str, Any] = {"num_epochs": 1, "batch_size": 40, "learning_rate": 1e-3, "progress": False}
+    fitted = fit(model, lambda x: None, x, **step, **options)
     assert fitted.history[0]["train_loss"] == pytest.approx(-before, rel=1e-10)
     assert model.log_evidence(x).mean().item() > before
 
