@@ -18,13 +18,13 @@ from elbowroom.inference.mcmc.warmup import Tuned
 
 SELDOM, NOW_AND_THEN, OFTEN, ALWAYS = 16, 8, 2, 1
 """Every so many draws make an HMC move: where jumps travel well, where many or half of them are accepted, and
-elsewhere. Where half are, some places are left only after tens of them: of 11 such data of 14 latents, an HMC move in
-every eighth draw left 6 below their gates, and one in every second none."""
+elsewhere. Where half are, some places are left only after tens of them: of 40 digits with 10 or 14 latents, an HMC move
+in every eighth draw left 10 below their gates, and one in every second none."""
 
 PERIODS = (ALWAYS, OFTEN, NOW_AND_THEN, SELDOM)
 """From short to long, each a divisor of the next."""
 
-_MANY, _HALF = 0.6, 0.5  # of the jumps accepted
+_MANY, _HALF = 0.7, 0.5  # of the jumps accepted
 
 
 @dataclass(frozen=True)
@@ -42,7 +42,7 @@ class Schedule:
     @classmethod
     def of(cls, acceptance: Tensor, easy: Tensor) -> "Schedule":
         """More tries where fewer are accepted; HMC moves in every draw where jumps alone would not mix."""
-        tries = torch.where(acceptance >= 0.6, 1, torch.where(acceptance >= 0.35, 2, 4))
+        tries = torch.where(acceptance >= _MANY, 1, torch.where(acceptance >= 0.35, 2, 4))
         uneven = torch.where(acceptance >= _MANY, NOW_AND_THEN, torch.where(acceptance >= _HALF, OFTEN, ALWAYS))
         return cls(torch.where(acceptance > 0, tries, 0), torch.where(easy, SELDOM, uneven))
 

@@ -31,7 +31,7 @@ SHORT = 3
 _REFITS = 2  # of the proposal to its own weighed draws
 _KEPT = 8  # one in so many points stays the chains', so that a mode which only they know keeps a component
 _FIRST_STEP, _FIRST_LENGTH = 0.5, 1.5  # in units of the posterior's scale
-_EASY = 0.65  # share of effective points in a proposal's draws from which on jumps do the travelling
+_EASY = 0.7  # share of effective points in a proposal's draws from which on jumps do the travelling
 
 
 @dataclass(frozen=True)

@@ -253,11 +253,11 @@ def test_proposals_of_no_probability_are_refused_and_any_other_accepted_from_the
 
 
 def test_schedule() -> None:
-    acceptance = torch.tensor([0.0, 0.02, 0.34, 0.35, 0.49, 0.5, 0.59, 0.6, 0.6, 1.0])
-    easy = torch.tensor([False] * 8 + [True] * 2)
+    acceptance = torch.tensor([0.0, 0.02, 0.34, 0.35, 0.49, 0.5, 0.59, 0.6, 0.7, 0.7, 1.0])
+    easy = torch.tensor([False] * 9 + [True] * 2)
     schedule = Schedule.of(acceptance, easy)
-    assert schedule.tries.tolist() == [0, 4, 4, 2, 2, 2, 2, 1, 1, 1]
-    assert schedule.period.tolist() == [1, 1, 1, 1, 1, 2, 2, 8, 16, 16]
+    assert schedule.tries.tolist() == [0, 4, 4, 2, 2, 2, 2, 2, 1, 1, 1]
+    assert schedule.period.tolist() == [1, 1, 1, 1, 1, 2, 2, 2, 8, 16, 16]
     moves = [index for index in range(400) if index % 16 == 0]
     jitters = torch.stack([schedule.jitter(index) for index in moves])
     assert jitters[:, -1].tolist() == [halton(n) for n in range(25)]  # each datum goes through its own sequence
