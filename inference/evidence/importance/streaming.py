@@ -17,7 +17,6 @@ from elbowroom.inference.progress import Tick
 from elbowroom.inference.target import Target
 from elbowroom.inference.weights.running import Groups, Moments, Powers
 
-
 _SAME = 16  # roundings within which two log weights are those of equal draws
 _TIED = 0.5  # of the largest weights, below which so few are different that their tail is none
 

@@ -179,7 +179,7 @@ def test_a_discrete_site_that_took_one_value_is_no_proof() -> None:
 
 
 def test_discrete_draws_that_come_again_have_no_tail() -> None:
-    """q never draws what most of the posterior is made of: few values, each with its own weight, look like a short tail.
+    """q never draws what most of the posterior is made of: few values with weights of their own, no tail.
 
     A continuous site beside tells draws apart, and so do as many values as there are draws.
     """
