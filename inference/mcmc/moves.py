@@ -19,7 +19,7 @@ from elbowroom.inference.mcmc.warmup import Tuned
 SELDOM, NOW_AND_THEN, OFTEN, ALWAYS = 16, 8, 2, 1
 """Every so many draws make an HMC move: where jumps travel well, where many or half of them are accepted, and
 elsewhere. Where half are, some places are left only after tens of them: of 40 digits with 10 or 14 latents, an HMC move
-in every eighth draw left 10 below their gates, and one in every second none."""
+in every eighth draw left 10 below their gates, and one in every second none; nor of 60 others, which chose nothing."""
 
 PERIODS = (ALWAYS, OFTEN, NOW_AND_THEN, SELDOM)
 """From short to long, each a divisor of the next."""
