@@ -48,7 +48,7 @@ fit(model, guide, data.train, num_epochs=150, batch_size=64, learning_rate=3e-3,
 model.eval(), guide.eval()
 few = Target(model, guide, data.test[:90])
 ladder = decompose(few, log_p=quadrature(few))
-print(ladder.as_table().head)
+print("\n".join(ladder.as_table().head))
 for part in ("amortization", "approximation"):
     print(f"{part:14s} {getattr(ladder, part).mean()[0]:.3f} nats")
 assert ladder.amortization.mean()[0] > ladder.approximation.mean()[0], "here the encoder is the larger part"
@@ -138,7 +138,7 @@ axis.set_yticks(range(len(rows)), list(rows))
 axis.invert_yaxis()
 axis.set(xlabel="nats a digit")
 axis.set_title("Where the room comes from", loc="left", fontsize=10)
-axis.legend(frameon=False, fontsize=8)
+axis.legend(frameon=False, fontsize=8, ncols=3, loc="upper left", bbox_to_anchor=(0, -0.22))
 figure.tight_layout()
 plt.show()
 
