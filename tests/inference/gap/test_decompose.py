@@ -110,7 +110,8 @@ def test_terms_add_up_and_values_never_fall(name: str) -> None:
     d = decompose(problem(name).target(), num_samples=512)
     close(terms(d), d.log_p.value, 1e-10)
     values = torch.stack([rung.value for rung in d.ladder.values()])
-    assert list(d.ladder) == ["encoder", "mean-field", "full covariance", "mixture"]
+    own = ["own-family"] if name == "funnel-10" else []  # its guide's sites depend on each other, as its model's do
+    assert list(d.ladder) == ["encoder", *own, "mean-field", "full covariance", "mixture"]
     assert bool((values.diff(dim=0) >= 0).all())
     for i, gain in enumerate(d.gains.values()):
         close(gain.value, values[i + 1] - values[i], 1e-10)
