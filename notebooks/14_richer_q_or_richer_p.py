@@ -147,9 +147,10 @@ plt.show()
 #
 # - *The gap depends on the expressiveness of $q$.* A part of it. Of this encoder's room the larger part was not the
 #   family's, and no family takes that away.
-# - *Flows make $q$ more expressive.* They do, and gained what the ladder said that there was to gain, a small part of
-#   the room. Some of what a flow seems to gain is its epochs'.
-# - *A hierarchy reduces the gap.* It made, if anything, a better model; whether its gap is smaller is another number,
-#   and here the intervals say it.
+# - *Flows make $q$ more expressive.* They do, and as families can gain no more than the ladder says that there is to
+#   gain, a small part of the room. Here most of what they seemed to gain was the epochs': the same encoder, trained
+#   as long, had it too.
+# - *A hierarchy reduces the gap.* Its gap was not smaller, within the interval. Here it made the better model; over
+#   three seeds of a longer schedule that was not established (.05 ± .09 nats on 360 digits).
 #
 # One data set, one seed.

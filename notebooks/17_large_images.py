@@ -123,6 +123,7 @@ plt.show()
 # %% [markdown]
 # ## The claim, and what was measured
 #
-# *At 256 × 256 the integral is out of reach.* A lattice is. Steps, bounds from below and pictures are not: half a
-# second, seconds, and a decoder's pass. What does get harder with size is to know how good a bound is: with a hundred
-# latents and four epochs every importance weight is one of a few that count, and each number says so.
+# *At 256 × 256 the integral is out of reach.* A lattice is. Steps, bounds from below and pictures are not: the
+# seconds and the memory are printed above, by the machine that this ran on. What does get harder with size is to know
+# how good a bound is: with a hundred latents and four epochs a few of the importance weights are all that counts, and
+# each number says so.

@@ -231,7 +231,7 @@ class Reduction:
         self._merge()
         step = self.rounding * self.tail.abs().clamp_min(1.0)
         different = 1 + (-self.tail.diff(dim=0) > _SAME * step[1:]).sum(0)
-        unsure = self.moved_discrete() & ~self.constant()
+        unsure = self._moved_discrete() & ~self.constant()
         many = zip(different.tolist(), unsure.tolist(), strict=True)
         return [
             f"only {n} of the {len(self.tail)} largest weights differ: draws of {', '.join(map(repr, self.discrete))} "
@@ -241,7 +241,7 @@ class Reduction:
             for n, doubted in many
         ]
 
-    def moved_discrete(self) -> Tensor:
+    def _moved_discrete(self) -> Tensor:
         """Whether any discrete site took a second value, `[B]`."""
         return torch.stack([self.moved[name] for name in self.discrete]).any(0)
 
