@@ -15,6 +15,7 @@ What a model and a guide both need is here, so that neither imports the other:
     outputs.py       what a network says of a distribution (logits, mean_std, …) as checked tensors
     checks.py        arguments and batches, refused by name with what to try
     program.py       a module that runs in either of Pyro's parameter modes
+    zuko_library.py  the library of flows, imported without what that changes for the process
 
 Read mlp.py first, then registry.py. All take inputs with any number of leading dimensions, `[B, D]` and `[S, B, D]`
 alike: samples need no loop. Imports: torch, and pyro.nn with its settings; nothing else of elbowroom.
