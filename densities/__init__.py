@@ -8,6 +8,7 @@
     partition_function.py   … and where it is too long, annealed
     autoregressive.py   each value given those before it, in one pass (MADE)
     training.py         minimise: minibatches, Adam, and the parameters that were best on validation data
+    reported.py         log p(x) of held-out data as it is reported
     saving.py           a density as a directory of safetensors and JSON
 
 Read density.py first. Data are whole numbers 0 … K − 1, `[B, P]` (zeros and ones if K = 2), and log p(x) is that of
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
     from elbowroom.densities.energy import RBM
     from elbowroom.densities.partition_function import LogPartition
     from elbowroom.densities.registry import DENSITIES, density_class, make_density
+    from elbowroom.densities.reported import HeldOut, held_out, mean_over_data
     from elbowroom.densities.saving import load_density, save_density
 
 __all__ = [
@@ -33,10 +35,13 @@ __all__ = [
     "RBM",
     "Cost",
     "Density",
+    "HeldOut",
     "LogPartition",
     "density_class",
+    "held_out",
     "load_density",
     "make_density",
+    "mean_over_data",
     "save_density",
 ]
 
@@ -44,6 +49,7 @@ _FILES = {
     "autoregressive": ("MADE",),
     "density": ("Cost", "Density"),
     "energy": ("RBM",),
+    "reported": ("HeldOut", "held_out", "mean_over_data"),
     "partition_function": ("LogPartition",),
     "registry": ("DENSITIES", "density_class", "make_density"),
     "saving": ("load_density", "save_density"),

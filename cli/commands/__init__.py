@@ -6,6 +6,7 @@
     programs.py      both programs: of the registries, or the user's own as module:name
     runs.py          a run directory, opened again; what programs are called with    subject.py  what an audit is about
     readings.py      log p(x) in the units of a kind of data, such as perplexity
+    density_runs.py  a run directory of a density, which has no latents     density_answers.py  what is said of it
     output.py        text for a person, JSON for a program
 
 Numbers come from inference/, tables and files from report/: nothing is computed here. Read train.py first.

@@ -7,12 +7,14 @@ show one list, in this order: inherited options, the command's own, and last tho
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal
 
+from elbowroom.densities.registry import DENSITIES
 from elbowroom.models.registry import MODELS
 
 if TYPE_CHECKING:
     Family = str
+    DensityName = str
 else:
-    Family = Literal[tuple(MODELS)]  # what the parser takes and --help lists
+    Family, DensityName = Literal[tuple(MODELS)], Literal[tuple(DENSITIES)]  # what the parser takes and --help lists
 
 Binarize = Literal["none", "threshold", "static", "dynamic"]
 Split = Literal["train", "validation", "test"]
@@ -208,7 +210,7 @@ class Training:
 
 @dataclass(frozen=True, kw_only=True)
 class TrainOptions(EveryCommand):
-    """Train a model and a guide by SVI into a run directory.
+    """Train a model and a guide by SVI, or a density without latents, into a run directory.
 
     Attributes:
         output: the run directory.
@@ -216,6 +218,9 @@ class TrainOptions(EveryCommand):
         programs: which model and guide.
         training: how to train.
         resume: continue the run in the directory; the result is that of an uninterrupted run.
+        density: a density in the place of model and guide, by its name in `elbowroom families`.
+        density_options: arguments of the density, such as '{num_hidden: 10}'.
+        fit_options: how the density is fitted, such as '{num_epochs: 50}'.
     """
 
     output: str = "runs/latest"
@@ -223,6 +228,9 @@ class TrainOptions(EveryCommand):
     programs: Programs = field(default_factory=Programs)
     training: Training = field(default_factory=Training)
     resume: bool = False
+    density: DensityName | None = None
+    density_options: dict[str, Any] = field(default_factory=dict)
+    fit_options: dict[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -38,9 +38,17 @@ def test_of_more_levels_too() -> None:
 
 @pytest.mark.parametrize("hidden", [(), (16,), (16, 11)])
 @pytest.mark.parametrize("levels", [2, 3])
-def test_an_output_sees_all_inputs_before_it_and_no_other(hidden: tuple[int, ...], levels: int) -> None:
-    """The Jacobian of each order's network: its pattern is that of a triangle, in the order of that network."""
+@pytest.mark.parametrize("direct", [True, False])
+def test_an_output_sees_all_inputs_before_it_and_no_other(hidden: tuple[int, ...], levels: int, direct: bool) -> None:
+    """The Jacobian of each order's network: its pattern is that of a triangle, in the order of that network.
+
+    By the direct connections, and by the hidden units alone.
+    """
     density = made(6, levels=levels, hidden=hidden, num_orders=3)
+    if not direct and not hidden:
+        return
+    for network in density.network:
+        torch.nn.init.constant_(network.direct.weight, float(direct))
     width = 1 if levels == 2 else levels
     seen = []
     for network in density.network:
@@ -80,6 +88,15 @@ def test_two_levels_are_ones_and_zeros_of_the_categorical() -> None:
         logits = density._logits(density.network[0](density._inputs(x))).log_softmax(-1)
         by_hand = logits.gather(-1, x.long()[..., None]).sum((1, 2)).detach()
         torch.testing.assert_close(density.log_prob(x).value, by_hand)
+
+
+def test_draws_of_several_orders_are_as_frequent_as_the_mixture_says() -> None:
+    density = made(5, num_orders=3)
+    orders = [network.order for network in density.network]
+    assert any(not torch.equal(order, order.argsort()) for order in orders)
+    p, x = density.log_prob(all_states(5)).value.exp(), density.sample(4000, seed=1)
+    seen = torch.bincount((x @ 2 ** torch.arange(4.0, -1, -1)).long(), minlength=32) / 4000
+    assert ((seen - p).abs() < sigmas(32) * (p * (1 - p) / 4000).sqrt() + 1e-3).all()
 
 
 def test_dropout_is_in_training_only_and_keeps_the_mean() -> None:

@@ -58,14 +58,16 @@ def test_log_p_is_the_definitions() -> None:
     assert found.bound == "exact" and not found.stderr.any()
 
 
-def test_annealing_finds_z() -> None:
+@pytest.mark.parametrize(("num_chains", "num_steps"), [(20000, 2), (20000, 6), (400, 300)])
+def test_annealing_finds_z(num_chains: int, num_steps: int) -> None:
+    """With few temperatures, too: then it is the chains' steps that must be right."""
     density = machine(scale=0.7)
     with torch.no_grad():
-        density.base_logits.copy_(torch.linspace(-1, 1, 8))
+        density.base_logits.copy_(torch.linspace(-2, 2, 8))
     exact = density.log_partition().value
-    found = density.annealed(num_chains=400, num_steps=300)
-    assert found.stderr < 0.02 and not found.flag
-    assert abs(found.value - exact) < sigmas() * found.stderr
+    found = density.annealed(num_chains=num_chains, num_steps=num_steps)
+    assert found.stderr < 0.03 and not found.flag
+    assert abs(found.value - exact) < sigmas(3) * found.stderr
 
 
 def test_one_temperature_is_importance_sampling_from_the_base() -> None:
