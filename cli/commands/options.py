@@ -352,8 +352,29 @@ class DemoOptions(EveryCommand):
 
 
 @dataclass(frozen=True, kw_only=True)
+class RivalsOptions:
+    """Which model of the digits is better where? VAEs, a mixture and models without latents in one table.
+
+    Attributes:
+        kind: the digits as binary images, or as levels 0 to 16.
+        rows: the rows to make, such as [mixture,vae-10,made] (null: all).
+        limit: so many test data at equal distances (null: all).
+        output: where rivals.json, rivals.md and draws.png go (null: nowhere).
+        seed: of everything random.
+        json: print the result as JSON.
+    """
+
+    kind: Literal["binary", "levels"] = "binary"
+    rows: list[str] | None = None
+    limit: int | None = None
+    output: str | None = None
+    seed: int = 0
+    json: bool = False
+
+
+@dataclass(frozen=True, kw_only=True)
 class FamiliesOptions:
-    """The models and guides that train knows by name: what each is of, and what it can be told.
+    """The models, guides and densities that train knows by name: what each is of, and what it can be told.
 
     Attributes:
         json: print the table as JSON.
