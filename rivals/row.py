@@ -13,6 +13,8 @@ from elbowroom.rivals.rival import Digits, Fitted, Rival, Sides
 
 DRAWS = 200
 """Images that are drawn to be looked at."""
+NOTHING = "no log p(x)"
+"""What a row reports that has no likelihood."""
 _REPORTED = {"exact": "exact", "lower": "lower bound", "upper": "upper bound", "none": "an estimate"}
 
 
@@ -64,9 +66,14 @@ class Row:
         error = 0.0 if self.room is None else self.room.stderr
         return float((self.held_out.nats.stderr**2 + error**2) ** 0.5)
 
+    @property
+    def overfit(self) -> Mean:
+        """Training less test data, nats; NaN where there is no log p(x)."""
+        return self.held_out.overfit or Mean(float("nan"), float("nan"))
+
     def record(self) -> dict[str, Any]:
         """As JSON."""
-        nats, bits, overfit = self.held_out.nats, self.held_out.bits, self.held_out.overfit
+        nats, bits, overfit = self.held_out.nats, self.held_out.bits, self.overfit
         return {
             "name": self.name,
             "model": self.rival.label,
@@ -81,8 +88,8 @@ class Row:
             "interval": list(self.interval),
             "bits_per_value": bits.value,
             "bits_per_value_stderr": bits.stderr,
-            "train_less_test": None if overfit is None else overfit.value,
-            "train_less_test_stderr": None if overfit is None else overfit.stderr,
+            "train_less_test": overfit.value,
+            "train_less_test_stderr": overfit.stderr,
             "data": len(self.held_out.test),
             "flagged": self.num_flagged,
             "evaluate_ms": self.evaluate_ms,
@@ -132,5 +139,5 @@ def _sides(fitted: Fitted, x: Tensor) -> Sides:
 
 def _reported(sides: Sides) -> str:
     if not bool(sides.log_p.value.isfinite().any()):
-        return "no log p(x)"
+        return NOTHING
     return "both sides" if sides.room is not None else _REPORTED[sides.log_p.bound]

@@ -1,5 +1,6 @@
 """The one table: rivals fitted and weighed on the same data, and which is better where."""
 
+import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
@@ -11,7 +12,7 @@ from elbowroom.inference.showing.shown import Shown
 from elbowroom.inference.showing.table import Table
 from elbowroom.rivals.registry import RIVALS
 from elbowroom.rivals.rival import Digits
-from elbowroom.rivals.row import Row, measure
+from elbowroom.rivals.row import NOTHING, Row, measure
 
 
 class Behind(NamedTuple):
@@ -49,7 +50,12 @@ class RivalsTable(Shown):
     @property
     def best(self) -> Row:
         """The row whose log p(x), or lower bound on it, is highest on average."""
-        return max((row for row in self.rows if row.reported != "no log p(x)"), key=lambda row: row.held_out.nats.value)
+        return max(self._known, key=lambda row: row.held_out.nats.value)
+
+    @property
+    def _known(self) -> list[Row]:
+        """The rows that say a log p(x) at all."""
+        return [row for row in self.rows if row.reported != NOTHING]
 
     def behind(self, row: Row) -> Behind:
         """How far a row is behind the best, and what is certain of that."""
@@ -62,7 +68,7 @@ class RivalsTable(Shown):
     def verdict(self) -> tuple[str, ...]:
         """Which is better where, in sentences."""
         best = self.best
-        known = [row for row in self.rows if row.reported != "no log p(x)" and row is not best]
+        known = [row for row in self._known if row is not best]
         near = [row for row in known if self.behind(row).least <= 0]
         far = sorted((row for row in known if row not in near), key=lambda row: self.behind(row).least)
         said = [f"The highest log p(x) of new data has {best.name}: {_nats(best)}, {best.reported}."]
@@ -78,13 +84,11 @@ class RivalsTable(Shown):
     def _elsewhere(self) -> list[str]:
         """What else there is to choose by."""
         by = {
-            "Quickest to say log p(x)": min(self.rows, key=lambda row: row.evaluate_ms),
+            "Quickest to say log p(x)": min(self._known, key=lambda row: row.evaluate_ms),
             "quickest to draw": min(self.rows, key=lambda row: row.sample_ms),
             "draws most like new data in roughness": min(self.rows, key=lambda row: abs(row.roughness - 1)),
             "in distance from training data": min(self.rows, key=lambda row: abs(row.distance - 1)),
-            "least overfitted": min(
-                (row for row in self.rows if row.held_out.overfit is not None), key=lambda row: _overfit(row).value
-            ),
+            "least overfitted": min(self._known, key=lambda row: row.overfit.value),
         }
         return ["; ".join(f"{what}: {row.name}" for what, row in by.items()) + "."]
 
@@ -95,7 +99,7 @@ class RivalsTable(Shown):
             "± one standard error over data",
             *self.verdict(),
         )
-        order = sorted(self.rows, key=lambda row: -row.held_out.nats.value)
+        order = sorted(self.rows, key=lambda row: (row.reported == NOTHING, -row.held_out.nats.value))
         cells = [(row.name, *(cell(self, row) for cell in _CELLS.values()), row.reported) for row in order]
         sides = "<" + ">" * len(_CELLS) + "<"
         return Table(head, ("name", *_CELLS, "log p(x) is"), sides, cells, noun="models")
@@ -174,20 +178,16 @@ def _at_least(value: float) -> str:
     return plain(value, 2)
 
 
-def _overfit(row: Row) -> Mean:
-    return row.held_out.overfit or Mean(float("inf"), 0.0)
-
-
 def _with_error(mean: Mean | None) -> str:
-    return "–" if mean is None else f"{plain(mean.value, 2)} ± {plain(mean.stderr, 2)}"
+    return "–" if mean is None or math.isnan(mean.value) else f"{plain(mean.value, 2)} ± {plain(mean.stderr, 2)}"
 
 
 _CELLS: Mapping[str, Callable[[RivalsTable, Row], str]] = {
     "log p(x)": lambda table, row: _with_error(row.held_out.nats),
     "above": lambda table, row: _with_error(row.room),
-    "bits/pixel": lambda table, row: plain(row.held_out.bits.value, 3),
+    "bits/pixel": lambda table, row: "–" if row.reported == NOTHING else plain(row.held_out.bits.value, 3),
     "behind": lambda table, row: _with_error(table.behind(row).difference) if row is not table.best else "0",
-    "train−test": lambda table, row: _with_error(row.held_out.overfit),
+    "train−test": lambda table, row: _with_error(row.overfit),
     "ms a datum": lambda table, row: f"{row.evaluate_ms:.2g}",
     "ms a draw": lambda table, row: f"{row.sample_ms:.2g}",
     "parameters": lambda table, row: str(row.num_parameters),

@@ -96,6 +96,6 @@ def test_roughness_is_the_mean_step_between_neighbours() -> None:
 
 def test_the_nearest_training_image_counts() -> None:
     train = torch.tensor([[0.0, 0.0, 0.0], [1.0, 1.0, 1.0]])
-    x = torch.tensor([[0.0, 0.0, 1.0], [1.0, 1.0, 1.0], [1.0, 1.0, 0.0], [0.0, 0.0, 0.0]])
-    assert nearest_distance(x, train) == pytest.approx(0.5)
-    assert nearest_distance(x.repeat(200, 1), train) == pytest.approx(0.5)  # in pieces
+    x = torch.tensor([[0.0, 0.0, 1.0], [1.0, 1.0, 1.0], [3.0, 1.0, 0.0], [0.0, 0.0, 0.0]])  # 1, 0, 2 + 1, 0
+    assert nearest_distance(x, train) == pytest.approx(1.0)
+    assert nearest_distance(x.repeat(200, 1), train) == pytest.approx(1.0)  # in pieces

@@ -9,7 +9,8 @@ from torch import Tensor
 from elbowroom.inference import Estimate
 from elbowroom.rivals import RIVALS, Digits, Fitted, Rival, RivalsTable, Sides, compare_rivals, digits
 from elbowroom.rivals import registry as registry_of_rows
-from elbowroom.rivals.row import measure
+from elbowroom.rivals.pictures import nearest_distance, roughness
+from elbowroom.rivals.row import DRAWS, measure
 from elbowroom.rivals.table import checked_rows
 
 SHAPE = (3, 4)
@@ -72,6 +73,9 @@ def test_a_bound_is_called_one() -> None:
     said = " ".join(result.verdict())
     assert "Of low only a lower bound is known" in said and "none (" not in said
     assert result.best.name == "best"
+    last = str(result).splitlines()[-1]
+    assert last.split()[:6] == ["none", "–", "–", "–", "–", "–"] and last.endswith("no log p(x)")
+    assert "nan" not in str(result).replace("none", "") + result.markdown()
 
 
 def test_training_less_test_data() -> None:
@@ -82,6 +86,14 @@ def test_training_less_test_data() -> None:
     found = row.held_out.overfit
     assert torch.equal(data.some_train, some) and found is not None
     assert found.value == pytest.approx(0.1 * (some.sum() - data.test.sum()).item() / 10, abs=1e-6)
+
+
+def test_draws_are_measured_in_units_of_held_out_data() -> None:
+    data = toy_data()
+    row, same = measure("a", toy(-4.0), data), data.train[:1]  # all draws are the first training image
+    assert row.roughness == pytest.approx(roughness(same, SHAPE) / roughness(data.test, SHAPE))
+    assert row.distance == 0 and nearest_distance(data.test, data.train) > 0
+    assert (row.num_parameters, len(row.draws)) == (7, min(16, DRAWS)) and torch.equal(row.draws[:1], same)
 
 
 def test_the_table_in_text_and_for_a_page() -> None:
