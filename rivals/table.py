@@ -50,7 +50,7 @@ class RivalsTable(Shown):
     @property
     def best(self) -> Row:
         """The row whose log p(x), or lower bound on it, is highest on average."""
-        return max(self._known, key=lambda row: row.held_out.nats.value)
+        return max(self._known, key=lambda row: row.log_p.value)
 
     @property
     def _known(self) -> list[Row]:
@@ -59,11 +59,13 @@ class RivalsTable(Shown):
 
     def behind(self, row: Row) -> Behind:
         """How far a row is behind the best, and what is certain of that."""
-        less = self.best.held_out.test.value.double() - row.held_out.test.value.double()
-        difference = Mean(less.mean().item(), (less.std() / len(less) ** 0.5).item())
-        room = row.room or Mean(0.0, 0.0)
-        error = (difference.stderr**2 + room.stderr**2) ** 0.5
-        return Behind(difference, Mean(difference.value - room.value, error).interval[0])
+        best = self.best
+        less = best.held_out.test.value.double() - row.held_out.test.value.double()
+        error = math.hypot((less.std() / len(less) ** 0.5).item(), best.raised.stderr, row.raised.stderr)
+        difference = Mean(less.mean().item() + best.raised.value - row.raised.value, error)
+        above = row.apart or Mean(0.0, 0.0)
+        at_least = Mean(difference.value - above.value, math.hypot(error, above.stderr))
+        return Behind(difference, at_least.interval[0])
 
     def verdict(self) -> tuple[str, ...]:
         """Which is better where, in sentences."""
@@ -99,7 +101,7 @@ class RivalsTable(Shown):
             "± one standard error over data",
             *self.verdict(),
         )
-        order = sorted(self.rows, key=lambda row: (row.reported == NOTHING, -row.held_out.nats.value))
+        order = sorted(self.rows, key=lambda row: (row.reported == NOTHING, -row.log_p.value))
         cells = [(row.name, *(cell(self, row) for cell in _CELLS.values()), row.reported) for row in order]
         sides = "<" + ">" * len(_CELLS) + "<"
         return Table(head, ("name", *_CELLS, "log p(x) is"), sides, cells, noun="models")
@@ -171,11 +173,16 @@ def checked_rows(kind: str, rows: Sequence[str] | None) -> list[str]:
 
 def _nats(row: Row) -> str:
     low, high = row.interval
-    return f"{plain(row.held_out.nats.value, 2)} nats (95 % {plain(low, 2)} … {plain(high, 2)})"
+    return f"{plain(row.log_p.value, 2)} nats (95 % {plain(low, 2)} … {plain(high, 2)})"
 
 
 def _at_least(value: float) -> str:
     return plain(value, 2)
+
+
+def _in_short(value: float) -> str:
+    """Two digits."""
+    return f"{value:.2g}" if value < 99.5 else f"{value:.0f}"
 
 
 def _with_error(mean: Mean | None) -> str:
@@ -183,19 +190,19 @@ def _with_error(mean: Mean | None) -> str:
 
 
 _CELLS: Mapping[str, Callable[[RivalsTable, Row], str]] = {
-    "log p(x)": lambda table, row: _with_error(row.held_out.nats),
-    "above": lambda table, row: _with_error(row.room),
-    "bits/pixel": lambda table, row: "–" if row.reported == NOTHING else plain(row.held_out.bits.value, 3),
+    "log p(x)": lambda table, row: _with_error(row.log_p),
+    "apart": lambda table, row: _with_error(row.apart),
+    "bits/pixel": lambda table, row: "–" if row.reported == NOTHING else plain(row.bits.value, 3),
     "behind": lambda table, row: _with_error(table.behind(row).difference) if row is not table.best else "0",
     "train−test": lambda table, row: _with_error(row.overfit),
-    "ms a datum": lambda table, row: f"{row.evaluate_ms:.2g}",
-    "ms a draw": lambda table, row: f"{row.sample_ms:.2g}",
+    "ms a datum": lambda table, row: _in_short(row.evaluate_ms),
+    "ms a draw": lambda table, row: _in_short(row.sample_ms),
     "parameters": lambda table, row: str(row.num_parameters),
     "rough": lambda table, row: plain(row.roughness, 2),
     "far": lambda table, row: plain(row.distance, 2),
 }
-"""Header -> what stands in a row: log p(x) of test data, how much higher it may be, what the best row has more, paired
-datum by datum; seconds and size; and draws, in units of new data's roughness and distance from training data."""
+"""Header -> what stands in a row: log p(x) of test data, how far its sides are apart, what the best row has more,
+paired datum by datum; seconds and size; and draws, in units of new data's roughness and distance from training data."""
 
 
 def _markdown(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:

@@ -22,7 +22,14 @@ def toy_data(num_test: int = 10) -> Digits:
     return Digits("binary", 2, train, validation, test, SHAPE)
 
 
-def toy(value: float, spread: float = 0.1, bound: str = "exact", room: float | None = None, ones: float = 0.0) -> Rival:
+def toy(
+    value: float,
+    spread: float = 0.1,
+    bound: str = "exact",
+    room: float | None = None,
+    ones: float = 0.0,
+    raised: float = 0.0,
+) -> Rival:
     """A rival whose log p(x) are numbers that are told; `ones` is added for each one in x."""
 
     def log_p(x: Tensor) -> Estimate:
@@ -30,7 +37,8 @@ def toy(value: float, spread: float = 0.1, bound: str = "exact", room: float | N
         return Estimate(values, torch.zeros(len(x)), bound)  # type: ignore[arg-type]
 
     def both_sides(x: Tensor) -> Sides:
-        return Sides(log_p(x), Estimate(torch.full((4,), float(room or 0)), torch.zeros(4), "upper"))
+        lower, upper = (Estimate(torch.full((4,), v), torch.zeros(4), "none") for v in (raised, raised + (room or 0.0)))
+        return Sides(log_p(x), lower, upper)
 
     def fit(data: Digits, seed: int) -> Fitted:
         return Fitted(log_p, lambda n, seed: data.train[:1].expand(n, -1), 7, None if room is None else both_sides)
@@ -65,6 +73,18 @@ def test_what_may_be_above_a_value_is_taken_off_what_is_certain() -> None:
     assert result.behind(result["narrow"]).least == pytest.approx(0.8)
     assert result["wide"].interval[1] == pytest.approx(result["wide"].held_out.nats.interval[1] + 1.5)
     assert "Not told apart from it on these 10 data: wide." in result.verdict()
+
+
+def test_a_closer_look_raises_what_is_known_from_below() -> None:
+    result = table(best=toy(-4.0, bound="lower", room=0.5, raised=0.25), other=toy(-5.0, room=0.25, raised=0.5))
+    best, other = result.rows
+    assert (result.best.name, best.log_p.value, best.apart) == ("best", pytest.approx(-3.75), pytest.approx((0.5, 0.0)))
+    assert result.behind(other).difference.value == pytest.approx(0.75, abs=1e-6)
+    assert result.behind(other).least == pytest.approx(0.5, abs=1e-6)
+    assert best.interval == pytest.approx(
+        (best.held_out.nats.interval[0] + 0.25, best.held_out.nats.interval[1] + 0.75)
+    )
+    assert "| best | -3.75 ± 0.02 | 0.50 ± 0.00 |" in result.markdown()
 
 
 def test_a_bound_is_called_one() -> None:
