@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 
 from elbowroom.densities.reported import Mean
 from elbowroom.inference.progress import progress_bar
-from elbowroom.inference.showing.numbers import plain
+from elbowroom.inference.showing.numbers import plain, with_error
 from elbowroom.inference.showing.shown import Shown
 from elbowroom.inference.showing.table import Table
 from elbowroom.rivals.registry import RIVALS
@@ -20,7 +20,8 @@ class Behind(NamedTuple):
 
     Attributes:
         difference: mean and error over data of the best row's log p(x) less this one's, both from below.
-        least: the lower end of its 95 % interval, where what may be above this row's value is taken off.
+        least: the lower end of its 95 % interval, where what may be above this row's value is taken off; −∞ where
+            nobody knows what may be.
     """
 
     difference: Mean
@@ -54,8 +55,8 @@ class RivalsTable(Shown):
 
     @property
     def _known(self) -> list[Row]:
-        """The rows that say a log p(x) at all."""
-        return [row for row in self.rows if row.reported != NOTHING]
+        """The rows whose log p(x) is known, at least from below."""
+        return [row for row in self.rows if row.reported in ("exact", "both sides", "lower bound")]
 
     def behind(self, row: Row) -> Behind:
         """How far a row is behind the best, and what is certain of that."""
@@ -65,22 +66,24 @@ class RivalsTable(Shown):
         difference = Mean(less.mean().item() + best.raised.value - row.raised.value, error)
         above = row.apart or Mean(0.0, 0.0)
         at_least = Mean(difference.value - above.value, math.hypot(error, above.stderr))
-        return Behind(difference, at_least.interval[0])
+        return Behind(difference, at_least.interval[0] if row.reported in ("exact", "both sides") else -math.inf)
 
     def verdict(self) -> tuple[str, ...]:
         """Which is better where, in sentences."""
         best = self.best
         known = [row for row in self._known if row is not best]
-        near = [row for row in known if self.behind(row).least <= 0]
-        far = sorted((row for row in known if row not in near), key=lambda row: self.behind(row).least)
+        lower = [row.name for row in known if row.reported == "lower bound"]
+        near = [row for row in known if row.name not in lower and self.behind(row).least <= 0]
+        far = sorted((row for row in known if self.behind(row).least > 0), key=lambda row: self.behind(row).least)
         said = [f"The highest log p(x) of new data has {best.name}: {_nats(best)}, {best.reported}."]
         if near:
             said.append(f"Not told apart from it on these {self.num_test} data: {', '.join(row.name for row in near)}.")
         if far:
             told = ", ".join(f"{row.name} ({_at_least(self.behind(row).least)})" for row in far)
             said.append(f"Behind it by at least (95 %, paired, nats): {told}.")
-        if lower := [row.name for row in known if row.reported == "lower bound"]:
+        if lower:
             said.append(f"Of {', '.join(lower)} only a lower bound is known: these may be better than they look.")
+        said.append("The intervals are over data, of one training each: another seed is another model.")
         return (*said, *self._elsewhere())
 
     def _elsewhere(self) -> list[str]:
@@ -191,7 +194,7 @@ def _with_error(mean: Mean | None) -> str:
 
 _CELLS: Mapping[str, Callable[[RivalsTable, Row], str]] = {
     "log p(x)": lambda table, row: _with_error(row.log_p),
-    "apart": lambda table, row: _with_error(row.apart),
+    "apart": lambda table, row: "–" if row.apart is None else with_error(row.apart.value, row.apart.stderr),
     "bits/pixel": lambda table, row: "–" if row.reported == NOTHING else plain(row.bits.value, 3),
     "behind": lambda table, row: _with_error(table.behind(row).difference) if row is not table.best else "0",
     "train−test": lambda table, row: _with_error(row.overfit),

@@ -84,14 +84,15 @@ def test_a_closer_look_raises_what_is_known_from_below() -> None:
     assert best.interval == pytest.approx(
         (best.held_out.nats.interval[0] + 0.25, best.held_out.nats.interval[1] + 0.75)
     )
-    assert "| best | -3.75 ± 0.02 | 0.50 ± 0.00 |" in result.markdown()
+    assert "| best | -3.75 ± 0.02 | 0.500 ± 0.000 |" in result.markdown()
 
 
 def test_a_bound_is_called_one() -> None:
     result = table(best=toy(-4.0), low=toy(-5.0, bound="lower"), none=toy(math.nan, bound="none"))
     assert [row.reported for row in result.rows] == ["exact", "lower bound", "no log p(x)"]
     said = " ".join(result.verdict())
-    assert "Of low only a lower bound is known" in said and "none (" not in said
+    assert "Of low only a lower bound is known: these may be better" in said and "none (" not in said
+    assert "Behind it" not in said and "Not told apart" not in said and result.behind(result["low"]).least == -math.inf
     assert result.best.name == "best"
     last = str(result).splitlines()[-1]
     assert last.split()[:6] == ["none", "–", "–", "–", "–", "–"] and last.endswith("no log p(x)")
@@ -123,7 +124,8 @@ def test_the_table_in_text_and_for_a_page() -> None:
     assert order == ["b", "a"] and "both sides" in next(line for line in lines if line.startswith("b "))
     page = result.markdown()
     assert "| a | a toy | it is told | exact | learn |" in page
-    assert "| b | -4.00 ± 0.02 | 0.25 ± 0.00 |" in page
+    assert "| b | -4.00 ± 0.02 | 0.250 ± 0.000 |" in page
+    assert "another seed is another model" in result.verdict()[-2]
     record = result.record()
     assert [row["name"] for row in record["rows"]] == ["a", "b"]
     assert record["rows"][0]["behind_best"] == pytest.approx(1.0)
