@@ -32,7 +32,7 @@ class Row:
             were looked at; 0 of what is exact.
         apart: how far the upper value is above that; None if there is none.
         num_looked: how many data were looked at.
-        num_flagged: test data whose value is flagged as not to be trusted.
+        num_flagged: data whose value is flagged as not to be trusted: of those that were looked at, or else of all.
         evaluate_ms, sample_ms: milliseconds for a datum and for a draw.
         fit_seconds: of training.
         num_parameters: that were fitted, those of a guide left out.
@@ -131,7 +131,7 @@ def measure(name: str, rival: Rival, data: Digits, seed: int = 0) -> Row:
         raised=Mean(0.0, 0.0) if sides.lower is None else mean_over_data(sides.lower),
         apart=_apart(sides),
         num_looked=0 if sides.lower is None else len(sides.lower),
-        num_flagged=sum(map(bool, sides.log_p.flags)),
+        num_flagged=sum(map(bool, (sides.upper or sides.log_p).flags)),
         evaluate_ms=evaluate_ms,
         sample_ms=sample_ms,
         fit_seconds=fit_seconds,

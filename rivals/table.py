@@ -81,6 +81,8 @@ class RivalsTable(Shown):
         if far:
             told = ", ".join(f"{row.name} ({_at_least(self.behind(row).least)})" for row in far)
             said.append(f"Behind it by at least (95 %, paired, nats): {told}.")
+        if doubtful := [f"{row.name} ({row.num_flagged})" for row in self.rows if row.num_flagged]:
+            said.append(f"With data whose value is flagged as not to be trusted: {', '.join(doubtful)}.")
         if lower:
             said.append(f"Of {', '.join(lower)} only a lower bound is known: these may be better than they look.")
         said.append("The intervals are over data, of one training each: another seed is another model.")

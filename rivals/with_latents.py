@@ -96,7 +96,13 @@ def _trained(made: Callable[[Digits], tuple[Any, Any]], training: dict[str, Any]
             below, rows = from_below(x), evenly(torch.arange(len(x)), LOOKED)
             found = bracket(Target(model, guide, x[rows]), budget=BUDGET, seed=seed)
             lower, upper = (
-                Estimate(side.value - below.value[rows], torch.hypot(side.stderr, below.stderr[rows]), side.bound)
+                Estimate(
+                    side.value - below.value[rows],
+                    torch.hypot(side.stderr, below.stderr[rows]),
+                    side.bound,
+                    {},
+                    found.flags,
+                )
                 for side in (found.lower, found.upper)
             )
             return Sides(below, lower, upper)

@@ -37,7 +37,9 @@ def toy(
         return Estimate(values, torch.zeros(len(x)), bound)  # type: ignore[arg-type]
 
     def both_sides(x: Tensor) -> Sides:
-        lower, upper = (Estimate(torch.full((4,), v), torch.zeros(4), "none") for v in (raised, raised + (room or 0.0)))
+        flags = ("", "a flag", "", "") if room == 1.5 else ()
+        both = (raised, raised + (room or 0.0))
+        lower, upper = (Estimate(torch.full((4,), v), torch.zeros(4), "none", {}, flags) for v in both)
         return Sides(log_p(x), lower, upper)
 
     def fit(data: Digits, seed: int) -> Fitted:
@@ -73,6 +75,7 @@ def test_what_may_be_above_a_value_is_taken_off_what_is_certain() -> None:
     assert result.behind(result["narrow"]).least == pytest.approx(0.8)
     assert result["wide"].interval[1] == pytest.approx(result["wide"].held_out.nats.interval[1] + 1.5)
     assert "Not told apart from it on these 10 data: wide." in result.verdict()
+    assert "With data whose value is flagged as not to be trusted: wide (1)." in result.verdict()
 
 
 def test_a_closer_look_raises_what_is_known_from_below() -> None:
