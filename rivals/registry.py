@@ -35,5 +35,8 @@ RIVALS: dict[str, Rival] = {
     "rbm": density("rbm", "Boltzmann machine, 16 hidden units", ("binary",)),
     "sigmoid-net": density("made", "each pixel by regression on those before", BOTH, {"hidden": ()}),
     "made": density("made", "autoregressive network, 512 units", BOTH, of_levels={"num_epochs": 40}),
+    "made-orders": density(
+        "made", "three of them in orders of their own, mixed", BOTH, {"num_orders": 3}, of_levels={"num_epochs": 40}
+    ),
 }
 """Name -> row. Each is trained with a seed, for seconds on one core."""
