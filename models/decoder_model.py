@@ -23,6 +23,7 @@ class DecoderModel(LatentModel):
         latent_dim: D.
         read: turns what the decoder returns into the tensors that the likelihood takes; by default they are these.
         like: a tensor whose dtype and device the prior takes.
+        latent_shape: the shape in which the decoder takes a datum's latents; by default `[D]`.
     """
 
     def __init__(
@@ -33,9 +34,11 @@ class DecoderModel(LatentModel):
         *,
         read: Read | None = None,
         like: Tensor | None = None,
+        latent_shape: tuple[int, ...] | None = None,
     ) -> None:
         super().__init__(latent_dim, like=like)
         self.decoder = decoder
+        self._latent_shape = latent_shape or (latent_dim,)
         self.likelihood = likelihood
         self._read = read or _as_tuple
 
@@ -51,7 +54,7 @@ class DecoderModel(LatentModel):
             TypeError: if the decoder returns something else than the likelihood's parameters.
             ValueError: if an output does not have the leading dimensions of z.
         """
-        outputs = [_flatten(output, z) for output in self._read(self.decoder(z))]
+        outputs = [_flatten(output, z) for output in self._read(self.decoder(self._shaped(z)))]
         p_x: dist.TorchDistribution = (
             self.likelihood(*outputs) if exposure is None else self.likelihood(*outputs, exposure=exposure)
         )
@@ -72,6 +75,9 @@ class DecoderModel(LatentModel):
     def log_joint(self, x: Tensor, z: Tensor, exposure: Tensor | None = None) -> Tensor:
         """log p(x, z) row by row, `[N]`, see `LatentModel`; `exposure [N]` as of a run of the program."""
         return self._log_joint(x, z, self._decoder_of(x, exposure))
+
+    def _shaped(self, z: Tensor) -> Tensor:
+        return z if len(self._latent_shape) == 1 else z.unflatten(-1, self._latent_shape)
 
     def _decoder_of(self, x: Tensor, exposure: Tensor | None) -> Callable[[Tensor], dist.TorchDistribution]:
         """`decode` with the sizes of these data."""
