@@ -23,6 +23,7 @@ def from_vae(
     decoder_output: str | None = None,
     sigma: float | None = None,
     likelihood_options: Mapping[str, Any] | None = None,
+    prior: Any = None,
 ) -> tuple[DecoderModel, EncoderGuide]:
     """The model z ~ N(0, I), x | z ~ likelihood(decode(z)) and the guide q(z|x) = N(mean(x), diag std(x)²) of a VAE.
 
@@ -34,7 +35,7 @@ def from_vae(
     Args:
         vae: the object, usually an `nn.Module`.
         x: data `[B, ...]` as the VAE takes them, one datum at least.
-        likelihood, sigma, likelihood_options: as of `from_decoder`.
+        likelihood, sigma, likelihood_options, prior: as of `from_decoder`.
         encoder_output: as `output` of `from_encoder`.
         decoder_output: as `output` of `from_decoder`.
 
@@ -55,6 +56,7 @@ def from_vae(
         output=decoder_output,
         sigma=sigma,
         likelihood_options=likelihood_options,
+        prior=prior,
     )
     return model, guide
 

@@ -8,6 +8,7 @@ from torch import nn
 
 from elbowroom.models.decoder_model import DecoderModel
 from elbowroom.models.likelihoods import make_likelihood
+from elbowroom.models.priors.given import PriorProgram
 from elbowroom.networks.checks import check_choice, check_sizes, reference_tensor
 from elbowroom.networks.functions import as_network
 from elbowroom.networks.outputs import OUTPUTS
@@ -25,6 +26,7 @@ def from_decoder(
     sigma: float | None = None,
     floor: float | None = None,
     likelihood_options: Mapping[str, Any] | None = None,
+    prior: Any = None,
 ) -> DecoderModel:
     """The model z ~ N(0, I_D), x | z ~ likelihood(decoder(z)) around an existing network.
 
@@ -52,6 +54,9 @@ def from_decoder(
             what the network says is left as it is.
         likelihood_options: other options of the likelihood, such as `{"levels": 17}`; `{"data_dim": P}` gives a
             negative binomial a dispersion for each entry instead of one.
+        prior: p(z), if the model was trained with another than N(0, I): a distribution of D real values, or a module or
+            function that returns one when it is called without arguments, such as a flow of zuko; a VampPrior is
+            `elbowroom.models.PosteriorMixture(encoder, pseudo_inputs, output=…)`.
 
     Raises:
         TypeError: if the decoder cannot be called; on the first call, if it returns something else.
@@ -72,4 +77,6 @@ def from_decoder(
     reader = pair_reader if p_x.outputs[0].startswith("mean_std") else one_reader
     shape = check_sizes("latent_dim", latent_dim if isinstance(latent_dim, Sequence) else (latent_dim,))
     read = reader("decoder", output, p_x.outputs)
-    return DecoderModel(decoder, p_x.to(like), math.prod(shape), read=read, like=like, latent_shape=shape)
+    dim = math.prod(shape)
+    given = None if prior is None else PriorProgram(prior, dim)
+    return DecoderModel(decoder, p_x.to(like), dim, read=read, like=like, latent_shape=shape, prior=given)
