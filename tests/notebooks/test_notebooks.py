@@ -83,6 +83,26 @@ def test_an_unknown_name_exits_with_2(execute: ModuleType, capsys: pytest.Captur
     assert "no notebook absent" in capsys.readouterr().err
 
 
+def test_a_changed_number_is_said(execute: ModuleType) -> None:
+    entry = {"verdict": "true", "number": 1.0, "error": 0.1, "unit": "nats", "notebook": "06_is_one_sample_enough"}
+    before, after = {"C5": entry, "C6": entry}, {"C5": entry, "C6": {**entry, "number": 2.0}, "C7": entry}
+    first, second = execute.changes(before, after)
+    assert first == "C6 (06_is_one_sample_enough) says now: true, 2.0 ± 0.1 nats; before: true, 1.0 ± 0.1 nats"
+    assert second.startswith("C7") and second.endswith("before: nothing")
+    assert execute.changes(before, before) == ["every claim as it was"]
+
+
+@pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
+def test_every_figure_is_shown_with_a_sentence(path: Path) -> None:
+    tree = ast.parse("\n".join(code_of(path)))
+    calls = [node for node in ast.walk(tree) if isinstance(node, ast.Call)]
+    shown = [call for call in calls if isinstance(call.func, ast.Name) and call.func.id == "show"]
+    assert shown and "plt.show(" not in path.read_text()
+    for call in shown:
+        alt = [*call.args[1:], *(keyword.value for keyword in call.keywords)][0]
+        assert isinstance(alt, ast.Constant) and len(alt.value) > 60, ast.unparse(call)
+
+
 @pytest.mark.slow
 @pytest.mark.filterwarnings("default")
 def test_a_failing_cell_is_told(execute: ModuleType, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -109,3 +129,4 @@ def test_a_notebook_runs(execute: ModuleType, path: Path, tmp_path: Path, capsys
     drawing = ("plt.subplots(", "_figure(", "az.plot_")
     drawn = sum(source.count(call) for source in code_of(path) for call in drawing)
     assert sum("image/png" in o.get("data", {}) for o in outputs) == drawn >= 1
+    assert len(list(tmp_path.glob("*.svg"))) == len(list(tmp_path.glob("*.png"))) == drawn
