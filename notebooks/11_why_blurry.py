@@ -139,8 +139,8 @@ record(
     unit="squared grey value",
     measured="σ², learned",
     error_of="95 %, three seeds",
-    holds="grey digits from 0 to 1: near 0.01 if it is learned; where it is fixed at 1, as squared error does, it is "
-    "not small, and that is where the blur is",
+    holds="grey digits from 0 to 1: a few hundredths if it is learned; where it is fixed, as by whoever trains on "
+    "squared error, it is what was written, and a large one blurs",
 )
 drawn = [row["means"] for row in found["learned"]]
 record(
@@ -230,8 +230,8 @@ record(
     measured=f"mean size of the correlation of two pixels drawn from the model (of the data "
     f"{of_data.abs().mean():.2f})",
     error_of="95 %, three seeds",
-    holds="given z pixels are independent; under p(x), which is what a model of images says, they correlate, less "
-    "than the data",
+    holds="given z pixels are independent; under p(x), which is what a model of images says, they correlate as the "
+    "data's do",
 )
 
 # %%
@@ -258,8 +258,8 @@ names = {"reconstructions": "reconstructions", "means": "means of draws", "sampl
 for key, style in lines.items():
     middles, errors = zip(*(three([row[key] for row in found[level]]) for level in FIXED), strict=True)
     axis.errorbar(FIXED, middles, errors, **style, capsize=2)
-    at = 1 if key == "samples" else 0
-    name_line(axis, FIXED[at], middles[at], names[key], style, dx=8, dy=8)
+    at, dy = {"samples": (1, 8), "reconstructions": (0, -12), "means": (3, -14)}[key]
+    name_line(axis, FIXED[at], middles[at], names[key], style, dx=8, dy=dy)
     middle, error = three([row[key] for row in found["learned"]])
     axis.errorbar(three([row["sigma"] for row in found["learned"]])[0], middle, error, **{**style, "fillstyle": "none"})
 axis.axhline(1, **look("exact", marker="", linewidth=1))
@@ -273,9 +273,9 @@ axis.minorticks_off()
 axis.set_title("What σ does to sharpness")
 show(
     figure,
-    """Sharpness against σ from 0.05 to 0.5: reconstructions fall steadily as σ grows; means of draws lie below them,
-    and do not get sharper below 0.1; draws with their noise rise above the data's level at 1. Hollow marks: σ
-    learned.""",
+    """Sharpness against σ from 0.05 to 0.5: reconstructions fall steadily as σ grows; means of draws from the prior
+    are sharpest in between, and below reconstructions for small σ; draws with their noise rise with σ and pass the
+    data's level at 1. Hollow marks: σ learned.""",
 )
 
 # %% [markdown]
@@ -286,10 +286,10 @@ show(
 # - *Blur comes from the ELBO not being the likelihood.* It is not the likelihood; but a better $q$ and a tighter bound
 #   leave the images nearly as they are.
 # - *Noise would blur.* It does the opposite. Who leaves it out shows something smoother than what the model says.
-# - *σ² is about 0.01 or smaller.* If it is learned, near that. If it is not, it is what somebody wrote.
+# - *σ² is about 0.01 or smaller.* Learned, it was a few hundredths. If it is not learned, it is what somebody wrote.
 # - *Samples are the network's outputs, not blurry.* They are less sharp than the data, and a smaller σ does not mend
 #   it: the sharper the reconstructions, the more of the prior lies between the codes.
-# - *VAEs assume that pixels do not correlate.* Given $z$. In images drawn from the model they do, pair by pair much as
-#   in the data, only weaker: the noise of each pixel by itself takes a part.
+# - *VAEs assume that pixels do not correlate.* Given $z$. In images drawn from the model they do, pair by pair as in
+#   the data.
 #
 # Grey digits of 8 × 8, ten latents, 60 epochs, three seeds.

@@ -70,7 +70,9 @@ def changes(before: Entries, after: Entries) -> list[str]:
 
 
 def _said(entry: dict[str, Any] | None) -> str:
-    return f"{entry['verdict']}, {entry['number']} ± {entry['error']} {entry['unit']}" if entry else "nothing"
+    if not entry or entry["number"] is None:
+        return entry["verdict"] if entry else "nothing"
+    return f"{entry['verdict']}, {entry['number']} ± {entry['error']} {entry['unit']}"
 
 
 def execute(path: Path, output: Path = OUTPUT, register: Path = claims.REGISTER) -> bool:
