@@ -235,10 +235,10 @@ record(
     unit="nats",
     measured="what ten draws in place of one gain on training digits more than on test digits",
     error_of="95 %, three seeds",
-    holds="VAE of ten latents on digits: with less noise both splits gain, so noise did not act as a regulariser; it "
-    "would have, had training digits gained and test digits lost",
+    holds="VAE of ten latents on digits: less noise raised training digits and test digits; what the noise held back "
+    "of the first it cost the second, too, and several times over",
 )
-assert means["test"].mean() > -0.1, "less noise should not have cost test digits anything"
+assert means["test"].mean() > apart.mean(), "noise cost test digits more than it held training digits back"
 
 # %%
 figure, axis = plt.subplots(figsize=(6.4, 3.6))
@@ -246,7 +246,7 @@ roles = ("guide", "exact", "draws", "sampled")
 for (kind, found), role in zip(noise.items(), roles, strict=True):
     values = [value / unit for value, *_ in found.values()]
     axis.loglog(list(found), values, **look(role))
-    name_line(axis, list(found)[-1], values[-1], kind, look(role))
+    name_line(axis, list(found)[-1], values[-1], kind, look(role), dy={"guide": 5, "sampled": -6}.get(role, 0))
 axis.axhline(of_data / unit, color="#666666", linestyle="--", linewidth=1)
 where = {"textcoords": "offset points", "xytext": (0, 4), "fontsize": 8}
 axis.annotate("between minibatches of 128", (SIZES[0], of_data / unit), **where)
@@ -265,11 +265,13 @@ show(
 # ## The claims, and what was measured
 #
 # - *One sample is enough.* To train, yes. It is not because the minibatch averages the noise away: near the end the
-#   draws make nearly all of it. Ten draws, or gradients with less noise from one, ended some tenths of a nat higher
-#   after equal epochs, and higher on training digits, too: noise is no regulariser here.
+#   draws make nearly all of it. Ten draws, or gradients with less noise from one, ended half a nat to a nat higher
+#   after equal epochs.
+# - *Stochasticity acts like regularisation.* Less noise raised training digits a little more than test digits, and
+#   both by far more than that difference: as a regulariser it costs what it is to protect.
 # - *Reparameterisation is needed.* Of a single draw, yes. With a second draw as a baseline the score is about as
 #   good, and it is all there is for discrete latents (`loss="score-function"`).
 # - For nothing at all, sticking the landing (`loss="STL"`) has a fraction of the noise, the smaller the better $q$
 #   is.
 #
-# One model of ten latents, one minibatch for the comparison, one seed.
+# One model of ten latents, one minibatch for the comparison of gradients, three seeds for what is learned.
