@@ -28,16 +28,16 @@ def read_h5ad(path: Path) -> Arrays:
         with h5py.File(path, "r") as file:
             if "X" not in file:
                 raise ValueError(f"no matrix X; it has {', '.join(file) or 'nothing'}")
-            return Arrays({"train": _matrix(file["X"], h5py.Dataset)}, vocabulary=_names(file.get("var")))
+            return Arrays({"train": _matrix(file["X"])}, vocabulary=_names(file.get("var")))
     except (OSError, KeyError, RuntimeError, ValueError) as error:
         raise ValueError(f"{path}: cannot be read as an .h5ad file: {error}") from error
 
 
-def _matrix(stored: Any, dataset: type) -> NDArray[Any]:
-    if isinstance(stored, dataset):
+def _matrix(stored: Any) -> NDArray[Any]:
+    if not hasattr(stored, "keys"):  # a group has parts
         array: NDArray[Any] = stored[()]
         return array
-    attributes: Any = stored.attrs
+    attributes = stored.attrs
     kind = _text(attributes.get("encoding-type", attributes.get("h5sparse_format", "")))
     if kind not in _FORMATS:
         raise ValueError(f"X is stored as {kind or 'a group without a format'}, expected an array, CSR or CSC")

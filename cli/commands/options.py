@@ -58,7 +58,7 @@ class OfSplit(OfRun):
 
 
 @dataclass(frozen=True, kw_only=True)
-class OfManyData(OfSplit):
+class OfManyData:
     """What is measured for every datum of a split.
 
     Attributes:
@@ -120,7 +120,8 @@ class Data:
 
     Attributes:
         name: digits (embedded), linear-system (simulated sequences), topics-simulated (bags of words), mnist,
-            fashion-mnist, omniglot, freyfaces, or a .npy, .npz, .mat or IDX(.gz) file.
+            fashion-mnist, omniglot, freyfaces; a .npy, .npz, .mat, .pt, .safetensors, .csv, .tsv, .parquet, .h5ad,
+            .amat or IDX(.gz) file; or a folder of pictures.
         dir: directory of local data files (default: the environment variable ELBOWROOM_DATA).
         binarize: none, threshold, static (one seeded draw) or dynamic (a new draw for each minibatch); by default
             threshold, but none where a model of elbowroom is not of zeros and ones.
@@ -226,7 +227,7 @@ class TrainOptions(EveryCommand):
 
 
 @dataclass(frozen=True, kw_only=True)
-class EvidenceOptions(EveryCommand, OfManyData):
+class EvidenceOptions(EveryCommand, OfManyData, OfSplit):
     """log p(x) of held-out data: ELBO, importance-weighted bounds, importance sampling, and exact where possible.
 
     Attributes:
@@ -293,12 +294,13 @@ class Networks(Observed):
 
 
 @dataclass(frozen=True, kw_only=True)
-class AuditOptions(EveryCommand, OwnPrograms, OfManyData):
+class AuditOptions(EveryCommand, OwnPrograms, OfManyData, OfRun):
     """May q be trusted? How much room, where from, what to do next: a verdict and an HTML report, within a budget.
 
     Attributes:
         networks: a plain PyTorch VAE; like model and guide, trained already and in the place of run.
         data: which data, for your own programs and networks (a run knows its own).
+        split: which part of the data; null for test, or for all data of a file that has no splits.
         budget: seconds, or a text such as '1e7 evaluations', by which two calls give the same numbers; a second call
             goes on where the first ended.
         num_simulations: data sets that the guide is calibrated on.
@@ -309,6 +311,7 @@ class AuditOptions(EveryCommand, OwnPrograms, OfManyData):
 
     networks: Networks = field(default_factory=Networks)
     data: Data = field(default_factory=Data)
+    split: Split | None = None
     budget: float | str = 120.0
     num_simulations: int = 300
     fail_if: str | None = None

@@ -83,10 +83,14 @@ def load_data(options: Data, seed: int, *, binary: bool) -> Dataset:
 
 
 def picture_shape(data: Dataset, x: Tensor) -> tuple[int, ...] | None:
-    """As what picture a datum is shown: the data's, or as many of its rows as x has; `()` if x is no rows of it."""
+    """As what picture a datum is shown: the data's, or as many of its rows as x has; `()` if it cannot be one."""
     shape = data.image_shape
     if shape is None:
         return None
+    if len(shape) == 3 and shape[2] not in (1, 3):  # channels first, or no colours
+        return shape if shape[0] in (1, 3) and x[0].numel() == math.prod(shape) else ()
+    if len(shape) not in (2, 3):
+        return ()
     rows, rest = divmod(x[0].numel(), math.prod(shape[1:]))
     return () if rest else (rows, *shape[1:])
 
