@@ -279,8 +279,13 @@ class Networks(Observed):
     """A plain PyTorch VAE that is trained already.
 
     Attributes:
-        decoder: the decoder network as module:name, or a class or function without arguments that returns it.
+        decoder: the decoder network as module:name, or a class or function without arguments that returns it; or a part
+            of such a thing as module:name.part.
         encoder: the encoder network, likewise; give both or neither.
+        checkpoint: a .safetensors, .pt, .pth or .ckpt file with the weights of both; or a file of each, as '{decoder:
+            FILE, encoder: FILE}'.
+        checkpoint_prefix: what stands before a network's names in it, or a part of that, such as model.encoder. (null:
+            what fits); for one of them '{encoder: PREFIX}'.
         decoder_output: what the decoder returns: logits, probs, mean, mean_log_var or mean_std.
         encoder_output: what the encoder returns: mean_log_var or mean_std.
         image_shape: shape of a datum for networks that take images, such as [1,28,28].
@@ -288,6 +293,8 @@ class Networks(Observed):
 
     decoder: str | None = None
     encoder: str | None = None
+    checkpoint: dict[str, str] | str | None = None
+    checkpoint_prefix: dict[str, str] | str | None = None
     decoder_output: str = "logits"
     encoder_output: str = "mean_log_var"
     image_shape: list[int] | None = None

@@ -73,10 +73,10 @@ def binarize_of(data: Data, programs: Programs) -> Binarize:
     return "threshold" if model_name(programs) is None or is_binary(programs) else "none"
 
 
-def load_data(options: Data, seed: int, *, binary: bool) -> Dataset:
-    """The named data; grey ones are refused where they must be zeros and ones."""
-    binarize = options.binarize or "threshold"
-    data = load(options.name, data_dir=options.dir, binarize=binarize, threshold=options.threshold, seed=seed)
+def load_data(options: Data, seed: int, *, binary: bool, whole: bool = False) -> Dataset:
+    """The named data; grey ones are refused where they must be zeros and ones. `whole` as of `load`."""
+    binarize, data_dir, threshold = options.binarize or "threshold", options.dir, options.threshold
+    data = load(options.name, data_dir=data_dir, binarize=binarize, threshold=threshold, seed=seed, whole=whole)
     if binary:
         check_binary(data)
     return data if options.labels_per_class is None else keep_labels(data, options.labels_per_class, seed=seed)

@@ -151,7 +151,9 @@ def audit_target(
     doubts = tuple(caution.reason for caution in target.structure.cautions)
     checked = _checked(sampled, log_p)
     known = known_of_all(log_p, checked, examination, unusable) if unusable else None
-    parts = Parts(len(target), checked, log_p, examination, calibration, use, known, target.notes, doubts)
+    notes = tuple(note for note in target.notes if note not in target.suspicions)
+    of_programs: dict[str, Any] = {"notes": notes, "suspicions": target.suspicions, "cautions": doubts}
+    parts = Parts(len(target), checked, log_p, examination, calibration, use, known, **of_programs)
     return _assembled(work, parts, seed, budget, begin)
 
 

@@ -1,6 +1,7 @@
 """Weights from files: whatever they are wrapped in, whole or a part, and refused where they do not fit."""
 
 import argparse
+import shlex
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any

@@ -91,8 +91,14 @@ def _unnormalised(parts: Parts, numbers: Numbers) -> list[Finding]:
     return [Finding("verdict", "warning", f"{text}.", (), rows) for text in in_short(texts)]
 
 
+def _suspicions(parts: Parts, numbers: Numbers) -> list[Finding]:
+    """Why all other sentences may be about programs that nobody meant."""
+    return [Finding("verdict", "warning", f"Look at this first: {why}.", ()) for why in parts.suspicions]
+
+
 _ORDER = (
     _unnormalised,
+    _suspicions,
     tell_in_short,
     tell_from_below,
     _room,
