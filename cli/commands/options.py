@@ -58,7 +58,7 @@ class OfSplit(OfRun):
 
 
 @dataclass(frozen=True, kw_only=True)
-class OfManyData(OfSplit):
+class OfManyData:
     """What is measured for every datum of a split.
 
     Attributes:
@@ -120,7 +120,8 @@ class Data:
 
     Attributes:
         name: digits (embedded), linear-system (simulated sequences), topics-simulated (bags of words), mnist,
-            fashion-mnist, omniglot, freyfaces, or a .npy, .npz, .mat or IDX(.gz) file.
+            fashion-mnist, omniglot, freyfaces; a .npy, .npz, .mat, .pt, .safetensors, .csv, .tsv, .parquet, .h5ad,
+            .amat or IDX(.gz) file; or a folder of pictures.
         dir: directory of local data files (default: the environment variable ELBOWROOM_DATA).
         binarize: none, threshold, static (one seeded draw) or dynamic (a new draw for each minibatch); by default
             threshold, but none where a model of elbowroom is not of zeros and ones.
@@ -226,7 +227,7 @@ class TrainOptions(EveryCommand):
 
 
 @dataclass(frozen=True, kw_only=True)
-class EvidenceOptions(EveryCommand, OfManyData):
+class EvidenceOptions(EveryCommand, OfManyData, OfSplit):
     """log p(x) of held-out data: ELBO, importance-weighted bounds, importance sampling, and exact where possible.
 
     Attributes:
@@ -278,8 +279,13 @@ class Networks(Observed):
     """A plain PyTorch VAE that is trained already.
 
     Attributes:
-        decoder: the decoder network as module:name, or a class or function without arguments that returns it.
+        decoder: the decoder network as module:name, or a class or function without arguments that returns it; or a part
+            of such a thing as module:name.part.
         encoder: the encoder network, likewise; give both or neither.
+        checkpoint: a .safetensors, .pt, .pth or .ckpt file with the weights of both; or a file of each, as '{decoder:
+            FILE, encoder: FILE}'.
+        checkpoint_prefix: what stands before a network's names in it, or a part of that, such as model.encoder. (null:
+            what fits); for one of them '{encoder: PREFIX}'.
         decoder_output: what the decoder returns: logits, probs, mean, mean_log_var or mean_std.
         encoder_output: what the encoder returns: mean_log_var or mean_std.
         image_shape: shape of a datum for networks that take images, such as [1,28,28].
@@ -287,18 +293,21 @@ class Networks(Observed):
 
     decoder: str | None = None
     encoder: str | None = None
+    checkpoint: dict[str, str] | str | None = None
+    checkpoint_prefix: dict[str, str] | str | None = None
     decoder_output: str = "logits"
     encoder_output: str = "mean_log_var"
     image_shape: list[int] | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
-class AuditOptions(EveryCommand, OwnPrograms, OfManyData):
+class AuditOptions(EveryCommand, OwnPrograms, OfManyData, OfRun):
     """May q be trusted? How much room, where from, what to do next: a verdict and an HTML report, within a budget.
 
     Attributes:
         networks: a plain PyTorch VAE; like model and guide, trained already and in the place of run.
         data: which data, for your own programs and networks (a run knows its own).
+        split: which part of the data; null for test, or for all data of a file that has no splits.
         budget: seconds, or a text such as '1e7 evaluations', by which two calls give the same numbers; a second call
             goes on where the first ended.
         num_simulations: data sets that the guide is calibrated on.
@@ -309,6 +318,7 @@ class AuditOptions(EveryCommand, OwnPrograms, OfManyData):
 
     networks: Networks = field(default_factory=Networks)
     data: Data = field(default_factory=Data)
+    split: Split | None = None
     budget: float | str = 120.0
     num_simulations: int = 300
     fail_if: str | None = None

@@ -152,8 +152,14 @@ def audit_target(
     doubts = tuple(caution.reason for caution in target.structure.cautions)
     checked = _checked(sampled, log_p)
     known = known_of_all(log_p, checked, examination, unusable) if unusable else None
-    baseline = independent_entries(target)
-    parts = Parts(len(target), checked, log_p, examination, calibration, use, known, target.notes, baseline, doubts)
+    notes = tuple(note for note in target.notes if note not in target.suspicions)
+    beside: dict[str, Any] = {
+        "notes": notes,
+        "suspicions": target.suspicions,
+        "baseline": independent_entries(target),
+        "cautions": doubts,
+    }
+    parts = Parts(len(target), checked, log_p, examination, calibration, use, known, **beside)
     return _assembled(work, parts, seed, budget, begin)
 
 

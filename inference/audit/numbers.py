@@ -40,6 +40,7 @@ class Parts:
     known: Known | None = None  # what is known of all data, if it is
     notes: tuple[str, ...] = ()  # what is worth knowing of the programs though the numbers stand
     baseline: Baseline | None = None  # of the same data, by a model without latents
+    suspicions: tuple[str, ...] = ()  # why these may not be the programs that were meant
     cautions: tuple[str, ...] = ()  # why what rests on log q should be doubted, known before anything was sampled
 
 

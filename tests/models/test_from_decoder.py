@@ -204,3 +204,33 @@ def test_latents_of_any_shape_are_restored() -> None:
     assert model.latent_dim == 8 and model(torch.zeros(3, P)).shape == (3, 8) and shapes == [(3, 2, 2, 2)]
     with pytest.raises(ValueError, match=r"latent_dim\[1\]: got 0"):
         from_decoder(decode, latent_dim=(2, 0), likelihood="bernoulli", output="logits")
+
+
+def test_grey_data_and_data_with_holes_are_refused_as_data() -> None:
+    """By the ways out that the command line names, and not by an option that nobody can give here."""
+    from elbowroom.guides import from_encoder
+    from elbowroom.inference import ProgramError, Target
+
+    model = from_decoder(nn.Linear(D, P), latent_dim=D, likelihood="bernoulli", output="logits")
+    guide = from_encoder(Split(nn.Linear(P, 2 * D)), output="mean_log_var")
+    x = torch.ones(4, P)
+    x[1, 2] = 0.25
+    told = r"grey values \(such as 0.25\).*\[1\].*\(1\) one fixed cut.*\(2\).*\(3\)"
+    with pytest.raises(ProgramError, match=told) as error:
+        Target(model, guide, x)
+    assert "validate_args" not in str(error.value)
+    x[1, 2] = torch.nan
+    told = r"^argument 0 has NaN or infinite values in 1 of its rows \(first rows: \[1\]\)"
+    with pytest.raises(ProgramError, match=told):
+        Target(model, guide, x)
+
+
+class Split(nn.Module):
+    """Two halves of what a network returns."""
+
+    def __init__(self, net: nn.Module) -> None:
+        super().__init__()
+        self.net = net
+
+    def forward(self, x: Tensor) -> tuple[Tensor, ...]:
+        return self.net(x).chunk(2, -1)

@@ -12,8 +12,9 @@ WORTH_A_DOUBT = 0.5
 
 
 def tell_doubts(parts: Parts, numbers: Mapping[str, Number]) -> list[Finding]:
-    """A model that is worse than none, codes where the prior is not, or that say nothing."""
-    return _worse_than_none(parts, numbers) + _elsewhere(parts, numbers) + _collapsed(parts, numbers)
+    """Programs that nobody meant, a model worse than none, codes where the prior is not, or that say nothing."""
+    suspicions = [Finding("verdict", "warning", f"Look at this first: {why}.", ()) for why in parts.suspicions]
+    return suspicions + _worse_than_none(parts, numbers) + _elsewhere(parts, numbers) + _collapsed(parts, numbers)
 
 
 def is_collapsed(parts: Parts) -> bool:

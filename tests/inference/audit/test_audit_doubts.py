@@ -54,7 +54,7 @@ def of_codes(mean: float, sd: float, active: bool = True) -> Any:
 def test_codes_where_the_prior_is_not(mean: float, sd: float, strange: bool) -> None:
     use = of_codes(mean, sd)
     numbers = {name: SimpleNamespace(value=value) for name, value in {"codes_at": mean, "codes_spread": sd}.items()}
-    found = tell_doubts(SimpleNamespace(baseline=None, latent_use=use), numbers)  # type: ignore[arg-type]
+    found = tell_doubts(SimpleNamespace(suspicions=(), baseline=None, latent_use=use), numbers)  # type: ignore[arg-type]
     assert bool(is_strange(use).all()) is strange and bool(found) is strange
     if strange:
         assert f"{mean:.2g} ± {sd:.2g} prior" in found[0].sentence and "another prior" in found[0].sentence
@@ -73,7 +73,7 @@ def test_a_collapsed_model_is_said_so_first() -> None:
         name: SimpleNamespace(value=value, low=value, high=value, unit="")
         for name, value in {"active_latents": 0.0, "num_latents": 2.0}.items()
     }
-    (found,) = tell_doubts(SimpleNamespace(baseline=None, latent_use=use), numbers)  # type: ignore[arg-type]
+    (found,) = tell_doubts(SimpleNamespace(suspicions=(), baseline=None, latent_use=use), numbers)  # type: ignore[arg-type]
     assert found.tone == "warning" and found.sentence.startswith(
         "The model has collapsed: z says nothing about x (0 of 2"
     )
