@@ -28,7 +28,10 @@ class Entry(NamedTuple):
     options: Mapping[str, Any] = NO_OPTIONS
 
 
-DENSITIES: dict[str, Entry] = {}
+DENSITIES: dict[str, Entry] = {
+    "rbm": Entry("energy:RBM", "binary", {"num_hidden": 3}),
+    "made": Entry("autoregressive:MADE", "any", {"hidden": (8,)}),
+}
 
 
 def density_class(name: str) -> Any:

@@ -23,6 +23,7 @@ FOLDER_NAMES = (
     "inference",
     "densities",
     "adapters",
+    "rivals",
     "datasets",
     "reference",
     "report",

@@ -7,12 +7,14 @@ show one list, in this order: inherited options, the command's own, and last tho
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal
 
+from elbowroom.densities.registry import DENSITIES
 from elbowroom.models.registry import MODELS
 
 if TYPE_CHECKING:
     Family = str
+    DensityName = str
 else:
-    Family = Literal[tuple(MODELS)]  # what the parser takes and --help lists
+    Family, DensityName = Literal[tuple(MODELS)], Literal[tuple(DENSITIES)]  # what the parser takes and --help lists
 
 Binarize = Literal["none", "threshold", "static", "dynamic"]
 Split = Literal["train", "validation", "test"]
@@ -209,7 +211,7 @@ class Training:
 
 @dataclass(frozen=True, kw_only=True)
 class TrainOptions(EveryCommand):
-    """Train a model and a guide by SVI into a run directory.
+    """Train a model and a guide by SVI, or a density without latents, into a run directory.
 
     Attributes:
         output: the run directory.
@@ -217,6 +219,9 @@ class TrainOptions(EveryCommand):
         programs: which model and guide.
         training: how to train.
         resume: continue the run in the directory; the result is that of an uninterrupted run.
+        density: a density in the place of model and guide, by its name in `elbowroom families`.
+        density_options: arguments of the density, such as '{num_hidden: 10}'.
+        fit_options: how the density is fitted, such as '{num_epochs: 50}'.
     """
 
     output: str = "runs/latest"
@@ -224,6 +229,9 @@ class TrainOptions(EveryCommand):
     programs: Programs = field(default_factory=Programs)
     training: Training = field(default_factory=Training)
     resume: bool = False
+    density: DensityName | None = None
+    density_options: dict[str, Any] = field(default_factory=dict)
+    fit_options: dict[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -354,8 +362,29 @@ class DemoOptions(EveryCommand):
 
 
 @dataclass(frozen=True, kw_only=True)
+class RivalsOptions:
+    """Which model of the digits is better where? VAEs, a mixture and models without latents in one table.
+
+    Attributes:
+        kind: the digits as binary images, or as levels 0 to 16.
+        rows: the rows to make, such as [mixture,vae-10,made] (null: all).
+        limit: so many test data at equal distances (null: all).
+        output: where rivals.json, rivals.md and draws.png go (null: nowhere).
+        seed: of everything random.
+        json: print the result as JSON.
+    """
+
+    kind: Literal["binary", "levels"] = "binary"
+    rows: list[str] | None = None
+    limit: int | None = None
+    output: str | None = None
+    seed: int = 0
+    json: bool = False
+
+
+@dataclass(frozen=True, kw_only=True)
 class FamiliesOptions:
-    """The models and guides that train knows by name: what each is of, and what it can be told.
+    """The models, guides and densities that train knows by name: what each is of, and what it can be told.
 
     Attributes:
         json: print the table as JSON.
