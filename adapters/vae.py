@@ -46,11 +46,12 @@ def from_vae(
         TypeError: if nothing encodes or decodes, or an output is not read as was said.
         ValueError: as of `from_encoder` and `from_decoder`.
     """
-    guide = from_encoder(_called(vae, _ENCODES), output=encoder_output)
+    decode, encode = decode_and_encode(vae)
+    guide = from_encoder(encode, output=encoder_output)
     with torch.no_grad(), torch.random.fork_rng(devices=[]):
         shape = guide.codes(x[:2]).shape[1:]
     model = from_decoder(
-        _called(vae, _DECODES),
+        decode,
         latent_dim=tuple(shape),
         likelihood=likelihood,
         output=decoder_output,
@@ -59,6 +60,15 @@ def from_vae(
         prior=prior,
     )
     return model, guide
+
+
+def decode_and_encode(vae: Any) -> tuple[Callable[..., Any], Callable[..., Any]]:
+    """What an object decodes and encodes with.
+
+    Raises:
+        TypeError: if nothing does.
+    """
+    return _called(vae, _DECODES), _called(vae, _ENCODES)
 
 
 def _called(vae: Any, names: tuple[str, ...]) -> Callable[..., Any]:

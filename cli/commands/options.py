@@ -102,18 +102,27 @@ class OwnPrograms(OfOwnPrograms):
 
 @dataclass(frozen=True, kw_only=True)
 class Observed:
-    """The latents, and how the data are observed given them.
+    """How the data are observed, given latents.
 
     Attributes:
-        latent_dim: number of latents.
         likelihood: bernoulli, normal-fixed, normal-learned, normal-heteroscedastic, beta, continuous-bernoulli,
             poisson, negative-binomial, zero-inflated-negative-binomial or multinomial.
         sigma: the sigma of normal-fixed; where normal-learned starts.
     """
 
-    latent_dim: int = 2
     likelihood: str = "bernoulli"
     sigma: float | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Latents(Observed):
+    """The latents, and how the data are observed given them.
+
+    Attributes:
+        latent_dim: number of latents.
+    """
+
+    latent_dim: int = 2
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -139,7 +148,7 @@ class Data:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Programs(Observed, OfOwnPrograms):
+class Programs(Latents, OfOwnPrograms):
     """Which model and guide.
 
     Attributes:
@@ -290,21 +299,31 @@ class Networks(Observed):
         decoder: the decoder network as module:name, or a class or function without arguments that returns it; or a part
             of such a thing as module:name.part.
         encoder: the encoder network, likewise; give both or neither.
+        vae: in place of both an object with encode and decode, or encoder and decoder, likewise.
+        latent_dim: number of latents, or the shape in which the decoder takes them, such as [4,8,8] (null: as the
+            encoder says them).
+        prior: p(z), if it was trained with another than N(0, I): a distribution, a module, or a function that returns
+            it, as module:name.
         checkpoint: a .safetensors, .pt, .pth or .ckpt file with the weights of both; or a file of each, as '{decoder:
             FILE, encoder: FILE}'.
         checkpoint_prefix: what stands before a network's names in it, or a part of that, such as model.encoder. (null:
             what fits); for one of them '{encoder: PREFIX}'.
-        decoder_output: what the decoder returns: logits, probs, mean, mean_log_var or mean_std.
-        encoder_output: what the encoder returns: mean_log_var or mean_std.
+        decoder_output: what the decoder returns: logits, probs, mean, mean_log_var, mean_std, mean_log_std, log_rate,
+            rate, log_mean, log_mean_gate, mean_log_scale or log_concentrations; null for a distribution object.
+        encoder_output: what the encoder returns: mean_log_var, mean_std or mean_log_std, after stacked_ if both are one
+            tensor; of distributions, and of mappings and objects by their tensors' names, it is read off.
         image_shape: shape of a datum for networks that take images, such as [1,28,28].
     """
 
     decoder: str | None = None
     encoder: str | None = None
+    vae: str | None = None
+    latent_dim: int | list[int] | None = None
+    prior: str | None = None
     checkpoint: dict[str, str] | str | None = None
     checkpoint_prefix: dict[str, str] | str | None = None
-    decoder_output: str = "logits"
-    encoder_output: str = "mean_log_var"
+    decoder_output: str | None = "logits"
+    encoder_output: str | None = "mean_log_var"
     image_shape: list[int] | None = None
 
 

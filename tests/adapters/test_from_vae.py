@@ -113,8 +113,8 @@ def test_an_object_is_a_model_and_a_guide(kind: type[nn.Module], outputs: dict[s
 def test_what_neither_encodes_nor_decodes_is_named() -> None:
     vae = nn.Module()
     vae.inference_network = nn.Linear(P, 2 * D)
-    with pytest.raises(TypeError, match=r"vae: got Module, which has neither encode nor encoder: .*inference_network"):
+    with pytest.raises(TypeError, match=r"vae: got Module, which has neither decode nor decoder: .*inference_network"):
         from_vae(vae, torch.zeros(B, P), likelihood="bernoulli")
-    vae.encoder = vae.inference_network
+    vae.encoder, vae.decoder = vae.inference_network, nn.Linear(D, P)
     with pytest.raises(TypeError, match=r"encoder: returned one tensor of shape \(2, 8\), which does not say"):
         from_vae(vae, torch.zeros(B, P), likelihood="bernoulli")

@@ -11,10 +11,14 @@ WORTH_A_DOUBT = 0.5
 """Nats per datum by which a model must be below one without latents."""
 
 
+def tell_suspicions(parts: Parts, numbers: Mapping[str, Number]) -> list[Finding]:
+    """Why all other sentences may be about programs that nobody meant."""
+    return [Finding("verdict", "warning", f"Look at this first: {why}.", ()) for why in parts.suspicions]
+
+
 def tell_doubts(parts: Parts, numbers: Mapping[str, Number]) -> list[Finding]:
-    """Programs that nobody meant, a model worse than none, codes where the prior is not, or that say nothing."""
-    suspicions = [Finding("verdict", "warning", f"Look at this first: {why}.", ()) for why in parts.suspicions]
-    return suspicions + _worse_than_none(parts, numbers) + _elsewhere(parts, numbers) + _collapsed(parts, numbers)
+    """A model worse than none, codes where the prior is not, or that say nothing."""
+    return _worse_than_none(parts, numbers) + _elsewhere(parts, numbers) + _collapsed(parts, numbers)
 
 
 def is_collapsed(parts: Parts) -> bool:

@@ -34,8 +34,9 @@ def untrained() -> Audit:
 
 def test_a_model_that_was_never_trained_is_doubted_first() -> None:
     found = untrained()
-    first, below = found.findings[0], found.numbers["above_baseline"]
-    assert (first.topic, first.tone) == ("verdict", "bad") and DOUBT in first.sentence
+    (suspicion, doubt), below = found.findings[:2], found.numbers["above_baseline"]
+    assert "look as if they had never been trained" in suspicion.sentence
+    assert (doubt.topic, doubt.tone) == ("verdict", "bad") and DOUBT in doubt.sentence
     assert below.high < -10 and found.numbers["baseline"].value == pytest.approx(-25, abs=4)
 
 
@@ -54,7 +55,7 @@ def of_codes(mean: float, sd: float, active: bool = True) -> Any:
 def test_codes_where_the_prior_is_not(mean: float, sd: float, strange: bool) -> None:
     use = of_codes(mean, sd)
     numbers = {name: SimpleNamespace(value=value) for name, value in {"codes_at": mean, "codes_spread": sd}.items()}
-    found = tell_doubts(SimpleNamespace(suspicions=(), baseline=None, latent_use=use), numbers)  # type: ignore[arg-type]
+    found = tell_doubts(SimpleNamespace(baseline=None, latent_use=use), numbers)  # type: ignore[arg-type]
     assert bool(is_strange(use).all()) is strange and bool(found) is strange
     if strange:
         assert f"{mean:.2g} ± {sd:.2g} prior" in found[0].sentence and "another prior" in found[0].sentence
@@ -73,7 +74,7 @@ def test_a_collapsed_model_is_said_so_first() -> None:
         name: SimpleNamespace(value=value, low=value, high=value, unit="")
         for name, value in {"active_latents": 0.0, "num_latents": 2.0}.items()
     }
-    (found,) = tell_doubts(SimpleNamespace(suspicions=(), baseline=None, latent_use=use), numbers)  # type: ignore[arg-type]
+    (found,) = tell_doubts(SimpleNamespace(baseline=None, latent_use=use), numbers)  # type: ignore[arg-type]
     assert found.tone == "warning" and found.sentence.startswith(
         "The model has collapsed: z says nothing about x (0 of 2"
     )
