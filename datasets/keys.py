@@ -44,7 +44,8 @@ def find_keys(keys: Iterable[str], source: str) -> Keys:
     if "train" not in found.data:
         raise ValueError(
             f"{source}: no array to train on. Its keys are {_listed(names)}; expected one of "
-            f"{', '.join(_DATA_KEYS['train'])} (and, if there are held-out data, validation and test or the like)"
+            f"{', '.join(_DATA_KEYS['train'])} (and, if there are held-out data, validation and test or the like). "
+            "Save the data under such a name, or alone in an .npy file"
         )
     return found
 

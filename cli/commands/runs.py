@@ -97,10 +97,14 @@ def picture_shape(data: Dataset, x: Tensor) -> tuple[int, ...] | None:
 
 def is_binary(programs: Programs) -> bool:
     """Whether the model of the registry takes zeros and ones only; of one's own nothing is known."""
-    return model_name(programs) is not None and "binary" in (
-        kind_of(programs),
-        getattr(LIKELIHOODS.get(likelihood_of(programs) or ""), "data", None),
+    return model_name(programs) is not None and (
+        kind_of(programs) == "binary" or of_zeros_and_ones(likelihood_of(programs))
     )
+
+
+def of_zeros_and_ones(likelihood: str | None) -> bool:
+    """Whether a likelihood, by its name, is one of zeros and ones."""
+    return getattr(LIKELIHOODS.get(likelihood or ""), "data", None) == "binary"
 
 
 def run_record(options: TrainOptions, data: Dataset) -> dict[str, Any]:

@@ -1,6 +1,6 @@
 """What is audited: a run directory, one's own programs, or a plain PyTorch VAE."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -9,7 +9,7 @@ import torch
 from elbowroom.commands.options import AuditOptions
 from elbowroom.commands.plain_networks import Plain, plain_networks
 from elbowroom.commands.programs import named_programs
-from elbowroom.commands.runs import arguments_of, load_data, open_run, picture_shape, torch_device
+from elbowroom.commands.runs import arguments_of, load_data, of_zeros_and_ones, open_run, picture_shape, torch_device
 from elbowroom.datasets import Dataset
 from elbowroom.inference import Target
 
@@ -73,14 +73,17 @@ def subject_of(options: AuditOptions) -> Subject:
 def _of_programs(
     options: AuditOptions, programs: tuple[Any, ...] | Plain, plate: str, title: str, weights: dict[str, Any]
 ) -> Subject:
-    binary = isinstance(programs, Plain) and options.networks.likelihood == "bernoulli"
-    data = load_data(options.data, options.seed, binary=binary, whole=options.split is None)
+    networks, chosen, plain = options.networks, options.data, isinstance(programs, Plain)
+    if plain and chosen.binarize is None and not of_zeros_and_ones(networks.likelihood):
+        chosen = replace(chosen, binarize="none")
+    binary = plain and networks.likelihood == "bernoulli"
+    data = load_data(chosen, options.seed, binary=binary, whole=options.split is None)
     device, split = torch_device(options.device), options.split or "test"
     arguments = [value.to(device) for value in arguments_of(data, options.datum, split, options.limit)]
-    if options.networks.image_shape is not None:
-        arguments[0] = arguments[0].reshape(len(arguments[0]), *options.networks.image_shape)
+    if networks.image_shape is not None:
+        arguments[0] = arguments[0].reshape(len(arguments[0]), *networks.image_shape)
     if isinstance(programs, Plain):
-        programs = programs.programs(options.networks, arguments[0])
+        programs = programs.programs(networks, arguments[0])
     for program in programs:
         if isinstance(program, torch.nn.Module):
             program.to(device).eval()
@@ -103,6 +106,8 @@ def _subject(
     part = "all" if of_all else split
     some = f"{available} data" if len(target) == available else f"first {len(target)} of {available} data"
     those = f"{'all' if of_all and len(target) == available else 'the'} {some} of {data.name}"
-    said = f"{those}{'' if of_all else f', its {split} data'} ({data.split_rule})"
+    cut = f" at {data.threshold:g}" if data.binarize == "threshold" else ""
+    made = "" if data.binarize == "none" else f"; zeros and ones by --data.binarize {data.binarize}{cut}"
+    said = f"{those}{'' if of_all else f', its {split} data'} ({data.split_rule}{made})"
     record = {"data": data.record() | {"split": part, "audited": len(target)}, "weights": weights}
     return Subject(target, place, shape, f"{title} ({data.name}, {part})", part, said, record)

@@ -193,6 +193,7 @@ def test_which_data_are_audited(run: Run, weights: dict[str, torch.Tensor], audi
 
     out, report = audit("--data.name=pixels.npy")
     assert "Data: all 90 data of pixels.npy (the file has no splits" in out and "(pixels.npy, all)" in report
+    assert "; zeros and ones by --data.binarize threshold at 0.5)" in out
     np.testing.assert_array_equal(audited[-1].data[0].numpy(), np.load("pixels.npy").reshape(90, 9))
     record = read_json(Path("audit/audit.json"))["data"]
     assert (record["split"], record["audited"], record["sizes"]["test"]) == ("all", 90, 90)
@@ -236,6 +237,8 @@ def test_colours_are_drawn_and_other_shapes_are_not(
     from elbowroom.commands import audit
 
     def take(target: Target, **options: object) -> Audit:
+        grey = target.data[0]
+        assert len(grey.unique()) > 2, "a Normal takes them as they are"
         return replace(short_audit(), x=target.data[0].detach(), skipped={"examination": "the data are others"})
 
     monkeypatch.setattr(audit, "audit_target", take)
@@ -243,7 +246,7 @@ def test_colours_are_drawn_and_other_shapes_are_not(
     ended = run(
         "audit", "--networks.decoder=plain:Colours.decoder", "--networks.encoder=plain:Colours.encoder", "--budget=300",
         "--networks.likelihood=normal-fixed", "--networks.sigma=0.3", "--networks.decoder_output=mean", option,
-        "--data.binarize=none", "--data.name=x.npy", "--data.dir=.",
+        "--data.name=x.npy", "--data.dir=.",
     )  # fmt: skip
     assert ended.code == 0, ended
     assert ("data:image/png" in Path("audit/report.html").read_text()) is (
