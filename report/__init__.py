@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from elbowroom.report.figures.gap import gap_figure
     from elbowroom.report.figures.images import image_rows_figure, prior_samples_figure, reconstruction_figure
     from elbowroom.report.figures.latents import interpolation_figure, traversal_figure
+    from elbowroom.report.figures.looks import look
     from elbowroom.report.figures.losses import loss_figure
     from elbowroom.report.figures.posterior import posterior_figure
     from elbowroom.report.figures.sequences import sequences_figure
@@ -64,6 +65,7 @@ __all__ = [
     "image_rows_figure",
     "interpolation_figure",
     "is_picture",
+    "look",
     "loss_figure",
     "posterior_figure",
     "prior_samples_figure",
@@ -100,6 +102,7 @@ _FILES = {
     "figures.gap": ("gap_figure",),
     "figures.images": ("image_rows_figure", "prior_samples_figure", "reconstruction_figure"),
     "figures.latents": ("interpolation_figure", "traversal_figure"),
+    "figures.looks": ("look",),
     "figures.losses": ("loss_figure",),
     "figures.posterior": ("posterior_figure",),
     "figures.sequences": ("sequences_figure",),

@@ -22,6 +22,7 @@ FOLDER_NAMES = (
     "guides",
     "inference",
     "densities",
+    "adapters",
     "rivals",
     "datasets",
     "reference",

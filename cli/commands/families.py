@@ -91,7 +91,7 @@ def families() -> dict[str, Family]:
         name: Family(
             what=_first_line(model_class(name)) + _as_options(entry.options),
             data=entry.data,
-            guides=entry.guides,
+            guides=entry.every_guide,
             exact=entry.exact,
             options=described(model_class(name), set(entry.options)),
         )

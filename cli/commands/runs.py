@@ -73,30 +73,38 @@ def binarize_of(data: Data, programs: Programs) -> Binarize:
     return "threshold" if model_name(programs) is None or is_binary(programs) else "none"
 
 
-def load_data(options: Data, seed: int, *, binary: bool) -> Dataset:
-    """The named data; grey ones are refused where they must be zeros and ones."""
-    binarize = options.binarize or "threshold"
-    data = load(options.name, data_dir=options.dir, binarize=binarize, threshold=options.threshold, seed=seed)
+def load_data(options: Data, seed: int, *, binary: bool, whole: bool = False) -> Dataset:
+    """The named data; grey ones are refused where they must be zeros and ones. `whole` as of `load`."""
+    binarize, data_dir, threshold = options.binarize or "threshold", options.dir, options.threshold
+    data = load(options.name, data_dir=data_dir, binarize=binarize, threshold=threshold, seed=seed, whole=whole)
     if binary:
         check_binary(data)
     return data if options.labels_per_class is None else keep_labels(data, options.labels_per_class, seed=seed)
 
 
 def picture_shape(data: Dataset, x: Tensor) -> tuple[int, ...] | None:
-    """As what picture a datum is shown: the data's, or as many of its rows as x has; `()` if x is no rows of it."""
+    """As what picture a datum is shown: the data's, or as many of its rows as x has; `()` if it cannot be one."""
     shape = data.image_shape
     if shape is None:
         return None
+    if len(shape) == 3 and shape[2] not in (1, 3):  # channels first, or no colours
+        return shape if shape[0] in (1, 3) and x[0].numel() == math.prod(shape) else ()
+    if len(shape) not in (2, 3):
+        return ()
     rows, rest = divmod(x[0].numel(), math.prod(shape[1:]))
     return () if rest else (rows, *shape[1:])
 
 
 def is_binary(programs: Programs) -> bool:
     """Whether the model of the registry takes zeros and ones only; of one's own nothing is known."""
-    return model_name(programs) is not None and "binary" in (
-        kind_of(programs),
-        getattr(LIKELIHOODS.get(likelihood_of(programs) or ""), "data", None),
+    return model_name(programs) is not None and (
+        kind_of(programs) == "binary" or of_zeros_and_ones(likelihood_of(programs))
     )
+
+
+def of_zeros_and_ones(likelihood: str | None) -> bool:
+    """Whether a likelihood, by its name, is one of zeros and ones."""
+    return getattr(LIKELIHOODS.get(likelihood or ""), "data", None) == "binary"
 
 
 def run_record(options: TrainOptions, data: Dataset) -> dict[str, Any]:
