@@ -7,6 +7,12 @@
     energy.py           a restricted Boltzmann machine: Z is a sum of 2^H terms
     partition_function.py   … and where it is too long, annealed
     autoregressive.py   each value given those before it, in one pass (MADE)
+    flow.py             an invertible map to normal numbers, of data with noise added: Z is a determinant
+    diffusion.py        noise undone step by step: a bound whose q is fixed
+    diffusion_bound.py  … its terms
+    denoiser.py         … its network
+    probability_flow.py  … and the same network as a flow
+    datum_noise.py      random numbers of a datum's own
     training.py         minimise: minibatches, Adam, and the parameters that were best on validation data
     reported.py         log p(x) of held-out data as it is reported
     saving.py           a density as a directory of safetensors and JSON
@@ -23,7 +29,9 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from elbowroom.densities.autoregressive import MADE
     from elbowroom.densities.density import Cost, Density
+    from elbowroom.densities.diffusion import Diffusion
     from elbowroom.densities.energy import RBM
+    from elbowroom.densities.flow import FlowDensity
     from elbowroom.densities.partition_function import LogPartition
     from elbowroom.densities.registry import DENSITIES, density_class, make_density
     from elbowroom.densities.reported import HeldOut, held_out, mean_over_data
@@ -35,6 +43,8 @@ __all__ = [
     "RBM",
     "Cost",
     "Density",
+    "Diffusion",
+    "FlowDensity",
     "HeldOut",
     "LogPartition",
     "density_class",
@@ -48,9 +58,11 @@ __all__ = [
 _FILES = {
     "autoregressive": ("MADE",),
     "density": ("Cost", "Density"),
+    "diffusion": ("Diffusion",),
     "energy": ("RBM",),
-    "reported": ("HeldOut", "held_out", "mean_over_data"),
+    "flow": ("FlowDensity",),
     "partition_function": ("LogPartition",),
+    "reported": ("HeldOut", "held_out", "mean_over_data"),
     "registry": ("DENSITIES", "density_class", "make_density"),
     "saving": ("load_density", "save_density"),
 }
