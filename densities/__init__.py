@@ -12,6 +12,8 @@
     diffusion_bound.py  … its terms
     denoiser.py         … its network
     probability_flow.py  … and the same network as a flow
+    adversarial.py      a generator without a likelihood, with noise a program that is annealed
+    discretised_normal.py  … its p(x|z)
     datum_noise.py      random numbers of a datum's own
     training.py         minimise: minibatches, Adam, and the parameters that were best on validation data
     reported.py         log p(x) of held-out data as it is reported
@@ -27,6 +29,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from elbowroom.densities.adversarial import Adversarial
     from elbowroom.densities.autoregressive import MADE
     from elbowroom.densities.density import Cost, Density
     from elbowroom.densities.diffusion import Diffusion
@@ -41,6 +44,7 @@ __all__ = [
     "DENSITIES",
     "MADE",
     "RBM",
+    "Adversarial",
     "Cost",
     "Density",
     "Diffusion",
@@ -56,6 +60,7 @@ __all__ = [
 ]
 
 _FILES = {
+    "adversarial": ("Adversarial",),
     "autoregressive": ("MADE",),
     "density": ("Cost", "Density"),
     "diffusion": ("Diffusion",),

@@ -56,7 +56,7 @@ class Diffusion(Density):
         self,
         data_dim: int,
         levels: int = 17,
-        hidden: tuple[int, ...] = (128, 128),
+        hidden: tuple[int, ...] = (256,),
         ends: tuple[float, float] = (-7.0, 7.0),
     ) -> None:
         super().__init__(data_dim, levels)
@@ -99,7 +99,7 @@ class Diffusion(Density):
                 for mean, new in zip(self.network.parameters(), trained.parameters(), strict=True):
                     mean.lerp_(new, share)
 
-        chosen = {"num_epochs": 60, "learning_rate": 2e-3, **options}
+        chosen = {"num_epochs": 100, "learning_rate": 1e-3, "weight_decay": 2.0, **options}
         requires_grad(self.network, False)
         try:
             minimise(
