@@ -13,6 +13,7 @@
     denoiser.py         … its network
     probability_flow.py  … and the same network as a flow
     adversarial.py      a generator without a likelihood, with noise a program that is annealed
+    adversarial_training.py  … trained
     discretised_normal.py  … its p(x|z)
     datum_noise.py      random numbers of a datum's own
     training.py         minimise: minibatches, Adam, and the parameters that were best on validation data

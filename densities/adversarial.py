@@ -8,14 +8,13 @@ import pyro
 import pyro.distributions as dist
 import torch
 from torch import Tensor, nn
-from torch.nn.functional import softplus
 
+from elbowroom.densities.adversarial_training import TrainingOptions, train
 from elbowroom.densities.density import Cost, Density
 from elbowroom.densities.discretised_normal import DiscretisedNormal
 from elbowroom.inference import Estimate, Target, anneal
 from elbowroom.inference.estimate import Bound
-from elbowroom.inference.progress import progress_bar
-from elbowroom.networks.checks import check_above, check_at_least, check_choice, check_size, check_sizes
+from elbowroom.networks.checks import check_above, check_choice, check_size, check_sizes
 from elbowroom.networks.mlp import mlp
 
 Program = Callable[[Tensor], None]
@@ -30,14 +29,10 @@ _MOST = 60  # validation data that σ is chosen on
 
 
 class Adversarial(Density):
-    """A generator G(z), z ~ N(0, I), trained against a discriminator D (Goodfellow et al. 2014).
+    """A generator G(z), z ~ N(0, I), trained against a discriminator that tells its draws from data (see there).
 
-        D:  E softplus(−D(x)) + E softplus(D(G(z))) + ½ r E |∇D(x)|²    over data x/(K − 1)
-        G:  E softplus(−D(G(z)))
-
-    the non-saturating losses with the penalty R1 of Mescheder et al. (2018), equation 9. The draws of G fill a surface
-    of `latent_dim` dimensions, on which no datum lies: it has no likelihood. With noise of deviation σ added it is a
-    latent-variable model, after Wu et al. (2017), and log p(x) is annealed from the prior,
+    The draws of G fill a surface of `latent_dim` dimensions, on which no datum lies: it has no likelihood. With noise
+    of deviation σ added it is a latent-variable model, after Wu et al. (2017), and log p(x) is annealed from the prior,
 
         p(z) = N(0, I),    p(x|z) = N(G(z), σ²) cut into levels,
 
@@ -81,31 +76,14 @@ class Adversarial(Density):
         self.chooses_sigma = sigma is None
         self.register_buffer("sigma", torch.tensor(0.2 if sigma is None else check_above("sigma", sigma, 0.0)))
 
-    def fit(
-        self,
-        x: Tensor,
-        validation: Tensor | None = None,
-        *,
-        seed: int = 0,
-        num_epochs: int = 200,
-        batch_size: int = 64,
-        learning_rate: float = 1e-3,
-        penalty: float = 5.0,
-        average_over: int = 500,
-        sigmas: Sequence[float] = SIGMAS,
-        progress: bool = False,
-    ) -> Self:
-        """Train G and D in turns; G is the running mean of what is trained. There is no loss that tells a best epoch.
+    def fit(self, x: Tensor, validation: Tensor | None = None, *, seed: int = 0, **options: Any) -> Self:
+        """Train G and D in turns, see `adversarial_training.py`; there is no loss that tells a best epoch.
 
         Args:
             x: data `[N, P]`.
             validation: data `[M, P]`, the first 60 of which choose σ, if the constructor was told none.
             seed: of the order of the data, z and the chains.
-            num_epochs, batch_size, learning_rate: of Adam with β = (0, 0.99), for both.
-            penalty: r.
-            average_over: steps that the running mean looks back, fewer at the beginning.
-            sigmas: to choose from.
-            progress: show a progress bar if it takes longer than two seconds.
+            options: of `TrainingOptions`.
 
         Raises:
             TypeError, ValueError: as of `Density.fit`.
@@ -113,35 +91,10 @@ class Adversarial(Density):
         """
         x = self.checked("x", x)
         validation = None if validation is None else self.checked("validation", validation)
-        (
-            check_size("num_epochs", num_epochs),
-            check_size("batch_size", batch_size),
-            check_size("average_over", average_over),
-        )
-        check_at_least("penalty", penalty, 0.0)
-        candidates = [check_above("sigmas", sigma, 0.0) for sigma in sigmas]
-        trained, steps = copy.deepcopy(self.network), 0
-        check_above("learning_rate", learning_rate, 0.0)
-        of_g, of_d = (
-            torch.optim.Adam(part.parameters(), lr=learning_rate, betas=(0.0, 0.99))
-            for part in (trained, self.discriminator)
-        )
-        generator = torch.Generator(x.device).manual_seed(seed)
-        real = x / (self.levels - 1)
-        with progress_bar(num_epochs, "training", "epoch", progress) as tick:
-            for _ in range(num_epochs):
-                for rows in torch.randperm(len(x), generator=generator, device=x.device).split(batch_size):
-                    z = torch.randn(2, len(rows), self.latent_dim, generator=generator, dtype=x.dtype, device=x.device)
-                    _step(of_d, self._loss_of_d(real[rows], trained(z[0]).detach(), penalty), learning_rate)
-                    _step(of_g, softplus(-self.discriminator(trained(z[1]))).mean(), learning_rate)
-                    steps += 1
-                    with torch.no_grad():
-                        for mean, new in zip(self.network.parameters(), trained.parameters(), strict=True):
-                            mean.lerp_(new, 1 / min(average_over, 1 + steps / 10))
-                tick(1)
+        train(self.network, self.discriminator, x / (self.levels - 1), TrainingOptions(**options), seed)
         self.eval()
         if validation is not None and self.chooses_sigma:
-            self.sigma.fill_(self.best_sigma(validation[:_MOST], candidates, seed=seed))
+            self.sigma.fill_(self.best_sigma(validation[:_MOST], seed=seed))
         return self
 
     def best_sigma(self, x: Tensor, sigmas: Sequence[float] = SIGMAS, *, seed: int = 0) -> float:
@@ -235,18 +188,3 @@ class Adversarial(Density):
     def num_parameters(self) -> int:
         """Those of G: D is needed no more."""
         return sum(p.numel() for p in self.network.parameters())
-
-    def _loss_of_d(self, real: Tensor, drawn: Tensor, penalty: float) -> Tensor:
-        real = real.detach().requires_grad_()
-        said = self.discriminator(real)
-        (slope,) = torch.autograd.grad(said.sum(), real, create_graph=True)
-        loss: Tensor = softplus(-said).mean() + softplus(self.discriminator(drawn)).mean()
-        return loss + 0.5 * penalty * slope.square().sum(-1).mean()
-
-
-def _step(optimiser: torch.optim.Optimizer, loss: Tensor, learning_rate: float) -> None:
-    if not bool(loss.isfinite()):
-        raise FloatingPointError(f"the loss is {loss.item()}: try a learning_rate below {learning_rate:g}")
-    optimiser.zero_grad(set_to_none=True)
-    loss.backward()
-    optimiser.step()

@@ -11,6 +11,7 @@ from torch import Tensor, nn
 
 from elbowroom.datasets import load
 from elbowroom.densities.adversarial import Adversarial
+from elbowroom.densities.adversarial_training import discriminator_loss
 from elbowroom.densities.discretised_normal import DiscretisedNormal
 from elbowroom.inference import Target, bidirectional
 from toys.failure_budget import sigmas
@@ -132,7 +133,7 @@ def test_the_penalty_of_a_linear_discriminator_is_its_slope() -> None:
     said, of_drawn = density.discriminator(real), density.discriminator(drawn)
     plain = (1 + (-said).exp()).log().mean() + (1 + of_drawn.exp()).log().mean()
     slope = density.discriminator[0].weight.square().sum()
-    torch.testing.assert_close(density._loss_of_d(real, drawn, 3.0), plain + 1.5 * slope)
+    torch.testing.assert_close(discriminator_loss(density.discriminator, real, drawn, 3.0), plain + 1.5 * slope)
 
 
 def test_what_cannot_be_is_refused() -> None:
