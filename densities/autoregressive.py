@@ -6,7 +6,7 @@ from typing import Any, ClassVar, Self
 
 import torch
 from torch import Tensor, nn
-from torch.nn.functional import binary_cross_entropy_with_logits, linear, one_hot, silu
+from torch.nn.functional import binary_cross_entropy_with_logits, linear, silu
 
 from elbowroom.densities.density import Cost, Density
 from elbowroom.densities.training import minimise
@@ -26,7 +26,7 @@ class MADE(Density):
 
     Args:
         data_dim: P.
-        levels: K. Two levels are a Bernoulli of each value; more are a categorical one, and inputs are one-hot.
+        levels: K. Two levels are a Bernoulli of each value, more are a categorical one; inputs are x / (K − 1).
         hidden: widths of the hidden layers; `()` for none. Inputs are connected to outputs directly as well.
         dropout: share of hidden units left out in training.
         num_orders: M. The first one is that of the data's columns, the others are drawn.
@@ -94,7 +94,7 @@ class MADE(Density):
             x: data `[B, P]`.
             dropout: draws which units are left out; None of all of them.
         """
-        inputs = self._inputs(x)
+        inputs = x / (self.levels - 1)
         return torch.stack([self._log_prob(network(inputs, dropout), x) for network in self.network])
 
     @torch.no_grad()
@@ -121,7 +121,7 @@ class MADE(Density):
                 continue
             drawn = x[rows]
             for place in network.get_buffer("order").argsort().tolist():
-                logits = self._logits(network(self._inputs(drawn)))[:, place]  # [b, K]
+                logits = self._logits(network(drawn / (self.levels - 1)))[:, place]  # [b, K]
                 drawn[:, place] = torch.multinomial(logits.softmax(-1), 1, generator=generator).squeeze(1).to(like)
             x[rows] = drawn
         return x
@@ -139,10 +139,6 @@ class MADE(Density):
     def _mixed(self, by_order: Tensor) -> Tensor:
         """log (1/M) Σ_m p_m(x) of `[M, B]`."""
         return by_order.logsumexp(0) - math.log(len(by_order))
-
-    def _inputs(self, x: Tensor) -> Tensor:
-        """x itself, or one-hot: `[B, P]` or `[B, P K]`."""
-        return x if self.levels == 2 else one_hot(x.long(), self.levels).flatten(1).to(x)
 
     def _log_prob(self, outputs: Tensor, x: Tensor) -> Tensor:
         """Σ_i log p(x_i | x_{<i}), `[B]`."""
@@ -167,7 +163,7 @@ class MaskedNetwork(nn.Module):
 
     Args:
         order: the place 0 … P − 1 of each value, `[P]`.
-        width: numbers that stand for a value, at the input and at the output.
+        width: numbers that each value is predicted by.
         hidden: widths of hidden layers.
         dropout: share of hidden units left out where a generator is given.
     """
@@ -177,14 +173,15 @@ class MaskedNetwork(nn.Module):
         self.dropout = dropout
         self.order: Tensor
         self.register_buffer("order", order, persistent=False)
-        places = (order + 1).repeat_interleave(width)
+        places = order + 1
+        outputs = places.repeat_interleave(width)
         degrees = [places, *(1 + torch.arange(n) % max(len(order) - 1, 1) for n in hidden)]
         self.layers = nn.ModuleList(MaskedLinear(after[:, None] >= before) for before, after in pairwise(degrees))
-        self.last = MaskedLinear(places[:, None] > degrees[-1]) if hidden else None
-        self.direct = MaskedLinear(places[:, None] > places)
+        self.last = MaskedLinear(outputs[:, None] > degrees[-1]) if hidden else None
+        self.direct = MaskedLinear(outputs[:, None] > places)
 
     def forward(self, x: Tensor, dropout: torch.Generator | None = None) -> Tensor:
-        """What each value is predicted by, `[B, P width]`, of inputs `[B, P width]`."""
+        """What each value is predicted by, `[B, P width]`, of inputs `[B, P]`."""
         h = x
         for layer in self.layers:
             h = silu(layer(h))

@@ -87,6 +87,8 @@ class HeldOut(Shown):
 
     def as_table(self) -> Table:
         """In sentences."""
+        if not bool(self.test.value.isfinite().any()):
+            return Table((f"This density says no log p(x): none of {len(self.test)} held-out data has one",))
         head = [
             f"log p(x), {SAYS[self.test.bound]}, of {len(self.test)} held-out data: {_said(self.nats, 'nats')}",
             f"  {_said(self.bits, 'bits per value', 4)}",

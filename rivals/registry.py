@@ -33,7 +33,7 @@ RIVALS: dict[str, Rival] = {
         hierarchy((10, 4), (128,), num_epochs=150, warmup_epochs=50),
     ),
     "rbm": density("rbm", "Boltzmann machine, 16 hidden units", ("binary",)),
-    "sigmoid-net": density("made", "each pixel by logistic regression", ("binary",), {"hidden": ()}),
-    "made": density("made", "autoregressive network, 512 units", BOTH, of_levels={"num_epochs": 20}),
+    "sigmoid-net": density("made", "each pixel by regression on those before", BOTH, {"hidden": ()}),
+    "made": density("made", "autoregressive network, 512 units", BOTH, of_levels={"num_epochs": 40}),
 }
 """Name -> row. Each is trained with a seed, for seconds on one core."""

@@ -56,15 +56,17 @@ class Digits:
 
 
 class Sides(NamedTuple):
-    """log p(x) of each datum, and how far it may be above that.
+    """log p(x) of each datum, and for some of them from both sides.
 
     Attributes:
         log_p: an exact value, or one from below, `[B]`.
-        room: upper less lower value of some of the data, `[n]`; None where log p is exact, or nobody looked.
+        lower, upper: how much higher log p(x) is than that at some of the data, from below and from above, `[n]`; None
+            where `log_p` is exact, or nobody looked.
     """
 
     log_p: Estimate
-    room: Estimate | None = None
+    lower: Estimate | None = None
+    upper: Estimate | None = None
 
 
 @dataclass(frozen=True)

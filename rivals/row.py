@@ -1,7 +1,8 @@
 """A rival measured: fitted, weighed on held-out data, drawn from, and the seconds that took."""
 
+import math
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from torch import Tensor
@@ -13,6 +14,8 @@ from elbowroom.rivals.rival import Digits, Fitted, Rival, Sides
 
 DRAWS = 200
 """Images that are drawn to be looked at."""
+NOTHING = "no log p(x)"
+"""What a row reports that has no likelihood."""
 _REPORTED = {"exact": "exact", "lower": "lower bound", "upper": "upper bound", "none": "an estimate"}
 
 
@@ -25,9 +28,11 @@ class Row:
         rival: its entry.
         reported: `"exact"`, `"both sides"`, `"lower bound"`, or `"no log p(x)"`.
         held_out: log p(x) of test data, or a lower bound on it, beside training data.
-        room: how much higher log p(x) may be on average, with its error over the data looked at; None if nobody looked.
-        num_looked: at how many data that was.
-        num_flagged: test data whose value is flagged as not to be trusted.
+        raised: how much higher log p(x) is on average by a closer look, from below, with its error over the data that
+            were looked at; 0 of what is exact.
+        apart: how far the upper value is above that; None if there is none.
+        num_looked: how many data were looked at.
+        num_flagged: data whose value is flagged as not to be trusted: of those that were looked at, or else of all.
         evaluate_ms, sample_ms: milliseconds for a datum and for a draw.
         fit_seconds: of training.
         num_parameters: that were fitted, those of a guide left out.
@@ -39,7 +44,8 @@ class Row:
     rival: Rival
     reported: str
     held_out: HeldOut
-    room: Mean | None
+    raised: Mean
+    apart: Mean | None
     num_looked: int
     num_flagged: int
     evaluate_ms: float
@@ -51,22 +57,31 @@ class Row:
     draws: Tensor
 
     @property
-    def interval(self) -> tuple[float, float]:
-        """Of the mean log p(x) over data drawn anew: the lower side's 95 % lower end, the upper side's upper end."""
-        low, high = self.held_out.nats.interval
-        if self.room is not None:
-            high = Mean(self.held_out.nats.value + self.room.value, self._joined).interval[1]
-        return low, high
+    def log_p(self) -> Mean:
+        """log p(x) of test data, from below where it is not exact, with its error over data drawn anew."""
+        nats = self.held_out.nats
+        return Mean(nats.value + self.raised.value, math.hypot(nats.stderr, self.raised.stderr))
 
     @property
-    def _joined(self) -> float:
-        """The error of the upper side: of the lower one, and of the room."""
-        error = 0.0 if self.room is None else self.room.stderr
-        return float((self.held_out.nats.stderr**2 + error**2) ** 0.5)
+    def bits(self) -> Mean:
+        """Per value."""
+        return self.log_p.per_value(self.held_out.data_dim)
+
+    @property
+    def interval(self) -> tuple[float, float]:
+        """95 % of the mean log p(x) over data drawn anew: from the lower side's lower end to the upper side's upper."""
+        above = self.apart or Mean(0.0, 0.0)
+        upper = Mean(self.log_p.value + above.value, math.hypot(self.log_p.stderr, above.stderr))
+        return self.log_p.interval[0], upper.interval[1]
+
+    @property
+    def overfit(self) -> Mean:
+        """Training less test data, nats; NaN where there is no log p(x)."""
+        return self.held_out.overfit or Mean(float("nan"), float("nan"))
 
     def record(self) -> dict[str, Any]:
         """As JSON."""
-        nats, bits, overfit = self.held_out.nats, self.held_out.bits, self.held_out.overfit
+        nats, bits, overfit = self.log_p, self.bits, self.overfit
         return {
             "name": self.name,
             "model": self.rival.label,
@@ -75,14 +90,15 @@ class Row:
             "reported": self.reported,
             "log_p": nats.value,
             "log_p_stderr": nats.stderr,
-            "room_above": None if self.room is None else self.room.value,
-            "room_above_stderr": None if self.room is None else self.room.stderr,
-            "looked_at_from_above": self.num_looked,
+            "raised": self.raised.value,
+            "sides_apart": None if self.apart is None else self.apart.value,
+            "sides_apart_stderr": None if self.apart is None else self.apart.stderr,
+            "looked_at": self.num_looked,
             "interval": list(self.interval),
             "bits_per_value": bits.value,
             "bits_per_value_stderr": bits.stderr,
-            "train_less_test": None if overfit is None else overfit.value,
-            "train_less_test_stderr": None if overfit is None else overfit.stderr,
+            "train_less_test": overfit.value,
+            "train_less_test_stderr": overfit.stderr,
             "data": len(self.held_out.test),
             "flagged": self.num_flagged,
             "evaluate_ms": self.evaluate_ms,
@@ -102,7 +118,6 @@ def measure(name: str, rival: Rival, data: Digits, seed: int = 0) -> Row:
     fitted.log_p(data.test[:2]), fitted.sample(2, seed)  # what is done once is no datum's
     begin = time.perf_counter()
     sides = _sides(fitted, data.test)
-    looked = 0 if sides.room is None else len(sides.room)
     evaluate_ms = 1e3 * (time.perf_counter() - begin) / len(data.test)
     train = fitted.log_p(data.some_train)
     begin = time.perf_counter()
@@ -113,9 +128,10 @@ def measure(name: str, rival: Rival, data: Digits, seed: int = 0) -> Row:
         rival=rival,
         reported=_reported(sides),
         held_out=HeldOut(sides.log_p, train, data.test.shape[1]),
-        room=None if sides.room is None else mean_over_data(sides.room),
-        num_looked=looked,
-        num_flagged=sum(map(bool, sides.log_p.flags)),
+        raised=Mean(0.0, 0.0) if sides.lower is None else mean_over_data(sides.lower),
+        apart=_apart(sides),
+        num_looked=0 if sides.lower is None else len(sides.lower),
+        num_flagged=sum(map(bool, (sides.upper or sides.log_p).flags)),
         evaluate_ms=evaluate_ms,
         sample_ms=sample_ms,
         fit_seconds=fit_seconds,
@@ -130,7 +146,13 @@ def _sides(fitted: Fitted, x: Tensor) -> Sides:
     return Sides(fitted.log_p(x)) if fitted.both_sides is None else fitted.both_sides(x)
 
 
+def _apart(sides: Sides) -> Mean | None:
+    if sides.lower is None or sides.upper is None:
+        return None
+    return mean_over_data(replace(sides.upper, value=sides.upper.value - sides.lower.value))
+
+
 def _reported(sides: Sides) -> str:
     if not bool(sides.log_p.value.isfinite().any()):
-        return "no log p(x)"
-    return "both sides" if sides.room is not None else _REPORTED[sides.log_p.bound]
+        return NOTHING
+    return "both sides" if sides.upper is not None else _REPORTED[sides.log_p.bound]

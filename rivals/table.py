@@ -1,17 +1,18 @@
 """The one table: rivals fitted and weighed on the same data, and which is better where."""
 
+import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 from elbowroom.densities.reported import Mean
 from elbowroom.inference.progress import progress_bar
-from elbowroom.inference.showing.numbers import plain
+from elbowroom.inference.showing.numbers import plain, with_error
 from elbowroom.inference.showing.shown import Shown
 from elbowroom.inference.showing.table import Table
 from elbowroom.rivals.registry import RIVALS
 from elbowroom.rivals.rival import Digits
-from elbowroom.rivals.row import Row, measure
+from elbowroom.rivals.row import NOTHING, Row, measure
 
 
 class Behind(NamedTuple):
@@ -19,7 +20,8 @@ class Behind(NamedTuple):
 
     Attributes:
         difference: mean and error over data of the best row's log p(x) less this one's, both from below.
-        least: the lower end of its 95 % interval, where what may be above this row's value is taken off.
+        least: the lower end of its 95 % interval, where what may be above this row's value is taken off; −∞ where
+            nobody knows what may be.
     """
 
     difference: Mean
@@ -49,42 +51,51 @@ class RivalsTable(Shown):
     @property
     def best(self) -> Row:
         """The row whose log p(x), or lower bound on it, is highest on average."""
-        return max((row for row in self.rows if row.reported != "no log p(x)"), key=lambda row: row.held_out.nats.value)
+        return max(self._known, key=lambda row: row.log_p.value)
+
+    @property
+    def _known(self) -> list[Row]:
+        """The rows whose log p(x) is known, at least from below."""
+        return [row for row in self.rows if row.reported in ("exact", "both sides", "lower bound")]
 
     def behind(self, row: Row) -> Behind:
         """How far a row is behind the best, and what is certain of that."""
-        less = self.best.held_out.test.value.double() - row.held_out.test.value.double()
-        difference = Mean(less.mean().item(), (less.std() / len(less) ** 0.5).item())
-        room = row.room or Mean(0.0, 0.0)
-        error = (difference.stderr**2 + room.stderr**2) ** 0.5
-        return Behind(difference, Mean(difference.value - room.value, error).interval[0])
+        best = self.best
+        less = best.held_out.test.value.double() - row.held_out.test.value.double()
+        error = math.hypot((less.std() / len(less) ** 0.5).item(), best.raised.stderr, row.raised.stderr)
+        difference = Mean(less.mean().item() + best.raised.value - row.raised.value, error)
+        above = row.apart or Mean(0.0, 0.0)
+        at_least = Mean(difference.value - above.value, math.hypot(error, above.stderr))
+        return Behind(difference, at_least.interval[0] if row.reported in ("exact", "both sides") else -math.inf)
 
     def verdict(self) -> tuple[str, ...]:
         """Which is better where, in sentences."""
         best = self.best
-        known = [row for row in self.rows if row.reported != "no log p(x)" and row is not best]
-        near = [row for row in known if self.behind(row).least <= 0]
-        far = sorted((row for row in known if row not in near), key=lambda row: self.behind(row).least)
+        known = [row for row in self._known if row is not best]
+        lower = [row.name for row in known if row.reported == "lower bound"]
+        near = [row for row in known if row.name not in lower and self.behind(row).least <= 0]
+        far = sorted((row for row in known if self.behind(row).least > 0), key=lambda row: self.behind(row).least)
         said = [f"The highest log p(x) of new data has {best.name}: {_nats(best)}, {best.reported}."]
         if near:
             said.append(f"Not told apart from it on these {self.num_test} data: {', '.join(row.name for row in near)}.")
         if far:
             told = ", ".join(f"{row.name} ({_at_least(self.behind(row).least)})" for row in far)
             said.append(f"Behind it by at least (95 %, paired, nats): {told}.")
-        if lower := [row.name for row in known if row.reported == "lower bound"]:
+        if doubtful := [f"{row.name} ({row.num_flagged})" for row in self.rows if row.num_flagged]:
+            said.append(f"With data whose value is flagged as not to be trusted: {', '.join(doubtful)}.")
+        if lower:
             said.append(f"Of {', '.join(lower)} only a lower bound is known: these may be better than they look.")
+        said.append("The intervals are over data, of one training each: another seed is another model.")
         return (*said, *self._elsewhere())
 
     def _elsewhere(self) -> list[str]:
         """What else there is to choose by."""
         by = {
-            "Quickest to say log p(x)": min(self.rows, key=lambda row: row.evaluate_ms),
+            "Quickest to say log p(x)": min(self._known, key=lambda row: row.evaluate_ms),
             "quickest to draw": min(self.rows, key=lambda row: row.sample_ms),
             "draws most like new data in roughness": min(self.rows, key=lambda row: abs(row.roughness - 1)),
             "in distance from training data": min(self.rows, key=lambda row: abs(row.distance - 1)),
-            "least overfitted": min(
-                (row for row in self.rows if row.held_out.overfit is not None), key=lambda row: _overfit(row).value
-            ),
+            "least overfitted": min(self._known, key=lambda row: row.overfit.value),
         }
         return ["; ".join(f"{what}: {row.name}" for what, row in by.items()) + "."]
 
@@ -95,7 +106,7 @@ class RivalsTable(Shown):
             "± one standard error over data",
             *self.verdict(),
         )
-        order = sorted(self.rows, key=lambda row: -row.held_out.nats.value)
+        order = sorted(self.rows, key=lambda row: (row.reported == NOTHING, -row.log_p.value))
         cells = [(row.name, *(cell(self, row) for cell in _CELLS.values()), row.reported) for row in order]
         sides = "<" + ">" * len(_CELLS) + "<"
         return Table(head, ("name", *_CELLS, "log p(x) is"), sides, cells, noun="models")
@@ -167,35 +178,36 @@ def checked_rows(kind: str, rows: Sequence[str] | None) -> list[str]:
 
 def _nats(row: Row) -> str:
     low, high = row.interval
-    return f"{plain(row.held_out.nats.value, 2)} nats (95 % {plain(low, 2)} … {plain(high, 2)})"
+    return f"{plain(row.log_p.value, 2)} nats (95 % {plain(low, 2)} … {plain(high, 2)})"
 
 
 def _at_least(value: float) -> str:
     return plain(value, 2)
 
 
-def _overfit(row: Row) -> Mean:
-    return row.held_out.overfit or Mean(float("inf"), 0.0)
+def _in_short(value: float) -> str:
+    """Two digits."""
+    return f"{value:.2g}" if value < 99.5 else f"{value:.0f}"
 
 
 def _with_error(mean: Mean | None) -> str:
-    return "–" if mean is None else f"{plain(mean.value, 2)} ± {plain(mean.stderr, 2)}"
+    return "–" if mean is None or math.isnan(mean.value) else f"{plain(mean.value, 2)} ± {plain(mean.stderr, 2)}"
 
 
 _CELLS: Mapping[str, Callable[[RivalsTable, Row], str]] = {
-    "log p(x)": lambda table, row: _with_error(row.held_out.nats),
-    "above": lambda table, row: _with_error(row.room),
-    "bits/pixel": lambda table, row: plain(row.held_out.bits.value, 3),
+    "log p(x)": lambda table, row: _with_error(row.log_p),
+    "apart": lambda table, row: "–" if row.apart is None else with_error(row.apart.value, row.apart.stderr),
+    "bits/pixel": lambda table, row: "–" if row.reported == NOTHING else plain(row.bits.value, 3),
     "behind": lambda table, row: _with_error(table.behind(row).difference) if row is not table.best else "0",
-    "train−test": lambda table, row: _with_error(row.held_out.overfit),
-    "ms a datum": lambda table, row: f"{row.evaluate_ms:.2g}",
-    "ms a draw": lambda table, row: f"{row.sample_ms:.2g}",
+    "train−test": lambda table, row: _with_error(row.overfit),
+    "ms a datum": lambda table, row: _in_short(row.evaluate_ms),
+    "ms a draw": lambda table, row: _in_short(row.sample_ms),
     "parameters": lambda table, row: str(row.num_parameters),
     "rough": lambda table, row: plain(row.roughness, 2),
     "far": lambda table, row: plain(row.distance, 2),
 }
-"""Header -> what stands in a row: log p(x) of test data, how much higher it may be, what the best row has more, paired
-datum by datum; seconds and size; and draws, in units of new data's roughness and distance from training data."""
+"""Header -> what stands in a row: log p(x) of test data, how far its sides are apart, what the best row has more,
+paired datum by datum; seconds and size; and draws, in units of new data's roughness and distance from training data."""
 
 
 def _markdown(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:

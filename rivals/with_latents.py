@@ -94,9 +94,18 @@ def _trained(made: Callable[[Digits], tuple[Any, Any]], training: dict[str, Any]
 
         def both_sides(x: Tensor) -> Sides:
             below, rows = from_below(x), evenly(torch.arange(len(x)), LOOKED)
-            above = bracket(Target(model, guide, x[rows]), budget=BUDGET, seed=seed).upper
-            room = Estimate(above.value - below.value[rows], torch.hypot(above.stderr, below.stderr[rows]), "upper")
-            return Sides(below, room)
+            found = bracket(Target(model, guide, x[rows]), budget=BUDGET, seed=seed)
+            lower, upper = (
+                Estimate(
+                    side.value - below.value[rows],
+                    torch.hypot(side.stderr, below.stderr[rows]),
+                    side.bound,
+                    {},
+                    found.flags,
+                )
+                for side in (found.lower, found.upper)
+            )
+            return Sides(below, lower, upper)
 
         return Fitted(from_below, _draws(model, guide, data.test), _num_fitted(model), None if exact else both_sides)
 

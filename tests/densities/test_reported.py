@@ -43,6 +43,12 @@ def test_as_many_training_data_as_held_out_ones_are_taken() -> None:
     assert everywhere.min() <= result.train.value.min()
 
 
+def test_a_density_without_a_likelihood_says_so() -> None:
+    nothing = Estimate(torch.full((3,), torch.nan), torch.full((3,), torch.nan), "none")
+    said = str(HeldOut(nothing, nothing, 4))
+    assert "no log p(x)" in said and "nan" not in said
+
+
 def test_an_annealed_value_says_its_error() -> None:
     result = HeldOut(Estimate(torch.zeros(5), torch.full((5,), 0.2), "upper", {"common_stderr": 0.2}), None, 2)
     assert "an upper bound in expectation" in str(result) and "a standard error of 0.2 nats" in str(result)

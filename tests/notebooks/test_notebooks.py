@@ -12,7 +12,7 @@ import pytest
 
 FOLDER = Path(__file__).parents[2] / "notebooks"
 NOTEBOOKS = sorted(FOLDER.glob("[0-9]*.py"))
-ROOMS = {f"elbowroom.{name}" for name in ("models", "guides", "inference", "datasets", "report")}
+ROOMS = {f"elbowroom.{name}" for name in ("models", "guides", "inference", "datasets", "report", "densities", "rivals")}
 OTHERS = {"torch", "pyro", "arviz", "numpy", "matplotlib", "itertools", "math", "resource", "time"}
 
 

@@ -9,7 +9,8 @@ from torch import Tensor
 from elbowroom.inference import Estimate
 from elbowroom.rivals import RIVALS, Digits, Fitted, Rival, RivalsTable, Sides, compare_rivals, digits
 from elbowroom.rivals import registry as registry_of_rows
-from elbowroom.rivals.row import measure
+from elbowroom.rivals.pictures import nearest_distance, roughness
+from elbowroom.rivals.row import DRAWS, measure
 from elbowroom.rivals.table import checked_rows
 
 SHAPE = (3, 4)
@@ -21,7 +22,14 @@ def toy_data(num_test: int = 10) -> Digits:
     return Digits("binary", 2, train, validation, test, SHAPE)
 
 
-def toy(value: float, spread: float = 0.1, bound: str = "exact", room: float | None = None, ones: float = 0.0) -> Rival:
+def toy(
+    value: float,
+    spread: float = 0.1,
+    bound: str = "exact",
+    room: float | None = None,
+    ones: float = 0.0,
+    raised: float = 0.0,
+) -> Rival:
     """A rival whose log p(x) are numbers that are told; `ones` is added for each one in x."""
 
     def log_p(x: Tensor) -> Estimate:
@@ -29,7 +37,10 @@ def toy(value: float, spread: float = 0.1, bound: str = "exact", room: float | N
         return Estimate(values, torch.zeros(len(x)), bound)  # type: ignore[arg-type]
 
     def both_sides(x: Tensor) -> Sides:
-        return Sides(log_p(x), Estimate(torch.full((4,), float(room or 0)), torch.zeros(4), "upper"))
+        flags = ("", "a flag", "", "") if room == 1.5 else ()
+        both = (raised, raised + (room or 0.0))
+        lower, upper = (Estimate(torch.full((4,), v), torch.zeros(4), "none", {}, flags) for v in both)
+        return Sides(log_p(x), lower, upper)
 
     def fit(data: Digits, seed: int) -> Fitted:
         return Fitted(log_p, lambda n, seed: data.train[:1].expand(n, -1), 7, None if room is None else both_sides)
@@ -64,14 +75,31 @@ def test_what_may_be_above_a_value_is_taken_off_what_is_certain() -> None:
     assert result.behind(result["narrow"]).least == pytest.approx(0.8)
     assert result["wide"].interval[1] == pytest.approx(result["wide"].held_out.nats.interval[1] + 1.5)
     assert "Not told apart from it on these 10 data: wide." in result.verdict()
+    assert "With data whose value is flagged as not to be trusted: wide (1)." in result.verdict()
+
+
+def test_a_closer_look_raises_what_is_known_from_below() -> None:
+    result = table(best=toy(-4.0, bound="lower", room=0.5, raised=0.25), other=toy(-5.0, room=0.25, raised=0.5))
+    best, other = result.rows
+    assert (result.best.name, best.log_p.value, best.apart) == ("best", pytest.approx(-3.75), pytest.approx((0.5, 0.0)))
+    assert result.behind(other).difference.value == pytest.approx(0.75, abs=1e-6)
+    assert result.behind(other).least == pytest.approx(0.5, abs=1e-6)
+    assert best.interval == pytest.approx(
+        (best.held_out.nats.interval[0] + 0.25, best.held_out.nats.interval[1] + 0.75)
+    )
+    assert "| best | -3.75 ± 0.02 | 0.500 ± 0.000 |" in result.markdown()
 
 
 def test_a_bound_is_called_one() -> None:
     result = table(best=toy(-4.0), low=toy(-5.0, bound="lower"), none=toy(math.nan, bound="none"))
     assert [row.reported for row in result.rows] == ["exact", "lower bound", "no log p(x)"]
     said = " ".join(result.verdict())
-    assert "Of low only a lower bound is known" in said and "none (" not in said
+    assert "Of low only a lower bound is known: these may be better" in said and "none (" not in said
+    assert "Behind it" not in said and "Not told apart" not in said and result.behind(result["low"]).least == -math.inf
     assert result.best.name == "best"
+    last = str(result).splitlines()[-1]
+    assert last.split()[:6] == ["none", "–", "–", "–", "–", "–"] and last.endswith("no log p(x)")
+    assert "nan" not in str(result).replace("none", "") + result.markdown()
 
 
 def test_training_less_test_data() -> None:
@@ -84,6 +112,14 @@ def test_training_less_test_data() -> None:
     assert found.value == pytest.approx(0.1 * (some.sum() - data.test.sum()).item() / 10, abs=1e-6)
 
 
+def test_draws_are_measured_in_units_of_held_out_data() -> None:
+    data = toy_data()
+    row, same = measure("a", toy(-4.0), data), data.train[:1]  # all draws are the first training image
+    assert row.roughness == pytest.approx(roughness(same, SHAPE) / roughness(data.test, SHAPE))
+    assert row.distance == 0 and nearest_distance(data.test, data.train) > 0
+    assert (row.num_parameters, len(row.draws)) == (7, min(16, DRAWS)) and torch.equal(row.draws[:1], same)
+
+
 def test_the_table_in_text_and_for_a_page() -> None:
     result = table(a=toy(-5.0), b=toy(-4.0, bound="lower", room=0.25))
     lines = str(result).splitlines()
@@ -91,7 +127,8 @@ def test_the_table_in_text_and_for_a_page() -> None:
     assert order == ["b", "a"] and "both sides" in next(line for line in lines if line.startswith("b "))
     page = result.markdown()
     assert "| a | a toy | it is told | exact | learn |" in page
-    assert "| b | -4.00 ± 0.02 | 0.25 ± 0.00 |" in page
+    assert "| b | -4.00 ± 0.02 | 0.250 ± 0.000 |" in page
+    assert "another seed is another model" in result.verdict()[-2]
     record = result.record()
     assert [row["name"] for row in record["rows"]] == ["a", "b"]
     assert record["rows"][0]["behind_best"] == pytest.approx(1.0)
