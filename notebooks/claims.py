@@ -112,7 +112,7 @@ def record(
     """
     if name not in CLAIMS or verdict not in VERDICTS:
         raise ValueError(f"name, verdict: got {name!r}, {verdict!r}; expected a key of CLAIMS and one of {VERDICTS}")
-    number, error = float(number), float(error)
+    number, error = (float(value.detach() if hasattr(value, "detach") else value) for value in (number, error))
     if not (math.isfinite(number) and math.isfinite(error) and error > 0):
         raise ValueError(f"number, error: got {number} ± {error} for {name}, expected finite ones, the error above 0")
     digits = 1 - math.floor(math.log10(error))  # two digits of the error say all there is to know
