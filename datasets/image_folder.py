@@ -22,7 +22,7 @@ def read_images(folder: Path) -> Arrays:
     """The pictures, in the order of their names, as `[N, H, W]`, or `[N, H, W, 3]` where one of them has colours.
 
     Subfolders named train, validation and test are the splits. Other subfolders are classes, in the order of their
-    names, as torchvision's ImageFolder has it. Values are 0 … 255.
+    names, as torchvision's ImageFolder has it. Values are 0 … 255, or the 0 and 1 of masks.
 
     Raises:
         ValueError: if there are no pictures, one cannot be read, they differ in size, or see-through ones are among
@@ -42,7 +42,6 @@ def read_images(folder: Path) -> Arrays:
     return Arrays(
         {split: np.stack([_with_channels(image, colour) for image in images]) for split, images in read.items()},
         {split: np.asarray(labels) for split, (_, labels) in parts.items() if labels},
-        scale=255.0,
     )
 
 

@@ -86,6 +86,9 @@ def test_several_that_fit(tmp_path: Path) -> None:
         assert same(fresh, meant), prefix
     load_weights(fresh.encoder, tmp_path / "x.pt", prefix="ema.model.encoder")
     assert same(fresh.encoder, mean.encoder)
+    torch.save({"state_dict": {"model": trained.state_dict()}, "model": {"ema": mean.state_dict()}}, tmp_path / "y.pt")
+    load_weights(fresh, tmp_path / "y.pt", "model")
+    assert same(fresh, trained), "a prefix that ends so says more than one with it inside"
     alike = nn.ModuleDict({"encoder": nn.Linear(3, 3), "decoder": nn.Linear(3, 3)})
     torch.save(alike.state_dict(), tmp_path / "alike.pt")
     network = nn.Linear(3, 3)
