@@ -90,7 +90,7 @@ def _read(path: Path) -> NDArray[np.uint8]:
             if alpha and np.asarray(image.convert("RGBA"))[..., 3].min() < 255:
                 raise ValueError("it is transparent in places: put it on a background (image.convert('RGB'))")
             return np.asarray(image.convert("L" if image.mode in _GREY else "RGB"))
-    except (UnidentifiedImageError, OSError, SyntaxError, ValueError) as error:
+    except (UnidentifiedImageError, Image.DecompressionBombError, OSError, SyntaxError, ValueError) as error:
         raise ValueError(f"{path}: cannot be taken as a picture: {error}") from error
 
 
