@@ -65,7 +65,7 @@ house: $(VENV)/.dev  ## draw the picture of the house from its imports
 bench: $(VENV)/.dev  ## the benchmarks; figures go to benchmarks/RESULTS.md
 	@$(BIN)/python -m benchmarks
 
-notebooks: $(VENV)/.dev  ## execute the notebooks
+notebooks: $(VENV)/.dev  ## execute the notebooks, keep their figures, say which claims changed
 	@$(BIN)/python notebooks/execute.py
 
 clean:  ## remove the environment, caches and outputs

@@ -25,6 +25,7 @@ SCRIPTS = (
     "decomposition_mnist",
     "refined_mnist",
     "richer_guides",
+    "disentanglement",
 )
 NEEDS_MNIST = ("ppca_mnist", "mnist_vae", "annealing_mnist", "decomposition_mnist", "refined_mnist")
 

@@ -32,6 +32,7 @@ class Density(nn.Module, ABC):
         bound: what `log_prob` bounds in expectation: `"exact"`, `"lower"`, or `"none"`.
         avoids: how it does without Z = Σ_x f(x), in a few words.
         cannot: what it cannot do, in a few words.
+        network: whose passes `cost` counts; of a list of networks those of each.
 
     Args:
         data_dim: P.
@@ -44,6 +45,7 @@ class Density(nn.Module, ABC):
     bound: ClassVar[Bound]
     avoids: ClassVar[str]
     cannot: ClassVar[str]
+    network: nn.Module
 
     def __init__(self, data_dim: int, levels: int = 2) -> None:
         super().__init__()

@@ -44,7 +44,7 @@ def save_density(density: Density, path: str | Path, name: str, options: Mapping
 
 
 def load_density(path: str | Path) -> Density:
-    """The density that `save_density` wrote into a directory, in evaluation mode.
+    """The density that `save_density` wrote into a directory, in its dtype, on the CPU, in evaluation mode.
 
     Raises:
         FileNotFoundError: if there is none.
@@ -65,9 +65,14 @@ def load_density(path: str | Path) -> Density:
     content = parameters.read_bytes()
     if hashlib.sha256(content).hexdigest() != digest:
         raise ValueError(f"{parameters} is damaged, or not of {description}: its sha256 differs")
-    density: Density = make_density(name, data_dim, **options)
     try:
-        density.load_state_dict(safetensors.torch.load(content))
+        density: Density = make_density(name, data_dim, **options)
+    except (ValueError, TypeError) as error:
+        raise ValueError(f"{description} is damaged or of another version: {error}") from error
+    try:
+        values = safetensors.torch.load(content)
+        dtypes = [value.dtype for value in values.values() if value.is_floating_point()]
+        density.to(dtypes[0] if dtypes else None).load_state_dict(values)
     except (SafetensorError, RuntimeError) as error:
         raise ValueError(f"{parameters} does not fit {description}: {error}") from error
     return density.eval()

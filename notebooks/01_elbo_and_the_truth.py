@@ -44,6 +44,7 @@ from elbowroom.report import (
     training_table,
     with_error,
 )
+from figures import show
 
 # %% [markdown]
 # ## 1 The model, the guide and the data
@@ -79,7 +80,7 @@ print(training_table(fitted.history, num_rows=6))
 assert fitted.history[-1]["elbo"] > -21.5, "training has not worked: nothing below would mean much"
 
 # %%
-loss_figure(fitted.history)
+show(loss_figure(fitted.history), "The ELBO of training and validation digits against epochs: it rises and levels off.")
 
 # %% [markdown]
 # Two numbers a digit are little: the model keeps what most digits have in common.
@@ -87,7 +88,10 @@ loss_figure(fitted.history)
 # %%
 with torch.no_grad():
     means = model.decode(guide.encode(data.test[:12]).mean).mean
-reconstruction_figure(data.test[:12], means, data.image_shape)
+show(
+    reconstruction_figure(data.test[:12], means, data.image_shape),
+    "Twelve test digits above, below what the model makes of their two numbers: the common shape of each, smoother.",
+)
 
 # %% [markdown]
 # ## 2 What does the model believe about a digit?
@@ -100,7 +104,11 @@ reconstruction_figure(data.test[:12], means, data.image_shape)
 # %%
 target = Target(model, guide, data.test)
 few = compare(target, [0, 1, 2], mcmc=False, seed=1)
-posterior_figure(target, few, images=data.test[few.data], image_shape=data.image_shape)
+show(
+    posterior_figure(target, few, images=data.test[few.data], image_shape=data.image_shape),
+    """Three digits, and the plane of the two latents for each: the exact posterior as grey regions, q as ellipses whose
+    axes are upright. Where the grey is tilted, bent or in pieces, the ellipses cannot follow.""",
+)
 
 # %% [markdown]
 # ## 3 How much room is there?
@@ -125,7 +133,11 @@ print(bounds_table(sampled, exact))
 # say so.
 
 # %%
-gap_figure(sampled, exact)
+show(
+    gap_figure(sampled, exact),
+    """Left, a dot for each digit: how far the ELBO, IWAE bounds and importance sampling are below log p(x); the more
+    samples, the nearer to 0. Right: importance sampling in its own standard errors, a few digits far below.""",
+)
 
 # %% [markdown]
 # The order of the bounds is no accident of these digits. The estimates use the same draws, groups of 5
@@ -192,7 +204,11 @@ num_modes = exact.info["num_modes"].tolist()
 typical = min((b for b in order.tolist() if num_modes[b] == 1), key=lambda b: abs(float(room[b] - room.median())))
 worst = int(order[-1])
 comparison = compare(target, [typical, worst], num_chains=4, num_warmup=200, num_draws=500, seed=3)
-posterior_figure(target, comparison, images=data.test[comparison.data], image_shape=data.image_shape)
+show(
+    posterior_figure(target, comparison, images=data.test[comparison.data], image_shape=data.image_shape),
+    """A typical digit and the worst: exact posteriors in grey, q as ellipses, draws of NUTS as dots. The dots fill the
+    typical digit's grey region; of the worst one q covers a part.""",
+)
 
 # %%
 print(comparison_table(comparison))
@@ -240,7 +256,12 @@ rhat = comparison.draws.convergence.rhat.flatten()
 assert abs(torch.tensor(table["r_hat"].to_numpy()) / rhat - 1).max() < 1e-3, "draws are in single precision"
 
 # %%
-_ = az.plot_forest(both, combined=False)
+import matplotlib.pyplot as plt  # noqa: E402 (after ArviZ, which sets it up)
+
+az.plot_forest(both, combined=False)
+show(
+    plt.gcf(), "Intervals of both latents of both digits, a line for each chain: lines of one latent agree, or do not."
+)
 
 # %% [markdown]
 # ## 6 What to take home

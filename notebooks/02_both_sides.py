@@ -28,7 +28,8 @@ from elbowroom.datasets import load
 from elbowroom.guides import AmortizedNormal
 from elbowroom.inference import Target, anneal, bracket, fit, hmc, importance
 from elbowroom.models import VAE
-from elbowroom.report import training_table
+from elbowroom.report import look, training_table
+from figures import show
 
 # %% [markdown]
 # ## 1 A VAE with eight latents
@@ -84,13 +85,18 @@ assert found.settled.float().mean() > 0.8, "the bracket has not settled: the com
 figure, axis = plt.subplots(figsize=(6.4, 4.0))
 k = sampled.info["pareto_k"].clamp(min=-0.2)
 short = found.lower.value - sampled.value
-axis.errorbar(k, short, 2 * torch.hypot(found.lower.stderr, sampled.stderr), fmt="o", ms=3, lw=0.8, color="#33608c")
+error = 2 * torch.hypot(found.lower.stderr, sampled.stderr)
+axis.errorbar(k, short, error, **look("sampled", linestyle="", markersize=3), elinewidth=0.8)
 axis.axhline(0, color="0.5", lw=0.8)
-axis.axvline(0.7, color="#b0413e", lw=0.8, ls="--")
-axis.annotate("k̂ = 0.7", (0.7, axis.get_ylim()[1]), textcoords="offset points", xytext=(4, -12), color="#b0413e")
+axis.axvline(0.7, color="0.2", lw=0.8, ls="--")
+axis.annotate("k̂ = 0.7", (0.7, axis.get_ylim()[1]), textcoords="offset points", xytext=(4, -12))
 axis.set(xlabel="Pareto k̂ of the guide's weights", ylabel="bracket − importance sampling, nats")
 axis.set_title("How low importance sampling is, digit by digit (±2 standard errors)", loc="left", fontsize=10)
-plt.show()
+show(
+    figure,
+    """A dot for each digit: how far importance sampling is below the bracket, against Pareto's k-hat of its weights.
+    Dots lie at 0 for small k-hat, and above 0 for some beyond the dashed line at 0.7.""",
+)
 heavy = k > 0.7
 low_heavy, low_others = short[heavy].mean(), short[~heavy].mean()
 print(f"{int(heavy.sum())} digits beyond 0.7 are {low_heavy:.2f} nats low, the others {low_others:.3f}")

@@ -22,25 +22,29 @@
 import matplotlib.pyplot as plt
 import torch
 
+from claims import record
 from elbowroom.datasets import load
 from elbowroom.guides import AmortizedNormal
 from elbowroom.inference import Target, fit, quadrature
 from elbowroom.models import VAE
+from elbowroom.report import look
+from figures import show
 
 data = load("digits", binarize="threshold")
 SETTINGS = {"num_epochs": 150, "batch_size": 128, "learning_rate": 3e-3, "schedule": "cosine", "progress": False}
 
 
-def programs():
-    torch.manual_seed(0)
+def programs(seed=0):
+    torch.manual_seed(seed)
     return VAE(64, 2), AmortizedNormal(64, 2, (128, 128))
 
 
 by_bound, by_likelihood = programs(), programs()
 fitted = fit(*by_bound, data.train, **SETTINGS)
-exactly = fit(*by_likelihood, data.train, loss="exact", **SETTINGS)
+LATTICE = {"loss": "exact", "loss_options": {"points": 24}}
+exactly = fit(*by_likelihood, data.train, **LATTICE, **SETTINGS)
 assert fitted.bound == exactly.bound == "lower"
-print(f"{fitted.seconds:.0f} s on the ELBO, {exactly.seconds:.0f} s on log p(x) by a lattice of 40 x 40 points")
+print(f"{fitted.seconds:.0f} s on the ELBO, {exactly.seconds:.0f} s on log p(x) by a lattice of 24 × 24 points")
 
 # %% [markdown]
 # ## 1 The same decoder, and two objectives
@@ -62,6 +66,43 @@ print(f"the bound has cost {cost:.2f} ± {error:.2f} nats a digit (95 %, paired 
 assert cost - error > 0, "with the same decoder the likelihood should be the better objective of likelihood"
 
 # %% [markdown]
+# Two more seeds, so that it is not this one's luck:
+
+# %%
+costs = [cost]
+for seed in (1, 2):
+    values = []
+    for objective in ({"loss": "Trace_ELBO"}, LATTICE):
+        pair = programs(seed)
+        fit(*pair, data.train, **objective, **SETTINGS)
+        values.append(quadrature(Target(*pair, data.test)).value.mean().item())
+    costs.append(values[1] - values[0])
+print("what the bound has cost, seed by seed:", ", ".join(f"{each:.2f}" for each in costs))
+assert min(costs) > 0, "for each seed the likelihood should be the better objective"
+record(
+    "C12",
+    verdict="half true",
+    number=sum(costs) / 3,
+    error=4.3 * torch.tensor(costs).std() / 3**0.5,
+    unit="nats",
+    measured="log p(x) of test digits of the decoder trained on log p(x) less that of the one trained on the ELBO",
+    error_of="95 %, three seeds",
+    holds="false with two latents, where a lattice trains a better model; the lattice grows as the number of points to "
+    "the power of the latents, so that from three or four on VI, or a tighter bound such as IWAE, is what is left",
+)
+value = exact["log p(x)"].value
+record(
+    "C33",
+    verdict="false",
+    number=value.mean(),
+    error=1.96 * value.std() / len(value) ** 0.5,
+    unit="nats",
+    measured="log p(x) of test digits, each evaluated exactly and trained on",
+    error_of=f"95 % over {len(value)} digits",
+    holds="two latents, where a lattice is exact to rounding; from four on nothing evaluates it, and it is bracketed",
+)
+
+# %% [markdown]
 # ## 2 Could the bound have told?
 #
 # Now the better model is frozen and a guide of the same size trained on it, to convergence. Its ELBO is what anybody
@@ -79,6 +120,17 @@ for name, elbo in elbos.items():
     room = exact[name].mean()[0] - elbo
     print(f"model trained on {name:9s} ELBO {elbo:.2f}, room {room:.2f}")
 assert elbos["log p(x)"] < elbos["ELBO"], "the better model should look the worse one"
+looks = beneath["ELBO"]["elbo"] - beneath["log p(x)"]["elbo"]
+record(
+    "C40",
+    verdict="true",
+    number=looks.mean(),
+    error=1.96 * looks.std() / len(looks) ** 0.5,
+    unit="nats",
+    measured="ELBO of the model trained on it less the ELBO of the better model, under a guide of the same size",
+    error_of=f"95 % over {len(looks)} digits",
+    holds="two latents, digits: the bound prefers models with posteriors that its q can take",
+)
 
 # %% [markdown]
 # The model that is better in $\log p(x)$ has the *worse* ELBO: by the number that variational training maximises it
@@ -110,12 +162,17 @@ for axis, (name, (decoder, encoder)) in zip(axes[1:], pairs.items(), strict=True
         q = encoder.encode(data.test[datum : datum + 1]).log_prob(plane)
     density = (log_joint - exact[name].value[datum].to(log_joint)).exp().reshape(161, 161).T
     axis.contourf(line, line, density / density.max(), levels=(0.01, 0.1, 0.3, 0.6, 1.0), cmap="Greys")
-    axis.contour(line, line, (q - q.max()).exp().reshape(161, 161).T, levels=(0.05, 0.5), colors="#b0413e")
+    axis.contour(line, line, (q - q.max()).exp().reshape(161, 161).T, levels=(0.05, 0.5), colors=look("guide")["color"])
     axis.set_title(f"trained on {name}", loc="left", fontsize=10)
     axis.set_aspect("equal")
-figure.suptitle("The posterior (grey) and the best that an encoder found for it (red)", x=0.01, ha="left", fontsize=10)
-figure.tight_layout()
-plt.show()
+figure.suptitle(
+    "The posterior (grey) and the best that an encoder found for it (lines)", x=0.01, ha="left", fontsize=11
+)
+show(
+    figure,
+    """A test digit, and its posterior in the plane of two latents, twice. In the model trained on the ELBO it is one
+    patch that the ellipses of q cover; in the one trained on log p(x) it is bent or in pieces, and q covers a part.""",
+)
 
 # %% [markdown]
 # ## The claims, and what was measured
@@ -127,4 +184,4 @@ plt.show()
 # - What neither says: a bound that is loose by some tenths of a nat did not cost those tenths. It chose another
 #   model.
 #
-# One data set, one seed, two latents.
+# One data set, two latents; the cost over three seeds, the rest of one.

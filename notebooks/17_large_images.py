@@ -25,9 +25,11 @@ import time
 import matplotlib.pyplot as plt
 import torch
 
+from claims import record
 from elbowroom.guides import ConvolutionalNormal
 from elbowroom.inference import Target, fit, importance
 from elbowroom.models import ConvolutionalVAE
+from figures import show
 
 SIDE, NUM_LATENTS = 256, 100
 
@@ -95,6 +97,18 @@ print(f"{sum(bool(flag) for flag in estimate.flags)} of {len(test)} images flagg
 print("the first of the flags:", next(flag for flag in estimate.flags if flag))
 assert estimate.mean()[0] >= elbo
 assert peak < 3, "training and evaluation should fit into a laptop's memory"
+lost = estimate.value - estimate.info["elbo"]
+record(
+    "C37",
+    verdict="true",
+    number=lost.mean(),
+    error=1.96 * lost.std() / len(lost) ** 0.5,
+    unit="nats",
+    measured="log p(x) by 64 weighted draws less the ELBO, 65 536 pixels and 100 latents",
+    error_of=f"95 % over {len(lost)} images",
+    holds="made shapes, four epochs: it runs within a laptop's memory and minutes; every number is flagged, because "
+    "64 draws cannot be enough",
+)
 assert all(estimate.flags), "64 draws cannot be enough for a hundred latents, and each number should say so"
 
 # %% [markdown]
@@ -116,9 +130,11 @@ for axis, frame in zip(axes, frames, strict=True):
     axis.set(xticks=[], yticks=[])
 axes[0].set_title("image", fontsize=9)
 axes[-1].set_title("image", fontsize=9)
-figure.suptitle("From one code to another: what the model decodes on the way", x=0.01, ha="left", fontsize=10)
-figure.tight_layout()
-plt.show()
+figure.suptitle("From one code to another: what the model decodes on the way", x=0.01, ha="left", fontsize=11)
+show(
+    figure,
+    "Eight images in a row: a test image, six decoded on the straight line between two codes, another test image.",
+)
 
 # %% [markdown]
 # ## The claim, and what was measured

@@ -1,7 +1,9 @@
 """Execute the notebooks: each percent file, as a Jupyter kernel runs it, into output/*.ipynb.
 
 `python notebooks/execute.py` runs all of them, `python notebooks/execute.py 01_elbo_and_the_truth` some. A cell that
-fails is printed with its traceback, and the exit code is 1; the notebook is written as far as it got.
+fails is printed with its traceback, and the exit code is 1; the notebook is written as far as it got. Beside them go
+their figures, as PNG and SVG, and a page of these (`gallery.py`). What the notebooks measured of the claims is in
+claims.yaml (`claims.py`): entries that changed are printed.
 """
 
 import os
@@ -9,6 +11,7 @@ import re
 import sys
 import time
 from pathlib import Path
+from typing import Any
 
 import jupytext
 import nbformat
@@ -17,10 +20,16 @@ from nbclient import NotebookClient
 from nbclient.exceptions import CellExecutionError, CellTimeoutError, DeadKernelError
 from traitlets.config import Config
 
+import claims
+import gallery
+
 HERE = Path(__file__).resolve().parent
 OUTPUT = HERE / "output"
 SECONDS_A_CELL = 600
 
+Entries = dict[str, dict[str, Any]]
+
+_FORMATS = "--InlineBackend.figure_formats={'png', 'svg'}"
 _BARS = "ignore:IProgress not found"  # tqdm's advice to install widgets; nobody watches bars here
 
 
@@ -31,7 +40,11 @@ def main(names: list[str]) -> int:
     except FileNotFoundError as error:
         print(error, file=sys.stderr)
         return 2
+    before = claims.read()
+    claims.keep_waiting()
     failed = [path.stem for path in paths if not execute(path)]
+    print("\n".join(changes(before, claims.read())))
+    print(f"their figures: {gallery.write_index(OUTPUT)}")
     if failed:
         print(f"{len(failed)} of {len(paths)} failed: {', '.join(failed)}", file=sys.stderr)
     return 1 if failed else 0
@@ -46,19 +59,36 @@ def find(names: list[str], folder: Path = HERE) -> list[Path]:
     return [known[Path(name).stem] for name in names] if names else list(known.values())
 
 
-def execute(path: Path, output: Path = OUTPUT) -> bool:
-    """Run one notebook, write it, say how long it took; whether every cell ran."""
+def changes(before: Entries, after: Entries) -> list[str]:
+    """A line for each claim of which something else is said than before."""
+    lines = []
+    for name, entry in after.items():
+        if entry != before.get(name):
+            was, now = _said(before.get(name)), _said(entry)
+            lines.append(f"{name} ({entry['notebook']}) says now: {now}; before: {was}")
+    return lines or ["every claim as it was"]
+
+
+def _said(entry: dict[str, Any] | None) -> str:
+    if not entry or entry["number"] is None:
+        return entry["verdict"] if entry else "nothing"
+    return f"{entry['verdict']}, {entry['number']} ± {entry['error']} {entry['unit']}"
+
+
+def execute(path: Path, output: Path = OUTPUT, register: Path = claims.REGISTER) -> bool:
+    """Run one notebook, write it and its figures, say how long it took; whether every cell ran."""
     notebook = jupytext.read(path)
     client = NotebookClient(
         notebook,
         timeout=SECONDS_A_CELL,
         kernel_name="python3",
+        extra_arguments=["--InteractiveShellApp.matplotlib=inline", _FORMATS],
         resources={"metadata": {"path": str(path.parent)}},
         config=Config(KernelManager={"transport_encryption": "auto" if zmq.has("curve") else "disabled"}),
     )
     began, failure = time.perf_counter(), ""
     try:
-        client.execute(env={**os.environ, "PYTHONWARNINGS": _BARS})
+        client.execute(env={**os.environ, "PYTHONWARNINGS": _BARS, "ELBOWROOM_CLAIMS": str(register)})
     except CellExecutionError as error:
         failure = str(error)
     except (CellTimeoutError, DeadKernelError) as error:
@@ -66,6 +96,7 @@ def execute(path: Path, output: Path = OUTPUT) -> bool:
     output.mkdir(parents=True, exist_ok=True)
     written = output / f"{path.stem}.ipynb"
     nbformat.write(notebook, written)
+    gallery.save_figures(notebook, path.stem, output)
     seconds = time.perf_counter() - began
     if failure:
         print(f"{path.name}: failed after {seconds:.0f} s\n{_plain(failure)}", file=sys.stderr)

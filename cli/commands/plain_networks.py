@@ -1,50 +1,85 @@
 """A plain PyTorch VAE as options name it: its networks, their weights, and a doubt where nobody loaded any."""
 
 import hashlib
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
+from elbowroom.adapters.vae import decode_and_encode
 from elbowroom.commands.options import Networks
 from elbowroom.commands.programs import named_programs
 from elbowroom.guides import from_encoder
 from elbowroom.models import from_decoder
 from elbowroom.networks import load_weights
 
+DECODER, ENCODER = "networks.decoder", "networks.encoder"
+
 _NAMED = 4  # random tensors that a doubt names
 
 
-class Plain(NamedTuple):
-    """The programs around two networks, and for each of these the weights that were loaded into it."""
+@dataclass(frozen=True)
+class Plain:
+    """Two networks, the weights that were loaded into each of them, and why either may not be what was meant.
 
-    model: Any
-    guide: Any
+    Attributes:
+        networks: option -> network, decoder and encoder.
+        weights: option -> file, prefix and digest of its weights.
+        doubts: option -> reasons.
+        prior: p(z), if it was given.
+    """
+
+    networks: dict[str, Any]
     weights: dict[str, dict[str, Any]]
+    doubts: dict[str, tuple[str, ...]]
+    prior: Any
+
+    def programs(self, options: Networks, x: Tensor) -> tuple[Any, Any]:
+        """Model and guide around them; the latents have the shape that the encoder says of data, if none was given.
+
+        Raises:
+            TypeError, ValueError: as of `from_encoder` and `from_decoder`.
+        """
+        decoder, encoder = self.networks[DECODER], self.networks[ENCODER]
+        for network in (decoder, encoder):
+            if (module := _module(network)) is not None:
+                module.to(x.device).eval()
+        guide = from_encoder(encoder, output=options.encoder_output)
+        with torch.no_grad(), torch.random.fork_rng(devices=[]):
+            shape = options.latent_dim or list(guide.codes(x[:2]).shape[1:])
+        model = from_decoder(
+            decoder,
+            latent_dim=shape,
+            likelihood=options.likelihood,
+            output=options.decoder_output,
+            sigma=options.sigma,
+            prior=self.prior,
+        )
+        model.doubts, guide.doubts = (self.doubts.get(option, ()) for option in (DECODER, ENCODER))
+        return model, guide
 
 
-def plain_programs(networks: Networks, seed: int) -> Plain:
-    """Model and guide of the networks that options name, with the weights of their checkpoint.
+def plain_networks(options: Networks, seed: int) -> Plain:
+    """The networks that options name, with the weights of their checkpoint.
 
     Raises:
         FileNotFoundError, ValueError: if a name leads to no network, or the file has no weights of it.
     """
-    places = {"networks.decoder": str(networks.decoder), "networks.encoder": str(networks.encoder)}
-    made = dict(zip(places, named_programs(places, seed), strict=True))
-    weights = _loaded(networks, made)
-    doubts = {} if networks.checkpoint is not None else _random_weights(places, made, seed)
-    model = from_decoder(
-        made["networks.decoder"],
-        latent_dim=networks.latent_dim,
-        likelihood=networks.likelihood,
-        output=networks.decoder_output,
-        sigma=networks.sigma,
-    )
-    guide = from_encoder(made["networks.encoder"], output=networks.encoder_output)
-    for program, option in ((model, "networks.decoder"), (guide, "networks.encoder")):
-        program.doubts = doubts.get(option, ())
-    return Plain(model, guide, weights)
+    if options.vae is None:
+        places = {DECODER: str(options.decoder), ENCODER: str(options.encoder)}
+        made = dict(zip(places, named_programs(places, seed), strict=True))
+    else:
+        places = dict.fromkeys((DECODER, ENCODER), options.vae)
+        (vae,) = named_programs({"networks.vae": options.vae}, seed)
+        made = dict(zip(places, decode_and_encode(vae), strict=True))
+    prior = None
+    if options.prior is not None:
+        (prior,) = named_programs({"networks.prior": options.prior}, seed)
+    weights = _loaded(options, made)
+    doubts = {} if options.checkpoint is not None else _random_weights(options, places, made, seed)
+    return Plain(made, weights, doubts, prior)
 
 
 def _loaded(networks: Networks, made: dict[str, Any]) -> dict[str, dict[str, Any]]:
@@ -84,13 +119,18 @@ def _of(option: dict[str, str] | str | None, part: str) -> str | None:
     return option
 
 
-def _random_weights(places: dict[str, str], made: dict[str, Any], seed: int) -> dict[str, tuple[str, ...]]:
+def _random_weights(
+    options: Networks, places: dict[str, str], made: dict[str, Any], seed: int
+) -> dict[str, tuple[str, ...]]:
     """For each network that was built here, by a class or a function, what it says if its weights follow the seed.
 
     It is built once more from another seed: weights that were loaded, by whatever code, are the same again.
     """
     with torch.random.fork_rng(devices=[]):
-        again = dict(zip(places, named_programs(places, seed + 1), strict=True))
+        if options.vae is None:
+            again = dict(zip(places, named_programs(places, seed + 1), strict=True))
+        else:
+            again = dict(zip(places, decode_and_encode(*named_programs({"vae": options.vae}, seed + 1)), strict=True))
     new, partly = [], {}
     for option, network in made.items():
         one, other = _module(network), _module(again[option])

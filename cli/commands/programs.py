@@ -73,10 +73,12 @@ def _imported(option: str, place: str) -> Any:
 
 def _made(option: str, place: str, named: Any) -> Any:
     """The program itself; a class, or a function that needs no arguments, is called to make it."""
-    if isinstance(named, torch.nn.Module):
+    if isinstance(named, torch.nn.Module | torch.distributions.Distribution):
         return named
-    if not callable(named):
+    if not callable(named) and not hasattr(named, "decode"):
         raise ValueError(f"{option}: {place} is a {type(named).__name__}, not a program")
+    if not callable(named):
+        return named  # an object that encodes and decodes
     if not inspect.isclass(named) and _needs_arguments(named):
         return named
     try:

@@ -132,6 +132,35 @@ def open_run(path: str, which: str, device: str) -> Run:
         ValueError: if it was not written by `elbowroom train`, its data have changed since, or there is no such device.
     """
     place, where = Path(path), torch_device(device)
+    record = read_record(place)
+    if "density" in record:
+        raise ValueError(
+            f"{place} is a run of the density {record['density']}, which has neither latents nor a guide: evidence and "
+            "generate take it, other commands are of a model and a guide"
+        )
+    try:
+        programs, options = Programs(**record["programs"]), Data(**record["data"])
+        seed, digests = record["seed"], record["dataset"]["sha256"]
+    except (KeyError, TypeError) as error:
+        config = place / "config.json"
+        raise ValueError(f"{config} is damaged or of another version: {type(error).__name__} {error}") from error
+    data = data_again(place, options, seed, digests, binary=is_binary(programs))
+    kind = kind_of(programs)
+    model, guide = build(programs, sizes_of(data, kind), seed)
+    load_checkpoint(place, model, guide, *arguments_of(data, kind, "train", 2), which=which)
+    for program in (model, guide):
+        if isinstance(program, torch.nn.Module):
+            program.to(where).eval()
+    return Run(place, model, guide, data, programs, where)
+
+
+def read_record(place: Path) -> dict[str, Any]:
+    """What train wrote into a run's config.json.
+
+    Raises:
+        FileNotFoundError: if there is none.
+        ValueError: if somebody else wrote it, or another version.
+    """
     config = place / "config.json"
     if not config.is_file():
         raise FileNotFoundError(
@@ -143,21 +172,19 @@ def open_run(path: str, which: str, device: str) -> Run:
             f"{config} was not written by elbowroom train of this version: rebuild its programs in Python and use "
             "load_checkpoint and Target instead"
         )
-    try:
-        programs, options = Programs(**record["programs"]), Data(**record["data"])
-        seed, digests = record["seed"], record["dataset"]["sha256"]
-    except (KeyError, TypeError) as error:
-        raise ValueError(f"{config} is damaged or of another version: {type(error).__name__} {error}") from error
-    data = load_data(options, seed, binary=is_binary(programs))
+    return record
+
+
+def data_again(place: Path, options: Data, seed: int, digests: Any, *, binary: bool) -> Dataset:
+    """The data that a run was trained on.
+
+    Raises:
+        ValueError: if they have changed since.
+    """
+    data = load_data(options, seed, binary=binary)
     if data.record()["sha256"] != digests:
         raise ValueError(f"the data '{data.name}' are not those that {place} was trained on: their sha256 differs")
-    kind = kind_of(programs)
-    model, guide = build(programs, sizes_of(data, kind), seed)
-    load_checkpoint(place, model, guide, *arguments_of(data, kind, "train", 2), which=which)
-    for program in (model, guide):
-        if isinstance(program, torch.nn.Module):
-            program.to(where).eval()
-    return Run(place, model, guide, data, programs, where)
+    return data
 
 
 def _needs_sizes(model: Any) -> bool:

@@ -7,7 +7,7 @@ from typing import Any
 import torch
 
 from elbowroom.commands.options import AuditOptions
-from elbowroom.commands.plain_networks import plain_programs
+from elbowroom.commands.plain_networks import Plain, plain_networks
 from elbowroom.commands.programs import named_programs
 from elbowroom.commands.runs import arguments_of, load_data, of_zeros_and_ones, open_run, picture_shape, torch_device
 from elbowroom.datasets import Dataset
@@ -43,9 +43,11 @@ def subject_of(options: AuditOptions) -> Subject:
     Raises:
         ValueError: if more than one subject is named, or only half of one.
     """
+    networks = options.networks
     pairs = {
         "model and guide": (options.model, options.guide),
-        "networks.decoder and networks.encoder": (options.networks.decoder, options.networks.encoder),
+        "networks.decoder and networks.encoder": (networks.decoder, networks.encoder),
+        "networks.vae": (networks.vae, networks.vae),
     }
     for names, pair in pairs.items():
         if (pair[0] is None) != (pair[1] is None):
@@ -57,10 +59,10 @@ def subject_of(options: AuditOptions) -> Subject:
         places = {"model": options.model, "guide": options.guide}
         programs = named_programs(places, options.seed)
         return _of_programs(options, programs, options.plate, f"{options.model}, {options.guide}", {})
-    if options.networks.decoder is not None:
-        title = f"{options.networks.decoder}, {options.networks.encoder}"
-        model, guide, weights = plain_programs(options.networks, options.seed)
-        return _of_programs(options, (model, guide), "data", title, weights)
+    if networks.vae is not None or networks.decoder is not None:
+        title = networks.vae or f"{networks.decoder}, {networks.encoder}"
+        plain = plain_networks(networks, options.seed)
+        return _of_programs(options, plain, "data", title, plain.weights)
     opened = open_run(options.run, options.which, options.device)
     split = options.split or "test"
     target = opened.target(split, options.limit)
@@ -69,17 +71,19 @@ def subject_of(options: AuditOptions) -> Subject:
 
 
 def _of_programs(
-    options: AuditOptions, programs: tuple[Any, ...], plate: str, title: str, weights: dict[str, Any]
+    options: AuditOptions, programs: tuple[Any, ...] | Plain, plate: str, title: str, weights: dict[str, Any]
 ) -> Subject:
-    networks, chosen = options.networks, options.data
-    binary = networks.decoder is not None and networks.likelihood == "bernoulli"
-    if networks.decoder is not None and chosen.binarize is None and not of_zeros_and_ones(networks.likelihood):
+    networks, chosen, plain = options.networks, options.data, isinstance(programs, Plain)
+    if plain and chosen.binarize is None and not of_zeros_and_ones(networks.likelihood):
         chosen = replace(chosen, binarize="none")
+    binary = plain and networks.likelihood == "bernoulli"
     data = load_data(chosen, options.seed, binary=binary, whole=options.split is None)
     device, split = torch_device(options.device), options.split or "test"
     arguments = [value.to(device) for value in arguments_of(data, options.datum, split, options.limit)]
     if networks.image_shape is not None:
         arguments[0] = arguments[0].reshape(len(arguments[0]), *networks.image_shape)
+    if isinstance(programs, Plain):
+        programs = programs.programs(networks, arguments[0])
     for program in programs:
         if isinstance(program, torch.nn.Module):
             program.to(device).eval()

@@ -20,6 +20,7 @@ from elbowroom.inference.audit.result import Audit
 from elbowroom.inference.audit.verdict.verdict import findings_of
 from elbowroom.inference.audit.verdict.wording import plural
 from elbowroom.inference.audit.work import Work
+from elbowroom.inference.diagnostics.baselines import independent_entries
 from elbowroom.inference.diagnostics.calibration import Calibration, calibrate
 from elbowroom.inference.diagnostics.calibration.calibrate import MIN_SIMULATIONS
 from elbowroom.inference.diagnostics.latent_use import LatentUse, latent_use
@@ -152,8 +153,13 @@ def audit_target(
     checked = _checked(sampled, log_p)
     known = known_of_all(log_p, checked, examination, unusable) if unusable else None
     notes = tuple(note for note in target.notes if note not in target.suspicions)
-    of_programs: dict[str, Any] = {"notes": notes, "suspicions": target.suspicions, "cautions": doubts}
-    parts = Parts(len(target), checked, log_p, examination, calibration, use, known, **of_programs)
+    beside: dict[str, Any] = {
+        "notes": notes,
+        "suspicions": target.suspicions,
+        "baseline": independent_entries(target),
+        "cautions": doubts,
+    }
+    parts = Parts(len(target), checked, log_p, examination, calibration, use, known, **beside)
     return _assembled(work, parts, seed, budget, begin)
 
 

@@ -76,7 +76,7 @@ class NormalHeteroscedastic(Likelihood):
         floor: what every σ_p(z) stays above.
     """
 
-    outputs = ("mean_std", "mean_log_var")
+    outputs = ("mean_std", "mean_log_var", "mean_log_std")
     data = "real"
 
     def __init__(self, floor: float = FLOOR) -> None:

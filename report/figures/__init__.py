@@ -1,6 +1,7 @@
 """Results as matplotlib figures that look alike and are the same bytes every time.
 
     style.py    colours that everybody can tell apart, an empty figure, `save_figure`
+    looks.py    which colour, line and marker is whose, for figures of one's own
     gap.py, losses.py                            the room; the course of training
     posterior.py, corner.py, density_mesh.py     q against the posterior: one or two latents on a mesh, more as a corner
     images.py, latents.py                        what the model draws, where a datum is an image

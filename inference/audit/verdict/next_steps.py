@@ -9,6 +9,8 @@ from elbowroom.inference.audit.verdict.wording import nats
 LEAST = 0.05
 """Nats per datum below which a step is not worth its while."""
 
+_TOO_NARROW = 0.65  # of the posterior's sd, that q's is below in nearly every latent and datum: a cause is named
+
 _STEPS = {
     "gain_full_covariance": "give the guide a full covariance",
     "gain_mixture": "give the guide a mixture or a flow",
@@ -18,6 +20,10 @@ _STEPS = {
 
 _ENCODER = "train the encoder further or make it wider, or refine q for each datum (decompose(...).refined)"
 _MODES = "make q find the modes that it misses: other starts, a loss that covers mass, a mixture"
+_RETRAIN = (
+    "retrain q on the ELBO itself (retrain_guide): its spread is {} of the posterior's, and too small in nearly every "
+    "latent, the mark of a KL term weighed below one, or of a loss averaged over the values of a datum, in training"
+)
 _PLACES = ("First,", "Then")
 
 
@@ -32,11 +38,25 @@ def next_steps(parts: Parts, numbers: Mapping[str, Number]) -> list[Finding]:
     gain = numbers["amortization"].value
     if gain > LEAST:
         first = sum(numbers[key].value > gain for key, _ in steps)
-        steps.insert(first, ("amortization", _MODES if numbers["missed_modes"].value else _ENCODER))
+        steps.insert(first, ("amortization", _of_encoder(numbers)))
     if not steps:
         sentence = f"No single step is expected to raise the ELBO by {LEAST:g} nats."
         return [Finding("next", "good", sentence, tuple(k for k in ("amortization", *_STEPS) if k in numbers))]
     return [
-        Finding("next", "note", f"{_PLACES[min(i, 1)]} {text}: up to {nats(numbers[key])} nats.", (key,))
+        Finding("next", "note", f"{_PLACES[min(i, 1)]} {text}: up to {nats(numbers[key])} nats.", _keys(key, text))
         for i, (key, text) in enumerate(steps)
     ]
+
+
+def _keys(key: str, text: str) -> tuple[str, ...]:
+    return (key, "spread_of_q", "spread_of_q_widest") if text.startswith(_RETRAIN[:10]) else (key,)
+
+
+def _of_encoder(numbers: Mapping[str, Number]) -> str:
+    """What to do about the encoder's room."""
+    if numbers["missed_modes"].value:
+        return _MODES
+    spread = numbers.get("spread_of_q")
+    if spread is not None and numbers["spread_of_q_widest"].value < _TOO_NARROW:
+        return _RETRAIN.format(f"{spread.value:.2g}")
+    return _ENCODER

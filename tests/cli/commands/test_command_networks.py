@@ -9,7 +9,7 @@ import torch
 from torch import nn
 
 from elbowroom.inference import Audit, Target
-from elbowroom.inference.audit.verdict.verdict import _suspicions
+from elbowroom.inference.audit.verdict.doubts import tell_suspicions
 from toys.audit_results import short_audit
 from toys.commands import Run
 from toys.strict_json import read_json
@@ -35,7 +35,16 @@ class Colours(nn.Module):
         super().__init__()
         self.encoder, self.decoder = Encoder(48), nn.Sequential(nn.Linear(2, 48), nn.Unflatten(1, (3, 4, 4)))
 
+class Maps(VAE):
+    # latents that are images, in a mapping, and pixels in a distribution
+    def encode(self, x):
+        mean, log_var = self.encoder(x)
+        return {"mu": mean.view(-1, 1, 2, 1), "logvar": log_var.view(-1, 1, 2, 1)}
+    def decode(self, z):
+        return torch.distributions.Bernoulli(logits=self.decoder(z.flatten(1)))
+
 vae = VAE()
+prior = torch.distributions.Normal(torch.tensor([3.0, -2.0]), 0.5)
 
 def loaded():
     network = nn.Sequential(nn.Linear(2, 5), nn.BatchNorm1d(5), nn.Linear(5, 9))
@@ -77,6 +86,39 @@ def test_a_checkpoint(run: Run, weights: dict[str, torch.Tensor], audited: list[
     assert not any("never loaded" in doubt for doubt in target.suspicions)
     record = read_json(Path("audit/audit.json"))["weights"]["networks.decoder"]
     assert record["file"] == "vae.ckpt" and record["tensors"] == 9 and len(record["sha256"]) == 64
+
+
+def test_one_object_for_both(run: Run, weights: dict[str, torch.Tensor], audited: list[Target]) -> None:
+    """Its weights are loaded as a whole; what it returns is read off, latents of any shape too."""
+    torch.save(weights, "vae.pt")
+    ended = run("audit", "--networks.vae=plain:Maps", *DATA, "--networks.checkpoint=vae.pt")
+    assert ended.code == 0, ended
+    (target,) = audited
+    assert target.model.latent_dim == 2 and not target.suspicions
+    z, log_q = target.propose(2, seed=0)
+    x, bias = target.data[0].flatten(1), weights["encoder.net.bias"]
+    mean, log_var = (x @ weights["encoder.net.weight"].T + bias).chunk(2, -1)
+    expected = torch.distributions.Normal(mean, (log_var / 2).exp()).log_prob(z["z"]).sum(-1)
+    torch.testing.assert_close(log_q, expected)
+    assert torch.equal(target.model.decoder.networks[0].decoder[0].weight, weights["decoder.0.weight"])
+
+
+def test_one_object_that_was_never_loaded(run: Run, weights: dict[str, torch.Tensor], audited: list[Target]) -> None:
+    assert run("audit", "--networks.vae=plain:Maps", *DATA).code == 0
+    assert any("never loaded" in doubt for doubt in audited[0].suspicions)
+
+
+def test_another_prior(run: Run, weights: dict[str, torch.Tensor], audited: list[Target]) -> None:
+    assert run("audit", *NAMES, *DATA, "--networks.prior=plain:prior").code == 0
+    z, _ = audited[0].propose(2, seed=0)
+    expected = torch.distributions.Normal(torch.tensor([3.0, -2.0]), 0.5).log_prob(z["z"]).sum(-1)
+    torch.testing.assert_close(audited[0].log_joint(z)[0], expected)
+
+
+def test_two_ways_to_say_the_networks(run: Run, weights: dict[str, torch.Tensor]) -> None:
+    assert run("audit", *NAMES, *DATA, "--networks.vae=plain:VAE").refused("give one of", "networks.vae")
+    assert run("audit", "--networks.vae=plain:Encoder", *DATA).refused("neither decode nor decoder")
+    assert run("audit", *NAMES, *DATA, "--networks.latent_dim=5").code != 0
 
 
 def test_prefixes_and_files_of_each_network(run: Run, weights: dict[str, torch.Tensor], audited: list[Target]) -> None:
@@ -226,5 +268,5 @@ def test_colours_are_drawn_and_other_shapes_are_not(
 
 def test_the_verdict_begins_with_a_doubt() -> None:
     parts = type("Parts", (), {"suspicions": ("never loaded",)})
-    (finding,) = _suspicions(parts, {})  # type: ignore[arg-type]
+    (finding,) = tell_suspicions(parts, {})  # type: ignore[arg-type]
     assert finding.sentence == "Look at this first: never loaded." and finding.tone == "warning"

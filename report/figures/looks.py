@@ -1,0 +1,33 @@
+"""How a figure tells exact values, q, draws and bounds apart: by colour, and without colour by line and marker."""
+
+from typing import Any
+
+from elbowroom.report.figures.style import BLACK, DRAWS, GREEN, GREY, GUIDE, ORANGE, PURPLE
+
+LOOKS: dict[str, dict[str, Any]] = {
+    "exact": {"color": BLACK, "linestyle": "-", "marker": "o"},
+    "guide": {"color": GUIDE, "linestyle": "--", "marker": "s"},
+    "draws": {"color": DRAWS, "linestyle": "-.", "marker": "^"},
+    "bound": {"color": ORANGE, "linestyle": ":", "marker": "v"},
+    "sampled": {"color": GREEN, "linestyle": (0, (6, 1.5)), "marker": "D"},
+    "other": {"color": PURPLE, "linestyle": (0, (3, 1, 1, 1)), "marker": "P"},
+    "data": {"color": GREY, "linestyle": "-", "marker": "x"},
+}
+"""Role -> colour, line and marker: what is exact, q, Markov chains, a bound, weighted draws, another thing, data."""
+
+
+def look(role: str, **changes: Any) -> dict[str, Any]:
+    """Arguments of `Axes.plot` for one role, the same in every figure.
+
+        axis.plot(seconds, error, **look("draws"), label="HMC")
+
+    Args:
+        role: a name in `LOOKS`.
+        changes: what is to be otherwise, such as `linestyle=""` for markers alone.
+
+    Raises:
+        ValueError: on another role.
+    """
+    if role not in LOOKS:
+        raise ValueError(f"role: got {role!r}, expected one of {', '.join(LOOKS)}")
+    return {**LOOKS[role], "linewidth": 1.8, "markersize": 5.5, **changes}
