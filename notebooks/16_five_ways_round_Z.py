@@ -149,9 +149,10 @@ left.set_yticks(range(len(order)), [row.name for row in order])
 left.set(xlabel="log p(x) of new digits, nats")
 left.set_title("95 % intervals over digits", loc="left", fontsize=10)
 rows = [data.test[:12], *(row.draws[:12] for row in reversed(order))]
-picture = torch.cat([torch.cat([*x.reshape(-1, 8, 8)], 1) for x in rows])
+framed = [torch.nn.functional.pad(x.reshape(-1, 8, 8), (1, 1, 1, 1)) for x in rows]  # [12, 10, 10] each
+picture = torch.cat([torch.cat([*images], 1) for images in framed])
 right.imshow(picture, cmap="gray_r", interpolation="nearest")
-right.set_yticks([8 * i + 3.5 for i in range(len(rows))], ["new digits", *(row.name for row in reversed(order))])
+right.set_yticks([10 * i + 4.5 for i in range(len(rows))], ["new digits", *(row.name for row in reversed(order))])
 right.set_xticks([])
 right.set_title("Draws, the best model first", loc="left", fontsize=10)
 show(
