@@ -54,9 +54,9 @@ def table(**rivals: Rival) -> RivalsTable:
 
 
 def test_the_best_and_how_far_others_are_behind_it() -> None:
-    result = table(a=toy(-5.0), b=toy(-4.0), c=toy(-4.02, spread=0.3))
+    result = table(a=toy(-4.5), b=toy(-4.0), c=toy(-4.02, spread=0.3))
     assert result.best.name == "b"
-    assert result.behind(result["a"]).difference == pytest.approx((1.0, 0.0), abs=1e-6)
+    assert result.behind(result["a"]).difference == pytest.approx((0.5, 0.0), abs=1e-6)
     less = 0.02 + 0.2 * torch.linspace(-1, 1, 10)  # paired: the spread of each is not the error of the difference
     error = less.std().item() / math.sqrt(10)
     found = result.behind(result["c"])
@@ -65,7 +65,7 @@ def test_the_best_and_how_far_others_are_behind_it() -> None:
     said = " ".join(result.verdict())
     assert "has b: -4.00 nats (95 % -4.04 … -3.96), exact." in said
     assert "Not told apart from it on these 10 data: c." in said
-    assert "Behind it by at least (95 %, paired, nats): a (1.00)." in said
+    assert "Behind it by at least (95 %, paired, nats): a (0.50)." in said
 
 
 def test_what_may_be_above_a_value_is_taken_off_what_is_certain() -> None:
