@@ -35,5 +35,10 @@ RIVALS: dict[str, Rival] = {
     "rbm": density("rbm", "Boltzmann machine, 16 hidden units", ("binary",)),
     "sigmoid-net": density("made", "each pixel by regression on those before", BOTH, {"hidden": ()}),
     "made": density("made", "autoregressive network, 512 units", BOTH, of_levels={"num_epochs": 40}),
+    "flow-coupling": density("flow-coupling", "flow, 6 affine couplings", ("levels",)),
+    "flow-maf": density("flow-maf", "flow, 3 affine autoregressive layers", ("levels",)),
+    "flow-spline": density("flow-spline", "flow, 2 autoregressive splines", ("levels",)),
+    "diffusion": density("diffusion", "diffusion in continuous time", ("levels",)),
+    "gan": density("gan", "adversarial network, noise added", ("levels",)),
 }
 """Name -> row. Each is trained with a seed, for seconds on one core."""
