@@ -76,14 +76,26 @@ class Adversarial(Density):
         self.chooses_sigma = sigma is None
         self.register_buffer("sigma", torch.tensor(0.2 if sigma is None else check_above("sigma", sigma, 0.0)))
 
-    def fit(self, x: Tensor, validation: Tensor | None = None, *, seed: int = 0, **options: Any) -> Self:
+    def fit(  # type: ignore[override]  # all options have names: none goes on to `minimise`
+        self,
+        x: Tensor,
+        validation: Tensor | None = None,
+        *,
+        seed: int = 0,
+        num_epochs: int = 200,
+        batch_size: int = 64,
+        learning_rate: float = 1e-3,
+        penalty: float = 5.0,
+        average_over: int = 500,
+        progress: bool = False,
+    ) -> Self:
         """Train G and D in turns, see `adversarial_training.py`; there is no loss that tells a best epoch.
 
         Args:
             x: data `[N, P]`.
             validation: data `[M, P]`, the first 60 of which choose σ, if the constructor was told none.
             seed: of the order of the data, z and the chains.
-            options: of `TrainingOptions`.
+            num_epochs, batch_size, learning_rate, penalty, average_over, progress: as of `TrainingOptions`.
 
         Raises:
             TypeError, ValueError: as of `Density.fit`.
@@ -91,7 +103,8 @@ class Adversarial(Density):
         """
         x = self.checked("x", x)
         validation = None if validation is None else self.checked("validation", validation)
-        train(self.network, self.discriminator, x / (self.levels - 1), TrainingOptions(**options), seed)
+        options = TrainingOptions(num_epochs, batch_size, learning_rate, penalty, average_over, progress)
+        train(self.network, self.discriminator, x / (self.levels - 1), options, seed)
         self.eval()
         if validation is not None and self.chooses_sigma:
             self.sigma.fill_(self.best_sigma(validation[:_MOST], seed=seed))

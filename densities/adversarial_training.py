@@ -30,12 +30,12 @@ class TrainingOptions(NamedTuple):
         progress: show a progress bar if it takes longer than two seconds.
     """
 
-    num_epochs: int = 200
-    batch_size: int = 64
-    learning_rate: float = 1e-3
-    penalty: float = 5.0
-    average_over: int = 500
-    progress: bool = False
+    num_epochs: int
+    batch_size: int
+    learning_rate: float
+    penalty: float
+    average_over: int
+    progress: bool
 
 
 def train(network: nn.Module, discriminator: nn.Module, x: Tensor, options: TrainingOptions, seed: int) -> None:

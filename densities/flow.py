@@ -43,6 +43,9 @@ class FlowDensity(Density):
     m and s are means and standard deviations of the training data's logits. The logit is taken of 0.001 + 0.998 y: the
     little that f has beyond y = 0 and 1 belongs to no x, and draws from there count as 0 and K − 1.
 
+    Of 17 levels of the digits the bound on 360 new data was −85.4 nats of one sample and −82.9 of eight (spline), −94.2
+    and −89.5 (maf), −94.3 and −89.7 (coupling), the means of three seeds, which lay within 0.3 of each other.
+
     Args:
         data_dim: P, at least 2.
         levels: K.

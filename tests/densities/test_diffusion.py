@@ -93,6 +93,15 @@ def test_the_flow_is_log_p_if_the_guess_is_the_posterior_mean() -> None:
     assert bool((found.stderr < 5e-3).all())
 
 
+def test_what_is_left_at_the_end_is_a_divergence_of_normals() -> None:
+    v = torch.randn(5, 3)
+    for last in (-1.0, 0.5, 7.0):
+        alpha, sigma = signal_and_noise(torch.tensor(last))
+        ends = torch.distributions.Normal(alpha * v, sigma), torch.distributions.Normal(0.0, 1.0)
+        expected = torch.distributions.kl_divergence(*ends).sum(-1)
+        torch.testing.assert_close(prior_term(v, torch.tensor(last)), expected)
+
+
 def test_levels_have_probabilities_and_a_mean_logarithm() -> None:
     values, first = torch.linspace(-1, 1, 3), torch.tensor(-1.0)
     z = torch.randn(2000, 2)
