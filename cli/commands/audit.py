@@ -31,6 +31,7 @@ def run(options: AuditOptions) -> Audit:
         seed=options.seed,
         tolerance=options.tolerance,
         num_simulations=options.num_simulations,
+        own_loss=options.own_loss,
         state=state,
         memory_bytes=options.memory_mib * 2**20,
         progress=not options.json,

@@ -338,6 +338,8 @@ class AuditOptions(EveryCommand, OwnPrograms, OfManyData, OfRun):
         budget: seconds, or a text such as '1e7 evaluations', by which two calls give the same numbers; a second call
             goes on where the first ended.
         num_simulations: data sets that the guide is calibrated on.
+        own_loss: the loss that training printed; it is compared with minus the ELBO, and what is usually printed in its
+            place.
         fail_if: a condition on the audit's numbers, such as 'gap > 5 or missed_modes > 0'; if it holds the exit code is
             5. The names are those under numbers in audit.json.
         output: where the report, JSON, netCDF and the state go (default: audit/ in the run directory, else audit/).
@@ -348,6 +350,7 @@ class AuditOptions(EveryCommand, OwnPrograms, OfManyData, OfRun):
     split: Split | None = None
     budget: float | str = 120.0
     num_simulations: int = 300
+    own_loss: float | None = None
     fail_if: str | None = None
     output: str | None = None
 

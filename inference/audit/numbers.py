@@ -16,6 +16,7 @@ from elbowroom.inference.diagnostics.baselines import Baseline
 from elbowroom.inference.diagnostics.calibration import Calibration
 from elbowroom.inference.diagnostics.latent_use import LatentUse
 from elbowroom.inference.diagnostics.latent_use.whereabouts import strangest
+from elbowroom.inference.diagnostics.own_loss import OwnLoss
 from elbowroom.inference.estimate import Estimate
 from elbowroom.inference.evidence.bracket import Bracket
 from elbowroom.inference.evidence.importance.importance import ImportanceInfo
@@ -40,6 +41,7 @@ class Parts:
     known: Known | None = None  # what is known of all data, if it is
     notes: tuple[str, ...] = ()  # what is worth knowing of the programs though the numbers stand
     baseline: Baseline | None = None  # of the same data, by a model without latents
+    own_loss: OwnLoss | None = None  # what training printed, if it was told
     suspicions: tuple[str, ...] = ()  # why these may not be the programs that were meant
     cautions: tuple[str, ...] = ()  # why what rests on log q should be doubted, known before anything was sampled
 
@@ -50,6 +52,7 @@ def numbers_of(parts: Parts) -> dict[str, Number]:
     for gather in (
         _of_bracket,
         _of_baseline,
+        _of_own_loss,
         _of_weights,
         _of_room,
         _of_decomposition,
@@ -103,6 +106,16 @@ def _of_baseline(parts: Parts) -> dict[str, Number]:
         "above_baseline": mean(
             above, every, parts.num_data, "the best that is known of log p(x) from below, less the baseline's, mean"
         ),
+    }
+
+
+def _of_own_loss(parts: Parts) -> dict[str, Number]:
+    own = parts.own_loss
+    if own is None:
+        return {}
+    return {
+        "own_loss": exactly(own.told, "nats", "the loss that training printed, as it was told"),
+        "loss_found": normal(own.found, own.stderr, "nats", "minus the ELBO of these programs, of data drawn anew"),
     }
 
 

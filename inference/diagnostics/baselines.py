@@ -47,6 +47,12 @@ def independent_entries(target: Target) -> Baseline | None:
     return next((make(x, support) for kind, make in _KINDS if isinstance(support, type(kind))), None)
 
 
+def num_values(target: Target) -> int:
+    """P, the number of observed values of a datum."""
+    sites = [r for program, _, name, r in target.sites() if program == "model" and name in target.structure.observed]
+    return sum(record["value"].numel() for record in sites) // len(target)
+
+
 def _observed(target: Target) -> tuple[Tensor, constraints.Constraint] | None:
     """The only observed site's values, `[B, N]`, and where they live."""
     structure = target.structure

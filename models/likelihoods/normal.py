@@ -111,6 +111,11 @@ class NormalVector(dist.TorchDistribution):
         self.loc, self.scale = loc, scale
         super().__init__(loc.shape[:-1], loc.shape[-1:], validate_args=validate_args)
 
+    @property
+    def independent_entries(self) -> dist.Normal:
+        """The same as a distribution of single entries, batch shape `[*batch, P]`."""
+        return dist.Normal(self.loc, self.scale.expand_as(self.loc), validate_args=False)
+
     def expand(self, batch_shape: Size, _instance: Any = None) -> "NormalVector":
         """The same distribution for more data; no memory is copied."""
         new = self._get_checked_instance(NormalVector, _instance)

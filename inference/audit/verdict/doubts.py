@@ -21,7 +21,7 @@ def tell_suspicions(parts: Parts, numbers: Mapping[str, Number]) -> list[Finding
 
 def tell_doubts(parts: Parts, numbers: Mapping[str, Number]) -> list[Finding]:
     """A model worse than none, codes where the prior is not, or that say nothing, and a q of another spread."""
-    tellers = (_worse_than_none, _elsewhere, _collapsed, _spread)
+    tellers = (_another_loss, _worse_than_none, _elsewhere, _collapsed, _spread)
     return [finding for tell in tellers for finding in tell(parts, numbers)]
 
 
@@ -72,6 +72,22 @@ def _collapsed(parts: Parts, numbers: Mapping[str, Number]) -> list[Finding]:
         f"({whole(numbers['active_latents'])} of {whole(numbers['num_latents'])} latents are active)."
     )
     return [Finding("verdict", "warning", sentence, ("active_latents", "num_latents"))]
+
+
+def _another_loss(parts: Parts, numbers: Mapping[str, Number]) -> list[Finding]:
+    """What training printed, beside what was found."""
+    own, keys = parts.own_loss, ("own_loss", "loss_found")
+    if own is None or own.is_elbo:
+        return []
+    found = nats(numbers["loss_found"])
+    if own.reading:
+        sentence = f"Training printed {own.told:g}: of these programs {own.reading}. Minus their ELBO is {found} nats."
+        return [Finding("verdict", "note", sentence, keys)]
+    sentence = (
+        f"Training printed {own.told:g}, and minus the ELBO of these programs is {found} nats, which no usual factor "
+        "explains: are these the trained weights, the right outputs, the data and the likelihood of that number?"
+    )
+    return [Finding("verdict", "bad", sentence, keys)]
 
 
 def _worse_than_none(parts: Parts, numbers: Mapping[str, Number]) -> list[Finding]:

@@ -55,7 +55,7 @@ def of_codes(mean: float, sd: float, active: bool = True) -> Any:
 def test_codes_where_the_prior_is_not(mean: float, sd: float, strange: bool) -> None:
     use = of_codes(mean, sd)
     numbers = {name: SimpleNamespace(value=value) for name, value in {"codes_at": mean, "codes_spread": sd}.items()}
-    found = tell_doubts(SimpleNamespace(baseline=None, latent_use=use), numbers)  # type: ignore[arg-type]
+    found = tell_doubts(SimpleNamespace(own_loss=None, baseline=None, latent_use=use), numbers)  # type: ignore[arg-type]
     assert bool(is_strange(use).all()) is strange and bool(found) is strange
     if strange:
         assert f"{mean:.2g} ± {sd:.2g} prior" in found[0].sentence and "another prior" in found[0].sentence
@@ -74,7 +74,7 @@ def test_a_collapsed_model_is_said_so_first() -> None:
         name: SimpleNamespace(value=value, low=value, high=value, unit="")
         for name, value in {"active_latents": 0.0, "num_latents": 2.0}.items()
     }
-    (found,) = tell_doubts(SimpleNamespace(baseline=None, latent_use=use), numbers)  # type: ignore[arg-type]
+    (found,) = tell_doubts(SimpleNamespace(own_loss=None, baseline=None, latent_use=use), numbers)  # type: ignore[arg-type]
     assert found.tone == "warning" and found.sentence.startswith(
         "The model has collapsed: z says nothing about x (0 of 2"
     )
@@ -93,11 +93,11 @@ def test_a_collapsed_model_is_said_so_first() -> None:
 def test_a_spread_that_is_off_everywhere(typical: float, least: float, most: float, doubt: str) -> None:
     ends = {"spread_of_q": typical, "spread_of_q_narrowest": least, "spread_of_q_widest": most}
     numbers = {name: SimpleNamespace(value=value) for name, value in ends.items()}
-    found = tell_doubts(SimpleNamespace(baseline=None, latent_use=None), numbers)  # type: ignore[arg-type]
+    found = tell_doubts(SimpleNamespace(own_loss=None, baseline=None, latent_use=None), numbers)  # type: ignore[arg-type]
     assert [doubt in finding.sentence for finding in found] == ([True] if doubt else [])
 
 
 def test_a_q_that_misses_modes_is_narrow_for_another_reason() -> None:
     ends = {"spread_of_q": 0.3, "spread_of_q_narrowest": 0.1, "spread_of_q_widest": 0.6, "missed_modes": 2.0}
     numbers = {name: SimpleNamespace(value=value) for name, value in ends.items()}
-    assert tell_doubts(SimpleNamespace(baseline=None, latent_use=None), numbers) == []  # type: ignore[arg-type]
+    assert tell_doubts(SimpleNamespace(own_loss=None, baseline=None, latent_use=None), numbers) == []  # type: ignore[arg-type]
