@@ -12,9 +12,9 @@ from torch import Tensor
 from elbowroom.guides import AmortizedNormal
 from elbowroom.inference import Estimate, Target, quadrature
 from elbowroom.inference.diagnostics.latent_use import LatentUse, latent_use
+from elbowroom.models import VAE
 
 SIGMA = 0.5
-from elbowroom.models import VAE
 
 
 def linear(
