@@ -155,5 +155,5 @@ def test_digits_from_the_prior_and_both_ways() -> None:
     found = density.log_prob(test[:40], likelihood="normal", sigma=0.15)
     assert 5 < found.mean()[0] < 30  # a VAE of as many latents has 28 to 31 in this unit
     assert sum(map(bool, found.flags)) < 35
-    both = bidirectional(Target(*density.program(0.2), test[:30]), num_steps=400, start="prior")
+    both = bidirectional(Target(*density.program(0.2), test[:30]), num_steps=200, start="prior")
     assert both.mean_width()[0] < 1.0 + 2 * both.mean_width()[1]
