@@ -22,7 +22,7 @@ def read_images(folder: Path) -> Arrays:
     """The pictures, in the order of their names, as `[N, H, W]`, or `[N, H, W, 3]` where one of them has colours.
 
     Subfolders named train, validation and test are the splits. Other subfolders are classes, in the order of their
-    names, as torchvision's ImageFolder has it. Values are 0 … 255.
+    names, as torchvision's ImageFolder has it. Values are 0 … 255, or the 0 and 1 of masks.
 
     Raises:
         ValueError: if there are no pictures, one cannot be read, they differ in size, or see-through ones are among
@@ -42,7 +42,6 @@ def read_images(folder: Path) -> Arrays:
     return Arrays(
         {split: np.stack([_with_channels(image, colour) for image in images]) for split, images in read.items()},
         {split: np.asarray(labels) for split, (_, labels) in parts.items() if labels},
-        scale=255.0,
     )
 
 
@@ -91,7 +90,7 @@ def _read(path: Path) -> NDArray[np.uint8]:
             if alpha and np.asarray(image.convert("RGBA"))[..., 3].min() < 255:
                 raise ValueError("it is transparent in places: put it on a background (image.convert('RGB'))")
             return np.asarray(image.convert("L" if image.mode in _GREY else "RGB"))
-    except (UnidentifiedImageError, OSError, SyntaxError, ValueError) as error:
+    except (UnidentifiedImageError, Image.DecompressionBombError, OSError, SyntaxError, ValueError) as error:
         raise ValueError(f"{path}: cannot be taken as a picture: {error}") from error
 
 

@@ -1,5 +1,6 @@
 """Tensors in files: PyTorch's .pt and .pth, read without running anything, and .safetensors."""
 
+import warnings
 from collections.abc import Mapping
 from pathlib import Path
 from pickle import UnpicklingError
@@ -21,8 +22,13 @@ def read_torch(path: Path) -> Arrays:
         ValueError: if it holds anything else, or cannot be read by `torch.load(…, weights_only=True)`, which runs no
             code of the file's; the message says how to convert it.
     """
+    with path.open("rb") as stream:
+        start = stream.read(4)
+    if not start.startswith((b"PK", b"\x80")):  # a zip, or the pickle that it was before PyTorch 1.6
+        raise ValueError(f"{path}: not a file of torch.save: it starts with {start.hex(' ') or 'nothing'}")
     try:
-        stored = torch.load(path, map_location="cpu", weights_only=True)
+        with warnings.catch_warnings(action="ignore"):  # of TorchScript, which is refused
+            stored = torch.load(path, map_location="cpu", weights_only=True)
     except (UnpicklingError, RuntimeError, EOFError, OSError, ValueError, KeyError, IndexError) as error:
         raise ValueError(f"{path}: {_why_not(path, error)}") from error
     if isinstance(stored, Tensor):

@@ -7,6 +7,15 @@
     energy.py           a restricted Boltzmann machine: Z is a sum of 2^H terms
     partition_function.py   … and where it is too long, annealed
     autoregressive.py   each value given those before it, in one pass (MADE)
+    flow.py             an invertible map to normal numbers, of data with noise added: Z is a determinant
+    diffusion.py        noise undone step by step: a bound whose q is fixed
+    diffusion_bound.py  … its terms
+    denoiser.py         … its network
+    probability_flow.py  … and the same network as a flow
+    adversarial.py      a generator without a likelihood, with noise a program that is annealed
+    adversarial_training.py  … trained
+    discretised_normal.py  … its p(x|z)
+    datum_noise.py      random numbers of a datum's own
     training.py         minimise: minibatches, Adam, and the parameters that were best on validation data
     reported.py         log p(x) of held-out data as it is reported
     saving.py           a density as a directory of safetensors and JSON
@@ -21,9 +30,12 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from elbowroom.densities.adversarial import Adversarial
     from elbowroom.densities.autoregressive import MADE
     from elbowroom.densities.density import Cost, Density
+    from elbowroom.densities.diffusion import Diffusion
     from elbowroom.densities.energy import RBM
+    from elbowroom.densities.flow import FlowDensity
     from elbowroom.densities.partition_function import LogPartition
     from elbowroom.densities.registry import DENSITIES, density_class, make_density
     from elbowroom.densities.reported import HeldOut, held_out, mean_over_data
@@ -33,8 +45,11 @@ __all__ = [
     "DENSITIES",
     "MADE",
     "RBM",
+    "Adversarial",
     "Cost",
     "Density",
+    "Diffusion",
+    "FlowDensity",
     "HeldOut",
     "LogPartition",
     "density_class",
@@ -46,11 +61,14 @@ __all__ = [
 ]
 
 _FILES = {
+    "adversarial": ("Adversarial",),
     "autoregressive": ("MADE",),
     "density": ("Cost", "Density"),
+    "diffusion": ("Diffusion",),
     "energy": ("RBM",),
-    "reported": ("HeldOut", "held_out", "mean_over_data"),
+    "flow": ("FlowDensity",),
     "partition_function": ("LogPartition",),
+    "reported": ("HeldOut", "held_out", "mean_over_data"),
     "registry": ("DENSITIES", "density_class", "make_density"),
     "saving": ("load_density", "save_density"),
 }

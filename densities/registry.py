@@ -31,6 +31,15 @@ class Entry(NamedTuple):
 DENSITIES: dict[str, Entry] = {
     "rbm": Entry("energy:RBM", "binary", {"num_hidden": 3}),
     "made": Entry("autoregressive:MADE", "any", {"hidden": (8,)}),
+    "flow-spline": Entry("flow:FlowDensity", "any", {"hidden": (8,), "num_layers": 1}, {"kind": "spline"}),
+    "flow-maf": Entry("flow:FlowDensity", "any", {"hidden": (8,), "num_layers": 1}, {"kind": "maf"}),
+    "flow-coupling": Entry("flow:FlowDensity", "any", {"hidden": (8,), "num_layers": 2}, {"kind": "coupling"}),
+    "diffusion": Entry("diffusion:Diffusion", "any", {"hidden": (8,)}),
+    "gan": Entry(
+        "adversarial:Adversarial",
+        "any",
+        {"latent_dim": 2, "hidden": (8,), "num_steps": 4, "num_chains": 16, "sigma": 0.3},
+    ),
 }
 
 

@@ -7,6 +7,7 @@ its shape.
 """
 
 import shlex
+import warnings
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from pickle import UnpicklingError
@@ -18,6 +19,7 @@ from torch import Tensor, nn
 from elbowroom.networks.checks import check_module
 
 _OPTIONAL = "num_batches_tracked"  # counts of batch normalisation, which evaluation does not read
+_STARTS = (b"PK", b"\x80")  # of a zip, and of the pickle that it was before PyTorch 1.6
 _SHOWN = 6  # names that an error lists
 
 
@@ -164,8 +166,13 @@ def _flatten(stored: Mapping[Any, Any], prefix: str, file: _File) -> None:
 def _stored(path: Path) -> Mapping[str, Any]:
     if path.suffix.lower() == ".safetensors":
         return _of_safetensors(path)
+    with path.open("rb") as stream:
+        start = stream.read(4)
+    if not start.startswith(_STARTS):
+        raise ValueError(f"{path}: not a file of torch.save: it starts with {start.hex(' ') or 'nothing'}")
     try:
-        stored = torch.load(path, map_location="cpu", weights_only=True)
+        with warnings.catch_warnings(action="ignore"):  # of TorchScript, which is told below
+            stored = torch.load(path, map_location="cpu", weights_only=True)
     except UnpicklingError as error:
         raise ValueError(
             f"{path}: it holds Python objects besides tensors, and unpickling those can run any code: refused. If you "

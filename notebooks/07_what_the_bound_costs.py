@@ -170,8 +170,9 @@ figure.suptitle(
 )
 show(
     figure,
-    """A test digit, and its posterior in the plane of two latents, twice. In the model trained on the ELBO it is one
-    patch that the ellipses of q cover; in the one trained on log p(x) it is bent or in pieces, and q covers a part.""",
+    """A test digit, the one for which q lacks most, and its posterior in the plane of two latents, twice. In the model
+    trained on the ELBO it is one patch, and the ellipses of q touch it; in the one trained on log p(x) it is in pieces,
+    and the ellipses lie beside them.""",
 )
 
 # %% [markdown]

@@ -219,7 +219,7 @@ record(
 figure, (left, right) = plt.subplots(1, 2, figsize=(10, 4))
 left.plot(separations, [both[a][0][0] for a in separations], **look("guide"))
 left.plot(separations, [both[a][1][0] for a in separations], **look("bound"))
-name_line(left, 3.5, both[3.5][0][0], "q covers both", look("guide"), dx=-10, ha="right")
+name_line(left, 3.5, both[3.5][0][0], "q covers both", look("guide"), dx=9)
 name_line(left, 6, both[6.0][1][0], "q on one", look("bound"), dx=0, dy=-14, ha="right")
 left.axvline(threshold, color="black", linestyle=":", linewidth=1)
 left.annotate(f"a = {threshold:.2f}", (threshold, 0), textcoords="offset points", xytext=(5, 4))

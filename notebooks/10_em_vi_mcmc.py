@@ -226,7 +226,7 @@ record(
 #   none, and that is the reason for VI, not a defect of EM.
 # - *EM is not scalable.* A step takes all data once, as an epoch does.
 # - *Gradient ascent on the ELBO is stable.* Three seeds ended at one height. It was not quite the maximum: with an
-#   encoder it stayed tenths of a nat short of the closed form, which EM and the exact posterior as guide both
+#   encoder it stayed a tenth of a nat short of the closed form, which EM and the exact posterior as guide both
 #   reached. In the mixture, whose maxima are many, EM and gradients from one start end in different ones of about the
 #   same height.
 #

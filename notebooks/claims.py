@@ -48,7 +48,7 @@ CLAIMS = {
     ),
     "C7": Claim("Reparameterization Trick Enables Gradients", (1,), "06_is_one_sample_enough"),
     "C8": Claim("The stochasticity acts like regularization.", (1,), "06_is_one_sample_enough"),
-    "C9": Claim("naive sampling can be slow … No MCMC, no complex sampling", (1, 2), "09_vi_or_mcmc"),
+    "C9": Claim("naive sampling can be slow … No MCMC, no complex sampling", (1,), "09_vi_or_mcmc"),
     "C10": Claim("MCMC: Too slow for high-dimensional latents.", (2,), "09_vi_or_mcmc"),
     "C11": Claim("EM Algorithm: Requires closed-form updates (not scalable).", (2,), "10_em_vi_mcmc"),
     "C12": Claim("VI is the only practical option for training VAEs at scale.", (2,), "07_what_the_bound_costs"),
@@ -111,7 +111,7 @@ def record(
     """
     if name not in CLAIMS or verdict not in VERDICTS:
         raise ValueError(f"name, verdict: got {name!r}, {verdict!r}; expected a key of CLAIMS and one of {VERDICTS}")
-    number, error = float(number), float(error)
+    number, error = (float(value.detach() if hasattr(value, "detach") else value) for value in (number, error))
     if not (math.isfinite(number) and math.isfinite(error) and error > 0):
         raise ValueError(f"number, error: got {number} ± {error} for {name}, expected finite ones, the error above 0")
     digits = 1 - math.floor(math.log10(error))  # two digits of the error say all there is to know
@@ -158,7 +158,7 @@ def read(path: Path = REGISTER) -> dict[str, dict[str, Any]]:
 
 def write(entries: dict[str, dict[str, Any]], path: Path = REGISTER) -> None:
     """Write the register, in the order of the claims, whole or not at all."""
-    ordered = {name: entries[name] for name in CLAIMS if name in entries}
+    ordered = {name: {**entries[name], **static(name)} for name in CLAIMS if name in entries}
     text = yaml.safe_dump(ordered, sort_keys=False, allow_unicode=True, width=110)
     temporary = path.with_suffix(".part")
     temporary.write_text(text, encoding="utf-8")

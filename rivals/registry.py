@@ -38,5 +38,10 @@ RIVALS: dict[str, Rival] = {
     "made-orders": density(
         "made", "three of them in orders of their own, mixed", BOTH, {"num_orders": 3}, of_levels={"num_epochs": 40}
     ),
+    "flow-coupling": density("flow-coupling", "flow, 6 affine couplings", ("levels",)),
+    "flow-maf": density("flow-maf", "flow, 3 affine autoregressive layers", ("levels",)),
+    "flow-spline": density("flow-spline", "flow, 2 autoregressive splines", ("levels",)),
+    "diffusion": density("diffusion", "diffusion in continuous time", ("levels",)),
+    "gan": density("gan", "adversarial network, noise added", ("levels",)),
 }
 """Name -> row. Each is trained with a seed, for seconds on one core."""

@@ -134,7 +134,7 @@ def _random_weights(
     new, partly = [], {}
     for option, network in made.items():
         one, other = _module(network), _module(again[option])
-        if one is None or other is None or one is other:
+        if one is None or other is None:
             continue
         own, others = one.state_dict(), other.state_dict()
         random = [name for name, value in own.items() if name in others and not _same(value, others[name])]

@@ -265,10 +265,11 @@ def _of_shape(agreement: Agreement, index: Tensor, population: int) -> dict[str,
     log = mean(
         of_datum, index, population, "sd of q by that of the posterior, geometric mean over latents and data", ""
     )
-    widest = float(ratio.quantile(0.95).exp())
+    narrowest, widest = (float(ratio.quantile(share).exp()) for share in (0.05, 0.95))
     return {
         "spread_of_q": Number(math.exp(log.value), math.exp(log.low), math.exp(log.high), "", log.about),
         "spread_of_q_widest": exactly(widest, "", "the same, below which 95 % of the examined latents and data are"),
+        "spread_of_q_narrowest": exactly(narrowest, "", "the same, above which 95 % of them are"),
     }
 
 

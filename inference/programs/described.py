@@ -16,6 +16,7 @@ from elbowroom.inference.programs.structure import ProgramError, Structure
 from elbowroom.inference.programs.terms import place
 from elbowroom.inference.programs.triple import Triple
 from elbowroom.inference.programs.untrained import suspicions
+from elbowroom.inference.programs.wiring import misread
 
 
 class Described(Triple):
@@ -80,11 +81,12 @@ class Described(Triple):
 
     @cached_property
     def suspicions(self) -> tuple[str, ...]:
-        """Why these may not be the programs that were meant, as sentences: never trained, or their weights not loaded.
+        """Why these may not be the programs that were meant, as sentences.
 
-        They are the last of the notes, and a verdict begins with them. The programs are run two or three times for it.
+        They were never trained, their weights not loaded, their outputs read as something else. These are the last of
+        the notes, and a verdict begins with them. The programs are run a few times for it.
         """
-        return suspicions(self if self.whole is None else self.whole)
+        return suspicions(self if self.whole is None else self.whole) + misread(self.sites())
 
     @cached_property
     def notes(self) -> tuple[str, ...]:

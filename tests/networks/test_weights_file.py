@@ -86,6 +86,9 @@ def test_several_that_fit(tmp_path: Path) -> None:
         assert same(fresh, meant), prefix
     load_weights(fresh.encoder, tmp_path / "x.pt", prefix="ema.model.encoder")
     assert same(fresh.encoder, mean.encoder)
+    torch.save({"state_dict": {"model": trained.state_dict()}, "model": {"ema": mean.state_dict()}}, tmp_path / "y.pt")
+    load_weights(fresh, tmp_path / "y.pt", "model")
+    assert same(fresh, trained), "a prefix that ends so says more than one with it inside"
     alike = nn.ModuleDict({"encoder": nn.Linear(3, 3), "decoder": nn.Linear(3, 3)})
     torch.save(alike.state_dict(), tmp_path / "alike.pt")
     network = nn.Linear(3, 3)
@@ -161,9 +164,14 @@ def test_other_files(tmp_path: Path) -> None:
     (tmp_path / "text.pt").write_text("text")
     (tmp_path / "text.safetensors").write_text("text")
     (tmp_path / "empty.pt").write_bytes(b"")
-    for name in ("text.pt", "text.safetensors", "empty.pt"):
-        with pytest.raises(ValueError, match=rf"{name}: (cannot be read|it holds Python objects)"):
+    torch.save(network.state_dict(), tmp_path / "cut.pt")
+    (tmp_path / "cut.pt").write_bytes((tmp_path / "cut.pt").read_bytes()[:-100])
+    for name in ("text.pt", "text.safetensors", "empty.pt", "cut.pt"):
+        with pytest.raises(ValueError, match=rf"{name}: (cannot be read|not a file of torch\.save)"):
             load_weights(network, tmp_path / name)
+    torch.jit.trace(network, torch.ones(1, 2)).save(tmp_path / "script.pt")
+    with pytest.raises(ValueError, match=r"a TorchScript program.*torch\.jit\.load\('script\.pt'\)\.state_dict\(\)"):
+        load_weights(network, tmp_path / "script.pt")
     torch.save(torch.ones(2), tmp_path / "tensor.pt")
     with pytest.raises(ValueError, match="it holds a Tensor, expected a state dict"):
         load_weights(network, tmp_path / "tensor.pt")

@@ -10,6 +10,9 @@ from elbowroom.inference.diagnostics.latent_use.whereabouts import is_strange, s
 WORTH_A_DOUBT = 0.5
 """Nats per datum by which a model must be below one without latents."""
 
+_NARROW = 0.65  # of the posterior's sd, that q's is below in nearly every latent and datum
+_WIDE, _AS_WIDE = 1.3, 0.95  # of it, that q's is above on average, and in nearly every latent and datum
+
 
 def tell_suspicions(parts: Parts, numbers: Mapping[str, Number]) -> list[Finding]:
     """Why all other sentences may be about programs that nobody meant."""
@@ -17,8 +20,42 @@ def tell_suspicions(parts: Parts, numbers: Mapping[str, Number]) -> list[Finding
 
 
 def tell_doubts(parts: Parts, numbers: Mapping[str, Number]) -> list[Finding]:
-    """A model worse than none, codes where the prior is not, or that say nothing."""
-    return _worse_than_none(parts, numbers) + _elsewhere(parts, numbers) + _collapsed(parts, numbers)
+    """A model worse than none, codes where the prior is not, or that say nothing, and a q of another spread."""
+    tellers = (_worse_than_none, _elsewhere, _collapsed, _spread)
+    return [finding for tell in tellers for finding in tell(parts, numbers)]
+
+
+def is_too_narrow(numbers: Mapping[str, Number]) -> bool:
+    """Whether q is narrower than the posterior in nearly every latent and datum, and not because it misses modes."""
+    if "spread_of_q" not in numbers or ("missed_modes" in numbers and numbers["missed_modes"].value):
+        return False
+    return numbers["spread_of_q_widest"].value < _NARROW
+
+
+def _spread(parts: Parts, numbers: Mapping[str, Number]) -> list[Finding]:
+    """A q that is too narrow, or too wide, nearly everywhere: no family and no lack of training does that."""
+    keys = ("spread_of_q", "spread_of_q_widest", "spread_of_q_narrowest")
+    if is_too_narrow(numbers):
+        sentence = (
+            f"The spread of q is {_times(numbers['spread_of_q'])} of the posterior's, and too small in nearly every "
+            "latent and datum: the mark of a KL term weighed below one in training, of a loss averaged over the values "
+            "of a datum, or of a σ that is larger here than it was there."
+        )
+        return [Finding("verdict", "bad", sentence, keys)]
+    if "spread_of_q" not in numbers or numbers["spread_of_q"].value < _WIDE:
+        return []
+    if numbers["spread_of_q_narrowest"].value < _AS_WIDE:
+        return []
+    sentence = (
+        f"The spread of q is {_times(numbers['spread_of_q'])} times the posterior's, and too large in nearly every "
+        "latent and datum: was a log standard deviation read as a log variance (output='mean_log_std'), the KL term "
+        "weighed above one in training, or a larger σ taken there?"
+    )
+    return [Finding("verdict", "bad", sentence, keys)]
+
+
+def _times(number: Number) -> str:
+    return f"{number.value:.2g}"
 
 
 def is_collapsed(parts: Parts) -> bool:

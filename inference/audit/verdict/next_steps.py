@@ -4,12 +4,11 @@ from collections.abc import Mapping
 
 from elbowroom.inference.audit.numbers import Parts, rung_key
 from elbowroom.inference.audit.result import Finding, Number
+from elbowroom.inference.audit.verdict.doubts import is_too_narrow
 from elbowroom.inference.audit.verdict.wording import nats
 
 LEAST = 0.05
 """Nats per datum below which a step is not worth its while."""
-
-_TOO_NARROW = 0.65  # of the posterior's sd, that q's is below in nearly every latent and datum: a cause is named
 
 _STEPS = {
     "gain_full_covariance": "give the guide a full covariance",
@@ -20,10 +19,7 @@ _STEPS = {
 
 _ENCODER = "train the encoder further or make it wider, or refine q for each datum (decompose(...).refined)"
 _MODES = "make q find the modes that it misses: other starts, a loss that covers mass, a mixture"
-_RETRAIN = (
-    "retrain q on the ELBO itself (retrain_guide): its spread is {} of the posterior's, and too small in nearly every "
-    "latent, the mark of a KL term weighed below one, or of a loss averaged over the values of a datum, in training"
-)
+_RETRAIN = "retrain q on the ELBO itself (retrain_guide), whose spread is too small in nearly every latent"
 _PLACES = ("First,", "Then")
 
 
@@ -43,20 +39,15 @@ def next_steps(parts: Parts, numbers: Mapping[str, Number]) -> list[Finding]:
         sentence = f"No single step is expected to raise the ELBO by {LEAST:g} nats."
         return [Finding("next", "good", sentence, tuple(k for k in ("amortization", *_STEPS) if k in numbers))]
     return [
-        Finding("next", "note", f"{_PLACES[min(i, 1)]} {text}: up to {nats(numbers[key])} nats.", _keys(key, text))
+        Finding("next", "note", f"{_PLACES[min(i, 1)]} {text}: up to {nats(numbers[key])} nats.", (key,))
         for i, (key, text) in enumerate(steps)
     ]
-
-
-def _keys(key: str, text: str) -> tuple[str, ...]:
-    return (key, "spread_of_q", "spread_of_q_widest") if text.startswith(_RETRAIN[:10]) else (key,)
 
 
 def _of_encoder(numbers: Mapping[str, Number]) -> str:
     """What to do about the encoder's room."""
     if numbers["missed_modes"].value:
         return _MODES
-    spread = numbers.get("spread_of_q")
-    if spread is not None and numbers["spread_of_q_widest"].value < _TOO_NARROW:
-        return _RETRAIN.format(f"{spread.value:.2g}")
+    if is_too_narrow(numbers):
+        return _RETRAIN
     return _ENCODER

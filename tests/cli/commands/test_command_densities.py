@@ -14,6 +14,7 @@ from toys.strict_json import read_json
 
 DATA = ("--data.name=pixels.npy",)
 QUICK = ("--fit_options.num_epochs=3", "--fit_options.batch_size=32")
+SMALL = {"gan": tuple(f"--density_options.{o}" for o in ("sigma=0.2", "num_steps=3", "num_chains=4", "hidden=[4]"))}
 RBM = ("train", *DATA, "--density=rbm", "--density_options.num_hidden=3", *QUICK, "--output=run")
 
 
@@ -58,7 +59,7 @@ def test_the_same_command_gives_the_same_density(run: Run, pixels: Path) -> None
 
 @pytest.mark.parametrize("name", [name for name, entry in DENSITIES.items() if entry.data == "any"])
 def test_levels_are_those_of_the_file(run: Run, grey: Path, name: str) -> None:
-    options = ("--data.name=levels.npy", "--data.binarize=none", f"--density={name}", *QUICK)
+    options = ("--data.name=levels.npy", "--data.binarize=none", f"--density={name}", *QUICK, *SMALL.get(name, ()))
     assert run("train", *options, "--output=run").code == 0
     assert load_density("run").levels == 5
     assert run("evidence", "--run=run").code == 0

@@ -140,6 +140,18 @@ def test_prefixes_and_files_of_each_network(run: Run, weights: dict[str, torch.T
     assert torch.equal(audited[-1].model.decoder[0].weight, weights["decoder.0.weight"])
 
 
+def test_networks_alike_are_told_apart_by_their_names(folder: Path) -> None:
+    from elbowroom.commands.options import Networks
+    from elbowroom.commands.plain_networks import _loaded
+
+    trained = nn.ModuleDict({"enc": nn.Linear(3, 3), "dec": nn.Linear(3, 3)})
+    torch.save(trained.state_dict(), "alike.pt")
+    made = {"networks.decoder": nn.Linear(3, 3), "networks.encoder": nn.Linear(3, 3)}
+    _loaded(Networks(checkpoint="alike.pt"), made)
+    assert torch.equal(made["networks.decoder"].weight, trained["dec"].weight)
+    assert torch.equal(made["networks.encoder"].weight, trained["enc"].weight)
+
+
 @pytest.mark.parametrize(
     ("options", "told"),
     [

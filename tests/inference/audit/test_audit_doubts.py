@@ -78,3 +78,26 @@ def test_a_collapsed_model_is_said_so_first() -> None:
     assert found.tone == "warning" and found.sentence.startswith(
         "The model has collapsed: z says nothing about x (0 of 2"
     )
+
+
+@pytest.mark.parametrize(
+    ("typical", "least", "most", "doubt"),
+    [
+        (0.3, 0.1, 0.6, "too small in nearly every latent and datum: the mark of a KL term weighed below one"),
+        (0.6, 0.3, 0.9, ""),  # in some latents as wide: an encoder that needs training
+        (1.8, 1.1, 2.5, "was a log standard deviation read as a log variance"),
+        (1.5, 0.6, 2.5, ""),
+        (1.0, 0.9, 1.1, ""),
+    ],
+)
+def test_a_spread_that_is_off_everywhere(typical: float, least: float, most: float, doubt: str) -> None:
+    ends = {"spread_of_q": typical, "spread_of_q_narrowest": least, "spread_of_q_widest": most}
+    numbers = {name: SimpleNamespace(value=value) for name, value in ends.items()}
+    found = tell_doubts(SimpleNamespace(baseline=None, latent_use=None), numbers)  # type: ignore[arg-type]
+    assert [doubt in finding.sentence for finding in found] == ([True] if doubt else [])
+
+
+def test_a_q_that_misses_modes_is_narrow_for_another_reason() -> None:
+    ends = {"spread_of_q": 0.3, "spread_of_q_narrowest": 0.1, "spread_of_q_widest": 0.6, "missed_modes": 2.0}
+    numbers = {name: SimpleNamespace(value=value) for name, value in ends.items()}
+    assert tell_doubts(SimpleNamespace(baseline=None, latent_use=None), numbers) == []  # type: ignore[arg-type]
