@@ -95,21 +95,18 @@ def _trained(made: Callable[[Digits], tuple[Any, Any]], training: dict[str, Any]
         def both_sides(x: Tensor) -> Sides:
             below, rows = from_below(x), evenly(torch.arange(len(x)), LOOKED)
             found = bracket(Target(model, guide, x[rows]), budget=BUDGET, seed=seed)
-            lower, upper = (
-                Estimate(
-                    side.value - below.value[rows],
-                    torch.hypot(side.stderr, below.stderr[rows]),
-                    side.bound,
-                    {},
-                    found.flags,
-                )
-                for side in (found.lower, found.upper)
-            )
+            lower, upper = (_above(side, below, rows, found.flags) for side in (found.lower, found.upper))
             return Sides(below, lower, upper)
 
         return Fitted(from_below, _draws(model, guide, data.test), _num_fitted(model), None if exact else both_sides)
 
     return fitted
+
+
+def _above(side: Estimate, below: Estimate, rows: Tensor, flags: tuple[str, ...]) -> Estimate:
+    """How much higher one side of some data is than what is known of all from below."""
+    error = torch.hypot(side.stderr, below.stderr[rows])
+    return Estimate(side.value - below.value[rows], error, side.bound, {}, flags)
 
 
 def _draws(model: Any, guide: Any, x: Tensor) -> Callable[[int, int], Tensor]:
