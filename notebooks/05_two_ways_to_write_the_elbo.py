@@ -131,7 +131,7 @@ left.plot(ends, ends, **look("exact", marker="", linewidth=1))
 left.set(xlabel="mean of log w, nats", ylabel="mean of log p(x|z), less KL, nats")
 left.set_title("One number for each digit, two ways")
 styles = (look("data"), look("sampled"), look("draws"), look("guide"))
-heights = (0.5, 0.9, 0.6, 0.15)
+heights = (0.5, 0.75, 0.5, 0.02)
 for (name, values), style, height in zip(ratios.items(), styles, heights, strict=True):
     sorted_values = values.sort().values
     share = torch.linspace(0, 1, len(values))

@@ -181,9 +181,9 @@ lines = {
     "log p(x), training": ([found[beta]["train"].mean() for beta in BETAS], look("data")),
     "ELBO, test": (elbo, look("bound")),
 }
-for name, (values, style) in lines.items():
+for (name, (values, style)), (at, dy) in zip(lines.items(), ((0, 11), (1, 9), (0, -14)), strict=True):
     right.plot(places, values, **style)
-    name_line(right, places[0], values[0], name, style, dx=2, dy=-14)
+    name_line(right, places[at], values[at], name, style, dx=4, dy=dy)
 right.set_xticks(places, [f"{beta:g}" for beta in BETAS])
 right.set(xlabel="β in training", ylabel="nats")
 right.set_title("The bound and what it bounds", loc="left", fontsize=10)
