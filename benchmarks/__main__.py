@@ -25,6 +25,7 @@ SCRIPTS = (
     "decomposition_mnist",
     "refined_mnist",
     "richer_guides",
+    "objectives",
     "two_layers_digits",
 )
 NEEDS_MNIST = ("ppca_mnist", "mnist_vae", "annealing_mnist", "decomposition_mnist", "refined_mnist")
