@@ -26,6 +26,7 @@ SCRIPTS = (
     "refined_mnist",
     "richer_guides",
     "disentanglement",
+    "objectives",
     "two_layers_digits",
 )
 NEEDS_MNIST = ("ppca_mnist", "mnist_vae", "annealing_mnist", "decomposition_mnist", "refined_mnist")
