@@ -177,4 +177,5 @@ show(
 # - Fifty templates by EM take a second and are half a nat behind one network. Whoever compares models of small images
 #   should hold them against that, not against independent pixels.
 #
-# 8 × 8 digits of zeros and ones, one seed for each training. Of GANs nothing is measured here.
+# 8 × 8 digits of zeros and ones, one seed for each training. Flows, diffusion and a GAN are rows of the table of grey
+# digits, `elbowroom rivals --kind levels`; docs/other_ways_round_z.md has it.
