@@ -1,4 +1,4 @@
-"""While a guide is trained: the room, the weights' tail and the latents in use, on a handful of data that stay the same."""
+"""While a guide is trained: room, tail of the weights and latents in use, on a handful of data that stay the same."""
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager

@@ -1,4 +1,4 @@
-"""Posteriors of simulation-based inference and conditional flows: q(z|x) of sbi or zuko, with a density of one's own."""
+"""Conditional flows and posteriors of simulation-based inference: q(z|x) of zuko or sbi, with one's own log p(x, z)."""
 
 from collections.abc import Callable
 from typing import Any

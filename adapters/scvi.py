@@ -168,6 +168,6 @@ def _checked(model: Any) -> Any:
         )
     if module.training:
         raise ValueError(
-            "model: its networks are in training mode, where a cell's numbers depend on its company: model.module.eval()"
+            "model: its networks are in training mode, where a cell depends on its company: model.module.eval()"
         )
     return module

@@ -10,6 +10,7 @@ from torch.distributions import Normal
 
 from elbowroom.adapters import from_autoencoder_kl
 from elbowroom.inference import Target
+from toys.foreign import library
 
 B, SIGMA = 2, 0.5
 X = torch.linspace(-1, 1, B * 3 * 16).view(B, 3, 4, 4)
@@ -67,17 +68,15 @@ def test_what_it_does_not_take_is_refused() -> None:
 @pytest.mark.slow
 @pytest.mark.filterwarnings("ignore")
 def test_the_class_itself() -> None:
-    diffusers = pytest.importorskip(
-        "diffusers", reason="diffusers is not installed (pip install 'elbowroom[diffusers]')"
-    )
-    torch.manual_seed(0)
-    vae = diffusers.AutoencoderKL(
-        block_out_channels=(8, 8),
-        norm_num_groups=4,
-        latent_channels=2,
-        sample_size=8,
-        down_block_types=("DownEncoderBlock2D",) * 2,
-        up_block_types=("UpDecoderBlock2D",) * 2,
-    )
-    x = torch.linspace(-1, 1, B * 3 * 64).view(B, 3, 8, 8)
-    by_hand(vae.to(x.dtype).eval(), x)
+    with library("diffusers", "diffusers") as diffusers:
+        torch.manual_seed(0)
+        vae = diffusers.AutoencoderKL(
+            block_out_channels=(8, 8),
+            norm_num_groups=4,
+            latent_channels=2,
+            sample_size=8,
+            down_block_types=("DownEncoderBlock2D",) * 2,
+            up_block_types=("UpDecoderBlock2D",) * 2,
+        )
+        x = torch.linspace(-1, 1, B * 3 * 64).view(B, 3, 8, 8)
+        by_hand(vae.to(x.dtype).eval(), x)

@@ -11,6 +11,7 @@ from torch.distributions import Independent, MultivariateNormal, Normal, Student
 from elbowroom.adapters import from_posterior
 from elbowroom.inference import Target, importance
 from elbowroom.networks.zuko_library import import_zuko
+from toys.foreign import library
 from toys.programs import data
 
 B, D, S = 5, 2, 400
@@ -119,17 +120,17 @@ def test_data_are_needed() -> None:
 @pytest.mark.filterwarnings("ignore")
 @pytest.mark.parametrize("name", ["nsf", "mdn", "zuko_nsf"])
 def test_sbi_itself(name: str) -> None:
-    inference = pytest.importorskip("sbi.inference", reason="sbi is not installed (pip install 'elbowroom[sbi]')")
-    torch.manual_seed(0)
-    prior = MultivariateNormal(torch.zeros(D), torch.eye(D))
-    theta = prior.sample((2000,))
-    method = inference.NPE(prior=prior, density_estimator=name, show_progress_bars=False)
-    method.append_simulations(theta, theta + torch.randn_like(theta)).train(max_num_epochs=8)
-    posterior = method.build_posterior()
-    x = X.float()
-    target = from_posterior(posterior, log_joint, x)
-    z, log_q = target.propose(4, seed=1)
-    theirs = torch.stack([posterior.log_prob(z["z"][:, b], x=x[b : b + 1]) for b in range(B)], 1)
-    torch.testing.assert_close(log_q, theirs, rtol=0, atol=1e-4)
-    estimate = importance(target, num_samples=4000, search=False)
-    assert ((estimate.value - TRUTH).abs() < 4 * estimate.stderr + 1e-3).all()
+    with library("sbi.inference", "sbi") as inference:
+        torch.manual_seed(0)
+        prior = MultivariateNormal(torch.zeros(D), torch.eye(D))
+        theta = prior.sample((2000,))
+        method = inference.NPE(prior=prior, density_estimator=name, show_progress_bars=False)
+        method.append_simulations(theta, theta + torch.randn_like(theta)).train(max_num_epochs=8)
+        posterior = method.build_posterior()
+        x = X.float()
+        target = from_posterior(posterior, log_joint, x)
+        z, log_q = target.propose(4, seed=1)
+        theirs = torch.stack([posterior.log_prob(z["z"][:, b], x=x[b : b + 1]) for b in range(B)], 1)
+        torch.testing.assert_close(log_q, theirs, rtol=0, atol=1e-4)
+        estimate = importance(target, num_samples=4000, search=False)
+        assert ((estimate.value - TRUTH).abs() < 4 * estimate.stderr + 1e-3).all()
