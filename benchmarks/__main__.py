@@ -26,6 +26,7 @@ SCRIPTS = (
     "refined_mnist",
     "richer_guides",
     "disentanglement",
+    "vi_or_mcmc",
 )
 NEEDS_MNIST = ("ppca_mnist", "mnist_vae", "annealing_mnist", "decomposition_mnist", "refined_mnist")
 
