@@ -27,8 +27,18 @@ SCRIPTS = (
     "richer_guides",
     "disentanglement",
     "vi_or_mcmc",
+    "objectives",
+    "two_layers_digits",
+    "equal_steps_mnist",
 )
-NEEDS_MNIST = ("ppca_mnist", "mnist_vae", "annealing_mnist", "decomposition_mnist", "refined_mnist")
+NEEDS_MNIST = (
+    "ppca_mnist",
+    "mnist_vae",
+    "annealing_mnist",
+    "decomposition_mnist",
+    "refined_mnist",
+    "equal_steps_mnist",
+)
 
 
 def main() -> int:

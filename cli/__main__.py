@@ -17,6 +17,7 @@ from elbowroom.commands.options import (
     EvidenceOptions,
     FamiliesOptions,
     GenerateOptions,
+    RivalsOptions,
     TrainOptions,
 )
 from elbowroom.commands.output import flush
@@ -28,6 +29,7 @@ COMMANDS: dict[str, type] = {
     "audit": AuditOptions,
     "compare": CompareOptions,
     "generate": GenerateOptions,
+    "rivals": RivalsOptions,
     "families": FamiliesOptions,
 }
 """Command -> its options; the command itself is `run(options)` in the module of its name."""

@@ -2,7 +2,7 @@
 
 import zipfile
 import zlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager
 from io import BufferedReader
 from pathlib import Path
@@ -11,8 +11,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from elbowroom.datasets.arrays import Arrays, Keys, find_keys
+from elbowroom.datasets.arrays import Arrays
 from elbowroom.datasets.bags import is_sparse, read_sparse
+from elbowroom.datasets.keys import arrays_by_key, find_keys
 
 _PICKLE = b"\x80"
 _MAGIC = {".npy": (b"\x93NUMPY",), ".npz": (b"PK\x03\x04", b"PK\x05\x06")}
@@ -25,7 +26,7 @@ def read_npy(path: Path) -> Arrays:
 
 
 def read_npz(path: Path) -> Arrays:
-    """Arrays named as in `arrays.find_keys`, others are not read; or one sparse array of SciPy's."""
+    """Arrays named as in `keys.find_keys`, others are not read; or one sparse array of SciPy's."""
     with _opened(path, ".npz") as stream:
         with _explained(path, ".npz"):
             archive = np.load(stream, allow_pickle=False)
@@ -35,13 +36,13 @@ def read_npz(path: Path) -> Arrays:
                 return Arrays({"train": read_sparse(stream)})
         keys = find_keys(archive.files, str(path))
         read = {key: _member(archive, key, path) for key in {key for part in keys for key in part.values()}}
-    return _arrays(keys, read)
+    return arrays_by_key(keys, read)
 
 
 def read_mat(path: Path) -> Arrays:
-    """Variables named as in `arrays.find_keys`, a datum a row."""
+    """Variables named as in `keys.find_keys`, a datum a row."""
     variables = read_mat_variables(path)
-    return _arrays(find_keys(variables, str(path)), variables)
+    return arrays_by_key(find_keys(variables, str(path)), variables)
 
 
 def read_mat_variables(path: Path) -> dict[str, Any]:
@@ -69,11 +70,6 @@ def _opened(path: Path, kind: str) -> Iterator[BufferedReader]:
             raise ValueError(f"{path}: not a {kind} file: it starts with {start.hex(' ') or 'nothing'}")
         stream.seek(0)
         yield stream
-
-
-def _arrays(keys: Keys, read: Mapping[str, Any]) -> Arrays:
-    data, labels, masks = ({split: read[key] for split, key in part.items()} for part in keys)
-    return Arrays(data, labels, masks=masks)
 
 
 def _member(archive: Any, key: str, path: Path) -> NDArray[Any]:

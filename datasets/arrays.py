@@ -1,38 +1,13 @@
-"""What a reader hands on, the names under which arrays are found, and the checks that they are data."""
+"""What a reader hands on, and the checks that they are data."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from elbowroom.datasets.masks import check_masks, without_padding
-
-_DATA_KEYS = {
-    "train": ("train", "x_train", "train_x", "train_images", "x", "data", "images", "arr_0"),
-    "validation": ("validation", "valid", "val", "x_validation", "x_valid", "x_val", "validation_images"),
-    "test": ("test", "x_test", "test_x", "test_images", "testdata"),
-}
-_LABEL_KEYS = {
-    "train": ("y_train", "train_y", "train_labels", "y", "labels"),
-    "validation": ("y_validation", "y_valid", "y_val", "validation_labels"),
-    "test": ("y_test", "test_y", "test_labels"),
-}
-
-_MASK_KEYS = {
-    "train": ("mask", "mask_train", "train_mask"),
-    "validation": ("mask_validation", "validation_mask", "mask_valid", "mask_val"),
-    "test": ("mask_test", "test_mask"),
-}
-
-
-class Keys(NamedTuple):
-    """Split -> the key of its array, for each of what a split has."""
-
-    data: Mapping[str, str]
-    labels: Mapping[str, str]
-    masks: Mapping[str, str]
 
 
 @dataclass(frozen=True)
@@ -73,31 +48,15 @@ class Rows:
     masks: Mapping[str, NDArray[np.bool_]]
 
 
-def find_keys(keys: Iterable[str], source: str) -> Keys:
-    """Which of a file's keys hold data, labels and masks, whatever their case.
-
-    Raises:
-        ValueError: if none holds training data, or two claim the same split.
-    """
-    names = list(keys)
-    found = Keys(*(_claims(names, known, source) for known in (_DATA_KEYS, _LABEL_KEYS, _MASK_KEYS)))
-    if "train" not in found.data:
-        raise ValueError(
-            f"{source}: no array to train on. Its keys are {_listed(names)}; expected one of "
-            f"{', '.join(_DATA_KEYS['train'])} (and, if there are held-out data, validation and test or the like)"
-        )
-    return found
-
-
 def to_rows(arrays: Arrays, source: str) -> Rows:
     """Check the arrays, scale them, and make a row of each datum.
 
     Scale: uint8 is divided by 255, unless it holds only 0 and 1; bool, other integers and floats are kept as they are.
 
     Raises:
-        ValueError: on arrays that are empty, 0-dimensional, of another dtype than bool, integer or float, of dtypes or
-            data shapes that differ between splits, or with values that are NaN, infinite or beyond float32; on masks
-            that are none of these data.
+        ValueError: on arrays that are empty, have fewer than two dimensions or another dtype than bool, integer or
+            float; on dtypes or data shapes that differ between splits, on values that are NaN, infinite or beyond
+            float32, and on masks that are none of these data.
     """
     for split, array in arrays.data.items():
         _check_array(array, f"{source}: the {split} array")
@@ -134,17 +93,6 @@ def name_rows(rows: Sequence[int]) -> str:
     return f"row{'s' if len(rows) > 1 else ''} {shown}{more}"
 
 
-def _claims(names: list[str], known: Mapping[str, tuple[str, ...]], source: str) -> dict[str, str]:
-    found: dict[str, str] = {}
-    for split, aliases in known.items():
-        claims = [name for name in names if name.lower() in aliases]
-        if len(claims) > 1:
-            raise ValueError(f"{source}: the keys {_listed(claims)} all name the {split} array: keep one of them")
-        if claims:
-            found[split] = claims[0]
-    return found
-
-
 def _check_array(array: NDArray[Any], where: str) -> None:
     if not isinstance(array, np.ndarray):
         raise ValueError(f"{where} is a {type(array).__name__}, expected a dense array")
@@ -152,6 +100,11 @@ def _check_array(array: NDArray[Any], where: str) -> None:
         raise ValueError(f"{where} has dtype {array.dtype}, expected bool, integers or floats: convert it first")
     if array.ndim == 0:
         raise ValueError(f"{where} is a single number (0 dimensions), expected [N, …]: one row a datum")
+    if array.ndim == 1:
+        raise ValueError(
+            f"{where} is a vector of shape {list(array.shape)}, expected [N, …]: one row a datum. If it is a single "
+            f"datum of {len(array)} values save x[None], if it is {len(array)} data of one value each, x[:, None]"
+        )
     if array.size == 0:
         raise ValueError(f"{where} is empty: its shape is {list(array.shape)}")
 
@@ -205,7 +158,3 @@ def _labels(arrays: Arrays, source: str) -> dict[str, NDArray[np.int64]]:
             raise ValueError(f"{source}: {len(flat)} labels for {len(arrays.data[split])} data of the {split} array")
         labels[split] = flat.astype(np.int64)
     return labels
-
-
-def _listed(names: Iterable[str]) -> str:
-    return ", ".join(repr(name) for name in names) or "none"

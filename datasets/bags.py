@@ -19,15 +19,28 @@ def read_sparse(stream: BufferedReader) -> NDArray[Any]:
     """The `[N, V]` array of a sparse .npz, dense.
 
     Raises:
-        ValueError: if it is not in rows (CSR), or its indices do not fit.
+        ValueError: if it is not in rows or columns (CSR, CSC), or its indices do not fit.
     """
     from scipy import sparse  # here: scipy.sparse is slow to import and few need it
 
     matrix = sparse.load_npz(stream)
-    if matrix.format != "csr":
+    if matrix.format not in ("csr", "csc"):
         raise ValueError(f"a sparse array in the format {matrix.format!r}, expected 'csr': save array.tocsr()")
+    return dense(matrix.format, (matrix.data, matrix.indices, matrix.indptr), matrix.shape)
+
+
+def dense(form: str, parts: tuple[Any, Any, Any], shape: tuple[int, ...]) -> NDArray[Any]:
+    """The dense `[N, V]` array of the data, indices and indptr of a CSR or CSC one.
+
+    Raises:
+        ValueError: if its indices do not fit.
+    """
+    from scipy import sparse
+
+    matrix = {"csr": sparse.csr_array, "csc": sparse.csc_array}[form](parts, shape=shape)
     matrix.check_format(full_check=True)  # SciPy itself would read beyond its arrays
-    return matrix.toarray()
+    array: NDArray[Any] = matrix.toarray()
+    return array
 
 
 def read_vocabulary(path: Path) -> tuple[str, ...]:

@@ -49,10 +49,10 @@ def check_binary(x: Tensor | Dataset, name: str | None = None) -> None:
         ValueError: naming the first rows that hold other values, and the ways out.
     """
     for part, values in _parts(x, name):
-        grey = ((values != 0) & (values != 1)).reshape(len(values), -1)
+        grey = ((values != 0) & (values != 1)).reshape(len(values), math.prod(values.shape[1:]))
         if bool(grey.any()):
             rows = grey.any(1).nonzero().flatten().tolist()
-            example = values.reshape(len(values), -1)[grey][0].item()
+            example = values.reshape(grey.shape)[grey][0].item()
             raise ValueError(
                 f"{part}: a Bernoulli likelihood on grey values (such as {example:.6g}; {name_rows(rows)}), but it "
                 "gives probability to 0 and 1 alone. Ways out: (1) binarize='threshold', one fixed cut; "

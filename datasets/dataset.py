@@ -30,8 +30,8 @@ class Dataset:
         seed: of the draw of `static` and `dynamic`; which data are held out does not depend on it.
         scale: what the source's numbers were divided by.
         split_rule: how the splits were made, in words.
-        sha256: of the bytes of `files`, one after the other (`cat FILES | sha256sum`).
-        files: what was read, in that order.
+        sha256: of the bytes of `files`, one after the other (`cat FILES | sha256sum`); of a folder its pictures'.
+        files: what was read, in that order; or a folder of pictures.
         masks: split -> bool `[N, T]`, true where a sequence has a step; only for sequences of different lengths, all
             of whose splits have one. Elsewhere the values are zero.
     """

@@ -8,7 +8,7 @@ A new kind is one line of `KINDS`; `elbowroom.models.registry.Entry.data` names 
 
 from collections.abc import Callable, Mapping
 from types import MappingProxyType
-from typing import NamedTuple
+from typing import NamedTuple, TypeGuard
 
 import torch
 from torch import Tensor
@@ -63,9 +63,16 @@ def _whole_numbers(data: Dataset, split: str) -> Arguments:
 
 
 def _images(data: Dataset, split: str) -> Arguments:
+    if _is_channels_first(data.image_shape):
+        return (data.split(split).reshape(-1, *data.image_shape),)
     height, width, channels = _image_shape(data)
     x = data.split(split).reshape(-1, height, width, channels)
     return (x.movedim(-1, 1).contiguous() if channels > 1 else x.reshape(-1, 1, height, width),)
+
+
+def _is_channels_first(shape: tuple[int, ...] | None) -> TypeGuard[tuple[int, int, int]]:
+    """Whether images in colour are stored as torch has them, (3, height, width)."""
+    return shape is not None and len(shape) == 3 and shape[0] == 3 and shape[2] != 3
 
 
 def _image_shape(data: Dataset) -> tuple[int, int, int]:
@@ -73,7 +80,7 @@ def _image_shape(data: Dataset) -> tuple[int, int, int]:
     if shape is None or len(shape) not in (2, 3) or (len(shape) == 3 and shape[2] not in (1, 3)):
         raise ValueError(
             f"{data.name}: a datum has the shape {shape}, expected an image (height, width) or (height, width, 3): "
-            "store the array as [N, height, width]"
+            "store the array as [N, height, width] or [N, height, width, 3]"
         )
     return shape[0], shape[1], shape[2] if len(shape) == 3 else 1
 

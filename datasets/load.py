@@ -14,8 +14,11 @@ from elbowroom.datasets.arrays import check_grey, to_rows
 from elbowroom.datasets.bags import check_vocabulary
 from elbowroom.datasets.binarize import Binarize, binarize_rows, check_mode
 from elbowroom.datasets.dataset import Dataset
+from elbowroom.datasets.image_folder import files_of
 from elbowroom.datasets.locate import Found, find
 from elbowroom.datasets.philox import check_seed
+from elbowroom.datasets.splits import TENTHS, WHOLE, Plan, Rule
+from elbowroom.datasets.splits import whole as whole_plan
 
 
 def load(
@@ -25,17 +28,25 @@ def load(
     binarize: Binarize = "none",
     threshold: float = 0.5,
     seed: int = 0,
+    whole: bool = False,
 ) -> Dataset:
     """Read a data set from local files, check it, and return its train, validation and test data.
 
     Grey values are scaled to [0, 1]: uint8 by 1/255 (unless it holds only 0 and 1), digits by 1/16; floats are kept as
     they are. How each set is split is written in `datasets/splits.py` and, in words, in `Dataset.split_rule`; it does
-    not depend on `seed`. A file of one's own is `.npy` (an array, a datum a row), `.npz` or `.mat` (arrays `train`,
-    `validation`, `test`, or `x_train` and the like, or `x`; what is missing is taken from the training array), or IDX.
+    not depend on `seed`. A file of one's own holds one array, a datum a row, or arrays `train`, `validation`, `test`
+    (or `x_train` and the like, or `x`; what is missing is taken from the training array):
+
+    - `.npy`, IDX: an array. `.npz`, `.mat`, `.safetensors`, `.pt` (a tensor, a pair of data and labels, or a dict):
+      arrays by name. A sparse matrix in an `.npz`, as SciPy saves it (CSR or CSC), is one array.
+    - `.csv`, `.tsv`, `.parquet` (by pyarrow): columns of numbers, of which one called label or y holds classes;
+      `.amat`: text, columns apart by blanks.
+    - `.h5ad`: the matrix X of AnnData, dense or sparse.
+    - a folder of pictures of one size, with the splits or the classes in subfolders, if there are any.
+
     Sequences of different lengths are an array `x [N, T, P]` with a `mask [N, T]` beside it (`mask_train` beside
-    `x_train`): what stands where it is false is made zero. Bags of words are counts `[N, V]` in an `.npy` or `.npz`, or
-    a sparse array in an `.npz` as SciPy saves it (CSR), with the words, one a line, in `NAME.vocabulary.txt` beside
-    `NAME.npz`.
+    `x_train`): what stands where it is false is made zero. Bags of words are counts `[N, V]`, dense or sparse, with the
+    words, one a line, in `NAME.vocabulary.txt` beside `NAME.npz`. Pickles are never read.
 
     Args:
         name: `digits` (embedded), `linear-system` (sequences simulated by `datasets/linear_system.py`),
@@ -46,11 +57,14 @@ def load(
             `binarize.binarize_rows`). Under `dynamic` pass `Dataset.prepare` to training.
         threshold: with `binarize="threshold"`, values above it become 1.
         seed: of the draw of `static` and `dynamic`.
+        whole: take a file of one's own that has no splits as it is: all of its data, in its order, are `test`, and
+            there are none to train on. One datum will do. Sources that have splits are read as ever.
 
     Raises:
         FileNotFoundError: naming the files looked for, where, and how to provide them; nothing is downloaded.
         ValueError: on an unknown name or option, and on files that are damaged, hold pickles, or hold no usable data;
             the message names the file and, where values are wrong, the rows.
+        ImportError: on a `.parquet` file, without pyarrow.
     """
     check_mode(binarize, threshold)
     seed = check_seed(seed)
@@ -60,7 +74,7 @@ def load(
     arrays = found.layout.read(found.files)
     rows = to_rows(arrays, source)
     image_shape = _check_shape(found, rows.image_shape, rows.data["train"].shape[1], source)
-    plan = found.source.rule.plan({split: len(x) for split, x in rows.data.items()}, source)
+    plan, split_rule = _plan(found.source.rule, {split: len(x) for split, x in rows.data.items()}, source, whole)
     if binarize != "none" or found.source.image_shape is not None:  # the named sets are images
         for split, x in rows.data.items():
             check_grey(x, f"{source}: the {split} array")
@@ -69,7 +83,7 @@ def load(
         for split, (array, taken) in plan.items()
     }
     if binarize == "threshold":
-        _check_varied(parts["train"], rows.data["train"], threshold, source)
+        _check_varied(parts["train" if len(parts["train"]) else "test"], rows.data["train"], threshold, source)
     return Dataset(
         name=found.name,
         train=torch.from_numpy(parts["train"]),
@@ -82,11 +96,18 @@ def load(
         threshold=threshold,
         seed=seed,
         scale=rows.scale,
-        split_rule=found.source.rule.text,
+        split_rule=split_rule,
         sha256=_sha256(files),
         files=files,
         masks={s: torch.from_numpy(rows.masks[a][taken]) for s, (a, taken) in plan.items() if a in rows.masks},
     )
+
+
+def _plan(rule: Rule, sizes: dict[str, int], source: str, as_it_is: bool) -> tuple[Plan, str]:
+    """The rows of each split, and in words how they were chosen; `TENTHS` is the rule of files of one's own."""
+    if as_it_is and rule is TENTHS and set(sizes) == {"train"}:
+        return whole_plan(sizes["train"]), WHOLE
+    return rule.plan(sizes, source), rule.text
 
 
 def _check_shape(
@@ -116,7 +137,7 @@ def _labels(labels: NDArray[np.int64], taken: NDArray[np.int64]) -> Tensor:
 
 def _sha256(files: Sequence[Path]) -> str:
     digest = hashlib.sha256()
-    for path in files:
+    for path in (file for place in files for file in (files_of(place) if place.is_dir() else [place])):
         with path.open("rb") as stream:
             while piece := stream.read(1 << 20):
                 digest.update(piece)

@@ -6,7 +6,8 @@ from dataclasses import dataclass
 from difflib import get_close_matches
 from pathlib import Path
 
-from elbowroom.datasets.sources import ENDINGS, NAMES, SOURCES, Files, Layout, Source, own_file
+from elbowroom.datasets.own_files import ENDINGS, SETS_BY_FILE, has_reader, own_source
+from elbowroom.datasets.sources import NAMES, SOURCES, Files, Layout, Source
 
 ENVIRONMENT = "ELBOWROOM_DATA"
 """The variable that names the data folder when `data_dir` does not."""
@@ -25,7 +26,7 @@ class Found:
 
 
 def find(name: str | os.PathLike[str], data_dir: str | os.PathLike[str] | None) -> Found:
-    """Find the files of a data set, or one file by its path or by its name in the data folder.
+    """Find the files of a data set, or one file (or folder of pictures) by its path or by its name in the data folder.
 
     A named set is looked for in the data folder and its subfolders named after the set. A file is looked for in
     `data_dir`, then as its path says, then in the folder that the environment variable names.
@@ -67,20 +68,22 @@ def _find_named(name: str, source: Source, data_dir: str | os.PathLike[str] | No
 
 def _find_own(text: str, data_dir: str | os.PathLike[str] | None) -> Found:
     path = Path(text).expanduser()
-    source = own_file(path)
-    if source is None:
-        near = get_close_matches(text.lower(), NAMES, n=1, cutoff=0.5)
-        raise ValueError(
-            f"unknown data set {text!r}{f'; did you mean {near[0]!r}?' if near else ''} Known names: "
-            f"{', '.join(NAMES)}; or a file that ends in {ENDINGS}"
-        )
     root = None if path.is_absolute() else _data_folder(data_dir)
     places = [path] if root is None else [path, root / path]
     if data_dir is not None:  # an argument says more than where the process happens to run
         places.reverse()
     for place in places:
-        if place.is_file():
-            return Found(path.name, source, source.layouts[0], _files_in(place.parent, source.layouts[0]))
+        if place.exists():
+            source = own_source(place)
+            name = SETS_BY_FILE.get(place.name.lower(), place.name or place.resolve().name)
+            layout = source.layouts[0]
+            return Found(name, source, layout, _files_in(place.parent, layout) | {"file": place})
+    if not has_reader(path.name) and len(path.parts) == 1:
+        near = get_close_matches(text.lower(), NAMES, n=1, cutoff=0.5)
+        raise ValueError(
+            f"unknown data set {text!r}{f'; did you mean {near[0]!r}?' if near else '.'} Known names: "
+            f"{', '.join(NAMES)}; or a folder of pictures, or a file that ends in {ENDINGS}"
+        )
     raise FileNotFoundError(
         f"no such file: {' or '.join(str(place) for place in places)}. Give its path, or its name together with "
         f"data_dir=... or the environment variable {ENVIRONMENT}. Nothing is downloaded"

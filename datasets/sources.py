@@ -1,7 +1,7 @@
 """The data sets known by name: the files they come in, how these are read, how the splits are made."""
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -9,9 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from elbowroom.datasets import digits
-from elbowroom.datasets.archives import read_mat, read_mat_variables, read_npy, read_npz
+from elbowroom.datasets.archives import read_mat_variables, read_npz
 from elbowroom.datasets.arrays import Arrays
-from elbowroom.datasets.bags import VOCABULARY_FILE, read_vocabulary
 from elbowroom.datasets.idx import read_idx
 from elbowroom.datasets.linear_system import linear_system
 from elbowroom.datasets.splits import DIGITS, FRAMES, LAST_SIXTH, OMNIGLOT, TENTHS, Rule
@@ -57,36 +56,8 @@ class Source:
     embedded: Path | None = None
 
 
-def own_file(path: Path) -> Source | None:
-    """The source that a file of one's own is, by its name; None if no reader is known for it."""
-    reader = _reader_of(path.name.lower())
-    return None if reader is None else Source((_with_words(reader, path),), TENTHS)
-
-
-def _with_words(read: Callable[[Path], Arrays], path: Path) -> Layout:
-    """A file, and the words of its columns beside it, if they are there."""
-
-    def both(files: Files) -> Arrays:
-        arrays = read(files["file"])
-        return replace(arrays, vocabulary=read_vocabulary(files["words"])) if "words" in files else arrays
-
-    parts = {"file": (path.name,), "words": (VOCABULARY_FILE.format(path.stem),)}
-    return Layout(parts, both, optional=frozenset({"words"}))
-
-
 def _single(read: Callable[[Path], Arrays], *names: str) -> Layout:
     return Layout({"file": names}, lambda files: read(files["file"]))
-
-
-def _reader_of(name: str) -> Callable[[Path], Arrays] | None:
-    for ending, reader in _READERS.items():
-        if name.endswith(ending):
-            return reader
-    return None
-
-
-def _read_one_idx(path: Path) -> Arrays:
-    return Arrays({"train": read_idx(path)})
 
 
 def _read_four_idx(files: Files) -> Arrays:
@@ -126,20 +97,6 @@ def _idx(name: str) -> tuple[str, ...]:
     dotted = name.replace("-idx", ".idx")
     return (name, f"{name}.gz", dotted, f"{dotted}.gz")
 
-
-_READERS: dict[str, Callable[[Path], Arrays]] = {
-    ".npy": read_npy,
-    ".npz": read_npz,
-    ".mat": read_mat,
-    **{
-        ending + zipped: _read_one_idx
-        for ending in (".idx", *(f"{dot}idx{ndim}-ubyte" for dot in ".-" for ndim in (1, 2, 3, 4)))
-        for zipped in ("", ".gz")
-    },
-}
-
-ENDINGS = ".npy, .npz, .mat, .idx, -idx3-ubyte (the last two also .gz)"
-"""What a file of one's own may end in, for messages."""
 
 _FOUR_IDX = Layout(
     parts={

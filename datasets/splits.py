@@ -67,6 +67,16 @@ class Rule:
         return max(1, int(size * share))
 
 
+WHOLE = "the file has no splits: all of its data, in its order, are the test data"
+"""What is said where nothing is held out of a file of one's own."""
+
+
+def whole(num_data: int) -> Plan:
+    """All data of the training array as test data, and none to train on: for looking at a file as it is."""
+    none = np.arange(0, dtype=np.int64)
+    return {"train": ("train", none), "validation": ("train", none), "test": ("train", np.arange(num_data))}
+
+
 TENTHS = Rule(
     "validation and test as the file has them; a missing one is a tenth of the training array, fixed permutation",
     validation=Fraction(1, 10),

@@ -1,8 +1,8 @@
-"""`docs/families.md`: models, guides and kinds of data as the registries have them; `python docs/families_page.py`."""
+"""`docs/families.md`: what the registries have, models, guides, densities, kinds; `python docs/families_page.py`."""
 
 from pathlib import Path
 
-from elbowroom.commands.families import families, guides_told, markdown
+from elbowroom.commands.families import densities, densities_table, families, guides_told, markdown
 from elbowroom.datasets import KINDS
 
 PAGE = Path(__file__).with_name("families.md")
@@ -53,6 +53,22 @@ print(retrain_guide(target, flow, data.train, validation=data.validation))  # th
 diagonal Normal: `SemiAmortized(guide, model, num_steps=20)` in Python. `iaf`, `coupling` and `spline` are made of zuko:
 `pip install 'elbowroom[flows]'`.
 
+## Densities
+
+Models of x without latents, to compare with: they go to `--density`, in the place of model and guide; their arguments
+to `--density_options`, those of the fit (`num_epochs`, `batch_size`, `learning_rate`, `weight_decay`, `schedule` and
+what the density adds) to `--fit_options`. `evidence` and `generate` take such a run as any other. Of grey images
+`--data.binarize none` leaves the levels that are in the file; a density of zeros and ones gets a threshold.
+
+```sh
+elbowroom train --density made --density_options '{{num_orders: 3}}' --fit_options '{{num_epochs: 50}}' --output runs/d
+elbowroom evidence --run runs/d
+```
+
+{densities}
+
+{density_options}
+
 ## Kinds of data
 
 What a model and a guide are called with, x first. Programs of one's own (`module:name`) say theirs with
@@ -87,6 +103,8 @@ def families_page() -> str:
         model_options="\n".join(f"- `{name}` takes `{family.options}`." for name, family in models.items()),
         guides=markdown(("guide", "what it is"), [(f"`{name}`", what) for name, (what, _) in guides.items()]),
         guide_options="\n".join(f"- `{name}` takes `{taken}`." for name, (_, taken) in guides.items() if taken),
+        densities=densities_table(),
+        density_options="\n".join(f"- `{name}` takes `{d.options}`." for name, d in densities().items()),
         kinds=markdown(("kind", "arguments"), [(f"`{name}`", kind.says) for name, kind in KINDS.items()]),
     )
 

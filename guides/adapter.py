@@ -1,53 +1,78 @@
 """Somebody's own PyTorch encoder as a Pyro guide."""
 
+from collections.abc import Callable
+from typing import Any
+
 import pyro.distributions as dist
 from torch import Tensor, nn
 
 from elbowroom.guides.amortized import AmortizedGuide
-from elbowroom.networks.checks import check_batch, check_choice, check_module, reference_tensor
-from elbowroom.networks.outputs import OUTPUTS
+from elbowroom.networks.checks import check_batch, check_choice, reference_tensor
+from elbowroom.networks.functions import as_network
+from elbowroom.networks.reading import STACKED, pair_reader
+
+_PAIRS = ("mean_log_var", "mean_std", "mean_log_std")
 
 
 class EncoderGuide(AmortizedGuide):
-    """q(z|x) = N(mean, diag std²) from a network that returns a pair; see `from_encoder`."""
+    """q(z|x) = N(mean, diag std²) from a network that says both; see `from_encoder`."""
 
-    def __init__(self, encoder: nn.Module, *, output: str) -> None:
+    def __init__(self, encoder: nn.Module | Callable[..., Any], *, output: str | None = None) -> None:
         super().__init__()
-        self._read = OUTPUTS[check_choice("output", output, ("mean_log_var", "mean_std"))]
-        self.encoder = check_module("encoder", encoder)
+        if output is not None:
+            check_choice("output", output, (*_PAIRS, *(STACKED + name for name in _PAIRS)))
+        self._read = pair_reader("encoder", output, _PAIRS)
+        self.encoder = as_network("encoder", encoder)
 
     def encode(self, x: Tensor) -> dist.TorchDistribution:
         """q(z|x) for data `x [B, ...]`, given to the network as they are; batch shape `[B]`, event `[D]`.
 
         Raises:
-            TypeError: if x is no tensor or not of the parameters' dtype, or the network returns no pair of
-                tensors.
-            ValueError: if the pair is not `[B, D]` each, or a standard deviation is not above 0.
+            TypeError: if x is no tensor or not of the parameters' dtype, or the network returns something else than
+                was said.
+            ValueError: if there is not one row for each datum, or a standard deviation is not above 0.
         """
+        mean, std = self._said(x)
+        return dist.Normal(mean.flatten(1), std.flatten(1)).to_event(1)
+
+    def codes(self, x: Tensor) -> Tensor:
+        """The means of q(z|x) in the shape that the network says them, `[B, ...]`.
+
+        Raises:
+            TypeError, ValueError: as of `encode`.
+        """
+        return self._said(x)[0]
+
+    def _said(self, x: Tensor) -> tuple[Tensor, ...]:
+        """Mean and standard deviation, `[B, ...]` each."""
         encoder = self.encoder
         x = check_batch(x, reference_tensor(encoder))
-        mean, std = self._read("encoder", encoder(x))
-        if mean.ndim != 2 or len(mean) != len(x):
+        mean, std = self._read(encoder(x))
+        if mean.ndim < 2 or len(mean) != len(x):
             raise ValueError(
                 f"encoder: returned tensors of shape {tuple(mean.shape)} for x of shape {tuple(x.shape)}, expected "
-                f"[{len(x)}, D]: one row for each datum; flatten or squeeze them in a wrapping module"
+                f"[{len(x)}, D] or [{len(x)}, ...]: one row for each datum"
             )
-        return dist.Normal(mean, std).to_event(1)
+        return mean, std
 
 
-def from_encoder(encoder: nn.Module, *, output: str) -> EncoderGuide:
+def from_encoder(encoder: nn.Module | Callable[..., Any], *, output: str | None = None) -> EncoderGuide:
     """The guide z_b ~ N(mean(x_b), diag std(x_b)²) around an existing network.
 
-    The network is neither copied nor changed: `guide.encoder is encoder`. Put it in the mode you mean
-    (`encoder.eval()` for evaluation): with dropout or batch normalisation in training mode one datum's terms
+    The network is neither copied nor changed: `guide.encoder is encoder`, if it is a module. Put it in the mode you
+    mean (`encoder.eval()` for evaluation): with dropout or batch normalisation in training mode one datum's terms
     depend on the others'. It gets the data as they are, images as images.
 
     Args:
-        encoder: a network from x `[B, ...]` to a pair of tensors `[B, D]`.
-        output: what the pair is: `"mean_log_var"` (log variance) or `"mean_std"` (standard deviation).
+        encoder: a network from x `[B, ...]` to a mean and a spread, `[B, D]` or `[B, ...]` each, which is flattened; or
+            a function or method of networks, such as `vae.encode` or `lambda x: vae.encode(x)[1:]`.
+        output: what the pair is that it returns: `"mean_log_var"` (log variance), `"mean_std"` (standard deviation) or
+            `"mean_log_std"`; `"stacked_mean_log_var"` and the like if both are one tensor `[B, 2 D, ...]`. None if
+            what it returns says so: a Normal, something with `latent_dist`, or a mapping or object of which one tensor
+            is called mu, mean, loc or embedding, and another logvar, log_var, log_covariance, std, log_std or the like.
 
     Raises:
-        TypeError: if the encoder is not an `nn.Module`; on the first call, if it returns no pair.
+        TypeError: if the encoder cannot be called; on the first call, if it returns something else.
         ValueError: if the output is unknown; on a call, if a standard deviation is not above 0.
     """
     return EncoderGuide(encoder, output=output)

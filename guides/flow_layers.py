@@ -1,13 +1,12 @@
-"""Layers of flows, made of zuko: the one place that imports it."""
+"""Layers of flows, made of zuko."""
 
 from functools import partial
-from types import ModuleType
 from typing import Any
 
 from torch import nn
-from torch.distributions import Distribution, transforms
 
 from elbowroom.networks.mlp import ACTIVATIONS
+from elbowroom.networks.zuko_library import import_zuko
 
 _BINS = 8
 
@@ -40,29 +39,6 @@ def flow_layers(
         return nn.ModuleList(make(order=orders[i % 2]) for i in range(num_layers))
     make = partial(flows.GeneralCouplingTransform, num_values, **nets, **_univariate(kind))
     return nn.ModuleList(make(mask=[place % 2 == i % 2 for place in places]) for i in range(num_layers))
-
-
-def import_zuko() -> ModuleType:
-    """zuko, without what its import changes for the whole process.
-
-    It switches off the checks of all distributions' arguments and renames a class of torch. One thing it needs is left:
-    a distribution that names no constraints has none.
-
-    Raises:
-        ImportError: with what to install.
-    """
-    checks, inverse = Distribution._validate_args, transforms._InverseTransform
-    name = inverse.__name__
-    try:
-        import zuko
-    except ImportError as error:
-        raise ImportError(
-            "flows are made of zuko, which is not installed; try pip install 'elbowroom[flows]'"
-        ) from error
-    finally:
-        Distribution.set_default_validate_args(checks)
-        inverse.__name__ = name
-    return zuko
 
 
 def _univariate(kind: str) -> dict[str, Any]:

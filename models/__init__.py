@@ -40,6 +40,7 @@ if TYPE_CHECKING:
     from elbowroom.models.linear_system import LinearDynamicalSystem
     from elbowroom.models.markov import DeepMarkov
     from elbowroom.models.mixture import FittedMixture, Mixture
+    from elbowroom.models.priors.given import PosteriorMixture
     from elbowroom.models.semi_supervised import SemiSupervisedVAE
     from elbowroom.models.topics import ProdLDA
     from elbowroom.models.vae import VAE
@@ -60,6 +61,7 @@ __all__ = [
     "LatentModel",
     "LinearDynamicalSystem",
     "Mixture",
+    "PosteriorMixture",
     "ProdLDA",
     "SemiSupervisedVAE",
     "VectorQuantized",
@@ -68,6 +70,7 @@ __all__ = [
 
 _FILES = {
     "adapter": ("from_decoder",),
+    "priors.given": ("PosteriorMixture",),
     "conditional": ("ConditionalVAE",),
     "context_model": ("ContextModel",),
     "convolutional_vae": ("ConvolutionalVAE",),

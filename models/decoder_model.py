@@ -5,17 +5,19 @@ from functools import partial
 from typing import Any
 
 import pyro.distributions as dist
+import torch
 from torch import Tensor, nn
 
 from elbowroom.models.latent_model import LatentModel
 from elbowroom.models.likelihoods.likelihood import Likelihood
+from elbowroom.models.priors.given import PriorProgram
 from elbowroom.networks.checks import check_batch
 
 Read = Callable[[Any], tuple[Tensor, ...]]
 
 
 class DecoderModel(LatentModel):
-    """z ~ N(0, I_D), x | z ~ likelihood(read(decoder(z))).
+    """z ~ N(0, I_D), or another prior, x | z ~ likelihood(read(decoder(z))).
 
     Args:
         decoder: a network from z `[*batch, D]` to one or more outputs `[*batch, ...]`.
@@ -23,6 +25,8 @@ class DecoderModel(LatentModel):
         latent_dim: D.
         read: turns what the decoder returns into the tensors that the likelihood takes; by default they are these.
         like: a tensor whose dtype and device the prior takes.
+        prior: p(z) instead of N(0, I).
+        latent_shape: the shape in which the decoder takes a datum's latents; by default `[D]`.
     """
 
     def __init__(
@@ -33,11 +37,26 @@ class DecoderModel(LatentModel):
         *,
         read: Read | None = None,
         like: Tensor | None = None,
+        latent_shape: tuple[int, ...] | None = None,
+        prior: PriorProgram | None = None,
     ) -> None:
         super().__init__(latent_dim, like=like)
+        self.given_prior = prior
         self.decoder = decoder
+        self._latent_shape = latent_shape or (latent_dim,)
         self.likelihood = likelihood
         self._read = read or _as_tuple
+
+    def prior(self) -> dist.TorchDistribution:
+        """p(z): batch shape `[]`, event shape `[D]`."""
+        return super().prior() if self.given_prior is None else self.given_prior()
+
+    def _drawn(self, num_samples: int, seed: int) -> Tensor:
+        if self.given_prior is None:
+            return super()._drawn(num_samples, seed)
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(seed)
+            return self.prior().sample(torch.Size((num_samples,)))
 
     def decode(self, z: Tensor, exposure: Tensor | None = None) -> dist.TorchDistribution:
         """p(x|z) for z `[*batch, D]`: batch shape `[*batch]`, event shape `[P]`.
@@ -51,7 +70,7 @@ class DecoderModel(LatentModel):
             TypeError: if the decoder returns something else than the likelihood's parameters.
             ValueError: if an output does not have the leading dimensions of z.
         """
-        outputs = [_flatten(output, z) for output in self._read(self.decoder(z))]
+        outputs = [_flatten(output, z) for output in self._read(self.decoder(self._shaped(z)))]
         p_x: dist.TorchDistribution = (
             self.likelihood(*outputs) if exposure is None else self.likelihood(*outputs, exposure=exposure)
         )
@@ -72,6 +91,9 @@ class DecoderModel(LatentModel):
     def log_joint(self, x: Tensor, z: Tensor, exposure: Tensor | None = None) -> Tensor:
         """log p(x, z) row by row, `[N]`, see `LatentModel`; `exposure [N]` as of a run of the program."""
         return self._log_joint(x, z, self._decoder_of(x, exposure))
+
+    def _shaped(self, z: Tensor) -> Tensor:
+        return z if len(self._latent_shape) == 1 else z.unflatten(-1, self._latent_shape)
 
     def _decoder_of(self, x: Tensor, exposure: Tensor | None) -> Callable[[Tensor], dist.TorchDistribution]:
         """`decode` with the sizes of these data."""

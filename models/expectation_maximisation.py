@@ -1,6 +1,6 @@
 """Expectation-maximisation for mixtures of exponential families, all data and components at once.
 
-    log p(x|k) = ⟨η_k, T(x)⟩,    T(x) = (1, x) for zeros and ones, (1, x, x²) for Normals
+    log p(x|k) = ⟨η_k, T(x)⟩,    T(x) = (1, x) for zeros and ones, (1, x, x²) for Normals, (1, 1[x = l]) for levels
 
     E:  r_bk = p(k|x_b) = softmax_k(log π_k + ⟨η_k, T(x_b)⟩)
     M:  π_k = (N_k + a) / (B + K a),  N_k = Σ_b r_bk;    η_k = argmax_η ⟨η, Σ_b r_bk T(x_b) + a T_0⟩
@@ -14,6 +14,7 @@ the conjugate prior of a component adds a times T_0 to its statistics, a data th
 (Dempster, Laird & Rubin 1977; Bishop 2006, §9.3.3 and §9.4; Murphy 2012, §11.4.2.8):
 
     Bernoulli   T_0 = (1, (Σ_b x_b + 1) / (B + 2)),    θ_kp ~ Beta(1 + a m_p, 1 + a (1 − m_p)), m_p its second part
+    Categorical T_0 = (1, (Σ_b 1[x_b = l] + 1) / (B + L)),    θ_kp ~ Dirichlet(1 + a m_p), m_p its second part
     Normal      T_0 = Σ_b T(x_b) / B: mean and variance of all data
 
 Without a (a = 0) probabilities reach 0 and 1 (kept 1e-10 of a datum away), a σ its floor, and an empty component
@@ -111,6 +112,26 @@ class _Bernoulli:
         table.copy_(natural[:, 1:])
 
 
+class _Categorical:
+    """log p(x|k) = Σ_p Σ_l 1[x_p = l] log θ_kpl, for L levels."""
+
+    def __init__(self, x: Tensor, likelihood: Any) -> None:
+        self.levels = likelihood.levels
+        one_hot = functional.one_hot(x.long(), self.levels).flatten(1).to(x)
+        self.statistics = torch.cat([torch.ones_like(x[:, :1]), one_hot], -1)
+        sums = self.statistics.sum(0)
+        self.prior = (sums + 1) / (sums[0] + self.levels)  # of the data and one of each level
+        self.prior[0] = 1
+
+    def natural(self, sums: Tensor) -> Tensor:
+        counts = sums[:, 1:].clamp_min(_SMALLEST).unflatten(-1, (-1, self.levels))
+        log_shares = counts.log() - counts.sum(-1, keepdim=True).log()
+        return torch.cat([torch.zeros_like(sums[:, :1]), log_shares.flatten(1)], -1)
+
+    def write(self, natural: Tensor, table: Tensor) -> None:
+        table.copy_(natural[:, 1:])
+
+
 class _NormalFixed:
     """log p(x|k) = Σ_p m_kp x_p / σ_kp² − x_p² / 2σ_kp² − m_kp² / 2σ_kp² − ½ log 2πσ_kp², x less the mean of all."""
 
@@ -173,6 +194,7 @@ class _NormalHeteroscedastic(_NormalLearned):
 
 FAMILIES: dict[str, Callable[[Tensor, Any], Family]] = {
     "bernoulli": _Bernoulli,
+    "categorical": _Categorical,
     "normal-fixed": _NormalFixed,
     "normal-learned": _NormalLearned,
     "normal-heteroscedastic": _NormalHeteroscedastic,

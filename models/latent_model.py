@@ -107,5 +107,9 @@ class LatentModel(Program):
             num_samples: N, how many.
             seed: the same seed gives the same draws.
         """
-        z = draw_standard_normal(check_size("num_samples", num_samples), self.prior_loc, seed=seed)  # [N, D]
+        z = self._drawn(check_size("num_samples", num_samples), seed)  # [N, D]
         return Generated(z, self.decode(z).mean)
+
+    def _drawn(self, num_samples: int, seed: int) -> Tensor:
+        """Draws of the prior, `[N, D]`."""
+        return draw_standard_normal(num_samples, self.prior_loc, seed=seed)

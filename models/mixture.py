@@ -161,6 +161,7 @@ class Mixture(Program):
         concentration: float = 1.0,
         sigma: float | None = None,
         floor: float | None = None,
+        likelihood_options: Mapping[str, Any] | None = None,
         tolerance: float = 1e-6,
         max_steps: int = 1000,
         num_starts: int = 1,
@@ -178,7 +179,8 @@ class Mixture(Program):
         Args:
             x: the data, `[B, P]` or `[B, ...]`.
             num_components: K, not more than the data.
-            likelihood, sigma, floor: see the class.
+            likelihood, sigma, floor, likelihood_options: see the class; zeros and ones, Normals, or `"categorical"`
+                with its levels.
             concentration: a, in data; it keeps probabilities from 0 and 1, σ from 0, and components from emptying.
             tolerance: the gain of a step, in nats per datum, below which it stops.
             max_steps: the number of steps after which it stops. 0 returns the start, from where `fit` gets further than
@@ -196,7 +198,8 @@ class Mixture(Program):
         if check_size("num_components", num_components) > len(flat):
             raise ValueError(f"num_components: got {num_components}, expected at most the {len(flat)} data")
         with torch.random.fork_rng(devices=[]):  # what it is built with is not kept
-            model = cls(flat.shape[1], num_components, likelihood, sigma=sigma, floor=floor).to(x)
+            options = {"sigma": sigma, "floor": floor, "likelihood_options": likelihood_options}
+            model = cls(flat.shape[1], num_components, likelihood, **options).to(x)  # type: ignore[arg-type]
         model.decode(torch.zeros(len(flat), dtype=torch.long, device=x.device)).log_prob(flat)  # refuses wrong values
         a, least = check_at_least("concentration", concentration, 0), check_at_least("tolerance", tolerance, 0)
         steps = check_size("max_steps", max_steps) if max_steps else 0

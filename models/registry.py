@@ -26,6 +26,7 @@ class Entry(NamedTuple):
         exact: how log p(x) of that instance is known: `"quadrature"` (up to three latents), `"sum"` (over discrete
             latents) or `"closed form"` (the model's `log_prob`).
         options: arguments of the constructor that make it this family, whatever else is asked for.
+        also: further names in `GUIDES` that go with it, which the contract tests take with another model.
         loss: what the command line trains it by where nothing is said, a name in `inference.training.OBJECTIVES`.
     """
 
@@ -35,7 +36,13 @@ class Entry(NamedTuple):
     tiny: Mapping[str, Any] = NO_OPTIONS
     exact: str = "quadrature"
     options: Mapping[str, Any] = NO_OPTIONS
+    also: tuple[str, ...] = ()
     loss: str = "Trace_ELBO"
+
+    @property
+    def every_guide(self) -> tuple[str, ...]:
+        """All names in `GUIDES` that go with it, the command line's choice first."""
+        return self.guides + self.also
 
 
 _AROUND_NORMAL = ("full-normal", "normal-mixture", "planar", "iaf", "coupling", "spline")
@@ -65,7 +72,11 @@ MODELS: dict[str, Entry] = {
         "mixture:Mixture", ("none", "categorical"), tiny={"data_dim": 6, "num_components": 3}, exact="sum"
     ),
     "conv-vae": Entry(
-        "convolutional_vae:ConvolutionalVAE", ("normal-convolution", "normal"), "image", {**_IMAGE, "hidden": (3,)}
+        "convolutional_vae:ConvolutionalVAE",
+        ("normal-convolution", "normal"),
+        "image",
+        {**_IMAGE, "hidden": (3,)},
+        also=_AROUND_NORMAL,
     ),
     "hierarchical-vae": Entry("hierarchical:HierarchicalVAE", ("top-down", "ladder"), tiny=_LAYERS),
     "hierarchical-vae-centred": Entry(
@@ -87,7 +98,13 @@ MODELS: dict[str, Entry] = {
     "linear-dynamical-system": Entry(
         "linear_system:LinearDynamicalSystem", ("deep-kalman-smoother",), "sequence", _STEPS, "closed form"
     ),
-    "topics": Entry("topics:ProdLDA", ("normal-counts", "normal"), "bag", {"data_dim": 6, "num_topics": 2}),
+    "topics": Entry(
+        "topics:ProdLDA",
+        ("normal-counts", "normal"),
+        "bag",
+        {"data_dim": 6, "num_topics": 2},
+        also=_AROUND_NORMAL,
+    ),
     "conditional-vae": Entry(
         "conditional:ConditionalVAE", ("conditional-normal",), "labelled", {**_CONTEXT, "num_classes": 3}
     ),
@@ -99,6 +116,7 @@ MODELS: dict[str, Entry] = {
         ("normal", "label-and-normal"),
         "partly-labelled",
         {"data_dim": 6, "latent_dim": 2, "hidden": (4,), "num_classes": 3},
+        also=_AROUND_NORMAL,
     ),
 }
 

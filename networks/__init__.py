@@ -13,11 +13,16 @@ What a model and a guide both need is here, so that neither imports the other:
     registry.py      encoders and decoders by name, with the heads that an output needs
     inputs.py        what an encoder reads of the data: as they are, or the logarithm of counts
     outputs.py       what a network says of a distribution (logits, mean_std, …) as checked tensors
+    said.py          … of somebody's network, which returns pairs, mappings, objects or distributions
+    reading.py       … as told, or as the result says by itself
+    functions.py     functions and methods of networks as modules
+    weights_file.py  trained weights from a file into a network
     checks.py        arguments and batches, refused by name with what to try
     program.py       a module that runs in either of Pyro's parameter modes
+    zuko_library.py  the library of flows, imported without what that changes for the process
 
 Read mlp.py first, then registry.py. All take inputs with any number of leading dimensions, `[B, D]` and `[S, B, D]`
-alike: samples need no loop. Imports: torch, and pyro.nn with its settings; nothing else of elbowroom.
+alike: samples need no loop. Imports: torch, safetensors, and pyro.nn with its settings; nothing else of elbowroom.
 """
 
 from elbowroom.networks.convolution import conv_decoder, conv_encoder, conv_widths
@@ -28,6 +33,7 @@ from elbowroom.networks.program import Program
 from elbowroom.networks.recurrent import BackwardGRU, sequence_mask
 from elbowroom.networks.registry import DECODERS, ENCODERS, make_decoder, make_encoder
 from elbowroom.networks.residual import residual_mlp
+from elbowroom.networks.weights_file import LoadedWeights, load_weights
 
 __all__ = [
     "ACTIVATIONS",
@@ -37,12 +43,14 @@ __all__ = [
     "INPUTS",
     "OUTPUTS",
     "BackwardGRU",
+    "LoadedWeights",
     "MeanStd",
     "Pair",
     "Program",
     "conv_decoder",
     "conv_encoder",
     "conv_widths",
+    "load_weights",
     "make_decoder",
     "make_encoder",
     "mlp",

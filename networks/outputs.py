@@ -50,12 +50,18 @@ def _mean_std(argument: str, result: object) -> tuple[Tensor, ...]:
     return mean, _check_std(argument, std, "mean_std")
 
 
+def _mean_log_std(argument: str, result: object) -> tuple[Tensor, ...]:
+    mean, log_std = _two(argument, result, "mean_log_std")
+    return mean, _check_std(argument, torch.exp(log_std), "mean_log_std")
+
+
 OUTPUTS: dict[str, Read] = {
     "logits": _as_one("logits"),
     "probs": _probs,
     "mean": _as_one("mean"),
     "mean_log_var": _mean_log_var,
     "mean_std": _mean_std,
+    "mean_log_std": _mean_log_std,
     "mean_log_scale": _as_two("mean_log_scale"),
     "log_rate": _as_one("log_rate"),
     "rate": _rate,
@@ -70,15 +76,15 @@ logit of an extra zero, log α and log β of a beta distribution."""
 
 def _one(argument: str, result: object, output: str) -> Tensor:
     if not isinstance(result, Tensor):
-        raise TypeError(f"{argument}: returned {_describe(result)}, expected one tensor for output={output!r}")
+        raise TypeError(f"{argument}: returned {describe(result)}, expected one tensor for output={output!r}")
     return result
 
 
 def _two(argument: str, result: object, output: str) -> tuple[Tensor, Tensor]:
     if not (isinstance(result, tuple | list) and len(result) == 2 and all(isinstance(t, Tensor) for t in result)):
         raise TypeError(
-            f"{argument}: returned {_describe(result)}, expected a pair of tensors for output={output!r}; wrap the "
-            "network in a module that returns just these two"
+            f"{argument}: returned {describe(result)}, expected a pair of tensors for output={output!r}; give a "
+            "function that picks these two, such as lambda x: network(x)[1:]"
         )
     first, second = result
     if first.shape != second.shape:
@@ -100,7 +106,8 @@ def _check_std(argument: str, std: Tensor, output: str) -> Tensor:
     return std
 
 
-def _describe(result: object) -> str:
+def describe(result: object) -> str:
+    """What a network returned, in words."""
     if isinstance(result, Tensor):
         return f"one tensor of shape {tuple(result.shape)}"
     if isinstance(result, tuple | list):

@@ -87,7 +87,6 @@ CLAIMS = {
 }
 
 WAITING = {
-    "C31": "no notebook compares the other ways round Z yet",
     "C32": "no notebook measures a GAN's likelihood yet",
 }
 """Claims that are not measured yet, and why: they are in the register without a number."""

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from elbowroom.report.figures.codes import usage_figure
     from elbowroom.report.figures.datum import Drawn, drawn_figure, is_picture, redrawn_figure
     from elbowroom.report.figures.gap import gap_figure
-    from elbowroom.report.figures.images import prior_samples_figure, reconstruction_figure
+    from elbowroom.report.figures.images import image_rows_figure, prior_samples_figure, reconstruction_figure
     from elbowroom.report.figures.latents import interpolation_figure, traversal_figure
     from elbowroom.report.figures.looks import look
     from elbowroom.report.figures.losses import loss_figure
@@ -62,6 +62,7 @@ __all__ = [
     "draws_to_arviz",
     "evidence_table",
     "gap_figure",
+    "image_rows_figure",
     "interpolation_figure",
     "is_picture",
     "look",
@@ -99,7 +100,7 @@ _FILES = {
     "figures.codes": ("usage_figure",),
     "figures.datum": ("Drawn", "drawn_figure", "is_picture", "redrawn_figure"),
     "figures.gap": ("gap_figure",),
-    "figures.images": ("prior_samples_figure", "reconstruction_figure"),
+    "figures.images": ("image_rows_figure", "prior_samples_figure", "reconstruction_figure"),
     "figures.latents": ("interpolation_figure", "traversal_figure"),
     "figures.looks": ("look",),
     "figures.losses": ("loss_figure",),

@@ -47,9 +47,10 @@ class Choice:
 
 
 def declared() -> list[Requirement]:
-    """What pyproject.toml says that the package needs on this Python, for flows too."""
+    """What pyproject.toml says that the package needs on this Python, for flows and .parquet files too."""
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
-    every = [Requirement(text) for text in (*project["dependencies"], *project["optional-dependencies"]["flows"])]
+    extras = project["optional-dependencies"]
+    every = [Requirement(text) for text in (*project["dependencies"], *extras["flows"], *extras["parquet"])]
     return [requirement for requirement in every if requirement.marker is None or requirement.marker.evaluate()]
 
 

@@ -20,7 +20,18 @@ from typing import Any
 
 import torch
 
-PACKAGES = ("networks", "models", "guides", "inference", "datasets", "reference", "report")
+PACKAGES = (
+    "networks",
+    "models",
+    "guides",
+    "inference",
+    "densities",
+    "adapters",
+    "rivals",
+    "datasets",
+    "reference",
+    "report",
+)
 SHOWN = ("torch", "numpy", "scipy", "pyro-ppl", "arviz", "xarray", "matplotlib", "jsonargparse")
 SIGMAS = 5.0  # some 60 comparisons: one run of 30 000 would fail by chance
 

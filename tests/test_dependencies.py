@@ -16,7 +16,6 @@ FOLDERS = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["setuptoo
 
 WITHOUT_IMPORT = {
     "h5netcdf": "xarray's engine, by name",
-    "h5py": "h5netcdf's backend",
     "pyyaml": "jsonargparse's reader of --config",
 }
 """Declared, and used by other packages on this one's behalf."""

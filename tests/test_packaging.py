@@ -16,7 +16,19 @@ from packaging.requirements import Requirement
 ROOT = Path(__file__).resolve().parents[1]
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())
 FOLDERS = PROJECT["tool"]["setuptools"]["package-dir"]
-FOLDER_NAMES = ("networks", "models", "guides", "inference", "datasets", "reference", "report", "cli")
+FOLDER_NAMES = (
+    "networks",
+    "models",
+    "guides",
+    "inference",
+    "densities",
+    "adapters",
+    "rivals",
+    "datasets",
+    "reference",
+    "report",
+    "cli",
+)
 
 
 def modules() -> list[str]:

@@ -18,7 +18,11 @@ def run(options: AuditOptions) -> Audit:
     read_budget(options.budget)
     subject = subject_of(options)
     where = Path(options.output) if options.output else subject.place / "audit"
-    state = where / state_name(options)
+    state = where / state_name(options, subject.part)
+    say(f"Data: {subject.data}.", options.json)
+    for option, loaded in subject.record["weights"].items():
+        under = f", under {loaded['prefix']!r}" if loaded["prefix"] else ""
+        say(f"Weights of {option}: {loaded['tensors']} tensors of {loaded['file']}{under}.", options.json)
     if state.exists():
         say(f"Going on from {state}.", options.json)
     result = audit_target(
@@ -27,6 +31,7 @@ def run(options: AuditOptions) -> Audit:
         seed=options.seed,
         tolerance=options.tolerance,
         num_simulations=options.num_simulations,
+        own_loss=options.own_loss,
         state=state,
         memory_bytes=options.memory_mib * 2**20,
         progress=not options.json,
@@ -38,15 +43,15 @@ def run(options: AuditOptions) -> Audit:
     return result
 
 
-def state_name(options: AuditOptions) -> str:
-    """A directory of its own for each choice of data, checkpoint and seed."""
+def state_name(options: AuditOptions, part: str) -> str:
+    """A directory of its own for each choice of data, checkpoint and seed; `part` is the split, or all data."""
     limit = "" if options.limit is None else f"-{options.limit}"
-    return f"state-{options.which}-{options.split}{limit}-{options.seed}"
+    return f"state-{options.which}-{part}{limit}-{options.seed}"
 
 
 def _write(result: Audit, subject: Subject, where: Path, options: AuditOptions) -> None:
     files = save_audit(result, where, image_shape=subject.image_shape, title=subject.title)
-    finish(audit_record(result), where / RECORD, options.json)
+    finish(audit_record(result) | subject.record, where / RECORD, options.json)
     say("Written: " + ", ".join(map(str, files)), options.json)
     unfinished = "examination" not in result.skipped and len(result.rows["decomposition"]) < len(result)
     if unfinished:

@@ -5,10 +5,13 @@ from pathlib import Path
 from typing import Any
 
 from elbowroom.commands.bracket import run_bracket
+from elbowroom.commands.density_answers import density_evidence
+from elbowroom.commands.density_runs import open_density
 from elbowroom.commands.options import EvidenceOptions
 from elbowroom.commands.output import finish, say
 from elbowroom.commands.readings import say_readings
 from elbowroom.commands.runs import Run, open_run
+from elbowroom.densities import HeldOut
 from elbowroom.inference import Bracket, Estimate, Target, importance, quadrature
 from elbowroom.inference.estimate import with_contradictions
 from elbowroom.inference.evaluation.coordinates import Coordinates, why_no_coordinates
@@ -17,8 +20,12 @@ from elbowroom.inference.evidence.quadrature.quadrature import MAX_DIM, Quadratu
 from elbowroom.report import bounds_table
 
 
-def run(options: EvidenceOptions) -> tuple[Estimate[ImportanceInfo], Estimate[QuadratureInfo] | None] | Bracket:
+def run(
+    options: EvidenceOptions,
+) -> tuple[Estimate[ImportanceInfo], Estimate[QuadratureInfo] | None] | Bracket | HeldOut:
     """Estimate log p(x) of every datum of a split, and print the means with what they bound."""
+    if (fitted := open_density(options.run, options.device)) is not None:
+        return density_evidence(fitted, options)
     opened = open_run(options.run, options.which, options.device)
     target = opened.target(options.split, options.limit)
     for note in target.notes:

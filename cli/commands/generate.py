@@ -8,6 +8,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from elbowroom.commands.density_answers import density_pictures
+from elbowroom.commands.density_runs import open_density
 from elbowroom.commands.options import GenerateOptions
 from elbowroom.commands.output import finish, say
 from elbowroom.commands.runs import Run, open_run
@@ -38,6 +40,8 @@ def run(options: GenerateOptions) -> list[Path]:
     """Write samples, reconstructions, traversals and interpolations of one latent vector, topics of a topic model."""
     if options.num_samples < 1:
         raise ValueError(f"num_samples must be at least 1, got {options.num_samples}")
+    if (fitted := open_density(options.run, options.device)) is not None:
+        return density_pictures(fitted, options)
     opened = open_run(options.run, options.which, options.device)
     where = Path(options.output or Path(options.run) / "generate")
     files, left_out = write(opened, where, options.num_samples, options.seed)

@@ -7,12 +7,14 @@ show one list, in this order: inherited options, the command's own, and last tho
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal
 
+from elbowroom.densities.registry import DENSITIES
 from elbowroom.models.registry import MODELS
 
 if TYPE_CHECKING:
     Family = str
+    DensityName = str
 else:
-    Family = Literal[tuple(MODELS)]  # what the parser takes and --help lists
+    Family, DensityName = Literal[tuple(MODELS)], Literal[tuple(DENSITIES)]  # what the parser takes and --help lists
 
 Binarize = Literal["none", "threshold", "static", "dynamic"]
 Split = Literal["train", "validation", "test"]
@@ -58,7 +60,7 @@ class OfSplit(OfRun):
 
 
 @dataclass(frozen=True, kw_only=True)
-class OfManyData(OfSplit):
+class OfManyData:
     """What is measured for every datum of a split.
 
     Attributes:
@@ -100,18 +102,27 @@ class OwnPrograms(OfOwnPrograms):
 
 @dataclass(frozen=True, kw_only=True)
 class Observed:
-    """The latents, and how the data are observed given them.
+    """How the data are observed, given latents.
 
     Attributes:
-        latent_dim: number of latents.
         likelihood: bernoulli, normal-fixed, normal-learned, normal-heteroscedastic, beta, continuous-bernoulli,
             poisson, negative-binomial, zero-inflated-negative-binomial or multinomial.
         sigma: the sigma of normal-fixed; where normal-learned starts.
     """
 
-    latent_dim: int = 2
     likelihood: str = "bernoulli"
     sigma: float | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Latents(Observed):
+    """The latents, and how the data are observed given them.
+
+    Attributes:
+        latent_dim: number of latents.
+    """
+
+    latent_dim: int = 2
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -120,10 +131,11 @@ class Data:
 
     Attributes:
         name: digits (embedded), linear-system (simulated sequences), topics-simulated (bags of words), mnist,
-            fashion-mnist, omniglot, freyfaces, or a .npy, .npz, .mat or IDX(.gz) file.
+            fashion-mnist, omniglot, freyfaces; a .npy, .npz, .mat, .pt, .safetensors, .csv, .tsv, .parquet, .h5ad,
+            .amat or IDX(.gz) file; or a folder of pictures.
         dir: directory of local data files (default: the environment variable ELBOWROOM_DATA).
         binarize: none, threshold, static (one seeded draw) or dynamic (a new draw for each minibatch); by default
-            threshold, but none where a model of elbowroom is not of zeros and ones.
+            threshold, but none where a model of elbowroom, or a network's likelihood, is not of zeros and ones.
         threshold: grey values above it become 1 under binarize=threshold.
         labels_per_class: of labelled training data keep so many labels of each class (null: all).
     """
@@ -136,7 +148,7 @@ class Data:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Programs(Observed, OfOwnPrograms):
+class Programs(Latents, OfOwnPrograms):
     """Which model and guide.
 
     Attributes:
@@ -208,7 +220,7 @@ class Training:
 
 @dataclass(frozen=True, kw_only=True)
 class TrainOptions(EveryCommand):
-    """Train a model and a guide by SVI into a run directory.
+    """Train a model and a guide by SVI, or a density without latents, into a run directory.
 
     Attributes:
         output: the run directory.
@@ -216,6 +228,9 @@ class TrainOptions(EveryCommand):
         programs: which model and guide.
         training: how to train.
         resume: continue the run in the directory; the result is that of an uninterrupted run.
+        density: a density in the place of model and guide, by its name in `elbowroom families`.
+        density_options: arguments of the density, such as '{num_hidden: 10}'.
+        fit_options: how the density is fitted, such as '{num_epochs: 50}'.
     """
 
     output: str = "runs/latest"
@@ -223,10 +238,13 @@ class TrainOptions(EveryCommand):
     programs: Programs = field(default_factory=Programs)
     training: Training = field(default_factory=Training)
     resume: bool = False
+    density: DensityName | None = None
+    density_options: dict[str, Any] = field(default_factory=dict)
+    fit_options: dict[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, kw_only=True)
-class EvidenceOptions(EveryCommand, OfManyData):
+class EvidenceOptions(EveryCommand, OfManyData, OfSplit):
     """log p(x) of held-out data: ELBO, importance-weighted bounds, importance sampling, and exact where possible.
 
     Attributes:
@@ -278,30 +296,50 @@ class Networks(Observed):
     """A plain PyTorch VAE that is trained already.
 
     Attributes:
-        decoder: the decoder network as module:name, or a class or function without arguments that returns it.
+        decoder: the decoder network as module:name, or a class or function without arguments that returns it; or a part
+            of such a thing as module:name.part.
         encoder: the encoder network, likewise; give both or neither.
-        decoder_output: what the decoder returns: logits, probs, mean, mean_log_var or mean_std.
-        encoder_output: what the encoder returns: mean_log_var or mean_std.
+        vae: in place of both an object with encode and decode, or encoder and decoder, likewise.
+        latent_dim: number of latents, or the shape in which the decoder takes them, such as [4,8,8] (null: as the
+            encoder says them).
+        prior: p(z), if it was trained with another than N(0, I): a distribution, a module, or a function that returns
+            it, as module:name.
+        checkpoint: a .safetensors, .pt, .pth or .ckpt file with the weights of both; or a file of each, as '{decoder:
+            FILE, encoder: FILE}'.
+        checkpoint_prefix: what stands before a network's names in it, or a part of that, such as model.encoder. (null:
+            what fits); for one of them '{encoder: PREFIX}'.
+        decoder_output: what the decoder returns: logits, probs, mean, mean_log_var, mean_std, mean_log_std, log_rate,
+            rate, log_mean, log_mean_gate, mean_log_scale or log_concentrations; null for a distribution object.
+        encoder_output: what the encoder returns: mean_log_var, mean_std or mean_log_std, after stacked_ if both are one
+            tensor; of distributions, and of mappings and objects by their tensors' names, it is read off.
         image_shape: shape of a datum for networks that take images, such as [1,28,28].
     """
 
     decoder: str | None = None
     encoder: str | None = None
-    decoder_output: str = "logits"
-    encoder_output: str = "mean_log_var"
+    vae: str | None = None
+    latent_dim: int | list[int] | None = None
+    prior: str | None = None
+    checkpoint: dict[str, str] | str | None = None
+    checkpoint_prefix: dict[str, str] | str | None = None
+    decoder_output: str | None = "logits"
+    encoder_output: str | None = "mean_log_var"
     image_shape: list[int] | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
-class AuditOptions(EveryCommand, OwnPrograms, OfManyData):
+class AuditOptions(EveryCommand, OwnPrograms, OfManyData, OfRun):
     """May q be trusted? How much room, where from, what to do next: a verdict and an HTML report, within a budget.
 
     Attributes:
         networks: a plain PyTorch VAE; like model and guide, trained already and in the place of run.
         data: which data, for your own programs and networks (a run knows its own).
+        split: which part of the data; null for test, or for all data of a file that has no splits.
         budget: seconds, or a text such as '1e7 evaluations', by which two calls give the same numbers; a second call
             goes on where the first ended.
         num_simulations: data sets that the guide is calibrated on.
+        own_loss: the loss that training printed; it is compared with minus the ELBO, and what is usually printed in its
+            place.
         fail_if: a condition on the audit's numbers, such as 'gap > 5 or missed_modes > 0'; if it holds the exit code is
             5. The names are those under numbers in audit.json.
         output: where the report, JSON, netCDF and the state go (default: audit/ in the run directory, else audit/).
@@ -309,8 +347,10 @@ class AuditOptions(EveryCommand, OwnPrograms, OfManyData):
 
     networks: Networks = field(default_factory=Networks)
     data: Data = field(default_factory=Data)
+    split: Split | None = None
     budget: float | str = 120.0
     num_simulations: int = 300
+    own_loss: float | None = None
     fail_if: str | None = None
     output: str | None = None
 
@@ -344,8 +384,29 @@ class DemoOptions(EveryCommand):
 
 
 @dataclass(frozen=True, kw_only=True)
+class RivalsOptions:
+    """Which model of the digits is better where? VAEs, a mixture and models without latents in one table.
+
+    Attributes:
+        kind: the digits as binary images, or as levels 0 to 16.
+        rows: the rows to make, such as [mixture,vae-10,made] (null: all).
+        limit: so many test data at equal distances (null: all).
+        output: where rivals.json, rivals.md and draws.png go (null: nowhere).
+        seed: of everything random.
+        json: print the result as JSON.
+    """
+
+    kind: Literal["binary", "levels"] = "binary"
+    rows: list[str] | None = None
+    limit: int | None = None
+    output: str | None = None
+    seed: int = 0
+    json: bool = False
+
+
+@dataclass(frozen=True, kw_only=True)
 class FamiliesOptions:
-    """The models and guides that train knows by name: what each is of, and what it can be told.
+    """The models, guides and densities that train knows by name: what each is of, and what it can be told.
 
     Attributes:
         json: print the table as JSON.

@@ -41,16 +41,19 @@ def build(options: Programs, sizes: Sizes, seed: int) -> tuple[Any, Any]:
 def named_programs(places: Mapping[str, str], seed: int) -> tuple[Any, ...]:
     """What is at each `module:name`, made from the seed; keys are the options that name them.
 
+    `module:name.part` is a part, or a method, of what is there; parts of one whole are of one object.
+
     Raises:
         ValueError: if a name does not lead to a program.
     """
     named = [(option, place, _imported(option, place)) for option, place in places.items()]
     torch.manual_seed(seed)  # whatever the imports have drawn
-    return tuple(_made(*item) for item in named)
+    wholes: dict[str, Any] = {}
+    return tuple(_made(*item) if "." not in item[1].partition(":")[2] else _part(*item, wholes) for item in named)
 
 
 def _imported(option: str, place: str) -> Any:
-    """What is at `module:name`."""
+    """What is at `module:name`; of `module:name.part` the whole."""
     module_name, _, name = place.partition(":")
     if not module_name or not name:
         raise ValueError(f"{option} must be module:name, for example my_programs:make_model; got {place!r}")
@@ -62,6 +65,7 @@ def _imported(option: str, place: str) -> Any:
         raise ValueError(f"{option}: no module {error.name!r}; run from its directory, or install it") from error
     except Exception as error:
         raise ValueError(f"{option}: importing {module_name!r} failed{_reason(error)}") from error
+    name = name.partition(".")[0]
     if not hasattr(module, name):
         raise ValueError(f"{option}: module {module_name!r} ({module.__file__}) has no {name!r}")
     return getattr(module, name)
@@ -69,16 +73,36 @@ def _imported(option: str, place: str) -> Any:
 
 def _made(option: str, place: str, named: Any) -> Any:
     """The program itself; a class, or a function that needs no arguments, is called to make it."""
-    if isinstance(named, torch.nn.Module):
+    if isinstance(named, torch.nn.Module | torch.distributions.Distribution):
         return named
-    if not callable(named):
+    if not callable(named) and not hasattr(named, "decode"):
         raise ValueError(f"{option}: {place} is a {type(named).__name__}, not a program")
+    if not callable(named):
+        return named  # an object that encodes and decodes
     if not inspect.isclass(named) and _needs_arguments(named):
         return named
     try:
         return named()
     except Exception as error:
         raise ValueError(f"{option}: calling {place}() without arguments failed{_reason(error)}") from error
+
+
+def _part(option: str, place: str, named: Any, wholes: dict[str, Any]) -> Any:
+    """A part of a whole, which is made once for all of its parts: an object, or what a class or function makes."""
+    module_name, _, dotted = place.partition(":")
+    first, *names = dotted.split(".")
+    whole = f"{module_name}:{first}"
+    if whole not in wholes:
+        makes = inspect.isclass(named) or inspect.isfunction(named)
+        wholes[whole] = _made(option, whole, named) if makes else named
+    part = wholes[whole]
+    for name in names:
+        if not hasattr(part, name):
+            raise ValueError(f"{option}: {place}: a {type(part).__name__} has no {name!r}")
+        part = getattr(part, name)
+    if not callable(part):
+        raise ValueError(f"{option}: {place} is a {type(part).__name__}, not a program")
+    return part
 
 
 def _reason(error: Exception) -> str:

@@ -49,8 +49,8 @@ def guide_name(options: Programs) -> str | None:
     if options.guide is None and model is not None:
         return MODELS[model].guides[0]
     name = known("programs.guide", options.guide or "", GUIDES, or_else=OWN)
-    if model is not None and name not in MODELS[model].guides:
-        raise ValueError(f"programs.guide: {name!r} does not go with {model}; {', '.join(MODELS[model].guides)} do")
+    if model is not None and name not in (fitting := MODELS[model].every_guide):
+        raise ValueError(f"programs.guide: {name!r} does not go with {model}; {', '.join(fitting)} do")
     return name
 
 

@@ -73,30 +73,38 @@ def binarize_of(data: Data, programs: Programs) -> Binarize:
     return "threshold" if model_name(programs) is None or is_binary(programs) else "none"
 
 
-def load_data(options: Data, seed: int, *, binary: bool) -> Dataset:
-    """The named data; grey ones are refused where they must be zeros and ones."""
-    binarize = options.binarize or "threshold"
-    data = load(options.name, data_dir=options.dir, binarize=binarize, threshold=options.threshold, seed=seed)
+def load_data(options: Data, seed: int, *, binary: bool, whole: bool = False) -> Dataset:
+    """The named data; grey ones are refused where they must be zeros and ones. `whole` as of `load`."""
+    binarize, data_dir, threshold = options.binarize or "threshold", options.dir, options.threshold
+    data = load(options.name, data_dir=data_dir, binarize=binarize, threshold=threshold, seed=seed, whole=whole)
     if binary:
         check_binary(data)
     return data if options.labels_per_class is None else keep_labels(data, options.labels_per_class, seed=seed)
 
 
 def picture_shape(data: Dataset, x: Tensor) -> tuple[int, ...] | None:
-    """As what picture a datum is shown: the data's, or as many of its rows as x has; `()` if x is no rows of it."""
+    """As what picture a datum is shown: the data's, or as many of its rows as x has; `()` if it cannot be one."""
     shape = data.image_shape
     if shape is None:
         return None
+    if len(shape) == 3 and shape[2] not in (1, 3):  # channels first, or no colours
+        return shape if shape[0] in (1, 3) and x[0].numel() == math.prod(shape) else ()
+    if len(shape) not in (2, 3):
+        return ()
     rows, rest = divmod(x[0].numel(), math.prod(shape[1:]))
     return () if rest else (rows, *shape[1:])
 
 
 def is_binary(programs: Programs) -> bool:
     """Whether the model of the registry takes zeros and ones only; of one's own nothing is known."""
-    return model_name(programs) is not None and "binary" in (
-        kind_of(programs),
-        getattr(LIKELIHOODS.get(likelihood_of(programs) or ""), "data", None),
+    return model_name(programs) is not None and (
+        kind_of(programs) == "binary" or of_zeros_and_ones(likelihood_of(programs))
     )
+
+
+def of_zeros_and_ones(likelihood: str | None) -> bool:
+    """Whether a likelihood, by its name, is one of zeros and ones."""
+    return getattr(LIKELIHOODS.get(likelihood or ""), "data", None) == "binary"
 
 
 def run_record(options: TrainOptions, data: Dataset) -> dict[str, Any]:
@@ -124,6 +132,35 @@ def open_run(path: str, which: str, device: str) -> Run:
         ValueError: if it was not written by `elbowroom train`, its data have changed since, or there is no such device.
     """
     place, where = Path(path), torch_device(device)
+    record = read_record(place)
+    if "density" in record:
+        raise ValueError(
+            f"{place} is a run of the density {record['density']}, which has neither latents nor a guide: evidence and "
+            "generate take it, other commands are of a model and a guide"
+        )
+    try:
+        programs, options = Programs(**record["programs"]), Data(**record["data"])
+        seed, digests = record["seed"], record["dataset"]["sha256"]
+    except (KeyError, TypeError) as error:
+        config = place / "config.json"
+        raise ValueError(f"{config} is damaged or of another version: {type(error).__name__} {error}") from error
+    data = data_again(place, options, seed, digests, binary=is_binary(programs))
+    kind = kind_of(programs)
+    model, guide = build(programs, sizes_of(data, kind), seed)
+    load_checkpoint(place, model, guide, *arguments_of(data, kind, "train", 2), which=which)
+    for program in (model, guide):
+        if isinstance(program, torch.nn.Module):
+            program.to(where).eval()
+    return Run(place, model, guide, data, programs, where)
+
+
+def read_record(place: Path) -> dict[str, Any]:
+    """What train wrote into a run's config.json.
+
+    Raises:
+        FileNotFoundError: if there is none.
+        ValueError: if somebody else wrote it, or another version.
+    """
     config = place / "config.json"
     if not config.is_file():
         raise FileNotFoundError(
@@ -135,21 +172,19 @@ def open_run(path: str, which: str, device: str) -> Run:
             f"{config} was not written by elbowroom train of this version: rebuild its programs in Python and use "
             "load_checkpoint and Target instead"
         )
-    try:
-        programs, options = Programs(**record["programs"]), Data(**record["data"])
-        seed, digests = record["seed"], record["dataset"]["sha256"]
-    except (KeyError, TypeError) as error:
-        raise ValueError(f"{config} is damaged or of another version: {type(error).__name__} {error}") from error
-    data = load_data(options, seed, binary=is_binary(programs))
+    return record
+
+
+def data_again(place: Path, options: Data, seed: int, digests: Any, *, binary: bool) -> Dataset:
+    """The data that a run was trained on.
+
+    Raises:
+        ValueError: if they have changed since.
+    """
+    data = load_data(options, seed, binary=binary)
     if data.record()["sha256"] != digests:
         raise ValueError(f"the data '{data.name}' are not those that {place} was trained on: their sha256 differs")
-    kind = kind_of(programs)
-    model, guide = build(programs, sizes_of(data, kind), seed)
-    load_checkpoint(place, model, guide, *arguments_of(data, kind, "train", 2), which=which)
-    for program in (model, guide):
-        if isinstance(program, torch.nn.Module):
-            program.to(where).eval()
-    return Run(place, model, guide, data, programs, where)
+    return data
 
 
 def _needs_sizes(model: Any) -> bool:

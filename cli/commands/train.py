@@ -1,11 +1,14 @@
 """`elbowroom train`: fit a model and a guide by SVI into a run directory."""
 
+import time
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
 from torch import Tensor
 
+from elbowroom.commands.density_answers import held_out_record
+from elbowroom.commands.density_runs import fit_density
 from elbowroom.commands.options import TrainOptions
 from elbowroom.commands.output import finish, say
 from elbowroom.commands.programs import build
@@ -19,11 +22,33 @@ from elbowroom.commands.runs import (
     sizes_of,
     torch_device,
 )
+from elbowroom.densities import HeldOut, held_out
 from elbowroom.inference import Fit, fit
 
 
-def run(options: TrainOptions) -> Fit:
+def run(options: TrainOptions) -> Fit | HeldOut:
     """Train and report, in nats per datum of the validation split."""
+    return _run_programs(options) if options.density is None else _run_density(options)
+
+
+def _run_density(options: TrainOptions) -> HeldOut:
+    """Fit a density: without latents the validation data have log p(x), not an ELBO."""
+    begin = time.perf_counter()
+    fitted = fit_density(options)
+    seconds = time.perf_counter() - begin
+    result = held_out(fitted.density, fitted.x("validation"), fitted.x("train"), seed=options.seed)
+    say(
+        f"Fitted {fitted.name}, {fitted.density.num_parameters} parameters, to {len(fitted.data.train)} of "
+        f"{fitted.data.name} ({fitted.data.binarize}) in {seconds:.1f} s, into {options.output}; the held-out data are "
+        f"the validation split.\n{result}",
+        options.json,
+    )
+    told = {"seconds": seconds, "parameters": fitted.density.num_parameters, "validation": held_out_record(result)}
+    finish(told, fitted.path / "result.json", options.json)
+    return result
+
+
+def _run_programs(options: TrainOptions) -> Fit:
     device = torch_device(options.device)
     binarize = binarize_of(options.data, options.programs)
     options = replace(options, data=replace(options.data, binarize=binarize))  # recorded, whatever the default was

@@ -20,9 +20,11 @@ from elbowroom.inference.audit.result import Audit
 from elbowroom.inference.audit.verdict.verdict import findings_of
 from elbowroom.inference.audit.verdict.wording import plural
 from elbowroom.inference.audit.work import Work
+from elbowroom.inference.diagnostics.baselines import independent_entries, num_values
 from elbowroom.inference.diagnostics.calibration import Calibration, calibrate
 from elbowroom.inference.diagnostics.calibration.calibrate import MIN_SIMULATIONS
 from elbowroom.inference.diagnostics.latent_use import LatentUse, latent_use
+from elbowroom.inference.diagnostics.own_loss import OwnLoss, read_own_loss
 from elbowroom.inference.estimate import Estimate, with_contradictions
 from elbowroom.inference.evaluation.clock import Budget, Clock
 from elbowroom.inference.evaluation.coordinates import why_no_coordinates
@@ -59,6 +61,7 @@ def audit(
     seed: int = 0,
     tolerance: float = 0.1,
     num_simulations: int = 300,
+    own_loss: float | None = None,
     state: str | Path | None = None,
     memory_bytes: int | None = None,
     progress: bool = False,
@@ -82,6 +85,8 @@ def audit(
         seed: of everything random.
         tolerance: width in nats at which a datum's bracket is settled.
         num_simulations: data sets that the guide is calibrated on.
+        own_loss: the loss that training printed, per datum or per value of one: it is compared with minus the ELBO, and
+            a difference explained by the usual factors where one fits. Where none does, that is said first.
         state: a directory that keeps every finished part; a later call with the same programs, data and seed goes on
             from there with a fresh budget.
         memory_bytes: byte budget for one evaluation (default 256 MiB).
@@ -102,6 +107,7 @@ def audit(
         seed=seed,
         tolerance=tolerance,
         num_simulations=num_simulations,
+        own_loss=own_loss,
         state=state,
         memory_bytes=memory_bytes,
         progress=progress,
@@ -115,12 +121,15 @@ def audit_target(
     seed: int = 0,
     tolerance: float = 0.1,
     num_simulations: int = 300,
+    own_loss: float | None = None,
     state: str | Path | None = None,
     memory_bytes: int | None = None,
     progress: bool = False,
 ) -> Audit:
     """`audit` of programs that are pinned to their data already."""
     target, clock = target.collapsed(), Clock(budget)
+    if own_loss is not None and not math.isfinite(own_loss):
+        raise ValueError(f"own_loss: got {own_loss}, expected the number that training printed, such as 19.4")
     if not tolerance > 0:
         raise ValueError(f"tolerance must be positive, got {tolerance}")
     target.check_proper()
@@ -151,7 +160,15 @@ def audit_target(
     doubts = tuple(caution.reason for caution in target.structure.cautions)
     checked = _checked(sampled, log_p)
     known = known_of_all(log_p, checked, examination, unusable) if unusable else None
-    parts = Parts(len(target), checked, log_p, examination, calibration, use, known, target.notes, doubts)
+    notes = tuple(note for note in target.notes if note not in target.suspicions)
+    beside: dict[str, Any] = {
+        "notes": notes,
+        "suspicions": target.suspicions,
+        "baseline": independent_entries(target),
+        "own_loss": None if own_loss is None else _own_loss(work, own_loss, options),
+        "cautions": doubts,
+    }
+    parts = Parts(len(target), checked, log_p, examination, calibration, use, known, **beside)
     return _assembled(work, parts, seed, budget, begin)
 
 
@@ -165,6 +182,14 @@ def _sampled(work: Work, options: dict[str, Any]) -> Estimate[ImportanceInfo]:
     if not search and is_sent(work.target, None):
         work.skipped[SEARCH] = str(NoRoom(pace, "it", pace.cost(SEARCH, num_data)))
     return importance(work.target, num_samples=max(share, _FEWEST), search=search, **options)
+
+
+def _own_loss(work: Work, told: float, options: dict[str, Any]) -> OwnLoss | None:
+    target = work.target
+    found: OwnLoss | None = work.guarded(
+        "own_loss", lambda: read_own_loss(target, told, num_values=num_values(target), **options)
+    )
+    return found
 
 
 def _unusable(work: Work, options: dict[str, Any]) -> tuple[str, ...]:

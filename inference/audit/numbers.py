@@ -1,5 +1,6 @@
 """Every quantity that a verdict may rest on, with its 95 % interval."""
 
+import math
 from dataclasses import dataclass
 
 import torch
@@ -10,8 +11,12 @@ from elbowroom.inference.audit.examination import Examination
 from elbowroom.inference.audit.intervals import count, exactly, largest, mean, median, normal, of_one, share, unbounded
 from elbowroom.inference.audit.known import Known, known_of_sample
 from elbowroom.inference.audit.result import Number
+from elbowroom.inference.diagnostics.agreement import Agreement
+from elbowroom.inference.diagnostics.baselines import Baseline
 from elbowroom.inference.diagnostics.calibration import Calibration
 from elbowroom.inference.diagnostics.latent_use import LatentUse
+from elbowroom.inference.diagnostics.latent_use.whereabouts import strangest
+from elbowroom.inference.diagnostics.own_loss import OwnLoss
 from elbowroom.inference.estimate import Estimate
 from elbowroom.inference.evidence.bracket import Bracket
 from elbowroom.inference.evidence.importance.importance import ImportanceInfo
@@ -35,6 +40,9 @@ class Parts:
     latent_use: LatentUse | None
     known: Known | None = None  # what is known of all data, if it is
     notes: tuple[str, ...] = ()  # what is worth knowing of the programs though the numbers stand
+    baseline: Baseline | None = None  # of the same data, by a model without latents
+    own_loss: OwnLoss | None = None  # what training printed, if it was told
+    suspicions: tuple[str, ...] = ()  # why these may not be the programs that were meant
     cautions: tuple[str, ...] = ()  # why what rests on log q should be doubted, known before anything was sampled
 
 
@@ -43,6 +51,8 @@ def numbers_of(parts: Parts) -> dict[str, Number]:
     numbers: dict[str, Number] = {}
     for gather in (
         _of_bracket,
+        _of_baseline,
+        _of_own_loss,
         _of_weights,
         _of_room,
         _of_decomposition,
@@ -76,6 +86,36 @@ def _of_bracket(parts: Parts) -> dict[str, Number]:
             parts.num_data,
             f"data whose importance weights have too heavy a tail: Pareto k̂ above {K_LIMIT}, or an index near it",
         ),
+    }
+
+
+def _of_baseline(parts: Parts) -> dict[str, Number]:
+    """log p(x) of a model without latents, and the best that is known of this one's above it."""
+    if parts.baseline is None:
+        return {}
+    baseline, every = parts.baseline, torch.arange(parts.num_data)
+    sides = [parts.sampled, parts.bracket.lower]
+    values = torch.stack([side.value.double().cpu().nan_to_num(-torch.inf) for side in sides])
+    best, which = values.max(0)
+    errors = torch.stack([side.stderr.double().cpu() for side in sides]).gather(0, which.unsqueeze(0))[0]
+    exact = Estimate(baseline.value, torch.zeros_like(baseline.value), "exact")
+    above = Estimate(best - baseline.value, errors, "lower")
+    about = f"log p(x) of {baseline.about}, each datum told by the others, mean over data"
+    return {
+        "baseline": mean(exact, every, parts.num_data, about),
+        "above_baseline": mean(
+            above, every, parts.num_data, "the best that is known of log p(x) from below, less the baseline's, mean"
+        ),
+    }
+
+
+def _of_own_loss(parts: Parts) -> dict[str, Number]:
+    own = parts.own_loss
+    if own is None:
+        return {}
+    return {
+        "own_loss": exactly(own.told, "nats", "the loss that training printed, as it was told"),
+        "loss_found": normal(own.found, own.stderr, "nats", "minus the ELBO of these programs, of data drawn anew"),
     }
 
 
@@ -224,10 +264,26 @@ def _of_agreement(parts: Parts) -> dict[str, Number]:
     for use, good in agreement.uses.items():
         about = f"of the data whose chains converged, those for which q is good enough for {use}"
         numbers[f"use_{use.replace(' ', '_')}"] = share(good[index], population, about)
+    numbers |= _of_shape(agreement, index, population)
     accuracy = Estimate(agreement.c2st, agreement.c2st_stderr, "none")
     numbers["kl_p_q"] = mean(agreement.kl_p_q, index, population, "KL(p(z|x) ‖ q), mean over data")
     numbers["c2st"] = mean(accuracy, index, population, "accuracy of telling q from the posterior (0.5: cannot)", "")
     return numbers
+
+
+def _of_shape(agreement: Agreement, index: Tensor, population: int) -> dict[str, Number]:
+    """How wide q is beside the posterior, on average and where it is widest."""
+    ratio = agreement.log_sd_ratio[index]
+    of_datum = Estimate(agreement.log_sd_ratio.mean(-1), torch.zeros_like(agreement.log_sd_ratio[:, 0]), "none")
+    log = mean(
+        of_datum, index, population, "sd of q by that of the posterior, geometric mean over latents and data", ""
+    )
+    narrowest, widest = (float(ratio.quantile(share).exp()) for share in (0.05, 0.95))
+    return {
+        "spread_of_q": Number(math.exp(log.value), math.exp(log.low), math.exp(log.high), "", log.about),
+        "spread_of_q_widest": exactly(widest, "", "the same, below which 95 % of the examined latents and data are"),
+        "spread_of_q_narrowest": exactly(narrowest, "", "the same, above which 95 % of them are"),
+    }
 
 
 def _of_chains(parts: Parts) -> dict[str, Number]:
@@ -263,6 +319,12 @@ def _of_latents(parts: Parts) -> dict[str, Number]:
         "rate": of_one(use.rate, "KL(q(z|x) ‖ p(z)), mean over data"),
         "mutual_information": of_one(use.mutual_information, "I(x; z) under q"),
     }
+    if bool(use.active.any()):
+        at = strangest(use)
+        middle, spread = float(use.aggregate_mean[at]), float(use.aggregate_sd[at])
+        about = f"codes of all data in {use.latents[at]}, the latent where they are farthest from the prior"
+        numbers["codes_at"] = normal(middle, spread / parts.num_data**0.5, "sd", f"middle of the {about}, in prior sds")
+        numbers["codes_spread"] = exactly(spread, "sd", f"standard deviation of the {about}, in prior sds")
     if not bool(use.active.all()):
         felt = float(use.sensitivity[~use.active].nan_to_num(0.0).max())
         numbers["sensitivity"] = exactly(

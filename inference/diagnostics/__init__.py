@@ -7,6 +7,8 @@ the model itself makes.
     agreement/       is q(z | x_b) the posterior of each datum? Errors, missed modes, the uses that survive
     calibration/     is q right on average over data simulated from the model? Ranks, coverage, TARP
     latent_use/      what does the model do with its latents? Activity, information, collapse
+    baselines.py     what a model without latents says of the same data
+    own_loss.py      what training printed, beside what these programs have
     code_usage.py    which codes of a codebook are used, and how evenly
     marginals.py     one datum's posterior as guide, importance sampling, NUTS and quadrature see it
     comparison.py    compare: these four side by side, for chosen data; comparison_result.py: its results

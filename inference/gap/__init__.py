@@ -4,17 +4,20 @@
 
 amortization: what the best member found of q's own family has over the encoder's output; optimisation: what that
 member lacks of the best one nearby; approximation: what the family lacks. Every datum climbs a ladder (encoder,
-own-family, mean-field, full covariance, mixture), each rung started from the one before, and again from modes found
-elsewhere, and kept only where it scores better beyond noise. No number of a refined guide stands alone: log p(x) has a
-second opinion that did not begin there, and members that hold a part of the posterior only are known by it.
+own-family, mean-field, full covariance, mixture, and a flow where one is asked for), each rung started from the one
+before, and again from modes found elsewhere, and kept only where it scores better beyond noise. No number of a refined
+guide stands alone: log p(x) has a second opinion that did not begin there, and members that hold a part of the
+posterior only are known by it.
 
     decompose.py          the call
     result.py             Decomposition
     ladder.py             the ladder of all data, in chunks
     own_family.py         the family of a guide that is no Gaussian: its Normals moved and widened, its networks frozen
+    climbed.py            how high every rung reaches
     rungs.py              each rung: where it starts and what it fits, from the encoder and from elsewhere
+    bent_rung.py          the last rung, where it is asked for: flows
     elsewhere.py          points of the posterior that the encoder did not lead to
-    families/             Gaussians and mixtures of them, fitted to every datum at once
+    families/             Gaussians, mixtures of them and flows, fitted to every datum at once
     exploded_outputs.py   encoder outputs that no posterior can be
     log_p.py              log p(x) to hold the ladder against: given, by a lattice, or annealed
     annealed.py           log p(x) annealed from the members, and a second opinion that did not begin there

@@ -1,6 +1,6 @@
 """The ladder of all data, in chunks that keep the byte budget."""
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 import torch
 from torch import Tensor
@@ -9,57 +9,24 @@ from elbowroom.inference.evaluation.budget import bytes_or_default, cells_within
 from elbowroom.inference.evaluation.coordinates import Coordinates
 from elbowroom.inference.evaluation.random_numbers import RandomNumbers
 from elbowroom.inference.evaluation.recorded_densities import Densities
+from elbowroom.inference.gap.bent_rung import Bent, bend_members
+from elbowroom.inference.gap.climbed import ENCODER, Climbed, first, together
 from elbowroom.inference.gap.elsewhere import Elsewhere, apart, explored, modes_of, seen_by
 from elbowroom.inference.gap.exploded_outputs import why_exploded
-from elbowroom.inference.gap.families.family import Family, joined
+from elbowroom.inference.gap.families.bent import Member
+from elbowroom.inference.gap.families.family import Family
 from elbowroom.inference.gap.families.fitting import NUM_POINTS
 from elbowroom.inference.gap.families.fitting import points_of as draws_of_a_step
 from elbowroom.inference.gap.families.from_guide import read_guide
-from elbowroom.inference.gap.families.scoring import NUM_SHIFTS, held_bytes
+from elbowroom.inference.gap.families.scoring import NUM_SHIFTS, Evaluation, held_bytes
 from elbowroom.inference.gap.own_family import OWN_FAMILY, NoiseDensities, in_noise
-from elbowroom.inference.gap.rungs import NUM_COMPONENTS, Climber, Rung, fit_rung, is_better
+from elbowroom.inference.gap.rungs import FLOW, NUM_COMPONENTS, Climber, Rung, fit_rung, is_better
 from elbowroom.inference.mcmc.draws import Draws
 from elbowroom.inference.mcmc.expedition import NUM_PARTICLES
 from elbowroom.inference.mcmc.metric import MAX_DENSE
 from elbowroom.inference.mcmc.path import Path
 from elbowroom.inference.progress import Tick
 from elbowroom.inference.target import Target
-
-ENCODER = "encoder"
-"""The first rung of every ladder: the guide as it is."""
-
-
-@dataclass(frozen=True)
-class Climbed:
-    """How high every rung of the ladder reaches, and with which members.
-
-    Attributes:
-        elbo: rung -> ELBO under R randomisations, `[R, B]`; `"encoder"` first. Values never fall from rung to rung.
-        tried: rung -> standard error of the comparison that it won or lost, `[B]`.
-        slack: rung -> nats to the best member nearby and its error, `[B]` (not for mixtures).
-        families: rung -> members in unconstrained coordinates; the guide's own family in the guide's noise.
-        shortfall: rung -> nats by which a search that began at the encoder's output ended below one that did not, there
-            or on a rung before, `[B]`.
-        rivals: rung -> whether members in two different modes were found that are about as good, `[B]`.
-        several: whether modes were found that no member of the largest family covers together, `[B]`.
-        searched: log p(x) as a search from the prior alone knows it, and its standard error, `[B]`; NaN without one.
-        is_gaussian, is_diagonal: what the guide is, `[B]`.
-        exploded: for each datum why its encoder output is not usable, or an empty string.
-        num_evaluations: `[B]`.
-    """
-
-    elbo: dict[str, Tensor]
-    tried: dict[str, Tensor]
-    slack: dict[str, tuple[Tensor, Tensor]]
-    families: dict[str, Family]
-    shortfall: dict[str, Tensor]
-    rivals: dict[str, Tensor]
-    several: Tensor
-    searched: tuple[Tensor, Tensor]
-    is_gaussian: Tensor
-    is_diagonal: Tensor
-    exploded: tuple[str, ...]
-    num_evaluations: Tensor
 
 
 def climb(
@@ -77,9 +44,9 @@ def climb(
     densities = Densities.of(coordinates, cells_within(target, memory_bytes))
     data_at_once = _data_at_once(target, coordinates.dim, rungs, num_samples, memory_bytes)
     pieces = []
-    for first in range(0, len(target), data_at_once):
+    for begin in range(0, len(target), data_at_once):
         # The last chunk is made up to full size by its own data, so that one record serves all.
-        chunk = torch.arange(first, min(first + data_at_once, len(target)))
+        chunk = torch.arange(begin, min(begin + data_at_once, len(target)))
         padded = torch.cat([chunk, chunk[:1].expand(data_at_once - len(chunk))])
         part = densities.at(coordinates.at(padded)) if target.sliceable else densities
         part_draws = None if draws is None else draws.select(padded.tolist())
@@ -90,9 +57,9 @@ def climb(
             elsewhere = explored(part, path.on(part.coordinates.target), numbers)
         climber = Climber(part, numbers, num_samples // NUM_SHIFTS, elsewhere.points)
         own = _in_noise(climber, part) if OWN_FAMILY in rungs else None
-        pieces.append(_first(_climb(climber, own, rungs, num_samples, elsewhere, seed), len(chunk)))
+        pieces.append(first(_climb(climber, own, rungs, num_samples, elsewhere, seed), len(chunk)))
         tick(len(chunk))
-    return _together(pieces)
+    return together(pieces)
 
 
 def _data_at_once(target: Target, dim: int, rungs: list[str], num_samples: int, memory_bytes: int | None) -> int:
@@ -132,14 +99,19 @@ def _climb(
     if own is not None:
         ascent.take(OWN_FAMILY, *_own_rung(own, encoder))
     top, away = sane, None  # the best member so far, which has reached so much
-    for name in (name for name in rungs if name != OWN_FAMILY):
+    bases: list[Family] = []  # that member before it became a mixture
+    for name in (name for name in rungs if name not in (OWN_FAMILY, FLOW)):
         rung = fit_rung(climber, name, top, away)
         better = is_better(rung.evaluation.elbo, reached)
         stays = ~better & (start.is_diagonal if rung.family.is_diagonal else torch.ones_like(better))
+        if rung.family.num_components > 1:
+            bases.append(top)
         ascent.take(name, rung, rung.family.where(~stays, top.formed_as(rung.family)))
         fitted = rung.family if top.is_diagonal else rung.family.full()
         top = fitted.where(better, top.formed_as(fitted))
         reached, away = torch.where(better, rung.evaluation.elbo, reached), rung.elsewhere
+    if FLOW in rungs:
+        ascent.bend(bend_members(climber, [*bases, top], reached))
     several = torch.zeros_like(bad)
     if elsewhere.points is not None and ascent.families[rungs[-1]].num_components == 1 and top.dim <= MAX_DENSE:
         several = apart(climber.everything, top, modes_of(elsewhere.points))
@@ -167,11 +139,11 @@ class _Ascent:
         self.elbo, self.num_evaluations = {ENCODER: encoder}, num_evaluations
         self.tried: dict[str, Tensor] = {}
         self.slack: dict[str, tuple[Tensor, Tensor]] = {}
-        self.families: dict[str, Family] = {}
+        self.families: dict[str, Member] = {}
         self.shortfall: dict[str, Tensor] = {}
         self.rivals: dict[str, Tensor] = {}
 
-    def take(self, name: str, rung: Rung, family: Family) -> None:
+    def take(self, name: str, rung: Rung, family: Member) -> None:
         """Take a rung, with these members; its ELBO counts where it is above what has been reached beyond noise."""
         elbo = rung.evaluation.elbo
         self.tried[name] = ((elbo - self.best).std(0) / NUM_SHIFTS**0.5).nan_to_num(torch.inf)
@@ -182,6 +154,12 @@ class _Ascent:
         self.short = torch.maximum(self.short, rung.shortfall)
         self.shortfall[name], self.rivals[name] = self.short, rung.has_rival
         self.num_evaluations = self.num_evaluations + rung.num_evaluations
+
+    def bend(self, bent: Bent) -> None:
+        """Take the rung of bent members."""
+        nothing = torch.zeros_like(bent.elbo[0])
+        rung = Rung(bent.family.base, Evaluation(bent.elbo, None), bent.num_evaluations, nothing, nothing > 0, None)
+        self.take(FLOW, rung, bent.family)
 
 
 def _own_rung(own: Climber, encoder: Tensor) -> tuple[Rung, Family]:
@@ -206,44 +184,3 @@ def _encoder(climber: Climber, is_gaussian: Tensor, family: Family, num_points: 
         ]
     elbo = torch.stack(replicates).to(common.device)
     return common.index_copy(1, other, elbo if target.sliceable else elbo[:, other])
-
-
-def _first(climbed: Climbed, count: int) -> Climbed:
-    """The ladder of the first `count` data, without those that a chunk was made up with."""
-    data = torch.arange(count)
-    return Climbed(
-        {name: value[:, :count] for name, value in climbed.elbo.items()},
-        {name: value[:count] for name, value in climbed.tried.items()},
-        {name: (value[:count], error[:count]) for name, (value, error) in climbed.slack.items()},
-        {name: family.select(data) for name, family in climbed.families.items()},
-        {name: value[:count] for name, value in climbed.shortfall.items()},
-        {name: value[:count] for name, value in climbed.rivals.items()},
-        climbed.several[:count],
-        (climbed.searched[0][:count], climbed.searched[1][:count]),
-        climbed.is_gaussian[:count],
-        climbed.is_diagonal[:count],
-        climbed.exploded[:count],
-        climbed.num_evaluations[:count],
-    )
-
-
-def _together(parts: list[Climbed]) -> Climbed:
-    """The ladder of all data, part after part."""
-    one = parts[0]
-    return Climbed(
-        {name: torch.cat([p.elbo[name] for p in parts], 1) for name in one.elbo},
-        {name: torch.cat([p.tried[name] for p in parts]) for name in one.tried},
-        {
-            name: (torch.cat([p.slack[name][0] for p in parts]), torch.cat([p.slack[name][1] for p in parts]))
-            for name in one.slack
-        },
-        {name: joined([p.families[name] for p in parts]) for name in one.families},
-        {name: torch.cat([p.shortfall[name] for p in parts]) for name in one.shortfall},
-        {name: torch.cat([p.rivals[name] for p in parts]) for name in one.rivals},
-        torch.cat([p.several for p in parts]),
-        (torch.cat([p.searched[0] for p in parts]), torch.cat([p.searched[1] for p in parts])),
-        torch.cat([p.is_gaussian for p in parts]),
-        torch.cat([p.is_diagonal for p in parts]),
-        tuple(reason for p in parts for reason in p.exploded),
-        torch.cat([p.num_evaluations for p in parts]),
-    )

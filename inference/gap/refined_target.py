@@ -8,6 +8,8 @@ from torch import Tensor
 
 from elbowroom.inference.evaluation.coordinates import Coordinates
 from elbowroom.inference.evaluation.random_numbers import RandomNumbers
+from elbowroom.inference.gap.families.bend import Bend
+from elbowroom.inference.gap.families.bent import BentFamily
 from elbowroom.inference.gap.families.family import Family
 from elbowroom.inference.programs.structure import ProgramError
 from elbowroom.inference.programs.terms import Values
@@ -67,12 +69,12 @@ class RefinedTarget(MemberTarget):
     Everything that takes a target takes it. Made by `RefinedGuide.target`.
     """
 
-    KEYS = ("refined_log_share", "refined_loc", "refined_scale")
+    KEYS: ClassVar[tuple[str, ...]] = ("refined_log_share", "refined_loc", "refined_scale")
 
     @classmethod
     def of(cls, target: Target, family: Family, doubts: tuple[str, ...] = ()) -> Self:
         """The same model and data, each datum with its own member, in the data's dtype, and what is to be doubted."""
-        guide, members = Without(target.guide, cls.KEYS), (family.log_share, family.loc, family.scale)
+        guide, members = Without(target.guide, cls.KEYS), family.tensors
         return cls.with_members(target, guide, members).doubted(doubts)
 
     def pick(self, index: Tensor) -> Self:
@@ -100,7 +102,9 @@ class RefinedTarget(MemberTarget):
             chosen = (uniform.unsqueeze(-1) > family.log_share.exp().cumsum(-1)).sum(-1)
             chosen = chosen.clamp(max=family.num_components - 1)
             u = every.gather(2, chosen[..., None, None].expand(*chosen.shape, 1, coordinates.dim)).squeeze(2)
-        log_q, values = family.log_density(u), coordinates.unpack(u)
+        log_q = family.log_density(u)
+        u, log_det = self.bent(u)
+        values, log_q = coordinates.unpack(u), log_q - log_det
         if coordinates.real:
             return values, log_q
         _, log_jacobian, z = self.log_joint_unconstrained(values)
@@ -110,9 +114,17 @@ class RefinedTarget(MemberTarget):
         """The members' log density at any point, as `Target.log_guide`."""
         coordinates = Coordinates.of(self)
         if coordinates.real:
-            return self.family.log_density(coordinates.pack(z))
+            return self.log_member(coordinates.pack(z))
         u = coordinates.unconstrain(z)
-        return self.family.log_density(u) - self.log_joint_unconstrained(coordinates.unpack(u))[1]
+        return self.log_member(u) - self.log_joint_unconstrained(coordinates.unpack(u))[1]
+
+    def bent(self, u: Tensor) -> tuple[Tensor, Tensor]:
+        """Draws of the members as points of the coordinates, `[S, B, D]`, and the log-determinant, `[S, B]`."""
+        return u, u.new_zeros(u.shape[:-1])
+
+    def log_member(self, u: Tensor) -> Tensor:
+        """The log density at points of the coordinates, `[S, B]`."""
+        return self.family.log_density(u)
 
     def latent_terms(self, z: Mapping[str, Tensor]) -> dict[str, tuple[Tensor, Tensor]]:
         """Members are densities of all latents together: refused, as by `Target.latent_terms`."""
@@ -120,6 +132,36 @@ class RefinedTarget(MemberTarget):
             "the members are densities of all latents together; for densities of each site use "
             "Target(model, refined.program(), x)"
         )
+
+
+class BentTarget(RefinedTarget):
+    """A target whose guide is a flow of its own for each datum: a Gaussian, or a mixture, bent."""
+
+    KEYS = (*RefinedTarget.KEYS, "bend_centre", "bend_factor", *(f"bend_{name}" for name in Bend.parameters()))
+
+    @classmethod
+    def of(cls, target: Target, family: BentFamily, doubts: tuple[str, ...] = ()) -> Self:  # type: ignore[override]
+        """The same model and data, each datum with its own bent member."""
+        guide, members = Without(target.guide, cls.KEYS), (*family.base.tensors, *family.bend.tensors)
+        return cls.with_members(target, guide, members).doubted(doubts)
+
+    @property
+    def family(self) -> Family:
+        """The members before they are bent."""
+        return Family(*(self.kwargs[key] for key in RefinedTarget.KEYS))
+
+    @property
+    def bend(self) -> Bend:
+        """What bends them."""
+        return Bend(*(self.kwargs[key] for key in self.KEYS[len(RefinedTarget.KEYS) :]))
+
+    def bent(self, u: Tensor) -> tuple[Tensor, Tensor]:
+        """g(u) and log |det dg/du|."""
+        return self.bend.forward(u)
+
+    def log_member(self, u: Tensor) -> Tensor:
+        """log q(g⁻¹(u)) − log |det dg|."""
+        return BentFamily(self.family, self.bend).log_density(u)
 
 
 class Without:

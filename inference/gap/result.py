@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 
 from elbowroom.inference.estimate import Estimate
-from elbowroom.inference.gap.ladder import ENCODER
+from elbowroom.inference.gap.climbed import ENCODER
 from elbowroom.inference.gap.log_p import LogPInfo, Sides, sides_of
 from elbowroom.inference.gap.refined import RefinedGuide
 from elbowroom.inference.showing.numbers import flag_counts, flagged_first, in_short, mean_with_interval, with_error
@@ -20,8 +20,8 @@ class Decomposition(Shown):
 
     Attributes:
         ladder: rung -> ELBO of each datum: `"encoder"` (the guide itself), `"own-family"` if the guide has one besides
-            what follows, then ever larger families (`"mean-field"`, `"full covariance"`, `"mixture"`), each started
-            from the one before; values never fall.
+            what follows, then ever larger families (`"mean-field"`, `"full covariance"`, `"mixture"`, and `"flow"` if
+            that was asked for), each started from the one before; values never fall.
         gains: rung -> what it gained over the one before, `[B]` nats; stderr of the paired difference.
         family: the rung that is the guide's own family.
         log_p: log p(x).

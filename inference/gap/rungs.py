@@ -17,6 +17,9 @@ from elbowroom.inference.gap.families.fitting import fit_family
 from elbowroom.inference.gap.families.scoring import Evaluation, evaluate
 from elbowroom.inference.gap.own_family import OWN_FAMILY, NoiseDensities
 
+FLOW = "flow"
+"""The last rung's name: the members before it, bent."""
+
 NUM_COMPONENTS = 4
 """Components of a mixture that is split from a Gaussian."""
 
@@ -121,7 +124,7 @@ _DIAGONAL = _Starts(
     lambda _, before: before.diagonal(), lambda points: [family.diagonal() for family in starts_of(points)]
 )
 
-RUNGS: dict[str, _Starts] = {
+_STARTS: dict[str, _Starts] = {
     OWN_FAMILY: _DIAGONAL,  # in coordinates of its own
     "mean-field": _DIAGONAL,
     "full covariance": _Starts(
@@ -130,6 +133,9 @@ RUNGS: dict[str, _Starts] = {
     "mixture": _Starts(lambda climber, before: _split(climber, before.full()), lambda points: [modes_of(points)]),
 }
 """Families from small to large, each with its starts; what a guide's own is, it depends."""
+
+RUNGS = (*_STARTS, FLOW)
+"""All rungs, from small to large."""
 
 
 def fit_rung(climber: Climber, name: str, before: Family, elsewhere: Family | None) -> Rung:
@@ -144,7 +150,7 @@ def fit_rung(climber: Climber, name: str, before: Family, elsewhere: Family | No
         before: the best members so far.
         elsewhere: the last family's members from elsewhere, if there were any.
     """
-    fitted = fit_family(climber.subset, climber.numbers, RUNGS[name].near(climber, before), name)
+    fitted = fit_family(climber.subset, climber.numbers, _STARTS[name].near(climber, before), name)
     evaluation = climber.evaluated(fitted.family)
     cost = fitted.num_evaluations + evaluation.elbo.shape[0] * climber.num_points
     nothing = torch.zeros_like(evaluation.value)
@@ -152,7 +158,7 @@ def fit_rung(climber: Climber, name: str, before: Family, elsewhere: Family | No
     rung = Rung(fitted.family, evaluation, cost, nothing, never, None)
     if climber.points is None:
         return rung
-    candidates = RUNGS[name].far(climber.points)
+    candidates = _STARTS[name].far(climber.points)
     if elsewhere is not None and candidates[0].num_components == 1:
         candidates.append(elsewhere.formed_as(candidates[0]))
     start, ahead = climber.best_of(candidates, fitted.family)

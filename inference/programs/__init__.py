@@ -65,6 +65,7 @@ What is known of programs before that, and what is refused:
     training_mode.py    layers that must not run in training mode
     initial_weights.py  layers with the weights that PyTorch drew when it made them
     untrained.py        programs that look as if nobody had trained them
+    wiring.py             whether outputs look as if they had been read as something else than they are
     described.py        what a pair says of itself: sites, cautions, what its numbers are of
     notes.py            what is worth knowing though every number stands
     independence.py     terms that are not functions of one datum and its latents

@@ -34,6 +34,19 @@ def refuse_empty(arguments: Arguments) -> None:
             raise ValueError(f"argument {name!r} is empty (shape {tuple(value.shape)}): there are no data to evaluate")
 
 
+def not_finite(args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> str:
+    """Which rows of the arguments have NaN or infinite values, in words; empty if none has."""
+    told = []
+    for name, value in named(args, kwargs).items():
+        if isinstance(value, Tensor) and value.is_floating_point() and value.dim() > 0:
+            rows = (~value.isfinite()).reshape(len(value), -1).any(1).nonzero().flatten().tolist()
+            if rows:
+                told.append(
+                    f"argument {name!r} has NaN or infinite values in {len(rows)} of its rows (first rows: {rows[:8]})"
+                )
+    return f"{'; '.join(told)}: mend these data first, unless they are meant. With them " if told else ""
+
+
 def leading_axes(arguments: Arguments, num_data: int) -> Axes:
     """Every tensor whose leading dimension is the number of data."""
     return {k: 0 for k, v in arguments.items() if isinstance(v, Tensor) and v.dim() > 0 and len(v) == num_data}

@@ -15,6 +15,8 @@ from elbowroom.inference.programs.remarks import by_datum
 from elbowroom.inference.programs.structure import ProgramError, Structure
 from elbowroom.inference.programs.terms import place
 from elbowroom.inference.programs.triple import Triple
+from elbowroom.inference.programs.untrained import suspicions
+from elbowroom.inference.programs.wiring import misread
 
 
 class Described(Triple):
@@ -78,13 +80,21 @@ class Described(Triple):
         return by_datum(self.structure.unnormalised, len(self))
 
     @cached_property
+    def suspicions(self) -> tuple[str, ...]:
+        """Why these may not be the programs that were meant, as sentences.
+
+        They were never trained, their weights not loaded, their outputs read as something else. These are the last of
+        the notes, and a verdict begins with them. The programs are run a few times for it.
+        """
+        return suspicions(self if self.whole is None else self.whole) + misread(self.sites())
+
+    @cached_property
     def notes(self) -> tuple[str, ...]:
         """What is worth knowing of the programs though every number stands, as sentences.
 
-        Fixed globals that all numbers are given, a `poutine.scale` that was undone, and what speaks for programs that
-        were never trained. The programs are run two or three times for them.
+        Fixed globals that all numbers are given, a `poutine.scale` that was undone, and the suspicions.
         """
-        return notes_of(self)
+        return (*notes_of(self), *self.suspicions)
 
 
 def _kind(name: str, site: Any, structure: Structure) -> str:

@@ -44,7 +44,8 @@ def why_not_drawn(functions: Functions, data: tuple[Tensor, ...]) -> str:
     with quiet_globals(data), torch.no_grad():
         torch.manual_seed(0)
         transform = biject_to(functions.support)
-        u = transform.inv(functions.drawn("sample", few, _SAMPLES)).double()[:, :_DATA]
+        drawn = functions.drawn("sample", few, _SAMPLES)
+        u = transform.inv(drawn).double()[:, :_DATA]
         if u.shape[-1] * 8 > _SAMPLES or not bool(u.isfinite().all()):
             return ""
         mean, factor = _gaussian(u)
@@ -52,7 +53,7 @@ def why_not_drawn(functions: Functions, data: tuple[Tensor, ...]) -> str:
         at = mean + torch.einsum("bij,sbj->sbi", factor, noise)
         log_g = (-0.5 * noise.square() - 0.5 * math.log(2 * math.pi)).sum(-1)
         log_g = log_g - factor.diagonal(dim1=-2, dim2=-1).log().sum(-1)
-        log_w = _log_q(functions, few, transform, at) - log_g
+        log_w = _log_q(functions, few, transform, at, drawn.dtype) - log_g
     return _told(log_w, (u - mean) / u.std(0), (at - mean) / u.std(0))
 
 
@@ -66,14 +67,15 @@ def _gaussian(u: Tensor) -> tuple[Tensor, Tensor]:
     return mean, _WIDER * torch.linalg.cholesky(covariance)
 
 
-def _log_q(functions: Functions, data: tuple[Tensor, ...], transform: object, u: Tensor) -> Tensor:
+def _log_q(functions: Functions, data: tuple[Tensor, ...], transform: object, u: Tensor, dtype: torch.dtype) -> Tensor:
     """log q(T(u)) + log |dT/du| `[S, B]`, of the first data of functions that hold all of theirs themselves."""
     missing = functions.size(data) - u.shape[1]
     full = torch.cat([u, u[:, :1].expand(-1, missing, -1)], 1) if missing else u
     z = transform(full)  # type: ignore[operator]
     jacobian = transform.log_abs_det_jacobian(full, z)  # type: ignore[attr-defined]
     jacobian = jacobian.flatten(2).sum(2) if jacobian.dim() > 2 else jacobian
-    return (functions.density("log_q", data, z).double() + jacobian)[:, : u.shape[1]]
+    # A network in 32 bits takes nothing else.
+    return (functions.density("log_q", data, z.to(dtype)).double() + jacobian)[:, : u.shape[1]]
 
 
 def _told(log_w: Tensor, drawn: Tensor, weighed: Tensor) -> str:

@@ -1,11 +1,10 @@
-"""What is worth knowing of a pair of programs though every number stands: what all are given, and suspicions."""
+"""What is worth knowing of a pair of programs though every number stands: what all are given, what was undone."""
 
 from elbowroom.inference.programs.triple import Triple
-from elbowroom.inference.programs.untrained import suspicions
 
 
 def notes_of(triple: Triple) -> tuple[str, ...]:
-    """Sentences about the programs, for reports and verdicts; both programs are run for them."""
+    """Sentences about the programs, for reports and verdicts."""
     structure = triple.structure
     notes = []
     if structure.given:
@@ -24,5 +23,4 @@ def notes_of(triple: Triple) -> tuple[str, ...]:
     if structure.scaled:
         scales = ", ".join(f"the {name} ({scale})" for name, scale in structure.scaled.items())
         notes.append(f"poutine.scale is undone at {scales}: the numbers are of the programs without it")
-    every = triple if triple.whole is None else triple.whole
-    return (*notes, *suspicions(every))
+    return tuple(notes)

@@ -8,6 +8,7 @@ from pyro import poutine
 from pyro.poutine.util import site_is_subsample
 from torch import Tensor
 
+from elbowroom.inference.programs.arguments import not_finite
 from elbowroom.inference.programs.dtypes import meeting, unequal
 from elbowroom.inference.programs.handlers import Pin, Set, Weigh
 from elbowroom.inference.programs.masks import is_deterministic
@@ -118,7 +119,8 @@ def run_plain(
         arguments = (*args, *kwargs.values())
         shapes = ", ".join(map(describe, arguments)) or "none"
         raise ProgramError(
-            f"the {what} failed on these arguments: {shapes}.\n  {type(error).__name__}: {error}\n"
+            f"{not_finite(args, kwargs)}the {what} failed on these arguments: {shapes}.\n"
+            f"  {type(error).__name__}: {error}\n"
             f"  Run {what}(*args) by itself to see where; shapes and dtypes must be the ones it was written for."
             + meeting(error, arguments, tracer.trace)
         ) from error

@@ -10,7 +10,20 @@ from torch.distributions import Independent
 
 from elbowroom.inference.programs.log_prob import beyond_total, innermost, support_of
 from elbowroom.inference.programs.remarks import Remark
-from elbowroom.inference.programs.unnormalised import is_answered, is_between, is_read_rounded, is_real, sentence
+from elbowroom.inference.programs.unnormalised import (
+    by_formula,
+    grey_values,
+    is_answered,
+    is_between,
+    is_read_rounded,
+    is_real,
+    sentence,
+)
+
+_MEND = (
+    "Remove or mend these data, mask them with poutine.mask or .mask(...) on the distribution, or choose a likelihood "
+    "whose support holds them."
+)
 
 Sites = dict[str, Any]
 """Name -> Pyro's record of a sample site."""
@@ -154,23 +167,21 @@ def check_observed(name: str, site: Any, data_dim: int | None) -> None:
     if _is_unseen(site):
         return
     kind = type(innermost(fn)).__name__
-    for bad, what, remedy in (
-        (_anywhere(fn, value, lambda base: ~_finite(base, value)), "NaN or infinite values", ""),
+    outside = f"values outside the support {support_of(fn)} of {kind}", _what_else(fn, value, kind)
+    for bad, (what, remedy) in (
+        (_anywhere(fn, value, lambda base: ~_finite(base, value)), ("NaN or infinite values", _MEND)),
         (
             _anywhere(fn, value, lambda base: ~_inside(base, value) & ~is_answered(base, value)),
-            f"values outside the support {support_of(fn)} of {kind}",
-            _what_else(fn, value, kind),
+            grey_values(fn, value) or outside,
         ),
-        (site["log_prob"].isposinf(), f"values at which the density of {kind} is infinite", ""),
+        (site["log_prob"].isposinf(), (f"values at which the density of {kind} is infinite", _MEND)),
     ):
         bad = _unhidden(bad, site)
         if bool(bad.any()):
             split = data_dim is not None and bad.dim() >= -data_dim
             rows = sorted({int(i) for i in bad.nonzero()[:, data_dim]}) if split else [0]
             raise ProgramError(
-                f"observed site '{name}' has {what} in {len(rows)} of its data (first rows: {rows[:8]}). Remove or "
-                "mend these data, mask them with poutine.mask or .mask(...) on the distribution, or choose a "
-                f"likelihood whose support holds them.{remedy}"
+                f"observed site '{name}' has {what} in {len(rows)} of its data (first rows: {rows[:8]}). {remedy}"
             )
 
 
@@ -190,16 +201,12 @@ def _cannot_be_drawn(fn: Any, value: Tensor) -> Tensor:
 
 
 def _what_else(fn: Any, value: Tensor, kind: str) -> str:
-    """What more can be done about values outside the support, if they lie between those inside."""
+    """What can be done about values outside the support, and what more if they lie between those inside."""
     if is_read_rounded(fn):
-        return f" {kind} rounds what it is given: soft labels would count as hard ones. Give the labels that are meant."
+        return f"{_MEND} {kind} rounds what it is given: soft labels would count as hard ones. Give the labels meant."
     if not bool(_anywhere(fn, value, lambda base: is_between(base, value) & ~_inside(base, value)).any()):
-        return ""
-    return (
-        " If its formula is meant between the values of its support, too (grey values under a Bernoulli), say so by "
-        f"{kind}(..., validate_args=False), the global default being no answer: ELBO and room are then of an "
-        "unnormalised density, and every result says so."
-    )
+        return _MEND
+    return f"{_MEND} {by_formula(kind)}"
 
 
 def _is_unseen(site: Any) -> bool:

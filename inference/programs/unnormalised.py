@@ -44,6 +44,32 @@ def sentence(name: str, fn: Any) -> str:
     )
 
 
+def grey_values(fn: Any, value: Tensor) -> tuple[str, str] | None:
+    """What is wrong with values between 0 and 1 under a distribution of zeros and ones, and the ways out; else None."""
+    other = value[(value != 0) & (value != 1)]
+    if not _is_binary(support_of(fn)) or not other.numel() or not bool(((other > 0) & (other < 1)).all()):
+        return None
+    ways = (
+        "Ways out: (1) one fixed cut, x = (x > 0.5).to(x), or binarize='threshold' of elbowroom.datasets.load; (2) one "
+        "draw, x = torch.bernoulli(x), or a new one for each minibatch of training (binarize='static', 'dynamic'); (3) "
+        "a likelihood of real values, Normal or ContinuousBernoulli."
+    )
+    kind = innermost(fn)
+    name = type(kind).__name__
+    if not type(kind).__module__.startswith("elbowroom."):  # whose likelihoods are made by name
+        ways += f" {by_formula(name)}"
+    return f"grey values (such as {other[0].item():.6g})", f"{name} gives probability to 0 and 1 alone. {ways}"
+
+
+def by_formula(kind: str) -> str:
+    """How a user says that a density is meant between the values of its support, too."""
+    return (
+        f"If its formula is meant between the values of its support, too, say so by {kind}(..., validate_args=False), "
+        "the global default being no answer: ELBO and room are then of an unnormalised density, and every result says "
+        "so."
+    )
+
+
 def is_read_rounded(fn: Any) -> bool:
     """Whether a distribution rounds what it is given: soft labels are taken for hard ones, without a word."""
     return isinstance(innermost(fn), Categorical | OneHotCategorical)

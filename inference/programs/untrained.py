@@ -1,5 +1,8 @@
 """Whether programs look as if nobody had trained them: what they were made with is what they still have.
 
+Whoever makes a program may know more, and says it in an attribute of it, `doubts`: sentences on why it may not be the
+program that was meant, such as a network whose weights were drawn here and never loaded.
+
 A suspicion, no flag: parameters may have been initialised with trained values. A step of training that moves any of a
 program's parameters, by however little, ends it.
 """
@@ -20,9 +23,12 @@ from elbowroom.inference.programs.triple import Triple
 
 def suspicions(triple: Triple) -> tuple[str, ...]:
     """What speaks for a program that was never trained, in words; each program is run once more, or twice."""
-    found = [_untrained_guide(triple)]
-    found += [_new_network(triple, what) for what in ("guide", "model")]
-    return tuple(reason for reason in found if reason)
+    programs = {"guide": triple.guide, "model": triple.model}
+    known = {what: tuple(getattr(program, "doubts", ())) for what, program in programs.items()}
+    found = [doubt for doubts in known.values() for doubt in doubts]
+    found.append(_untrained_guide(triple))
+    found += [_new_network(triple, what) for what, doubts in known.items() if not doubts]
+    return tuple(dict.fromkeys(reason for reason in found if reason))
 
 
 def _untrained_guide(triple: Triple) -> str:

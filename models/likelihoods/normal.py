@@ -76,7 +76,7 @@ class NormalHeteroscedastic(Likelihood):
         floor: what every σ_p(z) stays above.
     """
 
-    outputs = ("mean_std", "mean_log_var")
+    outputs = ("mean_std", "mean_log_var", "mean_log_std")
     data = "real"
 
     def __init__(self, floor: float = FLOOR) -> None:
@@ -110,6 +110,11 @@ class NormalVector(dist.TorchDistribution):
     def __init__(self, loc: Tensor, scale: Tensor, validate_args: bool | None = None) -> None:
         self.loc, self.scale = loc, scale
         super().__init__(loc.shape[:-1], loc.shape[-1:], validate_args=validate_args)
+
+    @property
+    def independent_entries(self) -> dist.Normal:
+        """The same as a distribution of single entries, batch shape `[*batch, P]`."""
+        return dist.Normal(self.loc, self.scale.expand_as(self.loc), validate_args=False)
 
     def expand(self, batch_shape: Size, _instance: Any = None) -> "NormalVector":
         """The same distribution for more data; no memory is copied."""

@@ -1,6 +1,6 @@
-"""Pictures of data: reconstructions beside their originals, and samples from the prior."""
+"""Pictures of data: reconstructions beside their originals, samples from the prior, draws of several models."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 import torch
@@ -66,6 +66,32 @@ def prior_samples_figure(
         ax = figure.subplots()
         show_mosaic(ax, grid, value_range(images))
         figure.suptitle(title.format(len(images)), x=0.01, ha="left")
+    return figure
+
+
+def image_rows_figure(rows: Mapping[str, Tensor], image_shape: Sequence[int], *, title: str) -> Picture:
+    """Images of several origins, a row of each.
+
+    Args:
+        rows: name -> `[N, ...]`, in the order from top to bottom; shorter rows end in white.
+        image_shape: (height, width), (height, width, 3) or (3, height, width).
+        title: what they are.
+
+    Raises:
+        ValueError: if the shapes do not fit, or there are no rows or images.
+    """
+    if not rows:
+        raise ValueError("rows: got none, expected images by name")
+    images = [as_images(name, data, image_shape) for name, data in rows.items()]
+    columns = max(map(len, images))
+    grid = np.stack([fill_up(row, columns) for row in images])  # [R, C, H, W]
+    with styled():
+        figure = new_figure(1.4 + _CELL * columns, 0.6 + _CELL * len(rows))
+        ax = figure.subplots()
+        show_mosaic(ax, grid, value_range(*images))
+        height = grid.shape[2]
+        ax.set_yticks([height / 2 + i * (height + 1) for i in range(len(rows))], list(rows))
+        figure.suptitle(title, x=0.01, ha="left")
     return figure
 
 

@@ -41,7 +41,8 @@ def save_html(
     Args:
         audit: from `audit`.
         path: of the file.
-        image_shape: of a datum, `(height, width)` or `(height, width, channels)`; `()` says that data are no pictures.
+        image_shape: of a datum, `(height, width)`, `(height, width, channels)` or `(channels, height, width)`; `()`
+            says that data are no pictures.
             By default it is guessed: see `image_shape_of`.
         title: a heading; by default a general one.
 

@@ -9,6 +9,7 @@ from PIL import Image
 from torch import Tensor
 
 _LARGEST = 64  # pixels of a side
+_CHANNELS = (1, 3)
 _FEWEST = 64  # pixels of a flat row that may be taken for a picture
 
 
@@ -37,7 +38,7 @@ class Pictures:
 
 
 def image_shape_of(x: Tensor, image_shape: tuple[int, ...] | None) -> tuple[int, ...] | None:
-    """Height, width and perhaps channels of a datum; None if the data are no pictures.
+    """Height, width and perhaps channels (or channels, height, width) of a datum; None if the data are no pictures.
 
     Without a given shape, `[B, H, W]` and `[B, C, H, W]` (C = 1 or 3) are pictures, and so are flat rows between 0 and
     1 whose length is a square of at least 8. An empty shape `()` says that they are none.
@@ -49,10 +50,12 @@ def image_shape_of(x: Tensor, image_shape: tuple[int, ...] | None) -> tuple[int,
     if image_shape is not None:
         if not image_shape:
             return None
-        if math.prod(image_shape) != size or len(image_shape) not in (2, 3):
+        coloured = len(image_shape) == 3 and (image_shape[2] in _CHANNELS or image_shape[0] in _CHANNELS)
+        if math.prod(image_shape) != size or not (len(image_shape) == 2 or coloured):
             raise ValueError(
-                f"image_shape is {image_shape}, but a datum has {size} values: give (height, width) or (height, width, "
-                "channels) with that product, or () for data that are no pictures"
+                f"image_shape is {image_shape}, but a datum has {size} values: give (height, width), (height, width, "
+                "channels) or (channels, height, width) with that product and 1 or 3 channels, or () for data that are "
+                "no pictures"
             )
         return image_shape
     if x.dim() == 4 and x.shape[1] in (1, 3):
@@ -70,10 +73,13 @@ def data_uri(datum: Tensor, shape: tuple[int, ...], ends: tuple[float, float]) -
     Colours are shown as they are. Sides above 64 pixels are thinned out.
     """
     values = datum.detach().cpu().double().numpy()
-    if values.ndim == 3 and len(shape) == 3:  # channels come first in torch
-        values = np.moveaxis(values, 0, -1)
-    values = values.reshape(shape)
-    step = max(1, -(-max(shape[:2]) // _LARGEST))
+    if len(shape) == 3 and shape[2] not in _CHANNELS:  # as torch has them
+        values = np.moveaxis(values.reshape(shape), 0, -1)
+    elif values.ndim == 3 and len(shape) == 3 and values.shape != tuple(shape):
+        values = np.moveaxis(values, 0, -1).reshape(shape)
+    else:
+        values = values.reshape(shape)
+    step = max(1, -(-max(values.shape[:2]) // _LARGEST))
     share = np.nan_to_num((values[::step, ::step] - ends[0]) / ((ends[1] - ends[0]) or 1.0)).clip(0, 1)
     if share.ndim == 3 and share.shape[-1] == 1:
         share = share[..., 0]

@@ -3,6 +3,7 @@
 import shutil
 import sys
 from collections.abc import Iterator
+from dataclasses import replace
 from functools import cache
 from pathlib import Path
 from unittest.mock import patch
@@ -14,6 +15,8 @@ import torch
 
 from elbowroom import __main__
 from elbowroom.__main__ import main
+from elbowroom.inference import Audit, Target
+from toys.audit_results import short_audit
 from toys.commands import SMALL, Result, Run
 
 
@@ -98,3 +101,18 @@ def trained(folder: Path, _trained: Path) -> Path:
     config = folder / "run" / "config.json"
     config.write_text(config.read_text().replace(str(_trained), str(folder)))
     return folder / "run"
+
+
+@pytest.fixture
+def audited(monkeypatch: pytest.MonkeyPatch) -> list[Target]:
+    """The targets that the command would have audited: it is given an audit of other data."""
+    from elbowroom.commands import audit
+
+    targets: list[Target] = []
+
+    def take(target: Target, **options: object) -> Audit:
+        targets.append(target)
+        return replace(short_audit(), skipped={"examination": "the data are others"})
+
+    monkeypatch.setattr(audit, "audit_target", take)
+    return targets

@@ -13,12 +13,13 @@ CHANGED = {
     "train": [
         "--training.epochs=2", "--programs.hidden=[5,4]", "--training.clip_norm=7.5", "--seed=11", "--json",
         "--programs.model=vae", "--programs.options={latent_dim: 3, hidden: [7]}", "--programs.guide_options.floor=0.5",
-        "--training.beta=0.5",
+        "--training.beta=0.5", "--density=made", "--density_options.num_orders=2", "--fit_options={num_epochs: 3}",
     ],
     "evidence": ["--run=elsewhere", "--num_particles=[2,3]", "--limit=4", "--exact=no"],
     "audit": ["--networks.image_shape=[1,8,8]", "--fail-if=gap > 5", "--budget=7.5", "--data.binarize=none"],
     "compare": ["--data=[3,1]", "--mcmc=false", "--num_draws=7"],
     "generate": ["--num_samples=9", "--which=best"],
+    "rivals": ["--rows=[pixels,made]", "--kind=levels", "--limit=9"],
     "demo": ["--epochs=4", "--output=here"],
     "families": ["--json"],
 }  # fmt: skip

@@ -48,6 +48,8 @@ def test_colour_comes_first(digits: Dataset) -> None:
     colour = replace(digits, test=x, image_shape=(2, 2, 3))
     (images,) = KINDS["image"].arguments(colour, "test")
     assert images.shape == (2, 3, 2, 2) and images[0, :, 0, 1].tolist() == [3, 4, 5]
+    (images,) = KINDS["image"].arguments(replace(colour, image_shape=(3, 1, 4)), "test")  # as torch stores them
+    assert torch.equal(images, x.reshape(2, 3, 1, 4))
 
 
 def test_what_a_kind_cannot_be_made_of_is_refused(digits: Dataset) -> None:

@@ -91,9 +91,9 @@ def test_labels_follow_their_data(tmp_path: Path) -> None:
 
 
 def test_shapes(tmp_path: Path) -> None:
-    """A vector is N numbers; images may have one channel, first or last, or several."""
+    """Images may have one channel, first or last, or several."""
     for shape, image, features in (
-        ((24,), None, 1),
+        ((24, 1), None, 1),
         ((6, 1, 2, 2), (2, 2), 4),
         ((6, 2, 2, 1), (2, 2), 4),
         ((4, 3, 2, 1, 1), (3, 2, 1, 1), 6),
@@ -123,8 +123,8 @@ def test_where_a_file_is_looked_for(tmp_path: Path, monkeypatch: pytest.MonkeyPa
         load("nope.npz")
     monkeypatch.setenv("ELBOWROOM_DATA", str(tmp_path / "gone"))
     assert load(tmp_path / "argument" / "x.npz").train[0] == 0
-    with pytest.raises(ValueError, match=r"or a file that ends in \.npy, \.npz, \.mat"):
-        load(tmp_path / "here" / "x.csv")
+    with pytest.raises(ValueError, match=r"unknown data set 'x'\. .*or a file that ends in \.npy, \.npz, \.mat"):
+        load("x", data_dir=tmp_path)
 
 
 BAD_VALUES = REAL.copy()
@@ -145,6 +145,7 @@ BAD_VALUES[[3, 7], [0, 5]] = np.nan, -np.inf
         ({"x": np.zeros(5, dtype=[("a", "f8")])}, "expected bool, integers or floats"),
         ({"x": np.zeros(5, dtype="M8[s]")}, "dtype datetime64"),
         ({"x": np.float64(3)}, r"single number \(0 dimensions\)"),
+        ({"x": REAL[0]}, r"a vector of shape \[6\].* a single datum of 6 values save x\[None\], .* x\[:, None\]"),
         ({"x": REAL[:2]}, "2 data cannot be split .* at least 3 are needed"),
         ({"x": REAL[:1]}, "1 datum cannot be split"),
         ({"x": REAL, "test": REAL[:, :3]}, r"the shape of a datum differs .*'train': \(6,\), 'test': \(3,\)"),

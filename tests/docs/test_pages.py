@@ -12,7 +12,9 @@ from elbowroom.reference import PROBLEMS
 from families_page import families_page
 from house_imports import FOLDERS, ROOT
 
-NAMES = ("README.md", "CONTRIBUTING.md", "SECURITY.md", "docs/house.md", "docs/training.md")
+NAMES = (
+    "README.md", "CONTRIBUTING.md", "SECURITY.md", "docs/house.md", "docs/training.md", "docs/other_ways_round_z.md",
+)  # fmt: skip
 PAGES = {name: (ROOT / name).read_text() for name in NAMES}
 PATH = re.compile(r"[\w.<>]+(?:/[\w.<>]+)*(?:/|\.py|\.md|\.svg|\.toml)")
 HOUSE, CONTRIBUTING, README = PAGES["docs/house.md"], PAGES["CONTRIBUTING.md"], PAGES["README.md"]

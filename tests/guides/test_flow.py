@@ -13,9 +13,10 @@ from torch import Tensor
 from torch.distributions import Distribution, transforms
 
 from elbowroom.guides import AmortizedNormal, FlowGuide, PlanarGuide
-from elbowroom.guides.flow_layers import flow_layers, import_zuko
+from elbowroom.guides.flow_layers import flow_layers
 from elbowroom.inference import Target, bracket, decompose, hmc, importance, quadrature
 from elbowroom.networks.program import Program
+from elbowroom.networks.zuko_library import import_zuko
 from toys.contract import REGISTERED
 from toys.failure_budget import sigmas
 from toys.richer_guides import KINDS, P

@@ -53,10 +53,21 @@ def bernoulli_model(x: Tensor) -> None:
         pyro.sample("x", dist.Bernoulli(logits=z @ PROBLEM.weight.T).to_event(1), obs=x)
 
 
+def particular_guide(x: Tensor) -> None:
+    if x.isnan().any():
+        raise ValueError("no NaN here")
+
+
 def test_values_outside_the_likelihoods_support() -> None:
     x = (X > 0).double()
     x[2, 1] = 0.5
+    ways = ("(1) one fixed cut", "(2) one draw", "(3) a likelihood of real values", "validate_args=False")
+    refused("'x'", "grey values (such as 0.5)", "first rows: [2]", *ways, model=bernoulli_model, guide=loose_guide, x=x)
+    x[2, 1] = 1.5
     refused("'x'", "outside the support", "Bernoulli", "first rows: [2]", model=bernoulli_model, guide=loose_guide, x=x)
+    x[2, 1] = float("nan")
+    told = ("argument 0 has NaN", "1 of its rows (first rows: [2])", "the guide failed", "no NaN here")
+    refused(*told, model=bernoulli_model, guide=particular_guide, x=x)
 
 
 def test_masked_values_may_be_anything() -> None:

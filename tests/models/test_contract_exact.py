@@ -11,7 +11,7 @@ from pyro import poutine
 from torch import Tensor
 
 from elbowroom.inference import Estimate, Target, fit, importance, quadrature
-from toys.contract import REGISTERED, B, Pair
+from toys.contract import ALSO, REGISTERED, B, Pair
 from toys.failure_budget import sigmas
 
 SIGMAS = sigmas(B * len(REGISTERED))  # of one test of all these comparisons: about 4
@@ -68,6 +68,13 @@ def test_log_p_is_the_one_that_is_known_exactly(pair: Pair) -> None:
     if pair.exact != "closed form" and hasattr(target.model, "log_prob"):
         torch.testing.assert_close(target.model.log_prob(*target.args), exact, rtol=1e-6, atol=1e-6)
     assert agrees(sampled(target), exact)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("pair", ALSO.values(), ids=list(ALSO))
+def test_log_p_beneath_a_guide_of_another_model(pair: Pair) -> None:
+    target = trained(pair)
+    assert agrees(sampled(target), EXACT[pair.exact](target))
 
 
 @pytest.mark.parametrize(

@@ -15,7 +15,7 @@ every_pair = pytest.mark.parametrize("pair", PAIRS.values(), ids=list(PAIRS))
 
 def test_the_registries_name_each_other_and_their_data() -> None:
     for entry in MODELS.values():
-        assert entry.guides and set(entry.guides) <= set(GUIDES)
+        assert entry.guides and set(entry.every_guide) <= set(GUIDES)
         assert entry.data in KINDS and entry.exact in ("quadrature", "sum", "closed form")
     assert set(TOYS) == set(KINDS)
 

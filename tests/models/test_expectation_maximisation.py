@@ -15,6 +15,7 @@ from elbowroom.models import expectation_maximisation as em
 P = 5
 OPTIONS: dict[str, dict[str, Any]] = {
     "bernoulli": {},
+    "categorical": {"likelihood_options": {"levels": 4}},
     "normal-fixed": {"sigma": 0.7},
     "normal-learned": {},
     "normal-heteroscedastic": {},
@@ -25,6 +26,8 @@ every_likelihood = pytest.mark.parametrize("likelihood", OPTIONS)
 def clusters(likelihood: str, num_data: int = 120) -> Tensor:
     centres = 2 * torch.randn(3, P)
     x = centres[torch.arange(num_data) % 3] + torch.randn(num_data, P)
+    if likelihood == "categorical":
+        return (1.5 + x).round().clamp(0, 3)
     return (x > 0).double() if likelihood == "bernoulli" else 5 + x
 
 
@@ -35,6 +38,9 @@ def log_prior(model: Mixture, x: Tensor, likelihood: str) -> Tensor:
     if likelihood == "bernoulli":
         share = (x.sum(0) + 1) / (len(x) + 2)
         return dirichlet + (share * p_x.mean.log() + (1 - share) * (1 - p_x.mean).log()).sum()
+    if likelihood == "categorical":
+        share = torch.stack([(x == level).sum(0) + 1 for level in range(4)], -1) / (len(x) + 4)
+        return dirichlet + (share * p_x.logits.log_softmax(-1)).sum()
     mean, variance = x.mean(0), x.var(0, correction=0)
     expected = variance + (p_x.mean - mean).square()  # of (x − m)², x with the mean and variance of all data
     return dirichlet - (p_x.variance.log() + expected / p_x.variance).sum() / 2

@@ -1,12 +1,12 @@
 """Other people's decoders: wrapped as they are, read as told, refused when they say something else."""
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, NamedTuple
 
 import pytest
 import torch
 from torch import Tensor, nn
-from torch.distributions import Bernoulli, Normal, Poisson
+from torch.distributions import Bernoulli, Independent, Normal, Poisson
 
 from elbowroom.models import DecoderModel, from_decoder
 from toys.networks import Returns
@@ -15,7 +15,9 @@ P, D = 6, 2
 HETERO = "normal-heteroscedastic"
 
 
-def wrapped(make: Callable[[Tensor], Any], likelihood: str, output: str, **options: float | None) -> DecoderModel:
+def wrapped(
+    make: Callable[[Tensor], Any], likelihood: str, output: str | None, **options: float | None
+) -> DecoderModel:
     """A decoder that returns `make(z)`, wrapped."""
     return from_decoder(Returns(make), latent_dim=D, likelihood=likelihood, output=output, **options)
 
@@ -103,7 +105,7 @@ def test_a_decoder_that_merges_samples_and_data_is_refused(num_data: int, shape:
         ("bernoulli", "probs", lambda z: -0.1 * ones(z, P), ValueError, "expected probabilities"),
         ("bernoulli", "probs", lambda z: torch.nan * ones(z, P), ValueError, "between nan and nan"),
         ("poisson", "rate", lambda z: 0 * ones(z, P), ValueError, "between 0 and 0, expected positive.*'log_rate'"),
-        ("normal-learned", "mean", lambda z: {"mean": z}, TypeError, "returned a dict, expected one tensor"),
+        ("normal-learned", "mean", lambda z: {"median": z}, TypeError, "returned a dict, expected one tensor"),
         (HETERO, "mean_std", lambda z: ones(z, P), TypeError, r"one tensor of shape \(3, 6\).*pair"),
         (HETERO, "mean_std", lambda z: (z, z, z), TypeError, "a tuple of 3"),
         (HETERO, "mean_std", lambda z: (z, None), TypeError, r"\(Tensor, NoneType\)"),
@@ -134,12 +136,12 @@ def test_what_the_network_returned_is_named(likelihood, output, make, error, mes
 @pytest.mark.parametrize(
     ("arguments", "error", "message"),
     [
-        ({"decoder": lambda z: z}, TypeError, r"decoder: got function, expected a torch\.nn\.Module"),
+        ({"decoder": "decoder"}, TypeError, r"decoder: got str, expected a torch\.nn\.Module, or a function"),
         ({"decoder": nn.Linear}, TypeError, "decoder: got the class Linear, expected an instance"),
         ({"output": "sigmoid"}, ValueError, "output: got 'sigmoid', expected one of 'logits', 'probs'"),
         ({"output": "mean"}, ValueError, r"output: got 'mean', but .* 'bernoulli' takes 'logits' or 'probs'"),
         ({"likelihood": "gamma"}, ValueError, "likelihood: got 'gamma', expected one of 'bernoulli'"),
-        ({"latent_dim": 0}, ValueError, "latent_dim: got 0"),
+        ({"latent_dim": 0}, ValueError, r"latent_dim\[0\]: got 0"),
         ({"likelihood": "normal-fixed", "output": "mean"}, ValueError, "sigma: got None"),
     ],
 )
@@ -149,6 +151,86 @@ def test_construction_errors(arguments: dict, error: type[Exception], message: s
         from_decoder(**given)
 
 
-def test_how_the_output_is_read_has_no_default() -> None:
-    with pytest.raises(TypeError, match="output"):
-        from_decoder(nn.Linear(D, P), latent_dim=D, likelihood="bernoulli")  # type: ignore[call-arg]
+def test_how_a_tensor_is_read_has_no_default() -> None:
+    model = from_decoder(nn.Linear(D, P), latent_dim=D, likelihood="bernoulli")
+    with pytest.raises(
+        TypeError, match=r"decoder: returned one tensor of shape \(3, 6\), .*say output= one of 'logits'"
+    ):
+        model(torch.zeros(3, P))
+
+
+class Output(NamedTuple):
+    sample: Tensor
+
+
+@pytest.mark.parametrize(
+    ("likelihood", "output", "make", "same_as"),
+    [
+        ("bernoulli", "logits", lambda a: {"reconstruction": a}, lambda a: a),
+        ("bernoulli", "probs", lambda a: {"probs": a.sigmoid(), "loss": a}, lambda a: a.sigmoid()),
+        ("normal-learned", "mean", Output, lambda a: a),
+        ("normal-learned", "mean", lambda a: [a], lambda a: a),
+        ("bernoulli", None, lambda a: Bernoulli(logits=a), lambda a: a),
+        ("bernoulli", None, lambda a: Independent(Bernoulli(probs=a.sigmoid()), 1), lambda a: a),
+        ("normal-learned", None, lambda a: Normal(a, 7.0), lambda a: a),  # its σ is the likelihood's
+        ("poisson", None, lambda a: Poisson(a.exp()), lambda a: a),
+        (HETERO, None, lambda a: Independent(Normal(a, a.exp()), 1), lambda a: (a, a)),
+        (HETERO, "mean_log_std", lambda a: {"mu": a, "log_std": a}, lambda a: (a, a)),
+    ],
+)
+def test_what_a_decoder_calls_its_tensors(likelihood: str, output: str | None, make: Any, same_as: Any) -> None:
+    told = {"bernoulli": "logits", "normal-learned": "mean", "poisson": "log_rate", HETERO: "mean_log_std"}[likelihood]
+    plain = wrapped(lambda z: same_as(z @ torch.ones(D, P)), likelihood, output if output == "probs" else told)
+    model = wrapped(lambda z: make(z @ torch.ones(D, P)), likelihood, output)
+    x, z = torch.ones(4, P), torch.randn(4, D)
+    torch.testing.assert_close(model.decode(z).log_prob(x), plain.decode(z).log_prob(x))
+
+
+def test_a_distribution_of_another_kind_is_refused() -> None:
+    with pytest.raises(
+        TypeError, match="decoder: returned a Poisson, of which the likelihood's 'logits' cannot be read"
+    ):
+        wrapped(lambda z: Poisson(z.exp()), "bernoulli", None)(torch.zeros(3, D))
+
+
+def test_latents_of_any_shape_are_restored() -> None:
+    shapes = []
+
+    def decode(z: Tensor) -> Tensor:
+        shapes.append(tuple(z.shape))
+        return z.flatten(1) @ torch.ones(8, P)
+
+    model = from_decoder(decode, latent_dim=(2, 2, 2), likelihood="bernoulli", output="logits")
+    assert model.latent_dim == 8 and model(torch.zeros(3, P)).shape == (3, 8) and shapes == [(3, 2, 2, 2)]
+    with pytest.raises(ValueError, match=r"latent_dim\[1\]: got 0"):
+        from_decoder(decode, latent_dim=(2, 0), likelihood="bernoulli", output="logits")
+
+
+def test_grey_data_and_data_with_holes_are_refused_as_data() -> None:
+    """By the ways out that the command line names, and not by an option that nobody can give here."""
+    from elbowroom.guides import from_encoder
+    from elbowroom.inference import ProgramError, Target
+
+    model = from_decoder(nn.Linear(D, P), latent_dim=D, likelihood="bernoulli", output="logits")
+    guide = from_encoder(Split(nn.Linear(P, 2 * D)), output="mean_log_var")
+    x = torch.ones(4, P)
+    x[1, 2] = 0.25
+    told = r"grey values \(such as 0.25\).*\[1\].*\(1\) one fixed cut.*\(2\).*\(3\)"
+    with pytest.raises(ProgramError, match=told) as error:
+        Target(model, guide, x)
+    assert "validate_args" not in str(error.value)
+    x[1, 2] = torch.nan
+    told = r"^argument 0 has NaN or infinite values in 1 of its rows \(first rows: \[1\]\)"
+    with pytest.raises(ProgramError, match=told):
+        Target(model, guide, x)
+
+
+class Split(nn.Module):
+    """Two halves of what a network returns."""
+
+    def __init__(self, net: nn.Module) -> None:
+        super().__init__()
+        self.net = net
+
+    def forward(self, x: Tensor) -> tuple[Tensor, ...]:
+        return self.net(x).chunk(2, -1)

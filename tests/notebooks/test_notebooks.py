@@ -13,7 +13,7 @@ import pytest
 
 FOLDER = Path(__file__).parents[2] / "notebooks"
 NOTEBOOKS = sorted(FOLDER.glob("[0-9]*.py"))
-ROOMS = {f"elbowroom.{name}" for name in ("models", "guides", "inference", "datasets", "report")}
+ROOMS = {f"elbowroom.{name}" for name in ("models", "guides", "inference", "datasets", "report", "densities", "rivals")}
 OTHERS = {"torch", "pyro", "arviz", "numpy", "matplotlib", "itertools", "collections", "math", "resource", "time"}
 OF_THEIR_OWN = {"claims", "figures"}  # beside them: the register of claims, how figures are shown
 

@@ -132,6 +132,11 @@ REGISTERED = {
 }
 """The registry's families, and toys of structures that it may hold one day."""
 
+ALSO = {
+    f"{family}, {guide}": _registered(family, guide) for family, entry in models.MODELS.items() for guide in entry.also
+}
+"""Pairs of the registry whose guide is in `REGISTERED` with another model."""
+
 VARIANTS = {
     "vae, fixed": _registered("vae", "normal", hidden=(4, 3), likelihood="normal-fixed", sigma=0.3, activation="tanh"),
     "vae, learned": _registered("vae", "normal", likelihood="normal-learned", activation="softplus"),

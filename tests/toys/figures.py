@@ -11,6 +11,7 @@ from torch import Tensor
 from elbowroom.inference import importance, quadrature
 from elbowroom.report import (
     gap_figure,
+    image_rows_figure,
     interpolation_figure,
     loss_figure,
     posterior_figure,
@@ -40,6 +41,7 @@ FIGURES: dict[str, Callable[[], Figure]] = {
     "posterior, three latents": lambda: posterior_figure(toy(3).target, toy(3).comparison),
     "loss": lambda: loss_figure([{"epoch": e, "train_loss": 9 / e} for e in range(1, 9)]),
     "reconstruction": lambda: reconstruction_figure(pictures(3), pictures(3, seed=8), IMAGE),
+    "image rows": lambda: image_rows_figure({"a": pictures(3), "b": pictures(2)}, IMAGE, title="Images of two origins"),
     "prior samples": lambda: prior_samples_figure(pictures(7), IMAGE),
     "traversal": lambda: traversal_figure(decode, 2, IMAGE),
     "interpolation": lambda: interpolation_figure(decode, lambda x: x, [(pictures(2)[0], pictures(2)[1])], IMAGE),

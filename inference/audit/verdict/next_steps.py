@@ -4,6 +4,7 @@ from collections.abc import Mapping
 
 from elbowroom.inference.audit.numbers import Parts, rung_key
 from elbowroom.inference.audit.result import Finding, Number
+from elbowroom.inference.audit.verdict.doubts import is_too_narrow
 from elbowroom.inference.audit.verdict.wording import nats
 
 LEAST = 0.05
@@ -18,6 +19,7 @@ _STEPS = {
 
 _ENCODER = "train the encoder further or make it wider, or refine q for each datum (decompose(...).refined)"
 _MODES = "make q find the modes that it misses: other starts, a loss that covers mass, a mixture"
+_RETRAIN = "retrain q on the ELBO itself (retrain_guide), whose spread is too small in nearly every latent"
 _PLACES = ("First,", "Then")
 
 
@@ -32,7 +34,7 @@ def next_steps(parts: Parts, numbers: Mapping[str, Number]) -> list[Finding]:
     gain = numbers["amortization"].value
     if gain > LEAST:
         first = sum(numbers[key].value > gain for key, _ in steps)
-        steps.insert(first, ("amortization", _MODES if numbers["missed_modes"].value else _ENCODER))
+        steps.insert(first, ("amortization", _of_encoder(numbers)))
     if not steps:
         sentence = f"No single step is expected to raise the ELBO by {LEAST:g} nats."
         return [Finding("next", "good", sentence, tuple(k for k in ("amortization", *_STEPS) if k in numbers))]
@@ -40,3 +42,12 @@ def next_steps(parts: Parts, numbers: Mapping[str, Number]) -> list[Finding]:
         Finding("next", "note", f"{_PLACES[min(i, 1)]} {text}: up to {nats(numbers[key])} nats.", (key,))
         for i, (key, text) in enumerate(steps)
     ]
+
+
+def _of_encoder(numbers: Mapping[str, Number]) -> str:
+    """What to do about the encoder's room."""
+    if numbers["missed_modes"].value:
+        return _MODES
+    if is_too_narrow(numbers):
+        return _RETRAIN
+    return _ENCODER

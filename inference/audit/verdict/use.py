@@ -4,6 +4,7 @@ from collections.abc import Mapping
 
 from elbowroom.inference.audit.numbers import Parts
 from elbowroom.inference.audit.result import Finding, Number, Tone
+from elbowroom.inference.audit.verdict.doubts import is_collapsed
 from elbowroom.inference.audit.verdict.wording import listed, nats, percent, plural
 
 Numbers = Mapping[str, Number]
@@ -35,10 +36,13 @@ def tell_in_short(parts: Parts, numbers: Numbers) -> list[Finding]:
         )
         return [Finding("verdict", "warning", sentence, ("gap",))]
     if not faults:
+        collapsed = " of a model that has collapsed" * is_collapsed(parts)
         keys = [key for key in ("gap", "missed_modes", "calibration_rejected", *_use_keys(numbers)) if key in numbers]
         room = nats(numbers["gap"])
-        sentence = f"In short: q can be trusted. There are {room} nats of room, and no check that was run fails."
-        return [Finding("verdict", "good", sentence, tuple(keys))]
+        sentence = (
+            f"In short: q can be trusted{collapsed}. There are {room} nats of room, and no check that was run fails."
+        )
+        return [Finding("verdict", "note" if collapsed else "good", sentence, tuple(keys))]
     tone: Tone = "bad" if any(key in ("missed_modes", "contradicted", "exploded") for key, _ in faults) else "warning"
     start = "do not trust q as it is" if tone == "bad" else "use q with care"
     sentence = f"In short: {start}: {'; '.join(fault for _, fault in faults)}."

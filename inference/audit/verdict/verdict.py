@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from elbowroom.inference.audit.numbers import Parts
 from elbowroom.inference.audit.result import Finding, Number, Tone
 from elbowroom.inference.audit.verdict.data import tell_contradicted, tell_exploded, tell_missed_modes, tell_worst
+from elbowroom.inference.audit.verdict.doubts import tell_doubts, tell_suspicions
 from elbowroom.inference.audit.verdict.from_below import tell_from_below
 from elbowroom.inference.audit.verdict.guide import tell_calibration, tell_latents
 from elbowroom.inference.audit.verdict.next_steps import next_steps
@@ -93,6 +94,8 @@ def _unnormalised(parts: Parts, numbers: Numbers) -> list[Finding]:
 
 _ORDER = (
     _unnormalised,
+    tell_suspicions,
+    tell_doubts,
     tell_in_short,
     tell_from_below,
     _room,

@@ -11,6 +11,7 @@ active.
     information.py    activity, mutual information, aggregate posterior against prior
     collapse.py       dead latents, and the likely cause of each
     pruning.py        log p̂(x) again with the dead latents drawn from the prior
+    whereabouts.py    where the codes of all data lie beside the prior
     observation.py    σ of a Gaussian likelihood: how large it is, and how large it should be
 
 Read summary.py first, then use.py. Imports: evaluation, target, programs, weights, estimate.

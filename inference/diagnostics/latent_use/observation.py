@@ -99,8 +99,9 @@ def _site(target: Target) -> tuple[str, Tensor, float] | None:
 
 
 def _normal(fn: Any) -> Normal | None:
-    while isinstance(fn, Independent):
-        fn = fn.base_dist
+    """The Normal of single entries that a distribution of vectors is made of, or says it is."""
+    while isinstance(fn, Independent) or isinstance(getattr(fn, "independent_entries", None), Normal):
+        fn = fn.base_dist if isinstance(fn, Independent) else fn.independent_entries
     return fn if isinstance(fn, Normal) else None
 
 

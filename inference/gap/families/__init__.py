@@ -10,6 +10,9 @@ by L_k E[r] and changes L_k by E[r εᵀ]: both are zero draw by draw where q is
     fitting.py        fit_family: natural-gradient steps, with a rate and a stop for each datum
     scoring.py        a member's ELBO on draws common to all families, and what it lacks of the best one nearby
     from_guide.py     read_guide: the guide's own distribution as a Gaussian
+    bend.py           Bend: an invertible map with parameters of each datum
+    bent.py           BentFamily: members bent by it, a flow
+    bending.py        fit_bend: gradient steps in these parameters
 
 Read family.py first, then expectation.py. Imports: evaluation, and the metric of mcmc; it knows no rung and no
 decomposition.

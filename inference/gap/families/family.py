@@ -36,6 +36,11 @@ class Family(Shown):
     def __len__(self) -> int:
         return len(self.loc)
 
+    @property
+    def tensors(self) -> tuple[Tensor, Tensor, Tensor]:
+        """All of it, in the order of the constructor."""
+        return self.log_share, self.loc, self.scale
+
     def as_table(self) -> Table:
         """How many distributions of which form."""
         form = "diagonal" if self.is_diagonal else "full"
@@ -142,10 +147,3 @@ class Family(Shown):
             return white / self.scale
         columns = white.permute(1, 2, 3, 0)  # [B, K, D, S]
         return torch.linalg.solve_triangular(self.scale.mT, columns, upper=True).permute(3, 0, 1, 2)
-
-
-def joined(parts: list[Family]) -> Family:
-    """Families of different data, one after the other."""
-    return Family(
-        torch.cat([p.log_share for p in parts]), torch.cat([p.loc for p in parts]), torch.cat([p.scale for p in parts])
-    )

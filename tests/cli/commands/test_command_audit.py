@@ -1,16 +1,14 @@
 """The command `audit`: what it writes and prints, that it goes on, its exit codes, and what it refuses at once."""
 
-from dataclasses import replace
 from functools import partial
 from importlib import import_module
 from pathlib import Path
 
 import pytest
 
-from elbowroom.inference import Audit, Target, decompose
+from elbowroom.inference import Target, decompose
 from elbowroom.inference.audit import examination
 from toys.audit import one_block
-from toys.audit_results import short_audit
 from toys.commands import Run
 from toys.strict_json import read_json
 
@@ -91,10 +89,17 @@ def test_choices_have_states_of_their_own(run: Run, trained: Path) -> None:
     from elbowroom.commands.options import AuditOptions
 
     told = [
-        names(AuditOptions(**{name: value}))
-        for name, value in (("which", "best"), ("split", "train"), ("limit", 3), ("seed", 1), ("seed", 0))
+        names(AuditOptions(**{name: value}), part)
+        for name, value, part in (
+            ("which", "best", "test"),
+            ("split", "train", "train"),
+            ("limit", 3, "test"),
+            ("seed", 1, "test"),
+            ("seed", 0, "all"),
+            ("seed", 0, "test"),
+        )
     ]
-    assert len(set(told)) == 5 and told[-1] == "state-last-test-0"
+    assert len(set(told)) == 6 and told[-1] == "state-last-test-0"
 
 
 @pytest.mark.slow
@@ -119,21 +124,6 @@ def test_a_damaged_state_is_left_as_it_is(run: Run, trained: Path) -> None:
     assert state.read_bytes() == b"something else" and not (trained / "audit" / "audit.json").exists()
 
 
-@pytest.fixture
-def audited(monkeypatch: pytest.MonkeyPatch) -> list[Target]:
-    """The targets that the command would have audited: it is given an audit of other data."""
-    from elbowroom.commands import audit
-
-    targets: list[Target] = []
-
-    def take(target: Target, **options: object) -> Audit:
-        targets.append(target)
-        return replace(short_audit(), skipped={"examination": "the data are others"})
-
-    monkeypatch.setattr(audit, "audit_target", take)
-    return targets
-
-
 def test_ones_own_programs(run: Run, programs: Path, pixels: Path, audited: list[Target]) -> None:
     ended = run("audit", *OWN, "--data.name=pixels.npy", "--data.dir=.", "--limit=3", *QUICK, "--json")
     assert ended.json() == read_json(Path("audit/audit.json"))
@@ -154,7 +144,7 @@ PLAIN = ("--networks.decoder=nets:decoder", "--data.name=pixels.npy", "--data.di
 def test_a_plain_vae(run: Run, folder: Path, pixels: Path, audited: list[Target]) -> None:
     Path("nets.py").write_text(NETWORKS)
     pair = run("audit", *PLAIN, "--networks.encoder=nets:one_tensor")
-    assert pair.refused("expected a pair of tensors", "wrap the network"), pair
+    assert pair.refused("expected a pair of tensors", "network(x)[1:]"), pair
     wrong = run("audit", *PLAIN, "--networks.encoder=nets:Encoder", "--networks.latent_dim=5")
     assert wrong.refused("the model failed", "shapes"), wrong
     assert not Path("audit").exists() and not audited

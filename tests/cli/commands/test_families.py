@@ -93,6 +93,6 @@ def test_families_prints_what_the_registries_hold(run: Run) -> None:
     assert list(told["models"]) == list(MODELS) and list(told["guides"]) == list(GUIDES)
     for name, about in told["models"].items():
         assert f"\n{name} ({about['options']})\n    {about['what']}\n    a datum: {about['data']}, x " in shown.out
-        assert f"guides: {', '.join(MODELS[name].guides)}; log p(x) exactly by {about['exact']}" in shown.out
+        assert f"guides: {', '.join(MODELS[name].every_guide)}; log p(x) exactly by {about['exact']}" in shown.out
     assert "latent_dim, hidden=None, likelihood='bernoulli'" in told["models"]["vae"]["options"]
     assert "hidden" not in told["guides"]["normal-linear"]["options"]  # it is what makes that guide

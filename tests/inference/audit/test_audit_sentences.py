@@ -40,6 +40,10 @@ def test_every_sentence_points_to_numbers_that_there_are(audit: Audit) -> None:
     assert audit.verdict == "\n".join(finding.sentence for finding in audit.findings)
 
 
+def test_a_model_that_made_the_data_is_not_doubted(audit: Audit) -> None:
+    assert not [f for f in audit.findings if "trained weights" in f.sentence or "another prior" in f.sentence]
+
+
 def test_every_number_in_a_sentence_is_among_those_that_it_points_to(audit: Audit) -> None:
     assert untraced(audit) == []
 

@@ -313,7 +313,7 @@ def test_programs_that_take_all_of_several_data_at_once() -> None:
     ("options", "message"),
     [
         ({"families": []}, "families must be some of"),
-        ({"families": ["flow"]}, "families must be some of"),
+        ({"families": ["normalizing flow"]}, "families must be some of"),
         ({"families": ["mixture", "mean-field"]}, "in that order"),
         ({"families": ["mean-field"], "family": "mixture"}, "family must be one of"),
         ({"num_samples": 31}, "at least 32"),

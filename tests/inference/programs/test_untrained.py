@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from functools import partial
+from typing import Any
 
 import pyro
 import pyro.distributions as dist
@@ -123,11 +124,30 @@ def test_programs_without_anything_to_train_are_not_accused() -> None:
     assert not Target(normal_model, normal_guide(0.9), data(3)).notes
 
 
+class Told:
+    """A guide of which something is known."""
+
+    doubts = ("drawn here, never loaded",)
+
+    def __init__(self, guide: Callable[..., Any]) -> None:
+        self.guide = guide
+
+    def __call__(self, x: Tensor) -> None:
+        self.guide(x)
+
+
 def test_a_suspicion_is_no_flag_and_the_verdict_says_it() -> None:
     target = Target(local, Encoder(torch.float64).guide, X)
     assert not any(target.cautions)
-    verdict = str(audit_target(target, budget=0.2, num_simulations=60).verdict)
-    assert "never been trained" in verdict
+    findings = audit_target(target, budget=0.2, num_simulations=60).findings
+    assert "never been trained" in findings[0].sentence and findings[0].tone == "warning"
+    assert sum("never been trained" in finding.sentence for finding in findings) == 1
+
+
+def test_whoever_made_a_program_knows_better() -> None:
+    """Its own sentence takes the place of the suspicion about its layers."""
+    guide = Told(Encoder(torch.float64).guide)
+    assert Target(local, guide, X).suspicions == ("drawn here, never loaded",) == Target(local, guide, X).notes
 
 
 def test_the_store_and_the_generator_are_left_alone() -> None:

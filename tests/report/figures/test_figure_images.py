@@ -5,6 +5,7 @@ import pytest
 import torch
 
 from elbowroom.report import (
+    image_rows_figure,
     interpolation_figure,
     prior_samples_figure,
     reconstruction_figure,
@@ -24,6 +25,17 @@ def test_reconstructions_lie_below_their_originals() -> None:
     assert np.isnan(second[:, 4 * 3 :]).all()
     with pytest.raises(ValueError, match="reconstructions: got 3 for 20 originals"):
         reconstruction_figure(x, x[:3], IMAGE)
+
+
+def test_images_of_an_origin_are_in_a_row() -> None:
+    one, other = torch.rand(3, 4), torch.rand(2, 4)
+    ax = image_rows_figure({"one": one, "other": other}, IMAGE, title="Two").axes[0]
+    canvas = np.asarray(ax.images[0].get_array().filled(np.nan))
+    np.testing.assert_array_equal(canvas[:2, 6:8], one[2].reshape(IMAGE))
+    np.testing.assert_array_equal(canvas[3:5, 3:5], other[1].reshape(IMAGE))
+    assert np.isnan(canvas[3:, 6:]).all() and [t.get_text() for t in ax.get_yticklabels()] == ["one", "other"]
+    with pytest.raises(ValueError, match="rows: got none"):
+        image_rows_figure({}, IMAGE, title="None")
 
 
 def test_prior_samples_are_in_reading_order() -> None:

@@ -207,9 +207,17 @@ def test_pictures_are_the_data() -> None:
     pixels = np.asarray(Image.open(io.BytesIO(base64.b64decode(uri.removeprefix("data:image/png;base64,")))))
     np.testing.assert_array_equal(pixels, (255 * (1 - x[1].reshape(8, 8).numpy())).round())
     color = torch.rand(3, 5, 4)
-    uri = data_uri(color, (5, 4, 3), (0.0, 1.0))
-    pixels = np.asarray(Image.open(io.BytesIO(base64.b64decode(uri.removeprefix("data:image/png;base64,")))))
-    np.testing.assert_array_equal(pixels, (255 * color.permute(1, 2, 0).numpy()).round())
+    last = color.permute(1, 2, 0)
+    for datum, shape in (
+        (color, (5, 4, 3)),
+        (color, (3, 5, 4)),
+        (color.flatten(), (3, 5, 4)),
+        (last, (5, 4, 3)),
+        (last.flatten(), (5, 4, 3)),
+    ):
+        uri = data_uri(datum, shape, (0.0, 1.0))
+        pixels = np.asarray(Image.open(io.BytesIO(base64.b64decode(uri.removeprefix("data:image/png;base64,")))))
+        np.testing.assert_array_equal(pixels, (255 * last.numpy()).round())
 
 
 def test_what_is_taken_for_a_picture() -> None:
@@ -220,3 +228,5 @@ def test_what_is_taken_for_a_picture() -> None:
     assert image_shape_of(digits(3), ()) is None and image_shape_of(digits(3), (4, 16)) == (4, 16)
     with pytest.raises(ValueError, match=r"image_shape is \(9, 8\), but a datum has 64 values"):
         page(good_audit(), image_shape=(9, 8))
+    with pytest.raises(ValueError, match=r"image_shape is \(2, 4, 8\).* 1 or 3 channels"):
+        page(good_audit(), image_shape=(2, 4, 8))

@@ -9,8 +9,10 @@ import pytest
 import torch
 from torch import Tensor
 
+from elbowroom.guides import AmortizedNormal
 from elbowroom.inference import Estimate, Target, quadrature
 from elbowroom.inference.diagnostics.latent_use import LatentUse, latent_use
+from elbowroom.models import VAE
 
 SIGMA = 0.5
 
@@ -276,3 +278,13 @@ def test_arguments_that_make_no_sense_are_refused() -> None:
         latent_use(target, num_samples=1)
     with pytest.raises(ValueError, match="log_p has 1 data, the target has 3"):
         latent_use(target, log_p=Estimate(torch.zeros(1), torch.zeros(1), "none"))
+
+
+@pytest.mark.parametrize("likelihood", ["normal-fixed", "normal-learned"])
+def test_the_noise_of_the_models_here_is_seen(likelihood: str) -> None:
+    """Their p(x|z) is a distribution of vectors, and no Normal of torch."""
+    torch.manual_seed(0)
+    model, guide = VAE(6, 2, (4,), likelihood=likelihood, sigma=0.3), AmortizedNormal(6, 2, (4,))
+    found = latent_use(Target(model, guide, torch.randn(12, 6)), num_samples=50)
+    assert found.sigma["value"] == pytest.approx(0.3) and found.sigma["num_values"] == 6
+    assert "σ is too small" in found.sigma_told

@@ -1,0 +1,171 @@
+"""A plain PyTorch VAE as options name it: its networks, their weights, and a doubt where nobody loaded any."""
+
+import hashlib
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from elbowroom.adapters.vae import decode_and_encode
+from elbowroom.commands.options import Networks
+from elbowroom.commands.programs import named_programs
+from elbowroom.guides import from_encoder
+from elbowroom.models import from_decoder
+from elbowroom.networks import load_weights
+
+DECODER, ENCODER = "networks.decoder", "networks.encoder"
+
+_NAMED = 4  # random tensors that a doubt names
+
+
+@dataclass(frozen=True)
+class Plain:
+    """Two networks, the weights that were loaded into each of them, and why either may not be what was meant.
+
+    Attributes:
+        networks: option -> network, decoder and encoder.
+        weights: option -> file, prefix and digest of its weights.
+        doubts: option -> reasons.
+        prior: p(z), if it was given.
+    """
+
+    networks: dict[str, Any]
+    weights: dict[str, dict[str, Any]]
+    doubts: dict[str, tuple[str, ...]]
+    prior: Any
+
+    def programs(self, options: Networks, x: Tensor) -> tuple[Any, Any]:
+        """Model and guide around them; the latents have the shape that the encoder says of data, if none was given.
+
+        Raises:
+            TypeError, ValueError: as of `from_encoder` and `from_decoder`.
+        """
+        decoder, encoder = self.networks[DECODER], self.networks[ENCODER]
+        for network in (decoder, encoder):
+            if (module := _module(network)) is not None:
+                module.to(x.device).eval()
+        guide = from_encoder(encoder, output=options.encoder_output)
+        with torch.no_grad(), torch.random.fork_rng(devices=[]):
+            shape = options.latent_dim or list(guide.codes(x[:2]).shape[1:])
+        model = from_decoder(
+            decoder,
+            latent_dim=shape,
+            likelihood=options.likelihood,
+            output=options.decoder_output,
+            sigma=options.sigma,
+            prior=self.prior,
+        )
+        model.doubts, guide.doubts = (self.doubts.get(option, ()) for option in (DECODER, ENCODER))
+        return model, guide
+
+
+def plain_networks(options: Networks, seed: int) -> Plain:
+    """The networks that options name, with the weights of their checkpoint.
+
+    Raises:
+        FileNotFoundError, ValueError: if a name leads to no network, or the file has no weights of it.
+    """
+    if options.vae is None:
+        places = {DECODER: str(options.decoder), ENCODER: str(options.encoder)}
+        made = dict(zip(places, named_programs(places, seed), strict=True))
+    else:
+        places = dict.fromkeys((DECODER, ENCODER), options.vae)
+        (vae,) = named_programs({"networks.vae": options.vae}, seed)
+        made = dict(zip(places, decode_and_encode(vae), strict=True))
+    prior = None
+    if options.prior is not None:
+        (prior,) = named_programs({"networks.prior": options.prior}, seed)
+    weights = _loaded(options, made)
+    doubts = {} if options.checkpoint is not None else _random_weights(options, places, made, seed)
+    return Plain(made, weights, doubts, prior)
+
+
+def _loaded(networks: Networks, made: dict[str, Any]) -> dict[str, dict[str, Any]]:
+    """Load what the checkpoint says into each network, and tell what was."""
+    if networks.checkpoint is None:
+        if networks.checkpoint_prefix is not None:
+            raise ValueError("networks.checkpoint_prefix is given without networks.checkpoint, the file of weights")
+        return {}
+    owners = {option: _owner(option, network) for option, network in made.items()}
+    shared = len({id(owner) for owner in owners.values()}) == 1  # methods of one module, loaded as a whole
+    weights: dict[str, dict[str, Any]] = {}
+    for option, owner in owners.items():
+        part = option.removeprefix("networks.")
+        path, prefix = _of(networks.checkpoint, part), _of(networks.checkpoint_prefix, part)
+        if path is None:
+            raise ValueError(f"networks.checkpoint names no file for the {part}: {{decoder: FILE, encoder: FILE}}")
+        try:
+            found = load_weights(owner, path, prefix, hint=None if shared else part[:3])
+        except ValueError as error:
+            told = str(error).replace("(prefix)", "with --networks.checkpoint_prefix, for both networks or for one: ")
+            raise ValueError(f"{option}: {told}{_how(told, part)}") from error
+        digest = hashlib.sha256(Path(path).read_bytes()).hexdigest()
+        weights[option] = {"file": path, "prefix": found.prefix, "tensors": found.num_tensors, "sha256": digest}
+    return weights
+
+
+def _how(told: str, part: str) -> str:
+    return f"'{{{part}: PREFIX}}'" if told.endswith(": ") else ""
+
+
+def _of(option: dict[str, str] | str | None, part: str) -> str | None:
+    """What an option says of one network, which is said of both unless they are told apart."""
+    if isinstance(option, dict):
+        if other := set(option) - {"decoder", "encoder"}:
+            raise ValueError(f"networks.checkpoint and its prefix are of decoder and encoder, got {sorted(other)}")
+        return option.get(part)
+    return option
+
+
+def _random_weights(
+    options: Networks, places: dict[str, str], made: dict[str, Any], seed: int
+) -> dict[str, tuple[str, ...]]:
+    """For each network that was built here, by a class or a function, what it says if its weights follow the seed.
+
+    It is built once more from another seed: weights that were loaded, by whatever code, are the same again.
+    """
+    with torch.random.fork_rng(devices=[]):
+        if options.vae is None:
+            again = dict(zip(places, named_programs(places, seed + 1), strict=True))
+        else:
+            again = dict(zip(places, decode_and_encode(*named_programs({"vae": options.vae}, seed + 1)), strict=True))
+    new, partly = [], {}
+    for option, network in made.items():
+        one, other = _module(network), _module(again[option])
+        if one is None or other is None:
+            continue
+        own, others = one.state_dict(), other.state_dict()
+        random = [name for name, value in own.items() if name in others and not _same(value, others[name])]
+        held = [name for name, value in own.items() if name not in random and not _same(value, value.flatten()[:1])]
+        if random and held:  # more than constants: some were loaded
+            partly[option] = (
+                f"{len(random)} of the {len(own)} tensors of {option} ({places[option]}) hold random weights"
+            )
+            partly[option] += f" ({', '.join(random[:_NAMED])}{' …' if len(random) > _NAMED else ''})"
+        elif random:
+            new.append(option)
+    if new:
+        were = "was" if len(new) == 1 else "were"
+        who = " and ".join(f"{option} ({places[option]})" for option in new)
+        partly |= dict.fromkeys(new, f"{who} {were} built here with random weights, never loaded")
+    way_out = "give the trained ones with --networks.checkpoint FILE, or name an object that holds them"
+    return {option: (f"{doubt}: {way_out}",) for option, doubt in partly.items()}
+
+
+def _same(one: torch.Tensor, other: torch.Tensor) -> bool:
+    return bool((one == other).all()) if other.numel() == 1 or one.shape == other.shape else False
+
+
+def _module(network: Any) -> nn.Module | None:
+    """The module whose weights a network uses: itself, or the one that it is a method of."""
+    owner = network if isinstance(network, nn.Module) else getattr(network, "__self__", None)
+    return owner if isinstance(owner, nn.Module) else None
+
+
+def _owner(option: str, network: Any) -> nn.Module:
+    owner = _module(network)
+    if owner is None:
+        raise ValueError(f"{option} is no torch.nn.Module nor a method of one, so networks.checkpoint cannot fill it")
+    return owner

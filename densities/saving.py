@@ -1,0 +1,78 @@
+"""A density as a directory: parameters as safetensors, name and options as JSON, and the digests of both."""
+
+import hashlib
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import safetensors.torch
+from safetensors import SafetensorError
+
+from elbowroom.densities.density import Density
+from elbowroom.densities.registry import make_density
+from elbowroom.inference.saving.durable import replace_file
+
+FORMAT = 1
+DESCRIPTION, PARAMETERS = "density.json", "density.safetensors"
+
+
+def save_density(density: Density, path: str | Path, name: str, options: Mapping[str, Any] | None = None) -> None:
+    """Write a density of the registry into a directory, which is made if it is not there.
+
+    Args:
+        density: what `make_density(name, density.data_dim, **options)` returned, fitted or not.
+        path: the directory. The parameters are written first, then the description with their digest: a reader finds
+            the density before, the one after, or a digest that does not fit, never half of one.
+        name: in `DENSITIES`.
+        options: of its constructor, beside `data_dim`.
+    """
+    place = Path(path)
+    place.mkdir(parents=True, exist_ok=True)
+    content = safetensors.torch.save(
+        {key: value.detach().cpu().contiguous() for key, value in density.state_dict().items()}
+    )
+    described = {
+        "format": FORMAT,
+        "density": name,
+        "data_dim": density.data_dim,
+        "options": dict(options or {}),
+        "sha256": hashlib.sha256(content).hexdigest(),
+    }
+    replace_file(place / PARAMETERS, content)
+    replace_file(place / DESCRIPTION, json.dumps(described, indent=1).encode())
+
+
+def load_density(path: str | Path) -> Density:
+    """The density that `save_density` wrote into a directory, in its dtype, on the CPU, in evaluation mode.
+
+    Raises:
+        FileNotFoundError: if there is none.
+        ValueError: if it is damaged or of another version; the message names the file.
+    """
+    description, parameters = Path(path) / DESCRIPTION, Path(path) / PARAMETERS
+    for file in (description, parameters):
+        if not file.is_file():
+            raise FileNotFoundError(f"no density at {path}: it has no {file.name}; save_density writes one")
+    try:
+        described = json.loads(description.read_text())
+        kind, name, data_dim = described["format"], described["density"], described["data_dim"]
+        options, digest = dict(described["options"]), described["sha256"]
+    except (ValueError, KeyError, TypeError) as error:
+        raise ValueError(f"{description} is damaged: {type(error).__name__} {error}") from error
+    if kind != FORMAT:
+        raise ValueError(f"{description} is of format {kind!r}, this version reads {FORMAT}")
+    content = parameters.read_bytes()
+    if hashlib.sha256(content).hexdigest() != digest:
+        raise ValueError(f"{parameters} is damaged, or not of {description}: its sha256 differs")
+    try:
+        density: Density = make_density(name, data_dim, **options)
+    except (ValueError, TypeError) as error:
+        raise ValueError(f"{description} is damaged or of another version: {error}") from error
+    try:
+        values = safetensors.torch.load(content)
+        dtypes = [value.dtype for value in values.values() if value.is_floating_point()]
+        density.to(dtypes[0] if dtypes else None).load_state_dict(values)
+    except (SafetensorError, RuntimeError) as error:
+        raise ValueError(f"{parameters} does not fit {description}: {error}") from error
+    return density.eval()

@@ -1,0 +1,119 @@
+"""Is this what was trained? What speaks against the wiring of programs, weights and data, before any advice."""
+
+from collections.abc import Mapping
+
+from elbowroom.inference.audit.numbers import Parts
+from elbowroom.inference.audit.result import Finding, Number
+from elbowroom.inference.audit.verdict.wording import nats, whole
+from elbowroom.inference.diagnostics.latent_use.whereabouts import is_strange, strangest
+
+WORTH_A_DOUBT = 0.5
+"""Nats per datum by which a model must be below one without latents."""
+
+_NARROW = 0.65  # of the posterior's sd, that q's is below in nearly every latent and datum
+_WIDE, _AS_WIDE = 1.3, 0.95  # of it, that q's is above on average, and in nearly every latent and datum
+
+
+def tell_suspicions(parts: Parts, numbers: Mapping[str, Number]) -> list[Finding]:
+    """Why all other sentences may be about programs that nobody meant."""
+    return [Finding("verdict", "warning", f"Look at this first: {why}.", ()) for why in parts.suspicions]
+
+
+def tell_doubts(parts: Parts, numbers: Mapping[str, Number]) -> list[Finding]:
+    """A model worse than none, codes where the prior is not, or that say nothing, and a q of another spread."""
+    tellers = (_another_loss, _worse_than_none, _elsewhere, _collapsed, _spread)
+    return [finding for tell in tellers for finding in tell(parts, numbers)]
+
+
+def is_too_narrow(numbers: Mapping[str, Number]) -> bool:
+    """Whether q is narrower than the posterior in nearly every latent and datum, and not because it misses modes."""
+    if "spread_of_q" not in numbers or ("missed_modes" in numbers and numbers["missed_modes"].value):
+        return False
+    return numbers["spread_of_q_widest"].value < _NARROW
+
+
+def _spread(parts: Parts, numbers: Mapping[str, Number]) -> list[Finding]:
+    """A q that is too narrow, or too wide, nearly everywhere: no family and no lack of training does that."""
+    keys = ("spread_of_q", "spread_of_q_widest", "spread_of_q_narrowest")
+    if is_too_narrow(numbers):
+        sentence = (
+            f"The spread of q is {_times(numbers['spread_of_q'])} of the posterior's, and too small in nearly every "
+            "latent and datum: the mark of a KL term weighed below one in training, of a loss averaged over the values "
+            "of a datum, or of a σ that is larger here than it was there."
+        )
+        return [Finding("verdict", "bad", sentence, keys)]
+    if "spread_of_q" not in numbers or numbers["spread_of_q"].value < _WIDE:
+        return []
+    if numbers["spread_of_q_narrowest"].value < _AS_WIDE:
+        return []
+    sentence = (
+        f"The spread of q is {_times(numbers['spread_of_q'])} times the posterior's, and too large in nearly every "
+        "latent and datum: was a log standard deviation read as a log variance (output='mean_log_std'), the KL term "
+        "weighed above one in training, or a larger σ taken there?"
+    )
+    return [Finding("verdict", "bad", sentence, keys)]
+
+
+def _times(number: Number) -> str:
+    return f"{number.value:.2g}"
+
+
+def is_collapsed(parts: Parts) -> bool:
+    """Whether no latent of the model is used, though there are some."""
+    use = parts.latent_use
+    return use is not None and not bool(use.active.any()) and bool(len(use.latents))
+
+
+def _collapsed(parts: Parts, numbers: Mapping[str, Number]) -> list[Finding]:
+    if not is_collapsed(parts):
+        return []
+    sentence = (
+        "The model has collapsed: z says nothing about x "
+        f"({whole(numbers['active_latents'])} of {whole(numbers['num_latents'])} latents are active)."
+    )
+    return [Finding("verdict", "warning", sentence, ("active_latents", "num_latents"))]
+
+
+def _another_loss(parts: Parts, numbers: Mapping[str, Number]) -> list[Finding]:
+    """What training printed, beside what was found."""
+    own, keys = parts.own_loss, ("own_loss", "loss_found")
+    if own is None or own.is_elbo:
+        return []
+    found = nats(numbers["loss_found"])
+    if own.reading:
+        sentence = f"Training printed {own.told:g}: of these programs {own.reading}. Minus their ELBO is {found} nats."
+        return [Finding("verdict", "note", sentence, keys)]
+    sentence = (
+        f"Training printed {own.told:g}, and minus the ELBO of these programs is {found} nats, which no usual factor "
+        "explains: are these the trained weights, the right outputs, the data and the likelihood of that number?"
+    )
+    return [Finding("verdict", "bad", sentence, keys)]
+
+
+def _worse_than_none(parts: Parts, numbers: Mapping[str, Number]) -> list[Finding]:
+    if parts.baseline is None or not numbers["above_baseline"].high < -WORTH_A_DOUBT:
+        return []
+    below = numbers["above_baseline"]
+    by = Number(-below.value, -below.high, -below.low, below.unit, below.about)
+    sentence = (
+        f"As far as it is known, log p(x) is {nats(by)} nats per datum below that of {parts.baseline.about} "
+        f"({nats(numbers['baseline'])}): are these the trained weights, the right output of the networks, the data "
+        "they were trained on?"
+    )
+    return [Finding("verdict", "bad", sentence, ("above_baseline", "baseline"))]
+
+
+def _elsewhere(parts: Parts, numbers: Mapping[str, Number]) -> list[Finding]:
+    """Codes of all data that lie where the prior does not, in most of the latents that carry anything."""
+    use = parts.latent_use
+    if use is None or "codes_at" not in numbers:
+        return []
+    strange = is_strange(use)[use.active]
+    if not int(strange.sum()) > len(strange) / 2:
+        return []
+    sentence = (
+        f"The codes of all data lie at {numbers['codes_at'].value:.2g} ± {numbers['codes_spread'].value:.2g} prior "
+        f"standard deviations in {use.latents[strangest(use)]}, and not about 0 ± 1 in most latents: was the model "
+        "trained with another prior (from_decoder(prior=…)), or its KL term weighed?"
+    )
+    return [Finding("verdict", "bad", sentence, ("codes_at", "codes_spread"))]

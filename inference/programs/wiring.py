@@ -1,0 +1,66 @@
+"""Whether the outputs of networks look as if they had been read as something else than they are.
+
+    logits that all lie in [0, 1]: probabilities?        sds of q that all lie above the prior's: not sds?
+
+A suspicion, no flag, of what no trained model does and a wrong reading always does.
+"""
+
+from collections.abc import Iterable
+from typing import Any
+
+from torch import Tensor
+from torch.distributions import Independent, Normal, constraints
+
+Site = tuple[str, str, str, Any]
+"""(program, kind, name, Pyro's record), as `Target.sites` has them."""
+
+_FEWEST = 64  # values without which all may be so by chance
+
+
+def misread(sites: Iterable[Site]) -> tuple[str, ...]:
+    """What speaks for outputs that were read as something else, as sentences."""
+    records = {(program, name): record for program, _, name, record in sites}
+    found = []
+    for (program, name), record in records.items():
+        if program == "model" and record["is_observed"] and _look_like_probabilities(record["fn"]):
+            found.append(
+                f"every logit that the model gives '{name}' lies between 0 and 1, as if there were a sigmoid before "
+                "it: is it a probability (output='probs')?"
+            )
+        prior = records.get(("model", name))
+        if program == "guide" and prior is not None and _is_wider(record["fn"], prior["fn"]):
+            found.append(
+                f"the standard deviation of q is above the prior's for every datum and every entry of '{name}', while "
+                "posteriors are narrower than the prior on average over data: did the encoder return something else "
+                "(a standard deviation read as a log variance, output='mean_std')?"
+            )
+    return tuple(found)
+
+
+def _look_like_probabilities(fn: Any) -> bool:
+    fn = _single(fn)
+    try:
+        support = fn.support
+    except NotImplementedError:
+        return False
+    while hasattr(support, "base_constraint"):
+        support = support.base_constraint
+    logits = getattr(fn, "logits", None)
+    if not isinstance(support, type(constraints.boolean)) or not isinstance(logits, Tensor):
+        return False
+    return logits.numel() >= _FEWEST and bool(((logits >= 0) & (logits <= 1)).all() & (logits != logits[..., :1]).any())
+
+
+def _is_wider(q: Any, prior: Any) -> bool:
+    q, prior = _single(q), _single(prior)
+    if not isinstance(q, Normal) or not isinstance(prior, Normal) or q.scale.numel() < 2:
+        return False
+    if q.scale.shape[-1:] != prior.scale.shape[-1:] and prior.scale.numel() > 1:
+        return False
+    return len(q.scale.flatten()) >= _FEWEST // 4 and bool((q.scale > prior.scale * (1 + 1e-6)).all())
+
+
+def _single(fn: Any) -> Any:
+    while isinstance(fn, Independent):
+        fn = fn.base_dist
+    return fn

@@ -1,0 +1,103 @@
+"""Doubts about the wiring come first: models worse than none, codes where the prior is not, collapse, narrow q."""
+
+from dataclasses import replace
+from functools import cache
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+import torch
+
+from elbowroom.datasets import load
+from elbowroom.guides import from_encoder
+from elbowroom.inference import Audit, audit
+from elbowroom.inference.audit.verdict.doubts import tell_doubts
+from elbowroom.inference.diagnostics.latent_use.whereabouts import is_strange, strangest
+from elbowroom.models import from_decoder
+from toys.audit_results import good_audit
+
+DOUBT = "are these the trained weights"
+
+
+@cache
+def untrained() -> Audit:
+    """Networks that were never trained, beneath digits."""
+    torch.manual_seed(0)
+    decoder, encoder = torch.nn.Linear(1, 64).double(), torch.nn.Linear(64, 2).double()
+    with torch.no_grad():
+        decoder.weight.mul_(3)
+    model = from_decoder(decoder, latent_dim=1, likelihood="bernoulli", output="logits")
+    guide = from_encoder(encoder, output="stacked_mean_log_var")
+    x = load("digits", binarize="threshold").test[:12].double()
+    return audit(model, guide, x, budget="3e4 evaluations", num_simulations=20)
+
+
+def test_a_model_that_was_never_trained_is_doubted_first() -> None:
+    found = untrained()
+    (suspicion, doubt), below = found.findings[:2], found.numbers["above_baseline"]
+    assert "look as if they had never been trained" in suspicion.sentence
+    assert (doubt.topic, doubt.tone) == ("verdict", "bad") and DOUBT in doubt.sentence
+    assert below.high < -10 and found.numbers["baseline"].value == pytest.approx(-25, abs=4)
+
+
+def of_codes(mean: float, sd: float, active: bool = True) -> Any:
+    use = good_audit().latent_use
+    assert use is not None
+    ones = torch.ones(len(use.latents), dtype=torch.float64)
+    marks = torch.full((len(use.latents),), active)
+    return replace(use, aggregate_mean=mean * ones, aggregate_sd=sd * ones, active=marks)
+
+
+@pytest.mark.parametrize(
+    ("mean", "sd", "strange"),
+    [(0.0, 1.0, False), (0.4, 1.3, False), (-0.6, 0.8, False), (3.0, 0.5, True), (-1.4, 1.0, True), (0.0, 4.0, True)],
+)
+def test_codes_where_the_prior_is_not(mean: float, sd: float, strange: bool) -> None:
+    use = of_codes(mean, sd)
+    numbers = {name: SimpleNamespace(value=value) for name, value in {"codes_at": mean, "codes_spread": sd}.items()}
+    found = tell_doubts(SimpleNamespace(own_loss=None, baseline=None, latent_use=use), numbers)  # type: ignore[arg-type]
+    assert bool(is_strange(use).all()) is strange and bool(found) is strange
+    if strange:
+        assert f"{mean:.2g} ± {sd:.2g} prior" in found[0].sentence and "another prior" in found[0].sentence
+
+
+def test_the_strangest_latent_is_an_active_one() -> None:
+    use = of_codes(0.0, 1.0)
+    use.aggregate_mean[0] = 2.0
+    assert strangest(use) == 0
+    assert strangest(replace(use, active=torch.tensor([False] + [True] * (len(use.latents) - 1)))) == 1
+
+
+def test_a_collapsed_model_is_said_so_first() -> None:
+    use = of_codes(0.0, 1.0, active=False)
+    numbers = {
+        name: SimpleNamespace(value=value, low=value, high=value, unit="")
+        for name, value in {"active_latents": 0.0, "num_latents": 2.0}.items()
+    }
+    (found,) = tell_doubts(SimpleNamespace(own_loss=None, baseline=None, latent_use=use), numbers)  # type: ignore[arg-type]
+    assert found.tone == "warning" and found.sentence.startswith(
+        "The model has collapsed: z says nothing about x (0 of 2"
+    )
+
+
+@pytest.mark.parametrize(
+    ("typical", "least", "most", "doubt"),
+    [
+        (0.3, 0.1, 0.6, "too small in nearly every latent and datum: the mark of a KL term weighed below one"),
+        (0.6, 0.3, 0.9, ""),  # in some latents as wide: an encoder that needs training
+        (1.8, 1.1, 2.5, "was a log standard deviation read as a log variance"),
+        (1.5, 0.6, 2.5, ""),
+        (1.0, 0.9, 1.1, ""),
+    ],
+)
+def test_a_spread_that_is_off_everywhere(typical: float, least: float, most: float, doubt: str) -> None:
+    ends = {"spread_of_q": typical, "spread_of_q_narrowest": least, "spread_of_q_widest": most}
+    numbers = {name: SimpleNamespace(value=value) for name, value in ends.items()}
+    found = tell_doubts(SimpleNamespace(own_loss=None, baseline=None, latent_use=None), numbers)  # type: ignore[arg-type]
+    assert [doubt in finding.sentence for finding in found] == ([True] if doubt else [])
+
+
+def test_a_q_that_misses_modes_is_narrow_for_another_reason() -> None:
+    ends = {"spread_of_q": 0.3, "spread_of_q_narrowest": 0.1, "spread_of_q_widest": 0.6, "missed_modes": 2.0}
+    numbers = {name: SimpleNamespace(value=value) for name, value in ends.items()}
+    assert tell_doubts(SimpleNamespace(own_loss=None, baseline=None, latent_use=None), numbers) == []  # type: ignore[arg-type]
