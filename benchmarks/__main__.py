@@ -26,6 +26,7 @@ SCRIPTS = (
     "refined_mnist",
     "richer_guides",
     "disentanglement",
+    "vi_or_mcmc",
     "objectives",
     "two_layers_digits",
     "equal_steps_mnist",
