@@ -8,7 +8,7 @@ import torch
 
 from elbowroom.commands.families import densities
 from elbowroom.datasets import load
-from elbowroom.densities import DENSITIES, load_density
+from elbowroom.densities import DENSITIES, load_density, make_density
 from toys.commands import Run
 from toys.strict_json import read_json
 
@@ -55,6 +55,10 @@ def test_the_same_command_gives_the_same_density(run: Run, pixels: Path) -> None
     assert run(*RBM[:-1], "--output=other", "--seed=1").code == 0
     one, again, other = (Path(name, "density.safetensors").read_bytes() for name in ("run", "again", "other"))
     assert one == again != other
+    still = ("--fit_options.learning_rate=1e-9", "--output=still", "--seed=1")
+    assert run(*RBM[:-1], *still).code == 0
+    begun = make_density("rbm", 9, seed=1, num_hidden=3).network.weight  # the seed is that of the parameters, too
+    torch.testing.assert_close(load_density("still").network.weight, begun, rtol=0, atol=1e-6)
 
 
 @pytest.mark.parametrize("name", [name for name, entry in DENSITIES.items() if entry.data == "any"])
