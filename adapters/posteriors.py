@@ -9,6 +9,8 @@ from torch.distributions import Distribution
 
 from elbowroom.inference import Target
 
+Function = Callable[..., Tensor]
+
 
 def from_posterior(
     posterior: Any,
@@ -49,10 +51,7 @@ def from_posterior(
     return Target.from_functions(sample, log_q, log_joint, *data, dim=dim, sample_prior=sample_prior, support=support)
 
 
-Sampler = Callable[..., Tensor]
-
-
-def _functions(posterior: Any) -> tuple[Sampler, Sampler]:
+def _functions(posterior: Any) -> tuple[Function, Function]:
     """(S, *data) -> z `[S, B, D]`, and (z, *data) -> log q(z|x) `[S, B]`."""
     estimator = getattr(posterior, "posterior_estimator", posterior)
     if hasattr(estimator, "condition_shape") and hasattr(estimator, "log_prob"):
@@ -88,9 +87,9 @@ def _distribution(posterior: Any, data: tuple[Tensor, ...]) -> Distribution:
     return q
 
 
-def _of_estimator(estimator: Any) -> tuple[Sampler, Sampler]:
+def _of_estimator(estimator: Any) -> tuple[Function, Function]:
     """Those of a conditional density of sbi, which takes x `[B, ...]`."""
-    transform = getattr(getattr(estimator, "net", None), "_transform", None)
+    transform: Any = getattr(getattr(estimator, "net", None), "_transform", None)
     (dim,) = estimator.input_shape
 
     def by_noise(num_samples: int, x: Tensor) -> Tensor:

@@ -122,9 +122,9 @@ class SCVIGuide(AmortizedGuide):
         super().__init__()
         self.module, self.names = module, names
 
-    def forward(self, x: Tensor, library: Tensor, *covariates: Tensor) -> Tensor:
-        """Runs the program on the model's arguments."""
-        known = {name: value for name, value in zip(self.names, covariates, strict=True) if name in _OF_Q}
+    def forward(self, x: Tensor, *given: Tensor) -> Tensor:
+        """Runs the program on the model's arguments, of which the library sizes are not read."""
+        known = {name: value for name, value in zip(self.names, given[1:], strict=True) if name in _OF_Q}
         module: Any = self.module
         with torch.random.fork_rng(devices=[]):  # it draws z too, which is not used
             q = module.inference(x, **({"cont_covs": None, "cat_covs": None} | known))["qz"]
@@ -148,7 +148,7 @@ _LAWS: dict[str, Callable[[Any], dist.TorchDistribution]] = {
 
 def _checked(model: Any) -> Any:
     """The module of an SCVI with observed library sizes, in evaluation mode."""
-    module = getattr(model, "module", None)
+    module: Any = getattr(model, "module", None)
     names = {kind.__name__ for kind in type(module).__mro__}
     if not names & {"VAE", "LDVAE"} or "SCANVAE" in names or not hasattr(module, "gene_likelihood"):
         raise TypeError(
