@@ -149,16 +149,15 @@ def _active(target: Target, num_samples: int, seed: int) -> tuple[int, int]:
 
 @contextmanager
 def _undisturbed(*programs: Any) -> Iterator[None]:
-    """Modules in evaluation mode, no gradients; afterwards modes and random numbers are as before."""
+    """Modules in evaluation mode, no gradients; afterwards modes are as before. A target leaves the rest alone."""
     modules: list[nn.Module] = [
         part for program in programs for root in networks_of(program) for part in root.modules()
     ]
     modes = [module.training for module in modules]
-    devices = list(range(torch.cuda.device_count())) if torch.cuda.is_initialized() else []
     try:
         for module in modules:
             module.training = False
-        with torch.no_grad(), torch.random.fork_rng(devices=devices):
+        with torch.no_grad():
             yield
     finally:
         for module, mode in zip(modules, modes, strict=True):

@@ -1,14 +1,16 @@
 """Posteriors of flows and of sbi: draws and densities are the library's, log p(x) is the model's."""
 
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
 import torch
 from torch import Tensor, nn
-from torch.distributions import Independent, MultivariateNormal, Normal, StudentT
+from torch.distributions import Independent, MultivariateNormal, Normal
 
 from elbowroom.adapters import from_posterior
+from elbowroom.adapters.posteriors import _functions
 from elbowroom.inference import Target, importance
 from elbowroom.networks.zuko_library import import_zuko
 from toys.foreign import library
@@ -90,10 +92,20 @@ def test_estimators_of_sbi(kind: type[OfNflows]) -> None:
     torch.testing.assert_close(from_posterior(kind(), log_joint, X).propose(3, seed=1)[0]["z"], whole)
 
 
+def test_noise_goes_to_the_datum_that_it_is_drawn_for() -> None:
+    sample, _ = _functions(OfNflows())
+    with torch.random.fork_rng():
+        torch.manual_seed(3)
+        z = sample(3, X)
+        torch.manual_seed(3)
+        noise = torch.randn(3, B, D)
+    torch.testing.assert_close(z, X / 2 + 0.8 * noise)
+
+
 def test_networks_in_32_bits() -> None:
-    net = nn.Linear(D, D).float()
+    flow = import_zuko().flows.MAF(D, D, transforms=1, hidden_features=(4,)).float()
     x = X.float()
-    target = from_posterior(lambda x: Independent(StudentT(9.0, net(x), 1.2), 1), log_joint, x)
+    target = from_posterior(flow, log_joint, x)
     assert target.dtype == torch.float32 and target.propose(2)[1].shape == (2, B)
 
 
@@ -119,7 +131,8 @@ def test_data_are_needed() -> None:
 @pytest.mark.slow
 @pytest.mark.filterwarnings("ignore")
 @pytest.mark.parametrize("name", ["nsf", "mdn", "zuko_nsf"])
-def test_sbi_itself(name: str) -> None:
+def test_sbi_itself(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)  # where it keeps its logs
     with library("sbi.inference", "sbi") as inference:
         torch.manual_seed(0)
         prior = MultivariateNormal(torch.zeros(D), torch.eye(D))
