@@ -38,6 +38,7 @@ REPORTS: dict[str, Callable[[Path], Any]] = {
     "draws_to_arviz": lambda path: report.draws_to_arviz(draws()),
     "evidence_table": lambda path: report.evidence_table(*estimates()),
     "is_picture": lambda path: report.is_picture("bag"),
+    "look": lambda path: report.look("guide"),
     "save_audit": lambda path: report.save_audit(bad_audit(), path),
     "save_audit_json": lambda path: report.save_audit_json(bad_audit(), path / "a.json"),
     "save_audit_netcdf": lambda path: report.save_audit_netcdf(bad_audit(), path / "a.nc"),

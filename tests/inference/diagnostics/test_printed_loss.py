@@ -14,7 +14,7 @@ from elbowroom.inference.diagnostics.baselines import num_values
 from elbowroom.inference.diagnostics.own_loss import OwnLoss, read_own_loss
 from elbowroom.models import from_decoder
 
-B, P, D, SIGMA = 200, 30, 4, 0.15
+B, P, D, SIGMA = 100, 30, 4, 0.15
 
 
 def weight() -> Tensor:
@@ -36,7 +36,7 @@ def target(likelihood: str) -> Target:
 def terms(likelihood: str) -> tuple[float, float, float]:
     """Reconstruction loss, squared errors and KL of a datum, by hand."""
     w, x = weight(), target(likelihood).data[0]
-    mean, torch_noise = x @ w / P, torch.randn(4000, B, D, generator=torch.Generator().manual_seed(5)).double()
+    mean, torch_noise = x @ w / P, torch.randn(500, B, D, generator=torch.Generator().manual_seed(5)).double()
     decoded = (mean + 0.3 * torch_noise) @ w.T
     squares = (x - decoded).square().sum(-1).mean().item()
     if likelihood == "bernoulli":
