@@ -17,7 +17,7 @@ _ENCODES, _DECODES = ("encode", "encoder"), ("decode", "decoder")
 def from_vae(
     vae: Any,
     x: Tensor,
-    *,
+    *given: Tensor,
     likelihood: str,
     encoder_output: str | None = None,
     decoder_output: str | None = None,
@@ -35,21 +35,22 @@ def from_vae(
     Args:
         vae: the object, usually an `nn.Module`.
         x: data `[B, ...]` as the VAE takes them, one datum at least.
+        *given: what else it takes of each datum, after x and after z, such as labels `[B]`.
         likelihood, sigma, likelihood_options, prior: as of `from_decoder`.
         encoder_output: as `output` of `from_encoder`.
         decoder_output: as `output` of `from_decoder`.
 
     Returns:
-        (model, guide), for `Target(model, guide, x)`, `audit(model, guide, x)` and the like.
+        (model, guide), for `Target(model, guide, x, *given)`, `audit(model, guide, x, *given)` and the like.
 
     Raises:
         TypeError: if nothing encodes or decodes, or an output is not read as was said.
         ValueError: as of `from_encoder` and `from_decoder`.
     """
     decode, encode = decode_and_encode(vae)
-    guide = from_encoder(encode, output=encoder_output)
+    guide = from_encoder(encode, output=encoder_output, num_given=len(given))
     with torch.no_grad(), torch.random.fork_rng(devices=[]):
-        shape = guide.codes(x[:2]).shape[1:]
+        shape = guide.codes(x[:2], *(value[:2] for value in given)).shape[1:]
     model = from_decoder(
         decode,
         latent_dim=tuple(shape),
@@ -58,6 +59,7 @@ def from_vae(
         sigma=sigma,
         likelihood_options=likelihood_options,
         prior=prior,
+        num_given=len(given),
     )
     return model, guide
 

@@ -17,7 +17,7 @@
     mixture.py           one finite latent: log p(x) and p(k|x) as sums; expectation_maximisation.py fits it
     vector_quantized.py  a few codes of a codebook: log p(x) as a sum over all of them (VQ-VAE)
     topics.py            bags of words: topics multiplied (ProdLDA) or mixed (LDA)
-    adapter.py           somebody's own PyTorch decoder
+    adapter.py           somebody's own PyTorch decoder; given_decoder.py: one that reads labels, too
     likelihoods/         p(x|z) from a decoder's outputs
     priors/              p(z)
     registry.py          the families by name, for the command line, the contract tests and the README

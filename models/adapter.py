@@ -7,9 +7,10 @@ from typing import Any
 from torch import nn
 
 from elbowroom.models.decoder_model import DecoderModel
+from elbowroom.models.given_decoder import GivenDecoder
 from elbowroom.models.likelihoods import make_likelihood
 from elbowroom.models.priors.given import PriorProgram
-from elbowroom.networks.checks import check_choice, check_sizes, reference_tensor
+from elbowroom.networks.checks import check_choice, check_size, check_sizes, reference_tensor
 from elbowroom.networks.functions import as_network
 from elbowroom.networks.outputs import OUTPUTS
 from elbowroom.networks.reading import one_reader, pair_reader
@@ -27,6 +28,7 @@ def from_decoder(
     floor: float | None = None,
     likelihood_options: Mapping[str, Any] | None = None,
     prior: Any = None,
+    num_given: int = 0,
 ) -> DecoderModel:
     """The model z ~ N(0, I_D), x | z ~ likelihood(decoder(z)) around an existing network.
 
@@ -57,6 +59,8 @@ def from_decoder(
         prior: p(z), if the model was trained with another than N(0, I): a distribution of D real values, or a module or
             function that returns one when it is called without arguments, such as a flow of zuko; a VampPrior is
             `elbowroom.models.PosteriorMixture(encoder, pseudo_inputs, output=…)`.
+        num_given: how many further arguments of each datum the decoder takes after z, such as labels: the model is then
+            called with (x, *given), and every number is log p(x | given).
 
     Raises:
         TypeError: if the decoder cannot be called; on the first call, if it returns something else.
@@ -78,5 +82,13 @@ def from_decoder(
     shape = check_sizes("latent_dim", latent_dim if isinstance(latent_dim, Sequence) else (latent_dim,))
     read = reader("decoder", output, p_x.outputs)
     dim = math.prod(shape)
-    given = None if prior is None else PriorProgram(prior, dim)
-    return DecoderModel(decoder, p_x.to(like), dim, read=read, like=like, latent_shape=shape, prior=given)
+    p_z = None if prior is None else PriorProgram(prior, dim)
+    options: dict[str, Any] = {"read": read, "like": like, "latent_shape": shape, "prior": p_z}
+    if not num_given:
+        return DecoderModel(decoder, p_x.to(like), dim, **options)
+    if p_x.needs_exposure:
+        raise ValueError(
+            "num_given: this likelihood takes the data's sizes as an argument of its own; write other models as a Pyro "
+            "program"
+        )
+    return GivenDecoder(check_size("num_given", num_given), decoder, p_x.to(like), dim, **options)

@@ -70,7 +70,11 @@ class DecoderModel(LatentModel):
             TypeError: if the decoder returns something else than the likelihood's parameters.
             ValueError: if an output does not have the leading dimensions of z.
         """
-        outputs = [_flatten(output, z) for output in self._read(self.decoder(self._shaped(z)))]
+        return self._p_x(z, self.decoder(self._shaped(z)), exposure)
+
+    def _p_x(self, z: Tensor, result: Any, exposure: Tensor | None = None) -> dist.TorchDistribution:
+        """p(x|z) from what the decoder returned for z."""
+        outputs = [_flatten(output, z) for output in self._read(result)]
         p_x: dist.TorchDistribution = (
             self.likelihood(*outputs) if exposure is None else self.likelihood(*outputs, exposure=exposure)
         )

@@ -80,7 +80,8 @@ class OfOwnPrograms:
 
     Attributes:
         plate: name of the data plate in your own programs.
-        datum: what your own programs are called with, by its name in docs/families.md, such as labelled or sequence.
+        datum: what your own programs, or plain networks, are called with, by its name in docs/families.md, such as
+            labelled or sequence.
     """
 
     plate: str = "data"

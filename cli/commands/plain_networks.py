@@ -36,8 +36,8 @@ class Plain:
     doubts: dict[str, tuple[str, ...]]
     prior: Any
 
-    def programs(self, options: Networks, x: Tensor) -> tuple[Any, Any]:
-        """Model and guide around them; the latents have the shape that the encoder says of data, if none was given.
+    def programs(self, options: Networks, x: Tensor, *given: Tensor) -> tuple[Any, Any]:
+        """Model and guide around them; the latents have the shape that the encoder says of data, if none was said.
 
         Raises:
             TypeError, ValueError: as of `from_encoder` and `from_decoder`.
@@ -46,9 +46,9 @@ class Plain:
         for network in (decoder, encoder):
             if (module := _module(network)) is not None:
                 module.to(x.device).eval()
-        guide = from_encoder(encoder, output=options.encoder_output)
+        guide = from_encoder(encoder, output=options.encoder_output, num_given=len(given))
         with torch.no_grad(), torch.random.fork_rng(devices=[]):
-            shape = options.latent_dim or list(guide.codes(x[:2]).shape[1:])
+            shape = options.latent_dim or list(guide.codes(x[:2], *(value[:2] for value in given)).shape[1:])
         model = from_decoder(
             decoder,
             latent_dim=shape,
@@ -56,6 +56,7 @@ class Plain:
             output=options.decoder_output,
             sigma=options.sigma,
             prior=self.prior,
+            num_given=len(given),
         )
         model.doubts, guide.doubts = (self.doubts.get(option, ()) for option in (DECODER, ENCODER))
         return model, guide

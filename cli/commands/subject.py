@@ -83,7 +83,7 @@ def _of_programs(
     if networks.image_shape is not None:
         arguments[0] = arguments[0].reshape(len(arguments[0]), *networks.image_shape)
     if isinstance(programs, Plain):
-        programs = programs.programs(networks, arguments[0])
+        programs = programs.programs(networks, *arguments)
     for program in programs:
         if isinstance(program, torch.nn.Module):
             program.to(device).eval()

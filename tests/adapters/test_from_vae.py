@@ -110,6 +110,44 @@ def test_an_object_is_a_model_and_a_guide(kind: type[nn.Module], outputs: dict[s
     torch.testing.assert_close(likelihood, p_x.log_prob(x).sum(-1))
 
 
+class Labelled(Tutorial):
+    """A conditional VAE: labels are read by both."""
+
+    def encode(self, x: Tensor, label: Tensor) -> Any:  # type: ignore[override]
+        return super().encode(x + label.unsqueeze(-1))
+
+    def decode(self, z: Tensor, label: Tensor) -> Any:  # type: ignore[override]
+        return super().decode(z * (1 + label).unsqueeze(-1))
+
+
+def test_labels_are_given_to_both() -> None:
+    torch.manual_seed(0)
+    vae, label = Labelled().eval(), torch.arange(B)
+    x = torch.bernoulli(torch.full((B, P), 0.4))
+    outputs = {"encoder_output": "mean_log_var", "decoder_output": "probs"}
+    target = Target(*from_vae(vae, x, label, likelihood="bernoulli", **outputs), x, label)
+    z, log_q = target.propose(3, seed=1)
+    mean, log_var = vae.encode(x, label)
+    torch.testing.assert_close(log_q, Normal(mean, (log_var / 2).exp()).log_prob(z["z"]).sum(-1))
+    _, likelihood = target.log_joint(z)
+    torch.testing.assert_close(likelihood, Bernoulli(probs=vae.decode(z["z"], label)).log_prob(x).sum(-1))
+    part = target.select(torch.tensor([2, 0]))  # labels go with their data
+    torch.testing.assert_close(part.log_joint({"z": z["z"][:, [2, 0]]})[1], likelihood[:, [2, 0]])
+    row = target.model.log_joint(x, z["z"][0], label)
+    torch.testing.assert_close(row, sum(target.log_joint(z))[0])
+
+
+def test_labels_that_are_missing_or_too_few() -> None:
+    x, label = torch.zeros(B, P), torch.arange(B)
+    model, _ = from_vae(
+        Labelled(), x, label, likelihood="bernoulli", encoder_output="mean_log_var", decoder_output="probs"
+    )
+    with pytest.raises(TypeError, match="takes 1 arguments of each datum beside z, got 0"):
+        model(x)
+    with pytest.raises(ValueError, match=r"argument 1 after x: got shape \(2,\), expected a row for each of 4 data"):
+        model(x, label[:2])
+
+
 def test_what_neither_encodes_nor_decodes_is_named() -> None:
     vae = nn.Module()
     vae.inference_network = nn.Linear(P, 2 * D)

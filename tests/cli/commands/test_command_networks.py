@@ -43,6 +43,16 @@ class Maps(VAE):
     def decode(self, z):
         return torch.distributions.Bernoulli(logits=self.decoder(z.flatten(1)))
 
+class Conditional(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.net, self.out = nn.Linear(64, 4), nn.Linear(2, 64)
+        self.of_label = nn.Embedding(10, 64)
+    def encode(self, x, label):
+        return self.net(x + self.of_label(label)).chunk(2, -1)
+    def decode(self, z, label):
+        return self.out(z) + self.of_label(label)
+
 vae = VAE()
 prior = torch.distributions.Normal(torch.tensor([3.0, -2.0]), 0.5)
 
@@ -113,6 +123,17 @@ def test_another_prior(run: Run, weights: dict[str, torch.Tensor], audited: list
     z, _ = audited[0].propose(2, seed=0)
     expected = torch.distributions.Normal(torch.tensor([3.0, -2.0]), 0.5).log_prob(z["z"]).sum(-1)
     torch.testing.assert_close(audited[0].log_joint(z)[0], expected)
+
+
+def test_networks_that_read_labels(run: Run, weights: dict[str, torch.Tensor], audited: list[Target]) -> None:
+    options = ("--networks.vae=plain:Conditional", "--datum=labelled", "--limit=10", "--budget=300")
+    assert run("audit", *options, "--num_simulations=20").code == 0
+    (target,) = audited
+    assert len(target.data) == 2 and target.data[1].dtype == torch.long
+    z, _ = target.propose(2, seed=0)
+    logits = target.model.decoder.networks[0].decode(z["z"], target.data[1])
+    expected = torch.distributions.Bernoulli(logits=logits).log_prob(target.data[0]).sum(-1)
+    torch.testing.assert_close(target.log_joint(z)[1], expected)
 
 
 def test_two_ways_to_say_the_networks(run: Run, weights: dict[str, torch.Tensor]) -> None:
