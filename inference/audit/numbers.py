@@ -279,10 +279,15 @@ def _of_shape(agreement: Agreement, index: Tensor, population: int) -> dict[str,
         of_datum, index, population, "sd of q by that of the posterior, geometric mean over latents and data", ""
     )
     narrowest, widest = (float(ratio.quantile(share).exp()) for share in (0.05, 0.95))
+    off = agreement.mean_error[index].square().mean(-1).sqrt()
     return {
         "spread_of_q": Number(math.exp(log.value), math.exp(log.low), math.exp(log.high), "", log.about),
         "spread_of_q_widest": exactly(widest, "", "the same, below which 95 % of the examined latents and data are"),
         "spread_of_q_narrowest": exactly(narrowest, "", "the same, above which 95 % of them are"),
+        "means_off": exactly(
+            float(off.median()), "sd", "distance of q's mean from the posterior's, in its sds, median of examined data"
+        ),
+        "means_off_least": exactly(float(off.quantile(0.05)), "sd", "the same, above which 95 % of these data are"),
     }
 
 

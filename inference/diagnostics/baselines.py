@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 import pyro.distributions as dist
 import torch
 from torch import Tensor
-from torch.distributions import Normal, constraints
+from torch.distributions import Independent, Normal, constraints
 
 from elbowroom.inference.target import Target
 
@@ -32,7 +32,7 @@ def independent_entries(target: Target) -> Baseline | None:
 
     Zeros and ones are coins, each with the share of ones among the other data and half a datum more of each (Krichevsky
     & Trofimov 1981); levels likewise; counts are Poisson with the others' mean; real numbers are Normal with the
-    others' mean, and one σ for all entries.
+    others' mean, and the model's σ, if it has one for all entries and data, else one of theirs.
 
     Returns:
         None where there is none to compare with: several observed sites, masks, fewer than eight data, values of other
@@ -41,10 +41,10 @@ def independent_entries(target: Target) -> Baseline | None:
     found = _observed(target)
     if found is None:
         return None
-    x, support = found
+    x, fn, support = found
     if bool((torch.as_tensor(getattr(support, "lower_bound", 0)) != 0).any()):
         return None
-    return next((make(x, support) for kind, make in _KINDS if isinstance(support, type(kind))), None)
+    return next((make(x, fn, support) for kind, make in _KINDS if isinstance(support, type(kind))), None)
 
 
 def num_values(target: Target) -> int:
@@ -53,8 +53,8 @@ def num_values(target: Target) -> int:
     return sum(record["value"].numel() for record in sites) // len(target)
 
 
-def _observed(target: Target) -> tuple[Tensor, constraints.Constraint] | None:
-    """The only observed site's values, `[B, N]`, and where they live."""
+def _observed(target: Target) -> tuple[Tensor, Any, constraints.Constraint] | None:
+    """The only observed site's values, `[B, N]`, their distribution, and where they live."""
     structure = target.structure
     if len(structure.observed) != 1 or structure.data_dim is None or len(target) < LEAST_DATA or structure.separate:
         return None
@@ -73,7 +73,7 @@ def _observed(target: Target) -> tuple[Tensor, constraints.Constraint] | None:
         return None
     while hasattr(support, "base_constraint"):
         support = support.base_constraint
-    return value.movedim(axis, 0).reshape(len(target), -1), support
+    return value.movedim(axis, 0).reshape(len(target), -1), fn, support
 
 
 def _is_masked(fn: Any) -> bool:
@@ -81,11 +81,11 @@ def _is_masked(fn: Any) -> bool:
     return isinstance(fn, dist.MaskedDistribution) or (hasattr(fn, "base_dist") and _is_masked(fn.base_dist))
 
 
-def _coins(x: Tensor, support: constraints.Constraint) -> Baseline:
+def _coins(x: Tensor, fn: Any, support: constraints.Constraint) -> Baseline:
     return _of_levels(x, 2, "coins, one for each entry")
 
 
-def _levels(x: Tensor, support: constraints.Constraint) -> Baseline:
+def _levels(x: Tensor, fn: Any, support: constraints.Constraint) -> Baseline:
     most = torch.as_tensor(support.upper_bound).max()  # type: ignore[attr-defined]
     return _of_levels(x, int(most) + 1, "dice, one for each entry")
 
@@ -96,21 +96,34 @@ def _of_levels(x: Tensor, levels: int, about: str) -> Baseline:
     return Baseline(((own + 0.5) / (len(x) - 1 + levels / 2)).log().sum(-1), about)
 
 
-def _poisson(x: Tensor, support: constraints.Constraint) -> Baseline:
+def _poisson(x: Tensor, fn: Any, support: constraints.Constraint) -> Baseline:
     rate = (x.sum(0) - x + 0.5) / (len(x) - 1)
     return Baseline(torch.distributions.Poisson(rate).log_prob(x).sum(-1), "Poisson counts, a rate for each entry")
 
 
-def _normal(x: Tensor, support: constraints.Constraint) -> Baseline:
+def _normal(x: Tensor, fn: Any, support: constraints.Constraint) -> Baseline:
     others = (x.sum(0) - x) / (len(x) - 1)
+    sigma = _sigma(fn)
+    if sigma is not None:
+        value = Normal(others, sigma).log_prob(x).sum(-1)
+        return Baseline(value, f"Normals, a mean for each entry and the model's σ = {sigma:.3g}")
     squares = (x - others).square()
     variance = (squares.sum() - squares.sum(-1)) / ((len(x) - 1) * x.shape[1])  # of the other data's entries
-    sigma = variance.clamp_min(torch.finfo(x.dtype).tiny).sqrt().unsqueeze(-1)
-    about = "Normals, a mean for each entry and one σ"
-    return Baseline(Normal(others, sigma).log_prob(x).sum(-1), about)
+    found = variance.clamp_min(torch.finfo(x.dtype).tiny).sqrt().unsqueeze(-1)
+    return Baseline(Normal(others, found).log_prob(x).sum(-1), "Normals, a mean for each entry and one σ")
 
 
-_KINDS: list[tuple[constraints.Constraint, Callable[[Tensor, constraints.Constraint], Baseline]]] = [
+def _sigma(fn: Any) -> float | None:
+    """The σ of a Normal that has the same for all entries and data: a model is held against others of its own σ."""
+    fn = getattr(fn, "independent_entries", fn)
+    while isinstance(fn, Independent):
+        fn = fn.base_dist
+    if not isinstance(fn, Normal) or not bool((fn.scale == fn.scale.flatten()[0]).all()):
+        return None
+    return float(fn.scale.flatten()[0])
+
+
+_KINDS: list[tuple[constraints.Constraint, Callable[[Tensor, Any, constraints.Constraint], Baseline]]] = [
     (constraints.boolean, _coins),
     (constraints.integer_interval(0, 1), _levels),
     (constraints.nonnegative_integer, _poisson),

@@ -11,6 +11,7 @@ WORTH_A_DOUBT = 0.5
 """Nats per datum by which a model must be below one without latents."""
 
 _NARROW = 0.65  # of the posterior's sd, that q's is below in nearly every latent and datum
+_OFF = 1.0  # posterior sds that the mean of q is off, root mean square over latents, for nearly every datum
 _WIDE, _AS_WIDE = 1.3, 0.95  # of it, that q's is above on average, and in nearly every latent and datum
 
 
@@ -21,13 +22,13 @@ def tell_suspicions(parts: Parts, numbers: Mapping[str, Number]) -> list[Finding
 
 def tell_doubts(parts: Parts, numbers: Mapping[str, Number]) -> list[Finding]:
     """A model worse than none, codes where the prior is not, or that say nothing, and a q of another spread."""
-    tellers = (_another_loss, _worse_than_none, _elsewhere, _collapsed, _spread)
+    tellers = (_another_loss, _worse_than_none, _elsewhere, _collapsed, _spread, _means)
     return [finding for tell in tellers for finding in tell(parts, numbers)]
 
 
 def is_too_narrow(numbers: Mapping[str, Number]) -> bool:
     """Whether q is narrower than the posterior in nearly every latent and datum, and not because it misses modes."""
-    if "spread_of_q" not in numbers or ("missed_modes" in numbers and numbers["missed_modes"].value):
+    if "spread_of_q" not in numbers or _misses_modes(numbers):
         return False
     return numbers["spread_of_q_widest"].value < _NARROW
 
@@ -52,6 +53,22 @@ def _spread(parts: Parts, numbers: Mapping[str, Number]) -> list[Finding]:
         "weighed above one in training, or a larger σ taken there?"
     )
     return [Finding("verdict", "bad", sentence, keys)]
+
+
+def _means(parts: Parts, numbers: Mapping[str, Number]) -> list[Finding]:
+    """Means that are off for nearly every datum, beyond what an encoder that was trained on such data leaves."""
+    if _misses_modes(numbers) or "means_off" not in numbers or numbers["means_off_least"].value < _OFF:
+        return []
+    sentence = (
+        f"The mean of q is {_times(numbers['means_off'])} posterior standard deviations off for half of the data, and "
+        f"{_times(numbers['means_off_least'])} for nearly all: does the encoder see the data as it did in training "
+        "(scaled, standardised, in this order)?"
+    )
+    return [Finding("verdict", "bad", sentence, ("means_off", "means_off_least"))]
+
+
+def _misses_modes(numbers: Mapping[str, Number]) -> bool:
+    return "missed_modes" in numbers and bool(numbers["missed_modes"].value)
 
 
 def _times(number: Number) -> str:

@@ -101,3 +101,12 @@ def test_a_q_that_misses_modes_is_narrow_for_another_reason() -> None:
     ends = {"spread_of_q": 0.3, "spread_of_q_narrowest": 0.1, "spread_of_q_widest": 0.6, "missed_modes": 2.0}
     numbers = {name: SimpleNamespace(value=value) for name, value in ends.items()}
     assert tell_doubts(SimpleNamespace(own_loss=None, baseline=None, latent_use=None), numbers) == []  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(("least", "doubted"), [(1.4, True), (0.7, False)])
+def test_means_that_are_off_for_every_datum(least: float, doubted: bool) -> None:
+    numbers = {
+        name: SimpleNamespace(value=value) for name, value in {"means_off": 2.5, "means_off_least": least}.items()
+    }
+    found = tell_doubts(SimpleNamespace(own_loss=None, baseline=None, latent_use=None), numbers)  # type: ignore[arg-type]
+    assert ["does the encoder see the data as it did in training" in f.sentence for f in found] == [True] * doubted

@@ -107,7 +107,10 @@ def test_a_hierarchy_of_two_sites() -> None:
     check(found)
     assert found.agreement is not None and found.agreement.latents == ("z1", "z2[0]", "z2[1]")
     assert found.portrait is not None and found.portrait.guide.shape[1:] == (5, 3) and len(found.rows["random"]) == 5
-    assert found.numbers["gap"].value > 0.5 and found.findings[0].tone == "warning"
+    assert found.numbers["gap"].value > 0.5
+    doubt, in_short = found.findings[:2]  # this q has its means from the wrong numbers
+    assert doubt.tone == "bad" and "The mean of q is" in doubt.sentence
+    assert in_short.tone == "warning" and in_short.sentence.startswith("In short: use q with care")
 
 
 def test_discrete_latents_of_the_guide_are_weighed_only() -> None:

@@ -57,6 +57,11 @@ def of_reals(x: Tensor) -> list[float]:
     return found
 
 
+def of_reals_with_sigma(x: Tensor) -> list[float]:
+    means = torch.stack([x[torch.arange(B) != b].mean(0) for b in range(B)])
+    return [float(torch.distributions.Normal(means[b], 0.7).log_prob(x[b]).sum()) for b in range(B)]
+
+
 @pytest.mark.parametrize(
     ("p_x", "x", "by_hand"),
     [
@@ -64,9 +69,10 @@ def of_reals(x: Tensor) -> list[float]:
         (lambda z: dist.Categorical(logits=torch.stack([z, -z, z, z], -1)), some(4), lambda x: of_levels(x, 4)),
         (lambda z: dist.Binomial(3, logits=z), some(4), lambda x: of_levels(x, 4)),
         (lambda z: dist.Poisson(z.exp()), some(6), of_counts),
-        (lambda z: dist.Normal(z, 1.0), some(6) / 3, of_reals),
+        (lambda z: dist.Normal(z, (0.3 * z).exp()), some(6) / 3, of_reals),
+        (lambda z: dist.Normal(z, 0.7), some(6) / 3, of_reals_with_sigma),
     ],
-    ids=["coins", "levels", "trials", "counts", "reals"],
+    ids=["coins", "levels", "trials", "counts", "reals", "reals of one sigma"],
 )
 def test_each_datum_is_told_by_the_others(p_x: Any, x: Tensor, by_hand: Callable[[Tensor], list[float]]) -> None:
     found = independent_entries(target_of(p_x, x))
