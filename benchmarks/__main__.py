@@ -29,6 +29,7 @@ SCRIPTS = (
     "vi_or_mcmc",
     "objectives",
     "two_layers_digits",
+    "wirings",
     "equal_steps_mnist",
 )
 NEEDS_MNIST = (

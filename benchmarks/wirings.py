@@ -170,7 +170,16 @@ def right() -> dict[str, Callable[[], str]]:
         ),
         "σ = 0.2": lambda: doubted(trained(sigma=0.2), sigma=0.2, **normal),
         "σ = 0.1": lambda: doubted(trained(sigma=0.1), sigma=0.1, **normal),
-        "σ = 1, a loss of half squared errors": lambda: doubted(trained(sigma=1.0, latents=2), sigma=1.0, **normal),
+        "σ = 0.5": lambda: doubted(trained(sigma=0.5), sigma=0.5, **normal),
+        "grey values, 2 latents": lambda: doubted(trained(sigma=0.2, latents=2), sigma=0.2, **normal),
+        "3 latents": lambda: doubted(trained(latents=3)),
+        "6 latents": lambda: doubted(trained(latents=6)),
+        "a wider prior of its own": lambda: doubted(
+            trained(prior=(0.0, 2.0)), prior=Normal(torch.zeros(LATENTS), torch.tensor(2.0))
+        ),
+        "both halves in one tensor": lambda: doubted(
+            plain, encode=lambda x: torch.cat(plain.encoder(x), 1), encoder_output="stacked_mean_log_std"
+        ),
         "new data": lambda: doubted(plain, x=load("digits", binarize="threshold").validation),
     }
 

@@ -49,8 +49,9 @@ def _spread(parts: Parts, numbers: Mapping[str, Number]) -> list[Finding]:
         return []
     sentence = (
         f"The spread of q is {_times(numbers['spread_of_q'])} times the posterior's, and too large in nearly every "
-        "latent and datum: was a log standard deviation read as a log variance (output='mean_log_std'), the KL term "
-        "weighed above one in training, or a larger σ taken there?"
+        "latent and datum: was a log standard deviation read as a log variance (output='mean_log_std'), does the "
+        "encoder see data scaled otherwise than in training, was the KL term weighed above one there, or a larger σ "
+        "taken?"
     )
     return [Finding("verdict", "bad", sentence, keys)]
 
