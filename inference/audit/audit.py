@@ -161,10 +161,12 @@ def audit_target(
     checked = _checked(sampled, log_p)
     known = known_of_all(log_p, checked, examination, unusable) if unusable else None
     notes = tuple(note for note in target.notes if note not in target.suspicions)
+    usable = tuple(b for b in range(len(target)) if not (unusable and unusable[b] and target.sliceable))
     beside: dict[str, Any] = {
         "notes": notes,
         "suspicions": target.suspicions,
-        "baseline": independent_entries(target),
+        "baseline": independent_entries(target if len(usable) == len(target) else target.select(usable)),
+        "usable": usable,
         "own_loss": None if own_loss is None else _own_loss(work, own_loss, options),
         "cautions": doubts,
     }

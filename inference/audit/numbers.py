@@ -40,7 +40,8 @@ class Parts:
     latent_use: LatentUse | None
     known: Known | None = None  # what is known of all data, if it is
     notes: tuple[str, ...] = ()  # what is worth knowing of the programs though the numbers stand
-    baseline: Baseline | None = None  # of the same data, by a model without latents
+    baseline: Baseline | None = None  # of the usable data, by a model without latents
+    usable: tuple[int, ...] = ()  # data whose encoder output has not exploded
     own_loss: OwnLoss | None = None  # what training printed, if it was told
     suspicions: tuple[str, ...] = ()  # why these may not be the programs that were meant
     cautions: tuple[str, ...] = ()  # why what rests on log q should be doubted, known before anything was sampled
@@ -93,18 +94,18 @@ def _of_baseline(parts: Parts) -> dict[str, Number]:
     """log p(x) of a model without latents, and the best that is known of this one's above it."""
     if parts.baseline is None:
         return {}
-    baseline, every = parts.baseline, torch.arange(parts.num_data)
-    sides = [parts.sampled, parts.bracket.lower]
-    values = torch.stack([side.value.double().cpu().nan_to_num(-torch.inf) for side in sides])
+    baseline, rows = parts.baseline, list(parts.usable)
+    every, sides = torch.arange(len(rows)), [parts.sampled, parts.bracket.lower]
+    values = torch.stack([side.value[rows].double().cpu().nan_to_num(-torch.inf) for side in sides])
     best, which = values.max(0)
-    errors = torch.stack([side.stderr.double().cpu() for side in sides]).gather(0, which.unsqueeze(0))[0]
+    errors = torch.stack([side.stderr[rows].double().cpu() for side in sides]).gather(0, which.unsqueeze(0))[0]
     exact = Estimate(baseline.value, torch.zeros_like(baseline.value), "exact")
     above = Estimate(best - baseline.value, errors, "lower")
     about = f"log p(x) of {baseline.about}, each datum told by the others, mean over data"
     return {
-        "baseline": mean(exact, every, parts.num_data, about),
+        "baseline": mean(exact, every, len(rows), about),
         "above_baseline": mean(
-            above, every, parts.num_data, "the best that is known of log p(x) from below, less the baseline's, mean"
+            above, every, len(rows), "the best that is known of log p(x) from below, less the baseline's, mean"
         ),
     }
 
@@ -328,7 +329,9 @@ def _of_latents(parts: Parts) -> dict[str, Number]:
         at = strangest(use)
         middle, spread = float(use.aggregate_mean[at]), float(use.aggregate_sd[at])
         about = f"codes of all data in {use.latents[at]}, the latent where they are farthest from the prior"
-        numbers["codes_at"] = normal(middle, spread / parts.num_data**0.5, "sd", f"middle of the {about}, in prior sds")
+        numbers["codes_at"] = normal(
+            middle, spread / max(1, len(parts.usable)) ** 0.5, "sd", f"middle of the {about}, in prior sds"
+        )
         numbers["codes_spread"] = exactly(spread, "sd", f"standard deviation of the {about}, in prior sds")
     if not bool(use.active.all()):
         felt = float(use.sensitivity[~use.active].nan_to_num(0.0).max())
