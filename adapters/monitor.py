@@ -8,10 +8,8 @@ import torch
 from torch import Tensor, nn
 
 from elbowroom.inference import Target, importance
+from elbowroom.inference.diagnostics.latent_use.use import ACTIVE
 from elbowroom.networks.functions import networks_of
-
-ACTIVE = 0.01
-"""Variance over data of E_q[z|x] above which a latent is called active (Burda, Grosse & Salakhutdinov 2016)."""
 
 
 class Watched(NamedTuple):

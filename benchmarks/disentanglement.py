@@ -116,6 +116,7 @@ def straight_lines(codes: Tensor, factors: Tensor) -> tuple[float, float]:
 
 
 def explained(codes: Tensor, wanted: Tensor) -> float:
+    """R² of least squares of what is wanted on codes and a constant."""
     with_one = torch.nn.functional.pad(codes, (0, 1), value=1.0)
     left = wanted - with_one @ torch.linalg.lstsq(with_one, wanted).solution
     return 1 - (left.square().sum() / (wanted - wanted.mean(0)).square().sum()).item()

@@ -66,6 +66,7 @@ def made(latents: int, num_data: int) -> tuple[PPCA, Tensor]:
 
 @torch.no_grad()
 def moments_of(guide: AmortizedNormal, x: Tensor) -> tuple[Tensor, Tensor]:
+    """Means and standard deviations of q, `[B, D]`."""
     q = guide.encode(x)
     return q.mean, q.variance.sqrt()
 

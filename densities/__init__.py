@@ -22,7 +22,8 @@
 
 Read density.py first. Data are whole numbers 0 … K − 1, `[B, P]` (zeros and ones if K = 2), and log p(x) is that of
 their probability, in nats per datum, so that all of them and a model of elbowroom.models can stand in one table.
-Imports: torch, zuko by `networks`, and inference's public names with what saves files; never models, guides. Each name
+Imports: torch, networks (and zuko by it), inference with what saves files and draws noise for a datum; never models or
+guides. Each name
 loads torch when it is first used.
 """
 

@@ -12,7 +12,9 @@ numbers with 95 % intervals, and sentences rest on numbers: verdict → numbers 
     contradictions.py room that is smaller than what the modes that q misses must take
     costs.py          what the parts cost, and how much of each there is room for
     known.py          ELBO, log p(x) and room of every datum for which they are known
+    parts.py          what was gathered, and which examined data speak for all
     numbers.py        every quantity that a sentence may rest on
+    wiring_numbers.py … and those that tell whether programs, weights and data belong together
     intervals.py      their 95 % intervals
     verdict/          the sentences
     result.py         Audit, Number, Finding, Portrait, Chains

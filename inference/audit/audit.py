@@ -15,7 +15,8 @@ from elbowroom.inference.audit.brackets import Brackets
 from elbowroom.inference.audit.costs import CALIBRATION, EXAMINATION, SEARCH, USE, NoRoom, pace_of
 from elbowroom.inference.audit.examination import Examination, Examiner, queue_of
 from elbowroom.inference.audit.known import known_of_all
-from elbowroom.inference.audit.numbers import Parts, numbers_of
+from elbowroom.inference.audit.numbers import numbers_of
+from elbowroom.inference.audit.parts import Parts
 from elbowroom.inference.audit.result import Audit
 from elbowroom.inference.audit.verdict.verdict import findings_of
 from elbowroom.inference.audit.verdict.wording import plural

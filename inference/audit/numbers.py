@@ -1,25 +1,16 @@
 """Every quantity that a verdict may rest on, with its 95 % interval."""
 
-import math
-from dataclasses import dataclass
-
 import torch
 from torch import Tensor
 
 from elbowroom.inference.audit.contradictions import contradicted, raised_by_modes
 from elbowroom.inference.audit.examination import Examination
 from elbowroom.inference.audit.intervals import count, exactly, largest, mean, median, normal, of_one, share, unbounded
-from elbowroom.inference.audit.known import Known, known_of_sample
+from elbowroom.inference.audit.known import known_of_sample
+from elbowroom.inference.audit.parts import Parts, population_of, representative
 from elbowroom.inference.audit.result import Number
-from elbowroom.inference.diagnostics.agreement import Agreement
-from elbowroom.inference.diagnostics.baselines import Baseline
-from elbowroom.inference.diagnostics.calibration import Calibration
-from elbowroom.inference.diagnostics.latent_use import LatentUse
-from elbowroom.inference.diagnostics.latent_use.whereabouts import strangest
-from elbowroom.inference.diagnostics.own_loss import OwnLoss
+from elbowroom.inference.audit.wiring_numbers import SUSPECT
 from elbowroom.inference.estimate import Estimate
-from elbowroom.inference.evidence.bracket import Bracket
-from elbowroom.inference.evidence.importance.importance import ImportanceInfo
 from elbowroom.inference.gap import Decomposition
 from elbowroom.inference.gap.log_p import Sides
 from elbowroom.inference.weights import K_LIMIT
@@ -28,32 +19,12 @@ MISSED = 0.05
 """Posterior mass in missed modes from which on a datum counts as one whose modes q misses."""
 
 
-@dataclass(frozen=True)
-class Parts:
-    """What an audit has gathered; parts that are missing are None."""
-
-    num_data: int
-    sampled: Estimate[ImportanceInfo]  # importance sampling of all data
-    bracket: Bracket
-    examination: Examination | None
-    calibration: Calibration | None
-    latent_use: LatentUse | None
-    known: Known | None = None  # what is known of all data, if it is
-    notes: tuple[str, ...] = ()  # what is worth knowing of the programs though the numbers stand
-    baseline: Baseline | None = None  # of the usable data, by a model without latents
-    usable: tuple[int, ...] = ()  # data whose encoder output has not exploded
-    own_loss: OwnLoss | None = None  # what training printed, if it was told
-    suspicions: tuple[str, ...] = ()  # why these may not be the programs that were meant
-    cautions: tuple[str, ...] = ()  # why what rests on log q should be doubted, known before anything was sampled
-
-
 def numbers_of(parts: Parts) -> dict[str, Number]:
     """All numbers that the parts allow, by name."""
     numbers: dict[str, Number] = {}
     for gather in (
+        *SUSPECT,
         _of_bracket,
-        _of_baseline,
-        _of_own_loss,
         _of_weights,
         _of_room,
         _of_decomposition,
@@ -64,15 +35,6 @@ def numbers_of(parts: Parts) -> dict[str, Number]:
     ):
         numbers |= gather(parts)
     return numbers
-
-
-def representative(parts: Parts) -> Tensor:
-    """Positions, among the examined data, of those that are a random sample and whose terms are usable."""
-    examination = parts.examination
-    assert examination is not None
-    place = {datum: i for i, datum in enumerate(examination.data)}
-    chosen = torch.tensor([place[datum] for datum in examination.representative], dtype=torch.long)
-    return chosen[examination.decomposition.usable[chosen]]
 
 
 def _of_bracket(parts: Parts) -> dict[str, Number]:
@@ -87,36 +49,6 @@ def _of_bracket(parts: Parts) -> dict[str, Number]:
             parts.num_data,
             f"data whose importance weights have too heavy a tail: Pareto k̂ above {K_LIMIT}, or an index near it",
         ),
-    }
-
-
-def _of_baseline(parts: Parts) -> dict[str, Number]:
-    """log p(x) of a model without latents, and the best that is known of this one's above it."""
-    if parts.baseline is None:
-        return {}
-    baseline, rows = parts.baseline, list(parts.usable)
-    every, sides = torch.arange(len(rows)), [parts.sampled, parts.bracket.lower]
-    values = torch.stack([side.value[rows].double().cpu().nan_to_num(-torch.inf) for side in sides])
-    best, which = values.max(0)
-    errors = torch.stack([side.stderr[rows].double().cpu() for side in sides]).gather(0, which.unsqueeze(0))[0]
-    exact = Estimate(baseline.value, torch.zeros_like(baseline.value), "exact")
-    above = Estimate(best - baseline.value, errors, "lower")
-    about = f"log p(x) of {baseline.about}, each datum told by the others, mean over data"
-    return {
-        "baseline": mean(exact, every, len(rows), about),
-        "above_baseline": mean(
-            above, every, len(rows), "the best that is known of log p(x) from below, less the baseline's, mean"
-        ),
-    }
-
-
-def _of_own_loss(parts: Parts) -> dict[str, Number]:
-    own = parts.own_loss
-    if own is None:
-        return {}
-    return {
-        "own_loss": exactly(own.told, "nats", "the loss that training printed, as it was told"),
-        "loss_found": normal(own.found, own.stderr, "nats", "minus the ELBO of these programs, of data drawn anew"),
     }
 
 
@@ -146,7 +78,7 @@ def _of_decomposition(parts: Parts) -> dict[str, Number]:
     numbers = _of_exploded(examination, index, parts.num_data)
     if not len(index):
         return numbers
-    decomposition, population = examination.decomposition, _population(parts, index)
+    decomposition, population = examination.decomposition, population_of(parts, index)
     estimates = _rooms(decomposition) | {
         "beyond": (_beyond(decomposition), "room beyond the largest family of the ladder")
     }
@@ -165,7 +97,7 @@ def _of_room(parts: Parts) -> dict[str, Number]:
     """ELBO, log p(x) and room: of all data, if they are known of all, else of a random sample."""
     known, examination = parts.known, parts.examination
     if known is None and examination is not None and len(sample := representative(parts)):
-        known = known_of_sample(examination, parts.sampled, sample, _population(parts, sample))
+        known = known_of_sample(examination, parts.sampled, sample, population_of(parts, sample))
     if known is None:
         return {}
     index, population = torch.arange(len(known.log_p)), known.population
@@ -232,12 +164,6 @@ def _beyond(decomposition: Decomposition) -> Estimate:
     return Estimate(log_p.value - last.value, torch.hypot(log_p.stderr, last.stderr), "none", sides)
 
 
-def _population(parts: Parts, index: Tensor) -> int:
-    """How many data those at `index` are a random sample of: all but the ones that are left out for cause."""
-    assert parts.examination is not None
-    return parts.num_data - (len(parts.examination.representative) - len(index))
-
-
 def _of_agreement(parts: Parts) -> dict[str, Number]:
     examination = parts.examination
     if examination is None:
@@ -261,35 +187,14 @@ def _of_agreement(parts: Parts) -> dict[str, Number]:
     }
     if not len(index):
         return numbers
-    population = _population(parts, index)
+    population = population_of(parts, index)
     for use, good in agreement.uses.items():
         about = f"of the data whose chains converged, those for which q is good enough for {use}"
         numbers[f"use_{use.replace(' ', '_')}"] = share(good[index], population, about)
-    numbers |= _of_shape(agreement, index, population)
     accuracy = Estimate(agreement.c2st, agreement.c2st_stderr, "none")
     numbers["kl_p_q"] = mean(agreement.kl_p_q, index, population, "KL(p(z|x) ‖ q), mean over data")
     numbers["c2st"] = mean(accuracy, index, population, "accuracy of telling q from the posterior (0.5: cannot)", "")
     return numbers
-
-
-def _of_shape(agreement: Agreement, index: Tensor, population: int) -> dict[str, Number]:
-    """How wide q is beside the posterior, on average and where it is widest."""
-    ratio = agreement.log_sd_ratio[index]
-    of_datum = Estimate(agreement.log_sd_ratio.mean(-1), torch.zeros_like(agreement.log_sd_ratio[:, 0]), "none")
-    log = mean(
-        of_datum, index, population, "sd of q by that of the posterior, geometric mean over latents and data", ""
-    )
-    narrowest, widest = (float(ratio.quantile(share).exp()) for share in (0.05, 0.95))
-    off = agreement.mean_error[index].square().mean(-1).sqrt()
-    return {
-        "spread_of_q": Number(math.exp(log.value), math.exp(log.low), math.exp(log.high), "", log.about),
-        "spread_of_q_widest": exactly(widest, "", "the same, below which 95 % of the examined latents and data are"),
-        "spread_of_q_narrowest": exactly(narrowest, "", "the same, above which 95 % of them are"),
-        "means_off": exactly(
-            float(off.median()), "sd", "distance of q's mean from the posterior's, in its sds, median of examined data"
-        ),
-        "means_off_least": exactly(float(off.quantile(0.05)), "sd", "the same, above which 95 % of these data are"),
-    }
 
 
 def _of_chains(parts: Parts) -> dict[str, Number]:
@@ -325,14 +230,6 @@ def _of_latents(parts: Parts) -> dict[str, Number]:
         "rate": of_one(use.rate, "KL(q(z|x) ‖ p(z)), mean over data"),
         "mutual_information": of_one(use.mutual_information, "I(x; z) under q"),
     }
-    if bool(use.active.any()):
-        at = strangest(use)
-        middle, spread = float(use.aggregate_mean[at]), float(use.aggregate_sd[at])
-        about = f"codes of all data in {use.latents[at]}, the latent where they are farthest from the prior"
-        numbers["codes_at"] = normal(
-            middle, spread / max(1, len(parts.usable)) ** 0.5, "sd", f"middle of the {about}, in prior sds"
-        )
-        numbers["codes_spread"] = exactly(spread, "sd", f"standard deviation of the {about}, in prior sds")
     if not bool(use.active.all()):
         felt = float(use.sensitivity[~use.active].nan_to_num(0.0).max())
         numbers["sensitivity"] = exactly(

@@ -12,8 +12,9 @@ from typing import Any, NamedTuple
 import pyro.distributions as dist
 import torch
 from torch import Tensor
-from torch.distributions import Independent, Normal, constraints
+from torch.distributions import Normal, constraints
 
+from elbowroom.inference.programs.supports import entry_support, unwrapped
 from elbowroom.inference.target import Target
 
 LEAST_DATA = 8
@@ -67,13 +68,7 @@ def _observed(target: Target) -> tuple[Tensor, Any, constraints.Constraint] | No
     axis = len(fn.batch_shape) + structure.data_dim
     if value.shape[axis] != len(target):
         return None
-    try:
-        support = fn.support
-    except NotImplementedError:
-        return None
-    while hasattr(support, "base_constraint"):
-        support = support.base_constraint
-    return value.movedim(axis, 0).reshape(len(target), -1), fn, support
+    return value.movedim(axis, 0).reshape(len(target), -1), fn, entry_support(fn)
 
 
 def _is_masked(fn: Any) -> bool:
@@ -115,9 +110,7 @@ def _normal(x: Tensor, fn: Any, support: constraints.Constraint) -> Baseline:
 
 def _sigma(fn: Any) -> float | None:
     """The σ of a Normal that has the same for all entries and data: a model is held against others of its own σ."""
-    fn = getattr(fn, "independent_entries", fn)
-    while isinstance(fn, Independent):
-        fn = fn.base_dist
+    fn = unwrapped(getattr(fn, "independent_entries", fn))
     if not isinstance(fn, Normal) or not bool((fn.scale == fn.scale.flatten()[0]).all()):
         return None
     return float(fn.scale.flatten()[0])

@@ -252,12 +252,13 @@ def _finite(fn: Any, value: Tensor) -> Tensor:
 
 def _inside(fn: Any, value: Tensor) -> Tensor:
     support = support_of(fn)
+    unknown = torch.ones(value.shape[: value.dim() - fn.event_dim], dtype=torch.bool, device=value.device)
+    if support is None:
+        return unknown
     try:
-        if support is not None:
-            return support.check(value) | beyond_total(fn, value)
+        return support.check(value) | beyond_total(fn, value)
     except NotImplementedError:  # a support that cannot be checked
-        pass
-    return torch.ones(value.shape[: value.dim() - fn.event_dim], dtype=torch.bool, device=value.device)
+        return unknown
 
 
 def _frames(site: Any) -> dict[str, Any]:

@@ -53,6 +53,12 @@ def unwrapped(fn: Any) -> Any:
     return fn
 
 
+def entry_support(fn: Any) -> Any:
+    """Where single entries of a distribution's values live; None where it does not say."""
+    support = support_of(fn)
+    return None if support is None else _unwrapped(support)[0]
+
+
 def interval(fn: Any) -> Interval | None:
     """Lower and upper bounds of a distribution of independent real elements; None for other supports."""
     fn = unwrapped(fn)

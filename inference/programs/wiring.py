@@ -9,7 +9,9 @@ from collections.abc import Iterable
 from typing import Any
 
 from torch import Tensor
-from torch.distributions import Independent, Normal, constraints
+from torch.distributions import Normal, constraints
+
+from elbowroom.inference.programs.supports import entry_support, unwrapped
 
 Site = tuple[str, str, str, Any]
 """(program, kind, name, Pyro's record), as `Target.sites` has them."""
@@ -38,29 +40,17 @@ def misread(sites: Iterable[Site]) -> tuple[str, ...]:
 
 
 def _look_like_probabilities(fn: Any) -> bool:
-    fn = _single(fn)
-    try:
-        support = fn.support
-    except NotImplementedError:
-        return False
-    while hasattr(support, "base_constraint"):
-        support = support.base_constraint
+    fn = unwrapped(fn)
     logits = getattr(fn, "logits", None)
-    if not isinstance(support, type(constraints.boolean)) or not isinstance(logits, Tensor):
+    if not isinstance(entry_support(fn), type(constraints.boolean)) or not isinstance(logits, Tensor):
         return False
     return logits.numel() >= _FEWEST and bool(((logits >= 0) & (logits <= 1)).all() & (logits != logits[..., :1]).any())
 
 
 def _is_wider(q: Any, prior: Any) -> bool:
-    q, prior = _single(q), _single(prior)
+    q, prior = unwrapped(q), unwrapped(prior)
     if not isinstance(q, Normal) or not isinstance(prior, Normal) or q.scale.numel() < 2:
         return False
     if q.scale.shape[-1:] != prior.scale.shape[-1:] and prior.scale.numel() > 1:
         return False
     return len(q.scale.flatten()) >= _FEWEST // 4 and bool((q.scale > prior.scale * (1 + 1e-6)).all())
-
-
-def _single(fn: Any) -> Any:
-    while isinstance(fn, Independent):
-        fn = fn.base_dist
-    return fn

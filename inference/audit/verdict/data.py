@@ -4,7 +4,8 @@ from collections.abc import Mapping
 
 from elbowroom.inference.audit.contradictions import contradicted, raised_by_modes
 from elbowroom.inference.audit.intervals import largest, normal
-from elbowroom.inference.audit.numbers import Parts, missed
+from elbowroom.inference.audit.numbers import missed
+from elbowroom.inference.audit.parts import Parts
 from elbowroom.inference.audit.result import Finding, Number, Tone
 from elbowroom.inference.audit.verdict.use import LARGE, NEGLIGIBLE
 from elbowroom.inference.audit.verdict.wording import listed, nats, percent, plural

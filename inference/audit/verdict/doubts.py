@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 
-from elbowroom.inference.audit.numbers import Parts
+from elbowroom.inference.audit.parts import Parts
 from elbowroom.inference.audit.result import Finding, Number
 from elbowroom.inference.audit.verdict.wording import nats, whole
 from elbowroom.inference.diagnostics.latent_use.whereabouts import is_strange, strangest
@@ -38,7 +38,7 @@ def _spread(parts: Parts, numbers: Mapping[str, Number]) -> list[Finding]:
     keys = ("spread_of_q", "spread_of_q_widest", "spread_of_q_narrowest")
     if is_too_narrow(numbers):
         sentence = (
-            f"The spread of q is {_times(numbers['spread_of_q'])} of the posterior's, and too small in nearly every "
+            f"The spread of q is {nats(numbers['spread_of_q'])} of the posterior's, and too small in nearly every "
             "latent and datum: the mark of a KL term weighed below one in training, of a loss averaged over the values "
             "of a datum, or of a σ that is larger here than it was there."
         )
@@ -48,7 +48,7 @@ def _spread(parts: Parts, numbers: Mapping[str, Number]) -> list[Finding]:
     if numbers["spread_of_q_narrowest"].value < _AS_WIDE:
         return []
     sentence = (
-        f"The spread of q is {_times(numbers['spread_of_q'])} times the posterior's, and too large in nearly every "
+        f"The spread of q is {nats(numbers['spread_of_q'])} times the posterior's, and too large in nearly every "
         "latent and datum: was a log standard deviation read as a log variance (output='mean_log_std'), does the "
         "encoder see data scaled otherwise than in training, was the KL term weighed above one there, or a larger σ "
         "taken?"
@@ -61,19 +61,15 @@ def _means(parts: Parts, numbers: Mapping[str, Number]) -> list[Finding]:
     if _misses_modes(numbers) or "means_off" not in numbers or numbers["means_off_least"].value < _OFF:
         return []
     sentence = (
-        f"The mean of q is {_times(numbers['means_off'])} posterior standard deviations off for half of the data, and "
-        f"{_times(numbers['means_off_least'])} for nearly all: does the encoder see the data as it did in training "
-        "(scaled, standardised, in this order)?"
+        f"The mean of q is {nats(numbers['means_off'])} posterior standard deviations off for half of the data, and "
+        f"{nats(numbers['means_off_least'])} or more for nearly all: does the encoder see the data as it did in "
+        "training (scaled, standardised, in this order)?"
     )
     return [Finding("verdict", "bad", sentence, ("means_off", "means_off_least"))]
 
 
 def _misses_modes(numbers: Mapping[str, Number]) -> bool:
     return "missed_modes" in numbers and bool(numbers["missed_modes"].value)
-
-
-def _times(number: Number) -> str:
-    return f"{number.value:.2g}"
 
 
 def is_collapsed(parts: Parts) -> bool:
@@ -126,12 +122,14 @@ def _elsewhere(parts: Parts, numbers: Mapping[str, Number]) -> list[Finding]:
     use = parts.latent_use
     if use is None or "codes_at" not in numbers:
         return []
-    strange = is_strange(use)[use.active]
+    strange = is_strange(use, len(parts.usable))[use.active]
     if not int(strange.sum()) > len(strange) / 2:
         return []
     sentence = (
-        f"The codes of all data lie at {numbers['codes_at'].value:.2g} ± {numbers['codes_spread'].value:.2g} prior "
-        f"standard deviations in {use.latents[strangest(use)]}, and not about 0 ± 1 in most latents: was the model "
-        "trained with another prior (from_decoder(prior=…)), or its KL term weighed?"
+        "The codes of all data lie where the prior does not: in most latents as in "
+        f"{use.latents[strangest(use)]}, where their mean is {nats(numbers['codes_at'])} and their standard deviation "
+        f"{nats(numbers['codes_spread'])} in "
+        "units of the prior's, and not 0 and 1: was the model trained with another prior (from_decoder(prior=…)), or "
+        "its KL term weighed?"
     )
     return [Finding("verdict", "bad", sentence, ("codes_at", "codes_spread"))]

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 
-from elbowroom.inference.audit.numbers import Parts
+from elbowroom.inference.audit.parts import Parts
 from elbowroom.inference.audit.result import Finding, Number
 from elbowroom.inference.audit.verdict.use import LARGE
 from elbowroom.inference.audit.verdict.wording import nats, percent

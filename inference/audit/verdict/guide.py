@@ -3,7 +3,7 @@
 import math
 from collections.abc import Mapping
 
-from elbowroom.inference.audit.numbers import Parts
+from elbowroom.inference.audit.parts import Parts
 from elbowroom.inference.audit.result import Finding, Number, Tone
 from elbowroom.inference.audit.verdict.wording import nats, whole
 from elbowroom.inference.diagnostics.latent_use import LatentUse

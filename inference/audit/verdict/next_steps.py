@@ -2,7 +2,8 @@
 
 from collections.abc import Mapping
 
-from elbowroom.inference.audit.numbers import Parts, rung_key
+from elbowroom.inference.audit.numbers import rung_key
+from elbowroom.inference.audit.parts import Parts
 from elbowroom.inference.audit.result import Finding, Number
 from elbowroom.inference.audit.verdict.doubts import is_too_narrow
 from elbowroom.inference.audit.verdict.wording import nats

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 
-from elbowroom.inference.audit.numbers import Parts
+from elbowroom.inference.audit.parts import Parts
 from elbowroom.inference.audit.result import Finding, Number, Tone
 from elbowroom.inference.audit.verdict.doubts import is_collapsed
 from elbowroom.inference.audit.verdict.wording import listed, nats, percent, plural

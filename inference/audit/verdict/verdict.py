@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 
-from elbowroom.inference.audit.numbers import Parts
+from elbowroom.inference.audit.parts import Parts
 from elbowroom.inference.audit.result import Finding, Number, Tone
 from elbowroom.inference.audit.verdict.data import tell_contradicted, tell_exploded, tell_missed_modes, tell_worst
 from elbowroom.inference.audit.verdict.doubts import tell_doubts, tell_suspicions

@@ -10,8 +10,12 @@ import torch
 
 from elbowroom.datasets import load
 from elbowroom.guides import from_encoder
-from elbowroom.inference import Audit, audit
+from elbowroom.inference import Audit, Estimate, audit
+from elbowroom.inference.audit import Number
 from elbowroom.inference.audit.verdict.doubts import tell_doubts
+from elbowroom.inference.audit.verdict.wording import nats
+from elbowroom.inference.audit.wiring_numbers import SUSPECT
+from elbowroom.inference.diagnostics.baselines import Baseline
 from elbowroom.inference.diagnostics.latent_use.whereabouts import is_strange, strangest
 from elbowroom.models import from_decoder
 from toys.audit_results import good_audit
@@ -40,6 +44,16 @@ def test_a_model_that_was_never_trained_is_doubted_first() -> None:
     assert below.high < -10 and found.numbers["baseline"].value == pytest.approx(-25, abs=4)
 
 
+def parts(use: Any = None) -> Any:
+    """What an audit of 40 data may have gathered."""
+    return SimpleNamespace(own_loss=None, baseline=None, latent_use=use, usable=tuple(range(40)))
+
+
+def named(**values: float) -> dict[str, Number]:
+    """Numbers that are known exactly."""
+    return {name: Number(value, value, value, "", "") for name, value in values.items()}
+
+
 def of_codes(mean: float, sd: float, active: bool = True) -> Any:
     use = good_audit().latent_use
     assert use is not None
@@ -54,11 +68,18 @@ def of_codes(mean: float, sd: float, active: bool = True) -> Any:
 )
 def test_codes_where_the_prior_is_not(mean: float, sd: float, strange: bool) -> None:
     use = of_codes(mean, sd)
-    numbers = {name: SimpleNamespace(value=value) for name, value in {"codes_at": mean, "codes_spread": sd}.items()}
-    found = tell_doubts(SimpleNamespace(own_loss=None, baseline=None, latent_use=use), numbers)  # type: ignore[arg-type]
-    assert bool(is_strange(use).all()) is strange and bool(found) is strange
+    found = tell_doubts(parts(use), named(codes_at=mean, codes_spread=sd))
+    assert bool(is_strange(use, 40).all()) is strange and bool(found) is strange
     if strange:
-        assert f"{mean:.2g} ± {sd:.2g} prior" in found[0].sentence and "another prior" in found[0].sentence
+        at, spread = (nats(number) for number in named(at=mean, spread=sd).values())
+        told = f"their mean is {at} and their standard deviation {spread}"
+        assert told in found[0].sentence and "another prior" in found[0].sentence
+
+
+def test_few_data_lie_anywhere_by_chance() -> None:
+    assert bool(is_strange(of_codes(1.4, 1.0), 40).all()) and not bool(is_strange(of_codes(1.4, 1.0), 8).any())
+    assert bool(is_strange(of_codes(0.0, 0.3), 40).all()) and not bool(is_strange(of_codes(0.0, 0.3), 8).any())
+    assert bool(is_strange(of_codes(0.0, 3.5), 40).all()) and not bool(is_strange(of_codes(0.0, 3.5), 8).any())
 
 
 def test_the_strangest_latent_is_an_active_one() -> None:
@@ -70,11 +91,8 @@ def test_the_strangest_latent_is_an_active_one() -> None:
 
 def test_a_collapsed_model_is_said_so_first() -> None:
     use = of_codes(0.0, 1.0, active=False)
-    numbers = {
-        name: SimpleNamespace(value=value, low=value, high=value, unit="")
-        for name, value in {"active_latents": 0.0, "num_latents": 2.0}.items()
-    }
-    (found,) = tell_doubts(SimpleNamespace(own_loss=None, baseline=None, latent_use=use), numbers)  # type: ignore[arg-type]
+    numbers = named(active_latents=0.0, num_latents=2.0)
+    (found,) = tell_doubts(parts(use), numbers)
     assert found.tone == "warning" and found.sentence.startswith(
         "The model has collapsed: z says nothing about x (0 of 2"
     )
@@ -92,21 +110,40 @@ def test_a_collapsed_model_is_said_so_first() -> None:
 )
 def test_a_spread_that_is_off_everywhere(typical: float, least: float, most: float, doubt: str) -> None:
     ends = {"spread_of_q": typical, "spread_of_q_narrowest": least, "spread_of_q_widest": most}
-    numbers = {name: SimpleNamespace(value=value) for name, value in ends.items()}
-    found = tell_doubts(SimpleNamespace(own_loss=None, baseline=None, latent_use=None), numbers)  # type: ignore[arg-type]
+    numbers = named(**ends)
+    found = tell_doubts(parts(), numbers)
     assert [doubt in finding.sentence for finding in found] == ([True] if doubt else [])
 
 
 def test_a_q_that_misses_modes_is_narrow_for_another_reason() -> None:
     ends = {"spread_of_q": 0.3, "spread_of_q_narrowest": 0.1, "spread_of_q_widest": 0.6, "missed_modes": 2.0}
-    numbers = {name: SimpleNamespace(value=value) for name, value in ends.items()}
-    assert tell_doubts(SimpleNamespace(own_loss=None, baseline=None, latent_use=None), numbers) == []  # type: ignore[arg-type]
+    numbers = named(**ends)
+    assert tell_doubts(parts(), numbers) == []
 
 
 @pytest.mark.parametrize(("least", "doubted"), [(1.4, True), (0.7, False)])
 def test_means_that_are_off_for_every_datum(least: float, doubted: bool) -> None:
-    numbers = {
-        name: SimpleNamespace(value=value) for name, value in {"means_off": 2.5, "means_off_least": least}.items()
-    }
-    found = tell_doubts(SimpleNamespace(own_loss=None, baseline=None, latent_use=None), numbers)  # type: ignore[arg-type]
+    numbers = named(means_off=2.5, means_off_least=least)
+    found = tell_doubts(parts(), numbers)
     assert ["does the encoder see the data as it did in training" in f.sentence for f in found] == [True] * doubted
+
+
+@pytest.mark.parametrize(("num_data", "doubted"), [(8, False), (400, True)])
+def test_a_baseline_that_is_above_by_chance(num_data: int, doubted: bool) -> None:
+    """0.8 nats on average, of differences 3 nats apart: eight data may show that of a model that is no worse."""
+    baseline = Baseline(-25.0 + torch.zeros(num_data, dtype=torch.float64), "coins")
+    apart = torch.tensor([-2.3, 0.7], dtype=torch.float64).repeat(num_data // 2)
+    known = Estimate(baseline.value + apart, torch.full_like(apart, 0.01), "lower")
+    gathered = replace_in(parts(), baseline=baseline, usable=tuple(range(num_data)), sampled=known)
+    numbers = gather_baseline(replace_in(gathered, bracket=SimpleNamespace(lower=known)))
+    assert numbers["above_baseline"].value == pytest.approx(-0.8)
+    assert any(DOUBT in finding.sentence for finding in tell_doubts(gathered, numbers)) is doubted
+
+
+def replace_in(gathered: Any, **values: Any) -> Any:
+    return SimpleNamespace(**{**vars(gathered), **values})
+
+
+def gather_baseline(gathered: Any) -> dict[str, Number]:
+    """The first that SUSPECT gathers."""
+    return SUSPECT[0](gathered)
