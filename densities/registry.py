@@ -20,20 +20,22 @@ class Entry(NamedTuple):
         data: `"binary"`, `"levels"`, or both: `"any"`.
         tiny: the constructor's arguments for the contract tests' instance.
         options: arguments of the constructor that make it this density, whatever else is asked for.
+        needs: the module that it is made of, which is installed by an extra; empty if it needs none.
     """
 
     where: str
     data: str
     tiny: Mapping[str, Any]
     options: Mapping[str, Any] = NO_OPTIONS
+    needs: str = ""
 
 
 DENSITIES: dict[str, Entry] = {
     "rbm": Entry("energy:RBM", "binary", {"num_hidden": 3}),
     "made": Entry("autoregressive:MADE", "any", {"hidden": (8,)}),
-    "flow-spline": Entry("flow:FlowDensity", "any", {"hidden": (8,), "num_layers": 1}, {"kind": "spline"}),
-    "flow-maf": Entry("flow:FlowDensity", "any", {"hidden": (8,), "num_layers": 1}, {"kind": "maf"}),
-    "flow-coupling": Entry("flow:FlowDensity", "any", {"hidden": (8,), "num_layers": 2}, {"kind": "coupling"}),
+    "flow-spline": Entry("flow:FlowDensity", "any", {"hidden": (8,), "num_layers": 1}, {"kind": "spline"}, "zuko"),
+    "flow-maf": Entry("flow:FlowDensity", "any", {"hidden": (8,), "num_layers": 1}, {"kind": "maf"}, "zuko"),
+    "flow-coupling": Entry("flow:FlowDensity", "any", {"hidden": (8,), "num_layers": 2}, {"kind": "coupling"}, "zuko"),
     "diffusion": Entry("diffusion:Diffusion", "any", {"hidden": (8,)}),
     "gan": Entry(
         "adversarial:Adversarial",

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from importlib.util import find_spec
 from typing import NamedTuple
 
 import torch
@@ -95,6 +96,7 @@ class Rival(NamedTuple):
         avoids: what it does about its normalising constant.
         cannot: what it cannot do.
         fit: data and a seed to a fitted one.
+        needs: the module that it is made of, which an extra installs; empty if it needs none.
     """
 
     label: str
@@ -102,6 +104,12 @@ class Rival(NamedTuple):
     avoids: str
     cannot: str
     fit: Callable[[Digits, int], Fitted]
+    needs: str = ""
+
+    @property
+    def is_here(self) -> bool:
+        """Whether what it is made of is installed."""
+        return not self.needs or find_spec(self.needs) is not None
 
 
 def digits(kind: str = "binary", limit: int | None = None) -> Digits:

@@ -37,12 +37,14 @@ class RivalsTable(Shown):
         kind: `"binary"` or `"levels"`.
         num_test: data that log p(x) is the mean of.
         seed: of all trainings, estimates and draws.
+        left_out: rows that were not asked for by name, and what they are made of is not installed.
     """
 
     rows: tuple[Row, ...]
     kind: str
     num_test: int
     seed: int
+    left_out: tuple[str, ...] = ()
 
     def __getitem__(self, name: str) -> Row:
         """The row of that name."""
@@ -86,7 +88,14 @@ class RivalsTable(Shown):
         if lower:
             said.append(f"Of {', '.join(lower)} only a lower bound is known: these may be better than they look.")
         said.append("The intervals are over data, of one training each: another seed is another model.")
-        return (*said, *self._elsewhere())
+        return (*said, *self._elsewhere(), *self._missing())
+
+    def _missing(self) -> list[str]:
+        """What is not in the table, and why."""
+        if not self.left_out:
+            return []
+        needs = " and ".join(sorted({RIVALS[name].needs for name in self.left_out}))
+        return [f"Left out, for {needs} is not installed (pip install 'elbowroom[flows]'): {', '.join(self.left_out)}."]
 
     def _elsewhere(self) -> list[str]:
         """What else there is to choose by."""
@@ -145,12 +154,13 @@ def compare_rivals(
 
     Args:
         data: images; `digits("binary")`, `digits("levels")`, or `Digits.of` another data set.
-        rows: names in `RIVALS`, by default all that take data of this kind.
+        rows: names in `RIVALS`, by default all that take data of this kind and whose libraries are installed.
         seed: of trainings, estimates and draws.
         progress: show a progress bar of rows.
 
     Raises:
         ValueError: for a name that is not in `RIVALS`, or a row that does not take data of this kind.
+        ImportError: for a row asked for by name whose library is not installed, before any work.
     """
     chosen = checked_rows(data.kind, rows)
     found = []
@@ -158,7 +168,8 @@ def compare_rivals(
         for name in chosen:
             found.append(measure(name, RIVALS[name], data, seed))
             tick(1)
-    return RivalsTable(tuple(found), data.kind, len(data.test), seed)
+    left_out = [] if rows else [n for n, r in RIVALS.items() if data.kind in r.kinds and not r.is_here]
+    return RivalsTable(tuple(found), data.kind, len(data.test), seed, tuple(left_out))
 
 
 def checked_rows(kind: str, rows: Sequence[str] | None) -> list[str]:
@@ -166,14 +177,21 @@ def checked_rows(kind: str, rows: Sequence[str] | None) -> list[str]:
 
     Raises:
         ValueError: naming those that there are.
+        ImportError: for one whose library is not installed.
     """
     takes = [name for name, rival in RIVALS.items() if kind in rival.kinds]
     if rows is None:
-        return takes
+        return [name for name in takes if RIVALS[name].is_here]
     if not rows or (wrong := [name for name in rows if name not in takes]):
         said = f"got {', '.join(map(repr, wrong))}" if rows else "got none"
         raise ValueError(f"rows: {said}, expected some of {', '.join(takes)}, which are of {kind} data")
-    return [name for name in takes if name in rows]
+    chosen = [name for name in takes if name in rows]
+    if missing := [name for name in chosen if not RIVALS[name].is_here]:
+        raise ImportError(
+            f"rows: {', '.join(missing)}: made of {RIVALS[missing[0]].needs}, which is not installed; try pip install "
+            "'elbowroom[flows]', or leave them out"
+        )
+    return chosen
 
 
 def _nats(row: Row) -> str:

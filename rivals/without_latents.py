@@ -4,7 +4,7 @@ from typing import Any
 
 from torch import Tensor
 
-from elbowroom.densities import density_class, make_density
+from elbowroom.densities import DENSITIES, density_class, make_density
 from elbowroom.inference import Estimate
 from elbowroom.rivals.rival import Digits, Fitted, Rival
 
@@ -42,4 +42,4 @@ def density(
 
         return Fitted(log_p, lambda num_samples, seed: made.sample(num_samples, seed=seed), made.num_parameters)
 
-    return Rival(label, kinds, of.avoids, of.cannot, fitted)
+    return Rival(label, kinds, of.avoids, of.cannot, fitted, DENSITIES[name].needs)

@@ -147,6 +147,17 @@ def test_rows_are_chosen_by_name_and_by_the_kind_of_data(monkeypatch: pytest.Mon
     assert (result.best.name, result.seed, result.num_test) == ("toy", 4, 10)
 
 
+def test_without_a_library_its_rows_are_left_out_or_refused_before_any_work(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(RIVALS, "made", RIVALS["made"]._replace(needs="no_such_library"))
+    assert "made" not in checked_rows("binary", None)
+    with pytest.raises(ImportError, match=r"rows: made: made of no_such_library, which is not installed; try pip"):
+        checked_rows("binary", ["pixels", "made"])
+    monkeypatch.setattr("elbowroom.rivals.table.measure", lambda name, rival, data, seed: name)
+    table = compare_rivals(digits("binary", 4))
+    assert table.left_out == ("made",) and "made" not in table.rows
+    assert "Left out, for no_such_library is not installed" in table._missing()[0]
+
+
 def test_the_embedded_digits_as_zeros_and_ones_and_as_levels() -> None:
     binary, grey = digits("binary"), digits("levels", limit=9)
     assert (binary.kind, binary.levels, binary.test.shape) == ("binary", 2, (360, 64))
