@@ -69,7 +69,10 @@ def _means(parts: Parts, numbers: Mapping[str, Number]) -> list[Finding]:
 
 
 def _misses_modes(numbers: Mapping[str, Number]) -> bool:
-    return "missed_modes" in numbers and bool(numbers["missed_modes"].value)
+    """Whether q misses modes of most data, which makes it narrow and its means off: that is the other sentences'."""
+    if "missed_modes" not in numbers or "examined" not in numbers:
+        return False
+    return numbers["missed_modes"].value > numbers["examined"].value / 2
 
 
 def is_collapsed(parts: Parts) -> bool:

@@ -47,8 +47,8 @@ def next_steps(parts: Parts, numbers: Mapping[str, Number]) -> list[Finding]:
 
 def _of_encoder(numbers: Mapping[str, Number]) -> str:
     """What to do about the encoder's room."""
-    if numbers["missed_modes"].value:
-        return _MODES
     if is_too_narrow(numbers):
         return _RETRAIN
+    if numbers["missed_modes"].value:
+        return _MODES
     return _ENCODER

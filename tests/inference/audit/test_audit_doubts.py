@@ -115,10 +115,11 @@ def test_a_spread_that_is_off_everywhere(typical: float, least: float, most: flo
     assert [doubt in finding.sentence for finding in found] == ([True] if doubt else [])
 
 
-def test_a_q_that_misses_modes_is_narrow_for_another_reason() -> None:
-    ends = {"spread_of_q": 0.3, "spread_of_q_narrowest": 0.1, "spread_of_q_widest": 0.6, "missed_modes": 2.0}
-    numbers = named(**ends)
-    assert tell_doubts(parts(), numbers) == []
+@pytest.mark.parametrize(("missed", "doubts"), [(4.0, 0), (1.0, 1)])
+def test_a_q_that_misses_most_modes_is_narrow_for_another_reason(missed: float, doubts: int) -> None:
+    ends = {"spread_of_q": 0.3, "spread_of_q_narrowest": 0.1, "spread_of_q_widest": 0.6}
+    numbers = named(**ends, missed_modes=missed, examined=4.0)
+    assert len(tell_doubts(parts(), numbers)) == doubts
 
 
 @pytest.mark.parametrize(("least", "doubted"), [(1.4, True), (0.7, False)])
