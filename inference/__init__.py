@@ -24,10 +24,11 @@ trusted.
     evidence/       what is log p(x)?
     gap/            where does the room come from?
     diagnostics/    may q be used?
+    two_models/     which of two models is better?
     audit/          all of it in one call
 
 Read target.py first, then evidence/importance/importance.py. A wing imports wings that stand above it in this list;
-gap and diagnostics do not know each other, nor do mcmc and training. docs/house.md has the picture.
+gap, diagnostics and two_models do not know each other, nor do mcmc and training. docs/house.md has the picture.
 """
 
 from elbowroom.inference.audit import Audit, audit, audit_target
@@ -74,6 +75,7 @@ from elbowroom.inference.training import (
     fit,
     load_checkpoint,
 )
+from elbowroom.inference.two_models import Paired, Versus, versus
 
 __all__ = [
     "Adapted",
@@ -97,6 +99,7 @@ __all__ = [
     "LatentUse",
     "NonFiniteError",
     "NotAReference",
+    "Paired",
     "Perplexity",
     "ProgramError",
     "ProgramReport",
@@ -106,6 +109,7 @@ __all__ = [
     "StateError",
     "Target",
     "TrainingInterrupted",
+    "Versus",
     "adapted_importance",
     "agreement",
     "anneal",
@@ -133,4 +137,5 @@ __all__ = [
     "quadrature",
     "retrain_guide",
     "smc",
+    "versus",
 ]

@@ -137,6 +137,11 @@ def parts_of(audit: inference.Audit) -> Any:
     return audit.bracket, audit.numbers
 
 
+def _versus(target: Target, seed: int, memory_bytes: int | None) -> inference.Versus:
+    """Against itself, with other random numbers."""
+    return inference.versus(target, target, budget=FOREVER, seed=seed, memory_bytes=memory_bytes)
+
+
 def bridge_by(proposal: str) -> Call:
     return lambda t, seed, memory: inference.bridge(t, stand_in(t), proposal=proposal, seed=seed, memory_bytes=memory)
 
@@ -203,6 +208,7 @@ ESTIMATORS: dict[str, Entry] = {
     ),
     "bracket": Entry(_bracket, num_latents=3, piece=1000, tolerance=ADAPTIVE),
     "bracket on a lattice": Entry(_bracket, piece=1000),
+    "versus": Entry(_versus, lambda found: (found.brackets, found.elbos), piece=1000),
     "hmc": Entry(
         lambda t, seed, memory: inference.hmc(t, num_warmup=30, num_draws=40, seed=seed, memory_bytes=memory),
         draws_of,
