@@ -18,6 +18,7 @@ arrays.py         what a reader hands on, and the checks that they are data
 masks.py          sequences of different lengths
 splits.py         which data are held out
 binarize.py       how grey values become zeros and ones
+dequantize.py     how integers become real numbers without gaps
 labels.py         data of which few labels are told
 kinds.py          what programs are called with, by what a datum is
 digits.py         handwritten digits, embedded
@@ -28,10 +29,22 @@ philox.py         random numbers that are the same on every machine
 
 from elbowroom.datasets.binarize import Binarize, check_binary
 from elbowroom.datasets.dataset import Dataset
+from elbowroom.datasets.dequantize import Dequantize, dequantized
 from elbowroom.datasets.kinds import KINDS
 from elbowroom.datasets.labels import keep_labels
 from elbowroom.datasets.load import load
 from elbowroom.datasets.sources import NAMES
 from elbowroom.datasets.splits import SPLITS
 
-__all__ = ["KINDS", "NAMES", "SPLITS", "Binarize", "Dataset", "check_binary", "keep_labels", "load"]
+__all__ = [
+    "KINDS",
+    "NAMES",
+    "SPLITS",
+    "Binarize",
+    "Dataset",
+    "Dequantize",
+    "check_binary",
+    "dequantized",
+    "keep_labels",
+    "load",
+]

@@ -10,6 +10,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from elbowroom.datasets.dequantize import draws_for
 from elbowroom.datasets.splits import SPLITS
 
 
@@ -19,7 +20,7 @@ class Dataset:
 
     Attributes:
         name: of the data set, or of the file.
-        train: float32 `[N, P]`, flattened; grey under `binarize="dynamic"` (see `prepare`).
+        train: float32 `[N, P]`, flattened; grey under `binarize="dynamic"` and `dequantize="dynamic"` (see `prepare`).
         validation: likewise.
         test: likewise.
         image_shape: (height, width) or (…) of one datum, if it is known to be an image.
@@ -27,6 +28,7 @@ class Dataset:
         vocabulary: the P words of bags of words, in the order of the columns; empty if they are not known.
         binarize: how grey values became zeros and ones.
         threshold: the cut of `binarize="threshold"`.
+        dequantize: how noise was added to stored integers: `"none"`, `"static"` or `"dynamic"`.
         seed: of the draw of `static` and `dynamic`; which data are held out does not depend on it.
         scale: what the source's numbers were divided by.
         split_rule: how the splits were made, in words.
@@ -45,6 +47,7 @@ class Dataset:
     vocabulary: tuple[str, ...] = ()
     binarize: str = "none"
     threshold: float = 0.5
+    dequantize: str = "none"
     seed: int = 0
     scale: float = 1.0
     split_rule: str = ""
@@ -54,8 +57,15 @@ class Dataset:
 
     @property
     def prepare(self) -> Callable[..., Tensor | tuple[Tensor, ...]] | None:
-        """What training applies to each minibatch: `draw_pixels` under `dynamic`, else None."""
+        """What training applies to each minibatch under `dynamic`: new pixels or new noise; else None."""
+        if self.dequantize == "dynamic":
+            return draws_for(self.scale)
         return draw_pixels if self.binarize == "dynamic" else None
+
+    @property
+    def unit(self) -> float:
+        """What a difference of 1 in the source's numbers is in the data that programs are given."""
+        return 1 / self.scale if self.dequantize == "none" else 1 / (self.scale + 1)
 
     def split(self, name: str) -> Tensor:
         """The `[N, P]` data of a split, or ValueError naming the splits."""
@@ -73,6 +83,7 @@ class Dataset:
             "image_shape": None if self.image_shape is None else list(self.image_shape),
             "binarize": self.binarize,
             "threshold": self.threshold if self.binarize == "threshold" else None,
+            "dequantize": self.dequantize,
             "seed": self.seed,
             "scale": self.scale,
             "split_rule": self.split_rule,

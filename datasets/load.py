@@ -14,6 +14,7 @@ from elbowroom.datasets.arrays import check_grey, to_rows
 from elbowroom.datasets.bags import check_vocabulary
 from elbowroom.datasets.binarize import Binarize, binarize_rows, check_mode
 from elbowroom.datasets.dataset import Dataset
+from elbowroom.datasets.dequantize import Dequantize, check_dequantize, dequantize_rows
 from elbowroom.datasets.image_folder import files_of
 from elbowroom.datasets.locate import Found, find
 from elbowroom.datasets.philox import check_seed
@@ -27,6 +28,7 @@ def load(
     data_dir: str | os.PathLike[str] | None = None,
     binarize: Binarize = "none",
     threshold: float = 0.5,
+    dequantize: Dequantize = "none",
     seed: int = 0,
     whole: bool = False,
 ) -> Dataset:
@@ -56,6 +58,8 @@ def load(
         binarize: how grey values become zeros and ones: `none`, `threshold`, `static` or `dynamic` (see
             `binarize.binarize_rows`). Under `dynamic` pass `Dataset.prepare` to training.
         threshold: with `binarize="threshold"`, values above it become 1.
+        dequantize: for models with a density of grey values: `static` adds one uniform draw to each stored integer, and
+            values are (k + u) / (s + 1); `dynamic` draws anew for each minibatch (see `dequantize.dequantize_rows`).
         seed: of the draw of `static` and `dynamic`.
         whole: take a file of one's own that has no splits as it is: all of its data, in its order, are `test`, and
             there are none to train on. One datum will do. Sources that have splits are read as ever.
@@ -67,6 +71,7 @@ def load(
         ImportError: on a `.parquet` file, without pyarrow.
     """
     check_mode(binarize, threshold)
+    check_dequantize(dequantize, binarize)
     seed = check_seed(seed)
     found = find(name, data_dir)
     files = tuple(found.files.values())
@@ -79,7 +84,14 @@ def load(
         for split, x in rows.data.items():
             check_grey(x, f"{source}: the {split} array")
     parts = {
-        split: binarize_rows(rows.data[array][taken], split, binarize, threshold=threshold, seed=seed)
+        split: dequantize_rows(
+            binarize_rows(rows.data[array][taken], split, binarize, threshold=threshold, seed=seed),
+            rows.scale,
+            split,
+            dequantize,
+            seed,
+            source,
+        )
         for split, (array, taken) in plan.items()
     }
     if binarize == "threshold":
@@ -94,6 +106,7 @@ def load(
         vocabulary=check_vocabulary(arrays.vocabulary, rows.data["train"].shape[1], source),
         binarize=binarize,
         threshold=threshold,
+        dequantize=dequantize,
         seed=seed,
         scale=rows.scale,
         split_rule=split_rule,

@@ -42,6 +42,7 @@ from elbowroom.inference.diagnostics.latent_use import LatentUse, latent_use
 from elbowroom.inference.estimate import Estimate
 from elbowroom.inference.evaluation.clock import Evaluations
 from elbowroom.inference.evidence.annealing import Bidirectional, anneal, anneal_reverse, bidirectional, smc
+from elbowroom.inference.evidence.bits import Bits, BitsPerDimension, bits_per_dimension
 from elbowroom.inference.evidence.bracket import Bracket, StateError, bracket
 from elbowroom.inference.evidence.bridge.adapted import Adapted, adapted_importance
 from elbowroom.inference.evidence.bridge.bridge import bridge
@@ -82,6 +83,8 @@ __all__ = [
     "Agreement",
     "Audit",
     "Bidirectional",
+    "Bits",
+    "BitsPerDimension",
     "Bounds",
     "Bracket",
     "Calibration",
@@ -118,6 +121,7 @@ __all__ = [
     "audit",
     "audit_target",
     "bidirectional",
+    "bits_per_dimension",
     "bounds",
     "bracket",
     "bridge",

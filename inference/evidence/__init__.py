@@ -11,6 +11,7 @@ the value bounds in expectation. With w = p(x, z) / q(z | x):
     bridge/        from posterior draws: a proposal fitted to them and weighed from both sides, and the optimal bridge
     bracket/       all of them within a time budget, datum by datum
     perplexity.py  of bags of words: log p(x) per word
+    bits.py        of images: log p(x) in bits per dimension
     second_opinion.py
                    from the prior alone: what lies below it has missed a mode
 

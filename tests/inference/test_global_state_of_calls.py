@@ -16,6 +16,7 @@ from torch import Tensor, nn
 from elbowroom import inference
 from elbowroom.inference import (
     Target,
+    bits_per_dimension,
     check_program,
     code_usage,
     decompose,
@@ -151,6 +152,9 @@ CALLS: dict[str, Callable[[Any, Any, Path], Any]] = {
     "encoder_overfitting": overfitting,
     "perplexity": lambda model, guide, _: perplexity(
         importance(Target(model, guide, X), num_samples=20, search=False), torch.ones(len(X), 3)
+    ),
+    "bits_per_dimension": lambda model, guide, _: bits_per_dimension(
+        importance(Target(model, guide, X), num_samples=20, search=False), X
     ),
     "code_usage": lambda model, guide, _: code_usage((Target(model, guide, X).log_weights(3) > 0).long(), 2),
     **{name: evaluate(entry.call) for name, entry in ESTIMATORS.items()},

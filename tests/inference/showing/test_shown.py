@@ -21,7 +21,8 @@ MANY = 1000
 
 def test_every_public_result_is_shown() -> None:
     kinds = {kind for name in inference.__all__ if isinstance(kind := getattr(inference, name), type)}
-    results = {kind for kind in kinds if not issubclass(kind, BaseException)} - {inference.Gates, inference.Evaluations}
+    settings = {inference.Gates, inference.Evaluations, inference.Bits}
+    results = {kind for kind in kinds if not issubclass(kind, BaseException)} - settings
     assert {kind for kind in results if not issubclass(kind, Shown)} == set()
     generated = {kind for kind in results if dataclasses.is_dataclass(kind) and "__repr__" in vars(kind)}
     assert generated == set(), "declare them with @dataclass(repr=False)"
