@@ -30,7 +30,6 @@ SECONDS_A_CELL = 600
 Entries = dict[str, dict[str, Any]]
 
 _FORMATS = "--InlineBackend.figure_formats={'png', 'svg'}"
-_BARS = "ignore:IProgress not found"  # tqdm's advice to install widgets; nobody watches bars here
 
 
 def main(names: list[str]) -> int:
@@ -88,7 +87,7 @@ def execute(path: Path, output: Path = OUTPUT, register: Path = claims.REGISTER)
     )
     began, failure = time.perf_counter(), ""
     try:
-        client.execute(env={**os.environ, "PYTHONWARNINGS": _BARS, "ELBOWROOM_CLAIMS": str(register)})
+        client.execute(env={**os.environ, "ELBOWROOM_CLAIMS": str(register)})
     except CellExecutionError as error:
         failure = str(error)
     except (CellTimeoutError, DeadKernelError) as error:

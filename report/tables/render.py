@@ -4,6 +4,7 @@ import io
 import os
 import shutil
 import sys
+import textwrap
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
@@ -61,6 +62,21 @@ class Sheet:
                 table.add_row(*(_stacked(cell) if stacked else cell for cell in row[0]), style=row[1])
         return table
 
+    def as_list(self, width: int) -> Text:
+        """Row by row, for narrow places: its first cell, and below it the others, each after its header."""
+        said = Text("\n".join(textwrap.wrap(self.title, width)), style="bold")
+        for row in self.rows:
+            if row is None:
+                continue
+            cells, style = row
+            said.append("\n" + "\n".join(textwrap.wrap(cells[0], width)), style=style)
+            for (header, _), cell in zip(self.columns[1:], cells[1:], strict=True):
+                if cell.strip():
+                    line = f"{header}: {cell}" if header else cell
+                    shown = textwrap.wrap(line, width, initial_indent="  ", subsequent_indent="    ")
+                    said.append("\n" + "\n".join(shown), style=style)
+        return said
+
 
 Part = Sheet | Text
 
@@ -69,15 +85,15 @@ def render(parts: Sequence[Part], *, width: int | None = None, color: bool | Non
     """Parts one below the other as a string.
 
     Args:
-        parts: sheets and texts. A sheet too wide for `width` is stacked; one still too wide sticks out, uncut.
-        width: columns; by default those of the terminal, and where there is none (a log, a file, a notebook) as many as
-            the sheets need, at least 100.
+        parts: sheets and texts. A sheet too wide for `width` is stacked; one still too wide becomes a list of its rows.
+        width: columns; by default those of the terminal, or of the environment variable `COLUMNS`, and where there is
+            neither (a log, a file, a notebook) as many as the sheets need, at least 100.
         color: whether to use ANSI codes; by default in a terminal only, and not where `NO_COLOR` is set.
     """
     terminal = sys.stdout.isatty()
     if color is None:
         color = terminal and "NO_COLOR" not in os.environ and os.environ.get("TERM") != "dumb"
-    if width is None and terminal:
+    if width is None and (terminal or os.environ.get("COLUMNS", "").isdigit()):
         width = shutil.get_terminal_size((LEAST_WIDTH, 24)).columns
     if width is None:
         width = max([LEAST_WIDTH, *(_measure(part.table(False)).maximum for part in parts if isinstance(part, Sheet))])
@@ -87,7 +103,10 @@ def render(parts: Sequence[Part], *, width: int | None = None, color: bool | Non
             console.print(part)
             continue
         table = part.table(stacked=_measure(part.table(False)).maximum > width)
-        console.print(table, width=max(width, _measure(table).minimum), crop=False)
+        if _measure(table).minimum <= width:
+            console.print(table, width=width, crop=False)
+        else:
+            console.print(part.as_list(width), soft_wrap=True)
     text = console.file.getvalue().replace("\u00a0", " ")  # type: ignore[attr-defined]
     return "\n".join(line.rstrip() for line in text.splitlines()).strip("\n")
 
