@@ -20,6 +20,7 @@ from elbowroom.inference.programs.noise import Noise
 from elbowroom.inference.programs.structure import ProgramError
 from elbowroom.inference.programs.terms import Arrange, Result, Values, collected, place
 from elbowroom.inference.showing.numbers import flag_counts, mean_with_interval
+from elbowroom.inference.showing.printed import Printed
 from elbowroom.inference.showing.shown import Shown
 from elbowroom.inference.showing.table import Table
 from elbowroom.inference.showing.text_table import aligned
@@ -75,12 +76,12 @@ class SiteAttribution(Shown):
         )
         return Table(head, ("site", "mean term (nats)", "of it too high by", ""), "<>><", rows, noun="sites")
 
-    def table(self) -> str:
+    def table(self) -> Printed:
         """Mean term of each site over data, with its error, nats."""
         total, error = self.gap.mean()
         rows = [("site", "nats", "± error"), *((n, *map("{:.3f}".format, t.mean())) for n, t in self.terms.items())]
         rows.append(("all: log p(x) − ELBO", f"{total:.3f}", f"{error:.3f}"))
-        return "\n".join(aligned(rows, "<>>"))
+        return Printed.of(aligned(rows, "<>>"))
 
 
 def attribute_sites(

@@ -14,6 +14,8 @@ from rich.measure import Measurement
 from rich.table import Table
 from rich.text import Text
 
+from elbowroom.inference.showing.printed import Printed
+
 LEAST_WIDTH = 100
 _UNBOUNDED = 10_000
 
@@ -81,8 +83,8 @@ class Sheet:
 Part = Sheet | Text
 
 
-def render(parts: Sequence[Part], *, width: int | None = None, color: bool | None = None) -> str:
-    """Parts one below the other as a string.
+def render(parts: Sequence[Part], *, width: int | None = None, color: bool | None = None) -> Printed:
+    """Parts one below the other as a string, which a notebook shows as it is laid out.
 
     Args:
         parts: sheets and texts. A sheet too wide for `width` is stacked; one still too wide becomes a list of its rows.
@@ -108,7 +110,7 @@ def render(parts: Sequence[Part], *, width: int | None = None, color: bool | Non
         else:
             console.print(part.as_list(width), soft_wrap=True)
     text = console.file.getvalue().replace("\u00a0", " ")  # type: ignore[attr-defined]
-    return "\n".join(line.rstrip() for line in text.splitlines()).strip("\n")
+    return Printed("\n".join(line.rstrip() for line in text.splitlines()).strip("\n"))
 
 
 def note(text: str, style: str = "dim") -> Text:

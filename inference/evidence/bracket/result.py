@@ -12,6 +12,7 @@ from elbowroom.inference.estimate import NORMAL_95, Bound, Estimate
 from elbowroom.inference.evidence.bracket.choice import LOWER, UPPER, Side, choose, notes, suspicions, width
 from elbowroom.inference.evidence.bracket.ledger import Ledger
 from elbowroom.inference.showing.numbers import flag_counts, flagged_first, in_short, plain
+from elbowroom.inference.showing.printed import Printed
 from elbowroom.inference.showing.shown import Shown
 from elbowroom.inference.showing.table import LINES, Table
 from elbowroom.inference.showing.text_table import aligned
@@ -89,7 +90,7 @@ class Bracket(Shown):
         """The flagged data with the longest intervals, then the others: at most so many."""
         return flagged_first(self.flags, self.width, most)
 
-    def table(self, data: list[int] | None = None, most: int = 20) -> str:
+    def table(self, data: list[int] | None = None, most: int = 20) -> Printed:
         """The mean bracket, and a row for each of the chosen data, or of the `most` data that are least certain; nats.
 
         Raises:
@@ -98,7 +99,7 @@ class Bracket(Shown):
         chosen = self.least_certain(most) if data is None else data
         if absent := [b for b in chosen if not 0 <= b < len(self)]:
             raise ValueError(f"data must be indices 0 … {len(self) - 1}, got {absent}")
-        return "\n".join([*self._head(), *aligned([_COLUMNS, *map(self._row, chosen)], _SIDES)])
+        return Printed.of([*self._head(), *aligned([_COLUMNS, *map(self._row, chosen)], _SIDES)])
 
     def as_table(self) -> Table:
         """The mean bracket, and the data that are least certain."""

@@ -8,6 +8,7 @@ from torch import Tensor
 
 from elbowroom.inference.estimate import Estimate
 from elbowroom.inference.showing.numbers import in_short
+from elbowroom.inference.showing.printed import Printed
 from elbowroom.inference.showing.shown import Shown
 from elbowroom.inference.showing.table import Table
 from elbowroom.inference.showing.text_table import aligned
@@ -81,11 +82,11 @@ class Bounds(Shown, Mapping[str, Estimate]):
     def __len__(self) -> int:
         return len(self.estimates)
 
-    def table(self, datum: int | None = None) -> str:
+    def table(self, datum: int | None = None) -> Printed:
         """All bounds as text, in nats: the mean over data with its error, or one datum's numbers and its flags."""
         texts = self._unnormalised()
         remarks = in_short(texts if datum is None else texts[datum : datum + 1])
-        return "\n".join([*aligned([_COLUMNS, *self._rows(datum)], _SIDES), *remarks])
+        return Printed.of([*aligned([_COLUMNS, *self._rows(datum)], _SIDES), *remarks])
 
     def as_table(self) -> Table:
         """All bounds: the mean over data of each, with its error, and how many data are flagged."""
