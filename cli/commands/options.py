@@ -228,7 +228,8 @@ class TrainOptions(EveryCommand):
         data: which data.
         programs: which model and guide.
         training: how to train.
-        resume: continue the run in the directory; the result is that of an uninterrupted run.
+        resume: continue the run in the directory; the result is that of an uninterrupted run. More epochs than it was
+            begun with train it for longer.
         density: a density in the place of model and guide, by its name in `elbowroom families`.
         density_options: arguments of the density, such as '{num_hidden: 10}'.
         fit_options: how the density is fitted, such as '{num_epochs: 50}'.

@@ -78,6 +78,8 @@ def _run_programs(options: TrainOptions) -> Fit:
         progress=not options.json,
         config=run_record(options, data),
     )
+    for note in dict.fromkeys(note for row in result.history for note in row.get("notes", [])):
+        say(f"Note: {note}.", options.json)
     say(summary(result), options.json)
     finish(record(result, model), Path(options.output) / "result.json", options.json)
     return result

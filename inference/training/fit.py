@@ -102,7 +102,8 @@ def fit(
         learning_rate: the optimiser's, at the first step.
         seed: of everything.
         run_dir: where config.json, metrics.jsonl and checkpoints go.
-        resume: continue the run in `run_dir`; a new or empty directory is begun, a finished run returns at once.
+        resume: continue the run in `run_dir`; a new or empty directory is begun, a finished run returns at once, unless
+            num_epochs is larger now: then it is trained for longer, and the metrics say from where on.
 
     The step:
         optimizer: "Adam", "AdamW" or "SGD", torch's, over all parameters jointly.

@@ -4,7 +4,7 @@ import platform
 from collections.abc import Iterator, Mapping
 from dataclasses import MISSING, asdict, fields
 from importlib.metadata import version
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
@@ -41,6 +41,32 @@ def completed(config: Mapping[str, Any]) -> dict[str, Any]:
     """The record of an older run with what its arguments were of which nobody could know then: their defaults."""
     younger = {field.name: field.default for field in fields(Settings) if field.default is not MISSING}
     return {**config, "arguments": younger | dict(config.get("arguments", {}))}
+
+
+class Extension(NamedTuple):
+    """An earlier configuration with more epochs, and what that means, in words; empty if nothing was extended."""
+
+    config: dict[str, Any]
+    note: str
+
+
+def extension(ours: Mapping[str, Any], theirs: Mapping[str, Any]) -> Extension:
+    """What a run is continued as: with the epochs that are asked for now, if these are more than before.
+
+    With a constant learning rate and KL weight the result is that of a run of so many epochs. Else schedules are spread
+    over more epochs from here on, and the epochs before had those of the shorter run.
+    """
+    now, before = ours["arguments"], theirs.get("arguments", {})
+    if not before.get("num_epochs", now["num_epochs"]) < now["num_epochs"]:
+        return Extension(dict(theirs), "")
+    longer = {**theirs, "arguments": {**before, "num_epochs": now["num_epochs"]}}
+    note = f"extended from {before['num_epochs']} to {now['num_epochs']} epochs"
+    spread = before.get("schedule") != "constant" or (
+        before.get("kl_weight") == "cyclical" and not before.get("warmup_epochs")
+    )
+    if spread:
+        note += ", with schedules of the longer run from here on: not what a run of so many epochs from the start gives"
+    return Extension(longer, note)
 
 
 def environment(device: torch.device) -> dict[str, Any]:

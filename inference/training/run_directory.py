@@ -16,7 +16,7 @@ from elbowroom.inference.training.checkpoint import (
     sweep,
 )
 from elbowroom.inference.training.checkpoint import write_checkpoint as _write_checkpoint
-from elbowroom.inference.training.run_config import completed, differences
+from elbowroom.inference.training.run_config import completed, differences, extension
 
 CONFIG = "config.json"
 METRICS = "metrics.jsonl"
@@ -112,9 +112,9 @@ class RunDirectory:
             raise CheckpointError(
                 f"{self.path / CONFIG} is missing or damaged ({error}): this run cannot be continued safely"
             ) from error
-        changes = differences(
-            *({k: v for k, v in c.items() if k != "environment"} for c in (config, completed(earlier)))
-        )
+        then = completed(earlier)
+        longer = extension(config, then)
+        changes = differences(*({k: v for k, v in c.items() if k != "environment"} for c in (config, longer.config)))
         if changes:
             raise CheckpointError(
                 f"run_dir={self.path} holds a run of another configuration:\n  "
@@ -123,6 +123,9 @@ class RunDirectory:
             )
         drift = differences(config["environment"], earlier.get("environment", {}))
         self.notes = [f"resumed in another environment, so exactness is not promised: {change}" for change in drift]
+        if longer.note:
+            self.write(CONFIG, longer.config | {"environment": earlier.get("environment", {})})
+            self.notes.append(longer.note)
 
     def _cut_metrics(self, length: int) -> None:
         """Drop the lines of epochs after the checkpoint: they will be run again."""

@@ -229,12 +229,36 @@ def test_another_configuration_is_refused_key_by_key(tmp_path: Path) -> None:
     with pytest.raises(Cut):
         train(tmp_path / "run", cut=4, config={"name": "a"})
     with pytest.raises(CheckpointError, match="another configuration") as caught:
-        train(tmp_path / "run", resume=True, learning_rate=0.03, num_epochs=4, config={"name": "b"})
+        train(tmp_path / "run", resume=True, learning_rate=0.03, num_epochs=2, config={"name": "b"})
     told = str(caught.value)
     assert "arguments.learning_rate: 0.02 in the run directory, now 0.03" in told
-    assert "arguments.num_epochs: 3 in the run directory, now 4" in told
+    assert "arguments.num_epochs: 3 in the run directory, now 2" in told
     assert "record.name: 'a' in the run directory, now 'b'" in told
     assert "arguments.seed" not in told
+
+
+@pytest.mark.parametrize("cut", [None, 5])
+def test_a_run_may_be_trained_for_longer(tmp_path: Path, cut: int | None) -> None:
+    """With a constant learning rate it is the longer run, whether the shorter one had ended or was cut."""
+    whole, _ = train(None, num_epochs=5, schedule="constant")
+    if cut is None:
+        train(tmp_path / "run", schedule="constant")
+    else:
+        with pytest.raises(Cut):
+            train(tmp_path / "run", cut=cut, schedule="constant")
+    again, fitted = train(tmp_path / "run", resume=True, num_epochs=5, schedule="constant")
+    assert equal(whole, again) and len(fitted.history) == 5
+    notes = [note for row in rows_of(tmp_path / "run") for note in row.get("notes", [])]
+    assert notes == ["extended from 3 to 5 epochs"]
+    assert json.loads((tmp_path / "run" / "config.json").read_text())["arguments"]["num_epochs"] == 5
+    assert equal(again, train(tmp_path / "run", resume=True, num_epochs=5, schedule="constant")[0])
+
+
+def test_a_longer_run_says_that_its_schedule_is_another(tmp_path: Path) -> None:
+    train(tmp_path / "run")
+    train(tmp_path / "run", resume=True, num_epochs=4)
+    (note,) = rows_of(tmp_path / "run")[3]["notes"]
+    assert note.startswith("extended from 3 to 4 epochs, with schedules of the longer run from here on")
 
 
 def test_other_data_and_other_programs_are_refused(tmp_path: Path) -> None:
