@@ -36,6 +36,7 @@ if TYPE_CHECKING:
     from elbowroom.report.figures.posterior import posterior_figure
     from elbowroom.report.figures.sequences import sequences_figure
     from elbowroom.report.figures.style import save_figure
+    from elbowroom.report.figures.two_models import versus_figure
     from elbowroom.report.page.document import save_html
     from elbowroom.report.records.number_format import with_error
     from elbowroom.report.records.sentences import summary
@@ -85,6 +86,7 @@ __all__ = [
     "training_table",
     "traversal_figure",
     "usage_figure",
+    "versus_figure",
     "with_error",
 ]
 
@@ -107,6 +109,7 @@ _FILES = {
     "figures.posterior": ("posterior_figure",),
     "figures.sequences": ("sequences_figure",),
     "figures.style": ("save_figure",),
+    "figures.two_models": ("versus_figure",),
     "page.document": ("save_html",),
     "records.number_format": ("with_error",),
     "records.sentences": ("summary",),

@@ -7,6 +7,7 @@
     images.py, latents.py                        what the model draws, where a datum is an image
     sequences.py, bags.py                        and where it is a sequence or a bag of words
     codes.py                                     how much of a codebook is used
+    two_models.py                                which of two models is better
     datum.py                                     which of these: what a datum is decides
 
 Every function returns a figure of its own: no pyplot, no window, the caller's settings untouched. Read `style.py`

@@ -18,9 +18,11 @@ from elbowroom.report import (
     prior_samples_figure,
     reconstruction_figure,
     traversal_figure,
+    versus_figure,
 )
 from toys.programs import data
 from toys.report import DATA, toy
+from toys.two_models import reversed_pair
 
 IMAGE = (2, 2)
 
@@ -45,6 +47,7 @@ FIGURES: dict[str, Callable[[], Figure]] = {
     "prior samples": lambda: prior_samples_figure(pictures(7), IMAGE),
     "traversal": lambda: traversal_figure(decode, 2, IMAGE),
     "interpolation": lambda: interpolation_figure(decode, lambda x: x, [(pictures(2)[0], pictures(2)[1])], IMAGE),
+    "versus": lambda: versus_figure(reversed_pair()),
     "gap": lambda: gap_figure(importance(toy().target, num_samples=100), quadrature(toy().target)),
 }
 
