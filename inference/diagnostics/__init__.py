@@ -10,7 +10,8 @@ the model itself makes.
     baselines.py     what a model without latents says of the same data
     own_loss.py      what training printed, beside what these programs have
     code_usage.py    which codes of a codebook are used, and how evenly
-    marginals.py     one datum's posterior as guide, importance sampling, NUTS and quadrature see it
+    marginals.py     one datum's posterior as guide, importance sampling, MCMC and quadrature see it
+    second_sampler.py   whether NUTS says the same as HMC
     comparison.py    compare: these four side by side, for chosen data; comparison_result.py: its results
 
 Read agreement/agreement.py first. Imports: evidence, mcmc, evaluation, saving, target, programs, weights, estimate;

@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, Literal
 
 import torch
 from torch import Tensor
@@ -16,11 +16,13 @@ from elbowroom.inference.diagnostics.marginals import (
     wasserstein,
     wasserstein_floor,
 )
+from elbowroom.inference.diagnostics.second_sampler import SecondSampler, second_sampler
 from elbowroom.inference.estimate import with_contradictions
 from elbowroom.inference.evaluation.clock import Budget, budget_words
 from elbowroom.inference.evaluation.coordinates import Coordinates
 from elbowroom.inference.evidence.importance.importance import importance
 from elbowroom.inference.evidence.quadrature.quadrature import MAX_DIM, quadrature
+from elbowroom.inference.mcmc import hmc
 from elbowroom.inference.mcmc.convergence import Gates
 from elbowroom.inference.mcmc.draws import Draws
 from elbowroom.inference.mcmc.nuts import TooSlow, nuts
@@ -32,7 +34,8 @@ def compare(
     data: Sequence[int] | None = None,
     *,
     num_samples: int = 5000,
-    mcmc: bool = True,
+    mcmc: bool | Literal["nuts", "hmc"] = True,
+    num_checked: int = 0,
     num_chains: int = 4,
     num_warmup: int = 300,
     num_draws: int = 500,
@@ -41,14 +44,17 @@ def compare(
     budget: Budget | None = None,
     progress: bool = False,
 ) -> Comparison:
-    """Compare the guide with importance sampling, NUTS and (up to three latents) the exact posterior, datum by datum.
+    """Compare the guide with importance sampling, MCMC and (up to three latents) the exact posterior, datum by datum.
 
     Args:
         target: programs and data.
         data: indices of the data to compare (default: all; NUTS takes seconds for each).
         num_samples: draws of the guide, for its marginals and for importance sampling.
-        mcmc: run Pyro's NUTS.
-        num_chains, num_warmup, num_draws, gates: of NUTS.
+        mcmc: `"nuts"` or True: Pyro's NUTS, one datum after the other; `"hmc"`: `hmc`, which runs all data at once;
+            False: none.
+        num_checked: with `mcmc="hmc"`, the first so many data are sampled by NUTS too, an independent implementation:
+            `check` says whether both agree.
+        num_chains, num_warmup, num_draws, gates: of MCMC.
         budget: of NUTS, in seconds, or a number of evaluations; by default there is no limit. It takes the data in
             their order as long as they fit: the others are left out of the comparison, or, where not one fits, NUTS is;
             `notes` says what it would take.
@@ -60,6 +66,10 @@ def compare(
     """
     if num_samples < 2:
         raise ValueError(f"num_samples must be at least 2, got {num_samples}")
+    if mcmc not in (True, False, "nuts", "hmc"):
+        raise ValueError(f"mcmc: got {mcmc!r}, expected 'nuts', 'hmc', or False for none")
+    if num_checked and mcmc != "hmc":
+        raise ValueError(f"num_checked: got {num_checked} with mcmc={mcmc!r}; NUTS is a check of mcmc='hmc'")
     chosen = list(range(len(target))) if data is None else [int(b) for b in data]
     part = target if data is None else target.select(chosen)
     dim = Coordinates.of(part).dim
@@ -70,10 +80,16 @@ def compare(
         )
     small = dim <= MAX_DIM
     draws: Draws | None = None
+    check: SecondSampler | None = None
     notes: tuple[str, ...] = ()
     if mcmc:
         sizes = {"num_chains": num_chains, "num_warmup": num_warmup, "num_draws": num_draws}
-        draws, notes = _by_nuts(part, budget, **sizes, seed=seed, gates=gates, progress=progress)
+        options: dict[str, Any] = {**sizes, "seed": seed, "gates": gates, "progress": progress}
+        if mcmc == "hmc":
+            draws = hmc(part, **options)
+            check, notes = _checked(part, chosen, draws, num_checked, budget, options)
+        else:
+            draws, notes = _by_nuts(part, budget, **options)
         if draws is not None and len(draws) < len(part):
             part, chosen = part.select(range(len(draws))), chosen[: len(draws)]
     # The weights are those of `importance` with this seed, so that one datum has one k̂; q's draws are others.
@@ -83,7 +99,7 @@ def compare(
     evidence: Evidence = {"importance": sampled}
     posteriors = {"guide": guide, "importance": reweighted}
     if draws is not None:
-        posteriors["nuts"] = from_draws(draws)
+        posteriors[draws.info["method"]] = from_draws(draws)
     if small:
         begin = time.perf_counter()
         exact = quadrature(part, quantiles=GRID_LEVELS.tolist(), progress=progress)
@@ -91,7 +107,9 @@ def compare(
         posteriors["quadrature"] = from_quadrature(exact, time.perf_counter() - begin)
         checked = with_contradictions({"importance": sampled, "exact": exact})
         evidence = {"importance": checked["importance"], "quadrature": checked["exact"]}
-    reference = "quadrature" if small else ("nuts" if draws is not None and not any(draws.flags) else None)
+    reference = "quadrature" if small else None
+    if not small and draws is not None and not any(draws.flags):
+        reference = draws.info["method"]
     others = [m for m in posteriors if m != reference] if reference else []
     kl = _divergences(part, evidence, draws)
     return Comparison(
@@ -105,9 +123,24 @@ def compare(
         wasserstein_floor={m: wasserstein_floor(posteriors[reference or ""], posteriors[m].ess) for m in others},
         identity=_identity(part, evidence, num_samples, seed),
         draws=draws,
+        check=check,
         guide_draws=draws_of_q,
         notes=notes,
     )
+
+
+def _checked(
+    target: Target, chosen: list[int], draws: Draws, count: int, budget: Budget | None, options: dict[str, Any]
+) -> tuple[SecondSampler | None, tuple[str, ...]]:
+    """NUTS on the first so many data, held against the draws that there are."""
+    if not count:
+        return None, ()
+    rows = list(range(min(count, len(target))))
+    by_nuts, notes = _by_nuts(target.select(rows), budget, **options)
+    if by_nuts is None:
+        return None, notes
+    rows = rows[: len(by_nuts)]
+    return second_sampler([chosen[b] for b in rows], draws.select(rows), by_nuts), ()
 
 
 def _by_nuts(target: Target, budget: Budget | None, **options: Any) -> tuple[Draws | None, tuple[str, ...]]:

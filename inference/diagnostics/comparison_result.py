@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from elbowroom.inference.diagnostics.marginals import Posterior
+from elbowroom.inference.diagnostics.second_sampler import SecondSampler
 from elbowroom.inference.entry_points import report_function
 from elbowroom.inference.estimate import Estimate
 from elbowroom.inference.evidence.importance.importance import ImportanceInfo
@@ -75,9 +76,9 @@ class Comparison(Shown):
     Attributes:
         data: indices of the B data in the target.
         latents: names of the N scalar latents.
-        posteriors: method -> marginals: `guide`, `importance`, and where asked for `nuts`, `quadrature`.
+        posteriors: method -> marginals: `guide`, `importance`, and where asked for `nuts` or `hmc`, `quadrature`.
         evidence: method -> log p(x): see `Evidence`.
-        reference: the method that the others are held against (`quadrature`, else `nuts`), or None if there is none.
+        reference: the method that the others are held against (`quadrature`, else MCMC's), or None if there is none.
         kl_q_p, kl_p_q: KL(q ‖ p(z|x)) and KL(p(z|x) ‖ q), `[B]`, nats, and their standard errors. Exact by quadrature;
             else log p̂ − ELBO, and the mean of log p(x, z) − log q(z|x) over MCMC draws less log p̂.
         wasserstein: method -> W₁ distance of each marginal to the reference, `[B, N]`.
@@ -85,6 +86,7 @@ class Comparison(Shown):
         identity: both sides of log p = ELBO + KL; None without quadrature.
         draws: the MCMC draws; None if MCMC was not run.
         guide_draws: draws of q, `[S, B, N]`.
+        check: NUTS on some of the data, where `draws` are of another sampler; None if it was not run.
         notes: what the budget had no room for.
     """
 
@@ -103,6 +105,7 @@ class Comparison(Shown):
     draws: Draws | None
     guide_draws: Tensor
     notes: tuple[str, ...] = ()
+    check: SecondSampler | None = None
 
     def as_table(self) -> Table:
         """Evidence by method, and mean and standard deviation of each latent by each method."""
@@ -211,7 +214,7 @@ class Comparison(Shown):
 
     def record(self) -> dict[str, Any]:
         """Everything that is printed, JSON-able (non-finite numbers as None)."""
-        parts = {
+        parts: dict[str, Any] = {
             "data": self.data,
             "latents": self.latents,
             "reference": self.reference,
@@ -219,6 +222,9 @@ class Comparison(Shown):
             "evidence": self.evidence_rows(),
             "costs": self.costs(),
         }
+        if self.check is not None:
+            parts["check"] = {"method": "nuts", "data": self.check.data, "agrees": self.check.agrees}
+            parts["check"] |= {"distance": self.check.distance.tolist(), "flags": list(self.check.draws.flags)}
         record: dict[str, Any] = json_able(parts)
         return record
 

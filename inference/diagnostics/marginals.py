@@ -29,7 +29,7 @@ class Posterior(Shown):
     """Marginals of the latents of B data according to one method.
 
     Attributes:
-        method: `"guide"`, `"importance"`, `"nuts"` or `"quadrature"`.
+        method: `"guide"`, `"importance"`, `"nuts"`, `"hmc"` or `"quadrature"`.
         mean, sd: `[B, N]`.
         mean_stderr: Monte Carlo (or numerical) error of the mean, `[B, N]`.
         grid: marginal quantiles at `GRID_LEVELS`, `[GRID, B, N]`.

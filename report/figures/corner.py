@@ -62,7 +62,7 @@ def _marginal(ax: Axes, comparison: Comparison, b: int, n: int) -> None:
         grid = comparison.posteriors["quadrature"].grid[:, b, n].numpy()
         density = 1 / (len(grid) * np.maximum(np.diff(grid), 1e-12))  # the same mass between any two of its quantiles
         ax.fill_between((grid[1:] + grid[:-1]) / 2, density, color=EXACT_SHADES[1], linewidth=0)
-    for method, color in (("guide", GUIDE), ("nuts", DRAWS)):
+    for method, color in (("guide", GUIDE), ("mcmc", DRAWS)):
         z = _draws(comparison, method, b)
         if z is not None:
             ax.hist(z[:, n], bins=30, range=span, density=True, histtype="step", color=color, linewidth=1.2)
@@ -72,7 +72,7 @@ def _marginal(ax: Axes, comparison: Comparison, b: int, n: int) -> None:
 
 def _pair(ax: Axes, comparison: Comparison, b: int, across: int, up: int) -> None:
     """MCMC draws as dots, q as regions of highest density of its draws."""
-    z = _draws(comparison, "nuts", b)
+    z = _draws(comparison, "mcmc", b)
     if z is not None:
         z = z[:: max(1, len(z) // _MOST_DRAWS)]
         ax.plot(z[:, across], z[:, up], ".", color=DRAWS, markersize=2.5, markeredgewidth=0, alpha=0.55, gid="draws")

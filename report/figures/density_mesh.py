@@ -94,7 +94,7 @@ def _axis(comparison: Comparison, b: int, n: int) -> Tensor:
     window = torch.stack(list(spans.values()))
     pieces = [torch.linspace(float(window.min()), float(window.max()), _WINDOW, dtype=torch.float64)]
     for method, (low, high) in spans.items():
-        if method != "nuts":
+        if method in ("guide", "quadrature"):  # the others' draws are dots
             pieces.append(torch.linspace(float(low), float(high), _FINE, dtype=torch.float64))
     if "quadrature" in comparison.posteriors:
         grid = comparison.posteriors["quadrature"].grid[:, b, n]

@@ -10,7 +10,7 @@ from elbowroom.inference import Comparison
 from elbowroom.inference.diagnostics.marginals import GRID_LEVELS
 from elbowroom.inference.evidence.quadrature.quadrature import LEVELS
 
-METHODS = {"quadrature": "exact", "guide": "q (guide)", "importance": "importance", "nuts": "NUTS"}
+METHODS = {"quadrature": "exact", "guide": "q (guide)", "importance": "importance", "nuts": "NUTS", "hmc": "HMC"}
 """Methods in the order in which they are shown, and what they are called."""
 
 

@@ -63,10 +63,12 @@ def _about_importance(comparison: Comparison) -> str:
 
 def _about_draws(comparison: Comparison) -> str:
     assert comparison.draws is not None
+    who = label(comparison.draws.info["method"])
+    checked = "" if comparison.check is None else f" {comparison.check.sentence(who)}"
     failed = [d for d, flag in zip(comparison.data, comparison.draws.flags, strict=True) if flag]
     if not failed:
-        return "NUTS passed its convergence gates for every datum."
-    return f"NUTS did not pass its convergence gates for {_named(failed)}: there its draws are no reference."
+        return f"{who} passed its convergence gates for every datum.{checked}"
+    return f"{who} did not pass its convergence gates for {_named(failed)}: there its draws are no reference.{checked}"
 
 
 def _about_costs(comparison: Comparison) -> str:

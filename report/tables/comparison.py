@@ -136,7 +136,7 @@ def _cost_parts(comparison: Comparison) -> list[Part]:
         ],
     )
     for row in comparison.costs():
-        gradients = " gradients" if row["method"] == "nuts" else ""
+        gradients = " gradients" if row["method"] in ("nuts", "hmc") else ""
         ess = (
             "exact" if row["ess"] == float("inf") else f"{row['ess']:,.0f}" if row["ess"] >= 10 else f"{row['ess']:.1f}"
         )
