@@ -38,6 +38,12 @@ class FittedSigma:
         )
 
 
+def waits_for_sigma(model: Any) -> bool:
+    """Whether a model has a place for the σ that maximises the ELBO, and nobody has computed it yet."""
+    likelihood = getattr(model, "likelihood", None)
+    return isinstance(likelihood, NormalFixed) and not likelihood.is_set
+
+
 def fit_sigma(
     model: GivenDecoder, guide: Any, x: Tensor, *given: Tensor, num_samples: int | None = None
 ) -> FittedSigma:

@@ -6,11 +6,10 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from elbowroom.adapters.sigma import fit_sigma
+from elbowroom.adapters.sigma import fit_sigma, waits_for_sigma
 from elbowroom.guides import from_encoder
 from elbowroom.guides.adapter import EncoderGuide
 from elbowroom.models import DecoderModel, from_decoder
-from elbowroom.models.likelihoods.normal import OPTIMAL
 from elbowroom.networks.functions import networks_of
 
 _ENCODES, _DECODES = ("encode", "encoder"), ("decode", "decoder")
@@ -65,7 +64,7 @@ def from_vae(
         prior=prior,
         num_given=len(given),
     )
-    if sigma == OPTIMAL:
+    if waits_for_sigma(model):
         fit_sigma(model, guide, x, *given)
     return model, guide
 

@@ -6,6 +6,7 @@ from typing import Any
 
 import torch
 
+from elbowroom.adapters.sigma import waits_for_sigma
 from elbowroom.commands.options import AuditOptions
 from elbowroom.commands.plain_networks import Plain, datum_of, fit_sigma_of, plain_networks
 from elbowroom.commands.programs import named_programs
@@ -20,7 +21,6 @@ from elbowroom.commands.runs import (
 )
 from elbowroom.datasets import Dataset
 from elbowroom.inference import Target
-from elbowroom.models.likelihoods.normal import OPTIMAL
 
 
 @dataclass(frozen=True)
@@ -97,7 +97,7 @@ def _of_programs(
     for program in programs:
         if isinstance(program, torch.nn.Module):
             program.to(device).eval()
-    if plain and networks.sigma == OPTIMAL:
+    if waits_for_sigma(programs[0]):
         fit_sigma_of(programs, data, datum, arguments)
     if needs_sizes(programs[0]):
         arguments.append(arguments[0].flatten(1).sum(-1))

@@ -229,6 +229,33 @@ def test_negative_binomials_written_out() -> None:
     assert found == pytest.approx(2 * zero.log().item(), abs=1e-10)
 
 
+class ScviLaw(torch.distributions.Distribution):
+    """What scvi's distributions of counts have: mu and theta, and zi_logits where they are zero-inflated."""
+
+    def __init__(self, **parameters: Tensor) -> None:
+        vars(self).update(parameters)
+        super().__init__(parameters["mu"].shape, validate_args=False)
+
+
+def test_scvis_objects() -> None:
+    """Named as there; a zero-inflated one is no negative binomial."""
+    torch.manual_seed(1)
+    a, b, c = torch.randn(3, B, P)
+    kinds = {name: type(name, (ScviLaw,), {}) for name in ("NegativeBinomial", "ZeroInflatedNegativeBinomial")}
+    plain = kinds["NegativeBinomial"](mu=a.exp(), theta=b.exp())
+    inflated = kinds["ZeroInflatedNegativeBinomial"](mu=a.exp(), theta=b[0].exp(), zi_logits=c)
+    x = data(NB)
+    for likelihood, p_x, truth in (
+        (NB, plain, scvi_nb(a.exp(), b.exp())),
+        (ZINB, inflated, scvi_zinb(a.exp(), b[0].exp().expand(B, P), c)),
+    ):
+        model = from_decoder(lambda z, p_x=p_x: p_x, latent_dim=D, likelihood=likelihood)
+        found = model.decode(torch.zeros(B, D)).log_prob(x)
+        torch.testing.assert_close(found, truth.log_prob(x).sum(-1), rtol=1e-9, atol=1e-9)
+    with pytest.raises(TypeError, match="a ZeroInflatedNegativeBinomial, of which the likelihood's 'log_mean'"):
+        from_decoder(lambda z: inflated, latent_dim=D, likelihood=NB)(x)
+
+
 @pytest.mark.parametrize(
     ("likelihood", "output", "make", "options", "error", "message"),
     [
