@@ -8,6 +8,7 @@ from torch import nn
 
 from elbowroom.models.given_decoder import GivenDecoder
 from elbowroom.models.likelihoods import make_likelihood
+from elbowroom.models.likelihoods.normal import NormalFixed
 from elbowroom.models.priors.given import PriorProgram
 from elbowroom.networks.checks import check_count, check_sizes, reference_tensor
 from elbowroom.networks.functions import as_network
@@ -83,7 +84,10 @@ def from_decoder(
     said = None if output is None else output.removeprefix(STACKED)
     if floor is None and likelihood == "normal-heteroscedastic":
         floor = 0.0
-    p_x = make_likelihood(likelihood, **{"sigma": sigma, "floor": floor, **(likelihood_options or {})})
+    told = {"sigma": sigma, "floor": floor, **(likelihood_options or {})}
+    is_optimal = likelihood == "normal-fixed" and told["sigma"] == "optimal"
+    p_x = make_likelihood(likelihood, **(told | {"sigma": 1.0} if is_optimal else told))
+    p_x = p_x.wait_for_sigma() if is_optimal and isinstance(p_x, NormalFixed) else p_x
     if said is not None and (said not in p_x.outputs or (said != output and len(p_x.outputs[said].parts) == 1)):
         raise ValueError(
             f"output: got {output!r}, but the likelihood {likelihood!r} takes {' or '.join(map(repr, p_x.outputs))}"

@@ -63,6 +63,7 @@ class NegativeBinomial(CountLikelihood):
         if both is not None:
             self.check_own_mean(p_x)
             self.check_own_dispersion(f"a {type(p_x).__name__}")
+            self.hearing(None)
         return both
 
     def hearing(self, output: str | None) -> Self:

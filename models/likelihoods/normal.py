@@ -1,7 +1,7 @@
 """Normal likelihoods, σ given, learned or of z: vectors of real numbers, log p in few passes over [S, B, P]."""
 
 import math
-from typing import Any
+from typing import Any, Self
 
 import pyro.distributions as dist
 import torch
@@ -20,35 +20,35 @@ without a limit a density can be made as large as one likes by letting σ → 0 
 """
 
 
-OPTIMAL = "optimal"
-"""In place of σ: the one that maximises the ELBO on data, which is put there when these are known."""
-
-
 class NormalFixed(Likelihood):
     """x_p ~ N(mean_p, σ²) with a given σ.
 
     Args:
-        sigma: σ, in the units of x; `"optimal"` for the one that maximises the ELBO on data, with `set_sigma` to come.
+        sigma: σ, in the units of x.
     """
 
     outputs = named_outputs("mean")
     data = "real"
     sigma: Tensor
 
-    def __init__(self, sigma: float | str | None = None) -> None:
+    def __init__(self, sigma: float | None = None) -> None:
         super().__init__()
         if sigma is None:
             raise ValueError(
                 "sigma: got None; the likelihood 'normal-fixed' needs a value, such as sigma=0.1; of a decoder trained "
                 "by squared error docs/likelihoods.md says which, or say sigma='optimal'"
             )
-        self.is_given, self.is_set = sigma != OPTIMAL, sigma != OPTIMAL
-        value = 1.0 if sigma == OPTIMAL else check_above("sigma", sigma, 0)
+        self.is_given = self.is_set = True
         # In the state dict: parameters loaded from a model with another σ bring their σ along.
-        self.register_buffer("sigma", torch.tensor(value))
+        self.register_buffer("sigma", torch.tensor(check_above("sigma", sigma, 0)))
+
+    def wait_for_sigma(self) -> Self:
+        """This, its σ standing in the place of the one that maximises the ELBO of data which are yet to come."""
+        self.is_given = self.is_set = False
+        return self
 
     def set_sigma(self, sigma: float) -> None:
-        """Puts σ in the place of `"optimal"`."""
+        """Puts the σ that was waited for in its place."""
         self.sigma.fill_(check_above("sigma", sigma, 0))
         self.is_set = True
 

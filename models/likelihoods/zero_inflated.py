@@ -50,6 +50,7 @@ class ZeroInflatedNegativeBinomial(NegativeBinomial):
         if parameters is not None:
             self.check_own_mean(p_x)
             self.check_own_dispersion(f"a {type(p_x).__name__}")
+            self.hearing(None)
         return parameters
 
 

@@ -11,7 +11,7 @@ from torch.distributions import Normal
 from elbowroom.adapters import fit_sigma, from_vae
 from elbowroom.guides import from_encoder
 from elbowroom.inference import Target, importance
-from elbowroom.models import from_decoder
+from elbowroom.models import VAE, from_decoder
 
 B, P, D = 40, 5, 2
 
@@ -105,7 +105,7 @@ def test_programs_apart_and_objects_of_any_spread() -> None:
     fitted = fit_sigma(model, guide, x, num_samples=50)
     assert model.likelihood.sigma.item() == pytest.approx(fitted.value)
     assert not any("nobody has computed" in doubt for doubt in Target(model, guide, x).suspicions)
-    again, _ = from_vae(vae, x, likelihood="normal-fixed", sigma="optimal", **OUTPUTS)
+    again, _ = from_vae(vae, x, likelihood="normal-fixed", likelihood_options={"sigma": "optimal"}, **OUTPUTS)
     assert again.likelihood.sigma.item() == pytest.approx(fitted.value, rel=0.03)
 
 
@@ -117,5 +117,9 @@ def test_what_has_no_place_for_it() -> None:
         fit_sigma(model, guide, x)
     with pytest.raises(TypeError, match="sigma: got 'optimal'"):
         from_vae(vae, x, likelihood="normal-learned", sigma="optimal", **OUTPUTS)
+    with pytest.raises(ValueError, match=r"floor: got 0\.1, but the likelihood 'normal-fixed' has no such option"):
+        from_vae(vae, x, likelihood="normal-fixed", sigma="optimal", likelihood_options={"floor": 0.1}, **OUTPUTS)
+    with pytest.raises(TypeError, match="sigma: got 'optimal'"):  # of a model that is trained here
+        VAE(P, D, likelihood="normal-fixed", sigma="optimal")  # type: ignore[arg-type]
     with pytest.raises(ValueError, match="x: got 1 data that do not differ, expected two at least"):
         from_vae(vae, x[:1], likelihood="normal-fixed", sigma="optimal", **OUTPUTS)

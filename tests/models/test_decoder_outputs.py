@@ -314,6 +314,12 @@ def test_what_does_not_go_together(likelihood: str, output: str, options: dict[s
         from_decoder(lambda z: z, latent_dim=D, likelihood=likelihood, output=output, likelihood_options=options)
 
 
+def test_an_object_says_its_dispersion_whatever_else_was_told() -> None:
+    model = from_decoder(lambda z: dist.NegativeBinomial(2.0, logits=z), latent_dim=D, likelihood=NB, output="log_mean")
+    model(torch.ones(B, D))
+    assert model.unlearned == ()
+
+
 @pytest.mark.parametrize(
     ("likelihood", "output", "told"),
     [
