@@ -99,7 +99,7 @@ def _of_programs(
             program.to(device).eval()
     if waits_for_sigma(programs[0]):
         fit_sigma_of(programs, data, datum, arguments)
-    if needs_sizes(programs[0]):
+    if plain and needs_sizes(programs[0]):
         arguments.append(arguments[0].flatten(1).sum(-1))
     target = Target(*programs, *arguments, plate=plate)
     return _subject(target, Path("."), picture_shape(data, arguments[0]), title, data, split, weights)
