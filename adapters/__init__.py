@@ -6,6 +6,7 @@
     vae.py          any object that encodes and decodes
     pythae.py       pythae's VAE and what is derived from it
     scvi.py         SCVI and LinearSCVI of scvi-tools: counts, given library sizes and batches
+    sigma.py        the σ that maximises the ELBO, for decoders trained by squared error
     diffusers.py    AutoencoderKL of diffusers
     posteriors.py   q(z|x) of sbi or of zuko, with a log p(x, z) of one's own
     monitor.py      a hook for training loops
@@ -21,11 +22,14 @@ from elbowroom.adapters.monitor import Monitor, Watched
 from elbowroom.adapters.posteriors import from_posterior
 from elbowroom.adapters.pythae import from_pythae
 from elbowroom.adapters.scvi import from_scvi
+from elbowroom.adapters.sigma import FittedSigma, fit_sigma
 from elbowroom.adapters.vae import from_vae
 
 __all__ = [
+    "FittedSigma",
     "Monitor",
     "Watched",
+    "fit_sigma",
     "from_autoencoder_kl",
     "from_posterior",
     "from_pythae",

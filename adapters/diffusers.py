@@ -9,7 +9,7 @@ from elbowroom.guides.adapter import EncoderGuide
 from elbowroom.models import DecoderModel
 
 
-def from_autoencoder_kl(vae: Any, x: Tensor, *, sigma: float) -> tuple[DecoderModel, EncoderGuide]:
+def from_autoencoder_kl(vae: Any, x: Tensor, *, sigma: float | str) -> tuple[DecoderModel, EncoderGuide]:
     """The model z ~ N(0, I), x | z ~ N(decode(z).sample, σ² I) and the guide N(mean, std) of `encode(x).latent_dist`.
 
     Latents are maps `[C, h, w]`, in the units of the encoder: `scaling_factor`, by which diffusion models multiply
@@ -23,7 +23,7 @@ def from_autoencoder_kl(vae: Any, x: Tensor, *, sigma: float) -> tuple[DecoderMo
     Args:
         vae: an `AutoencoderKL`, in evaluation mode, in 32 or 64 bits.
         x: images `[B, channels, height, width]` in [−1, 1], one at least.
-        sigma: σ of the pixels.
+        sigma: σ of the pixels; `"optimal"` for the one that maximises the ELBO on x, see `fit_sigma`.
 
     Returns:
         (model, guide), for `Target(model, guide, x)`.

@@ -6,6 +6,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from elbowroom.adapters.sigma import fit_sigma, waits_for_sigma
 from elbowroom.guides import from_encoder
 from elbowroom.guides.adapter import EncoderGuide
 from elbowroom.models import DecoderModel, from_decoder
@@ -21,7 +22,7 @@ def from_vae(
     likelihood: str,
     encoder_output: str | None = None,
     decoder_output: str | None = None,
-    sigma: float | None = None,
+    sigma: float | str | None = None,
     likelihood_options: Mapping[str, Any] | None = None,
     prior: Any = None,
 ) -> tuple[DecoderModel, EncoderGuide]:
@@ -35,8 +36,10 @@ def from_vae(
     Args:
         vae: the object, usually an `nn.Module`.
         x: data `[B, ...]` as the VAE takes them, one datum at least.
-        *given: what else it takes of each datum, after x and after z, such as labels `[B]`.
-        likelihood, sigma, likelihood_options, prior: as of `from_decoder`.
+        *given: what else it takes of each datum, after x and after z, such as labels `[B]`; not the sizes that a
+            likelihood with `exposure` multiplies means by, which only the target is given, last.
+        likelihood, likelihood_options, prior: as of `from_decoder`.
+        sigma: likewise; `"optimal"` is computed on x, which had better be training data: see `fit_sigma`.
         encoder_output: as `output` of `from_encoder`.
         decoder_output: as `output` of `from_decoder`.
 
@@ -61,6 +64,8 @@ def from_vae(
         prior=prior,
         num_given=len(given),
     )
+    if waits_for_sigma(model):
+        fit_sigma(model, guide, x, *given)
     return model, guide
 
 

@@ -58,7 +58,7 @@ class ContextModel(Program):
             self.latent_dim + self.context_dim,
             hidden,
             self.data_dim,
-            output=self.likelihood.outputs[0],
+            output=self.likelihood.own_output,
             per_value=self.likelihood.per_value,
             activation=activation,
         )

@@ -12,8 +12,9 @@ from elbowroom.models.latent_model import LatentModel
 from elbowroom.models.likelihoods.likelihood import Likelihood
 from elbowroom.models.priors.given import PriorProgram
 from elbowroom.networks.checks import check_batch
+from elbowroom.networks.reading import flat
 
-Read = Callable[[Any], tuple[Tensor, ...]]
+Read = Callable[[Any, Tensor], tuple[Tensor, ...]]
 
 
 class DecoderModel(LatentModel):
@@ -23,7 +24,8 @@ class DecoderModel(LatentModel):
         decoder: a network from z `[*batch, D]` to one or more outputs `[*batch, ...]`.
         likelihood: turns those outputs, flattened to `[*batch, P]`, into p(x|z).
         latent_dim: D.
-        read: turns what the decoder returns into the tensors that the likelihood takes; by default they are these.
+        read: turns what the decoder returned for z, and z, into the tensors that the likelihood takes, `[*batch, P]`
+            each; by default what it returned, flattened.
         like: a tensor whose dtype and device the prior takes.
         prior: p(z) instead of N(0, I).
         latent_shape: the shape in which the decoder takes a datum's latents; by default `[D]`.
@@ -45,7 +47,7 @@ class DecoderModel(LatentModel):
         self.decoder = decoder
         self._latent_shape = latent_shape or (latent_dim,)
         self.likelihood = likelihood
-        self._read = read or _as_tuple
+        self._read = read or _flat_each
 
     def prior(self) -> dist.TorchDistribution:
         """p(z): batch shape `[]`, event shape `[D]`."""
@@ -74,7 +76,7 @@ class DecoderModel(LatentModel):
 
     def _p_x(self, z: Tensor, result: Any, exposure: Tensor | None = None) -> dist.TorchDistribution:
         """p(x|z) from what the decoder returned for z."""
-        outputs = [_flatten(output, z) for output in self._read(result)]
+        outputs = self._read(result, z)
         p_x: dist.TorchDistribution = (
             self.likelihood(*outputs) if exposure is None else self.likelihood(*outputs, exposure=exposure)
         )
@@ -88,7 +90,8 @@ class DecoderModel(LatentModel):
             exposure: their sizes `[B]`, for a likelihood of counts with exposure; by default the totals of x.
 
         Raises:
-            TypeError, ValueError: as of `LatentModel`; if the likelihood takes no exposure, or it is not `[B]`.
+            TypeError, ValueError: as of `LatentModel`; if the likelihood takes no exposure, or it is not `[B]`, or is
+                missing where totals are no sizes.
         """
         return self._run(x, self._decoder_of(x, exposure))
 
@@ -101,36 +104,34 @@ class DecoderModel(LatentModel):
 
     def _decoder_of(self, x: Tensor, exposure: Tensor | None) -> Callable[[Tensor], dist.TorchDistribution]:
         """`decode` with the sizes of these data."""
-        x = check_batch(x, self.prior_loc)
-        if exposure is not None:
-            self._check_exposure(exposure, x)
-        elif self.likelihood.needs_exposure:
-            exposure = x.flatten(1).sum(-1)
-        return partial(self.decode, exposure=exposure)
+        return partial(self.decode, exposure=self._sizes(x, exposure))
 
-    def _check_exposure(self, exposure: Tensor, x: Tensor) -> None:
-        if not self.likelihood.needs_exposure:
+    def _sizes(self, x: Tensor, exposure: Tensor | None) -> Tensor | None:
+        """The data's sizes `[B]`: as given, or their totals; None for a likelihood that needs none."""
+        x, likelihood = check_batch(x, self.prior_loc), self.likelihood
+        if exposure is None:
+            if likelihood.needs_exposure and not likelihood.has_own_sizes:
+                raise ValueError(
+                    "exposure: got none, but under exposure='given' the size of each datum is the last argument of the "
+                    "program, model(x, sizes), and of what it is called by, Target(model, guide, x, sizes)"
+                )
+            return x.flatten(1).sum(-1) if likelihood.needs_exposure else None
+        if not likelihood.needs_exposure:
             raise ValueError(
-                f"exposure: got a tensor, but the likelihood {type(self.likelihood).__name__} takes none; a likelihood "
-                "of counts built with exposure='total' does"
+                f"exposure: got a tensor, but the likelihood {type(likelihood).__name__} takes none; a likelihood of "
+                "counts built with exposure='total' does"
             )
-        if exposure.shape != x.shape[:1]:
+        if exposure.shape not in (x.shape[:1], (len(x), 1)):
             raise ValueError(
                 f"exposure: got shape {tuple(exposure.shape)}, expected [{len(x)}], a number for each datum"
             )
+        if not bool((exposure >= 0).all()):
+            raise ValueError(
+                f"exposure: got {exposure.min().item():.4g}, expected sizes of 0 or more; of logarithms of sizes their "
+                "exp()"
+            )
+        return exposure.reshape(len(x)).to(x)
 
 
-def _as_tuple(result: Any) -> tuple[Tensor, ...]:
-    return (result,) if isinstance(result, Tensor) else result
-
-
-def _flatten(output: Tensor, z: Tensor) -> Tensor:
-    """`output [*batch, ...]` as `[*batch, P]`, where z is `[*batch, D]`."""
-    num_batch = z.ndim - 1
-    if output.ndim <= num_batch or output.shape[:num_batch] != z.shape[:-1]:
-        raise ValueError(
-            f"decoder: got an output of shape {tuple(output.shape)} for z of shape {tuple(z.shape)}, expected "
-            f"{tuple(z.shape[:-1])} followed by the datum's shape; a decoder that takes only z [N, D] needs the "
-            "leading dimensions of z folded into one"
-        )
-    return output if output.ndim == num_batch + 1 else output.flatten(num_batch)
+def _flat_each(result: Any, z: Tensor) -> tuple[Tensor, ...]:
+    return tuple(flat(output, z) for output in ((result,) if isinstance(result, Tensor) else result))

@@ -1,4 +1,4 @@
-"""A decoder that reads more of a datum than its latents: labels, batches, conditions."""
+"""Somebody's own decoder, which may read more of a datum than its latents: labels, batches, conditions."""
 
 from typing import Any
 
@@ -9,26 +9,45 @@ from elbowroom.models.decoder_model import DecoderModel
 
 
 class GivenDecoder(DecoderModel):
-    """z ~ p(z), x | z, c ~ likelihood(read(decoder(z, c))), with one or more further arguments c of each datum.
+    """z ~ p(z), x | z, c ~ likelihood(read(decoder(z, c))), with any number of further arguments c of each datum.
 
-    Every number is log p(x | c).
+    The program is called with x, then each c, and last the sizes of the data, if the likelihood takes them. Every
+    number is log p(x | c, sizes).
 
     Args:
-        num_given: how many c there are, at least one.
+        num_given: how many c there are.
         *arguments, **options: as of `DecoderModel`.
+
+    Attributes:
+        notes: what is worth knowing of how it was made, as sentences, for `Target.notes`.
     """
+
+    notes: tuple[str, ...]
 
     def __init__(self, num_given: int, *arguments: Any, **options: Any) -> None:
         super().__init__(*arguments, **options)
-        self.num_given = num_given
+        self.num_given, self.notes = num_given, ()
 
-    def decode(self, z: Tensor, *given: Tensor) -> dist.TorchDistribution:  # type: ignore[override]
+    @property
+    def unlearned(self) -> tuple[str, ...]:
+        """Parameters of the likelihood that nobody has learned for this decoder, in words."""
+        said = self.likelihood.unlearned
+        return (said,) if said else ()
+
+    def decode(self, z: Tensor, *given: Tensor, exposure: Tensor | None = None) -> dist.TorchDistribution:  # type: ignore[override]
         """p(x | z, c) for z `[*samples, B, D]` and each c `[B, ...]`: batch shape `[*samples, B]`, event `[P]`.
+
+        Args:
+            z: latents.
+            *given: each c, and last the sizes `[B]` for a likelihood that takes them; or these by name.
+            exposure: sizes; without them the mean of x is that of a unit.
 
         Raises:
             TypeError: if there are more c or fewer, or the decoder returns something else than was said.
             ValueError: if a c has not a row for each datum.
         """
+        if len(given) == self.num_given + 1 and self.likelihood.needs_exposure and exposure is None:
+            *given, exposure = given  # type: ignore[assignment]
         if len(given) != self.num_given:
             raise TypeError(
                 f"decoder: takes {self.num_given} arguments of each datum beside z, got {len(given)}: call the model "
@@ -42,12 +61,24 @@ class GivenDecoder(DecoderModel):
                     f"{z.shape[-2]} data"
                 )
         spread = [value.expand(*many, *value.shape) for value in given]
-        return self._p_x(z, self.decoder(self._shaped(z), *spread))
+        return self._p_x(z, self.decoder(self._shaped(z), *spread), exposure)
 
-    def forward(self, x: Tensor, *given: Tensor) -> Tensor:  # type: ignore[override]
-        """Runs the program on data `x [B, ...]` and each c `[B, ...]`, see `LatentModel`."""
-        return self._run(x, lambda z: self.decode(z, *given))
+    def forward(self, x: Tensor, *given: Tensor, exposure: Tensor | None = None) -> Tensor:  # type: ignore[override]
+        """Runs the program on data `x [B, ...]`, each c `[B, ...]` and sizes `[B]`, see `LatentModel`."""
+        given, sizes = self._with_sizes(x, given, exposure)
+        return self._run(x, lambda z: self.decode(z, *given, exposure=sizes))
 
-    def log_joint(self, x: Tensor, z: Tensor, *given: Tensor) -> Tensor:  # type: ignore[override]
+    def log_joint(  # type: ignore[override]
+        self, x: Tensor, z: Tensor, *given: Tensor, exposure: Tensor | None = None
+    ) -> Tensor:
         """log p(x, z | c) row by row, `[N]`, see `LatentModel`."""
-        return self._log_joint(x, z, lambda z: self.decode(z, *given))
+        given, sizes = self._with_sizes(x, given, exposure)
+        return self._log_joint(x, z, lambda z: self.decode(z, *given, exposure=sizes))
+
+    def _with_sizes(
+        self, x: Tensor, given: tuple[Tensor, ...], exposure: Tensor | None
+    ) -> tuple[tuple[Tensor, ...], Tensor | None]:
+        """What the decoder reads, and the sizes of the data: the last argument, where there is one more."""
+        if exposure is None and len(given) == self.num_given + 1:
+            given, exposure = given[:-1], given[-1]
+        return given, self._sizes(x, exposure)

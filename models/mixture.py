@@ -85,7 +85,7 @@ class Mixture(Program):
         options = {"sigma": sigma, "floor": floor, **(likelihood_options or {})}
         self.likelihood = make_likelihood(likelihood, data_dim=self.data_dim, **options)
         check_no_exposure(self.likelihood)
-        make_head, width = HEADS[self.likelihood.outputs[0]], self.likelihood.per_value * self.data_dim
+        make_head, width = HEADS[self.likelihood.own_output], self.likelihood.per_value * self.data_dim
         self.components = make_head(self.num_components, (), width, activation=DEFAULT_ACTIVATION, make=_table)
         self.weight_logits = nn.Parameter(torch.zeros(self.num_components))
 

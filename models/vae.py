@@ -75,7 +75,7 @@ class VAE(DecoderModel):
             latent_dim,
             hidden,
             data_dim,
-            output=p_x.outputs[0],
+            output=p_x.own_output,
             per_value=p_x.per_value,
             activation=activation,
             image_shape=image_shape,

@@ -100,7 +100,7 @@ class VectorQuantized(Program):
             self.num_positions * self.code_dim,
             hidden,
             self.data_dim,
-            output=self.likelihood.outputs[0],
+            output=self.likelihood.own_output,
             per_value=self.likelihood.per_value,
             activation=activation,
         )

@@ -13,6 +13,7 @@ What a model and a guide both need is here, so that neither imports the other:
     registry.py      encoders and decoders by name, with the heads that an output needs
     inputs.py        what an encoder reads of the data: as they are, or the logarithm of counts
     outputs.py       what a network says of a distribution (logits, mean_std, …) as checked tensors
+    count_outputs.py … of counts: a mean, a dispersion in torch's or scvi's parameters, a logit of extra zeros
     said.py          … of somebody's network, which returns pairs, mappings, objects or distributions
     reading.py       … as told, or as the result says by itself
     functions.py     functions and methods of networks as modules

@@ -26,6 +26,16 @@ def check_size(name: str, value: Any) -> int:
     return size
 
 
+def check_count(name: str, value: Any) -> int:
+    """`value` as an integer of at least zero.
+
+    Raises:
+        TypeError: if it is not an integer.
+        ValueError: if it is negative.
+    """
+    return 0 if value == 0 and not isinstance(value, bool) else check_size(name, value)
+
+
 def check_sizes(name: str, values: Any) -> tuple[int, ...]:
     """`values` as a tuple of positive integers; it may be empty."""
     if not isinstance(values, Sequence) or isinstance(values, str):

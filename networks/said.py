@@ -4,7 +4,7 @@
 output.latent_dist    output.sample    {"reconstruction": …}
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import torch
@@ -57,14 +57,21 @@ def pair_of(argument: str, result: object, output: str | None) -> tuple[object, 
     return result, output
 
 
-def one_of(result: object, output: str) -> object:
-    """The only tensor in a result, or the one of a decoder's usual names; what has none stays as it is."""
-    if isinstance(result, list | tuple) and len(result) == 1:
-        return one_of(result[0], output)
-    for name in (output, *ONE):
+def one_of(result: object, names: Sequence[str]) -> object:
+    """The only tensor in a result, by one of the names or of a decoder's usual ones; what has none stays as it is."""
+    if isinstance(result, list | tuple) and len(result) == 1 and not hasattr(result, "_fields"):
+        return one_of(result[0], names)
+    for name in (*names, *ONE):
         if (value := _named(result, name)) is not None:
             return value
     return result
+
+
+def parts_of(result: object, parts: Sequence[Sequence[str]]) -> tuple[Tensor, ...]:
+    """The tensors of a mapping or object, one for each list of names; none if one of them is not there."""
+    found = [next((value for name in names if (value := _named(result, name)) is not None), None) for names in parts]
+    there = tuple(value for value in found if value is not None)
+    return there if len(there) == len(parts) else ()
 
 
 def single_entries(result: Any) -> Any:

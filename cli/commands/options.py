@@ -107,12 +107,11 @@ class Observed:
 
     Attributes:
         likelihood: bernoulli, normal-fixed, normal-learned, normal-heteroscedastic, beta, continuous-bernoulli,
-            poisson, negative-binomial, zero-inflated-negative-binomial or multinomial.
-        sigma: the sigma of normal-fixed; where normal-learned starts.
+            binomial, categorical, discretised-logistic, poisson, negative-binomial, zero-inflated-negative-binomial or
+            multinomial.
     """
 
     likelihood: str = "bernoulli"
-    sigma: float | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -120,9 +119,11 @@ class Latents(Observed):
     """The latents, and how the data are observed given them.
 
     Attributes:
+        sigma: the sigma of normal-fixed; where normal-learned starts.
         latent_dim: number of latents.
     """
 
+    sigma: float | None = None
     latent_dim: int = 2
 
 
@@ -310,8 +311,13 @@ class Networks(Observed):
             FILE, encoder: FILE}'.
         checkpoint_prefix: what stands before a network's names in it, or a part of that, such as model.encoder. (null:
             what fits); for one of them '{encoder: PREFIX}'.
+        sigma: the sigma of normal-fixed, or optimal for the one that maximises the ELBO, of training data where there
+            are some; the sigma that normal-learned has.
+        likelihood_options: of the likelihood, such as '{levels: 256}', '{trials: 16}', '{exposure: total}' or '{theta:
+            2.5}'.
         decoder_output: what the decoder returns: logits, probs, mean, mean_log_var, mean_std, mean_log_std, log_rate,
-            rate, log_mean, log_mean_gate, mean_log_scale or log_concentrations; null for a distribution object.
+            rate, log_mean, mean_theta and other names of from_decoder; null for a distribution object, or names that
+            say it.
         encoder_output: what the encoder returns: mean_log_var, mean_std or mean_log_std, after stacked_ if both are one
             tensor; of distributions, and of mappings and objects by their tensors' names, it is read off.
         image_shape: shape of a datum for networks that take images, such as [1,28,28].
@@ -324,6 +330,8 @@ class Networks(Observed):
     prior: str | None = None
     checkpoint: dict[str, str] | str | None = None
     checkpoint_prefix: dict[str, str] | str | None = None
+    sigma: float | Literal["optimal"] | None = None
+    likelihood_options: dict[str, Any] = field(default_factory=dict)
     decoder_output: str | None = "logits"
     encoder_output: str | None = "mean_log_var"
     image_shape: list[int] | None = None

@@ -8,16 +8,21 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from elbowroom.adapters.sigma import fit_sigma
 from elbowroom.adapters.vae import decode_and_encode
-from elbowroom.commands.options import Networks
+from elbowroom.commands.options import Networks, OwnPrograms
 from elbowroom.commands.programs import named_programs
+from elbowroom.commands.runs import arguments_of
+from elbowroom.datasets import Dataset
 from elbowroom.guides import from_encoder
 from elbowroom.models import from_decoder
+from elbowroom.models.likelihoods import LIKELIHOODS
 from elbowroom.networks import load_weights
 
 DECODER, ENCODER = "networks.decoder", "networks.encoder"
 
 _NAMED = 4  # random tensors that a doubt names
+_FITTED = 2000  # training data at most that σ is fitted on
 
 
 @dataclass(frozen=True)
@@ -55,11 +60,26 @@ class Plain:
             likelihood=options.likelihood,
             output=options.decoder_output,
             sigma=options.sigma,
+            likelihood_options=options.likelihood_options,
             prior=self.prior,
             num_given=len(given),
         )
         model.doubts, guide.doubts = (self.doubts.get(option, ()) for option in (DECODER, ENCODER))
         return model, guide
+
+
+def datum_of(options: Networks, datum: str) -> str:
+    """What a datum is to networks, a name in `KINDS`: as told, but whole numbers where the likelihood is of these."""
+    likelihood = LIKELIHOODS.get(options.likelihood)
+    whole = likelihood is not None and likelihood.data in ("counts", "levels")
+    return likelihood.data if whole and likelihood is not None and datum == OwnPrograms.datum else datum
+
+
+def fit_sigma_of(programs: tuple[Any, Any], data: Dataset, datum: str, audited: list[Tensor]) -> None:
+    """Put the σ that maximises the ELBO of the training data in its place, or of the audited if there are none."""
+    x = list(arguments_of(data, datum, "train", _FITTED)) if len(data.train) else audited
+    x = [x[0].reshape(-1, *audited[0].shape[1:]), *x[1:]]
+    fit_sigma(*programs, *(value.to(audited[0].device) for value in x))
 
 
 def plain_networks(options: Networks, seed: int) -> Plain:

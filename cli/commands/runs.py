@@ -47,7 +47,7 @@ class Run:
         Without the argument the model takes the totals of x, and what it draws would change them.
         """
         x, *others = self.arguments(split, limit)
-        sizes = [x.flatten(1).sum(-1)] if _needs_sizes(self.model) else []
+        sizes = [x.flatten(1).sum(-1)] if needs_sizes(self.model) else []
         return Target(self.model, self.guide, x, *others, *sizes, plate=self.programs.plate)
 
 
@@ -187,7 +187,7 @@ def data_again(place: Path, options: Data, seed: int, digests: Any, *, binary: b
     return data
 
 
-def _needs_sizes(model: Any) -> bool:
+def needs_sizes(model: Any) -> bool:
     """Whether a model's p(x|z) is given each datum's size, which is an argument of the program of its own."""
     likelihood = getattr(model, "likelihood", None)
     return isinstance(likelihood, Likelihood) and likelihood.needs_exposure

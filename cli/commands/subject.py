@@ -6,10 +6,19 @@ from typing import Any
 
 import torch
 
+from elbowroom.adapters.sigma import waits_for_sigma
 from elbowroom.commands.options import AuditOptions
-from elbowroom.commands.plain_networks import Plain, plain_networks
+from elbowroom.commands.plain_networks import Plain, datum_of, fit_sigma_of, plain_networks
 from elbowroom.commands.programs import named_programs
-from elbowroom.commands.runs import arguments_of, load_data, of_zeros_and_ones, open_run, picture_shape, torch_device
+from elbowroom.commands.runs import (
+    arguments_of,
+    load_data,
+    needs_sizes,
+    of_zeros_and_ones,
+    open_run,
+    picture_shape,
+    torch_device,
+)
 from elbowroom.datasets import Dataset
 from elbowroom.inference import Target
 
@@ -79,7 +88,8 @@ def _of_programs(
     binary = plain and networks.likelihood == "bernoulli"
     data = load_data(chosen, options.seed, binary=binary, whole=options.split is None)
     device, split = torch_device(options.device), options.split or "test"
-    arguments = [value.to(device) for value in arguments_of(data, options.datum, split, options.limit)]
+    datum = datum_of(networks, options.datum) if plain else options.datum
+    arguments = [value.to(device) for value in arguments_of(data, datum, split, options.limit)]
     if networks.image_shape is not None:
         arguments[0] = arguments[0].reshape(len(arguments[0]), *networks.image_shape)
     if isinstance(programs, Plain):
@@ -87,6 +97,10 @@ def _of_programs(
     for program in programs:
         if isinstance(program, torch.nn.Module):
             program.to(device).eval()
+    if waits_for_sigma(programs[0]):
+        fit_sigma_of(programs, data, datum, arguments)
+    if plain and needs_sizes(programs[0]):
+        arguments.append(arguments[0].flatten(1).sum(-1))
     target = Target(*programs, *arguments, plate=plate)
     return _subject(target, Path("."), picture_shape(data, arguments[0]), title, data, split, weights)
 

@@ -1,4 +1,7 @@
-"""What is worth knowing of a pair of programs though every number stands: what all are given, what was undone."""
+"""What is worth knowing of a pair of programs though every number stands: what all are given, what was undone.
+
+Whoever makes a program may know more, and says it in an attribute of it, `notes`, a tuple of sentences.
+"""
 
 from elbowroom.inference.programs.triple import Triple
 
@@ -23,4 +26,7 @@ def notes_of(triple: Triple) -> tuple[str, ...]:
     if structure.scaled:
         scales = ", ".join(f"the {name} ({scale})" for name, scale in structure.scaled.items())
         notes.append(f"poutine.scale is undone at {scales}: the numbers are of the programs without it")
+    for program in (triple.model, triple.guide):
+        said = getattr(program, "notes", ())
+        notes += said if isinstance(said, tuple) else ()
     return tuple(notes)

@@ -3,6 +3,8 @@
 Whoever makes a program may know more, and says it in an attribute of it, `doubts`: sentences on why it may not be the
 program that was meant, such as a network whose weights were drawn here and never loaded.
 
+Or, in an attribute `unlearned`, on parameters of it that nobody has learned, though its networks may be trained.
+
 A suspicion, no flag: parameters may have been initialised with trained values. A step of training that moves any of a
 program's parameters, by however little, ends it.
 """
@@ -26,6 +28,7 @@ def suspicions(triple: Triple) -> tuple[str, ...]:
     programs = {"guide": triple.guide, "model": triple.model}
     known = {what: tuple(getattr(program, "doubts", ())) for what, program in programs.items()}
     found = [doubt for doubts in known.values() for doubt in doubts]
+    found += [doubt for program in programs.values() for doubt in getattr(program, "unlearned", ())]
     found.append(_untrained_guide(triple))
     found += [_new_network(triple, what) for what, doubts in known.items() if not doubts]
     return tuple(dict.fromkeys(reason for reason in found if reason))

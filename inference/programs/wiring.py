@@ -1,11 +1,12 @@
 """Whether the outputs of networks look as if they had been read as something else than they are.
 
     logits that all lie in [0, 1]: probabilities?        sds of q that all lie above the prior's: not sds?
+    logits of levels or words that also sum to one: a softmax?
 
 A suspicion, no flag, of what no trained model does and a wrong reading always does.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from torch import Tensor
@@ -17,6 +18,12 @@ Site = tuple[str, str, str, Any]
 """(program, kind, name, Pyro's record), as `Target.sites` has them."""
 
 _FEWEST = 64  # values without which all may be so by chance
+_ROUNDED = 1e-3  # what a softmax's sum may be off
+_OF_SINGLE_LOGITS = (
+    type(constraints.boolean),
+    type(constraints.unit_interval),
+    type(constraints.integer_interval(0, 1)),
+)
 
 
 def misread(sites: Iterable[Site]) -> tuple[str, ...]:
@@ -28,6 +35,11 @@ def misread(sites: Iterable[Site]) -> tuple[str, ...]:
             found.append(
                 f"every logit that the model gives '{name}' lies between 0 and 1, as if there were a sigmoid before "
                 "it: is it a probability (output='probs')?"
+            )
+        if program == "model" and record["is_observed"] and _look_like_shares(record["fn"]):
+            found.append(
+                f"the logits that the model gives '{name}' are positive and sum to one, as if there were a softmax "
+                "before them: are they probabilities (output='probs')?"
             )
         prior = records.get(("model", name))
         if program == "guide" and prior is not None and _is_wider(record["fn"], prior["fn"]):
@@ -42,9 +54,25 @@ def misread(sites: Iterable[Site]) -> tuple[str, ...]:
 def _look_like_probabilities(fn: Any) -> bool:
     fn = unwrapped(fn)
     logits = getattr(fn, "logits", None)
-    if not isinstance(entry_support(fn), type(constraints.boolean)) or not isinstance(logits, Tensor):
+    if not isinstance(entry_support(fn), _OF_SINGLE_LOGITS) or not isinstance(logits, Tensor) or _is_of_levels(fn):
         return False
     return logits.numel() >= _FEWEST and bool(((logits >= 0) & (logits <= 1)).all() & (logits != logits[..., :1]).any())
+
+
+def _look_like_shares(fn: Any) -> bool:
+    fn = unwrapped(fn)
+    logits = getattr(fn, "logits", None)
+    if not isinstance(logits, Tensor) or not _is_of_levels(fn) or logits.numel() < _FEWEST:
+        return False
+    sums = logits.sum(-1)
+    return bool((logits >= 0).all() & ((sums - 1).abs() < _ROUNDED).all() & (logits != logits[..., :1]).any())
+
+
+def _is_of_levels(fn: Any) -> bool:
+    """Whether the logits of a distribution, torch's or one like it, go together along their last dimension."""
+    known = getattr(type(fn), "arg_constraints", None)  # a property that raises where nobody said
+    together = known.get("logits") if isinstance(known, Mapping) else None
+    return isinstance(together, type(constraints.real_vector)) and together.reinterpreted_batch_ndims > 0
 
 
 def _is_wider(q: Any, prior: Any) -> bool:

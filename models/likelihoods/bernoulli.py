@@ -4,23 +4,28 @@ from typing import Any
 
 import pyro.distributions as dist
 import torch
-from torch import Tensor
+from torch import Tensor, distributions
 from torch.distributions import constraints
 from torch.nn import functional
 
 from elbowroom.models.likelihoods.likelihood import Likelihood, Size, is_vector
 from elbowroom.models.likelihoods.vector import check_possible, in_blocks
+from elbowroom.networks.outputs import named_outputs
 
 
 class Bernoulli(Likelihood):
     """x_p ~ Bernoulli(sigmoid(logits_p)): data of zeros and ones."""
 
-    outputs = ("logits", "probs")
+    outputs = named_outputs("logits", "probs")
     data = "binary"
 
     def forward(self, logits: Tensor) -> dist.TorchDistribution:
         """p(x|z) with event shape `[P]`."""
         return BernoulliVector(logits)
+
+    def of_object(self, p_x: Any) -> tuple[Tensor, ...] | None:
+        """(logits) of a Bernoulli."""
+        return (p_x.logits,) if isinstance(p_x, distributions.Bernoulli) else None
 
 
 class BernoulliVector(dist.TorchDistribution):

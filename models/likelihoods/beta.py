@@ -1,24 +1,33 @@
 """Beta likelihood: vectors of numbers between 0 and 1, the ends excluded."""
 
+from typing import Any
+
 import pyro.distributions as dist
 import torch
-from torch import Tensor
+from torch import Tensor, distributions
 from torch.distributions import constraints
 
 from elbowroom.models.likelihoods.gamma import log_scaled_gamma
 from elbowroom.models.likelihoods.likelihood import Likelihood, Size
 from elbowroom.models.likelihoods.vector import Vector, in_blocks
+from elbowroom.networks.outputs import named_outputs
 
 
 class Beta(Likelihood):
     """x_p ~ Beta(α_p(z), β_p(z)), their logarithms from the decoder: numbers in (0, 1), such as proportions."""
 
-    outputs = ("log_concentrations",)
+    outputs = named_outputs("log_concentrations", "concentrations")
     data = "unit"
 
     def forward(self, log_alpha: Tensor, log_beta: Tensor) -> dist.TorchDistribution:
         """p(x|z) with event shape `[P]`."""
         return BetaVector(log_alpha, log_beta)
+
+    def of_object(self, p_x: Any) -> tuple[Tensor, ...] | None:
+        """(log α, log β) of a beta distribution."""
+        if not isinstance(p_x, distributions.Beta):
+            return None
+        return p_x.concentration1.log(), p_x.concentration0.log()
 
 
 class BetaVector(Vector):

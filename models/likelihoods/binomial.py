@@ -1,14 +1,17 @@
 """Binomial likelihood: vectors of whole numbers from 0 to n, such as grey levels that count dark dots."""
 
+from typing import Any
+
 import pyro.distributions as dist
 import torch
-from torch import Tensor
+from torch import Tensor, distributions
 from torch.distributions import constraints
 from torch.nn import functional
 
 from elbowroom.models.likelihoods.likelihood import Likelihood, Size
 from elbowroom.models.likelihoods.vector import Vector, is_whole, level_advice
 from elbowroom.networks.checks import check_size
+from elbowroom.networks.outputs import named_outputs
 
 
 class Binomial(Likelihood):
@@ -18,7 +21,7 @@ class Binomial(Likelihood):
         trials: n.
     """
 
-    outputs = ("logits", "probs")
+    outputs = named_outputs("logits", "probs")
     data = "levels"
 
     def __init__(self, trials: int | None = None) -> None:
@@ -30,6 +33,21 @@ class Binomial(Likelihood):
     def forward(self, logits: Tensor) -> dist.TorchDistribution:
         """p(x|z) with event shape `[P]`."""
         return BinomialVector(logits, self.trials)
+
+    def of_object(self, p_x: Any) -> tuple[Tensor, ...] | None:
+        """(logits) of a Binomial with as many trials.
+
+        Raises:
+            ValueError: if it has others.
+        """
+        if not isinstance(p_x, distributions.Binomial):
+            return None
+        if bool((p_x.total_count != self.trials).any()):
+            raise ValueError(
+                f"trials: got {self.trials}, but the decoder returned a Binomial of total_count "
+                f"{p_x.total_count.flatten()[0].item():g}; say the number that the data have"
+            )
+        return (p_x.logits,)
 
 
 class BinomialVector(Vector):

@@ -1,15 +1,16 @@
 """Categorical likelihood: vectors of levels 0 … K − 1, each with a probability of its own."""
 
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import pyro.distributions as dist
 import torch
-from torch import Tensor
+from torch import Tensor, distributions
 from torch.distributions import constraints
 
 from elbowroom.models.likelihoods.likelihood import Likelihood, Size
 from elbowroom.models.likelihoods.vector import Vector, is_whole, level_advice
 from elbowroom.networks.checks import check_size
+from elbowroom.networks.outputs import named_outputs, shares
 
 
 class Categorical(Likelihood):
@@ -17,15 +18,17 @@ class Categorical(Likelihood):
 
     Args:
         levels: K. A decoder says P·K logits, the levels of an entry side by side: `[*batch, P·K]`, or
-            `[*batch, …, K]`.
+            `[*batch, …, K]`, or as torch's cross-entropy has classes, `[*batch, K, …]`.
     """
 
-    outputs = ("logits",)
+    outputs = named_outputs("logits")
     data = "levels"
 
     def __init__(self, levels: int | None = None) -> None:
         super().__init__()
         self.levels = self.per_value = check_levels("categorical", levels)
+        otherwise = f"the probabilities of each value's {self.levels} levels, as a softmax over them makes them"
+        self.outputs = {**type(self).outputs, "probs": shares(self.levels, "probs", "logits", otherwise)}
 
     def forward(self, logits: Tensor) -> dist.TorchDistribution:
         """p(x|z) with event shape `[P]`, for logits `[*batch, P·K]`.
@@ -39,6 +42,18 @@ class Categorical(Likelihood):
                 "logits of each entry's levels, levels in the last dimension"
             )
         return CategoricalVector(logits.unflatten(-1, (-1, self.levels)))
+
+    def of_object(self, p_x: Any) -> tuple[Tensor, ...] | None:
+        """(logits) of a Categorical, or of one of one-hot vectors, of as many levels.
+
+        Raises:
+            ValueError: if it has others.
+        """
+        if not isinstance(p_x, distributions.Categorical | distributions.OneHotCategorical):
+            return None
+        if (number := p_x.logits.shape[-1]) != self.levels:
+            raise ValueError(f"levels: got {self.levels}, but the decoder returned a Categorical of {number}")
+        return (p_x.logits,)
 
 
 def check_levels(likelihood: str, levels: int | None) -> int:

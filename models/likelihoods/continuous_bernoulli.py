@@ -1,12 +1,15 @@
 """Continuous Bernoulli likelihood: vectors of numbers in [0, 1], such as grey values left as they are."""
 
+from typing import Any
+
 import pyro.distributions as dist
 import torch
-from torch import Tensor
+from torch import Tensor, distributions
 from torch.distributions import constraints
 
 from elbowroom.models.likelihoods.likelihood import Likelihood, Size
 from elbowroom.models.likelihoods.vector import Vector
+from elbowroom.networks.outputs import named_outputs
 
 
 class ContinuousBernoulli(Likelihood):
@@ -15,12 +18,16 @@ class ContinuousBernoulli(Likelihood):
     Loaiza-Ganem & Cunningham (2019), "The continuous Bernoulli: fixing a pervasive error in variational autoencoders".
     """
 
-    outputs = ("logits", "probs")
+    outputs = named_outputs("logits", "probs")
     data = "unit"
 
     def forward(self, logits: Tensor) -> dist.TorchDistribution:
         """p(x|z) with event shape `[P]`."""
         return ContinuousBernoulliVector(logits)
+
+    def of_object(self, p_x: Any) -> tuple[Tensor, ...] | None:
+        """(logits) of a continuous Bernoulli."""
+        return (p_x.logits,) if isinstance(p_x, distributions.ContinuousBernoulli) else None
 
 
 class ContinuousBernoulliVector(Vector):

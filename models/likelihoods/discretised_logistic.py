@@ -9,6 +9,7 @@ from torch.nn import functional
 from elbowroom.models.likelihoods.categorical import check_levels
 from elbowroom.models.likelihoods.likelihood import Likelihood, Size
 from elbowroom.models.likelihoods.vector import Vector, is_whole, level_advice
+from elbowroom.networks.outputs import named_outputs
 
 _LEAST_LOG_SCALE = -20.0  # of a range of 2: below it the distribution is a step, whatever the scale
 
@@ -23,7 +24,7 @@ class DiscretisedLogistic(Likelihood):
         levels: K.
     """
 
-    outputs = ("mean_log_scale",)
+    outputs = named_outputs("mean_log_scale", "mean_scale")
     data = "levels"
 
     def __init__(self, levels: int | None = None) -> None:

@@ -1,14 +1,17 @@
 """Multinomial likelihood: bags of words, log p(x) given how many words there are."""
 
+from typing import Any
+
 import pyro.distributions as dist
 import torch
-from torch import Tensor
+from torch import Tensor, distributions
 from torch.distributions import constraints
 from torch.nn import functional
 
 from elbowroom.models.likelihoods.likelihood import Likelihood, Size
 from elbowroom.models.likelihoods.poisson import COUNTS
 from elbowroom.models.likelihoods.vector import Vector, check_possible, is_whole
+from elbowroom.networks.outputs import named_outputs, shares
 
 
 class Multinomial(Likelihood):
@@ -18,13 +21,20 @@ class Multinomial(Likelihood):
     have one model, and simulated ones have the lengths of the data.
     """
 
-    outputs = ("logits",)
+    outputs = named_outputs("logits") | {
+        "probs": shares(None, "probs", "logits", "the probabilities of all words, as a softmax over them makes them")
+    }
     data = "counts"
     needs_exposure = True
 
     def forward(self, logits: Tensor, exposure: Tensor | None = None) -> dist.TorchDistribution:
         """p(x|z) with event shape `[P]`, of data with totals `exposure [*batch]`."""
         return MultinomialVector(logits, exposure)
+
+    def of_object(self, p_x: Any) -> tuple[Tensor, ...] | None:
+        """(logits) of a Multinomial, of whatever total; or of a Categorical, of which a datum has many draws."""
+        one_draw = (distributions.Categorical, distributions.OneHotCategorical)
+        return (p_x.logits,) if isinstance(p_x, (distributions.Multinomial, *one_draw)) else None
 
 
 class MultinomialVector(Vector):

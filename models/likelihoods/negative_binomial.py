@@ -1,39 +1,131 @@
 """Negative binomial likelihood: vectors of counts that vary more than a Poisson's."""
 
+from collections.abc import Sequence
+from typing import Any, Self
+
 import pyro.distributions as dist
 import torch
-from torch import Tensor, nn
+from torch import Tensor, distributions, nn
 from torch.distributions import constraints
 from torch.nn import functional
 
-from elbowroom.models.likelihoods.exposure import CountLikelihood
+from elbowroom.models.likelihoods.exposure import CountLikelihood, log_of_mean
 from elbowroom.models.likelihoods.gamma import log_rising
 from elbowroom.models.likelihoods.likelihood import Size
 from elbowroom.models.likelihoods.poisson import COUNTS
 from elbowroom.models.likelihoods.vector import Vector, is_whole
 from elbowroom.networks.checks import check_size
+from elbowroom.networks.count_outputs import log_of_theta, negative_binomial_outputs, says_dispersion
 
 
 class NegativeBinomial(CountLikelihood):
-    """x_p ~ NB(mean exp(log_mean_p), dispersion θ_p): counts of variance mean + mean²/θ_p.
+    """x_p ~ NB(mean exp(log_mean_p), inverse dispersion θ_p): counts of variance mean + mean²/θ_p.
 
-    θ = exp(`log_theta`) is learned, and the same for every z; as θ → ∞ the counts become Poisson.
+    θ = exp(`log_theta`) is the same for every z, learned or given, or the decoder says it; as θ → ∞ the counts become
+    Poisson. torch's `total_count` is θ, with its logits log μ − log θ; scvi's px_r is θ.
 
     Args:
-        exposure: None, or `"total"`: the means are the datum's total times softmax(log_mean), see `exposure.py`.
-        data_dim: P, for a θ_p of each entry; None for one θ.
+        exposure: None, `"total"` or `"given"`: the means are those of a size, see `exposure.py`.
+        data_dim: P, for a learned θ_p of each entry; None for one θ.
+        theta: θ, one number or one for each entry, where it is known; None if it is learned.
     """
 
-    outputs = ("log_mean",)
+    outputs = negative_binomial_outputs()
+    log_theta: Tensor | None
 
-    def __init__(self, exposure: str | None = None, data_dim: int | None = None) -> None:
+    def __init__(
+        self,
+        exposure: str | None = None,
+        data_dim: int | None = None,
+        theta: float | Sequence[float] | Tensor | None = None,
+    ) -> None:
         super().__init__(exposure)
-        shape = () if data_dim is None else (check_size("data_dim", data_dim),)
-        self.log_theta = nn.Parameter(torch.zeros(shape))
+        self.is_given = theta is not None
+        if theta is None:
+            shape = () if data_dim is None else (check_size("data_dim", data_dim),)
+            self.log_theta = nn.Parameter(torch.zeros(shape))
+        else:
+            self.register_buffer("log_theta", _log_theta_given(theta))
 
-    def forward(self, log_mean: Tensor, exposure: Tensor | None = None) -> dist.TorchDistribution:
+    def forward(
+        self, log_mean: Tensor, log_theta: Tensor | None = None, *, exposure: Tensor | None = None
+    ) -> dist.TorchDistribution:
         """p(x|z) with event shape `[P]`, of data of sizes `exposure [*batch]`."""
-        return NegativeBinomialVector(self.log_mean(log_mean, exposure), self.log_theta)
+        return NegativeBinomialVector(self.log_mean(log_mean, exposure), self._dispersion(log_mean, log_theta))
+
+    def of_object(self, p_x: Any) -> tuple[Tensor, ...] | None:
+        """(log μ, log θ) of a negative binomial of torch, Pyro or scvi, or of Pyro's `GammaPoisson`.
+
+        Raises:
+            ValueError: if the likelihood was given θ, too, or multiplies means by sizes.
+        """
+        both = negative_binomial_parameters(p_x)
+        if both is not None:
+            self.check_own_mean(p_x)
+            self.check_own_dispersion(f"a {type(p_x).__name__}")
+            self.hearing(None)
+        return both
+
+    def hearing(self, output: str | None) -> Self:
+        """This, without a θ of its own if `output`, or what is returned, says θ."""
+        if output is not None and says_dispersion(output):
+            self.check_own_dispersion(f"output={output!r}")
+        if not self.is_given and (output is None or says_dispersion(output)):
+            self.log_theta = None
+        return self
+
+    def check_own_dispersion(self, said: str) -> None:
+        """Raises ValueError if θ was given where the decoder says it."""
+        if self.is_given:
+            raise ValueError(f"theta: got a value, but the decoder says θ itself ({said}); leave one of them out")
+
+    @property
+    def unlearned(self) -> str:
+        """That θ is what it starts from."""
+        if self.is_given or self.log_theta is None or bool((self.log_theta.detach() != 0).any()):
+            return ""
+        return (
+            "the inverse dispersion θ = 1 is what the likelihood starts from, and nothing has learned it for this "
+            "decoder: give the trained one, likelihood_options={'theta': …}, or have the decoder return it beside the "
+            "mean (output='mean_theta')"
+        )
+
+    def _dispersion(self, log_mean: Tensor, said: Tensor | None) -> Tensor:
+        """log θ, the decoder's or the likelihood's own."""
+        log_theta = self.log_theta if said is None else said
+        if log_theta is None:
+            raise ValueError(
+                "theta: the decoder says means without an inverse dispersion θ; have it return both, or give "
+                "likelihood_options={'theta': …}"
+            )
+        if log_theta.ndim and log_theta.shape[-1] not in (1, log_mean.shape[-1]):
+            raise ValueError(
+                f"theta: got {log_theta.shape[-1]} values, but the decoder says {log_mean.shape[-1]} means of a datum"
+            )
+        return log_theta
+
+
+def negative_binomial_parameters(p_x: Any) -> tuple[Tensor, Tensor] | None:
+    """(log μ, log θ) of a negative binomial object; None of others. No class of another library is imported."""
+    if isinstance(p_x, distributions.NegativeBinomial):
+        log_theta = p_x.total_count.log()
+        return log_theta + p_x.logits, log_theta.expand(p_x.logits.shape)
+    if isinstance(p_x, dist.GammaPoisson):
+        log_theta = p_x.concentration.log()
+        return log_theta - p_x.rate.log(), log_theta
+    if type(p_x).__name__ == "NegativeBinomial" and hasattr(p_x, "mu") and hasattr(p_x, "theta"):  # scvi's
+        return log_of_mean(p_x.mu), log_of_mean(p_x.theta).expand(p_x.mu.shape)
+    return None
+
+
+def _log_theta_given(theta: float | Sequence[float] | Tensor) -> Tensor:
+    try:
+        value = torch.as_tensor(theta).detach().to(torch.get_default_dtype())
+    except (TypeError, ValueError, RuntimeError):
+        raise TypeError(f"theta: got {theta!r}, expected a positive number, or one for each entry") from None
+    if value.ndim > 1 or not value.numel():
+        raise ValueError(f"theta: got shape {tuple(value.shape)}, expected one number, or [P]")
+    return log_of_theta("theta", value)
 
 
 class NegativeBinomialVector(Vector):

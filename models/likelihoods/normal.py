@@ -1,15 +1,16 @@
 """Normal likelihoods, σ given, learned or of z: vectors of real numbers, log p in few passes over [S, B, P]."""
 
 import math
-from typing import Any
+from typing import Any, Self
 
 import pyro.distributions as dist
 import torch
-from torch import Tensor, nn
+from torch import Tensor, distributions, nn
 from torch.distributions import constraints
 
 from elbowroom.models.likelihoods.likelihood import Likelihood, Size, is_vector
 from elbowroom.networks.checks import check_above, check_at_least
+from elbowroom.networks.outputs import named_outputs
 
 FLOOR = 1e-3
 """The default lower limit of a learned σ, for data scaled to [0, 1].
@@ -26,38 +27,71 @@ class NormalFixed(Likelihood):
         sigma: σ, in the units of x.
     """
 
-    outputs = ("mean",)
+    outputs = named_outputs("mean")
     data = "real"
     sigma: Tensor
 
     def __init__(self, sigma: float | None = None) -> None:
         super().__init__()
         if sigma is None:
-            raise ValueError("sigma: got None; the likelihood 'normal-fixed' needs a value, such as sigma=0.1")
+            raise ValueError(
+                "sigma: got None; the likelihood 'normal-fixed' needs a value, such as sigma=0.1; of a decoder trained "
+                "by squared error docs/likelihoods.md says which, or say sigma='optimal'"
+            )
+        self.is_given = self.is_set = True
         # In the state dict: parameters loaded from a model with another σ bring their σ along.
         self.register_buffer("sigma", torch.tensor(check_above("sigma", sigma, 0)))
+
+    def wait_for_sigma(self) -> Self:
+        """This, its σ standing in the place of the one that maximises the ELBO of data which are yet to come."""
+        self.is_given = self.is_set = False
+        return self
+
+    def set_sigma(self, sigma: float) -> None:
+        """Puts the σ that was waited for in its place."""
+        self.sigma.fill_(check_above("sigma", sigma, 0))
+        self.is_set = True
 
     def forward(self, mean: Tensor) -> dist.TorchDistribution:
         """p(x|z) with event shape `[P]`."""
         return NormalVector(mean, self.sigma)
+
+    def of_object(self, p_x: Any) -> tuple[Tensor, ...] | None:
+        """(mean) of a Normal of this σ, or of any where σ is the optimal one.
+
+        Raises:
+            ValueError: if its standard deviation is another.
+        """
+        return _mean_of(p_x, self.sigma if self.is_given else None)
+
+    @property
+    def unlearned(self) -> str:
+        """That the optimal σ has not been put in its place, if that is so."""
+        if self.is_set:
+            return ""
+        return (
+            "σ = 1 stands in the place of the one that maximises the ELBO, sigma='optimal', which nobody has computed: "
+            "elbowroom.adapters.fit_sigma(model, guide, x) does"
+        )
 
 
 class NormalLearned(Likelihood):
     """x_p ~ N(mean_p, σ²) with one learned σ = floor + exp(a); `sigma` reports it.
 
     Args:
-        sigma: the σ to start from, in the units of x.
+        sigma: the σ to start from, in the units of x, 1 by default.
         floor: what σ stays above.
     """
 
-    outputs = ("mean",)
+    outputs = named_outputs("mean")
     data = "real"
 
-    def __init__(self, sigma: float = 1.0, floor: float = FLOOR) -> None:
+    def __init__(self, sigma: float | None = None, floor: float = FLOOR) -> None:
         super().__init__()
         self.floor = check_at_least("floor", floor, 0)
-        start = check_above("sigma", sigma, self.floor)
-        self.log_above_floor = nn.Parameter(torch.tensor(math.log(start - self.floor)))
+        self.is_given, start = sigma is not None, check_above("sigma", 1.0 if sigma is None else sigma, self.floor)
+        self._start = math.log(start - self.floor)
+        self.log_above_floor = nn.Parameter(torch.tensor(self._start))
 
     @property
     def sigma(self) -> Tensor:
@@ -68,6 +102,25 @@ class NormalLearned(Likelihood):
         """p(x|z) with event shape `[P]`."""
         return NormalVector(mean, self.sigma)
 
+    def of_object(self, p_x: Any) -> tuple[Tensor, ...] | None:
+        """(mean) of a Normal of this σ.
+
+        Raises:
+            ValueError: if its standard deviation is another.
+        """
+        return _mean_of(p_x, self.sigma)
+
+    @property
+    def unlearned(self) -> str:
+        """That σ is what it starts from, if nobody gave that."""
+        if self.is_given or not _is_untouched(self.log_above_floor, self._start):
+            return ""
+        return (
+            "σ = 1 is what the likelihood 'normal-learned' starts from, and nothing has learned it for this decoder: "
+            "say 'normal-fixed' with the σ of the loss that it was trained by (docs/likelihoods.md), or with "
+            "sigma='optimal', the one that maximises the ELBO"
+        )
+
 
 class NormalHeteroscedastic(Likelihood):
     """x_p ~ N(mean_p(z), σ_p(z)²) with σ_p(z) = floor + std_p(z), both from the decoder.
@@ -76,7 +129,7 @@ class NormalHeteroscedastic(Likelihood):
         floor: what every σ_p(z) stays above.
     """
 
-    outputs = ("mean_std", "mean_log_var", "mean_log_std")
+    outputs = named_outputs("mean_std", "mean_log_var", "mean_log_std")
     data = "real"
 
     def __init__(self, floor: float = FLOOR) -> None:
@@ -86,6 +139,30 @@ class NormalHeteroscedastic(Likelihood):
     def forward(self, mean: Tensor, std: Tensor) -> dist.TorchDistribution:
         """p(x|z) with event shape `[P]`."""
         return NormalVector(mean, self.floor + std)
+
+    def of_object(self, p_x: Any) -> tuple[Tensor, ...] | None:
+        """(mean, standard deviation) of a Normal."""
+        return (p_x.loc, p_x.scale) if isinstance(p_x, distributions.Normal) else None
+
+
+def _mean_of(p_x: Any, sigma: Tensor | None) -> tuple[Tensor, ...] | None:
+    if not isinstance(p_x, distributions.Normal):
+        return None
+    low, high = (limit.item() for limit in p_x.scale.detach().aminmax())
+    if sigma is not None and max(abs(low / sigma.item() - 1), abs(high / sigma.item() - 1)) > _SAME:
+        raise ValueError(
+            f"decoder: returned a Normal of standard deviations between {low:.4g} and {high:.4g}, but the likelihood "
+            f"has σ = {sigma.item():.4g}: say likelihood='normal-heteroscedastic', which takes the decoder's"
+        )
+    return (p_x.loc,)
+
+
+_SAME = 1e-5  # relative: two σ, one of which may have been rounded to 32 bits
+
+
+def _is_untouched(parameter: Tensor, start: float) -> bool:
+    """Whether every entry has the value that the parameter was made with, in whatever precision it is now."""
+    return bool((parameter.detach() == torch.tensor(start, dtype=torch.float64).to(parameter)).all())
 
 
 class NormalVector(dist.TorchDistribution):

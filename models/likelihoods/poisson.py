@@ -1,13 +1,16 @@
 """Poisson likelihood: vectors of counts whose variance is their mean."""
 
+from typing import Any
+
 import pyro.distributions as dist
 import torch
-from torch import Tensor
+from torch import Tensor, distributions
 from torch.distributions import constraints
 
-from elbowroom.models.likelihoods.exposure import CountLikelihood
+from elbowroom.models.likelihoods.exposure import CountLikelihood, log_of_mean
 from elbowroom.models.likelihoods.likelihood import Size
 from elbowroom.models.likelihoods.vector import Vector, is_whole
+from elbowroom.networks.count_outputs import poisson_outputs
 
 COUNTS = "expected counts 0, 1, 2, …; round the data or undo their scaling, or choose a likelihood of real numbers"
 """What a likelihood of counts says to other data."""
@@ -20,11 +23,22 @@ class Poisson(CountLikelihood):
         exposure: None, or `"total"`: the rates are the datum's total times softmax(log_rate), see `exposure.py`.
     """
 
-    outputs = ("log_rate", "rate")
+    outputs = poisson_outputs()
 
     def forward(self, log_rate: Tensor, exposure: Tensor | None = None) -> dist.TorchDistribution:
         """p(x|z) with event shape `[P]`, of data of sizes `exposure [*batch]`."""
         return PoissonVector(self.log_mean(log_rate, exposure))
+
+    def of_object(self, p_x: Any) -> tuple[Tensor, ...] | None:
+        """(log rate) of a Poisson.
+
+        Raises:
+            ValueError: if the likelihood multiplies means by sizes, of which the object knows nothing.
+        """
+        if not isinstance(p_x, distributions.Poisson):
+            return None
+        self.check_own_mean(p_x)
+        return (log_of_mean(p_x.rate),)
 
 
 class PoissonVector(Vector):

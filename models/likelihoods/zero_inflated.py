@@ -1,38 +1,66 @@
 """Zero-inflated negative binomial likelihood: counts some of whose zeros are of another kind."""
 
+from typing import Any
+
 import pyro.distributions as dist
 import torch
 from torch import Tensor
 from torch.distributions import constraints
 from torch.nn import functional
 
+from elbowroom.models.likelihoods.exposure import log_of_mean
 from elbowroom.models.likelihoods.likelihood import Size
 from elbowroom.models.likelihoods.negative_binomial import (
     NegativeBinomial,
     draw_negative_binomial,
     log_coefficient,
     log_kernel,
+    negative_binomial_parameters,
 )
 from elbowroom.models.likelihoods.poisson import COUNTS
 from elbowroom.models.likelihoods.vector import Vector, is_whole
+from elbowroom.networks.count_outputs import zero_inflated_outputs
 
 
 class ZeroInflatedNegativeBinomial(NegativeBinomial):
-    """x_p = 0 with probability sigmoid(gate_p), else x_p ~ NB(mean exp(log_mean_p), dispersion θ_p).
+    """x_p = 0 with probability sigmoid(gate_p), else x_p ~ NB(mean exp(log_mean_p), inverse dispersion θ_p).
 
     Args:
-        exposure: None, or `"total"`: the means before inflation are the datum's total times softmax(log_mean), see
-            `exposure.py`.
-        data_dim: P, for a θ_p of each entry; None for one θ.
+        exposure: None, `"total"` or `"given"`: the means before inflation are those of a size, see `exposure.py`.
+        data_dim: P, for a learned θ_p of each entry; None for one θ.
+        theta: θ, one number or one for each entry, where it is known; None if it is learned.
     """
 
-    outputs = ("log_mean_gate",)
+    outputs = zero_inflated_outputs()
 
     def forward(  # type: ignore[override]
-        self, log_mean: Tensor, gate: Tensor, exposure: Tensor | None = None
+        self, log_mean: Tensor, gate: Tensor, log_theta: Tensor | None = None, *, exposure: Tensor | None = None
     ) -> dist.TorchDistribution:
         """p(x|z) with event shape `[P]`, of data of sizes `exposure [*batch]`."""
-        return ZeroInflatedNegativeBinomialVector(self.log_mean(log_mean, exposure), gate, self.log_theta)
+        log_theta = self._dispersion(log_mean, log_theta)
+        return ZeroInflatedNegativeBinomialVector(self.log_mean(log_mean, exposure), gate, log_theta)
+
+    def of_object(self, p_x: Any) -> tuple[Tensor, ...] | None:
+        """(log μ, gate, log θ) of a zero-inflated negative binomial of Pyro or scvi.
+
+        Raises:
+            ValueError: if the likelihood was given θ, too, or multiplies means by sizes.
+        """
+        parameters = _parameters(p_x)
+        if parameters is not None:
+            self.check_own_mean(p_x)
+            self.check_own_dispersion(f"a {type(p_x).__name__}")
+            self.hearing(None)
+        return parameters
+
+
+def _parameters(p_x: Any) -> tuple[Tensor, ...] | None:
+    if isinstance(p_x, dist.ZeroInflatedDistribution):
+        both = negative_binomial_parameters(p_x.base_dist)
+        return None if both is None else (both[0], p_x.gate_logits.expand(both[0].shape), both[1])
+    if type(p_x).__name__ == "ZeroInflatedNegativeBinomial" and hasattr(p_x, "zi_logits"):  # scvi's
+        return log_of_mean(p_x.mu), p_x.zi_logits.expand(p_x.mu.shape), log_of_mean(p_x.theta).expand(p_x.mu.shape)
+    return None
 
 
 class ZeroInflatedNegativeBinomialVector(Vector):

@@ -138,7 +138,7 @@ def test_what_the_network_returned_is_named(likelihood, output, make, error, mes
     [
         ({"decoder": "decoder"}, TypeError, r"decoder: got str, expected a torch\.nn\.Module, or a function"),
         ({"decoder": nn.Linear}, TypeError, "decoder: got the class Linear, expected an instance"),
-        ({"output": "sigmoid"}, ValueError, "output: got 'sigmoid', expected one of 'logits', 'probs'"),
+        ({"output": "sigmoid"}, ValueError, "output: got 'sigmoid', but .* 'bernoulli' takes 'logits' or 'probs'"),
         ({"output": "mean"}, ValueError, r"output: got 'mean', but .* 'bernoulli' takes 'logits' or 'probs'"),
         ({"likelihood": "gamma"}, ValueError, "likelihood: got 'gamma', expected one of 'bernoulli'"),
         ({"latent_dim": 0}, ValueError, r"latent_dim\[0\]: got 0"),
@@ -172,7 +172,7 @@ class Output(NamedTuple):
         ("normal-learned", "mean", lambda a: [a], lambda a: a),
         ("bernoulli", None, lambda a: Bernoulli(logits=a), lambda a: a),
         ("bernoulli", None, lambda a: Independent(Bernoulli(probs=a.sigmoid()), 1), lambda a: a),
-        ("normal-learned", None, lambda a: Normal(a, 7.0), lambda a: a),  # its σ is the likelihood's
+        ("normal-learned", None, lambda a: Normal(a, 1.0), lambda a: a),
         ("poisson", None, lambda a: Poisson(a.exp()), lambda a: a),
         (HETERO, None, lambda a: Independent(Normal(a, a.exp()), 1), lambda a: (a, a)),
         (HETERO, "mean_log_std", lambda a: {"mu": a, "log_std": a}, lambda a: (a, a)),

@@ -133,7 +133,7 @@ def test_a_fixed_sigma_is_saved_with_the_parameters() -> None:
         (
             {"likelihood": "normal-learned", "likelihood_options": {"scale": 2}},
             ValueError,
-            r"scale: got 2, but the likelihood 'normal-learned' has no such option; .*: sigma \(1.0\), floor \(0.001\)",
+            r"scale: got 2, but the likelihood 'normal-learned' has no such .*: sigma \(None\), floor \(0.001\)",
         ),
         ({"likelihood": "categorical"}, ValueError, "levels: got None; the likelihood 'categorical' needs"),
         ({"likelihood": "discretised-logistic", "likelihood_options": {"levels": 1}}, ValueError, "levels: got 1, exp"),

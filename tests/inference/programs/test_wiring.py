@@ -47,3 +47,29 @@ def test_standard_deviations_above_the_priors(trained: nn.Module) -> None:
 
 def test_probabilities_that_are_all_alike_are_a_constant(trained: nn.Module) -> None:
     assert suspicions(nn.Sequential(trained, nn.Threshold(1e9, 0.5)), 0.4) == ()
+
+
+@pytest.mark.parametrize(
+    ("likelihood", "options", "last", "told"),
+    [
+        ("categorical", {"levels": 4}, nn.Sequential(nn.Unflatten(-1, (-1, 4)), nn.Softmax(-1)), "sum to one"),
+        ("multinomial", {}, nn.Softmax(-1), "sum to one"),
+        ("continuous-bernoulli", {}, nn.Sigmoid(), "lies between 0 and 1"),
+        ("binomial", {"trials": 3}, nn.Sigmoid(), "lies between 0 and 1"),
+    ],
+)
+def test_probabilities_read_as_logits(likelihood: str, options: dict[str, int], last: nn.Module, told: str) -> None:
+    """Of levels, words, grey values and counts of few; read as what they are, and logits, are not doubted."""
+    torch.manual_seed(0)
+    network = nn.Linear(D, 12).requires_grad_(False).apply(lambda layer: layer.weight.mul_(5))
+    x = torch.randint(0, 2, (B, 3 if likelihood == "categorical" else 12)).to(torch.get_default_dtype())
+
+    def doubts(decoder: nn.Module, output: str) -> tuple[str, ...]:
+        model = from_decoder(decoder, latent_dim=D, likelihood=likelihood, output=output, likelihood_options=options)
+        weight = torch.randn(x.shape[1], D)
+        guide = from_encoder(lambda x: (x @ weight, 0.3 + 0 * (x @ weight)), output="mean_std")
+        return Target(model, guide, x).suspicions
+
+    assert doubts(nn.Sequential(network), "logits") == doubts(nn.Sequential(network, last), "probs") == ()
+    (doubt,) = doubts(nn.Sequential(network, last), "logits")
+    assert told in doubt and "output='probs'" in doubt

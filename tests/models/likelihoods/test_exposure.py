@@ -7,7 +7,7 @@ from torch import Tensor
 
 from elbowroom.guides import AmortizedNormal
 from elbowroom.inference import ProgramError, Target
-from elbowroom.models import VAE
+from elbowroom.models import VAE, from_decoder
 from elbowroom.models.likelihoods.multinomial import MultinomialVector
 from toys.likelihoods import MULTINOMIAL
 
@@ -81,3 +81,83 @@ def test_sizes_are_of_the_right_shape_and_for_counts_only() -> None:
         vae("poisson", exposure="total")[0](x, x.sum(-1)[:5])
     with pytest.raises(ValueError, match="exposure: got a tensor, but the likelihood Poisson takes none"):
         vae("poisson")[0](x, x.sum(-1))
+
+
+def shares_of(z: Tensor) -> Tensor:
+    return (z @ torch.linspace(-1, 1, D * P).view(D, P)).softmax(-1)
+
+
+def guide() -> AmortizedNormal:
+    return AmortizedNormal(P, D, (4,))
+
+
+@pytest.mark.parametrize("exposure", ["total", "given"])
+def test_a_decoder_of_shares_times_a_library_size(exposure: str) -> None:
+    """Its mean is the size's share; the decoder that multiplies by the size itself is the same model."""
+    x, library = counts(), torch.linspace(3.0, 40.0, B)
+    options = {"latent_dim": D, "likelihood": "negative-binomial", "output": "mean"}
+    theta = {"theta": 2.0}
+    model = from_decoder(shares_of, **options, likelihood_options={"exposure": exposure, **theta})
+    target = Target(model, guide(), x, library)
+    z, _ = target.propose(3, seed=1)
+    mean = library.unsqueeze(-1) * shares_of(z["z"])
+    by_hand = torch.distributions.NegativeBinomial(torch.tensor(2.0), probs=mean / (mean + 2)).log_prob(x).sum(-1)
+    torch.testing.assert_close(target.log_joint(z)[1], by_hand, rtol=1e-10, atol=1e-10)
+    column = Target(model, guide(), x, library.unsqueeze(-1))  # as scvi has it
+    torch.testing.assert_close(column.log_joint(z)[1], by_hand, rtol=1e-10, atol=1e-10)
+    itself = from_decoder(
+        lambda z, size: size.unsqueeze(-1) * shares_of(z), **options, num_given=1, likelihood_options=theta
+    )
+    torch.testing.assert_close(Target(itself, guide(), x, library).log_joint(z)[1], by_hand, rtol=1e-10, atol=1e-10)
+    drawn, kept = target.simulate(seed=3)[0].args
+    assert torch.equal(kept, library) and not torch.equal(drawn, x)
+    torch.testing.assert_close(model.log_joint(x, z["z"][0], library), sum(target.log_joint(z))[0])
+    torch.testing.assert_close(model.generate(3).mean.sum(-1), torch.ones(3))
+
+
+def test_rates_of_a_unit_keep_their_scale() -> None:
+    """A Poisson's offset: log mean = log size + what the decoder says, with no softmax."""
+    x, sizes = counts(), torch.linspace(3.0, 40.0, B)
+    model = from_decoder(
+        lambda z: 2.5 * shares_of(z), latent_dim=D, likelihood="poisson", output="rate",
+        likelihood_options={"exposure": "given"},
+    )  # fmt: skip
+    z = torch.randn(B, D)
+    expected = torch.distributions.Poisson(2.5 * sizes[:, None] * shares_of(z)).log_prob(x).sum(-1)
+    torch.testing.assert_close(model.decode(z, sizes).log_prob(x), expected)
+    for wrong, message in (((), r"exposure: got none, but under exposure='given'"), ((sizes.neg(),), r"of 0 or more")):
+        with pytest.raises(ValueError, match=message):
+            model(x, *wrong)
+    total = from_decoder(
+        lambda z: 2.5 * shares_of(z), latent_dim=D, likelihood="poisson", output="rate",
+        likelihood_options={"exposure": "total"},
+    )  # fmt: skip
+    with pytest.raises(ValueError, match=r"sum to between 2.5 and 2.5, .* say exposure='given'"):
+        total(x)
+
+
+@pytest.mark.parametrize("likelihood", ["poisson", "multinomial"])
+def test_a_decoder_that_reads_a_batch_and_is_given_a_size(likelihood: str) -> None:
+    """Sizes come last; totals are read off x where they are left out."""
+    x, batch = counts(), torch.arange(B) % 2
+
+    def decode(z: Tensor, batch: Tensor) -> Tensor:
+        return shares_of(z * (1 + batch).unsqueeze(-1))
+
+    told = {"poisson": ("rate", {"exposure": "total"}), "multinomial": ("probs", {})}[likelihood]
+    model = from_decoder(
+        decode, latent_dim=D, likelihood=likelihood, output=told[0], likelihood_options=told[1], num_given=1
+    )
+    target = Target(model, guide(), x, batch, x.sum(-1))
+    z = {"z": target.propose(3, seed=1)[0]["z"].detach()}
+    shares = decode(z["z"], batch.expand(3, B))
+    by_hand = torch.distributions.Poisson(x.sum(-1, keepdim=True) * shares).log_prob(x).sum(-1)
+    if likelihood == "multinomial":
+        by_hand = torch.tensor(MULTINOMIAL.reference(x.expand(3, B, P).numpy(), shares.log().numpy()))
+    torch.testing.assert_close(target.log_joint(z)[1], by_hand, rtol=1e-10, atol=1e-10)
+    without = Target(model, guide(), x, batch)
+    torch.testing.assert_close(without.log_joint(z)[1], by_hand, rtol=1e-10, atol=1e-10)
+    picked = target.select(torch.tensor([4, 1]))
+    torch.testing.assert_close(picked.log_joint({"z": z["z"][:, [4, 1]]})[1], by_hand[:, [4, 1]])
+    with pytest.raises(TypeError, match="takes 1 arguments of each datum beside z, got 0"):
+        model(x)

@@ -63,7 +63,7 @@ def test_another_decoder_says_the_same(name: str) -> None:
     """`from_decoder` of a VAE's network gives the VAE's log p(x|z); images of the levels' logits may come as images."""
     model, x, z = VAE(P, D, (4,), name, likelihood_options=OPTIONS.get(name)), data(name), torch.randn(B, D)
     likelihood = make_likelihood(name, data_dim=P, **OPTIONS.get(name, {}))
-    output = likelihood.outputs[0]
+    output = likelihood.own_output
     options = {**OPTIONS.get(name, {}), **({"data_dim": P} if hasattr(likelihood, "log_theta") else {})}
     if name == "normal-heteroscedastic":
         options["floor"] = model.likelihood.floor
