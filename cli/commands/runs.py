@@ -20,6 +20,8 @@ from elbowroom.inference.training.load import Loaded
 from elbowroom.models.likelihoods import LIKELIHOODS, Likelihood
 
 FORMAT = 1
+OTHER_VALUES = ("real", "unit", "counts", "levels", "bag")
+"""Kinds of data that are no zeros and ones."""
 
 
 @dataclass(frozen=True)
@@ -68,11 +70,14 @@ def sizes_of(data: Dataset, kind: str) -> Sizes:
 def binarize_of(data: Data, programs: Programs) -> Binarize:
     """How grey values become zeros and ones: as asked for, by default by a threshold, and not for other values' models.
 
-    Of programs of one's own nothing is known: they get zeros and ones, too.
+    Of programs of one's own nothing is known but the kind of data that is named: if that says nothing of other values,
+    they get zeros and ones, too.
     """
     if data.binarize is not None:
         return data.binarize
-    return "threshold" if model_name(programs) is None or is_binary(programs) else "none"
+    if model_name(programs) is None:
+        return "none" if programs.datum in OTHER_VALUES else "threshold"
+    return "threshold" if is_binary(programs) else "none"
 
 
 def load_data(options: Data, seed: int, *, binary: bool, whole: bool = False) -> Dataset:

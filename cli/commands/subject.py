@@ -15,7 +15,15 @@ from elbowroom.commands.options.subjects import OfRun
 from elbowroom.commands.output import say
 from elbowroom.commands.plain_networks import Plain, plain_networks
 from elbowroom.commands.programs import named_programs
-from elbowroom.commands.runs import arguments_of, load_data, of_zeros_and_ones, open_run, picture_shape, torch_device
+from elbowroom.commands.runs import (
+    OTHER_VALUES,
+    arguments_of,
+    load_data,
+    of_zeros_and_ones,
+    open_run,
+    picture_shape,
+    torch_device,
+)
 from elbowroom.datasets import Dataset
 from elbowroom.inference import Target
 from elbowroom.inference.audit.about import about_target, merged
@@ -166,7 +174,8 @@ def _of_run(options: OfSubject) -> Subject:
 
 def _of_programs(options: OfSubject, programs: tuple[Any, ...] | Plain, plate: str, title: str) -> Subject:
     networks, chosen, plain = options.networks, options.data, isinstance(programs, Plain)
-    if plain and chosen.binarize is None and not of_zeros_and_ones(networks.likelihood):
+    other_values = options.datum in OTHER_VALUES or (plain and not of_zeros_and_ones(networks.likelihood))
+    if chosen.binarize is None and other_values:
         chosen = replace(chosen, binarize="none")
     binary = plain and networks.likelihood == "bernoulli"
     data = load_data(chosen, options.seed, binary=binary, whole=options.split is None)

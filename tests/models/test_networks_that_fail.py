@@ -74,6 +74,10 @@ def test_an_encoder_of_images() -> None:
 def test_what_elbowroom_says_itself_is_not_said_twice() -> None:
     said = refusal(decoder=nn.Linear(2, 8))
     assert said == "the model failed: x: got 9 values per datum (shape (4, 9)), expected 8 (the model's p(x|z))"
+    model = from_decoder(nn.Linear(2, 9), latent_dim=2, likelihood="bernoulli", output="probs")
+    with pytest.raises(ProgramError, match=r"^the model failed: decoder: returned values between") as refused:
+        Target(model, from_encoder(Encoder(), output="mean_log_var"), torch.zeros(4, 9))
+    assert "failed on z" not in str(refused.value) and "\n" not in str(refused.value)
     nan = torch.zeros(4, 9)
     nan[3, 5] = torch.nan
     assert refusal(x=nan).startswith("argument 0 has NaN or infinite values in 1 of its rows (first rows: [3])")

@@ -32,7 +32,8 @@ class Data:
             .amat or IDX(.gz) file; or a folder of pictures.
         dir: directory of local data files (default: the environment variable ELBOWROOM_DATA).
         binarize: none, threshold, static (one seeded draw) or dynamic (a new draw for each minibatch); by default
-            threshold, but none where a model of elbowroom, or a network's likelihood, is not of zeros and ones.
+            threshold, but none where a model of elbowroom, a network's likelihood, or the datum that is named for your
+            own programs (real, unit, counts, levels, bag) is not of zeros and ones.
         threshold: grey values above it become 1 under binarize=threshold.
         labels_per_class: of labelled training data keep so many labels of each class (null: all).
     """

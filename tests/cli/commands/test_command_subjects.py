@@ -52,11 +52,15 @@ def guide(x):
         pyro.sample("z", dist.Normal(x[:, :2], 0.5).to_event(1))
 """
 MAPS = ("--networks.vae=plain:Maps", "--networks.checkpoint=maps.pt", "--networks.image_shape=[1,3,3]")
-LABELLED = ("--networks.vae=plain:Labelled", "--networks.checkpoint=labelled.pt", "--datum=labelled")
+LABELLED = (
+    "--networks.vae=plain:Labelled", "--networks.checkpoint=labelled.pt", "--datum=labelled",
+    "--data.name=labelled.npz", "--data.dir=.",
+)  # fmt: skip
 OWN = ("--model=mine:the_model", "--guide=mine:the_guide")
 FUNCTIONS = ("--model=plain:model", "--guide=plain:guide")
 DATA = ("--data.name=pixels.npy", "--data.dir=.", "--limit=6")
 FEW = ("--num_samples=200", "--num_particles=[5]")
+QUICK = ("--num_samples=20", "--num_particles=[5]", "--exact=no", "--limit=2")
 
 
 @pytest.fixture
@@ -91,9 +95,9 @@ def the_target(num_data: int, labelled: bool = False) -> Target:
 
 
 def test_evidence_of_plain_networks_is_the_librarys(run: Run, plain: dict[str, nn.Module]) -> None:
-    found = run("evidence", *MAPS, *DATA, *FEW, "--seed=4", "--json").json()
+    found = run("evidence", *MAPS, *DATA, *FEW, "--limit=2", "--seed=4", "--json").json()
     assert found == read_json(Path("evidence/evidence.json"))
-    target = the_target(6)
+    target = the_target(2)
     sampled, exact = importance(target, num_samples=200, seed=4, num_particles=[5], search=False), quadrature(target)
     rows = found["data"]
     assert [row["importance"] for row in rows] == sampled.value.tolist()
@@ -104,6 +108,7 @@ def test_evidence_of_plain_networks_is_the_librarys(run: Run, plain: dict[str, n
     assert found["about"]["model"]["likelihood"] == "bernoulli"
 
 
+@pytest.mark.slow
 def test_a_bracket_of_plain_networks_goes_on(run: Run, plain: dict[str, nn.Module]) -> None:
     options = ("evidence", *MAPS, *DATA, "--limit=2", "--method=bracket", "--budget=60")
     found = run(*options, "--json").json()
@@ -135,11 +140,16 @@ def test_generate_of_plain_networks(run: Run, plain: dict[str, nn.Module]) -> No
 
 
 def test_networks_that_read_labels(run: Run, plain: dict[str, nn.Module]) -> None:
-    """log p(x|y), and pictures given labels: of the data's, of the first datum's, of one that two data share."""
-    options = (*LABELLED, "--data.name=labelled.npz", "--data.dir=.", "--limit=6")
-    found = run("evidence", *options, *FEW, "--json").json()
-    exact = quadrature(the_target(6, labelled=True))
+    """log p(x|y) of each datum."""
+    found = run("evidence", *LABELLED, *FEW, "--limit=2", "--json").json()
+    exact = quadrature(the_target(2, labelled=True))
     assert [row["exact"] for row in found["data"]] == exact.value.tolist()
+
+
+@pytest.mark.slow
+def test_networks_that_read_labels_are_drawn(run: Run, plain: dict[str, nn.Module]) -> None:
+    """Pictures given labels: of the data's, of the first datum's, of one that two data share."""
+    options = (*LABELLED, "--limit=6")
     assert run("compare", *options, "--indices=[1]", "--mcmc=false", "--num_samples=100").code == 0
     assert run("generate", *options, "--num_samples=8").code == 0
     assert read_json(Path("generate/generate.json"))["left_out"] == {}
@@ -176,8 +186,8 @@ def test_pictures_are_of_labels(run: Run, plain: dict[str, nn.Module]) -> None:
 
 def test_programs_of_ones_own(run: Run, plain: dict[str, nn.Module]) -> None:
     """With decode and encode all is drawn; of two functions, what needs no more than the programs."""
-    found = run("evidence", *OWN, *DATA, *FEW, "--json").json()
-    assert len(found["data"]) == 6 and found["about"]["model"]["program"] == "mine:the_model"
+    found = run("evidence", *OWN, *DATA, *QUICK, "--json").json()
+    assert len(found["data"]) == 2 and found["about"]["model"]["program"] == "mine:the_model"
     assert run("compare", *FUNCTIONS, *DATA, "--indices=[0]", "--mcmc=false", "--num_samples=100").code == 0
     assert run("generate", *OWN, *DATA, "--num_samples=4").code == 0
     assert read_json(Path("generate/generate.json"))["left_out"] == {}
@@ -218,14 +228,18 @@ def test_one_subject_is_named(run: Run, trained: Path, command: str) -> None:
 def test_grey_values_that_nobody_asked_to_cut(run: Run, plain: dict[str, nn.Module]) -> None:
     """Said on the terminal and in JSON, unless somebody chose, or nothing was grey."""
     np.save("grey.npy", np.random.default_rng(0).random((6, 9), dtype=np.float32))
-    options = ("generate", *MAPS, "--data.dir=.", "--num_samples=2")
+    options = ("evidence", *MAPS, "--data.dir=.", *QUICK)
     said = "Note: grey values above 0.5 became 1, all others 0: nobody asked for it"
     assert said in run(*options, "--data.name=grey.npy").out
-    record = read_json(Path("generate/generate.json"))
+    record = read_json(Path("evidence/evidence.json"))
     assert "nobody asked for it" in record["about"]["data"]["binarisation"] and len(record["announced"]) == 1
     assert "Note: grey" not in run(*options, "--data.name=grey.npy", "--data.binarize=threshold").out
     assert "Note: grey" not in run(*options, "--data.name=pixels.npy").out
-    assert read_json(Path("generate/generate.json"))["announced"] == []
+    assert read_json(Path("evidence/evidence.json"))["announced"] == []
+    own = ("evidence", *FUNCTIONS, "--data.dir=.", "--data.name=grey.npy", *QUICK)
+    assert said in run(*own).out
+    refused = run(*own, "--datum=unit")  # then they stay as they are, and this likelihood cannot take them
+    assert refused.refused("grey values", "Ways out"), refused
 
 
 def test_colours_stored_last_are_given_first(folder: Path) -> None:
