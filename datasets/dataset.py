@@ -36,6 +36,7 @@ class Dataset:
         files: what was read, in that order; or a folder of pictures.
         masks: split -> bool `[N, T]`, true where a sequence has a step; only for sequences of different lengths, all
             of whose splits have one. Elsewhere the values are zero.
+        grey: whether the source holds other values than zeros and ones.
     """
 
     name: str
@@ -54,6 +55,7 @@ class Dataset:
     sha256: str = ""
     files: tuple[Path, ...] = ()
     masks: Mapping[str, Tensor] = field(default_factory=dict)
+    grey: bool = False
 
     @property
     def prepare(self) -> Callable[..., Tensor | tuple[Tensor, ...]] | None:

@@ -113,6 +113,7 @@ def load(
         sha256=_sha256(files),
         files=files,
         masks={s: torch.from_numpy(rows.masks[a][taken]) for s, (a, taken) in plan.items() if a in rows.masks},
+        grey=any(bool(((x != 0) & (x != 1)).any()) for x in rows.data.values()),
     )
 
 

@@ -9,10 +9,15 @@ from torch import Tensor, nn
 
 from elbowroom.guides.amortized import AmortizedGuide
 from elbowroom.networks.checks import check_batch, check_choice, reference_tensor
+from elbowroom.networks.failing import noted, telling
 from elbowroom.networks.functions import as_network
 from elbowroom.networks.reading import STACKED, pair_reader
 
 _PAIRS = ("mean_log_var", "mean_std", "mean_log_std")
+_ADVICE = (
+    "give it the data in the shape that it takes: x.reshape(len(x), 1, 28, 28) in Python, or on the command line "
+    "--networks.image_shape [1,28,28], for images of one channel"
+)
 
 
 class EncoderGuide(AmortizedGuide):
@@ -50,15 +55,22 @@ class EncoderGuide(AmortizedGuide):
         """The means of q(z|x) in the shape that the network says them, `[B, ...]`.
 
         Raises:
-            TypeError, ValueError: as of `encode`.
+            TypeError, ValueError: as of `encode`; if the network fails, what it raised with its name and x's shape.
         """
-        return self._said(x, *given)[0]
+        try:
+            return self._said(x, *given)[0]
+        except Exception as error:  # a network may raise anything
+            if note := noted(error):
+                raise ValueError(note) from error
+            raise
 
     def _said(self, x: Tensor, *given: Tensor) -> tuple[Tensor, ...]:
         """Mean and standard deviation, `[B, ...]` each."""
         encoder = self.encoder
         x = check_batch(x, reference_tensor(encoder))
-        mean, std = self._read(encoder(x, *given))
+        with telling("encoder", encoder, _ADVICE, x=x, **{f"argument {i}": c for i, c in enumerate(given, start=1)}):
+            result = encoder(x, *given)
+        mean, std = self._read(result)
         if mean.ndim < 2 or len(mean) != len(x):
             raise ValueError(
                 f"encoder: returned tensors of shape {tuple(mean.shape)} for x of shape {tuple(x.shape)}, expected "

@@ -3,9 +3,12 @@
 from typing import Any
 
 import pyro.distributions as dist
+import torch
 from torch import Tensor
 
 from elbowroom.models.decoder_model import DecoderModel
+from elbowroom.models.latent_model import Generated
+from elbowroom.networks.checks import check_size
 
 
 class GivenDecoder(DecoderModel):
@@ -82,3 +85,13 @@ class GivenDecoder(DecoderModel):
         if exposure is None and len(given) == self.num_given + 1:
             given, exposure = given[:-1], given[-1]
         return given, self._sizes(x, exposure)
+
+    @torch.no_grad()
+    def generate(self, num_samples: int, *given: Tensor, seed: int = 0) -> Generated:
+        """Draws z ~ p(z), one for each row of the c `[N, ...]`, and the mean of x given both, see `LatentModel`.
+
+        Raises:
+            TypeError, ValueError: as of `decode`.
+        """
+        z = self._drawn(check_size("num_samples", num_samples), seed)  # [N, D]
+        return Generated(z, self.decode(z, *given).mean)

@@ -1,15 +1,17 @@
 """What all models here share: z ~ N(0, I), x | z ~ decode(z), written as one Pyro program."""
 
 from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
 from typing import NamedTuple
 
 import pyro
 import pyro.distributions as dist
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from elbowroom.models.priors import draw_standard_normal, standard_normal
 from elbowroom.networks.checks import check_batch, check_size, check_width
+from elbowroom.networks.failing import telling
 from elbowroom.networks.program import Program
 
 
@@ -73,7 +75,8 @@ class LatentModel(Program):
         x = check_batch(x, self.prior_loc)
         with pyro.plate("data", len(x), dim=-1):
             z = self._draw()  # [B, D]
-            p_x = decode(z)
+            with self._telling(z):
+                p_x = decode(z)
             pyro.sample("x", p_x, obs=check_width(x, p_x.event_shape[0], says="the model's p(x|z)"))
         return z
 
@@ -93,6 +96,18 @@ class LatentModel(Program):
         x = check_width(check_batch(x, self.prior_loc), p_x.event_shape[0], says="the model's p(x|z)")
         log_p: Tensor = self.prior().log_prob(z) + p_x.log_prob(x)
         return log_p
+
+    def _telling(self, z: Tensor) -> AbstractContextManager[None]:
+        """What an error of the decoder is noted with; a model without one has nobody's network."""
+        decoder = getattr(self, "decoder", None)
+        if not isinstance(decoder, nn.Module):
+            return nullcontext()
+        advice = (
+            f"latent_dim was said to be {self.latent_dim}, and a decoder that takes another number of latents, or in "
+            "another shape, needs latent_dim to say so, such as 5 or (4, 8, 8); one that takes more dimensions or "
+            "arguments, such as [B, S, D], needs a function around it, such as lambda z: decode(z[:, None])[:, 0]"
+        )
+        return telling("decoder", decoder, advice, z=z)
 
     def _draw(self) -> Tensor:
         """What the program decodes, from the latent sites."""

@@ -17,6 +17,7 @@ What a model and a guide both need is here, so that neither imports the other:
     said.py          … of somebody's network, which returns pairs, mappings, objects or distributions
     reading.py       … as told, or as the result says by itself
     functions.py     functions and methods of networks as modules
+    failing.py       a network that fails, in one sentence
     weights_file.py  trained weights from a file into a network
     checks.py        arguments and batches, refused by name with what to try
     program.py       a module that runs in either of Pyro's parameter modes

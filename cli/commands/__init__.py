@@ -2,11 +2,14 @@
 
     demo.py  train.py  evidence.py (and bracket.py)  audit.py  compare.py  generate.py  families.py    the commands,
     rivals.py        and the one that compares models of many kinds
-    options.py       the options of each, free of torch; `elbowroom.__main__.COMMANDS` lists them
+    options/         the options of each, free of torch; `elbowroom.__main__.COMMANDS` lists them
     constructors.py  options held against a constructor's signature     registered.py  the registries' models and guides
     programs.py      both programs: of the registries, or the user's own as module:name
     plain_networks.py  programs around plain networks, with the weights of a checkpoint
-    runs.py          a run directory, opened again; what programs are called with    subject.py  what an audit is about
+    runs.py          a run directory, opened again; what programs are called with
+    subject.py       what evidence, audit, compare and generate are asked about: a run, programs, or plain networks
+    about.py         what is said of it: data, files, binarisation, likelihood, weights
+    latent_vector.py what pictures of a latent space ask of programs beyond a Target
     readings.py      log p(x) in the units of a kind of data, such as perplexity
     density_runs.py  a run directory of a density, which has no latents     density_answers.py  what is said of it
     output.py        text for a person, JSON for a program

@@ -1,10 +1,10 @@
 """`elbowroom audit`: may q be trusted, how much room is there, and what to do next."""
 
-from pathlib import Path
+from dataclasses import replace
 
 from elbowroom.commands.options import AuditOptions
 from elbowroom.commands.output import ConditionHolds, finish, say
-from elbowroom.commands.subject import Subject, subject_of
+from elbowroom.commands.subject import say_subject, state_name, subject_of
 from elbowroom.inference.audit import Audit, audit_target, failed, terms
 from elbowroom.inference.evaluation.clock import budget_words, read_budget
 from elbowroom.report import audit_record, audit_table, save_audit
@@ -17,12 +17,9 @@ def run(options: AuditOptions) -> Audit:
         terms(options.fail_if)  # a condition that cannot be read is no reason to wait for
     read_budget(options.budget)
     subject = subject_of(options)
-    where = Path(options.output) if options.output else subject.place / "audit"
-    state = where / state_name(options, subject.part)
-    say(f"Data: {subject.data}.", options.json)
-    for option, loaded in subject.record["weights"].items():
-        under = f", under {loaded['prefix']!r}" if loaded["prefix"] else ""
-        say(f"Weights of {option}: {loaded['tensors']} tensors of {loaded['file']}{under}.", options.json)
+    where = subject.folder(options.output, "audit")
+    state = where / f"state-{state_name(options, subject.part)}"
+    say_subject(subject, options.json)
     if state.exists():
         say(f"Going on from {state}.", options.json)
     result = audit_target(
@@ -36,23 +33,14 @@ def run(options: AuditOptions) -> Audit:
         memory_bytes=options.memory_mib * 2**20,
         progress=not options.json,
     )
+    result = replace(result, about=subject.about, announced=subject.announced)
     say(audit_table(result), options.json)
-    _write(result, subject, where, options)
-    if options.fail_if is not None and (reasons := failed(options.fail_if, result.numbers)):
-        raise ConditionHolds("fail_if holds: " + "; ".join(reasons))
-    return result
-
-
-def state_name(options: AuditOptions, part: str) -> str:
-    """A directory of its own for each choice of data, checkpoint and seed; `part` is the split, or all data."""
-    limit = "" if options.limit is None else f"-{options.limit}"
-    return f"state-{options.which}-{part}{limit}-{options.seed}"
-
-
-def _write(result: Audit, subject: Subject, where: Path, options: AuditOptions) -> None:
     files = save_audit(result, where, image_shape=subject.image_shape, title=subject.title)
-    finish(audit_record(result) | subject.record, where / RECORD, options.json)
+    finish(audit_record(result), where / RECORD, options.json)
     say("Written: " + ", ".join(map(str, files)), options.json)
     unfinished = "examination" not in result.skipped and len(result.rows["decomposition"]) < len(result)
     if unfinished:
         say(f"The same command again goes on from there, with {budget_words(options.budget)} more.", options.json)
+    if options.fail_if is not None and (reasons := failed(options.fail_if, result.numbers)):
+        raise ConditionHolds("fail_if holds: " + "; ".join(reasons))
+    return result

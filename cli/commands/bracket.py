@@ -1,13 +1,12 @@
 """`elbowroom evidence --method bracket`: log p(x) of held-out data from below and from above."""
 
-from pathlib import Path
 from typing import Any
 
 from elbowroom.commands.options import EvidenceOptions
 from elbowroom.commands.output import finish, say
 from elbowroom.commands.readings import say_readings
-from elbowroom.commands.runs import Run
-from elbowroom.inference import Bracket, Target, bracket
+from elbowroom.commands.subject import Subject, state_name
+from elbowroom.inference import Bracket, bracket
 from elbowroom.inference.estimate import reasons
 from elbowroom.inference.evaluation.clock import budget_words
 from elbowroom.inference.evidence.bracket.choice import contradicted
@@ -28,14 +27,14 @@ BOUNDS = {
 """What each method's value bounds, in expectation."""
 
 
-def run_bracket(opened: Run, target: Target, options: EvidenceOptions) -> Bracket:
+def run_bracket(subject: Subject, options: EvidenceOptions) -> Bracket:
     """Bracket every datum within the budget, print the table, and write what every method said."""
-    where = Path(options.output or options.run)
-    state = where / state_name(options)
+    where = subject.folder(options.output, "evidence")
+    state = where / f"evidence-{state_name(options, subject.part)}.state.safetensors"
     if state.exists():
         say(f"Going on from {state}.", options.json)
     result = bracket(
-        target,
+        subject.target,
         budget=options.budget,
         tolerance=options.tolerance,
         seed=options.seed,
@@ -45,27 +44,21 @@ def run_bracket(opened: Run, target: Target, options: EvidenceOptions) -> Bracke
     )
     say(bracket_table(result), options.json)
     sides = {"lower": result.lower, "upper": result.upper}
-    readings = say_readings(opened, target, sides, options.json)
-    finish(record(result, options) | readings, where / "evidence.json", options.json)
+    readings = say_readings(subject, sides, options.json)
+    finish(record(result, subject, options) | readings, where / "evidence.json", options.json)
     say(f"Per-datum values: {where / 'evidence.json'}", options.json)
     if not bool(result.settled.all()):
         say(f"The same command again goes on from {state}, with {budget_words(options.budget)} more.", options.json)
     return result
 
 
-def state_name(options: EvidenceOptions) -> str:
-    """A file of its own for each choice of data, checkpoint and seed."""
-    limit = "" if options.limit is None else f"-{options.limit}"
-    return f"evidence-{options.which}-{options.split}{limit}-{options.seed}.state.safetensors"
-
-
-def record(result: Bracket, options: EvidenceOptions) -> dict[str, Any]:
+def record(result: Bracket, subject: Subject, options: EvidenceOptions) -> dict[str, Any]:
     """Every datum's bracket and every method's answer, in nats, as JSON."""
     against = contradicted(result.ledger)
     return {
         "units": "nats per datum",
         "method": "bracket",
-        "split": options.split,
+        "split": subject.part,
         "which": options.which,
         "seed": options.seed,
         "tolerance": options.tolerance,
@@ -76,6 +69,7 @@ def record(result: Bracket, options: EvidenceOptions) -> dict[str, Any]:
         "num_settled": int(result.settled.sum()),
         "bounds": {"lower": "lower", "upper": "upper", **BOUNDS},
         "data": [_row(result, against, b) for b in range(len(result))],
+        **subject.record,
     }
 
 

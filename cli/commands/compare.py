@@ -1,11 +1,11 @@
-"""`elbowroom compare`: VI against MCMC against the exact posterior, for chosen data of a trained run."""
+"""`elbowroom compare`: VI against MCMC against the exact posterior, for chosen data."""
 
 from pathlib import Path
 
 from elbowroom.commands.options import CompareOptions
 from elbowroom.commands.output import finish, say
-from elbowroom.commands.runs import Run, open_run, picture_shape
-from elbowroom.inference import Comparison, Estimate, Target, compare, importance
+from elbowroom.commands.subject import Subject, say_notes, say_subject, subject_of
+from elbowroom.inference import Comparison, Estimate, compare, importance
 from elbowroom.inference.evaluation.clock import budget_words
 from elbowroom.inference.evidence.importance.importance import ImportanceInfo
 from elbowroom.report import comparison_record, comparison_table, posterior_figure, save_figure, save_netcdf
@@ -13,10 +13,12 @@ from elbowroom.report import comparison_record, comparison_table, posterior_figu
 
 def run(options: CompareOptions) -> Comparison:
     """Compare, print the table, and write JSON, netCDF and figures."""
-    opened = open_run(options.run, options.which, options.device)
-    target = opened.target(options.split)
-    if options.data is not None:
-        chosen = _checked(options, len(target))
+    subject = subject_of(options)
+    target = subject.target
+    say_subject(subject, options.json)
+    say_notes(subject, options.json)
+    if options.indices is not None:
+        chosen = _checked(options, subject)
     else:
         chosen = typical_to_worst(importance(target, num_samples=1000, seed=options.seed, search=False), 4)
     if options.mcmc and options.budget is not None:
@@ -35,21 +37,25 @@ def run(options: CompareOptions) -> Comparison:
         progress=not options.json,
     )
     say(comparison_table(result), options.json)
-    where = Path(options.output or Path(options.run) / "compare")
-    files = write(result, target, opened, options.split, where)
-    finish(comparison_record(result) | {"files": [str(f) for f in files]}, where / "comparison.json", options.json)
+    where = subject.folder(options.output, "compare")
+    files = write(result, subject, where)
+    finish(
+        comparison_record(result) | subject.record | {"files": [str(f) for f in files]},
+        where / "comparison.json",
+        options.json,
+    )
     say("Written: " + ", ".join(str(f) for f in [where / "comparison.json", *files]), options.json)
     say("With ArviZ: " + read_with_arviz(result, files[0]), options.json)
     return result
 
 
-def write(result: Comparison, target: Target, opened: Run, split: str, where: Path) -> list[Path]:
+def write(result: Comparison, subject: Subject, where: Path) -> list[Path]:
     """The ArviZ file and the posterior figure of a comparison."""
     where.mkdir(parents=True, exist_ok=True)
-    x = opened.arguments(split)[0][result.data].cpu()
+    x = subject.arguments[0][result.data].cpu()
     files = [where / "comparison.nc", where / "posteriors.png"]
     save_netcdf(result, files[0], observed=x)
-    figure = posterior_figure(target, result, images=x, image_shape=picture_shape(opened.data, x) or None)
+    figure = posterior_figure(subject.target, result, images=x, image_shape=subject.image_shape or None)
     save_figure(figure, files[1])
     return files
 
@@ -70,11 +76,11 @@ def typical_to_worst(estimate: Estimate[ImportanceInfo], num: int) -> list[int]:
     return [half[round(i * step)] for i in range(num)]
 
 
-def _checked(options: CompareOptions, num_data: int) -> list[int]:
-    chosen = options.data or []
+def _checked(options: CompareOptions, subject: Subject) -> list[int]:
+    chosen, num_data = options.indices or [], len(subject.target)
     if not chosen or not all(0 <= datum < num_data for datum in chosen) or len(set(chosen)) < len(chosen):
         raise ValueError(
-            f"data must be different indices of the {options.split} split, 0 … {num_data - 1}, such as [0,5]; "
-            f"got {chosen}"
+            f"indices must be different ones of the {num_data} data ({subject.part}), 0 … {num_data - 1}, such as "
+            f"[0,5]; got {chosen}"
         )
     return chosen

@@ -83,7 +83,7 @@ def _show_posteriors(options: DemoOptions, where: Path, log_p: Estimate[Any]) ->
     say("\n3  VI against MCMC against the exact posterior, from a typical digit to the worst\n", options.json)
     chosen = CompareOptions(
         run=str(where / RUN),
-        data=compare.typical_to_worst(log_p, options.num_compared),
+        indices=compare.typical_to_worst(log_p, options.num_compared),
         num_warmup=250,  # enough for the gates on most digits in the demo's two minutes
         num_draws=450,
         budget=None,

@@ -19,11 +19,12 @@ def density_evidence(opened: DensityRun, options: EvidenceOptions) -> HeldOut:
             f"{opened.path} is a run of the density {opened.name}: it has no latents to integrate over, so --method "
             "and --exact mean nothing to it"
         )
-    train = None if options.split == "train" else opened.x("train")
-    result = held_out(opened.density, opened.x(options.split, options.limit), train, seed=options.seed)
-    say(f"{opened.name} on the {options.split} data. {result}", options.json)
+    split = options.split or "test"
+    train = None if split == "train" else opened.x("train")
+    result = held_out(opened.density, opened.x(split, options.limit), train, seed=options.seed)
+    say(f"{opened.name} on the {split} data. {result}", options.json)
     where = Path(options.output or options.run) / "evidence.json"
-    finish(held_out_record(result) | {"split": options.split, "seed": options.seed}, where, options.json)
+    finish(held_out_record(result) | {"split": split, "seed": options.seed}, where, options.json)
     say(f"Per-datum values: {where}", options.json)
     return result
 

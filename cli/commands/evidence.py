@@ -1,7 +1,6 @@
-"""`elbowroom evidence`: log p(x) of held-out data from a trained run."""
+"""`elbowroom evidence`: log p(x) of held-out data from a trained run, one's own programs or plain networks."""
 
 import time
-from pathlib import Path
 from typing import Any
 
 from elbowroom.commands.bracket import run_bracket
@@ -10,7 +9,7 @@ from elbowroom.commands.density_runs import open_density
 from elbowroom.commands.options import EvidenceOptions
 from elbowroom.commands.output import finish, say
 from elbowroom.commands.readings import say_readings
-from elbowroom.commands.runs import Run, open_run
+from elbowroom.commands.subject import Subject, is_run, say_notes, say_subject, subject_of
 from elbowroom.densities import HeldOut
 from elbowroom.inference import Bracket, Estimate, Target, importance, quadrature
 from elbowroom.inference.estimate import with_contradictions
@@ -24,20 +23,19 @@ def run(
     options: EvidenceOptions,
 ) -> tuple[Estimate[ImportanceInfo], Estimate[QuadratureInfo] | None] | Bracket | HeldOut:
     """Estimate log p(x) of every datum of a split, and print the means with what they bound."""
-    if (fitted := open_density(options.run, options.device)) is not None:
+    if is_run(options) and (fitted := open_density(options.run, options.device)) is not None:
         return density_evidence(fitted, options)
-    opened = open_run(options.run, options.which, options.device)
-    target = opened.target(options.split, options.limit)
-    for note in target.notes:
-        say(f"Note: {note}.", options.json)
+    subject = subject_of(options)
+    say_subject(subject, options.json)
+    say_notes(subject, options.json)
     by = run_bracket if options.method == "bracket" else _run_importance
-    return by(opened, target, options)
+    return by(subject, options)
 
 
 def _run_importance(
-    opened: Run, target: Target, options: EvidenceOptions
+    subject: Subject, options: EvidenceOptions
 ) -> tuple[Estimate[ImportanceInfo], Estimate[QuadratureInfo] | None]:
-    budget = options.memory_mib * 2**20
+    target, budget = subject.target, options.memory_mib * 2**20
     summed = target.collapsed(needed=False)
     exactly = options.exact == "yes" or (options.exact == "auto" and _is_small(summed))
     begin = time.perf_counter()
@@ -59,9 +57,9 @@ def _run_importance(
         checked = with_contradictions({"importance": sampled, "exact": exact})
         sampled, exact = checked["importance"], checked["exact"]
     say(bounds_table(sampled, exact), options.json)
-    readings = say_readings(opened, target, _best(sampled, exact), options.json)
-    where = Path(options.output or options.run) / "evidence.json"
-    finish(record(target, sampled, exact, seconds, options) | readings, where, options.json)
+    readings = say_readings(subject, _best(sampled, exact), options.json)
+    where = subject.folder(options.output, "evidence") / "evidence.json"
+    finish(record(subject, sampled, exact, seconds, options) | readings, where, options.json)
     say(f"Per-datum values: {where}", options.json)
     return sampled, exact
 
@@ -78,7 +76,7 @@ def _is_small(target: Target) -> bool:
 
 
 def record(
-    target: Target,
+    subject: Subject,
     sampled: Estimate[ImportanceInfo],
     exact: Estimate[QuadratureInfo] | None,
     seconds: dict[str, float],
@@ -86,7 +84,7 @@ def record(
 ) -> dict[str, Any]:
     """Every datum's numbers, in nats, as JSON."""
     records = []
-    for b in range(len(target)):
+    for b in range(len(subject.target)):
         numbers: dict[str, Any] = {
             "datum": b,
             "elbo": sampled.info["elbo"][b].item(),
@@ -116,10 +114,11 @@ def record(
         records.append(numbers)
     return {
         "units": "nats per datum",
-        "split": options.split,
+        "split": subject.part,
         "num_samples": options.num_samples,
         "seed": options.seed,
         "seconds": seconds,
         "bounds": {"elbo": "lower", "iwae": "lower", "importance": "lower", "exact": "exact"},
         "data": records,
+        **subject.record,
     }

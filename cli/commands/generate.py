@@ -10,9 +10,10 @@ from torch import Tensor
 
 from elbowroom.commands.density_answers import density_pictures
 from elbowroom.commands.density_runs import open_density
+from elbowroom.commands.latent_vector import LatentVector, Unknown, check_standard_normal, has_vector, takes_given
 from elbowroom.commands.options import GenerateOptions
 from elbowroom.commands.output import finish, say
-from elbowroom.commands.runs import Run, open_run
+from elbowroom.commands.subject import Subject, is_run, say_notes, say_subject, subject_of
 from elbowroom.inference import CodeUsage, ProgramError, code_usage
 from elbowroom.report import (
     Drawn,
@@ -32,51 +33,49 @@ _DRAWS = 64  # draws of (z, x) whose mean is a reconstruction where the model sa
 Arrays = dict[str, Tensor]
 
 
-class Unknown(Exception):
-    """A picture that these programs cannot be asked for; the message says why."""
-
-
 def run(options: GenerateOptions) -> list[Path]:
     """Write samples, reconstructions, traversals and interpolations of one latent vector, topics of a topic model."""
     if options.num_samples < 1:
         raise ValueError(f"num_samples must be at least 1, got {options.num_samples}")
-    if (fitted := open_density(options.run, options.device)) is not None:
+    if is_run(options) and (fitted := open_density(options.run, options.device)) is not None:
         return density_pictures(fitted, options)
-    opened = open_run(options.run, options.which, options.device)
-    where = Path(options.output or Path(options.run) / "generate")
-    files, left_out = write(opened, where, options.num_samples, options.seed)
-    finish({"files": [str(f) for f in files], "left_out": left_out}, where / "generate.json", options.json)
+    subject = subject_of(options)
+    say_subject(subject, options.json)
+    say_notes(subject, options.json)
+    where = subject.folder(options.output, "generate")
+    files, left_out = write(subject, where, options.num_samples, options.seed)
+    told = {"files": [str(f) for f in files], "left_out": left_out} | subject.record
+    finish(told, where / "generate.json", options.json)
     say("Written: " + ", ".join(str(f) for f in files), options.json)
     for name, reason in left_out.items():
         say(f"No {name}: {reason}.", options.json)
     return files
 
 
-def write(opened: Run, where: Path, num_samples: int, seed: int) -> tuple[list[Path], dict[str, str]]:
-    """All pictures of a run and the samples as numbers; and which pictures are left out, and why."""
+def write(subject: Subject, where: Path, num_samples: int, seed: int) -> tuple[list[Path], dict[str, str]]:
+    """All pictures of programs and the samples as numbers; and which pictures are left out, and why."""
     where.mkdir(parents=True, exist_ok=True)
-    arrays: Arrays = {}
+    model, guide, arrays = subject.target.model, subject.target.guide, Arrays()
 
     def samples() -> Any:
-        drawn, latents = drawn_samples(opened, num_samples, seed)
+        drawn, latents = drawn_samples(subject, num_samples, seed)
         arrays.update({"mean" if drawn.means else "x": drawn.x, **latents})
-        return drawn_figure(opened.kind, drawn)
+        return drawn_figure(subject.kind, drawn)
 
     def reconstructions() -> Any:
-        x, *others = (value.cpu() for value in opened.arguments("test", _SHOWN))
-        again = reconstructed(opened, seed)
-        return redrawn_figure(opened.kind, _drawn(opened, x, tuple(others)), again)
+        x, *others = (value[:_SHOWN].cpu() for value in subject.arguments)
+        return redrawn_figure(subject.kind, _drawn(subject, x, tuple(others)), reconstructed(subject, seed))
 
     pictures: dict[str, Callable[[], Any]] = {
         "prior-samples": samples,
         "reconstructions": reconstructions,
-        "traversal": lambda: _traversal(opened),
-        "interpolations": lambda: _interpolations(opened),
+        "traversal": lambda: _traversal(subject),
+        "interpolations": lambda: _interpolations(subject),
     }
-    if hasattr(opened.model, "topics"):
-        pictures["topics"] = lambda: topics_figure(opened.model.topics().cpu(), opened.data.vocabulary)
-    if hasattr(opened.guide, "nearest"):
-        pictures["code-usage"] = lambda: usage_figure(_code_usage(opened))
+    if hasattr(model, "topics"):
+        pictures["topics"] = lambda: topics_figure(model.topics().cpu(), subject.dataset.vocabulary)
+    if hasattr(guide, "nearest"):
+        pictures["code-usage"] = lambda: usage_figure(_code_usage(subject))
     files, left_out = [], {}
     with torch.no_grad():
         for name, picture in pictures.items():
@@ -91,31 +90,41 @@ def write(opened: Run, where: Path, num_samples: int, seed: int) -> tuple[list[P
     return files, left_out
 
 
-def _code_usage(opened: Run) -> CodeUsage:
-    """How the test data use the codebook."""
-    return code_usage(opened.guide.nearest(*opened.arguments("test")), opened.model.num_codes)
+def _code_usage(subject: Subject) -> CodeUsage:
+    """How the data use the codebook."""
+    model, guide = subject.target.model, subject.target.guide
+    return code_usage(guide.nearest(*subject.arguments), model.num_codes)  # type: ignore[attr-defined]
 
 
-def drawn_samples(opened: Run, num_samples: int, seed: int) -> tuple[Drawn, Arrays]:
-    """E[x|z] for z of the prior by the model's `generate`; else draws of the program, beside the test data's labels."""
-    if hasattr(opened.model, "generate") and len(opened.arguments("test", 1)) == 1:
-        generated = opened.model.generate(num_samples, seed=seed)
-        return _drawn(opened, generated.mean.cpu(), means=True), {"z": generated.z}
-    target = opened.target("test", num_samples)
+def drawn_samples(subject: Subject, num_samples: int, seed: int) -> tuple[Drawn, Arrays]:
+    """E[x|z] for z of the prior by the model's `generate`, with what the data are given; else draws of the program."""
+    model: Any = subject.target.model
+    if hasattr(model, "generate") and takes_given(subject):
+        given = [_repeated(value, num_samples) for value in subject.arguments[1:]]
+        generated = model.generate(num_samples, *given, seed=seed)
+        others = tuple(value.cpu() for value in given)
+        return _drawn(subject, generated.mean.cpu(), others, means=True), {"z": generated.z}
+    target = subject.first(num_samples)
     parts = [target.simulate(seed + i) for i in range(-(-num_samples // len(target)))]
-    x, *others = (
+    x, *drawn_others = (
         torch.cat(values)[:num_samples].cpu() for values in zip(*(part.args for part, _ in parts), strict=True)
     )
     latents = {f"z_{n}": torch.cat([z[n][0] for _, z in parts])[:num_samples] for n in target.latents}
-    return _drawn(opened, x, tuple(others)), latents
+    return _drawn(subject, x, tuple(drawn_others)), latents
 
 
-def _drawn(opened: Run, x: Tensor, others: tuple[Tensor, ...] = (), *, means: bool = False) -> Drawn:
-    return Drawn(x, others, opened.data.image_shape, means, opened.data.vocabulary)
+def _repeated(value: Tensor, num_rows: int) -> Tensor:
+    """So many rows, from the first on again where there are fewer."""
+    return value[torch.arange(num_rows, device=value.device) % len(value)]
 
 
-def reconstructed(opened: Run, seed: int) -> Tensor:
-    """What the programs make of the first test data.
+def _drawn(subject: Subject, x: Tensor, others: tuple[Tensor, ...] = (), *, means: bool = False) -> Drawn:
+    shape = None if subject.image_shape == () else subject.shape
+    return Drawn(x, others, shape, means, subject.dataset.vocabulary)
+
+
+def reconstructed(subject: Subject, seed: int) -> Tensor:
+    """What the programs make of the first data.
 
     The model's `reconstruct`; else E[x|z] at q's mean, by `decode` and `encode`; else the mean of draws of x given
     draws of q.
@@ -123,12 +132,15 @@ def reconstructed(opened: Run, seed: int) -> Tensor:
     Raises:
         Unknown: if a part of what the data say is in latents that are summed out.
     """
-    data = opened.arguments("test", _SHOWN)
-    if hasattr(opened.model, "reconstruct"):
-        return opened.model.reconstruct(*data).cpu()
-    if _has_vector(opened):
-        return _decoder(opened)(_encoder(opened)(data[0]))
-    target = opened.target("test", _SHOWN)
+    model: Any = subject.target.model
+    data = [value[:_SHOWN] for value in subject.arguments]
+    if hasattr(model, "reconstruct"):
+        again: Tensor = model.reconstruct(*data).cpu()
+        return again
+    if has_vector(subject):
+        vector, shown = LatentVector(subject), list(range(len(data[0])))
+        return vector.decoder(shown)(vector.encoder(shown)(data[0]))
+    target = subject.first(_SHOWN)
     if target.structure.discrete:
         raise Unknown(
             f"{list(target.structure.discrete)}, which is summed out, is not drawn given a datum: write "
@@ -141,64 +153,32 @@ def reconstructed(opened: Run, seed: int) -> Tensor:
     )
 
 
-def _traversal(opened: Run) -> Any:
-    decode = _decoder(opened)
-    if len(latents := opened.target("test", 1).latents) > 1:
-        raise Unknown(
-            f"it walks over the quantiles of a standard-normal prior, and what is decoded is one of the latents "
-            f"{list(latents)}, with a prior of its own"
-        )
-    return traversal_figure(decode, opened.model.latent_dim, _picture(opened))
+def _traversal(subject: Subject) -> Any:
+    """Along each latent, with what the first datum is given."""
+    vector = LatentVector(subject)
+    check_standard_normal(subject)
+    given = f"given what datum 0 is given{_in_words(vector.given)}" if vector.given else ""
+    return traversal_figure(vector.decoder([0]), vector.model.latent_dim, _picture(subject), given=given)
 
 
-def _interpolations(opened: Run) -> Any:
-    decode, encode = _decoder(opened), _encoder(opened)
-    x = opened.arguments("test", _SHOWN)[0].cpu()
-    pairs = list(zip(x[: _SHOWN // 2], x[_SHOWN // 2 :], strict=False))
-    return interpolation_figure(decode, encode, pairs, _picture(opened))
+def _in_words(given: list[Tensor]) -> str:
+    """A label, or other single numbers, of the first datum."""
+    return f" ({', '.join(f'{value[0].item():g}' for value in given)})" if all(v[0].numel() == 1 for v in given) else ""
 
 
-def _picture(opened: Run) -> Any:
+def _interpolations(subject: Subject) -> Any:
+    vector = LatentVector(subject)
+    pairs = vector.pairs(_SHOWN // 2)
+    first, data = [i for i, _ in pairs], [(vector.x[i].cpu(), vector.x[j].cpu()) for i, j in pairs]
+    return interpolation_figure(vector.decoder(first), vector.encoder(first), data, _picture(subject))
+
+
+def _picture(subject: Subject) -> Any:
     """The shape of a datum that is drawn as a small image.
 
     Raises:
         Unknown: if it is none.
     """
-    if not is_picture(opened.kind):
-        raise Unknown(f"a datum is a {opened.kind}, of which a row of small images shows nothing")
-    return _drawn(opened, opened.arguments("test", 1)[0]).shape
-
-
-def _has_vector(opened: Run) -> bool:
-    """Whether all is known of one latent vector, and x is all that the programs see."""
-    has = hasattr(opened.model, "decode") and hasattr(opened.model, "latent_dim") and hasattr(opened.guide, "encode")
-    return has and len(opened.arguments("test", 1)) == 1
-
-
-def _decoder(opened: Run) -> Callable[[Tensor], Tensor]:
-    _check_vector(opened)
-    return lambda z: opened.model.decode(z.to(opened.device)).mean.cpu()
-
-
-def _encoder(opened: Run) -> Callable[[Tensor], Tensor]:
-    _check_vector(opened)
-    return lambda x: mean_of(opened.guide.encode(x.to(opened.device))).cpu()
-
-
-def mean_of(q_z: Any) -> Tensor:
-    """q's mean; where it has no closed form, as of flows, that of a few draws."""
-    try:
-        mean: Tensor = q_z.mean
-    except NotImplementedError:
-        with torch.random.fork_rng(devices=[]):
-            torch.manual_seed(0)
-            mean = q_z.sample((_DRAWS,)).mean(0)
-    return mean
-
-
-def _check_vector(opened: Run) -> None:
-    if not _has_vector(opened):
-        raise Unknown(
-            "it walks along one latent vector of programs that see x alone: write decode(z) and latent_dim on the "
-            "model and encode(x) on the guide, as elbowroom.models.VAE and AmortizedNormal do"
-        )
+    if not is_picture(subject.kind):
+        raise Unknown(f"a datum is a {subject.kind}, of which a row of small images shows nothing")
+    return _drawn(subject, subject.arguments[0]).shape

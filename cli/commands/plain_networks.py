@@ -10,7 +10,8 @@ from torch import Tensor, nn
 
 from elbowroom.adapters.sigma import fit_sigma
 from elbowroom.adapters.vae import decode_and_encode
-from elbowroom.commands.options import Networks, OwnPrograms
+from elbowroom.commands.options import Networks
+from elbowroom.commands.options.shared import OfOwnPrograms
 from elbowroom.commands.programs import named_programs
 from elbowroom.commands.runs import arguments_of
 from elbowroom.datasets import Dataset
@@ -72,14 +73,37 @@ def datum_of(options: Networks, datum: str) -> str:
     """What a datum is to networks, a name in `KINDS`: as told, but whole numbers where the likelihood is of these."""
     likelihood = LIKELIHOODS.get(options.likelihood)
     whole = likelihood is not None and likelihood.data in ("counts", "levels")
-    return likelihood.data if whole and likelihood is not None and datum == OwnPrograms.datum else datum
+    return likelihood.data if whole and likelihood is not None and datum == OfOwnPrograms.datum else datum
 
 
-def fit_sigma_of(programs: tuple[Any, Any], data: Dataset, datum: str, audited: list[Tensor]) -> None:
-    """Put the σ that maximises the ELBO of the training data in its place, or of the audited if there are none."""
-    x = list(arguments_of(data, datum, "train", _FITTED)) if len(data.train) else audited
-    x = [x[0].reshape(-1, *audited[0].shape[1:]), *x[1:]]
-    fit_sigma(*programs, *(value.to(audited[0].device) for value in x))
+def as_images(x: Tensor, shape: tuple[int, ...], stored: tuple[int, ...] | None) -> Tensor:
+    """Data in the shape that networks take; colours that are stored last are put first, if it is so.
+
+    Raises:
+        ValueError: if a datum has another number of values.
+    """
+    if (
+        x.ndim == 2
+        and stored is not None
+        and len(stored) == 3
+        and stored[2] in (1, 3)
+        and shape == (stored[2], *stored[:2])
+    ):
+        return x.reshape(len(x), *stored).movedim(-1, 1).contiguous()
+    if x[0].numel() != torch.Size(shape).numel():
+        raise ValueError(
+            f"networks.image_shape: got {list(shape)}, but a datum has {x[0].numel()} values"
+            + (f" (it is stored as {list(stored)})" if stored else "")
+        )
+    return x.reshape(len(x), *shape)
+
+
+def fit_sigma_of(programs: tuple[Any, Any], data: Dataset, datum: str, asked: list[Tensor], options: Networks) -> None:
+    """Put the σ that maximises the ELBO of the training data in its place, or of the data asked about, without any."""
+    x = list(arguments_of(data, datum, "train", _FITTED)) if len(data.train) else asked
+    if x is not asked and options.image_shape is not None:
+        x[0] = as_images(x[0], tuple(options.image_shape), data.image_shape)
+    fit_sigma(*programs, *(value.to(asked[0].device) for value in x))
 
 
 def plain_networks(options: Networks, seed: int) -> Plain:

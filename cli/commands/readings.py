@@ -7,7 +7,7 @@ from typing import Any, cast
 import torch
 
 from elbowroom.commands.output import say
-from elbowroom.commands.runs import Run
+from elbowroom.commands.subject import Subject
 from elbowroom.inference import Estimate, Target, code_usage, perplexity
 from elbowroom.inference.showing.numbers import mean_with_interval
 
@@ -16,18 +16,18 @@ Estimates = Mapping[str, Estimate]
 Reading = Callable[[Target, Estimates, bool], Record]
 
 
-def say_readings(opened: Run, target: Target, estimates: Estimates, quiet: bool) -> Record:
+def say_readings(subject: Subject, estimates: Estimates, quiet: bool) -> Record:
     """Print them, and return what they are as JSON, by name; nothing where log p(x) says it all.
 
     Args:
-        opened: the run.
-        target: its programs and the data of the estimates.
+        subject: the programs, pinned to the data of the estimates.
         estimates: of log p(x), by what they are called.
         quiet: print nothing.
     """
-    record = OF_KIND[opened.kind](target, estimates, quiet) if opened.kind in OF_KIND else {}
+    target = subject.target
+    record = OF_KIND[subject.kind](target, estimates, quiet) if subject.kind in OF_KIND else {}
     for method, reading in OF_GUIDE.items():
-        if hasattr(opened.guide, method):
+        if hasattr(target.guide, method):
             record |= reading(target, estimates, quiet)
     return record
 

@@ -1,4 +1,4 @@
-"""A run directory: written by train, read by evidence, compare and generate."""
+"""A run directory: written by train, read by evidence, audit, compare and generate."""
 
 import json
 import math
@@ -16,9 +16,12 @@ from elbowroom.commands.registered import kind_of, likelihood_of, model_name
 from elbowroom.datasets import KINDS, Binarize, Dataset, check_binary, keep_labels, load
 from elbowroom.datasets.kinds import Sizes
 from elbowroom.inference import Target, load_checkpoint
+from elbowroom.inference.training.load import Loaded
 from elbowroom.models.likelihoods import LIKELIHOODS, Likelihood
 
 FORMAT = 1
+OTHER_VALUES = ("real", "unit", "counts", "levels", "bag")
+"""Kinds of data that are no zeros and ones."""
 
 
 @dataclass(frozen=True)
@@ -31,6 +34,7 @@ class Run:
     data: Dataset
     programs: Programs
     device: torch.device
+    loaded: Loaded
 
     @property
     def kind(self) -> str:
@@ -66,11 +70,14 @@ def sizes_of(data: Dataset, kind: str) -> Sizes:
 def binarize_of(data: Data, programs: Programs) -> Binarize:
     """How grey values become zeros and ones: as asked for, by default by a threshold, and not for other values' models.
 
-    Of programs of one's own nothing is known: they get zeros and ones, too.
+    Of programs of one's own nothing is known but the kind of data that is named: if that says nothing of other values,
+    they get zeros and ones, too.
     """
     if data.binarize is not None:
         return data.binarize
-    return "threshold" if model_name(programs) is None or is_binary(programs) else "none"
+    if model_name(programs) is None:
+        return "none" if programs.datum in OTHER_VALUES else "threshold"
+    return "threshold" if is_binary(programs) else "none"
 
 
 def load_data(options: Data, seed: int, *, binary: bool, whole: bool = False) -> Dataset:
@@ -82,9 +89,8 @@ def load_data(options: Data, seed: int, *, binary: bool, whole: bool = False) ->
     return data if options.labels_per_class is None else keep_labels(data, options.labels_per_class, seed=seed)
 
 
-def picture_shape(data: Dataset, x: Tensor) -> tuple[int, ...] | None:
-    """As what picture a datum is shown: the data's, or as many of its rows as x has; `()` if it cannot be one."""
-    shape = data.image_shape
+def picture_shape(shape: tuple[int, ...] | None, x: Tensor) -> tuple[int, ...] | None:
+    """As what picture x is shown: a datum's shape, or as many of its rows as x has; `()` if it cannot be one."""
     if shape is None:
         return None
     if len(shape) == 3 and shape[2] not in (1, 3):  # channels first, or no colours
@@ -147,11 +153,11 @@ def open_run(path: str, which: str, device: str) -> Run:
     data = data_again(place, options, seed, digests, binary=is_binary(programs))
     kind = kind_of(programs)
     model, guide = build(programs, sizes_of(data, kind), seed)
-    load_checkpoint(place, model, guide, *arguments_of(data, kind, "train", 2), which=which)
+    loaded = load_checkpoint(place, model, guide, *arguments_of(data, kind, "train", 2), which=which)
     for program in (model, guide):
         if isinstance(program, torch.nn.Module):
             program.to(where).eval()
-    return Run(place, model, guide, data, programs, where)
+    return Run(place, model, guide, data, programs, where, loaded)
 
 
 def read_record(place: Path) -> dict[str, Any]:

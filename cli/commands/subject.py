@@ -1,16 +1,23 @@
-"""What is audited: a run directory, one's own programs, or a plain PyTorch VAE."""
+"""What a command is asked about: a run directory, one's own programs, or a plain PyTorch VAE; one way to all."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 import torch
+from torch import Tensor
 
 from elbowroom.adapters.sigma import waits_for_sigma
-from elbowroom.commands.options import AuditOptions
-from elbowroom.commands.plain_networks import Plain, datum_of, fit_sigma_of, plain_networks
+from elbowroom.commands.about import Record, about_networks, about_programs, about_run, data_in_words, data_record
+from elbowroom.commands.options import Data, Networks, OfSubject
+from elbowroom.commands.options.shared import OfOwnPrograms
+from elbowroom.commands.options.subjects import OfRun
+from elbowroom.commands.output import say
+from elbowroom.commands.plain_networks import Plain, as_images, datum_of, fit_sigma_of, plain_networks
 from elbowroom.commands.programs import named_programs
 from elbowroom.commands.runs import (
+    OTHER_VALUES,
     arguments_of,
     load_data,
     needs_sizes,
@@ -21,6 +28,7 @@ from elbowroom.commands.runs import (
 )
 from elbowroom.datasets import Dataset
 from elbowroom.inference import Target
+from elbowroom.inference.audit.about import about_target, merged
 
 
 @dataclass(frozen=True)
@@ -29,25 +37,81 @@ class Subject:
 
     Attributes:
         target: programs pinned to data.
-        place: where results belong.
-        image_shape: as what a datum is drawn.
-        title: of the report.
+        arguments: what the programs see of each datum, x first; without sizes that the model is pinned to.
+        kind: what a datum is, a name in `KINDS`.
+        dataset: where the data are from.
+        shape: of a datum, if it is known to be an image.
+        place: the run directory, or the directory where the command was called.
+        is_run: whether that is a run.
+        title: of a report.
         part: the split, or `all` of a file without splits.
         data: which data these are, in words.
-        record: the same and the weights that were loaded, for the JSON file.
+        about: all of this and what was loaded, for the page and for JSON: part -> name -> what it is.
+        announced: sentences on what nobody asked for.
     """
 
     target: Target
+    arguments: tuple[Tensor, ...]
+    kind: str
+    dataset: Dataset
+    shape: tuple[int, ...] | None
     place: Path
-    image_shape: tuple[int, ...] | None
+    is_run: bool
     title: str
     part: str
     data: str
-    record: dict[str, Any] = field(default_factory=dict)
+    about: Mapping[str, Record] = field(default_factory=dict)
+    announced: tuple[str, ...] = ()
+
+    @property
+    def image_shape(self) -> tuple[int, ...] | None:
+        """As what picture x is shown; `()` if it is none, None if that is not known."""
+        return picture_shape(self.shape, self.arguments[0])
+
+    @property
+    def record(self) -> dict[str, Any]:
+        """What the results of every command hold of it."""
+        return {"about": self.about, "announced": list(self.announced), "notes": list(self.target.notes)}
+
+    def folder(self, output: str | None, command: str) -> Path:
+        """Where a command writes: as it was told, else a folder of its name, in the run's directory or beside the user.
+
+        Of a run `evidence` writes beside what `train` wrote.
+        """
+        if output is not None:
+            return Path(output)
+        return self.place if self.is_run and command == "evidence" else self.place / command
+
+    def first(self, num_data: int) -> Target:
+        """The programs pinned to so many of the data."""
+        return self.target if num_data >= len(self.target) else self.target.select(range(num_data))
 
 
-def subject_of(options: AuditOptions) -> Subject:
-    """Build what the options name.
+def state_name(options: OfSubject, part: str) -> str:
+    """For what is kept between two calls: another for each choice of data, checkpoint and seed."""
+    limit = "" if options.limit is None else f"-{options.limit}"
+    return f"{options.which}-{part}{limit}-{options.seed}"
+
+
+def say_subject(subject: Subject, quiet: bool) -> None:
+    """Which data and weights these are, and what nobody asked for."""
+    say(f"Data: {subject.data}.", quiet)
+    for part, record in subject.about.items():
+        if "tensors" in record:
+            under = f", under {record['prefix']!r}" if record["prefix"] else ""
+            say(f"{part.capitalize()}: {record['tensors']} tensors of {record['file']}{under}.", quiet)
+    for sentence in subject.announced:
+        say(f"Note: {sentence}.", quiet)
+
+
+def say_notes(subject: Subject, quiet: bool) -> None:
+    """What the programs give reason to say, for commands that come to no verdict."""
+    for note in subject.target.notes:
+        say(f"Note: {note}.", quiet)
+
+
+def is_run(options: OfSubject) -> bool:
+    """Whether a run directory is asked about; what else was named is held against it.
 
     Raises:
         ValueError: if more than one subject is named, or only half of one.
@@ -62,66 +126,109 @@ def subject_of(options: AuditOptions) -> Subject:
         if (pair[0] is None) != (pair[1] is None):
             raise ValueError(f"{names} go together: give both as module:name, or neither")
     given = [names for names, pair in pairs.items() if pair[0] is not None]
+    if given and options.run != OfRun.run:
+        given.append(f"run ({options.run})")
     if len(given) > 1:
         raise ValueError(f"give one of {' and '.join(given)}, not both")
+    if not given:
+        _check_run(options)
+    return not given
+
+
+def _check_run(options: OfSubject) -> None:
+    """Refuse what a run knows by itself: it would be asked about other data, or networks, than were named."""
+    own = {
+        "data": Data(), "networks": Networks(), "plate": OfOwnPrograms.plate, "datum": OfOwnPrograms.datum,
+    }  # fmt: skip
+    for option, default in own.items():
+        if (value := getattr(options, option)) != default:
+            raise ValueError(
+                f"{option}: got {value!r}, but a run knows its own: these are for --model and --guide, or "
+                "--networks.vae (or .decoder and .encoder), in the place of --run"
+            )
+
+
+def subject_of(options: OfSubject) -> Subject:
+    """Build what the options name.
+
+    Raises:
+        ValueError: if more than one subject is named, or only half of one; or as of what is named.
+    """
+    if is_run(options):
+        return _of_run(options)
+    networks = options.networks
     if options.model is not None and options.guide is not None:
         places = {"model": options.model, "guide": options.guide}
         programs = named_programs(places, options.seed)
-        return _of_programs(options, programs, options.plate, f"{options.model}, {options.guide}", {})
-    if networks.vae is not None or networks.decoder is not None:
-        title = networks.vae or f"{networks.decoder}, {networks.encoder}"
-        plain = plain_networks(networks, options.seed)
-        return _of_programs(options, plain, "data", title, plain.weights)
-    opened = open_run(options.run, options.which, options.device)
-    split = options.split or "test"
+        return _of_programs(options, programs, options.plate, ", ".join(places.values()))
+    title = networks.vae or f"{networks.decoder}, {networks.encoder}"
+    return _of_programs(options, plain_networks(networks, options.seed), "data", title)
+
+
+def _of_run(options: OfSubject) -> Subject:
+    opened, split = open_run(options.run, options.which, options.device), options.split or "test"
+    arguments = opened.arguments(split, options.limit)
     target = opened.target(split, options.limit)
-    shape = picture_shape(opened.data, target.data[0])
-    return _subject(target, Path(options.run), shape, options.run, opened.data, split, {})
+    about = about_run(opened, options.which)
+    shape = opened.data.image_shape
+    return _subject(target, arguments, opened.kind, opened.data, shape, options, Path(options.run), split, about)
 
 
-def _of_programs(
-    options: AuditOptions, programs: tuple[Any, ...] | Plain, plate: str, title: str, weights: dict[str, Any]
-) -> Subject:
+def _of_programs(options: OfSubject, programs: tuple[Any, ...] | Plain, plate: str, title: str) -> Subject:
     networks, chosen, plain = options.networks, options.data, isinstance(programs, Plain)
-    if plain and chosen.binarize is None and not of_zeros_and_ones(networks.likelihood):
+    other_values = options.datum in OTHER_VALUES or (plain and not of_zeros_and_ones(networks.likelihood))
+    if chosen.binarize is None and other_values:
         chosen = replace(chosen, binarize="none")
     binary = plain and networks.likelihood == "bernoulli"
     data = load_data(chosen, options.seed, binary=binary, whole=options.split is None)
     device, split = torch_device(options.device), options.split or "test"
     datum = datum_of(networks, options.datum) if plain else options.datum
     arguments = [value.to(device) for value in arguments_of(data, datum, split, options.limit)]
+    shape = data.image_shape
     if networks.image_shape is not None:
-        arguments[0] = arguments[0].reshape(len(arguments[0]), *networks.image_shape)
+        arguments[0] = as_images(arguments[0], tuple(networks.image_shape), shape)
+        shape = tuple(networks.image_shape) if len(networks.image_shape) > 1 else shape
+    about = about_programs(options)
     if isinstance(programs, Plain):
+        about = about_networks(options, programs.weights)
         programs = programs.programs(networks, *arguments)
     for program in programs:
         if isinstance(program, torch.nn.Module):
             program.to(device).eval()
     if waits_for_sigma(programs[0]):
-        fit_sigma_of(programs, data, datum, arguments)
-    if plain and needs_sizes(programs[0]):
-        arguments.append(arguments[0].flatten(1).sum(-1))
-    target = Target(*programs, *arguments, plate=plate)
-    return _subject(target, Path("."), picture_shape(data, arguments[0]), title, data, split, weights)
+        fit_sigma_of(programs, data, datum, arguments, networks)
+    sizes = [arguments[0].flatten(1).sum(-1)] if plain and needs_sizes(programs[0]) else []
+    target = Target(*programs, *arguments, *sizes, plate=plate)
+    return _subject(target, tuple(arguments), datum, data, shape, options, Path("."), split, about, title)
 
 
 def _subject(
     target: Target,
-    place: Path,
-    shape: tuple[int, ...] | None,
-    title: str,
+    arguments: tuple[Tensor, ...],
+    kind: str,
     data: Dataset,
+    shape: tuple[int, ...] | None,
+    options: OfSubject,
+    place: Path,
     split: str,
-    weights: dict[str, Any],
+    about: Mapping[str, Record],
+    title: str | None = None,
 ) -> Subject:
-    """What is audited, with its data in words."""
-    available = len(data.split(split))
-    of_all = not len(data.train)
-    part = "all" if of_all else split
-    some = f"{available} data" if len(target) == available else f"first {len(target)} of {available} data"
-    those = f"{'all' if of_all and len(target) == available else 'the'} {some} of {data.name}"
-    cut = f" at {data.threshold:g}" if data.binarize == "threshold" else ""
-    made = "" if data.binarize == "none" else f"; zeros and ones by --data.binarize {data.binarize}{cut}"
-    said = f"{those}{'' if of_all else f', its {split} data'} ({data.split_rule}{made})"
-    record = {"data": data.record() | {"split": part, "audited": len(target)}, "weights": weights}
-    return Subject(target, place, shape, f"{title} ({data.name}, {part})", part, said, record)
+    """All of it, with its data in words."""
+    part = split if len(data.train) else "all"
+    chosen = options.data.binarize is not None or title is None  # of a run it stands in the record of its training
+    record, announced = data_record(data, kind, split, part, len(target), chosen=chosen)
+    return Subject(
+        target=target,
+        arguments=arguments,
+        kind=kind,
+        dataset=data,
+        shape=shape,
+        place=place,
+        is_run=title is None,
+        title=f"{title or options.run} ({data.name}, {part})",
+        part=part,
+        data=data_in_words(data, split, len(target)),
+        about=merged({"data": record}, about, about_target(target)),
+        announced=announced,
+    )

@@ -18,6 +18,7 @@ numbers with 95 % intervals, and sentences rest on numbers: verdict → numbers 
     intervals.py      their 95 % intervals
     verdict/          the sentences
     result.py         Audit, Number, Finding, Portrait, Chains
+    about.py          what was audited: names, distributions, digests of the data
     table.py          examined data as text
     criteria.py       conditions such as `gap > 5`, for continuous integration
     store.py          results on disk, by the names of their classes

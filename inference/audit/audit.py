@@ -11,6 +11,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from elbowroom.inference.audit.about import about_target
 from elbowroom.inference.audit.brackets import Brackets
 from elbowroom.inference.audit.costs import CALIBRATION, EXAMINATION, SEARCH, USE, NoRoom, pace_of
 from elbowroom.inference.audit.examination import Examination, Examiner, queue_of
@@ -241,6 +242,7 @@ def _assembled(work: Work, parts: Parts, seed: int, budget: Budget, begin: float
         x=_data(work.target),
         sampled=parts.sampled,
         skipped=work.skipped,
+        about=about_target(work.target),
     )
 
 

@@ -1,6 +1,6 @@
 """What an audit found: numbers with intervals, and a verdict made of sentences that point to them."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Literal
@@ -131,6 +131,8 @@ class Audit(Shown):
         x: the data, `[B, ...]`, for pictures; None if the programs take no tensor with a row for each datum.
         sampled: importance sampling of all data.
         skipped: part -> why these programs or this budget did not allow it.
+        about: what was audited: part (data, model, guide, …) -> name -> what it is, with digests of the data.
+        announced: sentences on what was done to the data and nobody asked for.
     """
 
     num_data: int
@@ -149,6 +151,8 @@ class Audit(Shown):
     x: Tensor | None
     sampled: Estimate[ImportanceInfo] | None = None
     skipped: dict[str, str] = field(default_factory=dict)
+    about: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    announced: tuple[str, ...] = ()
 
     def __len__(self) -> int:
         return self.num_data

@@ -19,6 +19,8 @@ from elbowroom.inference.programs.training_mode import RefuseTraining, TrainingM
 
 Program = Callable[..., Any]
 
+_WHERE_ALL_IS_SAID = ("elbowroom.networks.", "elbowroom.models.", "elbowroom.guides.")
+
 
 class Runs(NamedTuple):
     """One run of each program, and what was done with plates that take a subsample."""
@@ -116,6 +118,8 @@ def run_plain(
     except TrainingModeError as error:
         raise ProgramError(f"in the {what}, {error}") from error
     except Exception as error:
+        if told := _in_full(error):
+            raise ProgramError(f"{not_finite(args, kwargs)}the {what} failed: {told}") from error
         arguments = (*args, *kwargs.values())
         shapes = ", ".join(map(describe, arguments)) or "none"
         raise ProgramError(
@@ -125,6 +129,22 @@ def run_plain(
             + meeting(error, arguments, tracer.trace)
         ) from error
     return trace
+
+
+def _in_full(error: Exception) -> str:
+    """What is said of an error in words that need no more: a network's note, or what elbowroom has raised itself.
+
+    Pyro makes a new error of one, with the shapes of all sites so far below it; its cause is the one that was raised.
+    """
+    raised = error.__cause__ or error
+    notes = [note for note in getattr(raised, "__notes__", ()) if note.startswith(("encoder: ", "decoder: "))]
+    if notes:
+        return str(notes[0])
+    trace = raised.__traceback__
+    while trace is not None and trace.tb_next is not None:
+        trace = trace.tb_next
+    where = "" if trace is None else str(trace.tb_frame.f_globals.get("__name__", ""))
+    return str(raised) if isinstance(raised, TypeError | ValueError) and where.startswith(_WHERE_ALL_IS_SAID) else ""
 
 
 def _run_model(model: Program, guide_trace: Any, args: tuple[Any, ...], kwargs: Mapping[str, Any], pins: Any) -> Any:
@@ -147,7 +167,7 @@ def _run_model(model: Program, guide_trace: Any, args: tuple[Any, ...], kwargs: 
             )
         raise ProgramError(
             "the model runs on its own draws but not on the guide's: "
-            f"{'; '.join([*shapes, *dtypes]) or error.__cause__}. {' '.join(remedies)}".rstrip()
+            f"{'; '.join([*shapes, *dtypes]) or _in_full(error) or error.__cause__}. {' '.join(remedies)}".rstrip()
         ) from error
 
 

@@ -25,6 +25,8 @@ def audit_record(audit: Audit) -> dict[str, Any]:
     Keys:
         schema: `"elbowroom/audit/1"`.
         versions: library -> version. provenance: what the audit says of itself. cost: part -> seconds.
+        about: what was audited: `data`, `model`, `guide`, and of a command the weights -> name -> what it is, such as
+            the likelihood, or the digest of a file. announced: what was done to the data and nobody asked for.
         num_data: B. interval: the probability of every interval, 0.95.
         verdict: the sentences in order: `topic`, `tone`, `sentence`, `numbers` (keys of the next), `data` (indices).
         numbers: name -> `value`, `low`, `high` (None: unbounded), `unit`, `about`.
@@ -66,6 +68,8 @@ def audit_record(audit: Audit) -> dict[str, Any]:
         "schema": SCHEMA,
         "versions": versions(),
         "provenance": audit.provenance,
+        "about": audit.about,
+        "announced": audit.announced,
         "num_data": audit.num_data,
         "interval": INTERVAL,
         "verdict": [asdict(finding) for finding in audit.findings],

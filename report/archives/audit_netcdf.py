@@ -1,5 +1,6 @@
 """An audit as an xarray DataTree and a netCDF file that ArviZ and plain xarray read."""
 
+import json
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -9,6 +10,7 @@ import xarray as xr
 from torch import Tensor
 
 from elbowroom.inference.audit import Audit, Portrait
+from elbowroom.inference.saving.json_values import json_able
 from elbowroom.report.archives.audit_json import SCHEMA
 from elbowroom.report.archives.datatree import datatree, write_tree
 from elbowroom.report.records.audit_variables import audit_groups
@@ -28,6 +30,8 @@ def audit_datatree(audit: Audit) -> xr.DataTree:
             quantities `value`, `low`, `high`, `unit`, `about` by `number`.
         guide, posterior: `z`, draws of the portrayed data, by `chain` (one), `draw`, `datum` (their indices), `latent`.
         observed_data: `x`, if the audit holds the data.
+
+    Attributes of the root hold the rest of the record, `about` as JSON.
     """
     groups = audit_groups(audit) | {"verdict": _verdict(audit)}
     if audit.portrait is not None:
@@ -39,6 +43,7 @@ def audit_datatree(audit: Audit) -> xr.DataTree:
     root: dict[str, Any] = {"title": "Where the room comes from, and whether q can be trusted"}
     root |= {"num_data": audit.num_data, "verdict": audit.verdict}
     root |= {f"provenance_{key}": value for key, value in audit.provenance.items()}
+    root |= {"about": json.dumps(json_able(audit.about)), "announced": "\n".join(audit.announced)}
     root |= {f"seconds_{part}": seconds for part, seconds in audit.cost.items()}
     root |= {f"skipped_{part.replace(' ', '_')}": why for part, why in audit.skipped.items()}
     return datatree(groups, root, {"schema": SCHEMA})

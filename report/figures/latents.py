@@ -26,6 +26,7 @@ def traversal_figure(
     num_steps: int = 15,
     tail: float = 0.02,
     latents: Sequence[int] | None = None,
+    given: str = "",
 ) -> Picture:
     """What the decoder draws over the standard-normal prior's quantiles.
 
@@ -38,6 +39,7 @@ def traversal_figure(
         num_steps: quantiles, evenly spaced in probability from `tail` to 1 − `tail`.
         tail: of the prior's mass on each side that is left out.
         latents: which latents to walk along (default: all, the first 12 of more than 12).
+        given: what else the decoder is given, for the title.
 
     Raises:
         ValueError: if a size is not positive, `tail` not in (0, 0.5), a latent not in 0 … D − 1, or the decoder's
@@ -72,7 +74,8 @@ def traversal_figure(
             ax.set_xlabel("value of that latent, the others at 0")
             ax.set_yticks([(i + 0.5) * height - 1 for i in range(len(chosen))], [f"z[{d}]" for d in chosen])
             title = "E[x|z] along " + ("the latent" if latent_dim == 1 else _which(chosen, latent_dim))
-        figure.suptitle(f"{title}, from the prior's {tail:.0%} to its {1 - tail:.0%} quantile", x=0.01, ha="left")
+        title = f"{title}, from the prior's {tail:.0%} to its {1 - tail:.0%} quantile"
+        figure.suptitle(f"{title}, {given}" if given else title, x=0.01, ha="left")
     return figure
 
 

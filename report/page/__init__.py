@@ -3,6 +3,7 @@
     document.py    the page; its templates, style and script lie beside it
     sections.py    what each section says
     chart_*.py     its drawings, as SVG by svg.py
+    origins.py     what was audited, and by which call
     pictures.py    the data themselves, as small pictures
 
 Everything from outside (names of latents, reasons, data) is escaped. Read `document.py` and `page.html.jinja` first.

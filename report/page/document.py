@@ -10,6 +10,7 @@ from markupsafe import Markup
 from elbowroom.inference.audit import Audit, Finding
 from elbowroom.inference.saving.durable import replace_text
 from elbowroom.report.page.chart_posterior import MOST_DATA, portraits
+from elbowroom.report.page.origins import origins
 from elbowroom.report.page.pictures import Pictures
 from elbowroom.report.page.sections import (
     calibration_section,
@@ -84,7 +85,8 @@ def page(audit: Audit, *, image_shape: tuple[int, ...] | None = None, title: str
         chains=None if audit.chains is None else chains_section(audit.chains),
         skipped=audit.skipped,
         cost=cost_section(audit.cost),
-        provenance=[(key, str(value)) for key, value in audit.provenance.items()],
+        announced=audit.announced,
+        origins=origins(audit),
         versions=list(versions().items()),
     )  # fmt: skip
 

@@ -33,6 +33,7 @@ DIFFERENT: set[tuple[type, str, Any, Any]] = {
     (Training, "loss", None, "Trace_ELBO"),  # null is what the family is trained by, which is this of nearly all
     (EvidenceOptions, "num_samples", 5000, 1000),  # a few seconds for the digits
     (EvidenceOptions, "num_particles", (5, 50, 500), ()),
+    (CompareOptions, "data", Data(), None),  # two things of one name: the option is which data set
     (CompareOptions, "budget", 120.0, None),  # who waits at a terminal is told in two minutes what it would take
 }
 

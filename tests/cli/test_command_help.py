@@ -107,7 +107,7 @@ def heavy_after(arguments: list[str]) -> subprocess.CompletedProcess[str]:
         (["train", "--training.epochs", "many"], "many"),
         (["train", "--data.binarize", "maybe"], "maybe"),
         (["train", "--programs.hidden", "wide"], "wide"),
-        (["compare", "--data", "3,x"], "3,x"),
+        (["compare", "--indices", "3,x"], "3,x"),
         (["evidence", "--which", "worst"], "worst"),
         (["train", "--json", "perhaps"], "perhaps"),
         (["train", "--config", "absent.yaml"], "absent.yaml"),

@@ -162,15 +162,15 @@ def test_a_lattice_in_four_dimensions(run: Run, folder: Path, pixels: Path) -> N
 @pytest.mark.parametrize(
     ("options", "told"),
     [
-        (("--data=[9]",), ("data", "test split", "0 … 8", "[9]")),
-        (("--data=[-1]",), ("data", "[-1]")),
-        (("--data=[1,1]",), ("data", "different", "[1, 1]")),
-        (("--data=[]",), ("data", "[]")),
+        (("--indices=[9]",), ("indices", "9 data (test)", "0 … 8", "[9]")),
+        (("--indices=[-1]",), ("indices", "[-1]")),
+        (("--indices=[1,1]",), ("indices", "different", "[1, 1]")),
+        (("--indices=[]",), ("indices", "[]")),
         (("--num_chains=0",), ("num_chains", "0")),
     ],
 )
 def test_options_of_compare(run: Run, trained: Path, options: tuple[str, ...], told: tuple[str, ...]) -> None:
-    ended = run("compare", f"--run={trained}", "--data=[0]", *options)
+    ended = run("compare", f"--run={trained}", "--indices=[0]", *options)
     assert ended.refused(*told), ended
     assert not (trained / "compare").exists()
 

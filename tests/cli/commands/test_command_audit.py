@@ -85,7 +85,7 @@ def test_a_run_is_audited_and_goes_on(run: Run, trained: Path) -> None:
 
 
 def test_choices_have_states_of_their_own(run: Run, trained: Path) -> None:
-    names = import_module("elbowroom.commands.audit").state_name
+    names = import_module("elbowroom.commands.subject").state_name
     from elbowroom.commands.options import AuditOptions
 
     told = [
@@ -99,7 +99,7 @@ def test_choices_have_states_of_their_own(run: Run, trained: Path) -> None:
             ("seed", 0, "test"),
         )
     ]
-    assert len(set(told)) == 6 and told[-1] == "state-last-test-0"
+    assert len(set(told)) == 6 and told[-1] == "last-test-0"
 
 
 @pytest.mark.slow
@@ -146,7 +146,10 @@ def test_a_plain_vae(run: Run, folder: Path, pixels: Path, audited: list[Target]
     pair = run("audit", *PLAIN, "--networks.encoder=nets:one_tensor")
     assert pair.refused("expected a pair of tensors", "network(x)[1:]"), pair
     wrong = run("audit", *PLAIN, "--networks.encoder=nets:Encoder", "--networks.latent_dim=5")
-    assert wrong.refused("the model failed", "shapes"), wrong
+    assert wrong.refused("decoder: failed on z of shape (3, 5): RuntimeError", "latent_dim was said to be 5"), wrong
+    flat = run("audit", *PLAIN, "--networks.encoder=nets:Convolution")
+    assert flat.refused("encoder: failed on x of shape (2, 9): RuntimeError", "--networks.image_shape"), flat
+    assert wrong.err.count("\n") == flat.err.count("\n") == 1
     assert not Path("audit").exists() and not audited
     ended = run("audit", *PLAIN, "--networks.encoder=nets:Encoder", "--json")
     assert ended.json() == read_json(Path("audit/audit.json"))

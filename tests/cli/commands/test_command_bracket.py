@@ -1,12 +1,10 @@
 """evidence --method bracket: what is printed and written, and that a second call goes on."""
 
 from pathlib import Path
-from typing import Any
 
 import pytest
 
-from elbowroom.commands.bracket import BOUNDS, state_name
-from elbowroom.commands.options import EvidenceOptions
+from elbowroom.commands.bracket import BOUNDS
 from elbowroom.inference import bracket, quadrature
 from elbowroom.inference.evidence.bracket.choice import FROM_BELOW, MIDDLE, UPPER
 from toys.commands import Run, the_target
@@ -62,14 +60,6 @@ def test_a_second_call_goes_on(run: Run, trained: Path) -> None:
     assert "Going on" not in run(*common, "--limit=2").out
     states = {path.name.removesuffix(".state.safetensors") for path in trained.glob("*.state.safetensors")}
     assert states == {"evidence-last-test-3-0", "evidence-last-test-2-0"}
-
-
-def test_choices_have_states_of_their_own() -> None:
-    choices: tuple[dict[str, Any], ...] = (
-        {}, {"which": "best"}, {"split": "validation"}, {"limit": 3}, {"seed": 1}, {"seed": 0}
-    )  # fmt: skip
-    names = [state_name(EvidenceOptions(**choice)) for choice in choices]
-    assert len(set(names)) == 5 and names[-1] == names[0]
 
 
 def test_what_cannot_be_continued_or_answered(run: Run, trained: Path) -> None:

@@ -46,7 +46,7 @@ def test_the_rest_of_an_image(run: Run, labelled: Path) -> None:
     assert parameters(Path("run"))["guide.encoder.layers.0.weight"].shape == (6, 3 + 6)
     with np.load("run/generate/samples.npz") as samples:
         assert samples["x"].shape == (5, 3)
-    compared = run("compare", "--run=run", "--data=[0]", "--mcmc=false", "--num_samples=100")
+    compared = run("compare", "--run=run", "--indices=[0]", "--mcmc=false", "--num_samples=100")
     assert compared.code == 0 and Path("run/compare/posteriors.png").stat().st_size > 1000, compared.err
 
 

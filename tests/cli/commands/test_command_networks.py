@@ -89,12 +89,13 @@ def test_a_checkpoint(run: Run, weights: dict[str, torch.Tensor], audited: list[
     ended = run("audit", *NAMES, *DATA, "--networks.checkpoint=vae.ckpt")
     assert ended.code == 0, ended
     assert "Weights of networks.encoder: 2 tensors of vae.ckpt, under 'state_dict.model.encoder.'." in ended.out
+    assert "nobody asked for it" not in Path("audit/report.html").read_text()  # nothing was grey
     (target,) = audited
     for network, part in ((target.model.decoder, "decoder"), (target.guide.encoder, "encoder")):
         for name, value in network.state_dict().items():
             assert torch.equal(value, weights[f"{part}.{name}"]), name
     assert not any("never loaded" in doubt for doubt in target.suspicions)
-    record = read_json(Path("audit/audit.json"))["weights"]["networks.decoder"]
+    record = read_json(Path("audit/audit.json"))["about"]["weights of networks.decoder"]
     assert record["file"] == "vae.ckpt" and record["tensors"] == 9 and len(record["sha256"]) == 64
 
 
@@ -228,8 +229,8 @@ def test_which_data_are_audited(run: Run, weights: dict[str, torch.Tensor], audi
     assert "Data: all 90 data of pixels.npy (the file has no splits" in out and "(pixels.npy, all)" in report
     assert "; zeros and ones by --data.binarize threshold at 0.5)" in out
     np.testing.assert_array_equal(audited[-1].data[0].numpy(), np.load("pixels.npy").reshape(90, 9))
-    record = read_json(Path("audit/audit.json"))["data"]
-    assert (record["split"], record["audited"], record["sizes"]["test"]) == ("all", 90, 90)
+    record = read_json(Path("audit/audit.json"))["about"]["data"]
+    assert (record["split"], record["number of data"]) == ("all", "90 of 90")
     out, _ = audit("--data.name=pixels.npy", "--limit=3")
     assert "Data: the first 3 of 90 data of pixels.npy" in out and len(audited[-1]) == 3
     out, report = audit("--data.name=pixels.npy", "--split=test")

@@ -179,7 +179,7 @@ def test_the_best_checkpoint_is_not_the_last(run: Run, folder: Path, pixels: Pat
 def test_compare_writes_tables_that_agree(run: Run, trained: Path) -> None:
     import xarray as xr
 
-    small = ("--num_samples=300", "--num_chains=2", "--num_warmup=20", "--num_draws=30", "--data=[7,2]")
+    small = ("--num_samples=300", "--num_chains=2", "--num_warmup=20", "--num_draws=30", "--indices=[7,2]")
     ended = run("compare", f"--run={trained}", *small, "--seed=5")
     assert ended.out.startswith("NUTS runs for each of 2 data by itself, 120 s at most in all (--budget).")
     found = read_json(trained / "compare" / "comparison.json")
@@ -212,7 +212,7 @@ def test_compare_chooses_from_typical_to_worst(run: Run, trained: Path) -> None:
 
 
 def test_compare_without_chains_for_a_person(run: Run, trained: Path) -> None:
-    ended = run("compare", f"--run={trained}", "--num_samples=300", "--data=[7,2]", "--mcmc=false")
+    ended = run("compare", f"--run={trained}", "--num_samples=300", "--indices=[7,2]", "--mcmc=false")
     assert ended.code == 0 and "KL(q‖p)" in ended.out
     assert how_arviz_reads(ended.out) == len(plt.get_fignums()) == 0
 
@@ -263,4 +263,4 @@ def test_a_mixture_is_weighed_exactly_and_drawn_by_its_posterior_means(
     names = {path.name for path in (folder / "run" / "generate").iterdir()}
     assert names == {"prior-samples.png", "reconstructions.png", "samples.npz", "generate.json"}
     told = "continuous latents" if guide == "none" else "discrete"
-    assert run("compare", "--run=run", "--data=[0]").refused(told)
+    assert run("compare", "--run=run", "--indices=[0]").refused(told)

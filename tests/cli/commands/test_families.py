@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from elbowroom.commands.families import families_table
-from elbowroom.commands.generate import mean_of
+from elbowroom.commands.latent_vector import mean_of
 from elbowroom.commands.options import Programs
 from elbowroom.commands.registered import kind_of, registered_guide, registered_model
 from elbowroom.guides import AmortizedNormal, ExactPosterior, PlanarGuide

@@ -1,5 +1,6 @@
 """The netCDF file of an audit: ArviZ and plain xarray read it, and it says what the JSON says."""
 
+import json
 from collections.abc import Callable
 from dataclasses import replace
 from functools import cache
@@ -88,3 +89,13 @@ def test_a_verdict_without_a_sentence_and_odd_provenance(tmp_path: Path) -> None
     assert tree["verdict"].sizes == {"number": 0, "finding": 0}
     with xr.open_datatree(save_audit_netcdf(audit, tmp_path / "audit.nc")) as read:
         assert read.attrs["provenance_quick"] == 1 and read.attrs["provenance_shape"] == "(2, 3)"
+
+
+def test_what_was_audited_is_in_both_files(tmp_path: Path) -> None:
+    about: dict[str, Any] = {"data": {"sha256": "ab12", "threshold": 0.5}, "model": {"prior": None}}
+    audit = replace(short_audit(), about=about, announced=("nobody asked for it", "a second sentence"))
+    record = audit_record(audit)
+    assert record["about"] == about and record["announced"] == ["nobody asked for it", "a second sentence"]
+    with xr.open_datatree(save_audit_netcdf(audit, tmp_path / "audit.nc")) as read:
+        assert json.loads(read.attrs["about"]) == about
+        assert read.attrs["announced"] == "nobody asked for it\na second sentence"

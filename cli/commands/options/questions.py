@@ -1,0 +1,90 @@
+"""The options of evidence, compare, audit and generate: each of a subject, and its own."""
+
+from dataclasses import dataclass, field
+from typing import Literal
+
+from elbowroom.commands.options.subjects import OfManyData, OfSubject
+
+
+@dataclass(frozen=True, kw_only=True)
+class EvidenceOptions(OfManyData, OfSubject):
+    """log p(x) of held-out data: ELBO, importance-weighted bounds, importance sampling, and exact where possible.
+
+    Attributes:
+        method: importance (with its bounds), or bracket (from below and above by whatever it takes, within a budget).
+        budget: for bracket, seconds, or a text such as '2e5 evaluations', by which two calls give the same numbers; a
+            second call goes on where the first ended.
+        num_samples: importance samples for each datum.
+        num_particles: report the IWAE bound for these numbers of particles, such as [5,50].
+        exact: integrate on a lattice; auto does so for up to three latents.
+        output: where to write evidence.json and the state (default: the run directory, else evidence/).
+    """
+
+    method: Literal["importance", "bracket"] = "importance"
+    budget: float | str = 60.0
+    num_samples: int = 5000
+    num_particles: list[int] = field(default_factory=lambda: [5, 50, 500])
+    exact: Literal["auto", "yes", "no"] = "auto"
+    output: str | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class CompareOptions(OfSubject):
+    """VI against MCMC against the exact posterior, for chosen data.
+
+    Attributes:
+        indices: of the data to compare, such as [3,141]; null for four from a typical room to the largest.
+        num_samples: draws of the guide and importance samples.
+        mcmc: run Pyro's NUTS (seconds for each datum, minutes where it has tens of latents).
+        budget: of NUTS, seconds, or a text such as '1e6 evaluations'; data for which there is no room are left out, and
+            what they would take is said (null: no limit).
+        num_chains: chains for each datum.
+        num_warmup: warm-up steps of each chain.
+        num_draws: draws of each chain.
+        output: where tables, figures and ArviZ files go (default: compare/ in the run directory, else
+            compare/).
+    """
+
+    indices: list[int] | None = None
+    num_samples: int = 5000
+    mcmc: bool = True
+    budget: float | str | None = 120.0
+    num_chains: int = 4
+    num_warmup: int = 300
+    num_draws: int = 500
+    output: str | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class AuditOptions(OfManyData, OfSubject):
+    """May q be trusted? How much room, where from, what to do next: a verdict and an HTML report, within a budget.
+
+    Attributes:
+        budget: seconds, or a text such as '1e7 evaluations', by which two calls give the same numbers; a second call
+            goes on where the first ended.
+        num_simulations: data sets that the guide is calibrated on.
+        own_loss: the loss that training printed; it is compared with minus the ELBO, and what is usually printed in its
+            place.
+        fail_if: a condition on the audit's numbers, such as 'gap > 5 or missed_modes > 0'; if it holds the exit code is
+            5. The names are those under numbers in audit.json.
+        output: where the report, JSON, netCDF and the state go (default: audit/ in the run directory, else audit/).
+    """
+
+    budget: float | str = 120.0
+    num_simulations: int = 300
+    own_loss: float | None = None
+    fail_if: str | None = None
+    output: str | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class GenerateOptions(OfSubject):
+    """Pictures of what the model has learned: samples, reconstructions, traversals, interpolations.
+
+    Attributes:
+        num_samples: samples from the model.
+        output: where the figures and samples.npz go (default: generate/ in the run directory, else generate/).
+    """
+
+    num_samples: int = 64
+    output: str | None = None
