@@ -181,7 +181,7 @@ def test_compare_writes_tables_that_agree(run: Run, trained: Path) -> None:
 
     small = ("--num_samples=300", "--num_chains=2", "--num_warmup=20", "--num_draws=30", "--indices=[7,2]")
     ended = run("compare", f"--run={trained}", *small, "--seed=5")
-    assert ended.out.startswith("NUTS runs for each of 2 data by itself, 120 s at most in all (--budget).")
+    assert "\nNUTS runs for each of 2 data by itself, 120 s at most in all (--budget)." in ended.out
     found = read_json(trained / "compare" / "comparison.json")
     assert ended.code == 0 and how_arviz_reads(ended.out) == len(plt.get_fignums()) == 1
     plt.close("all")
