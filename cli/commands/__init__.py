@@ -6,6 +6,7 @@
     constructors.py  options held against a constructor's signature     registered.py  the registries' models and guides
     programs.py      both programs: of the registries, or the user's own as module:name
     plain_networks.py  programs around plain networks, with the weights of a checkpoint
+    random_weights.py  whether networks that were built here hold weights that nobody trained or loaded
     runs.py          a run directory, opened again; what programs are called with    subject.py  what an audit is about
     readings.py      log p(x) in the units of a kind of data, such as perplexity
     density_runs.py  a run directory of a density, which has no latents     density_answers.py  what is said of it
