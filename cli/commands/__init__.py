@@ -6,6 +6,7 @@
     constructors.py  options held against a constructor's signature     registered.py  the registries' models and guides
     programs.py      both programs: of the registries, or the user's own as module:name
     plain_networks.py  programs around plain networks, with the weights of a checkpoint
+    random_weights.py  whether networks that were built here hold weights that nobody trained or loaded
     runs.py          a run directory, opened again; what programs are called with
     subject.py       what evidence, audit, compare and generate are asked about: a run, programs, or plain networks
     about.py         what is said of it: data, files, binarisation, likelihood, weights

@@ -13,6 +13,7 @@ from elbowroom.adapters.vae import decode_and_encode
 from elbowroom.commands.options import Networks
 from elbowroom.commands.options.shared import OfOwnPrograms
 from elbowroom.commands.programs import named_programs
+from elbowroom.commands.random_weights import module_of, random_weights, training_watched
 from elbowroom.commands.runs import arguments_of
 from elbowroom.datasets import Dataset
 from elbowroom.guides import from_encoder
@@ -22,7 +23,6 @@ from elbowroom.networks import load_weights
 
 DECODER, ENCODER = "networks.decoder", "networks.encoder"
 
-_NAMED = 4  # random tensors that a doubt names
 _FITTED = 2000  # training data at most that σ is fitted on
 
 
@@ -50,7 +50,7 @@ class Plain:
         """
         decoder, encoder = self.networks[DECODER], self.networks[ENCODER]
         for network in (decoder, encoder):
-            if (module := _module(network)) is not None:
+            if (module := module_of(network)) is not None:
                 module.to(x.device).eval()
         guide = from_encoder(encoder, output=options.encoder_output, num_given=len(given))
         with torch.no_grad(), torch.random.fork_rng(devices=[]):
@@ -114,17 +114,25 @@ def plain_networks(options: Networks, seed: int) -> Plain:
     """
     if options.vae is None:
         places = {DECODER: str(options.decoder), ENCODER: str(options.encoder)}
-        made = dict(zip(places, named_programs(places, seed), strict=True))
     else:
         places = dict.fromkeys((DECODER, ENCODER), options.vae)
-        (vae,) = named_programs({"networks.vae": options.vae}, seed)
-        made = dict(zip(places, decode_and_encode(vae), strict=True))
+    with training_watched() as trained:
+        made = _made(options, places, seed)
     prior = None
     if options.prior is not None:
         (prior,) = named_programs({"networks.prior": options.prior}, seed)
     weights = _loaded(options, made)
-    doubts = {} if options.checkpoint is not None else _random_weights(options, places, made, seed)
+    doubts = {}
+    if options.checkpoint is None:
+        doubts = random_weights(places, made, lambda: _made(options, places, seed + 1), bool(trained))
     return Plain(made, weights, doubts, prior)
+
+
+def _made(options: Networks, places: dict[str, str], seed: int) -> dict[str, Any]:
+    """Option -> network, made from the seed where it is made here."""
+    if options.vae is None:
+        return dict(zip(places, named_programs(places, seed), strict=True))
+    return dict(zip(places, decode_and_encode(*named_programs({"networks.vae": options.vae}, seed)), strict=True))
 
 
 def _loaded(networks: Networks, made: dict[str, Any]) -> dict[str, dict[str, Any]]:
@@ -164,53 +172,8 @@ def _of(option: dict[str, str] | str | None, part: str) -> str | None:
     return option
 
 
-def _random_weights(
-    options: Networks, places: dict[str, str], made: dict[str, Any], seed: int
-) -> dict[str, tuple[str, ...]]:
-    """For each network that was built here, by a class or a function, what it says if its weights follow the seed.
-
-    It is built once more from another seed: weights that were loaded, by whatever code, are the same again.
-    """
-    with torch.random.fork_rng(devices=[]):
-        if options.vae is None:
-            again = dict(zip(places, named_programs(places, seed + 1), strict=True))
-        else:
-            again = dict(zip(places, decode_and_encode(*named_programs({"vae": options.vae}, seed + 1)), strict=True))
-    new, partly = [], {}
-    for option, network in made.items():
-        one, other = _module(network), _module(again[option])
-        if one is None or other is None:
-            continue
-        own, others = one.state_dict(), other.state_dict()
-        random = [name for name, value in own.items() if name in others and not _same(value, others[name])]
-        held = [name for name, value in own.items() if name not in random and not _same(value, value.flatten()[:1])]
-        if random and held:  # more than constants: some were loaded
-            partly[option] = (
-                f"{len(random)} of the {len(own)} tensors of {option} ({places[option]}) hold random weights"
-            )
-            partly[option] += f" ({', '.join(random[:_NAMED])}{' …' if len(random) > _NAMED else ''})"
-        elif random:
-            new.append(option)
-    if new:
-        were = "was" if len(new) == 1 else "were"
-        who = " and ".join(f"{option} ({places[option]})" for option in new)
-        partly |= dict.fromkeys(new, f"{who} {were} built here with random weights, never loaded")
-    way_out = "give the trained ones with --networks.checkpoint FILE, or name an object that holds them"
-    return {option: (f"{doubt}: {way_out}",) for option, doubt in partly.items()}
-
-
-def _same(one: torch.Tensor, other: torch.Tensor) -> bool:
-    return bool((one == other).all()) if other.numel() == 1 or one.shape == other.shape else False
-
-
-def _module(network: Any) -> nn.Module | None:
-    """The module whose weights a network uses: itself, or the one that it is a method of."""
-    owner = network if isinstance(network, nn.Module) else getattr(network, "__self__", None)
-    return owner if isinstance(owner, nn.Module) else None
-
-
 def _owner(option: str, network: Any) -> nn.Module:
-    owner = _module(network)
+    owner = module_of(network)
     if owner is None:
         raise ValueError(f"{option} is no torch.nn.Module nor a method of one, so networks.checkpoint cannot fill it")
     return owner

@@ -25,8 +25,10 @@ from elbowroom.inference.audit.work import Work
 from elbowroom.inference.diagnostics.baselines import independent_entries, num_values
 from elbowroom.inference.diagnostics.calibration import Calibration, calibrate
 from elbowroom.inference.diagnostics.calibration.calibrate import MIN_SIMULATIONS
+from elbowroom.inference.diagnostics.changed_data import better_read
 from elbowroom.inference.diagnostics.latent_use import LatentUse, latent_use
 from elbowroom.inference.diagnostics.own_loss import OwnLoss, read_own_loss
+from elbowroom.inference.diagnostics.respread import respread
 from elbowroom.inference.estimate import Estimate, with_contradictions
 from elbowroom.inference.evaluation.clock import Budget, Clock
 from elbowroom.inference.evaluation.coordinates import why_no_coordinates
@@ -169,6 +171,8 @@ def audit_target(
         "suspicions": target.suspicions,
         "baseline": independent_entries(target if len(usable) == len(target) else target.select(usable)),
         "usable": usable,
+        "respread": work.guarded("spread of q", lambda: respread(target, seed)),
+        "better_read": work.guarded("changed data", lambda: better_read(target, seed)),
         "own_loss": None if own_loss is None else _own_loss(work, own_loss, options),
         "cautions": doubts,
     }

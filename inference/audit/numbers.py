@@ -25,6 +25,7 @@ def numbers_of(parts: Parts) -> dict[str, Number]:
     for gather in (
         *SUSPECT,
         _of_bracket,
+        _of_density,
         _of_weights,
         _of_room,
         _of_decomposition,
@@ -35,6 +36,14 @@ def numbers_of(parts: Parts) -> dict[str, Number]:
     ):
         numbers |= gather(parts)
     return numbers
+
+
+def _of_density(parts: Parts) -> dict[str, Number]:
+    """Data whose log p(x) is above zero beyond the noise of its estimates: x is continuous, p a density."""
+    sides = (parts.sampled, parts.bracket.lower)
+    least = torch.stack([(side.value - 2 * side.stderr).double().cpu() for side in sides]).nan_to_num(-torch.inf)
+    above = least.amax(0) > 0
+    return {"above_one": count(above, "data whose density p(x) is above one")} if bool(above.any()) else {}
 
 
 def _of_bracket(parts: Parts) -> dict[str, Number]:

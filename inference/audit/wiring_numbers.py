@@ -8,6 +8,7 @@ from collections.abc import Callable
 from dataclasses import replace
 
 import torch
+from torch import Tensor
 
 from elbowroom.inference.audit.intervals import exactly, mean, median, normal
 from elbowroom.inference.audit.parts import Parts, population_of, representative
@@ -90,5 +91,44 @@ def _of_codes(parts: Parts) -> dict[str, Number]:
     }
 
 
-SUSPECT: tuple[Callable[[Parts], dict[str, Number]], ...] = (_of_baseline, _of_own_loss, _of_shape, _of_codes)
+def _of_changed_data(parts: Parts) -> dict[str, Number]:
+    """What a change of the data gains, or what reconstructions leave of them as they are and changed."""
+    found = parts.better_read
+    if found is None:
+        return {}
+    what = f"data read {found.change}" if found.change else "nothing but the mean of all data"
+    if found.gain is not None:
+        about = f"the ELBO where {found.reader} would see {what}, less the ELBO, mean of data drawn anew"
+        return {"better_read": _of_new_data(found.gain, "nats", about)}
+    assert found.left is not None and found.left_then is not None
+    about = "share of the variance of x over data that reconstructions leave"
+    return {
+        "left": _of_new_data(found.left, "share", about),
+        "left_changed": _of_new_data(found.left_then, "share", f"{about} where {found.reader} would see {what}"),
+    }
+
+
+def _of_respread(parts: Parts) -> dict[str, Number]:
+    found = parts.respread
+    if found is None:
+        return {}
+    about = "the ELBO with that less the ELBO, mean of data drawn anew"
+    return {
+        "respread": exactly(found.factor, "", "the best of a few factors on the standard deviations of q"),
+        "respread_gain": _of_new_data(found.gain, "nats", about),
+    }
+
+
+def _of_new_data(values: Tensor, unit: str, about: str) -> Number:
+    return normal(float(values.mean()), float(values.std()) / len(values) ** 0.5, unit, about)
+
+
+SUSPECT: tuple[Callable[[Parts], dict[str, Number]], ...] = (
+    _of_baseline,
+    _of_own_loss,
+    _of_shape,
+    _of_codes,
+    _of_respread,
+    _of_changed_data,
+)
 """What gathers them."""

@@ -7,6 +7,8 @@ the model itself makes.
     agreement/       is q(z | x_b) the posterior of each datum? Errors, missed modes, the uses that survive
     calibration/     is q right on average over data simulated from the model? Ranks, coverage, TARP
     latent_use/      what does the model do with its latents? Activity, information, collapse
+    changed_data/    would the networks like the data better turned over, scaled, in another order?
+    respread.py      would q do better if it were wider, or narrower, by one factor everywhere?
     baselines.py     what a model without latents says of the same data
     own_loss.py      what training printed, beside what these programs have
     code_usage.py    which codes of a codebook are used, and how evenly

@@ -22,6 +22,8 @@ from elbowroom.inference.programs.global_state import quiet_globals
 from elbowroom.inference.programs.initial_weights import Layers, as_made
 from elbowroom.inference.programs.triple import Triple
 
+_NAMED = 4  # layers that a suspicion names
+
 
 def suspicions(triple: Triple) -> tuple[str, ...]:
     """What speaks for a program that was never trained, in words; each program is run once more, or twice."""
@@ -85,11 +87,20 @@ def _attribute(module: Any, words: list[str]) -> Any:
 def _new_network(triple: Triple, what: str) -> str:
     layers = Layers()
     watched_run(triple, what, layers)
-    if not layers.weights or not as_made(layers.weights.values()):
+    held = list(layers.weights.values())
+    if held and as_made(held):
+        return (
+            f"all {len(held)} linear and convolution layers of the {what} have the weights that PyTorch drew when it "
+            "made them: they look as if they had never been trained, or their trained weights had not been loaded"
+        )
+    new = [weight for weight, bias in held if as_made([(weight, bias)])]
+    if not new:
         return ""
+    some = f"{len(new)} of the {len(held)} linear and convolution layers"
+    shapes = " and ".join(" × ".join(map(str, weight.shape)) for weight in new[:_NAMED])
     return (
-        f"all {len(layers.weights)} linear and convolution layers of the {what} have the weights that PyTorch drew "
-        "when it made them: they look as if they had never been trained, or their trained weights had not been loaded"
+        f"{some} of the {what} ({shapes}{' …' if len(new) > _NAMED else ''}) {'has' if len(new) == 1 else 'have'} the "
+        "weights that PyTorch drew at first: left out when the others were trained, or loaded?"
     )
 
 

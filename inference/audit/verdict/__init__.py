@@ -6,6 +6,7 @@ A sentence states no more digits than its interval leaves certain, and no quanti
 
     verdict.py       all sentences, in the order in which a person asks; room, source and cautions
     doubts.py        what speaks against the wiring of programs, weights and data
+    other_data.py    … and whether the data are other ones than in training
     use.py           may q be trusted, in one sentence, and for which uses
     from_below.py    the same where log p(x) is known from below only
     data.py          single data: missed modes, exploded outputs, the largest room

@@ -4,13 +4,14 @@ from collections.abc import Mapping
 
 from elbowroom.inference.audit.parts import Parts
 from elbowroom.inference.audit.result import Finding, Number
+from elbowroom.inference.audit.verdict.other_data import tell_changed_data
 from elbowroom.inference.audit.verdict.wording import nats, whole
 from elbowroom.inference.diagnostics.latent_use.whereabouts import is_strange, strangest
 
 WORTH_A_DOUBT = 0.5
 """Nats per datum by which a model must be below one without latents."""
 
-_NARROW = 0.65  # of the posterior's sd, that q's is below in nearly every latent and datum
+_NARROW, _AS_NARROW = 0.7, 0.85  # of the posterior's sd, that q's is below on average, and in nearly every latent
 _OFF = 1.0  # posterior sds that the mean of q is off, root mean square over latents, for nearly every datum
 _WIDE, _AS_WIDE = 1.3, 0.95  # of it, that q's is above on average, and in nearly every latent and datum
 
@@ -22,7 +23,7 @@ def tell_suspicions(parts: Parts, numbers: Mapping[str, Number]) -> list[Finding
 
 def tell_doubts(parts: Parts, numbers: Mapping[str, Number]) -> list[Finding]:
     """A model worse than none, codes where the prior is not, or that say nothing, and a q of another spread."""
-    tellers = (_another_loss, _worse_than_none, _elsewhere, _collapsed, _spread, _means)
+    tellers = (tell_changed_data, _another_loss, _worse_than_none, _elsewhere, _collapsed, _spread, _respread, _means)
     return [finding for tell in tellers for finding in tell(parts, numbers)]
 
 
@@ -30,7 +31,7 @@ def is_too_narrow(numbers: Mapping[str, Number]) -> bool:
     """Whether q is narrower than the posterior in nearly every latent and datum, and not because it misses modes."""
     if "spread_of_q" not in numbers or _misses_modes(numbers):
         return False
-    return numbers["spread_of_q_widest"].value < _NARROW
+    return numbers["spread_of_q"].high < _NARROW and numbers["spread_of_q_widest"].value < _AS_NARROW
 
 
 def _spread(parts: Parts, numbers: Mapping[str, Number]) -> list[Finding]:
@@ -54,6 +55,29 @@ def _spread(parts: Parts, numbers: Mapping[str, Number]) -> list[Finding]:
         "taken?"
     )
     return [Finding("verdict", "bad", sentence, keys)]
+
+
+def _respread(parts: Parts, numbers: Mapping[str, Number]) -> list[Finding]:
+    """The same, as far as it is seen without chains; nothing where these have said it."""
+    if "respread" not in numbers or _spread(parts, numbers):
+        return []
+    factor = numbers["respread"].value
+    why = _WHY_WIDE if factor < 1 else _WHY_NARROW
+    sentence = (
+        f"The ELBO is higher by {nats(numbers['respread_gain'])} nats per datum if the standard deviations of q are "
+        f"all multiplied by {factor:g}: {why}?"
+    )
+    return [Finding("verdict", "bad", sentence, ("respread", "respread_gain"))]
+
+
+_WHY_WIDE = (
+    "was a log standard deviation read as a log variance (output='mean_log_std'), the KL term weighed above one in "
+    "training, or a larger σ taken there"
+)
+_WHY_NARROW = (
+    "was a log variance read as a log standard deviation (output='mean_log_var'), the KL term weighed below one in "
+    "training, the loss averaged over the values of a datum, or a smaller σ taken there"
+)
 
 
 def _means(parts: Parts, numbers: Mapping[str, Number]) -> list[Finding]:

@@ -10,7 +10,7 @@ from elbowroom.inference.audit.verdict.from_below import tell_from_below
 from elbowroom.inference.audit.verdict.guide import tell_calibration, tell_latents
 from elbowroom.inference.audit.verdict.next_steps import next_steps
 from elbowroom.inference.audit.verdict.use import LARGE, NEGLIGIBLE, tell_in_short, tell_uses
-from elbowroom.inference.audit.verdict.wording import nats, percent
+from elbowroom.inference.audit.verdict.wording import nats, percent, plural
 from elbowroom.inference.showing.numbers import in_short
 
 Numbers = Mapping[str, Number]
@@ -41,6 +41,18 @@ def _room(parts: Parts, numbers: Numbers) -> list[Finding]:
         keys.append("gap_with_exploded")
         sentence += f" With exploded data left in, the mean room would be {nats(numbers['gap_with_exploded'])} nats."
     return [Finding("room", tone, sentence, tuple(keys))]
+
+
+def _density(parts: Parts, numbers: Numbers) -> list[Finding]:
+    """That a density may be above one."""
+    if "above_one" not in numbers:
+        return []
+    sentence = (
+        f"log p(x) is above zero for {plural(int(numbers['above_one'].value), 'datum', 'data')}, which is no error: "
+        "p(x) is a density, and goes with the scale of the data. Of x/c, log p is higher by log c for each value of a "
+        "datum, so only models of data in the same units can be compared by it; the room is the same in any."
+    )
+    return [Finding("room", "note", sentence, ("above_one",))]
 
 
 def _source(parts: Parts, numbers: Numbers) -> list[Finding]:
@@ -99,6 +111,7 @@ _ORDER = (
     tell_in_short,
     tell_from_below,
     _room,
+    _density,
     _source,
     tell_missed_modes,
     tell_contradicted,

@@ -59,6 +59,19 @@ def observation_sigma(
     return record, _sentences(name, record)
 
 
+def squared_errors(target: Target, z: Values) -> Tensor | None:
+    """Σ (x − μ(z))² over the values of each datum, `[S, B]`; None if x is no mean plus Gaussian noise."""
+    structure = target.structure
+    if len(structure.observed) != 1 or structure.discrete:
+        return None
+    name = structure.observed[0]
+    site = next(record for program, _, at, record in target.sites() if program == "model" and at == name)
+    if _normal(site["fn"]) is None or site["mask"] is not None:
+        return None
+    num_samples = len(next(iter(z.values())))
+    return target.run("model", partial(_residuals, site=name), z, num_samples)[1]["squares"]
+
+
 def _sentences(name: str, record: dict[str, float]) -> str:
     unexplained = 100 * (1 - record["explained"])
     first = (

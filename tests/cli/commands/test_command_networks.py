@@ -61,6 +61,18 @@ def loaded():
     network.load_state_dict(torch.load("decoder.pt", weights_only=True))
     return network
 
+def moved(network):
+    optimiser = torch.optim.SGD(network.parameters(), 1e-3)
+    network(torch.ones(3, network[0].in_features)).square().sum().backward()
+    optimiser.step()
+    return network
+
+def fitted():
+    return moved(nn.Sequential(nn.Linear(2, 5), nn.Tanh(), nn.Linear(5, 9)))
+
+def fitted_in_part():
+    return nn.Sequential(*moved(nn.Sequential(nn.Linear(2, 12))), nn.Tanh(), nn.Linear(12, 9))
+
 def half():
     network = loaded()
     nn.init.normal_(network[2].weight)
@@ -211,6 +223,10 @@ def test_networks_that_nobody_loaded(run: Run, weights: dict[str, torch.Tensor],
     )
     assert "1 of the 9 tensors of networks.decoder (plain:half) hold random weights (2.weight)" in doubts("half")
     assert "networks.decoder" not in doubts("loaded") and "networks.decoder" not in doubts("vae.decoder")
+    assert not doubts("fitted"), "weights that a function trains follow the seed, too"
+    assert "2 of the 4 tensors of networks.decoder (plain:fitted_in_part) hold random weights (2.weight, 2.bias)" in (
+        doubts("fitted_in_part")
+    )
     both = run("audit", *NAMES, *DATA)
     (doubt,) = audited[-1].suspicions
     assert both.code == 0 and "plain:VAE.encoder) were built here with random weights, never loaded" in doubt

@@ -46,7 +46,9 @@ def test_a_model_that_was_never_trained_is_doubted_first() -> None:
 
 def parts(use: Any = None) -> Any:
     """What an audit of 40 data may have gathered."""
-    return SimpleNamespace(own_loss=None, baseline=None, latent_use=use, usable=tuple(range(40)))
+    return SimpleNamespace(
+        own_loss=None, baseline=None, better_read=None, respread=None, latent_use=use, usable=tuple(range(40))
+    )
 
 
 def named(**values: float) -> dict[str, Number]:
@@ -102,6 +104,7 @@ def test_a_collapsed_model_is_said_so_first() -> None:
     ("typical", "least", "most", "doubt"),
     [
         (0.3, 0.1, 0.6, "too small in nearly every latent and datum: the mark of a KL term weighed below one"),
+        (0.53, 0.4, 0.75, "too small in nearly every latent and datum: the mark of a KL term weighed below one"),
         (0.6, 0.3, 0.9, ""),  # in some latents as wide: an encoder that needs training
         (1.8, 1.1, 2.5, "was a log standard deviation read as a log variance"),
         (1.5, 0.6, 2.5, ""),

@@ -113,10 +113,16 @@ def test_networks_that_were_drawn_otherwise_are_not_accused() -> None:
     assert not Target(local, encoder.guide, X).notes
 
 
-def test_one_trained_layer_is_enough() -> None:
+@pytest.mark.parametrize(("moved", "shape"), [(0, "6 × 100"), (2, "100 × 3")])
+def test_one_layer_that_was_left_out(moved: int, shape: str) -> None:
     encoder = Encoder(torch.float64)
+    encoder.net = nn.Sequential(nn.Linear(3, 100), nn.Tanh(), nn.Linear(100, 6)).double()
     with torch.no_grad():
-        encoder.net[2].weight.add_(1e-6)
+        encoder.net[moved].weight.add_(1e-6)
+    (note,) = Target(local, encoder.guide, X).notes
+    assert f"1 of the 2 linear and convolution layers of the guide ({shape}) has the weights" in note
+    with torch.no_grad():
+        encoder.net[2 - moved].weight.add_(1e-6)
     assert not Target(local, encoder.guide, X).notes
 
 
