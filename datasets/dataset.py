@@ -34,6 +34,7 @@ class Dataset:
         files: what was read, in that order; or a folder of pictures.
         masks: split -> bool `[N, T]`, true where a sequence has a step; only for sequences of different lengths, all
             of whose splits have one. Elsewhere the values are zero.
+        notes: what the files hold that was left out, in words.
     """
 
     name: str
@@ -51,6 +52,7 @@ class Dataset:
     sha256: str = ""
     files: tuple[Path, ...] = ()
     masks: Mapping[str, Tensor] = field(default_factory=dict)
+    notes: tuple[str, ...] = ()
 
     @property
     def prepare(self) -> Callable[..., Tensor | tuple[Tensor, ...]] | None:
@@ -76,6 +78,7 @@ class Dataset:
             "seed": self.seed,
             "scale": self.scale,
             "split_rule": self.split_rule,
+            "notes": list(self.notes),
             "files": [path.name for path in self.files],
             "sha256": {"source": self.sha256}
             | {name: _digest(x) for name, x in parts.items()}

@@ -139,6 +139,7 @@ class Data:
             threshold, but none where a model of elbowroom, or a network's likelihood, is not of zeros and ones.
         threshold: grey values above it become 1 under binarize=threshold.
         labels_per_class: of labelled training data keep so many labels of each class (null: all).
+        limit: keep the first so many data of each split; of .npy and .npz files the others are never in memory.
     """
 
     name: str = "digits"
@@ -146,6 +147,7 @@ class Data:
     binarize: Binarize | None = None
     threshold: float = 0.5
     labels_per_class: int | None = None
+    limit: int | None = None
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -76,7 +76,8 @@ def binarize_of(data: Data, programs: Programs) -> Binarize:
 def load_data(options: Data, seed: int, *, binary: bool, whole: bool = False) -> Dataset:
     """The named data; grey ones are refused where they must be zeros and ones. `whole` as of `load`."""
     binarize, data_dir, threshold = options.binarize or "threshold", options.dir, options.threshold
-    data = load(options.name, data_dir=data_dir, binarize=binarize, threshold=threshold, seed=seed, whole=whole)
+    how: dict[str, Any] = {"binarize": binarize, "threshold": threshold, "whole": whole, "limit": options.limit}
+    data = load(options.name, data_dir=data_dir, seed=seed, **how)
     if binary:
         check_binary(data)
     return data if options.labels_per_class is None else keep_labels(data, options.labels_per_class, seed=seed)

@@ -108,6 +108,6 @@ def _subject(
     those = f"{'all' if of_all and len(target) == available else 'the'} {some} of {data.name}"
     cut = f" at {data.threshold:g}" if data.binarize == "threshold" else ""
     made = "" if data.binarize == "none" else f"; zeros and ones by --data.binarize {data.binarize}{cut}"
-    said = f"{those}{'' if of_all else f', its {split} data'} ({data.split_rule}{made})"
+    said = f"{those}{'' if of_all else f', its {split} data'} ({'; '.join((data.split_rule, *data.notes))}{made})"
     record = {"data": data.record() | {"split": part, "audited": len(target)}, "weights": weights}
     return Subject(target, place, shape, f"{title} ({data.name}, {part})", part, said, record)
