@@ -74,7 +74,7 @@ class DecoderModel(LatentModel):
 
     def _p_x(self, z: Tensor, result: Any, exposure: Tensor | None = None) -> dist.TorchDistribution:
         """p(x|z) from what the decoder returned for z."""
-        outputs = [_flatten(output, z) for output in self._read(result)]
+        outputs = [_flatten(output, z, self.likelihood.per_value) for output in self._read(result)]
         p_x: dist.TorchDistribution = (
             self.likelihood(*outputs) if exposure is None else self.likelihood(*outputs, exposure=exposure)
         )
@@ -124,8 +124,8 @@ def _as_tuple(result: Any) -> tuple[Tensor, ...]:
     return (result,) if isinstance(result, Tensor) else result
 
 
-def _flatten(output: Tensor, z: Tensor) -> Tensor:
-    """`output [*batch, ...]` as `[*batch, P]`, where z is `[*batch, D]`."""
+def _flatten(output: Tensor, z: Tensor, per_value: int) -> Tensor:
+    """`output [*batch, ...]` as `[*batch, P]`, where z is `[*batch, D]`; of several numbers a value, these are last."""
     num_batch = z.ndim - 1
     if output.ndim <= num_batch or output.shape[:num_batch] != z.shape[:-1]:
         raise ValueError(
@@ -133,4 +133,11 @@ def _flatten(output: Tensor, z: Tensor) -> Tensor:
             f"{tuple(z.shape[:-1])} followed by the datum's shape; a decoder that takes only z [N, D] needs the "
             "leading dimensions of z folded into one"
         )
-    return output if output.ndim == num_batch + 1 else output.flatten(num_batch)
+    if output.ndim == num_batch + 1:
+        return output
+    if per_value > 1 and output.shape[-1] != per_value:
+        raise ValueError(
+            f"decoder: got an output of shape {tuple(output.shape)}, expected the {per_value} levels in the last "
+            "dimension; of [B, levels, …], as cross_entropy takes them, decode=lambda z: decoder(z).movedim(1, -1)"
+        )
+    return output.flatten(num_batch)

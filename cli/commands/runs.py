@@ -112,7 +112,7 @@ def run_record(options: TrainOptions, data: Dataset) -> dict[str, Any]:
     """What a run directory must hold to be opened again."""
     return {
         "format": FORMAT,
-        "data": _recorded(options.data, newer=("labels_per_class",)),
+        "data": _recorded(options.data, newer=("labels_per_class", "limit")),
         "programs": _recorded(options.programs, newer=("options", "guide_options", "datum")),
         "seed": options.seed,
         "dataset": data.record(),

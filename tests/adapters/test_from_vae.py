@@ -209,8 +209,34 @@ def test_a_part_of_the_way_is_told_with_what_else_there_is() -> None:
         from_vae(vae, x, **OUTPUTS, encode=lambda x: vae.bottleneck(vae.encoder(x))[1:])
     with pytest.raises(ValueError, match=r"to encode x of shape .2, 1, 4, 4. fails: .*encode=lambda x"):
         from_vae(vae.vae, x.view(B, 1, 4, 4), **OUTPUTS)
+    with pytest.raises(TypeError, match=r"^x: got torch.float16, .*program.to\(torch.float16\)$"):
+        from_vae(vae, x.half(), **OUTPUTS)
     with pytest.raises(ValueError, match=r"^encoder: returned standard deviations between .*'mean_log_var'$"):
         from_vae(vae.vae, x, **(OUTPUTS | {"encoder_output": "mean_std"}))
+
+
+def test_levels_come_last() -> None:
+    """Logits of [B, levels, …], as cross_entropy has them, would be read as those of other pixels."""
+    torch.manual_seed(0)
+    vae = Tutorial().eval()
+    said: dict[str, Any] = OUTPUTS | {
+        "likelihood": "categorical",
+        "likelihood_options": {"levels": 4},
+        "decoder_output": "logits",
+    }
+    x = torch.randint(4, (B, P)).to(torch.get_default_dtype())
+
+    def first(z: Tensor) -> Tensor:
+        return vae.decode(z)[:, None, :] * torch.arange(4.0)[:, None]  # [B, 4, P]
+
+    with pytest.raises(
+        ValueError, match=r"^decoder: .*shape \(2, 4, 16\), expected the 4 levels in the last .*movedim"
+    ):
+        from_vae(vae, x, **said, decode=first)
+    model, _ = from_vae(vae, x, **said, decode=lambda z: first(z).movedim(1, -1))
+    z = torch.randn(B, D)
+    expected = -nn.functional.cross_entropy(first(z), x.long(), reduction="none").sum(1)
+    torch.testing.assert_close(model.decode(z).log_prob(x), expected)
 
 
 def test_looking_at_the_codes_changes_nothing() -> None:
