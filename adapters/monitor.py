@@ -1,15 +1,14 @@
 """While a guide is trained: room, tail of the weights and latents in use, on a handful of data that stay the same."""
 
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from elbowroom.inference import Target, importance
 from elbowroom.inference.diagnostics.latent_use.use import ACTIVE
-from elbowroom.networks.functions import networks_of
+from elbowroom.networks.functions import in_evaluation
 
 
 class Watched(NamedTuple):
@@ -110,7 +109,7 @@ class Monitor:
             ProgramError: if the programs cannot be evaluated, see `Target`.
         """
         model, guide, data = self._triple
-        with _undisturbed(model, guide):
+        with in_evaluation(model, guide), torch.no_grad():  # a target leaves the rest alone
             target = Target(model, guide, *data).collapsed(needed=False)
             estimate = importance(target, num_samples=self.num_samples, seed=self.seed, search=False)
             active, num_latents = _active(target, self.num_samples, self.seed)
@@ -143,20 +142,3 @@ def _active(target: Target, num_samples: int, seed: int) -> tuple[int, int]:
     # The mean of S draws varies by var/S more than the mean itself.
     moved = values.mean(0).var(0) - values.var(0).mean(0) / num_samples
     return int((moved > ACTIVE).sum()), values.shape[2]
-
-
-@contextmanager
-def _undisturbed(*programs: Any) -> Iterator[None]:
-    """Modules in evaluation mode, no gradients; afterwards modes are as before. A target leaves the rest alone."""
-    modules: list[nn.Module] = [
-        part for program in programs for root in networks_of(program) for part in root.modules()
-    ]
-    modes = [module.training for module in modules]
-    try:
-        for module in modules:
-            module.training = False
-        with torch.no_grad():
-            yield
-    finally:
-        for module, mode in zip(modules, modes, strict=True):
-            module.training = mode

@@ -15,6 +15,8 @@ bags.py           sparse counts, and the words of their columns
 keys.py           the names under which files hold data, labels and masks
 refusals.py       files that are not read, and how to convert them
 arrays.py         what a reader hands on, and the checks that they are data
+stored.py         arrays in files, of which some rows are read
+few.py            a few data of each split, and how many fit
 masks.py          sequences of different lengths
 splits.py         which data are held out
 binarize.py       how grey values become zeros and ones

@@ -37,6 +37,7 @@ class Dataset:
         masks: split -> bool `[N, T]`, true where a sequence has a step; only for sequences of different lengths, all
             of whose splits have one. Elsewhere the values are zero.
         grey: whether the source holds other values than zeros and ones.
+        notes: what the files hold that was left out, in words.
     """
 
     name: str
@@ -56,6 +57,7 @@ class Dataset:
     files: tuple[Path, ...] = ()
     masks: Mapping[str, Tensor] = field(default_factory=dict)
     grey: bool = False
+    notes: tuple[str, ...] = ()
 
     @property
     def prepare(self) -> Callable[..., Tensor | tuple[Tensor, ...]] | None:
@@ -89,6 +91,7 @@ class Dataset:
             "seed": self.seed,
             "scale": self.scale,
             "split_rule": self.split_rule,
+            "notes": list(self.notes),
             "files": [path.name for path in self.files],
             "sha256": {"source": self.sha256}
             | {name: _digest(x) for name, x in parts.items()}

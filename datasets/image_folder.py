@@ -22,19 +22,22 @@ def read_images(folder: Path) -> Arrays:
     """The pictures, in the order of their names, as `[N, H, W]`, or `[N, H, W, 3]` where one of them has colours.
 
     Subfolders named train, validation and test are the splits. Other subfolders are classes, in the order of their
-    names, as torchvision's ImageFolder has it. Values are 0 … 255, or the 0 and 1 of masks.
+    names, as torchvision's ImageFolder has it, the same of each split. Values are 0 … 255, or the 0 and 1 of masks.
 
     Raises:
-        ValueError: if there are no pictures, one cannot be read, they differ in size, or see-through ones are among
-            them; the message names the files.
+        ValueError: if there are no pictures, one cannot be read, they differ in size, see-through ones are among
+            them, or there are others in subfolders that are neither splits nor classes; the message names the files.
     """
     splits = {split: place for place in _folders(folder) if (split := split_of(place.name))}
-    if splits and not _images(folder):
-        if "train" not in splits:
-            raise ValueError(f"{folder}: subfolders {', '.join(p.name for p in splits.values())}, but no train")
-        parts = {split: _labelled(place) for split, place in splits.items()}
-    else:
-        parts = {"train": _labelled(folder)}
+    if splits and "train" not in splits:
+        raise ValueError(
+            f"{folder}: subfolders {', '.join(p.name for p in splits.values())}, but no train: name one of them, if "
+            "that is the data"
+        )
+    places = splits or {"train": folder}
+    classes = sorted({below.name for place in places.values() for below in _folders(place)})
+    parts = {split: _labelled(place, classes) for split, place in places.items()}
+    _refuse_others(folder, {path for paths, _ in parts.values() for path in paths})
     read = {split: [_read(path) for path in paths] for split, (paths, _) in parts.items()}
     every = [image for images in read.values() for image in images]
     colour = any(image.ndim == 3 for image in every)
@@ -50,11 +53,23 @@ def files_of(folder: Path) -> list[Path]:
     return sorted(path for path in folder.rglob("*") if path.suffix.lower() in ENDINGS and path.is_file())
 
 
-def _labelled(folder: Path) -> tuple[list[Path], list[int]]:
-    """The pictures of a split, and their classes if they lie in subfolders."""
+def _refuse_others(folder: Path, read: set[Path]) -> None:
+    """Pictures that would be passed over are a mistake, or data."""
+    hidden = {part for part in folder.rglob("*") if part.name.startswith((".", "__"))}
+    others = [path for path in files_of(folder) if path not in read and not hidden & {path, *path.parents}]
+    if others:
+        raise ValueError(
+            f"{folder}: {len(read)} pictures are read, and {len(others)} lie elsewhere below it, such as "
+            f"{others[0].relative_to(folder)}: put them all into the folder, or into subfolders of it by class, or by "
+            "split (train, validation, test) and class"
+        )
+
+
+def _labelled(folder: Path, names: Sequence[str]) -> tuple[list[Path], list[int]]:
+    """The pictures of a split, and their classes, numbered as among these names, if they lie in subfolders."""
     if paths := _images(folder):
         return paths, []
-    classes = [(label, path) for label, place in enumerate(_folders(folder)) for path in _images(place)]
+    classes = [(names.index(place.name), path) for place in _folders(folder) for path in _images(place)]
     if not classes:
         raise ValueError(
             f"{folder}: a folder without pictures ({', '.join(ENDINGS)}), in it or its subfolders. {_there(folder)}"
@@ -85,7 +100,11 @@ def _read(path: Path) -> NDArray[np.uint8]:
     try:
         with Image.open(path) as image:
             if image.mode not in (*_GREY, *_COLOUR):
-                raise ValueError(f"its pixels are of the kind {image.mode!r}, expected 8-bit grey or colours")
+                raise ValueError(
+                    f"its pixels are of the kind {image.mode!r}, expected 8-bit grey or colours: of 16 bits, "
+                    "PIL.Image.fromarray((numpy.asarray(image) // 257).astype('uint8')); of others save all as one "
+                    "array [N, height, width] in an .npy"
+                )
             alpha = image.mode in ("LA", "RGBA") or "transparency" in image.info
             if alpha and np.asarray(image.convert("RGBA"))[..., 3].min() < 255:
                 raise ValueError("it is transparent in places: put it on a background (image.convert('RGB'))")

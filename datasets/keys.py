@@ -11,7 +11,7 @@ _DATA_KEYS = {
     "test": ("test", "x_test", "test_x", "test_images", "testdata"),
 }
 _LABEL_KEYS = {
-    "train": ("y_train", "train_y", "train_labels", "y", "labels", "latents_classes"),
+    "train": ("y_train", "train_y", "train_labels", "y", "labels", "targets", "target", "latents_classes"),
     "validation": ("y_validation", "y_valid", "y_val", "validation_labels"),
     "test": ("y_test", "test_y", "test_labels"),
 }
@@ -26,11 +26,16 @@ _LABEL_COLUMNS = ("label", "labels", "y", "class", "target")
 
 
 class Keys(NamedTuple):
-    """Split -> the key of its array, for each of what a split has."""
+    """Split -> the key of its array, for each of what a split has; and the keys of what is none of these."""
 
     data: Mapping[str, str]
     labels: Mapping[str, str]
     masks: Mapping[str, str]
+    others: tuple[str, ...] = ()
+
+    def used(self) -> set[str]:
+        """The keys of what is read."""
+        return {key for part in (self.data, self.labels, self.masks) for key in part.values()}
 
 
 def find_keys(keys: Iterable[str], source: str) -> Keys:
@@ -40,20 +45,22 @@ def find_keys(keys: Iterable[str], source: str) -> Keys:
         ValueError: if none holds training data, or two claim the same split.
     """
     names = list(keys)
-    found = Keys(*(_claims(names, known, source) for known in (_DATA_KEYS, _LABEL_KEYS, _MASK_KEYS)))
+    data, labels, masks = (_claims(names, known, source) for known in (_DATA_KEYS, _LABEL_KEYS, _MASK_KEYS))
+    found = Keys(data, labels, masks)
     if "train" not in found.data:
         raise ValueError(
             f"{source}: no array to train on. Its keys are {_listed(names)}; expected one of "
             f"{', '.join(_DATA_KEYS['train'])} (and, if there are held-out data, validation and test or the like). "
             "Save the data under such a name, or alone in an .npy file"
         )
-    return found
+    return found._replace(others=tuple(name for name in names if name not in found.used()))
 
 
 def arrays_by_key(keys: Keys, read: Mapping[str, Any]) -> Arrays:
     """The arrays under the keys that were found."""
-    data, labels, masks = ({split: read[key] for split, key in part.items()} for part in keys)
-    return Arrays(data, labels, masks=masks)
+    parts = (keys.data, keys.labels, keys.masks)
+    data, labels, masks = ({split: read[key] for split, key in part.items()} for part in parts)
+    return Arrays(data, labels, masks=masks, notes=(f"not read: {_listed(keys.others)}",) if keys.others else ())
 
 
 def split_of(name: str) -> str | None:

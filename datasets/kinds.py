@@ -113,7 +113,7 @@ def _labels(data: Dataset, split: str) -> Arguments:
     if split not in data.labels:
         raise ValueError(
             f"{data.name} has no labels of the {split} split: use digits, mnist or omniglot, or a .npz file with "
-            "`y_train` (whole numbers, one a datum) beside `x_train`"
+            "`y_train` (whole numbers, one a datum) beside `x_train`" + "".join(f"; {note}" for note in data.notes)
         )
     return data.split(split), data.labels[split]
 

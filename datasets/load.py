@@ -3,6 +3,7 @@
 import hashlib
 import os
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -10,11 +11,12 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from elbowroom.datasets.arrays import check_grey, to_rows
+from elbowroom.datasets.arrays import check_arrays, check_grey, find_labels, to_rows
 from elbowroom.datasets.bags import check_vocabulary
 from elbowroom.datasets.binarize import Binarize, binarize_rows, check_mode
 from elbowroom.datasets.dataset import Dataset
 from elbowroom.datasets.dequantize import Dequantize, check_dequantize, dequantize_rows
+from elbowroom.datasets.few import check_memory, few_of
 from elbowroom.datasets.image_folder import files_of
 from elbowroom.datasets.locate import Found, find
 from elbowroom.datasets.philox import check_seed
@@ -31,6 +33,7 @@ def load(
     dequantize: Dequantize = "none",
     seed: int = 0,
     whole: bool = False,
+    limit: int | None = None,
 ) -> Dataset:
     """Read a data set from local files, check it, and return its train, validation and test data.
 
@@ -63,11 +66,13 @@ def load(
         seed: of the draw of `static` and `dynamic`.
         whole: take a file of one's own that has no splits as it is: all of its data, in its order, are `test`, and
             there are none to train on. One datum will do. Sources that have splits are read as ever.
+        limit: keep the first so many data of each split; of an `.npy` or `.npz` the others are never in memory, so
+            that files are read that would not fit, such as dSprites. Which data a split has does not depend on it.
 
     Raises:
         FileNotFoundError: naming the files looked for, where, and how to provide them; nothing is downloaded.
-        ValueError: on an unknown name or option, and on files that are damaged, hold pickles, or hold no usable data;
-            the message names the file and, where values are wrong, the rows.
+        ValueError: on an unknown name or option, and on files that are damaged, hold pickles, hold no usable data or
+            more than fits into memory; the message names the file and, where values are wrong, the rows.
         ImportError: on a `.parquet` file, without pyarrow.
     """
     check_mode(binarize, threshold)
@@ -77,9 +82,16 @@ def load(
     files = tuple(found.files.values())
     source = ", ".join(str(path) for path in files) or found.name
     arrays = found.layout.read(found.files)
+    check_arrays(arrays, source)
+    labels, notes = find_labels(arrays, source)
+    arrays = replace(arrays, labels=labels)
+    plan, split_rule = _plan(found.source.rule, {split: len(x) for split, x in arrays.data.items()}, source, whole)
+    if limit is not None:
+        arrays, plan = few_of(arrays, plan, limit)
+        split_rule += f"; of each the first {limit}"
+    check_memory(arrays, source)
     rows = to_rows(arrays, source)
     image_shape = _check_shape(found, rows.image_shape, rows.data["train"].shape[1], source)
-    plan, split_rule = _plan(found.source.rule, {split: len(x) for split, x in rows.data.items()}, source, whole)
     if binarize != "none" or found.source.image_shape is not None:  # the named sets are images
         for split, x in rows.data.items():
             check_grey(x, f"{source}: the {split} array")
@@ -94,7 +106,7 @@ def load(
         )
         for split, (array, taken) in plan.items()
     }
-    if binarize == "threshold":
+    if binarize == "threshold" and limit is None:
         _check_varied(parts["train" if len(parts["train"]) else "test"], rows.data["train"], threshold, source)
     return Dataset(
         name=found.name,
@@ -102,7 +114,7 @@ def load(
         validation=torch.from_numpy(parts["validation"]),
         test=torch.from_numpy(parts["test"]),
         image_shape=image_shape,
-        labels={s: _labels(rows.labels[a], taken) for s, (a, taken) in plan.items() if a in rows.labels},
+        labels={s: _labels(arrays.labels[a], taken) for s, (a, taken) in plan.items() if a in arrays.labels},
         vocabulary=check_vocabulary(arrays.vocabulary, rows.data["train"].shape[1], source),
         binarize=binarize,
         threshold=threshold,
@@ -114,6 +126,7 @@ def load(
         files=files,
         masks={s: torch.from_numpy(rows.masks[a][taken]) for s, (a, taken) in plan.items() if a in rows.masks},
         grey=any(bool(((x != 0) & (x != 1)).any()) for x in rows.data.values()),
+        notes=notes,
     )
 
 

@@ -6,6 +6,16 @@ from pathlib import Path
 
 _PICKLES = tuple(bytes([0x80, protocol]) for protocol in range(2, 6))
 _CIFAR = (b"batch_label", b"coarse_labels", b"fine_labels")
+_READ = {
+    ".h5": "h5py.File({0!r})['x'][:]",
+    ".hdf5": "h5py.File({0!r})['x'][:]",
+    ".txt": "numpy.loadtxt({0!r})",
+    ".json": "numpy.array(json.load(open({0!r})))",
+    ".xlsx": "pandas.read_excel({0!r}).to_numpy()",
+    ".feather": "pandas.read_feather({0!r}).to_numpy()",
+    ".arff": "numpy.array(scipy.io.arff.loadarff({0!r})[0].tolist())",
+}
+"""What reads a file into an array, by its ending."""
 _START = 1 << 16  # bytes that are looked at
 
 
@@ -25,10 +35,11 @@ def why_not_read(path: Path, endings: str) -> str:
     if zipfile.is_zipfile(path) or start.startswith(b"\x1f\x8b") or tarfile.is_tarfile(path):
         return f"{path}: a packed file: unpack it, and name the file with the data in it (it ends in {endings})"
     kind = f"files that end in {path.suffix}" if path.suffix else "files without an ending"
+    array = _READ.get(path.suffix.lower(), "array").format(path.name)
+    first = "make an" if array != "array" else "read it into an"
     return (
         f"{path}: the file is there, but {kind} are not read. Read are {endings}, and folders of pictures. Convert it: "
-        "read it into an array [N, …], a datum a row, and "
-        f"numpy.save({path.stem + '.npy'!r}, array)"
+        f"{first} array [N, …] of it, a datum a row, and numpy.save({path.stem + '.npy'!r}, {array})"
     )
 
 

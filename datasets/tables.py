@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from elbowroom.datasets.arrays import Arrays
 from elbowroom.datasets.keys import is_label_column
 
+_INDICES = ("", "unnamed: 0", "index", "id")  # names of a first column that may be no data
 _SHOWN = 3  # columns that an error names
 _LOOKED_AT = 100_000  # lines that are searched for the cell that is no number
 
@@ -39,6 +40,12 @@ def read_delimited(path: Path) -> Arrays:
         delimiter = "\t" if path.name.lower().endswith(".tsv") else max(",;\t", key=first.count)
         cells = next(csv.reader([first.lstrip("# ")], delimiter=delimiter), [])
         header = not all(map(_is_number, cells))
+        if len(cells) > 2 and cells == [str(i) for i in range(len(cells))]:
+            raise ValueError(
+                f"{path}: the first line counts the columns 0, 1, 2, …, as pandas names them: a header, or a datum? "
+                f"Write it without these names (to_csv({path.name!r}, header=False, index=False)), or, if it is a "
+                "datum, with a line of names before it"
+            )
         return _arrays(Table(_values(path, delimiter, int(header)), tuple(cells) if header else ()), path)
 
 
@@ -97,13 +104,14 @@ def _arrays(table: Table, path: Path) -> Arrays:
 
 
 def _refuse_index(table: Table, path: Path) -> None:
-    """An index that was written along is no datum's value: a first column without a name that counts the rows."""
+    """An index that was written along is no datum's value: a first column of no name, or id, that counts the rows."""
     values, names = table
-    if names and names[0] in ("", "Unnamed: 0", "index") and np.array_equal(values[:, 0], np.arange(len(values))):
+    first = values[0, 0]
+    if names and names[0].strip().lower() in _INDICES and np.array_equal(values[:, 0], first + np.arange(len(values))):
         raise ValueError(
             f"{path}: the first column {'has no name' if not names[0] else f'is called {names[0]!r}'} and counts the "
-            "rows 0, 1, 2, …: an index that was written along. Write the file without it: "
-            f"pandas.read_csv({path.name!r}, index_col=0).to_csv({path.name!r}, index=False)"
+            f"rows {first:.0f}, {first + 1:.0f}, {first + 2:.0f}, …: an index that was written along. Write the file "
+            f"without it: pandas.read_csv({path.name!r}, index_col=0).to_csv({path.name!r}, index=False)"
         )
 
 
@@ -143,6 +151,13 @@ def _culprit(path: Path, delimiter: str | None) -> str:
                 if not _is_number(cell):
                     column = f"column {names[i]!r}" if i < len(names) else f"column {i + 1}"
                     what = f"is {cell[:20]!r}, no number" if cell.strip() else "is empty"
+                    if all(map(_is_number, cell.split())) and cell.strip():
+                        return f"line {number}, {column} {what}: columns apart by blanks are read of .amat files"
+                    if _is_number(cell.replace(",", ".")):
+                        return (
+                            f"line {number}, {column} {what}: decimals with commas; pandas.read_csv({path.name!r}, "
+                            f"sep={delimiter!r}, decimal=',').to_csv({path.name!r}, index=False)"
+                        )
                     return (
                         f"line {number}, {column} {what}. Data are numbers, all of them there: leave out such columns "
                         "or rows, or encode them, and write the file again"
@@ -155,7 +170,10 @@ def _text(path: Path) -> Iterator[None]:
     try:
         yield
     except UnicodeDecodeError as error:
-        raise ValueError(f"{path}: not UTF-8 text ({error}), expected a table of numbers") from error
+        raise ValueError(
+            f"{path}: not UTF-8 text ({error}), expected a table of numbers; of another encoding, "
+            f"pandas.read_csv({path.name!r}, encoding='latin1').to_csv({path.name!r}, index=False)"
+        ) from error
 
 
 def _chained(first: str, rest: Iterable[str]) -> Iterator[str]:

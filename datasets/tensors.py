@@ -1,5 +1,6 @@
 """Tensors in files: PyTorch's .pt and .pth, read without running anything, and .safetensors."""
 
+import re
 import warnings
 from collections.abc import Mapping
 from pathlib import Path
@@ -59,13 +60,13 @@ def read_safetensors(path: Path) -> Arrays:
 
 def _by_key(stored: Mapping[str, Any], path: Path) -> Arrays:
     tensors = {key: value for key, value in stored.items() if isinstance(value, Tensor)}
-    if any(key.endswith((".weight", ".bias")) for key in tensors) or "state_dict" in stored:
+    if any(key.split(".")[-1] in ("weight", "bias") for key in tensors) or "state_dict" in stored:
         raise ValueError(
             f"{path}: weights of a network, no data: they are for --networks.checkpoint, or "
             "elbowroom.networks.load_weights in Python"
         )
     keys = find_keys(tensors, str(path))
-    return arrays_by_key(keys, {key: _array(tensors[key]) for part in keys for key in part.values()})
+    return arrays_by_key(keys, {key: _array(tensors[key]) for key in keys.used()})
 
 
 def _array(tensor: Tensor) -> NDArray[Any]:
@@ -77,9 +78,14 @@ def _array(tensor: Tensor) -> NDArray[Any]:
 
 def _why_not(path: Path, error: Exception) -> str:
     if isinstance(error, UnpicklingError):
+        found = re.search(r"GLOBAL ([\w.]+)", str(error))
+        said = f"it holds Python objects besides tensors{f' ({found[1]})' if found else ''}"
+        tensors = ".tensors" if found and found[1].endswith(".TensorDataset") else ""
         return (
-            "it holds Python objects besides tensors, and unpickling those can run any code: refused. If you trust it, "
-            f"open it once with torch.load({path.name!r}, weights_only=False), and save its tensors alone: "
+            f"{said}, and unpickling those can run any code: refused. If you trust it, open it once with "
+            f"torch.load({path.name!r}, weights_only=False){tensors}, and save its tensors alone: "
             f"torch.save({{'x': data, 'y': labels}}, {path.stem + '-data.pt'!r})"
         )
+    if "TorchScript" in str(error):
+        return "a program of TorchScript, no data"
     return f"cannot be read as a file of torch.save ({type(error).__name__}: {str(error).splitlines()[0]})"

@@ -1,6 +1,7 @@
 """Functions of networks as modules: a method such as `vae.encode`, a lambda around it, a partial of either."""
 
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from functools import partial
 from types import CodeType, FunctionType, MethodType, ModuleType
 from typing import Any
@@ -63,6 +64,20 @@ def networks_of(function: Any) -> list[nn.Module]:
         found.setdefault(id(network), network)
     inner = {id(child) for network in found.values() for child in network.modules() if child is not network}
     return [network for key, network in found.items() if key not in inner]
+
+
+@contextmanager
+def in_evaluation(*functions: Any) -> Iterator[None]:
+    """The modules that callables use in evaluation mode; afterwards each is in its own again."""
+    modules = [part for function in functions for root in networks_of(function) for part in root.modules()]
+    modes = [module.training for module in modules]
+    try:
+        for module in modules:
+            module.training = False
+        yield
+    finally:
+        for module, mode in zip(modules, modes, strict=True):
+            module.training = mode
 
 
 def _within(value: Any, depth: int, seen: set[int]) -> Iterator[nn.Module]:

@@ -21,7 +21,9 @@ def data_in_words(data: Dataset, split: str, num_data: int) -> str:
     some = f"{available} data" if num_data == available else f"first {num_data} of {available} data"
     those = f"{'all' if of_all and num_data == available else 'the'} {some} of {data.name}"
     made = "" if data.binarize == "none" else f"; zeros and ones by --data.binarize {data.binarize}{_cut(data)}"
-    return f"{those}{'' if of_all else f', its {split} data'} ({data.split_rule}{made})"
+    made += "" if data.dequantize == "none" else f"; uniform noise by --data.dequantize {data.dequantize}"
+    rule = "; ".join((data.split_rule, *data.notes))
+    return f"{those}{'' if of_all else f', its {split} data'} ({rule}{made})"
 
 
 def data_record(

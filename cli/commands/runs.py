@@ -75,6 +75,8 @@ def binarize_of(data: Data, programs: Programs) -> Binarize:
     """
     if data.binarize is not None:
         return data.binarize
+    if data.dequantize != "none":
+        return "none"
     if model_name(programs) is None:
         return "none" if programs.datum in OTHER_VALUES else "threshold"
     return "threshold" if is_binary(programs) else "none"
@@ -82,8 +84,9 @@ def binarize_of(data: Data, programs: Programs) -> Binarize:
 
 def load_data(options: Data, seed: int, *, binary: bool, whole: bool = False) -> Dataset:
     """The named data; grey ones are refused where they must be zeros and ones. `whole` as of `load`."""
-    binarize, data_dir, threshold = options.binarize or "threshold", options.dir, options.threshold
-    data = load(options.name, data_dir=data_dir, binarize=binarize, threshold=threshold, seed=seed, whole=whole)
+    binarize = options.binarize or ("threshold" if options.dequantize == "none" else "none")
+    how: dict[str, Any] = {"binarize": binarize, "threshold": options.threshold, "dequantize": options.dequantize}
+    data = load(options.name, data_dir=options.dir, seed=seed, whole=whole, limit=options.limit, **how)
     if binary:
         check_binary(data)
     return data if options.labels_per_class is None else keep_labels(data, options.labels_per_class, seed=seed)
@@ -117,7 +120,7 @@ def run_record(options: TrainOptions, data: Dataset) -> dict[str, Any]:
     """What a run directory must hold to be opened again."""
     return {
         "format": FORMAT,
-        "data": _recorded(options.data, newer=("labels_per_class",)),
+        "data": _recorded(options.data, newer=("labels_per_class", "limit", "dequantize")),
         "programs": _recorded(options.programs, newer=("options", "guide_options", "datum")),
         "seed": options.seed,
         "dataset": data.record(),

@@ -12,6 +12,11 @@ from elbowroom.adapters import from_vae
 from elbowroom.inference import Target
 
 B, P, D = 4, 16, 4
+OUTPUTS: dict[str, Any] = {
+    "likelihood": "bernoulli",
+    "encoder_output": "mean_log_var",
+    "decoder_output": "probs",
+}
 
 
 class Tutorial(nn.Module):
@@ -120,12 +125,14 @@ class Labelled(Tutorial):
         return super().decode(z * (1 + label).unsqueeze(-1))
 
 
-def test_labels_are_given_to_both() -> None:
+@pytest.mark.parametrize("said", [False, True])
+def test_labels_are_given_to_both(said: bool) -> None:
+    """To its methods, or to functions that stand for them."""
     torch.manual_seed(0)
     vae, label = Labelled().eval(), torch.arange(B)
     x = torch.bernoulli(torch.full((B, P), 0.4))
-    outputs = {"encoder_output": "mean_log_var", "decoder_output": "probs"}
-    target = Target(*from_vae(vae, x, label, likelihood="bernoulli", **outputs), x, label)
+    ways: dict[str, Any] = {"encode": lambda x, y: vae.encode(x, y), "decode": lambda z, y: vae.decode(z, y)}
+    target = Target(*from_vae(vae, x, label, **OUTPUTS, **(ways if said else {})), x, label)
     z, log_q = target.propose(3, seed=1)
     mean, log_var = vae.encode(x, label)
     torch.testing.assert_close(log_q, Normal(mean, (log_var / 2).exp()).log_prob(z["z"]).sum(-1))
@@ -148,10 +155,109 @@ def test_labels_that_are_missing_or_too_few() -> None:
         model(x, label[:2])
 
 
+class Capitals(Tutorial):
+    """Networks `Encoder` and `Decoder`."""
+
+    encode = decode = None  # type: ignore[assignment]
+
+    def Encoder(self, x: Tensor) -> Any:
+        return Tutorial.encode(self, x)
+
+    def Decoder(self, z: Tensor) -> Any:
+        return Tutorial.decode(self, z)
+
+
+class Headless(nn.Module):
+    """Networks that are a part of the way: features, two heads that draw as well, and a layer before the decoder."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.vae = Tutorial()
+        self.encoder, self.fc_mu, self.fc_var = nn.Sequential(self.vae.fc1, nn.ReLU()), self.vae.fc21, self.vae.fc22
+        self.fc3, self.decoder = self.vae.fc3, nn.Sequential(nn.ReLU(), self.vae.fc4, nn.Sigmoid())
+
+    def bottleneck(self, h: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        mean, log_var = self.fc_mu(h), self.fc_var(h)
+        return mean + torch.exp(log_var / 2) * torch.randn_like(mean), mean, log_var
+
+
+@pytest.mark.parametrize("named", [False, True])
+def test_what_encodes_and_decodes_may_be_said(named: bool) -> None:
+    """By functions, or found by names in capitals: the same numbers as of its parts by hand."""
+    torch.manual_seed(0)
+    vae: Any = Capitals().eval() if named else Headless().eval()
+    plain: Tutorial = vae if named else vae.vae
+    x = torch.bernoulli(torch.full((B, P), 0.4))
+    ways: dict[str, Any] = {
+        "encode": lambda x: vae.bottleneck(vae.encoder(x))[1:],
+        "decode": lambda z: vae.decoder(vae.fc3(z)),
+    }
+    target = Target(*from_vae(vae, x, **OUTPUTS, **({} if named else ways)), x)
+    z, log_q = target.propose(3, seed=1)
+    mean, log_var = Tutorial.encode(plain, x)
+    torch.testing.assert_close(log_q, Normal(mean, (log_var / 2).exp()).log_prob(z["z"]).sum(-1))
+    p_x = Bernoulli(probs=Tutorial.decode(plain, z["z"]))
+    torch.testing.assert_close(target.log_joint(z)[1], p_x.log_prob(x).sum(-1))
+
+
+def test_a_part_of_the_way_is_told_with_what_else_there_is() -> None:
+    vae, x = Headless().eval(), torch.zeros(B, P)
+    also = "of the vae's attributes, vae, encoder, fc_mu, fc_var, fc3, decoder are networks"
+    with pytest.raises(TypeError, match=rf"returned one tensor of shape .2, 5.*encode=lambda x: …; {also}"):
+        from_vae(vae, x, **OUTPUTS)
+    with pytest.raises(ValueError, match=rf"to decode codes of shape .2, 4. fails: .*decode=lambda z: …; {also}"):
+        from_vae(vae, x, **OUTPUTS, encode=lambda x: vae.bottleneck(vae.encoder(x))[1:])
+    with pytest.raises(ValueError, match=r"to encode x of shape .2, 1, 4, 4. fails: .*encode=lambda x"):
+        from_vae(vae.vae, x.view(B, 1, 4, 4), **OUTPUTS)
+    with pytest.raises(TypeError, match=r"^x: got torch.float16, .*program.to\(torch.float16\)$"):
+        from_vae(vae, x.half(), **OUTPUTS)
+    with pytest.raises(ValueError, match=r"^encoder: returned standard deviations between .*'mean_log_var'$"):
+        from_vae(vae.vae, x, **(OUTPUTS | {"encoder_output": "mean_std"}))
+
+
+def test_levels_come_last() -> None:
+    """Logits of [B, levels, …], as cross_entropy has them, would be read as those of other pixels."""
+    torch.manual_seed(0)
+    vae = Tutorial().eval()
+    said: dict[str, Any] = OUTPUTS | {
+        "likelihood": "categorical",
+        "likelihood_options": {"levels": 4},
+        "decoder_output": "logits",
+    }
+    x = torch.randint(4, (B, P)).to(torch.get_default_dtype())
+
+    def first(z: Tensor) -> Tensor:
+        return vae.decode(z)[:, None, :] * torch.arange(4.0)[:, None]  # [B, 4, P]
+
+    with pytest.raises(
+        ValueError, match=r"^decoder: .*shape \(2, 4, 16\), expected the 4 levels in the last .*movedim"
+    ):
+        from_vae(vae, x, **said, decode=first)
+    model, _ = from_vae(vae, x, **said, decode=lambda z: first(z).movedim(1, -1))
+    z = torch.randn(B, D)
+    expected = -nn.functional.cross_entropy(first(z), x.long(), reduction="none").sum(1)
+    torch.testing.assert_close(model.decode(z).log_prob(x), expected)
+
+
+def test_looking_at_the_codes_changes_nothing() -> None:
+    """Running statistics, modes and random numbers stay, in training mode too."""
+    vae = Tutorial()
+    vae.fc3 = nn.Sequential(vae.fc3, nn.BatchNorm1d(5))  # type: ignore[assignment]
+    before = {name: value.clone() for name, value in vae.state_dict().items()}
+    torch.manual_seed(3)
+    expected = torch.rand(2)
+    torch.manual_seed(3)
+    from_vae(vae, torch.zeros(B, P), **OUTPUTS)
+    assert torch.equal(torch.rand(2), expected) and vae.training and vae.fc3[1].training
+    assert all(torch.equal(value, before[name]) for name, value in vae.state_dict().items())
+
+
 def test_what_neither_encodes_nor_decodes_is_named() -> None:
     vae = nn.Module()
     vae.inference_network = nn.Linear(P, 2 * D)
-    with pytest.raises(TypeError, match=r"vae: got Module, which has neither decode nor decoder: .*inference_network"):
+    with pytest.raises(
+        TypeError, match=r"vae: got Module, which has neither encode nor encoder: .*encode= and .*inference_network"
+    ):
         from_vae(vae, torch.zeros(B, P), likelihood="bernoulli")
     vae.encoder, vae.decoder = vae.inference_network, nn.Linear(D, P)
     with pytest.raises(TypeError, match=r"encoder: returned one tensor of shape \(2, 8\), which does not say"):

@@ -14,6 +14,7 @@ from PIL import Image
 from safetensors.torch import save_file
 from scipy import sparse
 from scipy.io import savemat
+from torch.utils.data import TensorDataset
 
 from elbowroom.datasets import SPLITS, Dataset, load
 
@@ -186,6 +187,10 @@ def test_splits_and_classes_in_subfolders(tmp_path: Path) -> None:
     assert all(data.labels[split].tolist() == [0, 0, 1, 1] for split in SPLITS)
     by_class = load(tmp_path / "pets" / "train", whole=True)
     assert torch.equal(by_class.test, data.train) and by_class.labels["test"].tolist() == [0, 0, 1, 1]
+    for path in (tmp_path / "pets" / "test" / "cat").iterdir():
+        path.unlink()
+    (tmp_path / "pets" / "test" / "cat").rmdir()  # a class that a split has nothing of keeps its number
+    assert load(tmp_path / "pets").labels["test"].tolist() == [1, 1]
 
 
 @pytest.mark.parametrize(
@@ -208,8 +213,13 @@ def test_splits_and_classes_in_subfolders(tmp_path: Path) -> None:
         (
             "x.xlsx",
             "text",
-            r"files that end in \.xlsx are not read.*numpy.save\('x.npy', array\)",
+            r"files that end in \.xlsx are not read.*numpy.save\('x.npy', pandas.read_excel\('x.xlsx'\).to_numpy\(\)\)",
         ),
+        ("x.dat", "text", r"files that end in \.dat are not read.*numpy.save\('x.npy', array\)"),
+        ("x.csv", "id,a\n1,5\n2,6\n3,7\n", r"first column is called 'id' and counts the rows 1, 2, 3"),
+        ("x.csv", "0,1,2\n1,3,4\n", r"the first line counts the columns.*header=False"),
+        ("x.csv", "a;b\n1,5;2\n", r"column 'a' is '1,5', no number: decimals with commas; .*sep=';', decimal=','"),
+        ("x.csv", "1 2\n3 4\n", "columns apart by blanks are read of .amat files"),
         ("x", "text", "files without an ending are not read"),
         ("x.parquet", "text", "cannot be read as a .parquet file|elbowroom.parquet"),
     ],
@@ -227,8 +237,10 @@ def test_other_things_in_files_of_tensors(tmp_path: Path) -> None:
         ({"a": torch.ones(2, 2)}, "no array to train on. Its keys are 'a'"),
         ({"encoder.weight": torch.ones(2, 2)}, "weights of a network, no data: .*load_weights"),
         ({"state_dict": {"weight": torch.ones(2, 2)}}, "weights of a network"),
+        ({"weight": torch.ones(2, 2), "bias": torch.ones(2)}, "weights of a network"),
         (torch.ones(784), "a vector of shape .784."),
-        ({"x": np.ones((3, 3))}, r"Python objects besides tensors.*weights_only=False.*'x-data.pt'"),
+        ({"x": np.ones((3, 3))}, r"besides tensors \(numpy.*_reconstruct\).*weights_only=False.*'x-data.pt'"),
+        (TensorDataset(torch.ones(2, 2)), r"\(torch.*TensorDataset\).*weights_only=False\)\.tensors, and save"),
     ):
         torch.save(value, tmp_path / "x.pt")
         with pytest.raises(ValueError, match=told):
@@ -260,11 +272,23 @@ def test_pictures_that_are_refused(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match=r"0\.png: cannot be taken as a picture"):
         load(tmp_path / "damaged")
     Image.fromarray(np.zeros((4, 3), np.uint16)).save(tmp_path / "damaged" / "0.png")
-    with pytest.raises(ValueError, match="its pixels are of the kind 'I;16'"):
+    with pytest.raises(ValueError, match=r"its pixels are of the kind 'I;16'.*of 16 bits, PIL\.Image\.fromarray"):
         load(tmp_path / "damaged")
     (tmp_path / "empty" / "sub").mkdir(parents=True)
     with pytest.raises(ValueError, match=r"a folder without pictures .*There is sub"):
         load(tmp_path / "empty")
+
+
+def test_pictures_that_would_be_passed_over(tmp_path: Path) -> None:
+    """Beside splits or classes, or below them: they are a mistake, or data. What is hidden is neither."""
+    for place in ("among", "among/sub", "among/.thumbnails", "deep/a", "deep/a/b", "extra/train", "extra/more"):
+        pictures(tmp_path / place, (2, 2), 3)
+    for folder, other in (("among", "sub/0.png"), ("deep", "a/b/0.png"), ("extra", "more/0.png")):
+        with pytest.raises(ValueError, match=rf"3 pictures are read, and 3 lie elsewhere below it, such as {other}"):
+            load(tmp_path / folder)
+    with pytest.raises(ValueError, match="subfolders test, but no train: name one of them"):
+        pictures(tmp_path / "held" / "test", (2, 2))
+        load(tmp_path / "held")
 
 
 def test_pickles_have_their_conversion(tmp_path: Path) -> None:

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 Binarize = Literal["none", "threshold", "static", "dynamic"]
+Dequantize = Literal["none", "static", "dynamic"]
 Split = Literal["train", "validation", "test"]
 
 
@@ -36,6 +37,9 @@ class Data:
             own programs (real, unit, counts, levels, bag) is not of zeros and ones.
         threshold: grey values above it become 1 under binarize=threshold.
         labels_per_class: of labelled training data keep so many labels of each class (null: all).
+        limit: keep the first so many data of each split; of .npy and .npz files the others are never in memory.
+        dequantize: for densities of grey values add uniform noise to the stored integers; none, static (one seeded
+            draw) or dynamic (a new draw for each minibatch).
     """
 
     name: str = "digits"
@@ -43,6 +47,8 @@ class Data:
     binarize: Binarize | None = None
     threshold: float = 0.5
     labels_per_class: int | None = None
+    limit: int | None = None
+    dequantize: Dequantize = "none"
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -249,6 +249,10 @@ def test_which_data_are_audited(run: Run, weights: dict[str, torch.Tensor], audi
     assert (record["split"], record["number of data"]) == ("all", "90 of 90")
     out, _ = audit("--data.name=pixels.npy", "--limit=3")
     assert "Data: the first 3 of 90 data of pixels.npy" in out and len(audited[-1]) == 3
+    np.savez("few.npz", x=np.load("pixels.npy"), latents=np.zeros((90, 2)))
+    out, _ = audit("--data.name=few.npz", "--data.limit=4")
+    assert "Data: all 4 data of few.npz (the file has no splits" in out and len(audited[-1]) == 4
+    assert "; of each the first 4; not read: 'latents'; zeros and ones by" in out
     out, report = audit("--data.name=pixels.npy", "--split=test")
     assert "Data: the 9 data of pixels.npy, its test data (" in out and "a tenth of the training array" in out
     assert "(pixels.npy, test)" in report and len(audited[-1]) == 9
