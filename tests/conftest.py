@@ -41,3 +41,9 @@ def _global_state() -> Iterator[None]:
 def clock(_global_state: None, monkeypatch: pytest.MonkeyPatch) -> Clock:
     """No outcome depends on how fast the machine is or how busy: seconds are counted evaluations."""
     return by_evaluations(monkeypatch)
+
+
+@pytest.fixture(autouse=True)
+def _no_columns(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Workers are told a terminal's width, by which tables would be narrow."""
+    monkeypatch.delenv("COLUMNS", raising=False)
