@@ -19,14 +19,17 @@ from elbowroom.commands.options import (
     GenerateOptions,
     RivalsOptions,
     TrainOptions,
+    VersusOptions,
 )
 from elbowroom.commands.output import flush
+from elbowroom.commands.two_runs import two_runs
 
 COMMANDS: dict[str, type] = {
     "demo": DemoOptions,
     "train": TrainOptions,
     "evidence": EvidenceOptions,
     "audit": AuditOptions,
+    "versus": VersusOptions,
     "compare": CompareOptions,
     "generate": GenerateOptions,
     "rivals": RivalsOptions,
@@ -49,7 +52,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command and return its exit code."""
     try:
         parser = _parser()
-        parsed = parser.parse_args([_underscored(a) for a in (sys.argv[1:] if arguments is None else arguments)])
+        typed = sys.argv[1:] if arguments is None else arguments
+        parsed = parser.parse_args(two_runs([_underscored(a) for a in typed]))
         chosen = vars(parser.instantiate(parsed)[parsed.command])
         options = COMMANDS[parsed.command](**{name: value for name, value in chosen.items() if name != "config"})
         return _guarded(parsed.command, options)

@@ -8,6 +8,7 @@
     plain_networks.py  programs around plain networks, with the weights of a checkpoint
     random_weights.py  whether networks that were built here hold weights that nobody trained or loaded
     runs.py          a run directory, opened again; what programs are called with
+    two_runs.py      two --run of versus, spelled out
     subject.py       what evidence, audit, compare and generate are asked about: a run, programs, or plain networks
     about.py         what is said of it: data, files, binarisation, likelihood, weights
     latent_vector.py what pictures of a latent space ask of programs beyond a Target

@@ -44,7 +44,7 @@ def run_bracket(subject: Subject, options: EvidenceOptions) -> Bracket:
     )
     say(bracket_table(result), options.json)
     sides = {"lower": result.lower, "upper": result.upper}
-    readings = say_readings(subject, sides, options.json)
+    readings = say_readings(subject, sides, options.json, options.units)
     finish(record(result, subject, options) | readings, where / "evidence.json", options.json)
     say(f"Per-datum values: {where / 'evidence.json'}", options.json)
     if not bool(result.settled.all()):

@@ -21,14 +21,16 @@ def run(options: CompareOptions) -> Comparison:
         chosen = _checked(options, subject)
     else:
         chosen = typical_to_worst(importance(target, num_samples=1000, seed=options.seed, search=False), 4)
-    if options.mcmc and options.budget is not None:
+    by_nuts = len(chosen) if options.mcmc == "nuts" else options.num_checked
+    if by_nuts and options.budget is not None:
         within = budget_words(options.budget)
-        say(f"NUTS runs for each of {len(chosen)} data by itself, {within} at most in all (--budget).", options.json)
+        say(f"NUTS runs for each of {by_nuts} data by itself, {within} at most in all (--budget).", options.json)
     result = compare(
         target,
         chosen,
         num_samples=options.num_samples,
-        mcmc=options.mcmc,
+        mcmc=False if options.mcmc == "none" else options.mcmc,
+        num_checked=options.num_checked,
         num_chains=options.num_chains,
         num_warmup=options.num_warmup,
         num_draws=options.num_draws,

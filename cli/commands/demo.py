@@ -84,8 +84,8 @@ def _show_posteriors(options: DemoOptions, where: Path, log_p: Estimate[Any]) ->
     chosen = CompareOptions(
         run=str(where / RUN),
         indices=compare.typical_to_worst(log_p, options.num_compared),
-        num_warmup=250,  # enough for the gates on most digits in the demo's two minutes
-        num_draws=450,
+        mcmc="hmc",
+        num_checked=1,
         budget=None,
         output=str(where / "compare"),
         seed=options.seed,

@@ -57,7 +57,7 @@ def _run_importance(
         checked = with_contradictions({"importance": sampled, "exact": exact})
         sampled, exact = checked["importance"], checked["exact"]
     say(bounds_table(sampled, exact), options.json)
-    readings = say_readings(subject, _best(sampled, exact), options.json)
+    readings = say_readings(subject, _best(sampled, exact), options.json, options.units)
     where = subject.folder(options.output, "evidence") / "evidence.json"
     finish(record(subject, sampled, exact, seconds, options) | readings, where, options.json)
     say(f"Per-datum values: {where}", options.json)

@@ -8,7 +8,8 @@ import torch
 
 from elbowroom.commands.output import say
 from elbowroom.commands.subject import Subject
-from elbowroom.inference import Estimate, Target, code_usage, perplexity
+from elbowroom.inference import Estimate, Target, bits_per_dimension, code_usage, perplexity
+from elbowroom.inference.evidence.bits import unit_of
 from elbowroom.inference.showing.numbers import mean_with_interval
 
 Record = dict[str, Any]
@@ -16,16 +17,19 @@ Estimates = Mapping[str, Estimate]
 Reading = Callable[[Target, Estimates, bool], Record]
 
 
-def say_readings(subject: Subject, estimates: Estimates, quiet: bool) -> Record:
+def say_readings(subject: Subject, estimates: Estimates, quiet: bool, units: str = "nats") -> Record:
     """Print them, and return what they are as JSON, by name; nothing where log p(x) says it all.
 
     Args:
         subject: the programs, pinned to the data of the estimates.
         estimates: of log p(x), by what they are called.
         quiet: print nothing.
+        units: `"bits"` for bits per dimension, too.
     """
     target = subject.target
-    record = OF_KIND[subject.kind](target, estimates, quiet) if subject.kind in OF_KIND else {}
+    bits = say_bits(subject, estimates, quiet) if units == "bits" else {}
+    of_kind = OF_KIND[subject.kind](target, estimates, quiet) if subject.kind in OF_KIND else {}
+    record = bits | of_kind
     for method, reading in OF_GUIDE.items():
         if hasattr(target.guide, method):
             record |= reading(target, estimates, quiet)
@@ -67,6 +71,25 @@ def _at_nearest_codes(target: Target, estimates: Estimates, quiet: bool) -> Reco
         "dead": usage.dead,
     }
     return record
+
+
+def say_bits(subject: Subject, estimates: Estimates, quiet: bool) -> Record:
+    """Print log p(x) in bits per dimension of the numbers that the file holds, and return it as JSON."""
+    data, record = subject.dataset, {}
+    unit = unit_of(subject.target, data.unit, data.dequantize != "none")
+    for name, estimate in estimates.items():
+        try:
+            found = bits_per_dimension(estimate, unit.num_values, scale=unit.scale, dequantized=unit.dequantized)
+        except ValueError as reason:
+            say(f"{name}: no bits per dimension: {reason}.", quiet)
+            continue
+        say(f"{name}: {found}", quiet)
+        mean, stderr = found.mean()
+        record[name] = {
+            "mean": mean, "stderr": stderr, "spread": found.spread(), "bound": found.bound, "of": unit.says,
+            "data": found.value.tolist(),
+        }  # fmt: skip
+    return {"bits_per_dimension": record}
 
 
 OF_KIND: Mapping[str, Reading] = {"bag": _perplexities}

@@ -7,9 +7,11 @@ from dataclasses import dataclass
 from torch import Tensor
 
 from elbowroom.inference.estimate import NORMAL_95, Bound, Estimate
+from elbowroom.inference.programs.supports import entry_support
 from elbowroom.inference.showing.numbers import plain
 from elbowroom.inference.showing.shown import Shown
 from elbowroom.inference.showing.table import Table
+from elbowroom.inference.target import Target
 
 _TURNED: Mapping[Bound, Bound] = {"lower": "upper", "upper": "lower", "exact": "exact", "none": "none"}
 _DEQUANTIZED: Mapping[Bound, Bound] = {"lower": "upper", "exact": "upper", "upper": "none", "none": "none"}
@@ -121,6 +123,20 @@ class BitsPerDimension(Shown):
         flagged = sum(map(bool, self.flags))
         head += [f"{flagged} data are flagged: not to be trusted"] * bool(flagged)
         return Table(tuple(head))
+
+
+def unit_of(target: Target, scale: float = 1.0, dequantized: bool = False) -> Bits:
+    """The unit of a target's data: s = 1 where the model gives them probabilities, whatever `scale` is.
+
+    Args:
+        target: programs and data.
+        scale, dequantized: of `Bits`, for a model with a density.
+    """
+    sites = [r for program, kind, _, r in target.sites() if program == "model" and kind == "observed"]
+    num_values = sum(record["value"].numel() for record in sites) // len(target.whole or target)
+    if all(getattr(entry_support(record["fn"]), "is_discrete", False) for record in sites):
+        return Bits(num_values)
+    return Bits(num_values, scale, dequantized)
 
 
 def bits_per_dimension(

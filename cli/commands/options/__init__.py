@@ -3,7 +3,7 @@
     shared.py           what several commands are told: seed and device, the data, how they are observed
     training.py         train: which model and guide, or which density, and how it is fitted
     subjects.py         what evidence, audit, compare and generate are asked about: a run, programs, plain networks
-    questions.py        evidence, compare, audit and generate
+    questions.py        evidence, versus, compare, audit and generate
     other_commands.py   demo, rivals and families
 
 Options of several commands are written once, in the classes that they inherit; `--help` and the files of `--config`
@@ -12,7 +12,13 @@ of an option is the line of its class's docstring. Imports: the registries' name
 """
 
 from elbowroom.commands.options.other_commands import DemoOptions, FamiliesOptions, RivalsOptions
-from elbowroom.commands.options.questions import AuditOptions, CompareOptions, EvidenceOptions, GenerateOptions
+from elbowroom.commands.options.questions import (
+    AuditOptions,
+    CompareOptions,
+    EvidenceOptions,
+    GenerateOptions,
+    VersusOptions,
+)
 from elbowroom.commands.options.shared import Binarize, Data, EveryCommand, Split
 from elbowroom.commands.options.subjects import Networks, OfSubject
 from elbowroom.commands.options.training import Programs, Training, TrainOptions
@@ -34,4 +40,5 @@ __all__ = [
     "Split",
     "TrainOptions",
     "Training",
+    "VersusOptions",
 ]

@@ -3,7 +3,8 @@
 from dataclasses import dataclass, field
 from typing import Literal
 
-from elbowroom.commands.options.subjects import OfManyData, OfSubject
+from elbowroom.commands.options.shared import EveryCommand, Split
+from elbowroom.commands.options.subjects import Contestant, OfManyData, OfSubject
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -17,6 +18,7 @@ class EvidenceOptions(OfManyData, OfSubject):
         num_samples: importance samples for each datum.
         num_particles: report the IWAE bound for these numbers of particles, such as [5,50].
         exact: integrate on a lattice; auto does so for up to three latents.
+        units: nats, or bits: say bits per dimension, of the numbers that the file holds, too.
         output: where to write evidence.json and the state (default: the run directory, else evidence/).
     """
 
@@ -25,6 +27,7 @@ class EvidenceOptions(OfManyData, OfSubject):
     num_samples: int = 5000
     num_particles: list[int] = field(default_factory=lambda: [5, 50, 500])
     exact: Literal["auto", "yes", "no"] = "auto"
+    units: Literal["nats", "bits"] = "nats"
     output: str | None = None
 
 
@@ -35,7 +38,9 @@ class CompareOptions(OfSubject):
     Attributes:
         indices: of the data to compare, such as [3,141]; null for four from a typical room to the largest.
         num_samples: draws of the guide and importance samples.
-        mcmc: run Pyro's NUTS (seconds for each datum, minutes where it has tens of latents).
+        mcmc: nuts (Pyro's, seconds for each datum, minutes where it has tens of latents), hmc (all data at once), or
+            none.
+        num_checked: with hmc, so many of the data get NUTS, too, as an independent check.
         budget: of NUTS, seconds, or a text such as '1e6 evaluations'; data for which there is no room are left out, and
             what they would take is said (null: no limit).
         num_chains: chains for each datum.
@@ -47,12 +52,41 @@ class CompareOptions(OfSubject):
 
     indices: list[int] | None = None
     num_samples: int = 5000
-    mcmc: bool = True
+    mcmc: Literal["nuts", "hmc", "none"] = "nuts"
+    num_checked: int = 0
     budget: float | str | None = 120.0
     num_chains: int = 4
     num_warmup: int = 300
     num_draws: int = 500
     output: str | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class VersusOptions(EveryCommand, OfManyData):
+    """Which of two models is better on these data? log p(x) of both from both sides, and what the ELBOs say.
+
+    Attributes:
+        a: the first model; --run A stands for --a.run A.
+        b: the second one; a second --run B stands for --b.run B.
+        split: which part of the data; null for test, or for all data of a file that has no splits.
+        limit: the first so many data only.
+        budget: seconds, or a text such as '2e6 evaluations', by which two calls give the same numbers; a second call
+            goes on where the first ended.
+        about: whether the answer is for new data like these, or for these very data.
+        level: of the interval that must leave out zero before a model is called better.
+        units: nats, or bits: say the differences in bits per dimension, too.
+        output: where versus.json, the figure and the state go.
+    """
+
+    a: Contestant = field(default_factory=Contestant)
+    b: Contestant = field(default_factory=Contestant)
+    split: Split | None = None
+    limit: int | None = None
+    budget: float | str = 120.0
+    about: Literal["new data", "these data"] = "new data"
+    level: float = 0.999
+    units: Literal["nats", "bits"] = "nats"
+    output: str = "versus"
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -93,6 +93,21 @@ class OfSubject(EveryCommand, OwnPrograms, OfRun):
 
 
 @dataclass(frozen=True, kw_only=True)
+class Contestant(OwnPrograms, OfRun):
+    """One of two models that are compared: a trained run, or in its place one's own programs, or a plain PyTorch VAE.
+
+    Attributes:
+        name: what it is called (null: a of the first, b of the second).
+        networks: a plain PyTorch VAE; like model and guide, trained already and in the place of run.
+        data: which data, for your own programs and networks (a run knows its own).
+    """
+
+    name: str | None = None
+    networks: Networks = field(default_factory=Networks)
+    data: Data = field(default_factory=Data)
+
+
+@dataclass(frozen=True, kw_only=True)
 class OfManyData:
     """What is measured for every datum.
 
