@@ -21,7 +21,7 @@ def run(options: CompareOptions) -> Comparison:
         chosen = _checked(options, subject)
     else:
         chosen = typical_to_worst(importance(target, num_samples=1000, seed=options.seed, search=False), 4)
-    by_nuts = len(chosen) if options.mcmc == "nuts" else options.num_checked
+    by_nuts = len(chosen) if options.mcmc in (True, "nuts") else options.num_checked
     if by_nuts and options.budget is not None:
         within = budget_words(options.budget)
         say(f"NUTS runs for each of {by_nuts} data by itself, {within} at most in all (--budget).", options.json)
@@ -29,7 +29,7 @@ def run(options: CompareOptions) -> Comparison:
         target,
         chosen,
         num_samples=options.num_samples,
-        mcmc=False if options.mcmc == "none" else options.mcmc,
+        mcmc=options.mcmc,
         num_checked=options.num_checked,
         num_chains=options.num_chains,
         num_warmup=options.num_warmup,

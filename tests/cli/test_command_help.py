@@ -101,7 +101,7 @@ def heavy_after(arguments: list[str]) -> subprocess.CompletedProcess[str]:
 @pytest.mark.parametrize(
     ("arguments", "told"),
     [
-        ([], "demo,train,evidence,audit,compare"),
+        ([], "demo,train,evidence,audit,versus"),
         (["trian"], "invalid choice: 'trian'"),
         (["train", "--epochs", "3"], "unrecognized arguments: --epochs"),
         (["train", "--training.epochs", "many"], "many"),

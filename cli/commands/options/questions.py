@@ -38,8 +38,8 @@ class CompareOptions(OfSubject):
     Attributes:
         indices: of the data to compare, such as [3,141]; null for four from a typical room to the largest.
         num_samples: draws of the guide and importance samples.
-        mcmc: nuts (Pyro's, seconds for each datum, minutes where it has tens of latents), hmc (all data at once), or
-            none.
+        mcmc: true or nuts for Pyro's (seconds for each datum, minutes where it has tens of latents), hmc for all data
+            at once, or false.
         num_checked: with hmc, so many of the data get NUTS, too, as an independent check.
         budget: of NUTS, seconds, or a text such as '1e6 evaluations'; data for which there is no room are left out, and
             what they would take is said (null: no limit).
@@ -52,7 +52,7 @@ class CompareOptions(OfSubject):
 
     indices: list[int] | None = None
     num_samples: int = 5000
-    mcmc: Literal["nuts", "hmc", "none"] = "nuts"
+    mcmc: bool | Literal["nuts", "hmc"] = True
     num_checked: int = 0
     budget: float | str | None = 120.0
     num_chains: int = 4
