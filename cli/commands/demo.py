@@ -86,6 +86,8 @@ def _show_posteriors(options: DemoOptions, where: Path, log_p: Estimate[Any]) ->
         indices=compare.typical_to_worst(log_p, options.num_compared),
         mcmc="hmc",
         num_checked=1,
+        num_warmup=200,  # enough for the gates of both samplers in the demo's minute
+        num_draws=400,
         budget=None,
         output=str(where / "compare"),
         seed=options.seed,
