@@ -119,7 +119,7 @@ def _explained(vae: Any, what: str, given: tuple[Tensor, ...], first: str) -> It
     except Exception as error:  # a foreign network raises anything
         text = (str(error).strip().splitlines() or [type(error).__name__])[0]
         if text.startswith(_OURS):
-            if not (isinstance(error, TypeError) and text.startswith(_OURS[:2])):
+            if ": failed on " not in text and not (isinstance(error, TypeError) and text.startswith(_OURS[:2])):
                 raise
         else:
             text = f"vae: to {what} {first} fails: {text}"
