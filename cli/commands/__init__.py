@@ -1,7 +1,7 @@
 """What can be asked from a shell? One command a file: `run(options)` does the work, prints it and writes it.
 
-    demo.py  train.py  evidence.py (and bracket.py)  audit.py  versus.py  compare.py  generate.py  families.py  the commands,
-    rivals.py        and the one that compares models of many kinds
+    demo.py  train.py  evidence.py (and bracket.py)  audit.py  versus.py  compare.py  generate.py  families.py
+    rivals.py        the commands; the last one compares models of many kinds
     options/         the options of each, free of torch; `elbowroom.__main__.COMMANDS` lists them
     constructors.py  options held against a constructor's signature     registered.py  the registries' models and guides
     programs.py      both programs: of the registries, or the user's own as module:name
