@@ -12,7 +12,7 @@ from elbowroom.report.audit_files import RECORD
 
 
 def run(options: AuditOptions) -> Audit:
-    """Audit, print the verdict, and write the report; exit code 5 if the condition of `fail_if` holds."""
+    """Audit, write the report, and print the verdict; exit code 5 if the condition of `fail_if` holds."""
     if options.fail_if is not None:
         terms(options.fail_if)  # a condition that cannot be read is no reason to wait for
     read_budget(options.budget)
@@ -36,8 +36,10 @@ def run(options: AuditOptions) -> Audit:
         memory_bytes=options.memory_mib * 2**20,
         progress=not options.json,
     )
-    say(audit_table(result), options.json)
-    _write(result, subject, where, options)
+    try:
+        _write(result, subject, where, options)
+    finally:  # last, where a terminal stops, and whether or not there was room for the files
+        say(audit_table(result), options.json)
     if options.fail_if is not None and (reasons := failed(options.fail_if, result.numbers)):
         raise ConditionHolds("fail_if holds: " + "; ".join(reasons))
     return result

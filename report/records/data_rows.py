@@ -13,9 +13,6 @@ from elbowroom.report.records.words import amount, short
 
 MOST_ROWS = 3000
 """So many data are listed, the worst ones."""
-MOST_WORDS = 160
-"""Characters of the notes on a datum; the rest is in the JSON file only."""
-
 COLUMNS = (
     ("room", "Room", "log p(x) − ELBO ± standard error, nats"),
     ("encoder", "Encoder", "amortization gap, nats"),
@@ -36,12 +33,22 @@ class Cell:
 
 @dataclass(frozen=True)
 class Row:
-    """One datum: its cells, its uses (name, first letter, fit or not) and notes."""
+    """One datum: its cells, whether q is good enough for each use (none if that was not looked at), and notes."""
 
     datum: int
     cells: list[Cell]
-    uses: list[tuple[str, str, bool]]
+    uses: dict[str, bool]
     notes: str
+
+    @property
+    def good_for(self) -> list[tuple[str, bool]]:
+        """The uses in words, and whether these are good news: `✓ all`, those that q is good for, or `✗ nothing`."""
+        fit = [use for use, ok in self.uses.items() if ok]
+        if not self.uses:
+            return []
+        if len(fit) in (0, len(self.uses)):
+            return [("✓ all", True) if fit else ("✗ nothing", False)]
+        return [(", ".join(use.removeprefix("model ") for use in fit), False)]
 
 
 class DataRows:
@@ -90,15 +97,12 @@ class DataRows:
         ]
         return Row(b, cells, self._uses(b), self._notes(b))
 
-    def _uses(self, b: int) -> list[tuple[str, str, bool]]:
+    def _uses(self, b: int) -> dict[str, bool]:
         group = self._groups.get("agreement")
         if group is None or not group.variables["examined"].values[b]:
-            return []
+            return {}
         fit = group.variables["fit_for"].values[b]
-        return [
-            (str(use), str(use).split()[-1][0].upper(), bool(ok))
-            for use, ok in zip(group.coords["use"], fit, strict=True)
-        ]
+        return {str(use): bool(ok) for use, ok in zip(group.coords["use"], fit, strict=True)}
 
     def _notes(self, b: int) -> str:
         """Every flag and every reason not to use q, each once."""
@@ -110,8 +114,7 @@ class DataRows:
         for name in ("decomposition", "log_evidence"):
             if name in self._groups:
                 reasons[str(self._groups[name].variables["note"].values[b])] = None
-        text = "; ".join(reason for reason in reasons if reason)
-        return text if len(text) <= MOST_WORDS else text[:MOST_WORDS].rstrip() + " … (all of it is in the JSON file)"
+        return "; ".join(reason for reason in reasons if reason)
 
     def _column(self, group: str, name: str) -> np.ndarray:
         if group not in self._groups:
