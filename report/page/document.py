@@ -83,6 +83,7 @@ def page(audit: Audit, *, image_shape: tuple[int, ...] | None = None, title: str
         },
         portraits=[(each, shown_as.picture(each.datum), shown_as.values(each.datum)) for each in drawn],
         portrait_truth=audit.portrait is not None and audit.portrait.posterior is not None,
+        portrait_latents=0 if audit.portrait is None else len(audit.portrait.latents),
         portrait_note="" if audit.portrait is None or len(audit.portrait.data) <= MOST_DATA else f"first {MOST_DATA}",
         uses=None if audit.agreement is None else uses_section(audit, audit.agreement),
         calibration=None if audit.calibration is None else calibration_section(audit.calibration),

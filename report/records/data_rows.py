@@ -41,18 +41,18 @@ class Row:
     notes: str
 
     @property
-    def good_for(self) -> list[tuple[str, bool]]:
-        """The uses in words, and whether these are good news: `✓ all`, those that q is good for, or `✗ nothing`."""
+    def good_for(self) -> list[tuple[str, str]]:
+        """The uses in words, and `fit`, `part` or `unfit`: `✓ all`, those that q is good for, or `✗ nothing`."""
         fit = [use for use, ok in self.uses.items() if ok]
         if not self.uses:
             return []
         if len(fit) in (0, len(self.uses)):
-            return [("✓ all", True) if fit else ("✗ nothing", False)]
-        return [(", ".join(use.removeprefix("model ") for use in fit), False)]
+            return [("✓ all", "fit") if fit else ("✗ nothing", "unfit")]
+        return [(", ".join(use.removeprefix("model ") for use in fit), "part")]
 
 
 class DataRows:
-    """Rows in order of badness."""
+    """Rows in order of badness; `room` is that of each datum in the order of the data, NaN where it is not known."""
 
     def __init__(self, audit: Audit) -> None:
         self.audit, self._groups = audit, audit_groups(audit)
@@ -60,9 +60,9 @@ class DataRows:
         # Where the room was not taken apart it is what the bracket leaves above the ELBO.
         left = self._column("log_evidence", "lower") - self._column("importance", "elbo")
         self._left = np.where(np.isnan(decomposed), left, np.nan)
-        self._room = np.where(np.isnan(decomposed), left, decomposed)
+        self.room = np.where(np.isnan(decomposed), left, decomposed)
         exploded = self._column("decomposition", "exploded") == 1
-        self._key = np.where(exploded & np.isnan(self._room), np.inf, self._room)
+        self._key = np.where(exploded & np.isnan(self.room), np.inf, self.room)
         self.order = worst_first(self._key, self._column("log_evidence", "width"))
 
     def filled(self) -> tuple[list[tuple[str, str, str]], list[Row]]:

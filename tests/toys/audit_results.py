@@ -71,6 +71,22 @@ def tabular_audit(num_data: int = 25) -> Audit:
     return replace(audit, rows=audit.rows | {"random": tuple(range(5, 20))})
 
 
+@cache
+def few_audit() -> Audit:
+    """Forty data, log p(x) and the ELBO known of all, and eight of them taken apart."""
+    made = _Maker(40, seed=5)
+    made.decomposed = made.examined = tuple(range(8))
+    audit = made.audit()
+    lower = audit.bracket.lower
+    info: Any = {
+        "elbo": lower.value - 0.5, "elbo_stderr": lower.stderr, "pareto_k": torch.zeros(40), "num_samples": 100,
+        "ess": torch.full((40,), 50.0),
+    }  # fmt: skip
+    sampled = Estimate(lower.value, lower.stderr, "lower", info)
+    numbers = audit.numbers | {"gap_examined": audit.numbers["gap"]}
+    return replace(audit, sampled=sampled, numbers=numbers)
+
+
 class _Maker:
     """Numbers that hang together: ladder, terms, bracket and agreement of one set of data."""
 

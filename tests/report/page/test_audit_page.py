@@ -22,7 +22,17 @@ from elbowroom.report.page.document import MOST_PICTURES, page, save_html
 from elbowroom.report.page.pictures import Pictures, data_uri, image_shape_of
 from elbowroom.report.page.sections import uses_section
 from elbowroom.report.records.data_rows import MOST_ROWS, worst_first
-from toys.audit_results import AUDITS, EXPLODED, HOSTILE, bad_audit, digits, every_audit, good_audit, tabular_audit
+from toys.audit_results import (
+    AUDITS,
+    EXPLODED,
+    HOSTILE,
+    bad_audit,
+    digits,
+    every_audit,
+    few_audit,
+    good_audit,
+    tabular_audit,
+)
 
 PARTS = ("decomposition", "agreement", "chains", "calibration", "latent_use", "portrait", "x")
 VOID = {"meta", "link", "img", "br"}
@@ -196,6 +206,27 @@ def test_the_usual_reason_is_the_most_frequent_kind_whatever_its_numbers() -> No
     section = uses_section(audit, replace(found, why_not=found.why_not | {"means": tuple(reasons)}))
     assert section["uses"][0]["why"] == reasons[0] and section["uses"][0]["count"] == "24 of 27 data"
     assert uses_section(audit, replace(found, why_not=found.why_not | {"means": ("",) * 30}))["uses"][0]["why"] == ""
+
+
+def test_pictures_of_posteriors_have_ticks_and_say_which_latents() -> None:
+    text = page_of("tabular")
+    assert "Of 9 latents the two are shown" in text and "Of 2 latents" not in page_of("good")
+    squares = re.findall(r'<svg class="square".*?</svg>.*?</svg>', text, re.DOTALL)
+    assert len(squares) == 6
+    for square in squares:
+        ticks = re.findall(r'<text class="tick"[^>]*>([^<]*)</text>', square)
+        numbers = [float(tick.replace("−", "-")) for tick in ticks[:-2]]
+        assert len(numbers) >= 6 and all(re.fullmatch(r"z\[\d\]", name) for name in ticks[-2:])
+        title = re.search(r"<title>Datum \d+: (\S+) and (\S+)</title>", square)
+        assert title is not None and list(title.groups()) == ticks[-2:]
+
+
+def test_the_histogram_is_of_all_data_whose_room_is_known() -> None:
+    audit = few_audit()
+    known = page(audit)
+    assert "Room of 40 data in nats" in known and "How the room spreads over all usable data" in known
+    numbers = {name: number for name, number in audit.numbers.items() if name != "gap_examined"}
+    assert "Room of 8 data in nats" in page(replace(audit, numbers=numbers))
 
 
 def test_worst_first() -> None:
