@@ -21,6 +21,7 @@ Numbers = Mapping[str, Number]
 _HEADLINES = (
     (("elbo", "ELBO"), ("log_p", "log p(x)"), ("gap", "room")),
     (("elbo", "ELBO"), ("log_p_from_below", "log p(x)"), ("gap_from_below", "room")),
+    (("elbo", "ELBO"), ("log_p_at_least", "log p(x)"), ("gap_at_least", "room")),
 )
 """The three numbers; where log p(x) is known from below only, those that are known."""
 
@@ -29,6 +30,7 @@ _MOST_FAULTS = 2  # that are named; the others are counted
 
 _LOOK_LONGER = "Give the audit a larger budget, or fewer data."
 _SETTLE = "Settle this first: until then what follows may be about programs or data that nobody meant."
+_NOT_ASKED = "Whose the room is was not examined."
 _USE_Z = "Train the model anew so that z is used (check the weight of the KL term, warm it up); q cannot mend this."
 _TAILS = "Let q have wider tails, or draw more: log p(x) rises with it if what was found is too low."
 
@@ -44,7 +46,8 @@ def brief_of(findings: Sequence[Finding], numbers: Numbers) -> Brief:
         sentence, tone = _shortened(others[0].sentence), others[0].tone
         if len(doubts) > 1:
             sentence += f" {len(doubts) - 1} more {'doubt' if len(doubts) == 2 else 'doubts'} below."
-        whose, step = f"As it stands: {whose[0].lower()}{whose[1:]}" if whose else "", _SETTLE
+        whose = f"As it stands: {whose[0].lower()}{whose[1:]}" if whose not in ("", _NOT_ASKED) else whose
+        step = _SETTLE
     elif collapsed:
         if tone == "good":
             sentence = "q is the posterior, but the model has collapsed: z says nothing about x."
@@ -124,7 +127,7 @@ def _headlines(numbers: Numbers) -> tuple[Headline, ...]:
 def _whose(numbers: Numbers) -> str:
     """Whether the room is the encoder's, the family's, or still to be found."""
     if "amortization" not in numbers:
-        return "Whose the room is was not examined." if {"gap", "gap_from_below"} & numbers.keys() else ""
+        return _NOT_ASKED if any(chosen[2][0] in numbers for chosen in _HEADLINES) else ""
     if numbers["gap"].value < NEGLIGIBLE / 2:
         return "There is too little room to ask whose it is."
     encoder, family, left = (numbers[key] for key in ("amortization", "approximation", "optimisation"))

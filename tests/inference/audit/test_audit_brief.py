@@ -129,6 +129,13 @@ def test_what_was_not_found_out_is_not_said() -> None:
     room = {key: GOOD[key] for key in ("elbo", "log_p", "gap")}
     assert brief_of([], room).sentence == "What q may be used for was not examined."
     assert brief_of([], room).whose == "Whose the room is was not examined."
+    at_least = {
+        "elbo": nats(-20.0), "log_p_at_least": Number(-19.0, -19.1, math.inf, "nats", ""),
+        "gap_at_least": Number(1.0, 0.9, math.inf, "nats", ""), "examined": count(3), "exploded": count(0),
+    }  # fmt: skip
+    some = brief_of([], at_least)
+    assert [number.value for number in some.numbers] == ["−20.00", "−19.00 or more", "1.00 or more"]
+    assert some.tone == "note" and some.whose == "Whose the room is was not examined."
     below = {
         "elbo": nats(-20.0), "log_p_from_below": nats(-19.0), "gap_from_below": Number(1.0, 0.9, math.inf, "nats", ""),
         "k_hat_too_high": count(0, "share"),

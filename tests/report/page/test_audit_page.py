@@ -17,6 +17,7 @@ import torch
 from PIL import Image
 
 from elbowroom.inference import Estimate
+from elbowroom.inference.audit import Finding
 from elbowroom.inference.audit.verdict.brief import brief_of
 from elbowroom.report.page.document import MOST_PICTURES, page, save_html
 from elbowroom.report.page.pictures import Pictures, data_uri, image_shape_of
@@ -292,6 +293,19 @@ def test_few_words_stand_before_the_first_picture(kind: str) -> None:
     text, numbers = page_of(kind), AUDITS[kind]().brief.numbers
     assert words_before(text, "<svg" if numbers else "</header>") <= 120
     assert not numbers or text.index("<svg") < text.index("</header>")
+
+
+def test_a_long_doubt_leaves_room_for_the_picture() -> None:
+    """The longest that the sentence of a brief may be: a collapse and a doubt of seventy words beside it."""
+    audit = bad_audit()
+    doubts = (
+        Finding("verdict", "bad", "The data " + " ".join(["are not what they were"] * 14) + ".", ()),
+        Finding("verdict", "warning", "The model has collapsed: z says nothing about x.", ("active_latents",)),
+    )
+    for findings in ((*doubts, *audit.findings), (doubts[1], *audit.findings)):
+        text = page(replace(audit, findings=findings, brief=brief_of(findings, audit.numbers)), title="a title " * 5)
+        assert words_before(text, "<svg") <= 120
+        assert all(finding.sentence in text for finding in findings[:2])  # all of it stands below
 
 
 @every_audit
