@@ -20,7 +20,7 @@ _TOP, _BOTTOM, _HEIGHT = 26.0, 52.0, 80.0  # pixels
 
 
 def brief_chart(audit: Audit) -> dict[str, Any]:
-    """The drawing, the parts for its key (name, style, value), and of which data they are; empty without a room."""
+    """The drawing, and the parts for its key (name, style, value); empty without a room."""
     numbers, headlines = audit.numbers, audit.brief.numbers
     known = headlines and all(number.key in numbers for number in headlines)
     if not known or not math.isfinite(numbers[headlines[2].key].value):
@@ -30,7 +30,6 @@ def brief_chart(audit: Audit) -> dict[str, Any]:
     return {
         "drawing": _bar(numbers[room.key], elbo, log_p, room, parts),
         "parts": [(name, style, value) for name, style, value, _ in parts],
-        "of": numbers["amortization"].kind if parts and "gap_examined" in numbers else "",
     }  # fmt: skip
 
 

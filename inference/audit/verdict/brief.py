@@ -12,7 +12,6 @@ from elbowroom.inference.audit.verdict.use import (
     faults_of,
     tone_of,
     use_keys,
-    use_name,
 )
 from elbowroom.inference.audit.verdict.wording import listed, value_and_interval
 
@@ -89,12 +88,12 @@ def _trust(numbers: Numbers) -> tuple[str, Tone]:
     if "examined" not in numbers and numbers["gap"].value <= LARGE:
         return "What q may be used for was not examined.", "note"
     faults = faults_of(numbers)
-    good = [use_name(key) for key in use_keys(numbers) if key not in failing(numbers)]
+    good = [_use(key) for key in use_keys(numbers) if key not in failing(numbers)]
     if faults:
         tone = tone_of(faults)
         start = "Do not trust q as it is" if tone == "bad" else "Use q with care"
         still = f" It is good enough for {listed(good)}." if good else ""
-        return f"{start}: {_named(faults)}.{still}", tone
+        return f"{start}: {_named(faults, numbers)}.{still}", tone
     if not numbers["gap"].high < LARGE:
         return "No check that was run fails, but the room is known too poorly to trust q.", "warning"
     return f"q can be trusted{f' for {listed(good)}' if good else ''}: no check that was run fails.", "good"
@@ -103,16 +102,27 @@ def _trust(numbers: Numbers) -> tuple[str, Tone]:
 def _trust_from_below(numbers: Numbers) -> tuple[str, Tone]:
     faults = faults_from_below(numbers)
     start = "Whether q can be trusted is not known: log p(x) is known from below only"
-    return f"{start}{f', and {_named(faults)}' if faults else ''}.", "warning"
+    return f"{start}{f', and {_named(faults, numbers)}' if faults else ''}.", "warning"
 
 
-def _named(faults: list[tuple[str, str]]) -> str:
-    """The worst faults; the size of the room is a number of its own."""
-    words = ["the room is large" if key.startswith("gap") else text for key, text in faults]
+def _named(faults: list[tuple[str, str]], numbers: Numbers) -> str:
+    """The worst faults in short; the size of the room is a number of its own."""
+    words = [_fault(key, text, numbers) for key, text in faults]
     more = len(words) - _MOST_FAULTS
-    return "; ".join(
-        [*words[:_MOST_FAULTS], *([f"and {more} more {'fault' if more == 1 else 'faults'}"] if more > 0 else [])]
-    )
+    return "; ".join([*words[:_MOST_FAULTS], *([f"and {more} more {'fault' if more == 1 else 'faults'}"] * (more > 0))])
+
+
+def _fault(key: str, text: str, numbers: Numbers) -> str:
+    if key.startswith("gap"):
+        return "the room is large"
+    if key.startswith("use_"):
+        return f"it is not good enough for {listed([_use(use) for use in failing(numbers)])}"
+    return text
+
+
+def _use(key: str) -> str:
+    """A use in a word or two; the findings have it in full."""
+    return key.removeprefix("use_").replace("_", " ")
 
 
 def _headlines(numbers: Numbers) -> tuple[Headline, ...]:
@@ -137,15 +147,21 @@ def _whose(numbers: Numbers) -> str:
         return f"Most of the room is the encoder's: q fitted to each datum by itself would gain {_told(encoder)}."
     if family.low > encoder.high:
         return f"Most of the room is the family's: its best q for each datum still leaves {_told(family)}."
-    return f"Encoder and family share the room: {_told(encoder)} and {_told(family)}."
+    sample = f": {encoder.kind}" if _is_of_sample(encoder) else ""
+    return f"Encoder and family share the room: {_told(encoder, of=False)} and {_told(family, of=False)}{sample}."
 
 
-def _told(number: Number) -> str:
-    """`0.31 nats (0.28 to 0.34)`; what the interval is of where other data would move it."""
+def _told(number: Number, of: bool = True) -> str:
+    """`0.31 nats (0.28 to 0.34)`; `of`: with what the interval is of where other data would move it."""
     value, interval = value_and_interval(number)
-    sample = number.kind if " sample " in number.kind else ""
+    sample = number.kind if of and _is_of_sample(number) else ""
     brackets = ", ".join(words for words in (interval, sample) if words)
     return f"{value} nats" + (f" ({brackets})" if brackets else "")
+
+
+def _is_of_sample(number: Number) -> bool:
+    """Whether other data would move the number."""
+    return " sample " in number.kind
 
 
 def _next(findings: Sequence[Finding], numbers: Numbers) -> str:

@@ -75,7 +75,7 @@ def faults_of(numbers: Numbers) -> list[tuple[str, str]]:
     if not numbers["gap"].value <= LARGE:
         faults.append(("gap", f"the ELBO is {nats(numbers['gap'])} nats below log p(x)"))
     if bad := failing(numbers):
-        faults.append((bad[0], f"it is not good enough for {listed([use_name(key) for key in bad])}"))
+        faults.append((bad[0], f"it is not good enough for {listed([_use(key) for key in bad])}"))
     if "unconverged" not in numbers or (not use_keys(numbers) and numbers["unconverged"].value < 1):
         pass  # no chains were run, or on too few data to speak for all
     elif not use_keys(numbers):
@@ -114,12 +114,11 @@ def _with_shares(uses: Numbers) -> str:
     """Uses by the share of data for which q is good enough for them; equal shares are given once."""
     groups: dict[str, list[str]] = {}
     for key, number in uses.items():
-        groups.setdefault(percent(number), []).append(use_name(key))
+        groups.setdefault(percent(number), []).append(_use(key))
     return "; ".join(f"{listed(names)} (good enough for {share} of the data)" for share, names in groups.items())
 
 
-def use_name(key: str) -> str:
-    """A use in words."""
+def _use(key: str) -> str:
     return _USES.get(key, key.removeprefix("use_").replace("_", " "))
 
 

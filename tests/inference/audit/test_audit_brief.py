@@ -39,7 +39,7 @@ GREY = Finding("verdict", "warning", "p(x) of 3 of 60 data is no likelihood.", (
 def test_a_sound_guide_may_be_trusted_for_what_it_is_good_for() -> None:
     brief = brief_of([FINE, STEP], GOOD)
     assert brief.tone == "good"
-    assert brief.sentence == "q can be trusted for posterior means and tail probabilities: no check that was run fails."
+    assert brief.sentence == "q can be trusted for means and tails: no check that was run fails."
     assert [(n.label, n.value, n.interval, n.kind) for n in brief.numbers] == [
         ("ELBO", "−20.00", "", "Monte Carlo"),
         ("log p(x)", "−19.80", "", "Monte Carlo"),
@@ -62,12 +62,12 @@ def test_a_sound_guide_may_be_trusted_for_what_it_is_good_for() -> None:
         (
             {"gap": nats(3.0, 0.1)},
             "warning",
-            "Use q with care: the room is large. It is good enough for posterior means",
+            "Use q with care: the room is large. It is good enough for means",
         ),
         (
             {"use_tails": share(0.2, 0.5)},
             "warning",
-            "Use q with care: it is not good enough for tail probabilities. It ",
+            "Use q with care: it is not good enough for tails. It ",
         ),
         ({"calibration_rejected": count(2, "")}, "warning", "Use q with care: it is not calibrated."),
         ({"gap": nats(0.6, 0.9)}, "warning", "No check that was run fails, but the room is known too poorly"),
@@ -113,7 +113,10 @@ def test_a_doubt_takes_the_place_of_the_verdict_and_of_the_advice() -> None:
             {"approximation": nats(0.5, 0.01)},
             "Most of the room is the family's: its best q for each datum still leaves",
         ),
-        ({"approximation": nats(0.15, 0.01)}, "Encoder and family share the room: 0.15 nats (0.14 to 0.16, 8 data"),
+        (
+            {"approximation": nats(0.15, 0.01)},
+            f"Encoder and family share the room: 0.15 nats (0.14 to 0.16) and 0.15 nats (0.14 to 0.16): {KIND}.",
+        ),
         ({"optimisation": nats(0.9)}, "Most of the room is not told apart"),
         ({"gap": nats(0.01)}, "There is too little room to ask whose it is."),
     ],
