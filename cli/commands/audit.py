@@ -1,10 +1,11 @@
 """`elbowroom audit`: may q be trusted, how much room is there, and what to do next."""
 
 from dataclasses import replace
+from pathlib import Path
 
 from elbowroom.commands.options import AuditOptions
 from elbowroom.commands.output import ConditionHolds, finish, say
-from elbowroom.commands.subject import say_subject, state_name, subject_of
+from elbowroom.commands.subject import Subject, say_subject, state_name, subject_of
 from elbowroom.inference.audit import Audit, audit_target, failed, terms
 from elbowroom.inference.evaluation.clock import budget_words, read_budget
 from elbowroom.report import audit_record, audit_table, save_audit
@@ -12,7 +13,7 @@ from elbowroom.report.audit_files import RECORD
 
 
 def run(options: AuditOptions) -> Audit:
-    """Audit, print the verdict, and write the report; exit code 5 if the condition of `fail_if` holds."""
+    """Audit, write the report, and print the verdict; exit code 5 if the condition of `fail_if` holds."""
     if options.fail_if is not None:
         terms(options.fail_if)  # a condition that cannot be read is no reason to wait for
     read_budget(options.budget)
@@ -34,13 +35,19 @@ def run(options: AuditOptions) -> Audit:
         progress=not options.json,
     )
     result = replace(result, about=subject.about, announced=subject.announced)
-    say(audit_table(result), options.json)
+    try:
+        _write(result, subject, where, options)
+    finally:  # last, where a terminal stops, and whether or not there was room for the files
+        say(audit_table(result), options.json)
+    if options.fail_if is not None and (reasons := failed(options.fail_if, result.numbers)):
+        raise ConditionHolds("fail_if holds: " + "; ".join(reasons))
+    return result
+
+
+def _write(result: Audit, subject: Subject, where: Path, options: AuditOptions) -> None:
     files = save_audit(result, where, image_shape=subject.image_shape, title=subject.title)
     finish(audit_record(result), where / RECORD, options.json)
     say("Written: " + ", ".join(map(str, files)), options.json)
     unfinished = "examination" not in result.skipped and len(result.rows["decomposition"]) < len(result)
     if unfinished:
         say(f"The same command again goes on from there, with {budget_words(options.budget)} more.", options.json)
-    if options.fail_if is not None and (reasons := failed(options.fail_if, result.numbers)):
-        raise ConditionHolds("fail_if holds: " + "; ".join(reasons))
-    return result

@@ -17,7 +17,7 @@ numbers with 95 % intervals, and sentences rest on numbers: verdict → numbers 
     wiring_numbers.py … and those that tell whether programs, weights and data belong together
     intervals.py      their 95 % intervals
     verdict/          the sentences
-    result.py         Audit, Number, Finding, Portrait, Chains
+    result.py         Audit, Brief, Number, Finding, Portrait, Chains
     about.py          what was audited: names, distributions, digests of the data
     table.py          examined data as text
     criteria.py       conditions such as `gap > 5`, for continuous integration
@@ -30,6 +30,18 @@ weights, estimate; no wing imports audit.
 
 from elbowroom.inference.audit.audit import audit, audit_target
 from elbowroom.inference.audit.criteria import failed, terms
-from elbowroom.inference.audit.result import Audit, Chains, Finding, Number, Portrait
+from elbowroom.inference.audit.result import Audit, Brief, Chains, Finding, Headline, Number, Portrait
 
-__all__ = ["Audit", "Chains", "Finding", "Number", "Portrait", "audit", "audit_target", "failed", "terms"]
+__all__ = [
+    "Audit",
+    "Brief",
+    "Chains",
+    "Finding",
+    "Headline",
+    "Number",
+    "Portrait",
+    "audit",
+    "audit_target",
+    "failed",
+    "terms",
+]

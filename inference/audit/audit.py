@@ -19,6 +19,7 @@ from elbowroom.inference.audit.known import known_of_all
 from elbowroom.inference.audit.numbers import numbers_of
 from elbowroom.inference.audit.parts import Parts
 from elbowroom.inference.audit.result import Audit
+from elbowroom.inference.audit.verdict.brief import brief_of
 from elbowroom.inference.audit.verdict.verdict import findings_of
 from elbowroom.inference.audit.verdict.wording import plural
 from elbowroom.inference.audit.work import Work
@@ -229,6 +230,7 @@ def _calibration(work: Work, num_simulations: int, options: dict[str, Any], shar
 def _assembled(work: Work, parts: Parts, seed: int, budget: Budget, begin: float) -> Audit:
     """The result of all parts, with its numbers and sentences; `begin` is when the audit began."""
     examination, numbers = parts.examination, numbers_of(parts)
+    findings = findings_of(parts, numbers, work.skipped)
     return Audit(
         num_data=parts.num_data,
         bracket=parts.bracket,
@@ -240,7 +242,8 @@ def _assembled(work: Work, parts: Parts, seed: int, budget: Budget, begin: float
         portrait=None if examination is None else examination.portrait,
         rows={} if examination is None else _covered(examination),
         numbers=numbers,
-        findings=findings_of(parts, numbers, work.skipped),
+        findings=findings,
+        brief=brief_of(findings, numbers),
         cost=work.clock.cost,
         provenance=_provenance(work.target, seed, budget, time.perf_counter() - begin),
         x=_data(work.target),

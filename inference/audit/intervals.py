@@ -11,6 +11,9 @@ from elbowroom.inference.estimate import NORMAL_95 as Z
 from elbowroom.inference.estimate import Estimate
 from elbowroom.inference.gap.log_p import Sides
 
+MONTE_CARLO = "Monte Carlo"
+"""Of what an interval is that other random numbers would move, and other data do not come into."""
+
 
 def mean(estimate: Estimate, index: Tensor, num_data: int, about: str, unit: str = "nats") -> Number:
     """The mean over the data at `index`; where they are a sample of more data, their spread counts too, by Student's t.
@@ -26,10 +29,12 @@ def mean(estimate: Estimate, index: Tensor, num_data: int, about: str, unit: str
         spread = float(value.var()) * (float(student.ppf(0.975, n - 1)) / Z) ** 2 if n > 1 else math.inf
         variance += (1 - n / num_data) * spread / n
         about += f"; of {n} data, a random sample of {num_data}"
+    kind = _kind(n, num_data)
     middle, error = float(value.mean()), Z * math.sqrt(variance) + float(half.mean())
     if (one_sided := sides.get("one_sided")) is not None and bool(one_sided[index].any()):
-        return Number(middle, middle - error, math.inf, unit, f"{about}; log p(x) of some is known from below only")
-    return Number(middle, middle - error, middle + error, unit, about)
+        about = f"{about}; log p(x) of some is known from below only"
+        return Number(middle, middle - error, math.inf, unit, about, kind)
+    return Number(middle, middle - error, middle + error, unit, about, kind)
 
 
 def share(marks: Tensor, num_data: int, about: str) -> Number:
@@ -42,7 +47,7 @@ def share(marks: Tensor, num_data: int, about: str) -> Number:
     middle, half = p + Z**2 / (2 * size), Z * math.sqrt(p * (1 - p) / size + Z**2 / (4 * size**2))
     scale = 1 + Z**2 / size
     low, high = max(0.0, (middle - half) / scale), min(1.0, (middle + half) / scale)
-    return Number(p, min(p, low), max(p, high), "share", about)
+    return Number(p, min(p, low), max(p, high), "share", about, _kind(n, num_data))
 
 
 def median(estimate: Estimate, index: Tensor, num_data: int, about: str) -> Number:
@@ -56,7 +61,7 @@ def median(estimate: Estimate, index: Tensor, num_data: int, about: str) -> Numb
     first, last = math.floor((n - 1) / 2 - half), math.ceil((n - 1) / 2 + half)
     low = (value - Z * stderr).sort().values[max(0, first)] if first >= 0 else -torch.inf
     high = (value + Z * stderr).sort().values[last] if last < n else torch.inf
-    return Number(float(value.quantile(0.5)), float(low), float(high), "nats", about)
+    return Number(float(value.quantile(0.5)), float(low), float(high), "nats", about, _kind(n, num_data))
 
 
 def count(marks: Tensor, about: str) -> Number:
@@ -71,7 +76,7 @@ def exactly(value: float, unit: str, about: str) -> Number:
 
 def normal(value: float, stderr: float, unit: str, about: str) -> Number:
     """A normal estimate with a standard error."""
-    return Number(value, value - Z * stderr, value + Z * stderr, unit, about)
+    return Number(value, value - Z * stderr, value + Z * stderr, unit, about, MONTE_CARLO)
 
 
 def of_one(estimate: Estimate, about: str) -> Number:
@@ -91,4 +96,10 @@ def largest(values: Tensor, stderr: Tensor, about: str) -> Number:
     if not math.isfinite(float(value)):
         return Number(math.nan, 0.0, 1.0, "share", about)
     error = Z * float(stderr[worst])
-    return Number(float(value), max(0.0, float(value) - error), min(1.0, float(value) + error), "share", about)
+    low, high = max(0.0, float(value) - error), min(1.0, float(value) + error)
+    return Number(float(value), low, high, "share", about, MONTE_CARLO)
+
+
+def _kind(n: int, num_data: int) -> str:
+    """Whether an interval is of the choice of the data, or of random numbers alone."""
+    return f"{n} data as a sample of {num_data}" if n < num_data else MONTE_CARLO

@@ -28,6 +28,7 @@ def numbers_of(parts: Parts) -> dict[str, Number]:
         _of_density,
         _of_weights,
         _of_room,
+        _at_least,
         _of_decomposition,
         _of_agreement,
         _of_chains,
@@ -130,6 +131,26 @@ def _of_room(parts: Parts) -> dict[str, Number]:
     numbers = {name: mean(term, index, population, about + whole) for name, (term, about) in estimates.items()}
     middle = median(known.room, index, population, f"median room over data{whole}")
     return numbers | {"gap_median": middle, "gap_largest": largest_room}
+
+
+def _at_least(parts: Parts) -> dict[str, Number]:
+    """What is known of all data from below, where the room is not known."""
+    if _of_room(parts) or parts.bracket.from_below or not parts.usable:
+        return {}
+    sampled, lower, index = parts.sampled, parts.bracket.lower, torch.tensor(parts.usable)
+    if not bool(lower.value[index].isfinite().all()):
+        return {}
+    below: Sides = {"one_sided": torch.ones(parts.num_data, dtype=torch.bool)}
+    elbo = Estimate(sampled.info["elbo"], sampled.info["elbo_stderr"], "lower")
+    log_p = Estimate(lower.value, lower.stderr, "lower", below)
+    room = Estimate(lower.value - elbo.value, torch.hypot(lower.stderr, elbo.stderr), "lower", below)
+    over = f"mean over data; of all {len(index)} usable data"
+    terms = {
+        "elbo": (elbo, "the guide's ELBO"),
+        "log_p_at_least": (log_p, "the side of log p(x) from below"),
+        "gap_at_least": (room, "that less the ELBO"),
+    }
+    return {name: mean(term, index, len(index), f"{about}, {over}") for name, (term, about) in terms.items()}
 
 
 def _of_exploded(examination: Examination, index: Tensor, num_data: int) -> dict[str, Number]:

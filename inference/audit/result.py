@@ -33,6 +33,8 @@ class Number:
         low, high: ends of the interval; for a bound one of them may be infinite.
         unit: `"nats"`, `"share"`, `"data"`, `"p"`, `"sd"`, or empty.
         about: one line that says what it is and how it was found.
+        kind: what the interval is of: `"Monte Carlo"`, where the same data with other random numbers would give
+            another value; `"8 data as a sample of 60"`, where other data would; empty where nothing is uncertain.
     """
 
     value: float
@@ -40,6 +42,7 @@ class Number:
     high: float
     unit: str
     about: str
+    kind: str = ""
 
 
 @dataclass(frozen=True)
@@ -60,6 +63,68 @@ class Finding:
     sentence: str
     numbers: tuple[str, ...]
     data: tuple[int, ...] = ()
+
+
+@dataclass(frozen=True)
+class Headline:
+    """One of the three numbers of a `Brief`, in words.
+
+    Attributes:
+        key: its name in `Audit.numbers`.
+        label: what it is: `ELBO`, `log p(x)` or `room`.
+        value: to as many digits as are certain, nats per datum.
+        interval: `−19.8 to −19.6` (95 %); empty where it is no wider than the last digit shown.
+        kind: as of `Number`: what the interval is of.
+    """
+
+    key: str
+    label: str
+    value: str
+    interval: str
+    kind: str
+
+    @property
+    def told(self) -> str:
+        """All of it on one line."""
+        return f"{self.label} {self.value}" + (f" ({self.certainty})" if self.certainty else "")
+
+    @property
+    def certainty(self) -> str:
+        """The interval and what it is of: `95 %: −19.8 to −19.6, Monte Carlo`."""
+        shown = f"95 %: {self.interval}" if self.interval else "95 %: no wider than shown" if self.kind else ""
+        return ", ".join(words for words in (shown, self.kind) if words)
+
+
+@dataclass(frozen=True)
+class Brief:
+    """The verdict at a glance: what fits on the first screen, and stands last in a terminal.
+
+    Attributes:
+        sentence: may q be trusted, and for what; a doubt that must be settled before anything else takes its place.
+        tone: good, note, warning or bad.
+        numbers: ELBO, log p(x) and the room between them; none where the room is not known.
+        whose: whether the room is the encoder's, the family's, or still to be found.
+        next_step: what to do first.
+    """
+
+    sentence: str
+    tone: Tone
+    numbers: tuple[Headline, ...]
+    whose: str
+    next_step: str
+
+    @property
+    def lines(self) -> tuple[str, ...]:
+        """Sentence, numbers (nats per datum), whose the room is, and what next; those that there are."""
+        return tuple(line for line in (self.sentence, self._told(), self.whose, self.next_step) if line)
+
+    def _told(self) -> str:
+        """The three numbers on a line; of what their intervals are is said once where they are of the same."""
+        kinds = {number.kind for number in self.numbers}
+        if len(kinds) > 1 or kinds == {""}:
+            return f"Nats per datum: {'; '.join(number.told for number in self.numbers)}."
+        numbers = (f"{n.label} {n.value}" + (f" ({n.interval})" if n.interval else "") for n in self.numbers)
+        return f"Nats per datum (95 %: {kinds.pop()}): {'; '.join(numbers)}." if kinds else ""
 
 
 @dataclass(frozen=True, repr=False)
@@ -126,6 +191,7 @@ class Audit(Shown):
         rows: part -> the data that it covers; `"random"`: the examined data that are a random sample of all.
         numbers: name -> quantity with interval, all that the verdict rests on and `--fail-if` may name.
         findings: the sentences of the verdict, in order.
+        brief: the verdict at a glance, made of them.
         cost: part -> seconds.
         provenance: versions, seed, budget, shapes, when: strings and numbers only.
         x: the data, `[B, ...]`, for pictures; None if the programs take no tensor with a row for each datum.
@@ -146,6 +212,7 @@ class Audit(Shown):
     rows: dict[str, tuple[int, ...]]
     numbers: dict[str, Number]
     findings: tuple[Finding, ...]
+    brief: Brief
     cost: dict[str, float]
     provenance: dict[str, Any]
     x: Tensor | None
@@ -159,13 +226,13 @@ class Audit(Shown):
 
     @property
     def verdict(self) -> str:
-        """The verdict in plain language, one sentence a line."""
-        return "\n".join(finding.sentence for finding in self.findings)
+        """The verdict in plain language: the brief, an empty line, then every sentence, each on a line."""
+        return "\n".join([*self.brief.lines, "", *(finding.sentence for finding in self.findings)]).rstrip()
 
     def as_table(self) -> Table:
-        """The verdict, and the examined data with the largest room; what is left out is in `verdict` and `table()`."""
-        sentences = tuple(finding.sentence for finding in self.findings)
-        head = sentences or (f"an audit of {len(self)} data",)
+        """The brief, and the examined data with the largest room; what is left out is in `verdict` and `table()`."""
+        more = f"({len(self.findings)} sentences more in `.verdict`, with what they rest on in `.numbers`)"
+        head = (*self.brief.lines, more)
         if self.decomposition is None or self.agreement is None:
             return Table(head)
         examined = self.rows["decomposition"]
@@ -174,7 +241,7 @@ class Audit(Shown):
         return Table(head, HEADER, ">" * (len(HEADER) - 1) + "<", rows, len(examined), "examined data")
 
     def _title(self) -> str:
-        return f"an audit of {len(self)} data: {self.findings[0].sentence}" if self.findings else "an audit"
+        return f"an audit of {len(self)} data: {self.brief.sentence}"
 
     def table(self, data: Sequence[int] | None = None, most: int = 20) -> str:
         """The verdict, and rows of chosen examined data, or of the `most` with the largest room; nats.

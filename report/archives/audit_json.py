@@ -29,7 +29,10 @@ def audit_record(audit: Audit) -> dict[str, Any]:
             the likelihood, or the digest of a file. announced: what was done to the data and nobody asked for.
         num_data: B. interval: the probability of every interval, 0.95.
         verdict: the sentences in order: `topic`, `tone`, `sentence`, `numbers` (keys of the next), `data` (indices).
-        numbers: name -> `value`, `low`, `high` (None: unbounded), `unit`, `about`.
+        brief: the verdict at a glance: `sentence`, `tone`, `numbers` (ELBO, log p(x) and the room in words, each with
+            `key`, `label`, `value`, `interval`, `kind`), `whose` the room is, `next_step`.
+        numbers: name -> `value`, `low`, `high` (None: unbounded), `unit`, `about`, `kind` (what the interval is of:
+            "Monte Carlo", or the choice of the data; empty where nothing is uncertain).
         rows: part -> indices of the data it looked at; `random`: those of them that are a random sample of all data
             (the others were chosen for being the worst), which means and shares are over.
         skipped: part -> why the programs or the budget did not allow it.
@@ -73,6 +76,7 @@ def audit_record(audit: Audit) -> dict[str, Any]:
         "num_data": audit.num_data,
         "interval": INTERVAL,
         "verdict": [asdict(finding) for finding in audit.findings],
+        "brief": asdict(audit.brief),
         "numbers": {name: asdict(number) for name, number in audit.numbers.items()},
         "rows": audit.rows,
         "skipped": audit.skipped,

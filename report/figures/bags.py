@@ -5,10 +5,10 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 from torch import Tensor
 
-from elbowroom.report.figures.style import BLUE, GREY, Picture, new_figure, styled
+from elbowroom.report.figures.style import DATA, OTHER, Picture, new_figure, styled
 
 MOST_BAGS, _MOST_WORDS, _COLUMNS = 16, 8, 4
-_COLOURS = (GREY, BLUE)
+_COLOURS = (DATA, OTHER)
 
 
 def bags_figure(counts: Mapping[str, Tensor], words: Sequence[str] | None = None, *, title: str) -> Picture:

@@ -3,7 +3,7 @@
 import numpy as np
 
 from elbowroom.inference import CodeUsage
-from elbowroom.report.figures.style import BLUE, Picture, new_figure, styled
+from elbowroom.report.figures.style import GUIDE, Picture, new_figure, styled
 
 MOST_POSITIONS = 16
 
@@ -19,7 +19,7 @@ def usage_figure(usage: CodeUsage) -> Picture:
         figure = new_figure(5.5, 0.6 + 1.4 * len(shares))
         axes = figure.subplots(len(shares), 1, sharex=True, sharey=True, squeeze=False)[:, 0]
         for position, ax in enumerate(axes):
-            ax.bar(np.arange(shares.shape[1]), shares[position], color=BLUE)
+            ax.bar(np.arange(shares.shape[1]), shares[position], color=GUIDE)
             ax.set_title(f"position {position}: perplexity {numbers[position]:.1f} of {shares.shape[1]}", loc="left")
             ax.set_ylabel("share of data")
         axes[-1].set_xlabel("code")

@@ -2,16 +2,16 @@
 
 from typing import Any
 
-from elbowroom.report.figures.style import BLACK, DRAWS, GREEN, GREY, GUIDE, ORANGE, PURPLE
+from elbowroom.report.figures.style import BOUND, DATA, DRAWS, EXACT, GUIDE, OTHER, SAMPLED
 
 LOOKS: dict[str, dict[str, Any]] = {
-    "exact": {"color": BLACK, "linestyle": "-", "marker": "o"},
+    "exact": {"color": EXACT, "linestyle": "-", "marker": "o"},
     "guide": {"color": GUIDE, "linestyle": "--", "marker": "s"},
     "draws": {"color": DRAWS, "linestyle": "-.", "marker": "^"},
-    "bound": {"color": ORANGE, "linestyle": ":", "marker": "v"},
-    "sampled": {"color": GREEN, "linestyle": (0, (6, 1.5)), "marker": "D"},
-    "other": {"color": PURPLE, "linestyle": (0, (3, 1, 1, 1)), "marker": "P"},
-    "data": {"color": GREY, "linestyle": "-", "marker": "x"},
+    "bound": {"color": BOUND, "linestyle": ":", "marker": "v"},
+    "sampled": {"color": SAMPLED, "linestyle": (0, (6, 1.5)), "marker": "D"},
+    "other": {"color": OTHER, "linestyle": (0, (3, 1, 1, 1)), "marker": "P"},
+    "data": {"color": DATA, "linestyle": "-", "marker": "x"},
 }
 """Role -> colour, line and marker: what is exact, q, Markov chains, a bound, weighted draws, another thing, data."""
 

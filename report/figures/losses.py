@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 from matplotlib.axes import Axes
 
-from elbowroom.report.figures.style import BLUE, GREEN, GREY, PURPLE, VERMILLION, Picture, new_figure, styled
+from elbowroom.report.figures.style import BOUND, DATA, EXACT, GUIDE, OTHER, Picture, new_figure, styled
 
 _SKIPPED = 0.03  # of the epochs: their values do not stretch the axis
 
@@ -46,18 +46,18 @@ def _elbo_panel(ax: Axes, history: Sequence[Mapping[str, Any]]) -> None:
     epochs, loss = _column(history, "train_loss")
     curves = []
     if len(epochs):
-        ax.plot(epochs, -loss, color=GREY, linewidth=1.2, label="minus training loss")
+        ax.plot(epochs, -loss, color=DATA, linewidth=1.2, label="minus training loss")
         curves.append((epochs, -loss))
     epochs, elbo = _column(history, "elbo")
     if len(epochs):
         stderr = _aligned(history, "elbo", "elbo_stderr")
-        ax.fill_between(epochs, elbo - stderr, elbo + stderr, color=BLUE, alpha=0.25, linewidth=0)
-        ax.plot(epochs, elbo, color=BLUE, linewidth=1.6, label="held-out ELBO ± s.e.")
+        ax.fill_between(epochs, elbo - stderr, elbo + stderr, color=BOUND, alpha=0.25, linewidth=0)
+        ax.plot(epochs, elbo, color=BOUND, linewidth=1.6, label="held-out ELBO ± s.e.")
         best = int(elbo.argmax())
-        ax.plot(epochs[best], elbo[best], "o", color=BLUE, markersize=5)
+        ax.plot(epochs[best], elbo[best], "o", color=BOUND, markersize=5)
         ax.annotate(
             f"best {elbo[best]:.2f}", (epochs[best], elbo[best]), (-6, -9), textcoords="offset points", ha="right",
-            va="top", color=BLUE, fontsize=9,
+            va="top", color=EXACT, fontsize=9,
         )  # fmt: skip
         curves.append((epochs, elbo))
     _shade_warmup(ax, history)
@@ -69,14 +69,14 @@ def _elbo_panel(ax: Axes, history: Sequence[Mapping[str, Any]]) -> None:
 
 def _parts_panel(ax: Axes, history: Sequence[Mapping[str, Any]]) -> None:
     epochs, reconstruction = _column(history, "reconstruction")
-    ax.plot(epochs, -reconstruction, color=GREEN, linewidth=1.6)
+    ax.plot(epochs, -reconstruction, color=OTHER, linewidth=1.6)
     epochs_kl, kl = _column(history, "kl")
-    ax.plot(epochs_kl, kl, color=VERMILLION, linewidth=1.6)
+    ax.plot(epochs_kl, kl, color=GUIDE, linewidth=1.6)
     _shade_warmup(ax, history)
     _frame(ax, [(epochs, -reconstruction), (epochs_kl, kl)], floor=0.0)
     for x, y, text, color in (
-        (epochs[-1], -reconstruction[-1], "distortion  −E[log p(x|z)]", GREEN),
-        (epochs_kl[-1], kl[-1], "rate  KL(q(z|x) ‖ p(z))", VERMILLION),
+        (epochs[-1], -reconstruction[-1], "distortion  −E[log p(x|z)]", EXACT),
+        (epochs_kl[-1], kl[-1], "rate  KL(q(z|x) ‖ p(z))", GUIDE),
     ):
         above: dict[str, Any] = {"xytext": (0, 7), "textcoords": "offset points", "ha": "right", "va": "bottom"}
         ax.annotate(f"{text}  {y:.2f}", (x, y), color=color, fontsize=9, **above)
@@ -92,16 +92,17 @@ def _dimensions_panel(ax: Axes, history: Sequence[Mapping[str, Any]]) -> None:
         values = np.array([np.asarray(record["kl_per_dim"][site], dtype=float).ravel() for record in records])  # [E, D]
         names += [f"{site}[{d}]" if values.shape[1] > 1 else site for d in range(values.shape[1])]
         curves += list(values.T)
-    colors = (BLUE, VERMILLION, GREEN, PURPLE)
+    lines = ("-", "--", "-.", ":")  # all of them are of q
+    few = len(curves) <= len(lines)
     for i in np.argsort([-curve[-1] for curve in curves]):
-        few = len(curves) <= len(colors)
-        ax.plot(epochs, curves[i], color=colors[i] if few else PURPLE, linewidth=1.5 if few else 0.8, label=names[i])
+        style: dict[str, Any] = {"linestyle": lines[i], "linewidth": 1.5} if few else {"linewidth": 0.8}
+        ax.plot(epochs, curves[i], color=GUIDE, label=names[i], **style)
     _shade_warmup(ax, history)
     _frame(ax, [(epochs, curve) for curve in curves], floor=0.0)
     active = sum(curve[-1] > 0.01 for curve in curves)
     ax.set_ylabel("KL(q ‖ p) of the dimension, nats")
     ax.set_title(f"{active} of {len(curves)} latent dimensions carry more than 0.01 nat")
-    if len(curves) <= len(colors):
+    if few:
         ax.legend(loc="lower right")
 
 
@@ -111,7 +112,7 @@ def _shade_warmup(ax: Axes, history: Sequence[Mapping[str, Any]]) -> None:
     if (beta < 1).any():
         end = epochs[beta < 1].max() + 0.5
         ax.axvspan(epochs[0] - 0.5, end, color="#F3F0E4", linewidth=0, zorder=0)
-        ax.text(end, 0.99, " β < 1", transform=ax.get_xaxis_transform(), ha="left", va="top", fontsize=8.5, color=GREY)
+        ax.text(end, 0.99, " β < 1", transform=ax.get_xaxis_transform(), ha="left", va="top", fontsize=8.5, color=DATA)
 
 
 def _frame(ax: Axes, curves: list[tuple[np.ndarray, np.ndarray]], floor: float | None = None) -> None:

@@ -16,7 +16,7 @@ from elbowroom.inference import Comparison, Target
 from elbowroom.report.figures.corner import GUIDE_MASSES, draw_corner
 from elbowroom.report.figures.density_mesh import Mesh, extent, meshes, normalised, region_levels
 from elbowroom.report.figures.images import as_images, value_range
-from elbowroom.report.figures.style import DRAWS, EXACT_SHADES, GUIDE, MODE, Picture, new_figure, styled
+from elbowroom.report.figures.style import DRAWS, EXACT, EXACT_SHADES, GUIDE, Picture, new_figure, styled
 from elbowroom.report.records.number_format import plain
 
 EXACT_MASSES = (0.5, 0.95, 0.999)
@@ -101,7 +101,7 @@ def _plane(ax: Axes, comparison: Comparison, mesh: Mesh, b: int) -> None:
     if "quadrature" in comparison.evidence:
         mode = comparison.evidence["quadrature"].info["mode"][b].tolist()
         ax.plot(*mode, "x", color="white", markersize=9, markeredgewidth=3.5)
-        ax.plot(*mode, "x", color=MODE, markersize=8, markeredgewidth=1.6, gid="mode")
+        ax.plot(*mode, "x", color=EXACT, markersize=8, markeredgewidth=1.6, gid="mode")
     spans = extent(mesh, outermost_p, outermost_q)
     for n, (low, high) in enumerate(spans):
         if z is not None:
@@ -129,7 +129,7 @@ def _line(ax: Axes, comparison: Comparison, mesh: Mesh, b: int) -> None:
         ax.hist(z, bins=40, range=(x[0], x[-1]), density=True, histtype="step", color=GUIDE, linewidth=1.6)
     if "quadrature" in comparison.evidence:
         mode = comparison.evidence["quadrature"].info["mode"][b, 0].item()
-        ax.plot([mode], [0], "x", color=MODE, markersize=8, markeredgewidth=1.6, clip_on=False, zorder=5, gid="mode")
+        ax.plot([mode], [0], "x", color=EXACT, markersize=8, markeredgewidth=1.6, clip_on=False, zorder=5, gid="mode")
     levels = [None if log is None else float(log.max()) - _DEPTH for log in (mesh.log_p, mesh.log_q)]
     ax.set_xlim(*extent(mesh, *levels)[0])
     ax.set_ylim(bottom=0)
@@ -185,7 +185,7 @@ def _legend(comparison: Comparison, num_latents: int) -> list[Patch | Line2D]:
         style: dict[str, Any] = {"linewidth": 1.1} if num_latents == 1 else {"marker": ".", "linestyle": "none"}
         handles.append(Line2D([], [], color=DRAWS, label="MCMC draws", **style))
     if "quadrature" in comparison.evidence and num_latents <= 2:
-        handles.append(Line2D([], [], color=MODE, marker="x", linestyle="none", label="the posterior's mode"))
+        handles.append(Line2D([], [], color=EXACT, marker="x", linestyle="none", label="the posterior's mode"))
     return handles
 
 

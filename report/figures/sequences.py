@@ -7,11 +7,11 @@ from matplotlib.axes import Axes
 from torch import Tensor
 
 from elbowroom.report.figures.images import value_range
-from elbowroom.report.figures.style import BLUE, GREEN, ORANGE, PURPLE, Picture, new_figure, styled
+from elbowroom.report.figures.style import Picture, new_figure, styled
 
 _MOST_CURVES = 4
 _COLUMNS = 8
-_COLOURS = (BLUE, ORANGE, GREEN, PURPLE)
+_COLOURS = ("#1a1a1a", "#8a8a8a", "#555555", "#b4b4b4")  # of the values of a step: none has a meaning of its own
 
 
 def sequences_figure(rows: Mapping[str, Tensor], mask: Tensor | None, *, title: str) -> Picture:

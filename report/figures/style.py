@@ -11,13 +11,13 @@ import matplotlib.style
 from matplotlib.figure import Figure
 
 from elbowroom.inference.saving.durable import replacing
+from elbowroom.report.records.palette import PALETTE
 
-# Okabe & Ito (2008): distinct with every common colour blindness.
-BLACK, ORANGE, SKY, GREEN = "#000000", "#E69F00", "#56B4E9", "#009E73"
-BLUE, VERMILLION, PURPLE, GREY = "#0072B2", "#D55E00", "#CC79A7", "#8A8A8A"
-
-EXACT_SHADES = ("#E4E4E4", "#BEBEBE", "#8C8C8C")  # regions of the exact posterior, outermost first
-GUIDE, DRAWS, SAMPLED, MODE = VERMILLION, BLUE, GREEN, BLACK
+EXACT, GUIDE, DRAWS, BOUND, SAMPLED, OTHER, DATA, OUTER, INNER = (
+    PALETTE[name].light
+    for name in ("exact", "guide", "draws", "bound", "sampled", "other", "data", "posterior-outer", "posterior")
+)
+EXACT_SHADES = ("#e4e4e4", OUTER, INNER)  # regions of the exact posterior, outermost first
 
 _DPI = 150
 _STYLE = {

@@ -5,7 +5,8 @@ from matplotlib.axes import Axes
 from torch import Tensor
 
 from elbowroom.inference import Paired, Versus
-from elbowroom.report.figures.style import BLACK, BLUE, GREY, VERMILLION, Picture, new_figure, styled
+from elbowroom.report.figures.style import BOUND, DATA, EXACT, Picture, new_figure, styled
+from elbowroom.report.records.palette import PALETTE
 
 _MOST_NUMBERED = 3  # data whose numbers stand beside them
 _AGAINST = "#F4E7DF"  # where the ELBO says the opposite
@@ -46,16 +47,16 @@ def _data(ax: Axes, found: Versus) -> None:
     size = 1.08 * max(float(middle.abs().max()), float(elbo.abs().max()), 1e-9)
     for x, y in ((0.0, -size), (-size, 0.0)):  # lower right, upper left
         ax.fill_between([x, x + size], y, y + size, color=_AGAINST, linewidth=0, zorder=0)
-    ax.axline((0, 0), slope=1, color=GREY, linewidth=0.8, linestyle="--", zorder=1)
-    ax.axhline(0, color=GREY, linewidth=0.8, zorder=1)
-    ax.axvline(0, color=GREY, linewidth=0.8, zorder=1)
+    ax.axline((0, 0), slope=1, color=DATA, linewidth=0.8, linestyle="--", zorder=1)
+    ax.axhline(0, color=DATA, linewidth=0.8, zorder=1)
+    ax.axvline(0, color=DATA, linewidth=0.8, zorder=1)
     error = torch.stack(((middle - low).clamp_min(0), (high - middle).clamp_min(0))).numpy()
     ax.errorbar(
         elbo.numpy(),
         middle.numpy(),
         yerr=error,
         fmt=".",
-        color=BLUE,
+        color=DATA,
         markersize=4,
         elinewidth=0.6,
         alpha=0.6,
@@ -75,14 +76,14 @@ def _data(ax: Axes, found: Versus) -> None:
 
 
 def _means(ax: Axes, found: Versus) -> None:
-    rows = [("log p(x)", found.log_p, BLACK), ("ELBO", found.elbo, VERMILLION), ("room", found.room, GREY)]
+    rows = [("log p(x)", found.log_p, EXACT), ("ELBO", found.elbo, BOUND), ("room", found.room, PALETTE["rest"].light)]
     for place, (name, paired, color) in enumerate(rows):
         low, high = paired.interval()
         ax.plot([low, high], [place, place], color=color, linewidth=2.5, solid_capstyle="butt", gid=f"interval {name}")
         ax.plot([paired.value], [place], "D", color=color, markersize=6, markeredgecolor="white", gid=f"mean {name}")
         ax.annotate(_words(paired), (paired.value, place), xytext=(0, 9), textcoords="offset points", ha="center",
                     fontsize=9)  # fmt: skip
-    ax.axvline(0, color=GREY, linewidth=0.8, zorder=0)
+    ax.axvline(0, color=DATA, linewidth=0.8, zorder=0)
     ax.set_yticks(range(len(rows)), [name for name, *_ in rows])
     ax.set_ylim(len(rows) - 0.5, -0.6)
     ax.tick_params(axis="y", length=0, labelsize=10)

@@ -9,10 +9,11 @@ from markupsafe import Markup
 from scipy.stats import gaussian_kde
 
 from elbowroom.inference.audit import Portrait
-from elbowroom.report.page.svg import Plot
+from elbowroom.report.page.svg import Plot, nice_ticks, tick_text
 
 MOST_DATA, MOST_MARGINALS = 8, 3
 _POINTS, _FIT, _GRID, _SIDE = 250, 500, 44, 200
+_LEFT, _BELOW = 34, 34  # room for ticks and names beside a square and below it
 _LEVELS = (0.9, 0.5)  # probability inside of the regions
 
 
@@ -41,9 +42,7 @@ def _picture(portrait: Portrait, p: int) -> Picture:
     drawings: list[tuple[str, Markup]] = []
     if len(names) > 1:
         a, b = sorted(worst[:2])
-        across, up = (f"{ends[n][0]:.2g} to {ends[n][1]:.2g}" for n in (a, b))
-        label = f"{names[a]} across ({across}), {names[b]} up ({up})".replace("-", "−")
-        drawings.append((label, _pair(datum, q, truth, (a, b), ends, names)))
+        drawings.append((f"{names[a]} across, {names[b]} up", _pair(datum, q, truth, (a, b), ends, names)))
     if len(names) != 2:
         for n in worst[:MOST_MARGINALS]:
             truth_n = None if truth is None else truth[:, n]
@@ -71,9 +70,41 @@ def _pair(
     words = _words(q[:, pair[0]], None if truth is None else truth[:, pair[0]], names[pair[0]])
     words += " " + _words(q[:, pair[1]], None if truth is None else truth[:, pair[1]], names[pair[1]])
     return Markup(
-        '<svg class="square" role="img" viewBox="0 0 {} {}"><title>Datum {}: {} and {}</title><desc>{}</desc>{}'
-        '<path class="draws" d="{}"/><rect class="frame" width="100%" height="100%"/></svg>'
-    ).format(_SIDE, _SIDE, datum, names[pair[0]], names[pair[1]], words, regions, path)
+        '<svg class="square" role="img" viewBox="{} 0 {} {}"><title>Datum {}: {} and {}</title><desc>{}</desc>'
+        '<svg width="{}" height="{}" class="stretch inside">{}<path class="draws" d="{}"/></svg>'
+        '<rect class="frame" width="{}" height="{}"/>{}</svg>'
+    ).format(
+        -_LEFT, _SIDE + _LEFT, _SIDE + _BELOW, datum, names[pair[0]], names[pair[1]], words, _SIDE, _SIDE, regions,
+        path, _SIDE, _SIDE, _ticks((left, right), (low, high), names[pair[0]], names[pair[1]]),
+    )  # fmt: skip
+
+
+def _ticks(x: tuple[float, float], y: tuple[float, float], across: str, up: str) -> Markup:
+    """Ticks and the names of the latents, below a square and to its left."""
+    marks = Markup("")
+    ticks = nice_ticks(*x, most=4)
+    for tick in ticks:
+        at = _SIDE * (tick - x[0]) / (x[1] - x[0])
+        marks += Markup('<path class="axis" d="M{:.1f} {}v4"/>').format(at, _SIDE)
+        marks += _tick(at, _SIDE + 15, "middle", tick_text(tick, ticks))
+    ticks = nice_ticks(*y, most=4)
+    for tick in ticks:
+        at = _SIDE * (y[1] - tick) / (y[1] - y[0])
+        marks += Markup('<path class="axis" d="M0 {:.1f}h-4"/>').format(at)
+        marks += _tick(-6, at + 4, "end", tick_text(tick, ticks))
+    marks += _tick(_SIDE / 2, _SIDE + 29, "middle", _cut(across))
+    return marks + Markup('<g transform="translate({} {}) rotate(-90)">{}</g>').format(
+        10 - _LEFT, _SIDE / 2, _tick(0, 0, "middle", _cut(up))
+    )
+
+
+def _tick(x: float, y: float, anchor: str, words: str) -> Markup:
+    return Markup('<text class="tick" x="{:.1f}" y="{:.1f}" text-anchor="{}">{}</text>').format(x, y, anchor, words)
+
+
+def _cut(name: str) -> str:
+    """A name that fits beside a square."""
+    return name if len(name) <= 24 else name[:23] + "…"
 
 
 def _regions(z: np.ndarray) -> Markup:

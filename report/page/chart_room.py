@@ -38,7 +38,7 @@ def waterfall(decomposition: Decomposition, mean: Mapping[str, Mean]) -> Markup:
         if gained:
             plot.box((start, end), (top + 24, top + 24 + _BAR), kind, least=0.4)
         else:
-            plot.dot(end, middle, "node", 5)
+            plot.dot(end, middle, "node bound" if kind == _ENDS[0] else "node", 5)
         if math.isfinite(error) and error > 0:
             plot.line((end - Z * error, end + Z * error), (middle, middle), "whisker")
         if i + 1 < len(steps):
@@ -69,7 +69,7 @@ def waterfall_steps(
     return [*steps, ("log p(x)", top.value, top.value, top.stderr, _ENDS[1])]
 
 
-def room_histogram(room: Sequence[float], mean: Mean) -> Markup:
+def room_histogram(room: Sequence[float], mean: float) -> Markup:
     """How many data have how much room; NaN and infinite ones are left out."""
     values = np.asarray([value for value in room if math.isfinite(value)])
     if not len(values):
@@ -84,12 +84,12 @@ def room_histogram(room: Sequence[float], mean: Mean) -> Markup:
         if size:
             gap = 0.08 * (right - left)
             plot.box((left + gap, right - gap), (0, float(size)), "column")
-    plot.line((mean.value, mean.value), (0, plot.y[1]), "marker")
-    words, level = f"mean {significant(mean.value, 3)}", 0.96 * plot.y[1]
-    if mean.value > (low + end) / 2:
-        plot.text(mean.value, level, words, "label", "end", -6)
+    plot.line((mean, mean), (0, plot.y[1]), "marker")
+    words, level = f"mean {significant(mean, 3)}", 0.96 * plot.y[1]
+    if mean > (low + end) / 2:
+        plot.text(mean, level, words, "label", "end", -6)
     else:
-        plot.text(mean.value, level, words, "label", "start", 6)
+        plot.text(mean, level, words, "label", "start", 6)
     beyond = int((values > end).sum())
     plot.axis("room, nats" + (f" (the last bar holds {beyond} data with more)" if beyond else ""))
     quartiles = [significant(float(q), 3) for q in np.quantile(values, [0.0, 0.25, 0.5, 0.75, 1.0])]

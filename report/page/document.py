@@ -2,14 +2,14 @@
 
 from functools import cache
 from pathlib import Path
-from typing import Any
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined, Template
 from markupsafe import Markup
 
-from elbowroom.inference.audit import Audit, Finding
+from elbowroom.inference.audit import Audit
 from elbowroom.inference.saving.durable import replace_text
 from elbowroom.report.page.chart_posterior import MOST_DATA, portraits
+from elbowroom.report.page.findings import brief_section, finding_groups
 from elbowroom.report.page.origins import origins
 from elbowroom.report.page.pictures import Pictures
 from elbowroom.report.page.sections import (
@@ -20,15 +20,20 @@ from elbowroom.report.page.sections import (
     room_section,
     uses_section,
 )
+from elbowroom.report.page.terms import TERMS
 from elbowroom.report.records.data_rows import MOST_ROWS, DataRows
+from elbowroom.report.records.palette import css
 from elbowroom.report.records.versions import versions
 from elbowroom.report.records.words import count, interval_text, value_text
+
+_EXPLAINED = {"room": "room", "encoder": "encoder’s part", "family": "family’s part", "k": "k̂", "rhat": "R-hat"}
+"""Column of the table -> its word among the terms."""
 
 _FOLDER = Path(__file__).parent
 MOST_PICTURES = 80
 """So many of the worst data have a picture in the table."""
-_MOST_LINKS = 12  # data named below a sentence
-_TONES = {"good": ("✓", "Good"), "note": ("i", "Note"), "warning": ("!", "Warning"), "bad": ("✗", "Bad")}
+SHORT_NOTES = 48
+"""Characters of the notes on a datum; longer ones unfold."""
 
 
 def save_html(
@@ -43,12 +48,9 @@ def save_html(
         audit: from `audit`.
         path: of the file.
         image_shape: of a datum, `(height, width)`, `(height, width, channels)` or `(channels, height, width)`; `()`
-            says that data are no pictures.
-            By default it is guessed: see `image_shape_of`.
-        title: a heading; by default a general one.
-
-    Raises:
-        ValueError: if `image_shape` does not fit the data.
+            says that data are no pictures. By default it is guessed: see `image_shape_of`. One that does not fit costs
+            the pictures, not the page, which says so.
+        title: what was audited, for the title and the first line; by default a general one.
     """
     return replace_text(path, page(audit, image_shape=image_shape, title=title))
 
@@ -63,21 +65,26 @@ def page(audit: Audit, *, image_shape: tuple[int, ...] | None = None, title: str
     drawn = [] if audit.portrait is None else portraits(audit.portrait)
     return _template().render(
         title=title or "How much room is above the ELBO, and can q be trusted?",
-        style=_file("page.css"),
+        subject=title or "",
+        terms=TERMS,
+        style=Markup(css()) + _file("page.css"),
         script=_file("page.js"),
         num_data=count(audit.num_data),
-        findings=[_finding(finding, audit, shown) for finding in audit.findings],
-        numbers=[(name, value_text(n), interval_text(n), n.about) for name, n in audit.numbers.items()],
+        brief=brief_section(audit),
+        groups=finding_groups(audit, shown),
+        numbers=[(name, value_text(n), interval_text(n), n.kind, n.about) for name, n in audit.numbers.items()],
         room=room_section(audit),
         table={
             "rows": list(zip(rows, pictures, values, strict=True)), "columns": columns,
             "shown": len(rows), "all": audit.num_data,
-            "uses": [(use, letter) for use, letter, _ in next((row.uses for row in rows if row.uses), [])],
+            "uses": next((list(row.uses) for row in rows if row.uses), []), "short": SHORT_NOTES,
+            "terms": [_EXPLAINED[key] for key, _, _ in columns if key in _EXPLAINED], "why": shown_as.why_not,
             "pictures": MOST_PICTURES if any(pictures) else 0,
             "inputs": any(pictures) or any(values), "most": MOST_ROWS,
         },
         portraits=[(each, shown_as.picture(each.datum), shown_as.values(each.datum)) for each in drawn],
         portrait_truth=audit.portrait is not None and audit.portrait.posterior is not None,
+        portrait_latents=0 if audit.portrait is None else len(audit.portrait.latents),
         portrait_note="" if audit.portrait is None or len(audit.portrait.data) <= MOST_DATA else f"first {MOST_DATA}",
         uses=None if audit.agreement is None else uses_section(audit, audit.agreement),
         calibration=None if audit.calibration is None else calibration_section(audit.calibration),
@@ -99,20 +106,6 @@ def _template() -> Template:
         lstrip_blocks=True,
     )  # fmt: skip
     return environment.get_template("page.html.jinja")
-
-
-def _finding(finding: Finding, audit: Audit, shown: set[int]) -> dict[str, Any]:
-    order = {name: i for i, name in enumerate(audit.numbers)}
-    rests = [
-        (order[name], name, value_text(audit.numbers[name]), interval_text(audit.numbers[name]))
-        for name in finding.numbers
-        if name in order
-    ]
-    mark, word = _TONES[finding.tone]
-    return {
-        "sentence": finding.sentence, "tone": finding.tone, "mark": mark, "word": word, "rests": rests,
-        "data": [(b, b in shown) for b in finding.data[:_MOST_LINKS]], "more": max(0, len(finding.data) - _MOST_LINKS),
-    }  # fmt: skip
 
 
 def _file(name: str) -> Markup:

@@ -19,11 +19,18 @@ class Pictures:
     Args:
         x: the data, if the audit holds them.
         image_shape: as in `save_html`.
+
+    Attributes:
+        why_not: why data that were said to be pictures are not shown as such; empty where they are.
     """
 
     def __init__(self, x: Tensor | None, image_shape: tuple[int, ...] | None = None) -> None:
-        self._x = x
-        self._shape = None if x is None else image_shape_of(x, image_shape)
+        self._x, self._shape = x, None
+        self.why_not = ""
+        try:
+            self._shape = None if x is None else image_shape_of(x, image_shape)
+        except ValueError as error:
+            self.why_not = f"No pictures: {error}."
         self._ends = (0.0, 1.0) if x is None else ends_of(x)
 
     def picture(self, datum: int) -> str:
@@ -40,8 +47,8 @@ class Pictures:
 def image_shape_of(x: Tensor, image_shape: tuple[int, ...] | None) -> tuple[int, ...] | None:
     """Height, width and perhaps channels (or channels, height, width) of a datum; None if the data are no pictures.
 
-    Without a given shape, `[B, H, W]` and `[B, C, H, W]` (C = 1 or 3) are pictures, and so are flat rows between 0 and
-    1 whose length is a square of at least 8. An empty shape `()` says that they are none.
+    Without a given shape, `[B, H, W]`, `[B, C, H, W]` and `[B, H, W, C]` (C = 1 or 3) are pictures, and so are flat
+    rows between 0 and 1 whose length is a square of at least 8. An empty shape `()` says that they are none.
 
     Raises:
         ValueError: if the shape does not fit the data.
@@ -58,8 +65,10 @@ def image_shape_of(x: Tensor, image_shape: tuple[int, ...] | None) -> tuple[int,
                 "no pictures"
             )
         return image_shape
-    if x.dim() == 4 and x.shape[1] in (1, 3):
+    if x.dim() == 4 and x.shape[1] in _CHANNELS:
         return (*x.shape[2:], x.shape[1])
+    if x.dim() == 4 and x.shape[3] in _CHANNELS:
+        return tuple(x.shape[1:])
     if x.dim() == 3 and min(x.shape[1:]) > 3:
         return tuple(x.shape[1:])
     side = math.isqrt(size)

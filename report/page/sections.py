@@ -18,6 +18,7 @@ from elbowroom.report.page.chart_room import room_histogram, waterfall
 from elbowroom.report.page.svg import bar
 from elbowroom.report.records.audit_means import ROOM, Mean, means, representative, share
 from elbowroom.report.records.audit_variables import data_of
+from elbowroom.report.records.data_rows import DataRows
 from elbowroom.report.records.words import amount, count, interval_text, seconds_text, share_text, short, value_text
 
 MOST_LATENTS, MOST_FLAGS, MOST_CHECKS = 200, 30, 100
@@ -63,7 +64,8 @@ def room_section(audit: Audit) -> dict[str, Any]:
     chosen = representative(audit, "decomposition")
     examined = audit.rows.get("decomposition", range(len(decomposition)))
     flagged = zip(examined, decomposition.flags, decomposition.exploded.tolist(), strict=True)
-    finite = decomposition.room().value[chosen][decomposition.usable[chosen]]
+    rooms = known_rooms(audit) if _of_all(audit) else []
+    examined_rooms = decomposition.room().value[chosen][decomposition.usable[chosen]].tolist()
     return {
         "seen": _seen(audit),
         "of_all": bool(_of_all(audit)),
@@ -75,12 +77,18 @@ def room_section(audit: Audit) -> dict[str, Any]:
         "usable": "all usable data" if _of_all(audit) else count(mean[ROOM].num_data),
         "out": count(mean[ROOM].left_out), "family": decomposition.family,
         "waterfall": waterfall(decomposition, mean),
-        "histogram": room_histogram(finite.tolist(), mean[ROOM]),
+        "histogram": room_histogram(rooms or examined_rooms, audit.numbers["gap"].value if rooms else mean[ROOM].value),
         "terms": [(name, about, amount(mean[k].value, mean[k].stderr), _over(mean[k])) for k, name, about in terms],
         "error": amount(mean[ROOM].stderr),
         "reasons": [(b, flag) for b, flag, is_exploded in flagged if is_exploded][:MOST_FLAGS],
         "examined": len(decomposition), "num_data": audit.num_data, "sample": len(chosen),
     }  # fmt: skip
+
+
+def known_rooms(audit: Audit) -> list[float]:
+    """The room of every usable datum: of the decomposition, else what the bracket leaves above the ELBO."""
+    exploded = _exploded_data(audit)
+    return [room for b, room in enumerate(DataRows(audit).room.tolist()) if b not in exploded]
 
 
 def _of_all(audit: Audit) -> list[tuple[str, str, str]]:
@@ -240,11 +248,16 @@ def _one(estimate: Estimate) -> str:
 
 def _exploded(audit: Audit) -> set[int]:
     """Positions in the agreement of data whose encoder output is not usable."""
+    bad = _exploded_data(audit)
+    return {place for place, b in enumerate(data_of(audit, "agreement")) if b in bad}
+
+
+def _exploded_data(audit: Audit) -> set[int]:
+    """Data whose encoder output is not usable, of those that were examined."""
     if audit.decomposition is None:
         return set()
     data = data_of(audit, "decomposition")
-    bad = {data[i] for i in audit.decomposition.exploded.nonzero().flatten().tolist()}
-    return {place for place, b in enumerate(data_of(audit, "agreement")) if b in bad}
+    return {data[i] for i in audit.decomposition.exploded.nonzero().flatten().tolist()}
 
 
 def _worst_latent(values: Tensor) -> Tensor:

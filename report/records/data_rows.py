@@ -13,9 +13,6 @@ from elbowroom.report.records.words import amount, short
 
 MOST_ROWS = 3000
 """So many data are listed, the worst ones."""
-MOST_WORDS = 160
-"""Characters of the notes on a datum; the rest is in the JSON file only."""
-
 COLUMNS = (
     ("room", "Room", "log p(x) − ELBO ± standard error, nats"),
     ("encoder", "Encoder", "amortization gap, nats"),
@@ -36,16 +33,26 @@ class Cell:
 
 @dataclass(frozen=True)
 class Row:
-    """One datum: its cells, its uses (name, first letter, fit or not) and notes."""
+    """One datum: its cells, whether q is good enough for each use (none if that was not looked at), and notes."""
 
     datum: int
     cells: list[Cell]
-    uses: list[tuple[str, str, bool]]
+    uses: dict[str, bool]
     notes: str
+
+    @property
+    def good_for(self) -> list[tuple[str, str]]:
+        """The uses in words, and `fit`, `part` or `unfit`: `✓ all`, those that q is good for, or `✗ nothing`."""
+        fit = [use for use, ok in self.uses.items() if ok]
+        if not self.uses:
+            return []
+        if len(fit) in (0, len(self.uses)):
+            return [("✓ all", "fit") if fit else ("✗ nothing", "unfit")]
+        return [(", ".join(use.removeprefix("model ") for use in fit), "part")]
 
 
 class DataRows:
-    """Rows in order of badness."""
+    """Rows in order of badness; `room` is that of each datum in the order of the data, NaN where it is not known."""
 
     def __init__(self, audit: Audit) -> None:
         self.audit, self._groups = audit, audit_groups(audit)
@@ -53,9 +60,9 @@ class DataRows:
         # Where the room was not taken apart it is what the bracket leaves above the ELBO.
         left = self._column("log_evidence", "lower") - self._column("importance", "elbo")
         self._left = np.where(np.isnan(decomposed), left, np.nan)
-        self._room = np.where(np.isnan(decomposed), left, decomposed)
+        self.room = np.where(np.isnan(decomposed), left, decomposed)
         exploded = self._column("decomposition", "exploded") == 1
-        self._key = np.where(exploded & np.isnan(self._room), np.inf, self._room)
+        self._key = np.where(exploded & np.isnan(self.room), np.inf, self.room)
         self.order = worst_first(self._key, self._column("log_evidence", "width"))
 
     def filled(self) -> tuple[list[tuple[str, str, str]], list[Row]]:
@@ -90,15 +97,12 @@ class DataRows:
         ]
         return Row(b, cells, self._uses(b), self._notes(b))
 
-    def _uses(self, b: int) -> list[tuple[str, str, bool]]:
+    def _uses(self, b: int) -> dict[str, bool]:
         group = self._groups.get("agreement")
         if group is None or not group.variables["examined"].values[b]:
-            return []
+            return {}
         fit = group.variables["fit_for"].values[b]
-        return [
-            (str(use), str(use).split()[-1][0].upper(), bool(ok))
-            for use, ok in zip(group.coords["use"], fit, strict=True)
-        ]
+        return {str(use): bool(ok) for use, ok in zip(group.coords["use"], fit, strict=True)}
 
     def _notes(self, b: int) -> str:
         """Every flag and every reason not to use q, each once."""
@@ -110,8 +114,7 @@ class DataRows:
         for name in ("decomposition", "log_evidence"):
             if name in self._groups:
                 reasons[str(self._groups[name].variables["note"].values[b])] = None
-        text = "; ".join(reason for reason in reasons if reason)
-        return text if len(text) <= MOST_WORDS else text[:MOST_WORDS].rstrip() + " … (all of it is in the JSON file)"
+        return "; ".join(reason for reason in reasons if reason)
 
     def _column(self, group: str, name: str) -> np.ndarray:
         if group not in self._groups:

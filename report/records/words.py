@@ -1,8 +1,9 @@
 """Numbers of an audit as text, for cells and captions; its sentences have their own, with intervals in brackets."""
 
 import math
+from collections.abc import Mapping
 
-from elbowroom.inference.audit import Number
+from elbowroom.inference.audit import Finding, Number
 from elbowroom.inference.estimate import NORMAL_95
 from elbowroom.report.records.number_format import significant, with_error
 
@@ -46,12 +47,22 @@ def interval_text(number: Number) -> str:
     """The 95 % interval in words; an open end is said to be one."""
     low, high = math.isfinite(number.low), math.isfinite(number.high)
     if low and number.low == number.high:
-        return "as observed"
+        return "counted"
     if low and high:
-        return f"{_with_unit(number, number.low, False)} to {_with_unit(number, number.high)}"
+        ends = _with_unit(number, number.low, False), _with_unit(number, number.high, False)
+        if ends[0] == ends[1] == _with_unit(number, number.value, False):
+            return "no wider than shown"
+        return f"{ends[0]} to {_with_unit(number, number.high)}"
     if low:
         return f"at least {_with_unit(number, number.low)}"
     return f"at most {_with_unit(number, number.high)}" if high else "unknown"
+
+
+def kinds_of(finding: Finding, numbers: Mapping[str, Number]) -> str:
+    """What the intervals in a sentence are of: `Intervals: Monte Carlo`; empty where it has none."""
+    found = [numbers[key] for key in finding.numbers if key in numbers]
+    kinds = dict.fromkeys(number.kind for number in found if number.kind and number.low < number.high)
+    return f"Intervals: {'; or '.join(kinds)}" if kinds else ""
 
 
 def seconds_text(seconds: float) -> str:

@@ -1,24 +1,24 @@
-"""An audit in the terminal: the verdict, the ladder with its means, and the worst data."""
+"""An audit in the terminal: the ladder with its means, the worst data, every sentence, and the verdict last."""
 
 import math
 
 from elbowroom.inference.audit import Audit
 from elbowroom.report.records.audit_means import ROOM, Mean, means
 from elbowroom.report.records.data_rows import DataRows, Row
-from elbowroom.report.records.words import amount, count, interval_text, seconds_text, short, value_text
+from elbowroom.report.records.words import amount, count, interval_text, kinds_of, seconds_text, short, value_text
 from elbowroom.report.tables.render import Part, Sheet, note, render, warning
 
 _MARKS = {"good": ("✓", "green"), "note": ("·", ""), "warning": ("!", "yellow"), "bad": ("✗", "bold red")}
 
 
-_EXPLAINED = 3
-"""So many of the data that are shown get the reasons why q does not do for them: the page and the JSON have all."""
+_EXPLAINED, _MOST_LETTERS = 3, 160
+"""So many of the data that are shown get the reasons why q does not do for them, so long: the page has all."""
 
 
 def audit_table(
     audit: Audit, *, most: int = 10, numbers: bool = False, width: int | None = None, color: bool | None = None
 ) -> str:
-    """The verdict, the ladder from ELBO to log p(x), and the worst data.
+    """The ladder from ELBO to log p(x), the worst data, every sentence, and last, where a terminal stops, the verdict.
 
     Args:
         audit: from `audit`.
@@ -31,27 +31,42 @@ def audit_table(
     """
     if most < 0:
         raise ValueError(f"most must not be negative, got {most}: so many data are shown")
-    parts = [*_verdict(audit), *(_numbers(audit) if numbers else []), *_ladder(audit), *_worst(audit, most)]
+    parts = [*_ladder(audit), *_worst(audit, most), *(_numbers(audit) if numbers else [])]
     spent = ", ".join(f"{part} {seconds_text(seconds)}" for part, seconds in audit.cost.items())
-    return render([*parts, note(f"Cost: {spent}.")] if spent else parts, width=width, color=color)
+    parts += [note(f"Cost: {spent}."), note("")] if spent else []
+    return render([*parts, *_findings(audit), *_brief(audit)], width=width, color=color)
 
 
-def _verdict(audit: Audit) -> list[Part]:
+def _findings(audit: Audit) -> list[Part]:
+    """Every sentence; below it what its intervals are of, where that differs from the one before."""
     parts: list[Part] = []
+    before = ""
     for finding in audit.findings:
         mark, style = _MARKS[finding.tone]
+        kinds = kinds_of(finding, audit.numbers)
         parts.append(note(f"{mark} {finding.sentence}", style=style))
+        if kinds and kinds != before:
+            parts.append(note(f"  {kinds}"))
+        before = kinds or before
     return [*parts, note("")]
+
+
+def _brief(audit: Audit) -> list[Part]:
+    """The sentence in the colour of its tone, and the three numbers, whose the room is, what next."""
+    mark, style = _MARKS[audit.brief.tone]
+    first, *rest = audit.brief.lines
+    return [note(f"{mark} {first}", style=f"bold {style}".strip()), *(note(f"  {line}", style="") for line in rest)]
 
 
 def _numbers(audit: Audit) -> list[Part]:
     if not audit.numbers:
         return []
-    columns = [("number", "left"), ("value", "right"), ("95\u00a0% interval", "right"), ("what it is", "left")]
+    columns = [("number", "left"), ("value", "right"), ("95\u00a0% interval", "right"), ("of", "left")]
+    columns += [("what it is", "left")]
     sheet = Sheet("What the verdict rests on", columns)
     for name, number in audit.numbers.items():
-        sheet.add(name, value_text(number), interval_text(number), number.about)
-    return [sheet]
+        sheet.add(name, value_text(number), interval_text(number), number.kind, number.about)
+    return [sheet, note("")]
 
 
 def _ladder(audit: Audit) -> list[Part]:
@@ -94,20 +109,27 @@ def _worst(audit: Audit, most: int) -> list[Part]:
     if not rows:
         return []
     used = any(row.uses for row in rows)
-    header = [("datum", "right"), *((name, "right") for _, name, _ in columns), *([("uses", "left")] if used else [])]
+    header = [
+        ("datum", "right"),
+        *((name, "right") for _, name, _ in columns),
+        *([("good for", "left")] if used else []),
+    ]
     sheet = Sheet(f"Worst {len(rows)} of {audit.num_data}", header)
     reasons: list[Part] = []
     for row in rows:
         sheet.add(f"{row.datum}{' !' if row.notes else ''}", *(cell.text for cell in row.cells), *_fit(row, used))
         if row.notes and len(reasons) < _EXPLAINED:
-            reasons.append(warning(f"! datum {row.datum}: {row.notes}"))
+            reasons.append(warning(f"! datum {row.datum}: {_cut(row.notes)}"))
     if (silent := sum(bool(row.notes) for row in rows) - len(reasons)) > 0:
         reasons.append(note(f"  and {silent} more; report.html and audit.json have the reasons"))
-    letters = next((row.uses for row in rows if row.uses), [])
-    legend = "Nats ± standard error." + (" Uses: " if used else "")
-    legend += ", ".join(f"{letter} {use}" for use, letter, _ in letters) + ("." if used else "")
+    uses = next((list(row.uses) for row in rows if row.uses), [])
+    legend = "Nats ± standard error (Monte Carlo)." + (f" Good for: those of {', '.join(uses)}." if uses else "")
     return [sheet, note(legend), *reasons, note("")]
 
 
+def _cut(notes: str) -> str:
+    return notes if len(notes) <= _MOST_LETTERS else notes[:_MOST_LETTERS].rstrip() + " … (all of it is in report.html)"
+
+
 def _fit(row: Row, used: bool) -> list[str]:
-    return [" ".join(f"{letter}{'✓' if fit else '✗'}" for _, letter, fit in row.uses)] if used else []
+    return [" ".join(words for words, _ in row.good_for)] if used else []

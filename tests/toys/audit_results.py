@@ -14,6 +14,7 @@ from torch import Tensor
 from elbowroom.datasets import load
 from elbowroom.inference import Estimate
 from elbowroom.inference.audit import Audit, Chains, Finding, Number, Portrait
+from elbowroom.inference.audit.verdict.brief import brief_of
 from elbowroom.inference.diagnostics.agreement import Agreement
 from elbowroom.inference.diagnostics.calibration import Calibration
 from elbowroom.inference.diagnostics.calibration.result import Check
@@ -55,6 +56,7 @@ def short_audit() -> Audit:
     )
     return Audit(
         num_data=12, bracket=made.bracket(upper=False), rows={}, numbers=numbers, findings=(finding,),
+        brief=brief_of((finding,), numbers),
         cost={"bracket": 2.0}, provenance={"seed": 0, "budget": 2.0}, **nothing,
     )  # fmt: skip
 
@@ -67,6 +69,22 @@ def tabular_audit(num_data: int = 25) -> Audit:
     made.decomposed = made.examined = (*range(20, num_data), *range(20))
     audit = made.audit()
     return replace(audit, rows=audit.rows | {"random": tuple(range(5, 20))})
+
+
+@cache
+def few_audit() -> Audit:
+    """Forty data, log p(x) and the ELBO known of all, and eight of them taken apart."""
+    made = _Maker(40, seed=5)
+    made.decomposed = made.examined = tuple(range(8))
+    audit = made.audit()
+    lower = audit.bracket.lower
+    info: Any = {
+        "elbo": lower.value - 0.5, "elbo_stderr": lower.stderr, "pareto_k": torch.zeros(40), "num_samples": 100,
+        "ess": torch.full((40,), 50.0),
+    }  # fmt: skip
+    sampled = Estimate(lower.value, lower.stderr, "lower", info)
+    numbers = audit.numbers | {"gap_examined": audit.numbers["gap"]}
+    return replace(audit, sampled=sampled, numbers=numbers)
 
 
 class _Maker:
@@ -254,13 +272,15 @@ class _Maker:
             "approximation": _number(decomposition.approximation, usable, "log p(x) less the best member"),
             "share of means": Number(agreement.share("means"), 0.7, 1.0, "share", "data whose means q gets right"),
             "log p": Number(float(self.log_p.mean()), -math.inf, -22.8, "nats", "mean log p(x), from above only"),
+            **self.of_the_brief(decomposition, agreement),
         }
+        findings = self.findings(numbers)
         return Audit(
             num_data=self.num_data, bracket=self.bracket(), decomposition=decomposition, agreement=agreement,
             chains=self.chains(), calibration=self.calibration(), latent_use=self.latent_use(),
             portrait=self.portrait(),
             rows={"bracket": tuple(range(self.num_data)), "decomposition": self.decomposed, "agreement": self.examined},
-            numbers=numbers, findings=self.findings(numbers),
+            numbers=numbers, findings=findings, brief=brief_of(findings, numbers),
             cost={"bracket": 21.5, "decomposition": 33.25, "agreement": 12.5, "calibration": 6.0, "latents": 2.5},
             provenance={
                 "elbowroom": "0.1", "torch": "2.13", "seed": 20, "budget": 120.0, "data": "digits, test",
@@ -268,6 +288,24 @@ class _Maker:
             },
             x=self.x,
         )  # fmt: skip
+
+    def of_the_brief(self, decomposition: Decomposition, agreement: Agreement) -> dict[str, Number]:
+        """Numbers by the names that `audit` gives them."""
+        usable = decomposition.usable
+        found = {
+            "elbo": _number(decomposition.elbo, usable, "the guide's ELBO, mean over data"),
+            "log_p": _number(decomposition.log_p, usable, "log p(x), mean over data"),
+            "gap": _number(decomposition.room(), usable, "room between ELBO and log p(x), mean over data"),
+            "optimisation": _number(decomposition.optimisation, usable, "room that the local fit may have left"),
+            "examined": _counted(len(self.examined), "examined data"),
+            "calibration_rejected": _counted(2 if self.bad else 0, "tests of calibration that fail", ""),
+        }
+        if self.bad:
+            return found | {"missed_modes": _counted(6, "examined data with modes that q misses")}
+        return found | {
+            f"use_{use.replace(' ', '_')}": Number(agreement.share(use), 0.96, 1.0, "share", f"q is fit for {use}")
+            for use in USES
+        }
 
     def findings(self, numbers: dict[str, Number]) -> tuple[Finding, ...]:
         room = numbers["room"]
@@ -304,7 +342,11 @@ def _estimate(value: Tensor, stderr: Tensor, bound: Any = "none") -> Estimate:
 
 def _number(found: Estimate, usable: Tensor, about: str) -> Number:
     value, error = Estimate(found.value[usable], found.stderr[usable], "none").mean()
-    return Number(value, value - 1.96 * error, value + 1.96 * error, "nats", about)
+    return Number(value, value - 1.96 * error, value + 1.96 * error, "nats", about, "Monte Carlo")
+
+
+def _counted(count: int, about: str, unit: str = "data") -> Number:
+    return Number(float(count), float(count), float(count), unit, about)
 
 
 AUDITS: dict[str, Callable[[], Audit]] = {

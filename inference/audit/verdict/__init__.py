@@ -5,6 +5,7 @@
 A sentence states no more digits than its interval leaves certain, and no quantity that is not in `numbers`.
 
     verdict.py       all sentences, in the order in which a person asks; room, source and cautions
+    brief.py         the verdict at a glance: a sentence, three numbers, whose, what next
     doubts.py        what speaks against the wiring of programs, weights and data
     other_data.py    … and whether the data are other ones than in training
     use.py           may q be trusted, in one sentence, and for which uses

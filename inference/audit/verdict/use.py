@@ -12,6 +12,9 @@ Numbers = Mapping[str, Number]
 NEGLIGIBLE, LARGE = 0.1, 1.0
 """Nats per datum: room below the one matters to nobody, above the other to everybody."""
 
+IN_SHORT = "In short: "
+"""How the sentence begins that answers whether q may be trusted."""
+
 _MOST_UNCONVERGED = 0.5  # share of data without a sound reference from which on little is known
 _MOST_FAILING = 0.05  # share of data that may fail a use before it is warned of
 
@@ -22,35 +25,42 @@ def tell_in_short(parts: Parts, numbers: Numbers) -> list[Finding]:
         if "exploded" not in numbers:
             return []
         if not numbers["exploded"].value:
-            sentence = "In short: too few data were examined to speak for all."
+            sentence = f"{IN_SHORT}too few data were examined to speak for all."
             return [Finding("verdict", "note", sentence, ("examined",))]
-        sentence = "In short: do not trust q: the encoder fails for every datum of the random sample that was examined."
+        sentence = (
+            f"{IN_SHORT}do not trust q: the encoder fails for every datum of the random sample that was examined."
+        )
         return [Finding("verdict", "bad", sentence, ("exploded", "examined"))]
     if parts.examination is None and numbers["gap"].value <= LARGE:
-        sentence = f"In short: there are {nats(numbers['gap'])} nats of room; what q may be used for was not examined."
+        sentence = f"{IN_SHORT}there are {nats(numbers['gap'])} nats of room; what q may be used for was not examined."
         return [Finding("verdict", "note", sentence, ("gap",))]
-    faults = _faults(parts, numbers)
+    faults = faults_of(numbers)
     if not faults and not numbers["gap"].high < LARGE:
         sentence = (
-            f"In short: no check that was run fails, but the room is known too poorly: {nats(numbers['gap'])} nats."
+            f"{IN_SHORT}no check that was run fails, but the room is known too poorly: {nats(numbers['gap'])} nats."
         )
         return [Finding("verdict", "warning", sentence, ("gap",))]
     if not faults:
         collapsed = " of a model that has collapsed" * is_collapsed(parts)
-        keys = [key for key in ("gap", "missed_modes", "calibration_rejected", *_use_keys(numbers)) if key in numbers]
+        keys = [key for key in ("gap", "missed_modes", "calibration_rejected", *use_keys(numbers)) if key in numbers]
         room = nats(numbers["gap"])
         sentence = (
-            f"In short: q can be trusted{collapsed}. There are {room} nats of room, and no check that was run fails."
+            f"{IN_SHORT}q can be trusted{collapsed}. There are {room} nats of room, and no check that was run fails."
         )
         return [Finding("verdict", "note" if collapsed else "good", sentence, tuple(keys))]
-    tone: Tone = "bad" if any(key in ("missed_modes", "contradicted", "exploded") for key, _ in faults) else "warning"
+    tone = tone_of(faults)
     start = "do not trust q as it is" if tone == "bad" else "use q with care"
-    sentence = f"In short: {start}: {'; '.join(fault for _, fault in faults)}."
+    sentence = f"{IN_SHORT}{start}: {'; '.join(fault for _, fault in faults)}."
     keys = [key for key, _ in faults if key in numbers] + failing(numbers)
     return [Finding("verdict", tone, sentence, tuple(dict.fromkeys(keys)))]
 
 
-def _faults(parts: Parts, numbers: Numbers) -> list[tuple[str, str]]:
+def tone_of(faults: list[tuple[str, str]]) -> Tone:
+    """Bad where q misses mass or fails, so that nothing it says can be relied on; else a warning."""
+    return "bad" if any(key in ("missed_modes", "contradicted", "exploded") for key, _ in faults) else "warning"
+
+
+def faults_of(numbers: Numbers) -> list[tuple[str, str]]:
     """What is wrong, worst first: the number that says so, and words for it."""
     faults = []
     if numbers.get("missed_modes") and numbers["missed_modes"].value:
@@ -66,30 +76,31 @@ def _faults(parts: Parts, numbers: Numbers) -> list[tuple[str, str]]:
         faults.append(("gap", f"the ELBO is {nats(numbers['gap'])} nats below log p(x)"))
     if bad := failing(numbers):
         faults.append((bad[0], f"it is not good enough for {listed([_use(key) for key in bad])}"))
-    if "unconverged" not in numbers or (not _use_keys(numbers) and numbers["unconverged"].value < 1):
+    if "unconverged" not in numbers or (not use_keys(numbers) and numbers["unconverged"].value < 1):
         pass  # no chains were run, or on too few data to speak for all
-    elif not _use_keys(numbers):
+    elif not use_keys(numbers):
         faults.append(("unconverged", "no chains passed their gates, so nothing can be said of its uses"))
     elif numbers["unconverged"].value > _MOST_UNCONVERGED:
         faults.append(("unconverged", "most chains did not pass their gates, so little can be said of its uses"))
-    if parts.calibration is not None and parts.calibration.rejected:
+    if "calibration_rejected" in numbers and numbers["calibration_rejected"].value:
         faults.append(("calibration_rejected", "it is not calibrated"))
     return faults
 
 
-def _use_keys(numbers: Numbers) -> list[str]:
+def use_keys(numbers: Numbers) -> list[str]:
+    """The uses of which anything is known."""
     return [key for key in numbers if key.startswith("use_")]
 
 
 def failing(numbers: Numbers) -> list[str]:
     """Uses for which q is not good enough for nearly all data, beyond the noise of a sample."""
-    return [key for key in _use_keys(numbers) if numbers[key].high < 1 - _MOST_FAILING]
+    return [key for key in use_keys(numbers) if numbers[key].high < 1 - _MOST_FAILING]
 
 
 def tell_uses(parts: Parts, numbers: Numbers) -> list[Finding]:
     """What q may be used for, and what not, with the shares of data for which it is good enough."""
     bad = {key: numbers[key] for key in failing(numbers)}
-    good = {key: numbers[key] for key in _use_keys(numbers) if key not in bad}
+    good = {key: numbers[key] for key in use_keys(numbers) if key not in bad}
     findings: list[Finding] = []
     if good:
         findings.append(Finding("use", "good", f"q may be used for {_with_shares(good)}.", tuple(good)))

@@ -21,6 +21,12 @@ def nats(number: Number) -> str:
     return value if low == high else f"{value} ({low} to {high})"
 
 
+def value_and_interval(number: Number) -> tuple[str, str]:
+    """The two parts of `nats`, `3.12` and `3.08 to 3.17`; the second is empty where `nats` leaves it out."""
+    value, _, interval = nats(number).partition(" (")
+    return value, interval.removesuffix(")")
+
+
 def percent(number: Number) -> str:
     """`93 % (89 to 96)`; with decimals where a whole percentage would say none, or all, of what is not quite."""
     apart = (places for places in range(4) if 0 < round(100 * number.value, places) < 100)

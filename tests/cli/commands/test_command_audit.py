@@ -73,6 +73,9 @@ def test_a_run_is_audited_and_goes_on(run: Run, trained: Path) -> None:
     record = read_json(where / "audit.json")
     for finding in record["verdict"]:
         assert finding["sentence"].split(" ")[0] in first.out
+    said = " ".join(first.out.split())
+    assert said.endswith(record["brief"]["next_step"] or record["brief"]["whose"])  # the verdict is what is read last
+    assert record["brief"]["sentence"] in said[said.index("Written: ") :]
     assert (where / "state-last-test-3-0").is_dir()
 
     gap = record["numbers"]["gap"]["value"]

@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Callable
+from typing import Any
 
 import pytest
 import torch
@@ -11,9 +12,12 @@ from torch import Tensor
 from elbowroom.inference import Estimate
 from elbowroom.inference.audit.examination import queue_of, representative
 from elbowroom.inference.audit.intervals import Z, mean, median, share
-from elbowroom.inference.audit.numbers import MISSED, missed, rung_key
+from elbowroom.inference.audit.numbers import MISSED, missed, numbers_of, rung_key
+from elbowroom.inference.audit.parts import Parts
 from elbowroom.inference.audit.result import Number
 from elbowroom.inference.audit.verdict.next_steps import _STEPS
+from elbowroom.inference.evidence.bracket.ledger import Ledger
+from elbowroom.inference.evidence.bracket.result import read
 from elbowroom.inference.gap.rungs import RUNGS
 from toys.audit import generator
 
@@ -76,9 +80,11 @@ def test_the_interval_of_a_median_covers_the_median_of_all_data(num_data: int, n
 def test_of_all_data_nothing_is_left_to_sampling() -> None:
     values = torch.tensor([0.0, 1.0, 5.0, 2.0])
     rows = torch.arange(4)
-    assert mean(of(values), rows, 4, "m") == Number(2.0, 2.0, 2.0, "nats", "m")
-    assert median(of(values), rows, 4, "m") == Number(1.5, 1.0, 2.0, "nats", "m")
+    assert mean(of(values), rows, 4, "m") == Number(2.0, 2.0, 2.0, "nats", "m", "Monte Carlo")
+    assert median(of(values), rows, 4, "m") == Number(1.5, 1.0, 2.0, "nats", "m", "Monte Carlo")
     assert share(values > 0.5, 4, "s") == Number(0.75, 0.75, 0.75, "share", "s; of 4")
+    for sampled in (mean(of(values), rows, 9, "m"), median(of(values), rows, 9, "m"), share(values > 0.5, 9, "s")):
+        assert sampled.kind == "4 data as a sample of 9"
     found = mean(of(values, 0.3), rows, 4, "m")
     assert found.high - found.value == pytest.approx(Z * 0.3 / 2) == found.value - found.low
     odd = median(of(values[:3], 0.1), rows[:3], 3, "m")
@@ -132,3 +138,23 @@ def test_means_are_not_those_of_the_worst() -> None:
     truth, stderr = float(room.mean()), float(sampled.std()) / 400**0.5
     assert abs(float(sampled.mean()) - truth) < 4 * stderr
     assert sum(naive) / 400 > 1.5 * truth
+
+
+def test_where_the_room_is_not_known_of_all_it_is_at_least_what_the_lower_sides_leave() -> None:
+    """Nine data, datum 4 exploded; of datum 2 the two sides are a nat apart."""
+    log_p, stderr = -20 + torch.linspace(0, 1, 9, dtype=torch.float64), torch.full((9,), 0.01, dtype=torch.float64)
+    upper = log_p + torch.where(torch.arange(9) == 2, 1.0, 0.0)
+    ledger = Ledger.empty(9)
+    ledger.put("adapted importance", torch.arange(9), Estimate(log_p, stderr, "lower"))
+    ledger.put("adapted importance, upper", torch.arange(9), Estimate(upper, stderr, "upper"))
+    elbo = log_p - torch.where(torch.arange(9) == 4, 1e9, 0.5)
+    info: Any = {"elbo": elbo, "elbo_stderr": stderr, "pareto_k": torch.zeros(9), "num_samples": 100}
+    sampled: Any = Estimate(log_p, stderr, "lower", info)
+    usable = tuple(b for b in range(9) if b != 4)
+    parts = Parts(9, sampled, read(ledger, 0.1, {}), None, None, None, usable=usable)
+    found = numbers_of(parts)
+    assert "gap" not in found and found["gap_at_least"].value == pytest.approx(0.5)
+    assert found["gap_at_least"].high == math.inf and found["gap_at_least"].low < 0.5
+    assert found["log_p_at_least"].value == pytest.approx(float(log_p[list(usable)].mean()))
+    assert found["elbo"].value == pytest.approx(found["log_p_at_least"].value - 0.5)
+    assert math.isfinite(found["elbo"].high) and found["elbo"].kind == "Monte Carlo"

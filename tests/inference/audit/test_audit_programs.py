@@ -242,7 +242,7 @@ def test_the_table_of_chosen_data() -> None:
         found = audit_target(Line(0.6).target(20), budget=GENEROUS, num_simulations=30)
     rows = found.table([2, 3]).splitlines()[-2:]
     assert [row.split()[0] for row in rows] == ["2", "3"]
-    assert len(found.table(most=1).splitlines()) == len(found.findings) + 3
+    assert len(found.table(most=1).splitlines()) == len(found.verdict.splitlines()) + 3
     absent = min(set(range(20)) - set(found.rows["decomposition"]))
     with pytest.raises(ValueError, match=rf"data \[{absent}\] were not examined; examined: \["):
         found.table([2, absent])

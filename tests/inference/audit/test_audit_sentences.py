@@ -1,6 +1,7 @@
 """Words of the verdict: rounding, lists, and that whatever a sentence says is among the numbers it points to."""
 
 import math
+import re
 import time
 from dataclasses import replace
 
@@ -37,7 +38,7 @@ def test_every_sentence_points_to_numbers_that_there_are(audit: Audit) -> None:
         assert finding.numbers or finding.sentence.startswith("Not examined"), finding
         assert set(finding.data) <= set(range(audit.num_data)), finding
         assert "nan" not in finding.sentence.replace("nannat", "") and "inf" not in finding.sentence.split(), finding
-    assert audit.verdict == "\n".join(finding.sentence for finding in audit.findings)
+    assert audit.verdict.splitlines() == [*audit.brief.lines, "", *(finding.sentence for finding in audit.findings)]
 
 
 def test_a_model_that_made_the_data_is_not_doubted(audit: Audit) -> None:
@@ -52,6 +53,20 @@ def test_every_number_that_the_room_and_its_source_point_to_is_told(audit: Audit
     for finding in audit.findings:
         if finding.topic in ("room", "source"):
             assert [key for key in finding.numbers if nats(audit.numbers[key]) not in finding.sentence] == [], finding
+
+
+def test_every_number_of_the_brief_is_that_of_its_key(audit: Audit) -> None:
+    brief, numbers = audit.brief, audit.numbers
+    assert [number.label for number in brief.numbers] == ["ELBO", "log p(x)", "room"]
+    for number in brief.numbers:
+        half = 0.51 * 10.0 ** -len(number.value.partition(".")[2])  # of the last digit shown
+        value = float(number.value.replace("\N{MINUS SIGN}", "-"))
+        assert numbers[number.key].value == pytest.approx(value, abs=half) and number.kind
+    parts = [numbers[key] for key in ("amortization", "approximation", "optimisation")]
+    ends = [abs(end) for part in parts for end in (part.value, part.low, part.high)]
+    for text in re.findall(r"\d+\.\d+", brief.whose):
+        assert any(abs(float(text) - end) < 0.006 for end in ends), text
+    assert len(" ".join(brief.lines).split()) <= 120
 
 
 def test_a_wrong_number_in_a_sentence_would_be_found() -> None:

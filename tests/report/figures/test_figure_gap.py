@@ -47,6 +47,27 @@ def test_flagged_data_are_crosses_and_far_ones_are_counted() -> None:
     assert "ELBO < log p(x)" in left.get_title(loc="left")
 
 
+def test_data_that_are_far_off_bear_their_number() -> None:
+    value, off = torch.full((30,), -10.0), {7: -9.0, 12: 17.0, 29: -4.2}
+    exact = value.clone()
+    for datum, sigmas in off.items():
+        exact[datum] -= 0.1 * sigmas
+    info = {
+        "elbo": value - torch.linspace(0.5, 1, 30), "elbo_stderr": torch.full((30,), 0.01), "num_samples": 100,
+        "pareto_k": torch.full((30,), 0.2),
+    }  # fmt: skip
+    sampled = Estimate(value, torch.full((30,), 0.1), "lower", info)
+    left, right = gap_figure(sampled, Estimate(exact, torch.zeros(30), "exact")).axes[:2]
+    numbers = {text.get_text(): text.xy for text in right.texts if text.get_gid() == "number"}
+    assert set(numbers) == {str(datum) for datum in off}
+    for datum, sigmas in off.items():
+        np.testing.assert_allclose(numbers[str(datum)][1], sigmas, rtol=1e-4)
+    assert [text.get_text() for text in left.texts if text.get_gid() == "number"] == ["7"]  # 0.62 + 0.9 nats
+    assert "logarithmic beyond" in left.get_xlabel() and "logarithmic beyond 4" not in right.get_ylabel()
+    alone = gap_figure(Estimate(value, sampled.stderr, "lower", info | {"pareto_k": torch.arange(30) / 35})).axes[1]
+    assert {t.get_text() for t in alone.texts if t.get_gid() == "number"} == {str(b) for b in range(25, 30)}
+
+
 def test_without_the_exact_value_rooms_are_called_too_small() -> None:
     sampled = importance(toy().target, num_samples=500)
     left, right = gap_figure(sampled).axes[:2]

@@ -17,11 +17,23 @@ import torch
 from PIL import Image
 
 from elbowroom.inference import Estimate
+from elbowroom.inference.audit import Finding
+from elbowroom.inference.audit.verdict.brief import brief_of
 from elbowroom.report.page.document import MOST_PICTURES, page, save_html
-from elbowroom.report.page.pictures import data_uri, image_shape_of
+from elbowroom.report.page.pictures import Pictures, data_uri, image_shape_of
 from elbowroom.report.page.sections import uses_section
 from elbowroom.report.records.data_rows import MOST_ROWS, worst_first
-from toys.audit_results import AUDITS, EXPLODED, HOSTILE, bad_audit, digits, every_audit, good_audit, tabular_audit
+from toys.audit_results import (
+    AUDITS,
+    EXPLODED,
+    HOSTILE,
+    bad_audit,
+    digits,
+    every_audit,
+    few_audit,
+    good_audit,
+    tabular_audit,
+)
 
 PARTS = ("decomposition", "agreement", "chains", "calibration", "latent_use", "portrait", "x")
 VOID = {"meta", "link", "img", "br"}
@@ -103,6 +115,7 @@ def test_words_of_the_user_are_text_and_never_run() -> None:
         bad_audit(), provenance={HOSTILE: '"><img src=x onerror=alert(1)>'}, cost={HOSTILE: 1.0},
         numbers={HOSTILE: bad_audit().numbers["room"]},
         findings=(replace(bad_audit().findings[0], sentence=f"{HOSTILE} & <b>", numbers=(HOSTILE,)),),
+        brief=replace(bad_audit().brief, sentence=HOSTILE, whose=HOSTILE, next_step=HOSTILE),
     )  # fmt: skip
     text = page(audit, title=f"</title>{HOSTILE}")
     elements = Elements(text)
@@ -110,7 +123,7 @@ def test_words_of_the_user_are_text_and_never_run() -> None:
     assert elements.all("title")[0][1] == f"</title>{HOSTILE}"
     assert not [a for _, a, _ in elements.found if "onerror" in a]
     assert any(HOSTILE in told for _, told in elements.all("desc"))  # in drawings too
-    assert f"{HOSTILE} & <b>" in elements.all("li")[0][1]
+    assert any(f"{HOSTILE} & <b>" in told for _, told in elements.all("li"))
 
 
 def test_the_page_says_what_was_found() -> None:
@@ -156,7 +169,7 @@ def test_nothing_usable() -> None:
     text = page(replace(audit, decomposition=replace(found, ladder=ladder, exploded=exploded)))
     Elements(text)
     assert "50 data left out of every mean" in re.sub(r"\s+", " ", text)
-    blank = replace(audit, findings=(), numbers={}, cost={}, provenance={})
+    blank = replace(audit, findings=(), brief=brief_of((), {}), numbers={}, cost={}, provenance={})
     assert "came to no sentence" in page(blank)
     portrait = audit.portrait
     assert portrait is not None and portrait.posterior is not None
@@ -196,6 +209,27 @@ def test_the_usual_reason_is_the_most_frequent_kind_whatever_its_numbers() -> No
     assert uses_section(audit, replace(found, why_not=found.why_not | {"means": ("",) * 30}))["uses"][0]["why"] == ""
 
 
+def test_pictures_of_posteriors_have_ticks_and_say_which_latents() -> None:
+    text = page_of("tabular")
+    assert "Of 9 latents the two are shown" in text and "Of 2 latents" not in page_of("good")
+    squares = re.findall(r'<svg class="square".*?</svg>.*?</svg>', text, re.DOTALL)
+    assert len(squares) == 6
+    for square in squares:
+        ticks = re.findall(r'<text class="tick"[^>]*>([^<]*)</text>', square)
+        numbers = [float(tick.replace("−", "-")) for tick in ticks[:-2]]
+        assert len(numbers) >= 6 and all(re.fullmatch(r"z\[\d\]", name) for name in ticks[-2:])
+        title = re.search(r"<title>Datum \d+: (\S+) and (\S+)</title>", square)
+        assert title is not None and list(title.groups()) == ticks[-2:]
+
+
+def test_the_histogram_is_of_all_data_whose_room_is_known() -> None:
+    audit = few_audit()
+    known = page(audit)
+    assert "Room of 40 data in nats" in known and "How the room spreads over all usable data" in known
+    numbers = {name: number for name, number in audit.numbers.items() if name != "gap_examined"}
+    assert "Room of 8 data in nats" in page(replace(audit, numbers=numbers))
+
+
 def test_worst_first() -> None:
     room = np.array([1.0, math.nan, math.inf, 3.0, math.nan])
     assert worst_first(room, np.array([0, 1.0, 0, 0, 2.0])) == [2, 3, 0, 4, 1]
@@ -226,7 +260,60 @@ def test_what_is_taken_for_a_picture() -> None:
     assert image_shape_of(torch.zeros(2, 28, 20), None) == (28, 20)
     assert image_shape_of(digits(3) - 0.5, None) is None and image_shape_of(torch.zeros(2, 49), None) is None
     assert image_shape_of(digits(3), ()) is None and image_shape_of(digits(3), (4, 16)) == (4, 16)
+    assert image_shape_of(torch.zeros(2, 3, 9, 8), None) == (9, 8, 3) == image_shape_of(torch.zeros(2, 9, 8, 3), None)
     with pytest.raises(ValueError, match=r"image_shape is \(9, 8\), but a datum has 64 values"):
-        page(good_audit(), image_shape=(9, 8))
+        image_shape_of(digits(3), (9, 8))
     with pytest.raises(ValueError, match=r"image_shape is \(2, 4, 8\).* 1 or 3 channels"):
-        page(good_audit(), image_shape=(2, 4, 8))
+        image_shape_of(digits(3), (2, 4, 8))
+
+
+@pytest.mark.parametrize("shape", [(9, 8), (2, 4, 8), (8, 8, 1, 1)])
+def test_what_cannot_be_shown_costs_the_pictures_and_not_the_page(shape: tuple[int, ...]) -> None:
+    text = page(good_audit(), image_shape=shape)
+    assert "<img" not in text and f"No pictures: image_shape is {shape}, but a datum has 64 values" in text
+
+
+@pytest.mark.parametrize("shape", [(2, 3, 9, 8), (2, 9, 8, 3)])
+def test_colours_are_shown_right_whichever_side_the_channels_are_on(shape: tuple[int, ...]) -> None:
+    x = torch.zeros(shape)
+    (x[0, 0] if shape[1] == 3 else x[0, ..., 0]).fill_(1.0)  # the first datum is red
+    uri = Pictures(x).picture(0)
+    pixels = np.asarray(Image.open(io.BytesIO(base64.b64decode(uri.removeprefix("data:image/png;base64,")))))
+    np.testing.assert_array_equal(pixels, np.broadcast_to([255, 0, 0], (9, 8, 3)))
+
+
+def words_before(text: str, mark: str) -> int:
+    """Words of the body, those for screen readers too, before a mark."""
+    body = text[text.index("<main>") : text.index(mark)]
+    return len(re.sub(r"<[^>]*>", " ", body).split())
+
+
+@every_audit
+def test_few_words_stand_before_the_first_picture(kind: str) -> None:
+    text, numbers = page_of(kind), AUDITS[kind]().brief.numbers
+    assert words_before(text, "<svg" if numbers else "</header>") <= 120
+    assert not numbers or text.index("<svg") < text.index("</header>")
+
+
+def test_a_long_doubt_leaves_room_for_the_picture() -> None:
+    """The longest that the sentence of a brief may be: a collapse and a doubt of seventy words beside it."""
+    audit = bad_audit()
+    doubts = (
+        Finding("verdict", "bad", "The data " + " ".join(["are not what they were"] * 14) + ".", ()),
+        Finding("verdict", "warning", "The model has collapsed: z says nothing about x.", ("active_latents",)),
+    )
+    for findings in ((*doubts, *audit.findings), (doubts[1], *audit.findings)):
+        text = page(replace(audit, findings=findings, brief=brief_of(findings, audit.numbers)), title="a title " * 5)
+        assert words_before(text, "<svg") <= 120
+        assert all(finding.sentence in text for finding in findings[:2])  # all of it stands below
+
+
+@every_audit
+def test_the_first_screen_says_the_brief(kind: str) -> None:
+    brief = AUDITS[kind]().brief
+    elements = Elements(page_of(kind))
+    header = next("".join(told) for name, _, told in elements.found if name == "header")
+    assert brief.sentence in elements.all("h1")[0][1]
+    assert brief.whose in header and brief.next_step in header
+    for number in brief.numbers:
+        assert number.value in header and number.certainty in header

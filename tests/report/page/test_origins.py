@@ -28,5 +28,5 @@ def test_the_page_has_them_as_text() -> None:
     text = page(replace(short_audit(), about=ABOUT, announced=(SENTENCE,)))
     assert "<h3>Weights of networks.decoder</h3>" in text and HOSTILE not in text
     assert "<dt>likelihood</dt><dd>bernoulli</dd>" in text
-    assert text.index("nobody asked for it &amp; &lt;b&gt;") < text.index('id="verdict"')
+    assert text.index("nobody asked for it &amp; &lt;b&gt;") < text.index('id="findings"')
     assert "nobody asked for it" not in page(short_audit())

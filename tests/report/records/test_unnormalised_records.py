@@ -9,6 +9,7 @@ import torch
 from elbowroom.inference import Comparison, Estimate
 from elbowroom.inference.audit import Audit
 from elbowroom.inference.audit.result import Finding
+from elbowroom.inference.audit.verdict.brief import brief_of
 from elbowroom.inference.evidence.bracket.ledger import Ledger
 from elbowroom.inference.evidence.bracket.result import read
 from elbowroom.report import (
@@ -47,7 +48,8 @@ def audit() -> Audit:
     found = good_audit()
     bracket = replace(found.bracket, lower=renamed(found.bracket.lower), upper=renamed(found.bracket.upper))
     first = Finding("verdict", "warning", f"{WHY} (1 of {len(found)} data).", (), (0,))
-    return replace(found, bracket=bracket, findings=(first, *found.findings))
+    findings = (first, *found.findings)
+    return replace(found, bracket=bracket, findings=findings, brief=brief_of(findings, found.numbers))
 
 
 def test_tables_begin_with_it(comparison: Comparison, audit: Audit) -> None:
@@ -65,7 +67,7 @@ def test_tables_begin_with_it(comparison: Comparison, audit: Audit) -> None:
         assert table.count(WHY) == 1 and "(1 of 2 data)" in table, table
     for table in tables[:4]:
         assert WHY in table.splitlines()[0], table
-    assert WHY in audit_table(audit).splitlines()[0]
+    assert WHY in audit_table(audit).splitlines()[-4] == f"! {audit.brief.sentence}"  # the verdict stands last
 
 
 def test_a_page_says_it_in_its_verdict(audit: Audit) -> None:

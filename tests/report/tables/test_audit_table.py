@@ -1,4 +1,4 @@
-"""The audit in a terminal: verdict first, means with errors, the worst data with their reasons."""
+"""The audit in a terminal: verdict last, means with errors, the worst data with their reasons."""
 
 from dataclasses import replace
 
@@ -11,11 +11,15 @@ from elbowroom.report.tables.audit import audit_table
 from toys.audit_results import bad_audit, good_audit, short_audit, tabular_audit
 
 
-def test_the_verdict_comes_first_with_its_tones() -> None:
-    lines = audit_table(bad_audit()).splitlines()
+def test_the_verdict_comes_last_with_its_tone_and_the_sentences_before_it() -> None:
+    audit = bad_audit()
+    lines = audit_table(audit, width=200).splitlines()
     marks = {"good": "✓", "note": "·", "warning": "!", "bad": "✗"}
-    expected = [f"{marks[finding.tone]} {finding.sentence}" for finding in bad_audit().findings]
-    assert lines[: len(expected)] == expected
+    sentence, *rest = audit.brief.lines
+    assert len(rest) == 3 and lines[-4:] == [f"✗ {sentence}", *(f"  {line}" for line in rest)]
+    expected = [f"{marks[finding.tone]} {finding.sentence}" for finding in audit.findings]
+    assert [line for line in lines[:-4] if line in expected] == expected
+    assert lines.index("  Intervals: Monte Carlo") == lines.index(expected[0]) + 1
 
 
 def test_the_ladder_has_every_mean_with_its_error_and_both_means() -> None:
@@ -35,7 +39,8 @@ def test_the_worst_data_come_with_reasons() -> None:
     body = text.split("Worst 3 of 60")[1].splitlines()
     assert [line.split()[0] for line in body[4:7]] == ["8", "5", "34"]
     assert "! datum 8: the encoder's output is not a number" in text
-    assert "M means, I intervals, T tails, C model comparison" in text
+    assert "Good for: those of means, intervals, tails, model comparison." in text
+    assert body[4].endswith("means, intervals") and body[5].endswith("✓ all")
     assert "Worst" not in audit_table(bad_audit(), most=0)
     with pytest.raises(ValueError, match="most must not be negative, got -1"):
         audit_table(bad_audit(), most=-1)
