@@ -15,6 +15,10 @@ MONTE_CARLO = "Monte Carlo"
 """Of what an interval is that other random numbers would move, and other data do not come into."""
 
 
+DRAWN_ANEW = "data drawn anew"
+"""Of what an interval is that takes the data for a sample of all that there might be."""
+
+
 def mean(estimate: Estimate, index: Tensor, num_data: int, about: str, unit: str = "nats") -> Number:
     """The mean over the data at `index`; where they are a sample of more data, their spread counts too, by Student's t.
 
@@ -74,14 +78,14 @@ def exactly(value: float, unit: str, about: str) -> Number:
     return Number(value, value, value, unit, about)
 
 
-def normal(value: float, stderr: float, unit: str, about: str) -> Number:
+def normal(value: float, stderr: float, unit: str, about: str, kind: str = MONTE_CARLO) -> Number:
     """A normal estimate with a standard error."""
-    return Number(value, value - Z * stderr, value + Z * stderr, unit, about, MONTE_CARLO)
+    return Number(value, value - Z * stderr, value + Z * stderr, unit, about, kind)
 
 
-def of_one(estimate: Estimate, about: str) -> Number:
+def of_one(estimate: Estimate, about: str, kind: str = MONTE_CARLO) -> Number:
     """The estimate of one number, `[1]`, nats."""
-    return normal(float(estimate.value[0]), float(estimate.stderr[0]), "nats", about)
+    return normal(float(estimate.value[0]), float(estimate.stderr[0]), "nats", about, kind)
 
 
 def unbounded(values: Tensor, unit: str, about: str) -> Number:

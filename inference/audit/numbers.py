@@ -1,11 +1,24 @@
 """Every quantity that a verdict may rest on, with its 95 % interval."""
 
+from dataclasses import replace
+
 import torch
 from torch import Tensor
 
 from elbowroom.inference.audit.contradictions import contradicted, raised_by_modes
 from elbowroom.inference.audit.examination import Examination
-from elbowroom.inference.audit.intervals import count, exactly, largest, mean, median, normal, of_one, share, unbounded
+from elbowroom.inference.audit.intervals import (
+    DRAWN_ANEW,
+    count,
+    exactly,
+    largest,
+    mean,
+    median,
+    normal,
+    of_one,
+    share,
+    unbounded,
+)
 from elbowroom.inference.audit.known import known_of_sample
 from elbowroom.inference.audit.parts import Parts, population_of, representative
 from elbowroom.inference.audit.result import Number
@@ -23,7 +36,7 @@ def numbers_of(parts: Parts) -> dict[str, Number]:
     """All numbers that the parts allow, by name."""
     numbers: dict[str, Number] = {}
     for gather in (
-        *SUSPECT,
+        _of_wiring,
         _of_bracket,
         _of_density,
         _of_weights,
@@ -45,6 +58,15 @@ def _of_density(parts: Parts) -> dict[str, Number]:
     least = torch.stack([(side.value - 2 * side.stderr).double().cpu() for side in sides]).nan_to_num(-torch.inf)
     above = least.amax(0) > 0
     return {"above_one": count(above, "data whose density p(x) is above one")} if bool(above.any()) else {}
+
+
+def _of_wiring(parts: Parts) -> dict[str, Number]:
+    """Whether programs, weights and data belong together; what is said of data in general is of data drawn anew."""
+    found = {name: number for gather in SUSPECT for name, number in gather(parts).items()}
+    if "spread_of_q" in found:  # of the data that the means are of
+        found["spread_of_q"] = replace(found["spread_of_q"], kind=found["means_off"].kind)
+    anew = [name for name, number in found.items() if "drawn anew" in number.about or name.startswith("codes_")]
+    return found | {name: replace(found[name], kind=DRAWN_ANEW) for name in anew if found[name].kind}
 
 
 def _of_bracket(parts: Parts) -> dict[str, Number]:
@@ -257,8 +279,8 @@ def _of_latents(parts: Parts) -> dict[str, Number]:
     numbers = {
         "active_latents": exactly(float(use.active.sum()), "", f"of {len(use.latents)} latents, those that are used"),
         "num_latents": exactly(float(len(use.latents)), "", "latents of a datum"),
-        "rate": of_one(use.rate, "KL(q(z|x) ‖ p(z)), mean over data"),
-        "mutual_information": of_one(use.mutual_information, "I(x; z) under q"),
+        "rate": of_one(use.rate, "KL(q(z|x) ‖ p(z)), mean over data", DRAWN_ANEW),
+        "mutual_information": of_one(use.mutual_information, "I(x; z) under q", DRAWN_ANEW),
     }
     if not bool(use.active.all()):
         felt = float(use.sensitivity[~use.active].nan_to_num(0.0).max())
@@ -268,7 +290,7 @@ def _of_latents(parts: Parts) -> dict[str, Number]:
     if use.sigma:
         numbers["sigma"] = exactly(use.sigma["value"], "", "the likelihood's noise, σ (a parameter, not an estimate)")
         optimal, stderr = use.sigma["optimal"], use.sigma["optimal_stderr"]
-        numbers["sigma_optimal"] = normal(optimal, stderr, "", "the σ that the residuals under q ask for")
+        numbers["sigma_optimal"] = normal(optimal, stderr, "", "the σ that the residuals under q ask for", DRAWN_ANEW)
         numbers["sigma_gain"] = exactly(
             use.sigma["log_lik_gain"], "nats", "E log p(x|z) gained by that σ on these data"
         )

@@ -34,7 +34,8 @@ class Number:
         unit: `"nats"`, `"share"`, `"data"`, `"p"`, `"sd"`, or empty.
         about: one line that says what it is and how it was found.
         kind: what the interval is of: `"Monte Carlo"`, where the same data with other random numbers would give
-            another value; `"8 data as a sample of 60"`, where other data would; empty where nothing is uncertain.
+            another value; `"8 data as a sample of 60"`, where others of these data would; `"data drawn anew"`, where
+            other data of the kind would; empty where nothing is uncertain.
     """
 
     value: float

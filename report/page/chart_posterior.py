@@ -13,7 +13,7 @@ from elbowroom.report.page.svg import Plot, nice_ticks, tick_text
 
 MOST_DATA, MOST_MARGINALS = 8, 3
 _POINTS, _FIT, _GRID, _SIDE = 250, 500, 44, 200
-_LEFT, _BELOW = 34, 34  # room for ticks and names beside a square and below it
+_LEFT, _BELOW, _RIGHT = 48, 34, 12  # room for ticks and names on the sides of a square
 _LEVELS = (0.9, 0.5)  # probability inside of the regions
 
 
@@ -74,7 +74,8 @@ def _pair(
         '<svg width="{}" height="{}" class="stretch inside">{}<path class="draws" d="{}"/></svg>'
         '<rect class="frame" width="{}" height="{}"/>{}</svg>'
     ).format(
-        -_LEFT, _SIDE + _LEFT, _SIDE + _BELOW, datum, names[pair[0]], names[pair[1]], words, _SIDE, _SIDE, regions,
+        -_LEFT, _SIDE + _LEFT + _RIGHT, _SIDE + _BELOW, datum, names[pair[0]], names[pair[1]], words, _SIDE, _SIDE,
+        regions,
         path, _SIDE, _SIDE, _ticks((left, right), (low, high), names[pair[0]], names[pair[1]]),
     )  # fmt: skip
 

@@ -29,6 +29,7 @@ TERMS = {
     "whatever the datum, it has collapsed.",
     "Monte Carlo": "Of an interval: the data are held fixed, and other random numbers would move the number by so "
     "much. ± is one standard error, an interval of 95 % about two on each side.",
-    "as a sample": "Of an interval: other data of the same kind would move the number by so much.",
+    "as a sample, drawn anew": "Of an interval: others of these data, or other data of the kind, would move the number "
+    "by so much.",
 }
 """Term -> one or two sentences."""

@@ -88,6 +88,14 @@ def test_every_number_is_inside_its_interval(audit: Audit) -> None:
             assert 0 <= number.value <= 1, name
 
 
+def test_every_interval_says_what_it_is_of(audit: Audit) -> None:
+    for name, number in audit.numbers.items():
+        assert number.kind or number.low == number.high or name in UNBOUNDED, name
+    kinds = {name: number.kind for name, number in audit.numbers.items()}
+    assert {kinds[name] for name in ("baseline", "rate", "mutual_information") if name in kinds} <= {"data drawn anew"}
+    assert kinds["gap"] == kinds["gap_largest"] == "Monte Carlo" or "as a sample of" in kinds["gap"]
+
+
 def test_terms_add_up_to_the_room(audit: Audit) -> None:
     number = {name: found.value for name, found in audit.numbers.items()}
     parts = number["amortization"] + number["optimisation"] + number["approximation"]
