@@ -27,7 +27,7 @@ from elbowroom.inference.diagnostics.baselines import independent_entries, num_v
 from elbowroom.inference.diagnostics.calibration import Calibration, calibrate
 from elbowroom.inference.diagnostics.calibration.calibrate import MIN_SIMULATIONS
 from elbowroom.inference.diagnostics.changed_data import better_read
-from elbowroom.inference.diagnostics.latent_use import LatentUse, latent_use
+from elbowroom.inference.diagnostics.latent_use import LatentUse, latent_use, silence
 from elbowroom.inference.diagnostics.own_loss import OwnLoss, read_own_loss
 from elbowroom.inference.diagnostics.respread import respread
 from elbowroom.inference.estimate import Estimate, with_contradictions
@@ -167,11 +167,13 @@ def audit_target(
     known = known_of_all(log_p, checked, examination, unusable) if unusable else None
     notes = tuple(note for note in target.notes if note not in target.suspicions)
     usable = tuple(b for b in range(len(target)) if not (unusable and unusable[b] and target.sliceable))
+    sound = target if len(usable) == len(target) else target.select(usable)
     beside: dict[str, Any] = {
         "notes": notes,
         "suspicions": target.suspicions,
-        "baseline": independent_entries(target if len(usable) == len(target) else target.select(usable)),
+        "baseline": independent_entries(sound),
         "usable": usable,
+        "silence": work.guarded("what q says", lambda: silence(sound, seed)),
         "respread": work.guarded("spread of q", lambda: respread(target, seed)),
         "better_read": work.guarded("changed data", lambda: better_read(target, seed)),
         "own_loss": None if own_loss is None else _own_loss(work, own_loss, options),

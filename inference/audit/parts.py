@@ -10,7 +10,7 @@ from elbowroom.inference.audit.known import Known
 from elbowroom.inference.diagnostics.baselines import Baseline
 from elbowroom.inference.diagnostics.calibration import Calibration
 from elbowroom.inference.diagnostics.changed_data import BetterRead
-from elbowroom.inference.diagnostics.latent_use import LatentUse
+from elbowroom.inference.diagnostics.latent_use import LatentUse, Silence
 from elbowroom.inference.diagnostics.own_loss import OwnLoss
 from elbowroom.inference.diagnostics.respread import Respread
 from elbowroom.inference.estimate import Estimate
@@ -35,6 +35,7 @@ class Parts:
     own_loss: OwnLoss | None = None  # what training printed, if it was told
     better_read: BetterRead | None = None  # a change of the data that the networks fit far better
     respread: Respread | None = None  # a factor by which q should be wider, or narrower
+    silence: Silence | None = None  # whether q says anything about the data at all
     suspicions: tuple[str, ...] = ()  # why these may not be the programs that were meant
     cautions: tuple[str, ...] = ()  # why what rests on log q should be doubted, known before anything was sampled
 

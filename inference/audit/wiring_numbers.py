@@ -91,6 +91,18 @@ def _of_codes(parts: Parts) -> dict[str, Number]:
     }
 
 
+def _of_silence(parts: Parts) -> dict[str, Number]:
+    """What q says about x, by a few draws; where the use of the latents was examined that takes their place."""
+    found = parts.silence
+    if found is None:
+        return {}
+    about = "I(x; z) under q, by a few draws and data"
+    numbers = {"mutual_information": _of_new_data(found.information, "nats", about)}
+    if math.isfinite(found.felt):
+        numbers["sensitivity"] = exactly(found.felt, "nats", "change of log p(x|z) per prior sd of a latent, largest")
+    return numbers
+
+
 def _of_changed_data(parts: Parts) -> dict[str, Number]:
     """What a change of the data gains, or what reconstructions leave of them as they are and changed."""
     found = parts.better_read
@@ -128,6 +140,7 @@ SUSPECT: tuple[Callable[[Parts], dict[str, Number]], ...] = (
     _of_own_loss,
     _of_shape,
     _of_codes,
+    _of_silence,
     _of_respread,
     _of_changed_data,
 )

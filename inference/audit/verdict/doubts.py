@@ -23,7 +23,7 @@ def tell_suspicions(parts: Parts, numbers: Mapping[str, Number]) -> list[Finding
 
 def tell_doubts(parts: Parts, numbers: Mapping[str, Number]) -> list[Finding]:
     """A model worse than none, codes where the prior is not, or that say nothing, and a q of another spread."""
-    tellers = (tell_changed_data, _another_loss, _worse_than_none, _elsewhere, _collapsed, _spread, _respread, _means)
+    tellers = (tell_changed_data, _collapsed, _another_loss, _worse_than_none, _elsewhere, _spread, _respread, _means)
     return [finding for tell in tellers for finding in tell(parts, numbers)]
 
 
@@ -100,14 +100,28 @@ def _misses_modes(numbers: Mapping[str, Number]) -> bool:
 
 
 def is_collapsed(parts: Parts) -> bool:
-    """Whether no latent of the model is used, though there are some."""
-    use = parts.latent_use
+    """Whether z says nothing about x, and the decoder does not use it."""
+    use, said = parts.latent_use, parts.silence
+    if said is not None:
+        return said.is_silent and not said.of_encoder
     return use is not None and not bool(use.active.any()) and bool(len(use.latents))
 
 
 def _collapsed(parts: Parts, numbers: Mapping[str, Number]) -> list[Finding]:
+    if parts.silence is not None and parts.silence.of_encoder:
+        keys = ("mutual_information", "sensitivity")
+        sentence = (
+            f"The encoder has collapsed: q carries {nats(numbers[keys[0]])} nats about x, though log p(x|z) changes by "
+            f"{nats(numbers[keys[1]])} nats per prior sd: was it trained with this decoder, and does it see the data "
+            "as it did in training?"
+        )
+        return [Finding("verdict", "bad", sentence, keys)]
     if not is_collapsed(parts):
         return []
+    if parts.silence is not None:
+        about = f"{nats(numbers['mutual_information'])} nats about it"
+        sentence = f"The model has collapsed: z says nothing about x; q carries {about}."
+        return [Finding("verdict", "warning", sentence, ("mutual_information",))]
     sentence = (
         "The model has collapsed: z says nothing about x "
         f"({whole(numbers['active_latents'])} of {whole(numbers['num_latents'])} latents are active)."

@@ -4,24 +4,29 @@
 
 with T_e what the encoder reads and T_d what the decoder is to explain: T or nothing, each. The last resort is an
 encoder that sees nothing: the mean of the data in place of every datum. One that was trained with its decoder beats it
-by far.
+by far. An order of entries has a name only if the data gain far more by it than by orders drawn at random: of data
+that stand in none that is known, any may be better than theirs.
 """
 
-from dataclasses import dataclass
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor
 
-from elbowroom.inference.diagnostics.changed_data.changes import CHANGES
+from elbowroom.inference.diagnostics.changed_data.changes import CHANGES, shuffled
 from elbowroom.inference.diagnostics.latent_use.observation import squared_errors
 from elbowroom.inference.target import Target
 
 _SAMPLES, _MOST, _FEWEST = 4, 64, 8  # draws of q; data that are tried; data below which all may be by chance
 _LEAST_GAIN, _ERRORS, _MOSTLY = 1.0, 4.0, 2 / 3  # nats; standard errors; share of data that gain
+_ORDERS = 24  # drawn at random, all of which an order must surpass that is named
 _REST, _MOST_LEFT = 0.5, 0.75  # of what reconstructions leave, that is left of changed data; of their variance
 
 _READERS = {"the networks": (True, True), "the encoder": (True, False), "the decoder": (False, True)}
 """Who reads T(x): the encoder, the decoder."""
+
+_ANY_ORDER = "in other orders, none of which stands out"
 
 
 @dataclass(frozen=True)
@@ -30,7 +35,8 @@ class BetterRead:
 
     Attributes:
         reader: `"the networks"`, `"the encoder"` or `"the decoder"`, of whom data are changed.
-        change: what was done to them, in words; empty where nothing is left of them but the mean of all.
+        change: what was done to them, in words; empty where nothing is left of them but the mean of all, and "in other
+            orders" where the best of the usual ones is no better than some that were drawn at random.
         gain: ELBO with it less the ELBO as it is, `[R]` nats, of the data that were tried; None where T changes the
             scale of what is to be explained, so that densities cannot be compared.
         left, left_then: share of the variance of x over data that the reconstruction of each datum leaves, `[R]`, as
@@ -65,13 +71,17 @@ def better_read(target: Target, seed: int = 0) -> BetterRead | None:
 
     with torch.no_grad():
         tried = _Tried(few, on(x.mean(0).expand_as(x)), place, seed)
-        found = [tried.blindness()]
+        found, orders = [tried.blindness()], set()
         for change in CHANGES:
             for about, changed in change.changed(x):
                 if not torch.equal(changed, x):
                     other, words = on(changed), f"{change.name}{about}"
                     found += [tried.read(other, words, reader, change.keeps_volume) for reader in _READERS]
-    return min((item for item in found if item is not None), key=_rank, default=None)
+                    orders |= {words} if change.effect == "order" else set()
+        best = min((item for item in found if item is not None), key=_rank, default=None)
+        if best is None or best.change not in orders or tried.stands_out(best, map(on, shuffled(x, _ORDERS))):
+            return best
+        return replace(best, change=_ANY_ORDER)
 
 
 def _rank(found: BetterRead) -> tuple[bool, float, float]:
@@ -109,6 +119,16 @@ class _Tried:
         if left.mean() > min(_REST * float(self.left.mean()), _MOST_LEFT):
             return None
         return BetterRead(reader, words, None, self.left, left)
+
+    def stands_out(self, best: BetterRead, others: Iterable[Target]) -> bool:
+        """Whether the ELBO of a change is higher than those of all others that keep volumes, by far."""
+        assert self.elbo is not None and best.gain is not None
+        for other in others:
+            encoder, decoder = (other if changed else self.target for changed in _READERS[best.reader])
+            elbo = _elbo(encoder, decoder, self.seed)
+            if elbo is not None and not gains(self.elbo + best.gain - elbo):
+                return False
+        return True
 
 
 def _place(target: Target) -> int | str | None:

@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Callable, Iterator
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
 import torch
 from torch import Tensor
@@ -10,6 +10,9 @@ from torch import Tensor
 _LEAST_SIDE, _OBLONG = 4, 1.5  # pixels of an image's side; the longer side by the shorter, of vectors read as images
 
 _BYTES = 2.0  # values above it are none of 0 … 1
+
+Effect = Literal["order", "values", "scale"]
+"""Entries change places, or values change and volumes stay, or volumes change, too."""
 
 Ways = Callable[[Tensor], Iterator[tuple[str, Tensor]]]
 """x -> T(x) for each way in which x can be taken, with words for it."""
@@ -20,13 +23,26 @@ class Change(NamedTuple):
 
     Attributes:
         name: what was done to the data, in words that follow "read …".
-        keeps_volume: whether |det T'| = 1.
+        effect: on what stands where.
         changed: T(x), `[B, ...]` as x, for each way in which x can be taken; nothing for data that it is not for.
     """
 
     name: str
-    keeps_volume: bool
+    effect: Effect
     changed: Ways
+
+    @property
+    def keeps_volume(self) -> bool:
+        """Whether |det T'| = 1."""
+        return self.effect != "scale"
+
+
+def shuffled(x: Tensor, count: int) -> Iterator[Tensor]:
+    """The data with their entries in orders that are no usual ones, drawn at random."""
+    flat, draw = x.flatten(1), torch.Generator().manual_seed(0)
+    for _ in range(count):
+        order = torch.randperm(flat.shape[1], generator=draw).to(x.device)
+        yield flat[:, order].reshape(x.shape)
 
 
 def _of_images(turn: Callable[[Tensor], Tensor], *, square: bool = False) -> Ways:
@@ -127,23 +143,23 @@ def _within(x: Tensor, low: float, high: float) -> bool:
 
 
 CHANGES: tuple[Change, ...] = (
-    Change("upside down", True, _of_images(lambda x: x.flip(-2))),
-    Change("mirrored", True, _of_images(lambda x: x.flip(-1))),
-    Change("with rows for columns", True, _of_images(lambda x: x.mT, square=True)),
-    Change("turned by 180°", True, _of_images(lambda x: x.flip(-2, -1))),
-    Change("turned by 90°", True, _of_images(lambda x: x.rot90(1, (-2, -1)), square=True)),
-    Change("turned by 270°", True, _of_images(lambda x: x.rot90(-1, (-2, -1)), square=True)),
-    Change("mirrored, with rows for columns", True, _of_images(lambda x: x.mT.flip(-2, -1), square=True)),
-    Change("with colours in reverse", True, _of_images(_reversed_colours)),
-    Change("with the colours of a pixel side by side", True, lambda x: _colours(x, first=False)),
-    Change("with one colour of all pixels after another", True, lambda x: _colours(x, first=True)),
-    Change("as 1 − x", True, _of_values(_negative)),
-    Change("as 2x − 1", False, _of_values(_centred)),
-    Change("as (x + 1)/2", False, _of_values(_from_zero)),
-    Change("as 255 x", False, _of_values(lambda x: 255 * x if _within(x, 0, 1) else None)),
-    Change("as x/255", False, _of_values(lambda x: x / 255 if bool((x > _BYTES).any()) else None)),
-    Change("standardised, (x − mean)/sd", False, _of_values(_standardised)),
-    Change("standardised, each entry by itself", False, _of_values(_standardised_each)),
-    Change("scaled to 0 … 1", False, _of_values(_spread_out)),
+    Change("upside down", "order", _of_images(lambda x: x.flip(-2))),
+    Change("mirrored", "order", _of_images(lambda x: x.flip(-1))),
+    Change("with rows for columns", "order", _of_images(lambda x: x.mT, square=True)),
+    Change("turned by 180°", "order", _of_images(lambda x: x.flip(-2, -1))),
+    Change("turned by 90°", "order", _of_images(lambda x: x.rot90(1, (-2, -1)), square=True)),
+    Change("turned by 270°", "order", _of_images(lambda x: x.rot90(-1, (-2, -1)), square=True)),
+    Change("mirrored, with rows for columns", "order", _of_images(lambda x: x.mT.flip(-2, -1), square=True)),
+    Change("with colours in reverse", "order", _of_images(_reversed_colours)),
+    Change("with the colours of a pixel side by side", "order", lambda x: _colours(x, first=False)),
+    Change("with one colour of all pixels after another", "order", lambda x: _colours(x, first=True)),
+    Change("as 1 − x", "values", _of_values(_negative)),
+    Change("as 2x − 1", "scale", _of_values(_centred)),
+    Change("as (x + 1)/2", "scale", _of_values(_from_zero)),
+    Change("as 255 x", "scale", _of_values(lambda x: 255 * x if _within(x, 0, 1) else None)),
+    Change("as x/255", "scale", _of_values(lambda x: x / 255 if bool((x > _BYTES).any()) else None)),
+    Change("standardised, (x − mean)/sd", "scale", _of_values(_standardised)),
+    Change("standardised, each entry by itself", "scale", _of_values(_standardised_each)),
+    Change("scaled to 0 … 1", "scale", _of_values(_spread_out)),
 )
 """What is tried. A new one is a line here."""

@@ -46,9 +46,8 @@ def test_a_model_that_was_never_trained_is_doubted_first() -> None:
 
 def parts(use: Any = None) -> Any:
     """What an audit of 40 data may have gathered."""
-    return SimpleNamespace(
-        own_loss=None, baseline=None, better_read=None, respread=None, latent_use=use, usable=tuple(range(40))
-    )
+    nothing = dict.fromkeys(("own_loss", "baseline", "better_read", "respread", "silence"))
+    return SimpleNamespace(**nothing, latent_use=use, usable=tuple(range(40)))
 
 
 def named(**values: float) -> dict[str, Number]:

@@ -17,7 +17,7 @@ from elbowroom.inference.audit.wiring_numbers import SUSPECT
 from elbowroom.inference.diagnostics.changed_data import CHANGES, Change, better_read
 from elbowroom.models import from_decoder
 
-B, SIDE, D, SIGMA = 40, 4, 2, 0.03
+B, SIDE, D, SIGMA, SHUFFLE = 40, 4, 2, 0.03, 2
 P = SIDE * SIDE
 Map = Callable[[Tensor], Tensor]
 
@@ -113,6 +113,24 @@ def test_one_network_that_reads_otherwise(encode: Any, decode: Any, reader: str,
     assert found is not None and found.gain is not None
     assert (found.reader, found.change) == (reader, change)
     assert tell(found).count(" nats per datum") == 1 and change in tell(found)
+
+
+def shuffled(x: Tensor) -> Tensor:
+    return x[:, torch.randperm(P, generator=torch.Generator().manual_seed(SHUFFLE))]
+
+
+@pytest.mark.parametrize(
+    ("x", "encode", "decode", "reader"),
+    [
+        (shuffled(EXACT.x), None, None, "the networks"),
+        (EXACT.x, lambda x: EXACT.encode(shuffled(x)), None, "the encoder"),
+        (EXACT.x, None, lambda z: shuffled(EXACT.decode(z)), "the decoder"),
+    ],
+)
+def test_an_order_that_is_none_of_the_usual_ones_has_no_name(x: Tensor, encode: Any, decode: Any, reader: str) -> None:
+    found = better_read(EXACT.target(x, encode, decode))
+    assert found is not None and (found.reader, found.change) == (reader, "in other orders, none of which stands out")
+    assert found.change in tell(found)
 
 
 def tell(found: Any) -> str:

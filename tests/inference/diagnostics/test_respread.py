@@ -63,7 +63,8 @@ def test_few_data_and_several_sites_say_nothing() -> None:
     ("scale", "doubt"), [(0.25, "multiplied by 4: was a log variance"), (4.0, "by 0.25: was a log s")]
 )
 def test_the_verdict_says_so_unless_chains_have(scale: float, doubt: str) -> None:
-    parts: Any = SimpleNamespace(own_loss=None, baseline=None, better_read=None, latent_use=None, respread=found(scale))
+    nothing = dict.fromkeys(("own_loss", "baseline", "better_read", "latent_use", "silence"))
+    parts: Any = SimpleNamespace(**nothing, respread=found(scale))
     numbers = SUSPECT[-2](parts)
     (finding,) = tell_doubts(parts, numbers)
     assert doubt in finding.sentence and set(finding.numbers) == set(numbers) and finding.tone == "bad"
