@@ -3,11 +3,15 @@
 from dataclasses import replace
 from pathlib import Path
 
+import torch
+
 from elbowroom.commands.options import AuditOptions
 from elbowroom.commands.output import ConditionHolds, finish, say
 from elbowroom.commands.subject import Subject, say_subject, state_name, subject_of
 from elbowroom.inference.audit import Audit, audit_target, failed, terms
 from elbowroom.inference.evaluation.clock import budget_words, read_budget
+from elbowroom.inference.evidence.bits import unit_of
+from elbowroom.inference.showing.numbers import plain
 from elbowroom.report import audit_record, audit_table, save_audit
 from elbowroom.report.audit_files import RECORD
 
@@ -34,14 +38,32 @@ def run(options: AuditOptions) -> Audit:
         memory_bytes=options.memory_mib * 2**20,
         progress=not options.json,
     )
-    result = replace(result, about=subject.about, announced=subject.announced)
+    bits = bits_of(result, subject) if options.units == "bits" else {}
+    about = {**subject.about, **({"bits per dimension": bits} if bits else {})}
+    result = replace(result, about=about, announced=subject.announced)
     try:
         _write(result, subject, where, options)
     finally:  # last, where a terminal stops, and whether or not there was room for the files
         say(audit_table(result), options.json)
+        if bits:
+            say("Bits per dimension: " + "; ".join(f"{name} {said}" for name, said in bits.items()) + ".", options.json)
     if options.fail_if is not None and (reasons := failed(options.fail_if, result.numbers)):
         raise ConditionHolds("fail_if holds: " + "; ".join(reasons))
     return result
+
+
+def bits_of(result: Audit, subject: Subject) -> dict[str, str]:
+    """Mean ELBO, log p(x) and room in bits per dimension, in words, as far as they are known."""
+    data, said = subject.dataset, {}
+    unit = unit_of(subject.target, data.unit, data.dequantize != "none")
+    converted = {"ELBO": ("elbo", unit.of), "log p(x)": ("log_p", unit.of), "room": ("gap", unit.difference)}
+    for label, (name, convert) in converted.items():
+        if (number := result.numbers.get(name)) is not None:
+            ends = sorted(float(convert(torch.tensor(end, dtype=torch.float64))) for end in (number.low, number.high))
+            value = float(convert(torch.tensor(number.value, dtype=torch.float64)))
+            said[label] = f"{plain(value, 4)} (95 %: {plain(ends[0], 4)} … {plain(ends[1], 4)})"
+    bound = " an upper bound, of one draw of the noise," if unit.dequantized else ""
+    return said | ({"unit": f"{unit.says};{bound} fewer are better"} if said else {})
 
 
 def _write(result: Audit, subject: Subject, where: Path, options: AuditOptions) -> None:

@@ -17,6 +17,7 @@ from elbowroom.inference.evidence.bracket import Bracket
 from elbowroom.inference.evidence.importance.importance import ImportanceInfo
 from elbowroom.inference.gap import Decomposition
 from elbowroom.inference.mcmc.convergence import Convergence, Gates
+from elbowroom.inference.showing.printed import Printed
 from elbowroom.inference.showing.shown import Shown
 from elbowroom.inference.showing.table import LINES, Table
 
@@ -228,7 +229,7 @@ class Audit(Shown):
     @property
     def verdict(self) -> str:
         """The verdict in plain language: the brief, an empty line, then every sentence, each on a line."""
-        return "\n".join([*self.brief.lines, "", *(finding.sentence for finding in self.findings)]).rstrip()
+        return Printed("\n".join([*self.brief.lines, "", *(finding.sentence for finding in self.findings)]).rstrip())
 
     def as_table(self) -> Table:
         """The brief, and the examined data with the largest room; what is left out is in `verdict` and `table()`."""
@@ -250,7 +251,8 @@ class Audit(Shown):
         Raises:
             ValueError: for data that were not examined.
         """
-        return "\n".join([self.verdict, "", *table_rows(self.decomposition, self.agreement, self.rows, data, most)])
+        rows = table_rows(self.decomposition, self.agreement, self.rows, data, most)
+        return Printed.of([self.verdict, "", *rows])
 
     def save(self, directory: str | Path) -> list[Path]:
         """Write `report.html`, `audit.json` and `audit.nc` and return their paths; each is whole or not there.

@@ -41,7 +41,7 @@ def audit_datatree(audit: Audit) -> xr.DataTree:
     if audit.x is not None:
         groups["observed_data"] = observed_data(audit.x, range(audit.num_data))
     root: dict[str, Any] = {"title": "Where the room comes from, and whether q can be trusted"}
-    root |= {"num_data": audit.num_data, "verdict": audit.verdict}
+    root |= {"num_data": audit.num_data, "verdict": str(audit.verdict)}
     root |= {f"provenance_{key}": value for key, value in audit.provenance.items()}
     root |= {"about": json.dumps(json_able(audit.about)), "announced": "\n".join(audit.announced)}
     root |= {f"seconds_{part}": seconds for part, seconds in audit.cost.items()}

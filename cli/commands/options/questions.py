@@ -97,6 +97,7 @@ class AuditOptions(OfManyData, OfSubject):
         budget: seconds, or a text such as '1e7 evaluations', by which two calls give the same numbers; a second call
             goes on where the first ended.
         num_simulations: data sets that the guide is calibrated on.
+        units: nats, or bits: say ELBO, log p(x) and room in bits per dimension of the numbers in the file, too.
         own_loss: the loss that training printed; it is compared with minus the ELBO, and what is usually printed in its
             place.
         fail_if: a condition on the audit's numbers, such as 'gap > 5 or missed_modes > 0'; if it holds the exit code is
@@ -106,6 +107,7 @@ class AuditOptions(OfManyData, OfSubject):
 
     budget: float | str = 120.0
     num_simulations: int = 300
+    units: Literal["nats", "bits"] = "nats"
     own_loss: float | None = None
     fail_if: str | None = None
     output: str | None = None

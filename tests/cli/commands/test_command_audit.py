@@ -199,3 +199,13 @@ def test_what_is_refused(run: Run, trained: Path) -> None:
     assert run("audit", "--budget=soon").refused("budget must be seconds, or a text such as '2e5 evaluations'")
     assert run("audit", "--nonsense=1").code == 2
     assert not (trained / "audit" / "audit.json").exists()
+
+
+def test_units_of_bits_stand_beside_the_nats(run: Run, trained: Path) -> None:
+    ended = run("audit", f"--run={trained}", "--limit=3", "--units=bits", *QUICK)
+    assert ended.code == 0, ended
+    record = read_json(trained / "audit" / "audit.json")
+    said, elbo = record["about"]["bits per dimension"], record["numbers"]["elbo"]["value"]
+    assert float(said["ELBO"].split(" ")[0]) == pytest.approx(-elbo / (9 * 0.693147), abs=1e-4)
+    assert said["unit"] == "9 values; fewer are better"
+    assert ended.out.strip().splitlines()[-1].startswith("Bits per dimension: ELBO ")
