@@ -36,7 +36,7 @@ def test_an_audit_of_many_data_and_all_its_parts(audit: Any) -> None:
     for part in parts:
         check_shown(part)
     assert any(len(part) == MANY for part in parts if isinstance(part, Estimate))
-    assert str(found).startswith(found.findings[0].sentence[:60]) and " more " in str(found)
+    assert str(found).startswith(found.brief.sentence[:60]) and " more " in str(found)
 
 
 def test_a_hostile_name_is_text() -> None:
