@@ -116,8 +116,8 @@ def _collapsed(parts: Parts, numbers: Mapping[str, Number]) -> list[Finding]:
         keys = ("mutual_information", "sensitivity")
         sentence = (
             f"The encoder has collapsed: q carries {nats(numbers[keys[0]])} nats about x, though log p(x|z) changes by "
-            f"{nats(numbers[keys[1]])} nats per prior sd: was it trained with this decoder, and does it see the data "
-            "as it did in training?"
+            f"{nats(numbers[keys[1]])} nats per prior sd: was it trained with this decoder and on such data, and "
+            "neither with a loss averaged over the values of a datum nor with a KL term weighed above one?"
         )
         return [Finding("verdict", "bad", sentence, keys)]
     if not is_collapsed(parts):
