@@ -4,7 +4,7 @@ from collections.abc import Mapping
 
 from elbowroom.inference.audit.parts import Parts
 from elbowroom.inference.audit.result import Finding, Number
-from elbowroom.inference.audit.verdict.other_data import tell_changed_data
+from elbowroom.inference.audit.verdict.other_data import explains_all, tell_changed_data
 from elbowroom.inference.audit.verdict.wording import nats, whole
 from elbowroom.inference.diagnostics.latent_use.whereabouts import is_strange, strangest
 
@@ -22,9 +22,13 @@ def tell_suspicions(parts: Parts, numbers: Mapping[str, Number]) -> list[Finding
 
 
 def tell_doubts(parts: Parts, numbers: Mapping[str, Number]) -> list[Finding]:
-    """A model worse than none, codes where the prior is not, or that say nothing, and a q of another spread."""
-    tellers = (tell_changed_data, _collapsed, _another_loss, _worse_than_none, _elsewhere, _spread, _respread, _means)
-    return [finding for tell in tellers for finding in tell(parts, numbers)]
+    """What a change undoes, a collapse, codes where the prior is not, a model worse than none, a q of another spread.
+
+    A change of the data that leaves the model worse than none has undone nothing: other doubts are told before it.
+    """
+    others = (_collapsed, _another_loss, _elsewhere, _worse_than_none)
+    first = (tell_changed_data, *others) if explains_all(parts) else (*others, tell_changed_data)
+    return [finding for tell in (*first, _spread, _respread, _means) for finding in tell(parts, numbers)]
 
 
 def is_too_narrow(numbers: Mapping[str, Number]) -> bool:
@@ -112,8 +116,8 @@ def _collapsed(parts: Parts, numbers: Mapping[str, Number]) -> list[Finding]:
         keys = ("mutual_information", "sensitivity")
         sentence = (
             f"The encoder has collapsed: q carries {nats(numbers[keys[0]])} nats about x, though log p(x|z) changes by "
-            f"{nats(numbers[keys[1]])} nats per prior sd: was it trained with this decoder, and does it see the data "
-            "as it did in training?"
+            f"{nats(numbers[keys[1]])} nats per prior sd: was it trained with this decoder and on such data, and "
+            "neither with a loss averaged over the values of a datum nor with a KL term weighed above one?"
         )
         return [Finding("verdict", "bad", sentence, keys)]
     if not is_collapsed(parts):

@@ -26,6 +26,14 @@ def tell_changed_data(parts: Parts, numbers: Mapping[str, Number]) -> list[Findi
     return [Finding("verdict", "bad", sentence, ("left", "left_changed"))]
 
 
+def explains_all(parts: Parts) -> bool:
+    """Whether a change of the data makes a model of these programs that is better than none."""
+    found, baseline = parts.better_read, parts.baseline
+    if found is None or not found.change:
+        return False
+    return found.elbo is None or baseline is None or float(found.elbo.mean()) > float(baseline.value.mean())
+
+
 _WITH = {
     "the networks": "The networks fit the data better by {by} nats per datum if they are read {change}: are these as "
     "they were in training?",

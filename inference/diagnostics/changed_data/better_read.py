@@ -39,6 +39,7 @@ class BetterRead:
             orders" where the best of the usual ones is no better than some that were drawn at random.
         gain: ELBO with it less the ELBO as it is, `[R]` nats, of the data that were tried; None where T changes the
             scale of what is to be explained, so that densities cannot be compared.
+        elbo: ELBO with it, `[R]` nats; None where `gain` is.
         left, left_then: share of the variance of x over data that the reconstruction of each datum leaves, `[R]`, as
             the data are and changed; None where x is no mean plus Gaussian noise.
     """
@@ -46,6 +47,7 @@ class BetterRead:
     reader: str
     change: str
     gain: Tensor | None
+    elbo: Tensor | None
     left: Tensor | None
     left_then: Tensor | None
 
@@ -101,7 +103,7 @@ class _Tried:
     def blindness(self) -> BetterRead | None:
         if self.elbo is None or self.unseen is None or not gains(self.unseen - self.elbo):
             return None
-        return BetterRead("the encoder", "", self.unseen - self.elbo, None, None)
+        return BetterRead("the encoder", "", self.unseen - self.elbo, self.unseen, None, None)
 
     def read(self, other: Target, words: str, reader: str, keeps_volume: bool) -> BetterRead | None:
         """What comes of it if a reader sees the data of another target, if that is far better."""
@@ -113,20 +115,20 @@ class _Tried:
                 return None
             if self.unseen is not None and not gains(elbo - self.unseen):
                 return None  # where an encoder is no use, whatever it sees less of may help
-            return BetterRead(reader, words, elbo - self.elbo, self.left, left)
+            return BetterRead(reader, words, elbo - self.elbo, elbo, self.left, left)
         if left is None or self.left is None or not (left < self.left).double().mean() >= _MOSTLY:
             return None
         if left.mean() > min(_REST * float(self.left.mean()), _MOST_LEFT):
             return None
-        return BetterRead(reader, words, None, self.left, left)
+        return BetterRead(reader, words, None, None, self.left, left)
 
     def stands_out(self, best: BetterRead, others: Iterable[Target]) -> bool:
         """Whether the ELBO of a change is higher than those of all others that keep volumes, by far."""
-        assert self.elbo is not None and best.gain is not None
+        assert best.elbo is not None
         for other in others:
             encoder, decoder = (other if changed else self.target for changed in _READERS[best.reader])
             elbo = _elbo(encoder, decoder, self.seed)
-            if elbo is not None and not gains(self.elbo + best.gain - elbo):
+            if elbo is not None and not gains(best.elbo - elbo):
                 return False
         return True
 

@@ -150,3 +150,26 @@ def replace_in(gathered: Any, **values: Any) -> Any:
 def gather_baseline(gathered: Any) -> dict[str, Number]:
     """The first that SUSPECT gathers."""
     return SUSPECT[0](gathered)
+
+
+@pytest.mark.parametrize(
+    ("change", "elbo", "first"),
+    [
+        ("mirrored", -20.0, "The networks fit the data better by 5.00"),
+        ("mirrored", None, "Reconstructions leave 200 % of the variance"),
+        ("mirrored", -26.0, "The codes of all data lie where the prior does not"),
+        ("", -20.0, "The codes of all data lie where the prior does not"),
+    ],
+)
+def test_a_change_of_the_data_that_undoes_nothing_is_told_last(change: str, elbo: float | None, first: str) -> None:
+    """Of one that leaves the model worse than none, or of nothing seen at all, other doubts know the reason."""
+    at = None if elbo is None else torch.full((40,), elbo)
+    reader = "the networks" if change else "the encoder"
+    gathered = replace_in(
+        parts(of_codes(3.0, 0.5)),
+        better_read=SimpleNamespace(change=change, reader=reader, elbo=at),
+        baseline=Baseline(torch.full((40,), -25.0), "coins"),
+    )
+    gain = {"better_read": 5.0} if elbo is not None else {"left": 2.0, "left_changed": 0.2}
+    found = tell_doubts(gathered, named(codes_at=3.0, codes_spread=0.5, baseline=-25.0, above_baseline=-9.0, **gain))
+    assert len(found) == 3 and found[0].sentence.startswith(first)

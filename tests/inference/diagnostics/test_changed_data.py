@@ -13,6 +13,7 @@ from torch import Tensor
 from elbowroom.guides import from_encoder
 from elbowroom.inference import Target
 from elbowroom.inference.audit.verdict.other_data import tell_changed_data
+from elbowroom.inference.audit.verdict.wording import nats, percent
 from elbowroom.inference.audit.wiring_numbers import SUSPECT
 from elbowroom.inference.diagnostics.changed_data import CHANGES, Change, better_read
 from elbowroom.models import from_decoder
@@ -91,6 +92,7 @@ def test_data_of_another_scale(done: Map, change: str) -> None:
     assert found is not None and found.left is not None and found.left_then is not None
     assert (found.reader, found.change) == ("the networks", change)
     assert found.left_then.mean() < 0.4 and found.left.mean() > 1
+    assert found.gain is None and found.elbo is None, "densities of another scale are others"
 
 
 @pytest.mark.parametrize(
@@ -113,6 +115,7 @@ def test_one_network_that_reads_otherwise(encode: Any, decode: Any, reader: str,
     assert found is not None and found.gain is not None
     assert (found.reader, found.change) == (reader, change)
     assert tell(found).count(" nats per datum") == 1 and change in tell(found)
+    assert ("sees nothing but the mean of all data" in tell(found)) is (not change)
 
 
 def shuffled(x: Tensor) -> Tensor:
@@ -139,6 +142,8 @@ def tell(found: Any) -> str:
     numbers = SUSPECT[-1](parts)
     (finding,) = tell_changed_data(parts, numbers)
     assert finding.tone == "bad" and set(finding.numbers) == set(numbers)
+    places = [finding.sentence.find((nats if n.unit == "nats" else percent)(n)) for n in numbers.values()]
+    assert min(places) >= 0 and places == sorted(places), "all are said, in their order"
     return finding.sentence
 
 
