@@ -5,7 +5,7 @@ from dataclasses import replace
 from elbowroom.commands.options import AuditOptions
 from elbowroom.commands.output import ConditionHolds, finish, say
 from elbowroom.commands.subject import say_subject, state_name, subject_of
-from elbowroom.inference.audit import Audit, audit_target, failed, terms
+from elbowroom.inference.audit import Audit, audit_target, check_condition, failed
 from elbowroom.inference.evaluation.clock import budget_words, read_budget
 from elbowroom.report import audit_record, audit_table, save_audit
 from elbowroom.report.audit_files import RECORD
@@ -14,7 +14,7 @@ from elbowroom.report.audit_files import RECORD
 def run(options: AuditOptions) -> Audit:
     """Audit, print the verdict, and write the report; exit code 5 if the condition of `fail_if` holds."""
     if options.fail_if is not None:
-        terms(options.fail_if)  # a condition that cannot be read is no reason to wait for
+        check_condition(options.fail_if)  # a condition that cannot be read is no reason to wait for
     read_budget(options.budget)
     subject = subject_of(options)
     where = subject.folder(options.output, "audit")
