@@ -88,7 +88,7 @@ def _read(words: Sequence[str]) -> tuple[str, Any]:
     try:
         check_names(options)
         check_places(options)
-    except (ValueError, FileNotFoundError) as error:
+    except (ValueError, OSError) as error:
         raise Refused(str(error), name, code=3) from error
     return name, options
 

@@ -1,6 +1,8 @@
 """`elbowroom audit`: may q be trusted, how much room is there, and what to do next."""
 
+from collections.abc import Mapping
 from dataclasses import replace
+from typing import Any
 
 from elbowroom.commands.options import AuditOptions
 from elbowroom.commands.output import ConditionHolds, finish, say
@@ -9,6 +11,18 @@ from elbowroom.inference.audit import Audit, audit_target, check_condition, fail
 from elbowroom.inference.evaluation.clock import budget_words, read_budget
 from elbowroom.report import audit_record, audit_table, save_audit
 from elbowroom.report.audit_files import RECORD
+
+
+def how_long(provenance: Mapping[str, Any]) -> str:
+    """How long it took, and by how much that is more than the budget."""
+    budget, seconds = provenance["budget"], provenance["seconds"]
+    told, more = f"This took {seconds:.0f} s", 0.0 if isinstance(budget, str) else seconds - budget
+    if more < 1 or more < 0.05 * budget:
+        return f"{told}."
+    return (
+        f"{told}, {more:.0f} s more than the budget of {budget:g} s: each datum is weighed in any case, and what was "
+        "begun is finished; --limit takes fewer data."
+    )
 
 
 def run(options: AuditOptions) -> Audit:
@@ -41,6 +55,7 @@ def run(options: AuditOptions) -> Audit:
     unfinished = "examination" not in result.skipped and len(result.rows["decomposition"]) < len(result)
     if unfinished:
         say(f"The same command again goes on from there, with {budget_words(options.budget)} more.", options.json)
+    say(how_long(result.provenance), options.json)
     if options.fail_if is not None and (reasons := failed(options.fail_if, result.numbers)):
         raise ConditionHolds("fail_if holds: " + "; ".join(reasons))
     return result

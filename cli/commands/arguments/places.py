@@ -30,7 +30,10 @@ def check_places(options: Any) -> None:
 
     Raises:
         FileNotFoundError: naming the option, and what lies beside it.
+        FileExistsError: if a run would be written over what is there.
     """
+    if hasattr(options, "resume") and options.density is None:
+        _check_output(Path(options.output), options.resume)
     if hasattr(options, "run") and not _is_other(options):
         _check_run(options.run)
         return
@@ -38,6 +41,13 @@ def check_places(options: Any) -> None:
     for file in checkpoint.values() if isinstance(checkpoint, dict) else [checkpoint]:
         if file is not None and not Path(file).exists():
             raise FileNotFoundError(f"--networks.checkpoint {file}: {no_file(Path(file))}")
+
+
+def _check_output(place: Path, resume: bool) -> None:
+    if place.is_dir() and any(place.iterdir()) and not resume:
+        raise FileExistsError(
+            f"--output {place} is not empty: continue the run in it with --resume, or give a new directory"
+        )
 
 
 def _is_other(options: Any) -> bool:

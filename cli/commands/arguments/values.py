@@ -54,7 +54,8 @@ def _read(text: str, hint: Any) -> str:
 def _any_of(text: str, hints: tuple[Any, ...]) -> str:
     """The first type that can read it; a string can, so it comes last."""
     is_choice = any(get_origin(hint) is Literal and text in get_args(hint) for hint in hints)
-    if type(None) in hints and text.lower() in ("null", "none", "") and not is_choice:
+    nothing = ("null",) if str in hints else ("null", "none", "")
+    if type(None) in hints and text.lower() in nothing and not is_choice:
         return "null"
     refusals = []
     for hint in sorted((one for one in hints if one is not type(None)), key=lambda one: one is str):
