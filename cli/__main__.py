@@ -15,6 +15,7 @@ from elbowroom.commands.arguments.command_line import Refused, checked
 from elbowroom.commands.arguments.errors import in_words
 from elbowroom.commands.arguments.names import check_names
 from elbowroom.commands.arguments.places import check_places
+from elbowroom.commands.arguments.ranges import check_ranges
 from elbowroom.commands.options import (
     AuditOptions,
     CompareOptions,
@@ -87,6 +88,7 @@ def _read(words: Sequence[str]) -> tuple[str, Any]:
     options = COMMANDS[name](**{option: value for option, value in chosen.items() if option != "config"})
     try:
         check_names(options)
+        check_ranges(options)
         check_places(options)
     except (ValueError, OSError) as error:
         raise Refused(str(error), name, code=3) from error

@@ -8,6 +8,7 @@
     values.py        a value read as its type says: 64,64 and 1e5
     spelling.py      what was likely meant
     names.py         names of models, likelihoods, losses, ...: known without torch
+    ranges.py        numbers that are too small
     places.py        runs, data and checkpoints: whether they are there
     errors.py        what the library says of its arguments, said of options
 

@@ -63,8 +63,8 @@ def option_of_argument(options: type) -> dict[str, str]:
 
 def _dashed(line: str, options: type) -> str:
     """What commands say names options already: a first word that is one gets its dashes."""
-    first, colon, rest = line.partition(":")
-    return f"--{first}:{rest}" if colon and first in options_of(options) else line
+    first = re.match(r"([\w.]+)(?=:| must\b)", line)
+    return f"--{line}" if first and first[1] in options_of(options) else line
 
 
 def _of_a_command(error: BaseException) -> bool:

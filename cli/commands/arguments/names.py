@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from elbowroom.commands.arguments.places import beside
+from elbowroom.commands.arguments.ranges import value_of
 from elbowroom.commands.arguments.spelling import meant, nearest
 from elbowroom.guides.registry import GUIDES
 from elbowroom.models.registry import MODELS
@@ -47,11 +48,11 @@ def check_names(options: Any) -> None:
         ValueError: naming the option, and what was likely meant.
     """
     for option, names in NAMES.items():
-        value = _value(options, option)
+        value = value_of(options, option)
         own = option in _OWN and ":" in str(value)
         if value is not None and value not in names and not own:
             raise ValueError(_unknown(option, value, names))
-    name = _value(options, "data.name")
+    name = value_of(options, "data.name")
     if name is not None:
         _check_data(name, options.data.dir)
 
@@ -79,9 +80,3 @@ def _check_data(name: str, folder: str | None) -> None:
     near = nearest(name, DATA_SETS) or near_file
     told = meant(near) if near else f"; known are {', '.join(DATA_SETS)}, or give a file or a folder of pictures"
     raise ValueError(f"--data.name {name}: unknown data set {name!r}{told}")
-
-
-def _value(options: Any, option: str) -> Any:
-    for part in option.split("."):
-        options = getattr(options, part, None)
-    return options
