@@ -21,7 +21,7 @@ def check_ranges(options: Any) -> None:
     Raises:
         ValueError: naming the option.
     """
-    for option in options_of(type(options)):
+    for option in options_of(options.__class__):
         value, name = value_of(options, option), option.rpartition(".")[2]
         numbers = value if isinstance(value, list) else [value]
         for number in numbers:
