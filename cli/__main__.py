@@ -2,6 +2,8 @@
 
 import signal
 import sys
+import traceback
+from argparse import ArgumentError
 from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import fields
@@ -9,6 +11,11 @@ from importlib import import_module
 from typing import Any
 
 from elbowroom import __version__
+from elbowroom.commands.arguments.command_line import Refused, checked
+from elbowroom.commands.arguments.errors import in_words
+from elbowroom.commands.arguments.names import check_names
+from elbowroom.commands.arguments.places import check_places
+from elbowroom.commands.arguments.ranges import check_ranges
 from elbowroom.commands.options import (
     AuditOptions,
     CompareOptions,
@@ -47,50 +54,78 @@ EXIT_CODES = """exit codes:
   130  interrupted by SIGINT (Ctrl-C); a training run has been saved and can be resumed
   143  interrupted by SIGTERM; a training run has been saved and can be resumed"""
 
+EPILOG = f"""{EXIT_CODES}
+
+Lists are typed as 64,64, numbers as 1000, 1_000 or 1e3. Errors are one line; --traceback shows where they come from."""
+
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command and return its exit code."""
+    typed = list(sys.argv[1:] if arguments is None else arguments)
+    words = [word for word in typed if word != "--traceback"]
     try:
-        parser = _parser()
-        typed = sys.argv[1:] if arguments is None else arguments
-        parsed = parser.parse_args(two_runs([_underscored(a) for a in typed]))
-        chosen = vars(parser.instantiate(parsed)[parsed.command])
-        options = COMMANDS[parsed.command](**{name: value for name, value in chosen.items() if name != "config"})
-        return _guarded(parsed.command, options)
+        name, options = _read(words)
+        return _guarded(name, options, whole=words != typed)
+    except Refused as refused:
+        return _say(refused, refused.code, refused.command)
     except KeyboardInterrupt:
         return _say("interrupted", 128 + signal.SIGINT)
     finally:
         flush()
 
 
-def _underscored(argument: str) -> str:
-    """`--fail-if` means `--fail_if`: people type either."""
-    name, equals, value = argument.partition("=")
-    return name.replace("-", "_").replace("__", "--", 1) + equals + value if name.startswith("--") else argument
+def _read(words: Sequence[str]) -> tuple[str, Any]:
+    """The command and its options, of which all that can be known without torch has been checked.
+
+    Raises:
+        Refused: for a word, a value, a name or a place that is wrong.
+    """
+    parser = _parser()
+    words = checked(two_runs(words), COMMANDS)
+    try:
+        parsed = parser.parse_args(words)
+        chosen = vars(parser.instantiate(parsed)[parsed.command])
+    except ArgumentError as error:
+        raise Refused(" ".join(str(error).split()), words[0]) from error
+    name = parsed.command
+    options = COMMANDS[name](**{option: value for option, value in chosen.items() if option != "config"})
+    try:
+        check_names(options)
+        check_ranges(options)
+        check_places(options)
+    except (ValueError, OSError) as error:
+        raise Refused(str(error), name, code=3) from error
+    return name, options
 
 
-def _guarded(name: str, options: Any) -> int:
-    """Turn errors that a person can mend into a message and an exit code; everything else is a defect."""
+def _guarded(name: str, options: Any, *, whole: bool) -> int:
+    """Turn errors that a person can mend into a message and an exit code; everything else is a defect.
+
+    Args:
+        name: of the command.
+        options: of it.
+        whole: whether tracebacks are shown.
+    """
     from elbowroom.commands.output import ConditionHolds
     from elbowroom.inference import CheckpointError, NonFiniteError, TrainingInterrupted
 
     try:
         import_module(f"elbowroom.commands.{name}").run(options)
-    except TrainingInterrupted as stop:
-        return _say(stop, stop.exit_code)
-    except NonFiniteError as error:
-        return _say(error, 4)
     except ConditionHolds as condition:
-        return _say(condition, 5)
-    except (ValueError, TypeError, CheckpointError, ImportError, OSError) as error:
-        return _say(error, 3)
+        return _say(condition, 5, name)
+    except (
+        TrainingInterrupted, NonFiniteError, ValueError, TypeError, CheckpointError, ImportError, OSError,
+    ) as error:  # fmt: skip
+        if whole:
+            traceback.print_exc()
+        code = {NonFiniteError: 4, TrainingInterrupted: getattr(error, "exit_code", 3)}.get(type(error), 3)
+        return _say(in_words(error, COMMANDS[name]), code, name)
     return 0
 
 
-def _say(message: object, code: int) -> int:
-    text = str(message).replace("resume=True", "--resume")  # the library speaks of arguments, the command of options
+def _say(message: object, code: int, command: str | None = None) -> int:
     with suppress(BrokenPipeError):
-        print(f"elbowroom: {text}", file=sys.stderr, flush=True)
+        print(f"elbowroom{f' {command}' if command else ''}: {message}", file=sys.stderr, flush=True)
     return code
 
 
@@ -100,8 +135,9 @@ def _parser() -> Any:
     parser = ArgumentParser(
         prog="elbowroom",
         description="How much room is between an ELBO and log p(x), and can q be trusted?",
-        epilog=EXIT_CODES,
+        epilog=EPILOG,
         formatter_class=_formatter(),
+        exit_on_error=False,
     )
     parser.add_argument("--version", action="version", version=f"elbowroom {__version__}")
     commands = parser.add_subcommands(required=True, dest="command")
@@ -114,7 +150,10 @@ def _parser_of(options: type) -> Any:
     from jsonargparse import ArgumentParser
 
     parser = ArgumentParser(
-        description=(options.__doc__ or "").splitlines()[0], epilog=EXIT_CODES, formatter_class=_formatter()
+        description=(options.__doc__ or "").splitlines()[0],
+        epilog=EPILOG,
+        formatter_class=_formatter(),
+        exit_on_error=False,
     )
     parser.add_argument("--config", action="config", help="a YAML or JSON file with any of these options")
     parser.add_class_arguments(options, as_group=False)

@@ -1,4 +1,4 @@
-"""Progress, made and told in one way: a bar for who watches, a line a minute for a log."""
+"""Progress, made and told in one way: a bar for who watches, a forecast and a line a minute for a log."""
 
 import sys
 import time
@@ -14,6 +14,7 @@ Tick = Callable[[int], object]
 """Called with the number of units of work that were done since the last call."""
 
 _MINUTE = 60.0
+_SOON, _WORTH = 1.0, 10.0  # seconds after which a log is told how long it will take, and from which on that is worth it
 
 
 class Shown(Protocol):
@@ -49,7 +50,7 @@ class Bar:
 
 
 class Lines:
-    """A line a minute on standard error, where a bar would be a thousand.
+    """A line a minute on standard error, where a bar would be a thousand; after a second one that forecasts the rest.
 
     `fit: 417 of 1000 steps, about 4 min more`
     """
@@ -57,13 +58,17 @@ class Lines:
     def __init__(self, total: int, what: str, unit: str, done: int) -> None:
         self.total, self.what, self.unit, self.n, self.text = total, what, unit, done, ""
         self.first, self.begin = done, time.monotonic()
-        self.said = self.begin
+        self.said, self.forecast = self.begin, False
 
     def update(self, n: int = 1) -> None:
         """Count, and say so if the last line is a minute old."""
         self.n += n
         now = time.monotonic()
-        if now - self.said >= _MINUTE:
+        soon = not self.forecast and now - self.begin >= _SOON
+        if soon or now - self.said >= _MINUTE:
+            self.forecast = True
+            if soon and self._left(now - self.begin) < _WORTH:
+                return
             self.said = now
             print(self._line(now - self.begin), file=sys.stderr, flush=True)
 
@@ -72,16 +77,20 @@ class Lines:
         self.text = s
 
     def _line(self, seconds: float) -> str:
-        done, more, left = self.n - self.first, self.total - self.n, ""
-        if done > 0 and more > 0:
-            left = f", about {_lasting(seconds * more / done)} more"
+        more = self._left(seconds)
+        left = f", about {_lasting(more)} more" if more > 0 else ""
         units = {"datum": "data"}.get(self.unit, f"{self.unit}s")
         return f"{self.what}: {self.n} of {self.total} {units}{left}{f'; {self.text}' if self.text else ''}"
+
+    def _left(self, seconds: float) -> float:
+        """Seconds that the rest will take, as the work has gone so far; 0 if nothing has been done."""
+        done = self.n - self.first
+        return seconds * (self.total - self.n) / done if done > 0 else 0.0
 
 
 @contextmanager
 def progress_bar(total: int, what: str, unit: str, show: bool, done: int = 0) -> Iterator[Bar]:
-    """A bar that appears after two seconds and goes away when the work ends; without a terminal, a line a minute.
+    """A bar that appears after two seconds and goes away when the work ends; without a terminal, a forecast and lines.
 
     Args:
         total: units of work.

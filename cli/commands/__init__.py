@@ -2,6 +2,7 @@
 
     demo.py  train.py  evidence.py (and bracket.py)  audit.py  versus.py  compare.py  generate.py  families.py
     rivals.py        the commands; the last one compares models of many kinds
+    arguments/       what was typed, read and checked before torch is imported; errors in its words
     options/         the options of each, free of torch; `elbowroom.__main__.COMMANDS` lists them
     constructors.py  options held against a constructor's signature     registered.py  the registries' models and guides
     programs.py      both programs: of the registries, or the user's own as module:name

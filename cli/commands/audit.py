@@ -1,14 +1,16 @@
 """`elbowroom audit`: may q be trusted, how much room is there, and what to do next."""
 
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import torch
 
 from elbowroom.commands.options import AuditOptions
 from elbowroom.commands.output import ConditionHolds, finish, say
 from elbowroom.commands.subject import Subject, say_subject, state_name, subject_of
-from elbowroom.inference.audit import Audit, audit_target, failed, terms
+from elbowroom.inference.audit import Audit, audit_target, check_condition, failed
 from elbowroom.inference.evaluation.clock import budget_words, read_budget
 from elbowroom.inference.evidence.bits import unit_of
 from elbowroom.inference.showing.numbers import plain
@@ -16,10 +18,22 @@ from elbowroom.report import audit_record, audit_table, save_audit
 from elbowroom.report.audit_files import RECORD
 
 
+def how_long(provenance: Mapping[str, Any]) -> str:
+    """How long it took, and by how much that is more than the budget."""
+    budget, seconds = provenance["budget"], provenance["seconds"]
+    told, more = f"This took {seconds:.0f} s", 0.0 if isinstance(budget, str) else seconds - budget
+    if more < 1 or more < 0.05 * budget:
+        return f"{told}."
+    return (
+        f"{told}, {more:.0f} s more than the budget of {budget:g} s: each datum is weighed in any case, and what was "
+        "begun is finished; --limit takes fewer data."
+    )
+
+
 def run(options: AuditOptions) -> Audit:
     """Audit, write the report, and print the verdict; exit code 5 if the condition of `fail_if` holds."""
     if options.fail_if is not None:
-        terms(options.fail_if)  # a condition that cannot be read is no reason to wait for
+        check_condition(options.fail_if)  # a condition that cannot be read is no reason to wait for
     read_budget(options.budget)
     subject = subject_of(options)
     where = subject.folder(options.output, "audit")
@@ -73,3 +87,4 @@ def _write(result: Audit, subject: Subject, where: Path, options: AuditOptions) 
     unfinished = "examination" not in result.skipped and len(result.rows["decomposition"]) < len(result)
     if unfinished:
         say(f"The same command again goes on from there, with {budget_words(options.budget)} more.", options.json)
+    say(how_long(result.provenance), options.json)

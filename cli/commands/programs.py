@@ -14,6 +14,9 @@ from elbowroom.commands.options import Programs
 from elbowroom.commands.registered import guide_name, is_own, model_name, registered_guide, registered_model
 from elbowroom.datasets.kinds import Sizes
 
+_NOT_OWN = (__file__, importlib.__file__)
+"""Files that call what the user names."""
+
 
 def build(options: Programs, sizes: Sizes, seed: int) -> tuple[Any, Any]:
     """The model and the guide for data of these sizes, freshly initialised from the seed.
@@ -106,11 +109,14 @@ def _part(option: str, place: str, named: Any, wholes: dict[str, Any]) -> Any:
 
 
 def _reason(error: Exception) -> str:
-    """The error, and the last line outside installed packages that led to it, in words."""
+    """The error, and the last line of the user's own that led to it, in words."""
     frames = [(frame.filename, frame.lineno) for frame in traceback.extract_tb(error.__traceback__)]
-    outside = [frame for frame in frames if "site-packages" not in frame[0]] or frames
-    file, line = (error.filename, error.lineno) if isinstance(error, SyntaxError) else outside[-1]
-    return f" ({file}, line {line}): {type(error).__name__}: {error}"
+    own = [frame for frame in frames if "site-packages" not in frame[0] and frame[0] not in _NOT_OWN]
+    own = [frame for frame in own if not frame[0].startswith("<frozen ")]
+    if isinstance(error, SyntaxError):
+        own.append((str(error.filename), error.lineno))
+    place = f" ({own[-1][0]}, line {own[-1][1]})" if own else ""
+    return f"{place}: {type(error).__name__}: {error}"
 
 
 def _needs_arguments(function: Callable[..., Any]) -> bool:

@@ -9,7 +9,7 @@ from torch import Tensor
 
 from elbowroom.commands.density_answers import held_out_record
 from elbowroom.commands.density_runs import fit_density
-from elbowroom.commands.options import TrainOptions
+from elbowroom.commands.options import Training, TrainOptions
 from elbowroom.commands.output import finish, say
 from elbowroom.commands.programs import build
 from elbowroom.commands.registered import check_given, kind_of, loss_of
@@ -24,6 +24,10 @@ from elbowroom.commands.runs import (
 )
 from elbowroom.densities import HeldOut, held_out
 from elbowroom.inference import Fit, fit
+from elbowroom.inference.audit.verdict.wording import plural
+
+NUM_STEPS, MOST_EPOCHS = 3500, 350
+"""Steps of training where nothing is said, and the most passes that they may take: of the digits both."""
 
 
 def run(options: TrainOptions) -> Fit | HeldOut:
@@ -55,12 +59,14 @@ def _run_programs(options: TrainOptions) -> Fit:
     check_given(options.programs, binarize)
     data, kind = load_data(options.data, options.seed, binary=is_binary(options.programs)), kind_of(options.programs)
     model, guide = build(options.programs, sizes_of(data, kind), options.seed)
+    chosen = asdict(options.training)
+    chosen["epochs"] = num_epochs = epochs_of(options.training, len(data.train))
+    steps = num_epochs * steps_of(options.training, len(data.train))
     say(
-        f"Training on {len(data.train)} of {data.name} ({binarize}), "
-        f"validating on {len(data.validation)}, into {options.output}",
+        f"Training on {len(data.train)} of {data.name} ({binarize}), validating on {len(data.validation)}, "
+        f"into {options.output}: {plural(num_epochs, 'epoch', 'epochs')}, {plural(steps, 'step', 'steps')}",
         options.json,
     )
-    chosen = asdict(options.training)
     chosen["loss"] = chosen["loss"] or loss_of(options.programs)
     result = fit(
         model,
@@ -85,6 +91,18 @@ def _run_programs(options: TrainOptions) -> Fit:
     return result
 
 
+def steps_of(options: Training, num_data: int) -> int:
+    """Steps of an epoch."""
+    return -(-num_data // max(1, options.batch_size))
+
+
+def epochs_of(options: Training, num_data: int) -> int:
+    """Epochs of training: as asked for, by default as many as make a number of steps, which fits data of any size."""
+    if options.epochs is not None:
+        return options.epochs
+    return max(1, min(MOST_EPOCHS, round(NUM_STEPS / steps_of(options, num_data))))
+
+
 def summary(result: Fit) -> str:
     """The end of training in three lines."""
     early = f", ended by {result.stopped} after epoch {len(result.history)}" if result.stopped else ""
@@ -98,12 +116,19 @@ def summary(result: Fit) -> str:
     if not finite:
         return ended + "The validation ELBO was never finite: see the notes in metrics.jsonl."
     last = finite[-1]
-    per_dim = ", ".join(f"{v:.2f}" for v in _numbers(last["kl_per_dim"])) or "all of them are summed out"
+    per_dim = ", ".join(map(per_latent, _numbers(last["kl_per_dim"]))) or "all of them are summed out"
     return ended + (
         f"Validation ELBO {last['elbo']:.3f} ± {last['elbo_stderr']:.3f} nats per datum = reconstruction "
         f"{last['reconstruction']:.3f} − KL {last['kl']:.3f} (per latent: {per_dim}).\n"
         f"Best ELBO {result.best_elbo:.3f} at epoch {result.best_epoch}."
     )
+
+
+def per_latent(kl: float) -> str:
+    """A KL estimated from a few draws: one below zero, which no KL is, says how far off these are."""
+    if kl > -0.005:
+        return f"{max(kl, 0.0):.2f}"
+    return f"0.00 ({kl:.2f} by these draws)".replace("-", "−")
 
 
 def record(result: Fit, model: Any) -> dict[str, Any]:

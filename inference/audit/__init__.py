@@ -20,6 +20,7 @@ numbers with 95 % intervals, and sentences rest on numbers: verdict → numbers 
     result.py         Audit, Brief, Number, Finding, Portrait, Chains
     about.py          what was audited: names, distributions, digests of the data
     table.py          examined data as text
+    number_names.py   the names that they can have
     criteria.py       conditions such as `gap > 5`, for continuous integration
     store.py          results on disk, by the names of their classes
     joined_blocks.py  results of disjoint data made one
@@ -29,7 +30,7 @@ weights, estimate; no wing imports audit.
 """
 
 from elbowroom.inference.audit.audit import audit, audit_target
-from elbowroom.inference.audit.criteria import failed, terms
+from elbowroom.inference.audit.criteria import check_condition, failed, terms
 from elbowroom.inference.audit.result import Audit, Brief, Chains, Finding, Headline, Number, Portrait
 
 __all__ = [
@@ -42,6 +43,7 @@ __all__ = [
     "Portrait",
     "audit",
     "audit_target",
+    "check_condition",
     "failed",
     "terms",
 ]

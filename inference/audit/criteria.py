@@ -2,8 +2,10 @@
 
 import operator
 import re
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
+from difflib import get_close_matches
 
+from elbowroom.inference.audit.number_names import NAMES
 from elbowroom.inference.audit.result import Number
 
 _OPERATORS = {">": operator.gt, ">=": operator.ge, "<": operator.lt, "<=": operator.le, "==": operator.eq}
@@ -23,11 +25,26 @@ def failed(condition: str, numbers: Mapping[str, Number]) -> tuple[str, ...]:
     holding = []
     for name, sign, limit in terms(condition):
         if name not in numbers:
-            raise ValueError(f"fail_if: this audit has no number {name!r}; it has {', '.join(sorted(numbers))}")
+            raise ValueError(
+                f"fail_if: this audit has no number {name!r}, which these programs or the budget did not allow"
+                f"{_meant(name, numbers)}; it has {', '.join(sorted(numbers))}"
+            )
         number = numbers[name]
         if number.value != number.value or _OPERATORS[sign](number.value, limit):
             holding.append(f"{name} = {number.value:.4g} ({number.low:.4g} to {number.high:.4g}) {sign} {limit:g}")
     return tuple(holding)
+
+
+def check_condition(condition: str) -> None:
+    """Refuse, before an audit, a condition that cannot hold of any.
+
+    Raises:
+        ValueError: if it cannot be read, or names a number that no audit has.
+    """
+    for name, _, _ in terms(condition):
+        if name not in NAMES:
+            known = _meant(name, NAMES) or f"; there are {', '.join(NAMES)}"
+            raise ValueError(f"fail_if: no audit has a number {name!r}{known}")
 
 
 def terms(condition: str) -> list[tuple[str, str, float]]:
@@ -47,3 +64,8 @@ def terms(condition: str) -> list[tuple[str, str, float]]:
         name, sign, limit = read.groups()
         conditions.append((name, sign, float(limit)))
     return conditions
+
+
+def _meant(name: str, names: Collection[str]) -> str:
+    near = get_close_matches(name.lower(), names, n=1)
+    return f"; did you mean {near[0]}?" if near and near[0] != name else ""

@@ -36,14 +36,15 @@ class NonFiniteError(ArithmeticError):
         if parameters:
             cause = f"parameters are not finite: {parameters[:4]}. Lower learning_rate or set clip_norm"
         elif not rows:
-            cause = "no row does so by itself: look for what couples the rows of a minibatch (batch normalisation)"
+            cause = "no row makes it so by itself: look for what couples the rows of a minibatch (batch normalisation)"
         elif len(rows) == num_rows:
             cause = (
-                "every row of the minibatch does. Lower learning_rate, set clip_norm, bound scales from below, or look "
-                "for values whose sum overflows"
+                "every row of the minibatch makes it so. Lower learning_rate, set clip_norm, bound scales from below, "
+                "or look for values whose sum overflows"
             )
         else:
-            cause = f"rows {rows[:8]}{' …' if len(rows) > 8 else ''} of the training data do so. Look at these data"
+            some = f"{rows[:8]}{' …' if len(rows) > 8 else ''}"
+            cause = f"rows {some} of the training data make it so. Look at these data"
         super().__init__(
             f"the {what} is not finite at epoch {epoch}, step {step}: {cause}. No parameter was changed by this step"
             + (f"; the last checkpoint is intact and the rows are in {path}." if path else ".")

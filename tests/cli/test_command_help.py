@@ -101,9 +101,9 @@ def heavy_after(arguments: list[str]) -> subprocess.CompletedProcess[str]:
 @pytest.mark.parametrize(
     ("arguments", "told"),
     [
-        ([], "demo,train,evidence,audit,versus"),
-        (["trian"], "invalid choice: 'trian'"),
-        (["train", "--epochs", "3"], "unrecognized arguments: --epochs"),
+        ([], "demo, train, evidence, audit, versus, compare"),
+        (["trian"], "did you mean train?"),
+        (["train", "--epochs", "3"], "did you mean --training.epochs?"),
         (["train", "--training.epochs", "many"], "many"),
         (["train", "--data.binarize", "maybe"], "maybe"),
         (["train", "--programs.hidden", "wide"], "wide"),
@@ -118,8 +118,7 @@ def heavy_after(arguments: list[str]) -> subprocess.CompletedProcess[str]:
 def test_unknown_options_and_values_exit_with_2(run: Run, arguments: list[str], told: str) -> None:
     ended = run(*arguments)
     assert (ended.code, ended.out) == (2, "")
-    assert told in ended.err.splitlines()[-1] or told in ended.err.split("error:")[1]
-    assert "Traceback" not in ended.err
+    assert re.fullmatch("elbowroom.*: .*\n", ended.err) and told in ended.err
 
 
 def test_flags_need_no_value(run: Run) -> None:

@@ -51,7 +51,7 @@ def test_ticks_are_added_to_what_was_done_before(capsys: Captured) -> None:
     assert "8/20" in capsys.readouterr().err
 
 
-def test_a_log_gets_a_line_a_minute(capsys: Captured, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_log_gets_a_forecast_and_a_line_a_minute(capsys: Captured, monkeypatch: pytest.MonkeyPatch) -> None:
     now = [0.0]
     monkeypatch.setattr(time, "monotonic", lambda: now[0])
     with progress_bar(1000, "fit", "step", True, done=100) as bar:
@@ -61,9 +61,20 @@ def test_a_log_gets_a_line_a_minute(capsys: Captured, monkeypatch: pytest.Monkey
             bar.note(f"loss {second}")
     lines = capsys.readouterr().err.splitlines()
     assert lines == [
-        "fit: 280 of 1000 steps, about 4 min more; loss 59",
-        "fit: 460 of 1000 steps, about 3 min more; loss 119",
+        "fit: 103 of 1000 steps, about 5 min more",
+        "fit: 283 of 1000 steps, about 4 min more; loss 60",
+        "fit: 463 of 1000 steps, about 3 min more; loss 120",
     ]
+
+
+def test_work_of_a_few_seconds_is_not_forecast(capsys: Captured, monkeypatch: pytest.MonkeyPatch) -> None:
+    now = [0.0]
+    monkeypatch.setattr(time, "monotonic", lambda: now[0])
+    with progress_bar(8, "fit", "step", True) as bar:
+        for second in range(1, 9):
+            now[0] = float(second)
+            bar()
+    assert capsys.readouterr().err == ""
 
 
 def test_a_log_gets_nothing_of_quick_work(capsys: Captured) -> None:

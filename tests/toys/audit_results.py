@@ -57,7 +57,7 @@ def short_audit() -> Audit:
     return Audit(
         num_data=12, bracket=made.bracket(upper=False), rows={}, numbers=numbers, findings=(finding,),
         brief=brief_of((finding,), numbers),
-        cost={"bracket": 2.0}, provenance={"seed": 0, "budget": 2.0}, **nothing,
+        cost={"bracket": 2.0}, provenance={"seed": 0, "budget": 2.0, "seconds": 2.0}, **nothing,
     )  # fmt: skip
 
 

@@ -1,5 +1,6 @@
 """What tests of commands share: a shell's view of a command, small options, the trained programs."""
 
+import re
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -34,9 +35,9 @@ class Result:
         return strict_json(self.out)
 
     def refused(self, *told: str) -> bool:
-        """Whether it ended with exit code 3 and one message on stderr that holds all of `told`."""
-        said = self.err.split("elbowroom: ", 1)
-        return self.code == 3 and len(said) == 2 and "Traceback" not in self.err and all(t in said[1] for t in told)
+        """Whether it ended with exit code 3 and, last on stderr, one line that holds all of `told`."""
+        said = re.findall(r"^elbowroom(?: \w+)?: (.*\n)\Z", self.err, re.MULTILINE)
+        return self.code == 3 and len(said) == 1 and "Traceback" not in self.err and all(t in said[0] for t in told)
 
 
 Run = Callable[..., Result]

@@ -4,7 +4,6 @@ from dataclasses import dataclass
 from typing import Literal
 
 from elbowroom.commands.options.shared import EveryCommand
-from elbowroom.commands.options.training import Training
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -18,7 +17,7 @@ class DemoOptions(EveryCommand):
     """
 
     output: str = "demo-output"
-    epochs: int = Training.epochs
+    epochs: int = 350
     num_compared: int = 3
 
 

@@ -58,7 +58,7 @@ class Training:
     """How to train.
 
     Attributes:
-        epochs: passes over the training data.
+        epochs: passes over the training data (null: as many as make 3500 steps, at most 350; of the digits 350).
         batch_size: data in a minibatch.
         optimizer: Adam, AdamW or SGD.
         learning_rate: the optimiser's step size at the start.
@@ -79,7 +79,7 @@ class Training:
         patience: stop at a validation so many epochs after the best one (null: never).
     """
 
-    epochs: int = 350
+    epochs: int | None = None
     batch_size: int = 128
     optimizer: str = "Adam"
     learning_rate: float = 3e-3

@@ -170,9 +170,10 @@ def test_an_encoder_that_takes_images(run: Run, folder: Path, pixels: Path) -> N
 @pytest.mark.parametrize(
     ("options", "told"),
     [
-        (("--fail_if=gap",), ("fail_if", "cannot read 'gap'", "gap > 5")),
-        (("--fail_if=gap > x",), ("fail_if", "gap > 5")),
-        (("--fail_if=",), ("fail_if", "gap > 5")),
+        ((*OWN, "--fail_if=gap"), ("--fail_if: cannot read 'gap'", "gap > 5")),
+        ((*OWN, "--fail_if=gap > x"), ("--fail_if", "gap > 5")),
+        ((*OWN, "--fail_if="), ("--fail_if", "gap > 5")),
+        ((*OWN, "--fail_if=gapp > 5"), ("--fail_if: no audit has a number 'gapp'; did you mean gap?",)),
         (("--model=mine:make_model",), ("model and guide go together",)),
         (("--guide=mine:make_guide",), ("model and guide go together",)),
         (("--networks.decoder=nets:decoder",), ("networks.decoder and networks.encoder go together",)),
@@ -196,7 +197,10 @@ def test_what_is_refused(run: Run, trained: Path) -> None:
     for option, told in (("--budget=0", "budget must be positive"), ("--limit=0", "limit must be at least 1"),
                          ("--tolerance=-1", "tolerance must be positive")):  # fmt: skip
         assert run("audit", f"--run={trained}", *QUICK, option).refused(told), option
-    assert run("audit", "--budget=soon").refused("budget must be seconds, or a text such as '2e5 evaluations'")
+    soon = run("audit", "--budget=soon")
+    assert (soon.code, soon.err) == (
+        2, "elbowroom audit: --budget: got 'soon', expected seconds, or '2e5 evaluations'\n"
+    )  # fmt: skip
     assert run("audit", "--nonsense=1").code == 2
     assert not (trained / "audit" / "audit.json").exists()
 

@@ -41,4 +41,4 @@ def test_another_loss_can_be_asked_for(run: Run, pixels: Path) -> None:
     told = run("train", *DATA, *MODEL, *SMALL, "--training.loss=TraceEnum_ELBO", "--output=run", "--json").json()
     assert told["loss"] == "TraceEnum_ELBO"
     refused = run("train", *DATA, *MODEL, *SMALL, "--training.warmup_epochs=2", "--output=other")
-    assert refused.refused("warmup_epochs weighs the KL term, which loss='quantized' does not have")
+    assert refused.refused("--training.warmup_epochs weighs the KL term, which --training.loss quantized does not have")

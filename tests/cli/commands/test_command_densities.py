@@ -91,7 +91,7 @@ def test_zeros_and_ones_are_the_default_where_a_density_takes_both(run: Run, pix
         (("--programs.latent_dim=3",), ("programs", "--density_options")),
         (("--resume",), ("resume",)),
         (("--data.binarize=dynamic",), ("data.binarize", "threshold or static")),
-        (("--data.binarize=none", "--data.name=grey.npy"), ("binarize='threshold'",)),
+        (("--data.binarize=none", "--data.name=grey.npy"), ("--data.binarize threshold",)),
     ],
 )
 def test_what_means_nothing_is_refused_before_anything_is_written(

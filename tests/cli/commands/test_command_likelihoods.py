@@ -121,7 +121,7 @@ def test_the_sigma_that_maximises_the_elbo(run: Run, cells: torch.Tensor, audite
         ),
         (
             ("--networks.likelihood=normal-fixed", "--networks.decoder_output=mean"),
-            ("sigma: got None", "sigma='optimal'"),
+            ("sigma: got None", "--networks.sigma optimal"),
         ),
         (
             ("--networks.likelihood=negative-binomial", "--networks.decoder_output=mean",

@@ -189,7 +189,7 @@ def test_networks_alike_are_told_apart_by_their_names(folder: Path) -> None:
 @pytest.mark.parametrize(
     ("options", "told"),
     [
-        (("--networks.checkpoint=absent.pt",), ("no file of weights at absent.pt",)),
+        (("--networks.checkpoint=absent.pt",), ("--networks.checkpoint absent.pt: no such file",)),
         (
             ("--networks.checkpoint=decoder.pt",),
             ("networks.encoder: decoder.pt: the weights of Encoder are not",),

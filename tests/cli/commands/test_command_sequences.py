@@ -58,7 +58,7 @@ def test_the_rows_of_digits_are_sequences(run: Run, folder: Path) -> None:
     assert record["dataset"]["image_shape"] == [8, 8] and record["programs"]["model"] == "deep-markov"
     assert len(read_json(folder / "run" / "result.json")["last"]["kl_per_dim"]) == 8  # a latent site for each row
     refused = run("train", "--programs.model=deep-markov", "--data.name=linear-system", "--output=new")
-    assert refused.refused("grey values lie in [0, 1]", "binarize='none'")
+    assert refused.refused("grey values lie in [0, 1]", "--data.binarize none")
     grey = ("--programs.model=linear-dynamical-system", "--data.binarize=threshold")
     refused = run("train", *grey, "--output=new")
     assert refused.refused("linear-dynamical-system is a model of real numbers", "--data.binarize none")

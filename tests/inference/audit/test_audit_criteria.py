@@ -1,12 +1,15 @@
 """Conditions for continuous integration: what can be read, what holds, what is refused."""
 
+import ast
+import inspect
 import math
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from elbowroom.inference.audit import Number, failed, terms
+from elbowroom.inference.audit import Number, check_condition, failed, numbers, terms, wiring_numbers
+from elbowroom.inference.audit.number_names import NAMES
 
 NUMBERS = {
     "gap": Number(5.0, 4.5, 5.5, "nats", "room"),
@@ -36,9 +39,30 @@ def test_a_value_that_is_not_a_number_fails() -> None:
     assert len(failed("missed_mass > 2", NUMBERS)) == len(failed("missed_mass < -2", NUMBERS)) == 1
 
 
-def test_an_unknown_name_is_refused_with_those_that_there_are() -> None:
-    with pytest.raises(ValueError, match="no number 'gab'; it has gap, missed_mass, use_means"):
-        failed("gap > 9 or gab > 1", NUMBERS)
+def test_a_name_that_no_audit_has_is_refused_with_what_was_meant() -> None:
+    with pytest.raises(ValueError, match=r"no audit has a number 'gapp'; did you mean gap\?"):
+        check_condition("gap > 9 or gapp > 1")
+    with pytest.raises(ValueError, match="'qqqq'; there are elbo, log_p, gap, "):
+        check_condition("qqqq > 1")
+
+
+def test_a_number_that_this_audit_does_not_have_is_told_with_those_that_it_has() -> None:
+    with pytest.raises(ValueError, match=r"no number 'rhat', .* it has gap, missed_mass, use_means"):
+        failed("gap > 9 or rhat > 1", NUMBERS)
+
+
+def test_every_key_where_numbers_are_made_is_among_the_names() -> None:
+    made = set()
+    for module in (numbers, wiring_numbers):
+        for function in ast.walk(ast.parse(inspect.getsource(module))):
+            if isinstance(function, ast.Dict):
+                made |= {key.value for key in function.keys if isinstance(key, ast.Constant)}
+            if isinstance(function, ast.Subscript) and ast.unparse(function.value) == "numbers":
+                made |= {function.slice.value} if isinstance(function.slice, ast.Constant) else set()
+    parts_of_results = {"model", "one_sided"}
+    assert {"gap", "rate", "pruned", "codes_at"} <= made and made - set(NAMES) - parts_of_results == set()
+    assert len(set(NAMES)) == len(NAMES)
+    assert {"gain_mean_field", "gain_full_covariance", "gain_flow", "use_model_comparison"} <= set(NAMES)
 
 
 @pytest.mark.parametrize(

@@ -90,7 +90,7 @@ def test_without_a_run_directory_the_rows_are_in_the_error() -> None:
 
 def test_every_row_is_told_apart_from_some() -> None:
     model, guide = Fragile("loss"), ToyGuide()
-    with pytest.raises(NonFiniteError, match="every row of the minibatch does") as caught:
+    with pytest.raises(NonFiniteError, match="every row of the minibatch makes it so") as caught:
         fit(model, guide, broken_data(list(range(12)), 12), progress=False)
     assert caught.value.rows == list(range(12))
 
@@ -111,7 +111,7 @@ def test_a_term_that_all_rows_share_is_not_blamed_on_rows() -> None:
                 z = pyro.sample("z", dist.Normal(x.new_zeros(2), 1.0).to_event(1))
                 pyro.sample("x", dist.Normal(self.network(z), torch.inf if crowded else 1.0).to_event(1), obs=x)
 
-    with pytest.raises(NonFiniteError, match="no row does so by itself") as caught:
+    with pytest.raises(NonFiniteError, match="no row makes it so by itself") as caught:
         fit(Crowded(), ToyGuide(), make_data(8), progress=False)
     assert caught.value.rows == []
 
