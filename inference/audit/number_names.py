@@ -6,7 +6,8 @@ from elbowroom.inference.gap.rungs import RUNGS
 
 NAMES: tuple[str, ...] = (
     *("elbo", "log_p", "gap", "gap_median", "gap_largest", "gap_examined", "gap_with_exploded"),
-    *("log_p_from_below", "gap_from_below", "importance_shortfall", "above_one", "settled", "k_hat_too_high"),
+    *("log_p_from_below", "gap_from_below", "log_p_at_least", "gap_at_least", "importance_shortfall"),
+    *("above_one", "settled", "k_hat_too_high"),
     *("amortization", "optimisation", "approximation", "beyond"),
     *(rung_key(rung) for rung in RUNGS),
     *("examined", "exploded", "missed_modes", "missed_mass", "contradicted", "kl_p_q", "c2st", "unconverged", "rhat"),
