@@ -87,7 +87,8 @@ class Contender:
     def elbo(self, data: Tensor) -> Estimate:
         """The guide's ELBO of some data."""
         column = self.ledger.columns[_ELBO]
-        return Estimate(column.value[data], column.stderr[data], "lower")
+        texts = tuple(self.target.unnormalised[b] for b in data.tolist())
+        return Estimate(column.value[data], column.stderr[data], "lower", unnormalised=texts)
 
     def expected(self, data: Tensor, growth: int = 0) -> float:
         """What the stages take of some data, or of chains that go on, in the budget's unit."""

@@ -14,6 +14,7 @@ from pyro import poutine
 from torch import Tensor, nn
 from torch.distributions import constraints
 
+from elbowroom import inference
 from elbowroom.inference import (
     ProgramError,
     Target,
@@ -310,6 +311,8 @@ def estimates_in(result: Any) -> list[Estimate]:
     """The estimates of a result: itself, its fields, or what it maps to."""
     if isinstance(result, Estimate):
         return [result]
+    if isinstance(result, inference.Versus):  # two of each
+        return [estimate for part in (*result.brackets, *result.elbos) for estimate in estimates_in(part)]
     fields = vars(result) if hasattr(result, "__dict__") else result._asdict()
     parts = [part for value in fields.values() for part in (value.values() if isinstance(value, dict) else [value])]
     return [part for part in parts if isinstance(part, Estimate)]
