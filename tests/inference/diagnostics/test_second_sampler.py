@@ -20,7 +20,7 @@ def target() -> Target:
 @pytest.fixture(scope="module")
 def found() -> Comparison:
     torch.set_default_dtype(torch.float64)
-    sizes = {"num_warmup": 100, "num_draws": 250}
+    sizes = {"num_warmup": 60, "num_draws": 80, "gates": Gates(rhat=1.2, ess_per_chain=5.0)}
     return compare(target(), [2, 0], mcmc="hmc", num_checked=1, num_samples=500, **sizes)  # type: ignore[arg-type]
 
 
