@@ -14,6 +14,7 @@ from elbowroom.inference import Versus, versus
 from elbowroom.inference.evaluation.clock import budget_words
 from elbowroom.inference.evidence.bits import unit_of
 from elbowroom.inference.showing.numbers import plain
+from elbowroom.inference.showing.table import Table
 from elbowroom.report import save_figure, versus_figure
 
 RESULT, FIGURE = "versus.json", "versus.png"
@@ -83,8 +84,6 @@ def _of(contestant: Contestant, options: VersusOptions) -> OfSubject:
 
 def _height(head: tuple[str, ...]) -> int:
     """Lines that a table's sentences take: they are said last."""
-    from elbowroom.inference.showing.table import Table
-
     return len(Table(head).text().splitlines())
 
 

@@ -64,12 +64,7 @@ def compare(
     Raises:
         ProgramError, ValueError: as `Target.select`, `importance` and `nuts` do.
     """
-    if num_samples < 2:
-        raise ValueError(f"num_samples must be at least 2, got {num_samples}")
-    if mcmc not in (True, False, "nuts", "hmc"):
-        raise ValueError(f"mcmc: got {mcmc!r}, expected 'nuts', 'hmc', or False for none")
-    if num_checked and mcmc != "hmc":
-        raise ValueError(f"num_checked: got {num_checked} with mcmc={mcmc!r}; NUTS is a check of mcmc='hmc'")
+    _check(num_samples, mcmc, num_checked)
     chosen = list(range(len(target))) if data is None else [int(b) for b in data]
     part = target if data is None else target.select(chosen)
     dim = Coordinates.of(part).dim
@@ -79,19 +74,11 @@ def compare(
             "summed out, log p(x) is exact by quadrature(target), and there is nothing to approximate"
         )
     small = dim <= MAX_DIM
-    draws: Draws | None = None
-    check: SecondSampler | None = None
-    notes: tuple[str, ...] = ()
-    if mcmc:
-        sizes = {"num_chains": num_chains, "num_warmup": num_warmup, "num_draws": num_draws}
-        options: dict[str, Any] = {**sizes, "seed": seed, "gates": gates, "progress": progress}
-        if mcmc == "hmc":
-            draws = hmc(part, **options)
-            check, notes = _checked(part, chosen, draws, num_checked, budget, options)
-        else:
-            draws, notes = _by_nuts(part, budget, **options)
-        if draws is not None and len(draws) < len(part):
-            part, chosen = part.select(range(len(draws))), chosen[: len(draws)]
+    sizes = {"num_chains": num_chains, "num_warmup": num_warmup, "num_draws": num_draws}
+    options: dict[str, Any] = {**sizes, "seed": seed, "gates": gates, "progress": progress}
+    draws, check, notes = _by_mcmc(part, chosen, mcmc, num_checked, budget, options)
+    if draws is not None and len(draws) < len(part):
+        part, chosen = part.select(range(len(draws))), chosen[: len(draws)]
     # The weights are those of `importance` with this seed, so that one datum has one k̂; q's draws are others.
     guide, reweighted, draws_of_q = from_guide(part, num_samples, seed + 1)
     # Where the exact posterior is, nothing more needs to be looked for.
@@ -127,6 +114,33 @@ def compare(
         guide_draws=draws_of_q,
         notes=notes,
     )
+
+
+def _check(num_samples: int, mcmc: bool | str, num_checked: int) -> None:
+    if num_samples < 2:
+        raise ValueError(f"num_samples must be at least 2, got {num_samples}")
+    if mcmc not in (True, False, "nuts", "hmc"):
+        raise ValueError(f"mcmc: got {mcmc!r}, expected 'nuts', 'hmc', or False for none")
+    if num_checked and mcmc != "hmc":
+        raise ValueError(f"num_checked: got {num_checked} with mcmc={mcmc!r}; NUTS is a check of mcmc='hmc'")
+
+
+def _by_mcmc(
+    target: Target,
+    chosen: list[int],
+    mcmc: bool | str,
+    num_checked: int,
+    budget: Budget | None,
+    options: dict[str, Any],
+) -> tuple[Draws | None, SecondSampler | None, tuple[str, ...]]:
+    """Draws by the sampler that was asked for, its check if there is one, and what there was no room for."""
+    if not mcmc:
+        return None, None, ()
+    if mcmc != "hmc":
+        draws, notes = _by_nuts(target, budget, **options)
+        return draws, None, notes
+    draws = hmc(target, **options)
+    return draws, *_checked(target, chosen, draws, num_checked, budget, options)
 
 
 def _checked(

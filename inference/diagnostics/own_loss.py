@@ -13,7 +13,9 @@ from elbowroom.inference.diagnostics.latent_use.observation import observation_s
 from elbowroom.inference.diagnostics.latent_use.summary import summarise
 from elbowroom.inference.target import Target
 
-_NUM_SAMPLES = 100
+NUM_SAMPLES = 100
+"""Draws of q for each datum."""
+
 _SHARE = 0.03  # of a loss, that two of the same programs may differ by: other data of the same kind
 _SPREADS = 3.0  # standard errors of a mean over the data at hand
 
@@ -54,10 +56,10 @@ def read_own_loss(
     """
     if not math.isfinite(told):
         raise ValueError(f"own_loss: got {told}, expected the number that training printed, such as 19.4")
-    summary = summarise(target, _NUM_SAMPLES, seed, memory_bytes)
+    summary = summarise(target, NUM_SAMPLES, seed, memory_bytes)
     kl, loss = float(summary.rate.mean()), -summary.elbo
     found, stderr = float(loss.mean()), float(loss.std() / len(loss) ** 0.5) if len(loss) > 1 else 0.0
-    sigma, _ = observation_sigma(target, _NUM_SAMPLES, seed, memory_bytes)
+    sigma, _ = observation_sigma(target, NUM_SAMPLES, seed, memory_bytes)
     num_latents = sum(torch.Size(shape).numel() for shape in target.latents.values())
     readings = _readings(found - kl, kl, num_values, num_latents, sigma.get("value"))
     text = min(readings, key=lambda name: abs(readings[name] - told))

@@ -32,7 +32,6 @@ class Contender:
     """What is known of one model's log p(x).
 
     Attributes:
-        name: what it is called.
         target: its programs pinned to the data.
         seed: of everything random.
         memory_bytes: byte budget for one evaluation.
@@ -40,7 +39,6 @@ class Contender:
         clock: shared by all contenders.
     """
 
-    name: str
     target: Target
     seed: int
     memory_bytes: int | None
@@ -90,10 +88,9 @@ class Contender:
         texts = tuple(self.target.unnormalised[b] for b in data.tolist())
         return Estimate(column.value[data], column.stderr[data], "lower", unnormalised=texts)
 
-    def expected(self, data: Tensor, growth: int = 0) -> float:
-        """What the stages take of some data, or of chains that go on, in the budget's unit."""
-        last = self.stages[-1]
-        return self.pace.cost(last, len(data), float(growth)) if len(data) else 0.0
+    def to_go_on(self, data: Tensor) -> float:
+        """What another round on some data takes, in the budget's unit."""
+        return self.pace.cost(self.stages[-1], len(data), 1.0) if len(data) else 0.0
 
     def _weigh(self, data: Tensor) -> None:
         options: dict[str, Any] = {"seed": self.seed, "memory_bytes": self.memory_bytes}

@@ -103,8 +103,3 @@ class Paired(Shown):
             return math.sqrt(spread / n)
         left_out = (1 - n / self.num_data) * spread / n if n < self.num_data else 0.0
         return math.sqrt(float(self.stderr.double().square().sum()) / n**2 + left_out)
-
-
-def of_exact(value: Tensor, stderr: Tensor, num_data: int, anew: bool) -> Paired:
-    """A difference that is estimated without sides, such as one of ELBOs."""
-    return Paired(value, value, stderr, num_data, anew)

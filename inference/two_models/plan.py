@@ -30,17 +30,22 @@ def random_order(num_data: int, seed: int) -> Tensor:
     return torch.from_numpy(np.random.Generator(np.random.Philox(key=[seed, num_data])).permutation(num_data))
 
 
-def take_up(contenders: Sequence[Contender], order: Tensor, tolerance: float, tell: Callable[[int], None]) -> Tensor:
-    """Answer data in that order for as long as the budget lasts; the data that were taken up, `[n]`.
+def take_up(
+    contenders: Sequence[Contender], order: Tensor, tolerance: float, tell: Callable[[int], None]
+) -> tuple[Tensor, float]:
+    """Answer data in that order for as long as the budget lasts.
 
     Args:
         contenders: the models; one that cannot be given part of its data is given all.
         order: all data.
         tolerance: nats, as of `bracket`.
         tell: called with the number of data that were taken up.
+
+    Returns:
+        The data that were taken up, `[n]`, and what each of the last ones took, in the budget's unit.
     """
     clock, whole = contenders[0].clock, not all(c.target.sliceable for c in contenders)
-    done, size = 0, len(order) if whole else _FIRST
+    done, size, each = 0, len(order) if whole else _FIRST, 0.0
     while done < len(order):
         block = order[done : done + size]
         room = (_FIRST_SHARE if done == 0 and not whole else 1.0) * clock.left
@@ -51,7 +56,7 @@ def take_up(contenders: Sequence[Contender], order: Tensor, tolerance: float, te
         size = min(_GROWTH * size, _fitting(_SHARE * clock.left, each, len(order) - done))
         if not size or clock.left <= _LITTLE * clock.budget:
             break
-    return order[:done]
+    return order[:done], each
 
 
 def narrow(
@@ -82,10 +87,9 @@ def _near(paired: Paired) -> bool:
     return paired.apart <= _NEGLIGIBLE * (high - low) / 2
 
 
-def seconds_to_finish(contenders: Sequence[Contender], data: Tensor, tolerance: float, unused: int) -> float:
-    """What it would take to settle the data that were taken up and to take up the others, in the budget's unit."""
-    again = sum(c.expected(data[~c.bracket(data, tolerance).settled], growth=1) for c in contenders)
-    return again + sum(c.expected(data) for c in contenders) * unused / max(len(data), 1)
+def to_finish(contenders: Sequence[Contender], data: Tensor, tolerance: float, others: float) -> float:
+    """What another round on the data that are not settled takes, in the budget's unit, beside what the others take."""
+    return others + sum(c.to_go_on(data[~c.bracket(data, tolerance).settled]) for c in contenders)
 
 
 def _answer(

@@ -13,7 +13,7 @@ from elbowroom.inference.target import Target
 from elbowroom.inference.two_models.contender import Contender
 from elbowroom.inference.two_models.difference import difference
 from elbowroom.inference.two_models.paired import LEVEL, Paired
-from elbowroom.inference.two_models.plan import narrow, random_order, seconds_to_finish, take_up
+from elbowroom.inference.two_models.plan import narrow, random_order, take_up, to_finish
 from elbowroom.inference.two_models.result import Versus
 from elbowroom.inference.two_models.same_data import check_comparable
 
@@ -74,15 +74,15 @@ def versus(
     clock, where = Clock(budget), None if state is None else Path(state)
     seeds = (seed, seed + _OTHER_SEED)
     contenders = [
-        Contender(name, target, own, memory_bytes, None if where is None else where / f"{place}.safetensors", clock)
-        for name, target, own, place in zip(names, (a, b), seeds, "ab", strict=True)
+        Contender(target, own, memory_bytes, None if where is None else where / f"{place}.safetensors", clock)
+        for target, own, place in zip((a, b), seeds, "ab", strict=True)
     ]
     anew = about == "new data" and len(a) > 1
     with torch.no_grad(), progress_bar(len(a), "versus", "datum", progress) as bar:
-        data = take_up(contenders, random_order(len(a), seed), tolerance, bar.reach)
+        data, each = take_up(contenders, random_order(len(a), seed), tolerance, bar.reach)
         narrow(contenders, data, tolerance, lambda: _difference(contenders, data, anew))
     data = data.sort().values
-    more = seconds_to_finish(contenders, data, tolerance, len(a) - len(data))
+    more = to_finish(contenders, data, tolerance, each * (len(a) - len(data)))
     one, other = contenders
     return Versus(
         names=names,

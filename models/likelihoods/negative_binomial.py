@@ -59,12 +59,16 @@ class NegativeBinomial(CountLikelihood):
         Raises:
             ValueError: if the likelihood was given θ, too, or multiplies means by sizes.
         """
-        both = negative_binomial_parameters(p_x)
-        if both is not None:
+        parameters = self.said_by(p_x)
+        if parameters is not None:
             self.check_own_mean(p_x)
             self.check_own_dispersion(f"a {type(p_x).__name__}")
             self.hearing(None)
-        return both
+        return parameters
+
+    def said_by(self, p_x: Any) -> tuple[Tensor, ...] | None:
+        """The parameters that a distribution object of this kind has, in the order of `forward`; None of others."""
+        return negative_binomial_parameters(p_x)
 
     def hearing(self, output: str | None) -> Self:
         """This, without a θ of its own if `output`, or what is returned, says θ."""

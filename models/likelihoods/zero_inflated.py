@@ -40,27 +40,14 @@ class ZeroInflatedNegativeBinomial(NegativeBinomial):
         log_theta = self._dispersion(log_mean, log_theta)
         return ZeroInflatedNegativeBinomialVector(self.log_mean(log_mean, exposure), gate, log_theta)
 
-    def of_object(self, p_x: Any) -> tuple[Tensor, ...] | None:
-        """(log μ, gate, log θ) of a zero-inflated negative binomial of Pyro or scvi.
-
-        Raises:
-            ValueError: if the likelihood was given θ, too, or multiplies means by sizes.
-        """
-        parameters = _parameters(p_x)
-        if parameters is not None:
-            self.check_own_mean(p_x)
-            self.check_own_dispersion(f"a {type(p_x).__name__}")
-            self.hearing(None)
-        return parameters
-
-
-def _parameters(p_x: Any) -> tuple[Tensor, ...] | None:
-    if isinstance(p_x, dist.ZeroInflatedDistribution):
-        both = negative_binomial_parameters(p_x.base_dist)
-        return None if both is None else (both[0], p_x.gate_logits.expand(both[0].shape), both[1])
-    if type(p_x).__name__ == "ZeroInflatedNegativeBinomial" and hasattr(p_x, "zi_logits"):  # scvi's
-        return log_of_mean(p_x.mu), p_x.zi_logits.expand(p_x.mu.shape), log_of_mean(p_x.theta).expand(p_x.mu.shape)
-    return None
+    def said_by(self, p_x: Any) -> tuple[Tensor, ...] | None:
+        """(log μ, gate, log θ) of a zero-inflated negative binomial of Pyro or scvi."""
+        if isinstance(p_x, dist.ZeroInflatedDistribution):
+            both = negative_binomial_parameters(p_x.base_dist)
+            return None if both is None else (both[0], p_x.gate_logits.expand(both[0].shape), both[1])
+        if type(p_x).__name__ == "ZeroInflatedNegativeBinomial" and hasattr(p_x, "zi_logits"):  # scvi's
+            return log_of_mean(p_x.mu), p_x.zi_logits.expand(p_x.mu.shape), log_of_mean(p_x.theta).expand(p_x.mu.shape)
+        return None
 
 
 class ZeroInflatedNegativeBinomialVector(Vector):

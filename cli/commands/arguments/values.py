@@ -5,6 +5,7 @@ bool        true     false                  float   0.1     1e-3     null where 
 """
 
 import json
+import math
 import re
 from collections.abc import Callable
 from types import UnionType
@@ -96,13 +97,15 @@ def _mapping(text: str) -> str:
 
 
 def _whole(text: str) -> str:
+    if re.fullmatch(r"[-+]?\d[\d_]*", text):
+        return str(int(text))  # of any length
     try:
         value = float(text)
-        if value == int(value):
-            return str(int(text) if re.fullmatch(r"[-+]?[\d_]+", text) else int(value))
-    except (ValueError, OverflowError):
-        pass
-    raise Unreadable("a whole number")
+    except ValueError:
+        value = math.nan
+    if not value.is_integer():  # nor are NaN and infinities
+        raise Unreadable("a whole number")
+    return str(int(value))
 
 
 def _number(text: str) -> str:
