@@ -28,7 +28,8 @@ RUN = "run"
 WRITTEN = (MARK, RUN, "training.png", "evidence.json", "room.png", "compare", "audit", "generate")
 """All that a demo leaves in its directory."""
 
-_NUM_AUDITED, _AUDIT_SECONDS = 60, 20.0  # a part of the digits, for the demo's two minutes
+_NUM_AUDITED, _AUDIT_SECONDS = 48, 20.0  # a part of the digits, for the demo's minute
+_WARMUP, _DRAWS = 150, 500  # enough for the gates of HMC, and of two chains of NUTS
 
 
 def run(options: DemoOptions) -> None:
@@ -86,8 +87,8 @@ def _show_posteriors(options: DemoOptions, where: Path, log_p: Estimate[Any]) ->
         indices=compare.typical_to_worst(log_p, options.num_compared),
         mcmc="hmc",
         num_checked=1,
-        num_warmup=200,  # enough for the gates of both samplers in the demo's minute
-        num_draws=400,
+        num_warmup=_WARMUP,
+        num_draws=_DRAWS,
         budget=None,
         output=str(where / "compare"),
         seed=options.seed,

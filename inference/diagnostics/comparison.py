@@ -16,7 +16,7 @@ from elbowroom.inference.diagnostics.marginals import (
     wasserstein,
     wasserstein_floor,
 )
-from elbowroom.inference.diagnostics.second_sampler import SecondSampler, second_sampler
+from elbowroom.inference.diagnostics.second_sampler import NUM_CHAINS, SecondSampler, second_sampler
 from elbowroom.inference.estimate import with_contradictions
 from elbowroom.inference.evaluation.clock import Budget, budget_words
 from elbowroom.inference.evaluation.coordinates import Coordinates
@@ -53,7 +53,7 @@ def compare(
         mcmc: `"nuts"` or True: Pyro's NUTS, one datum after the other; `"hmc"`: `hmc`, which runs all data at once;
             False: none.
         num_checked: with `mcmc="hmc"`, the first so many data are sampled by NUTS too, an independent implementation:
-            `check` says whether both agree.
+            `check` says whether both agree. NUTS runs two of the chains, one after the other: enough for its gates.
         num_chains, num_warmup, num_draws, gates: of MCMC.
         budget: of NUTS, in seconds, or a number of evaluations; by default there is no limit. It takes the data in
             their order as long as they fit: the others are left out of the comparison, or, where not one fits, NUTS is;
@@ -150,7 +150,8 @@ def _checked(
     if not count:
         return None, ()
     rows = list(range(min(count, len(target))))
-    by_nuts, notes = _by_nuts(target.select(rows), budget, **options)
+    few = {**options, "num_chains": min(NUM_CHAINS, options["num_chains"])}
+    by_nuts, notes = _by_nuts(target.select(rows), budget, **few)
     if by_nuts is None:
         return None, notes
     rows = rows[: len(by_nuts)]

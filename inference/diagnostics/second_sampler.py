@@ -12,6 +12,9 @@ from elbowroom.inference.showing.table import Table
 AGREE = 4.0
 """Standard errors that means may lie apart without suspicion."""
 
+NUM_CHAINS = 2
+"""Chains of NUTS, at most: it runs them one after the other, and two can disagree."""
+
 
 @dataclass(frozen=True, repr=False)
 class SecondSampler(Shown):

@@ -13,11 +13,11 @@ class DemoOptions(EveryCommand):
     Attributes:
         output: where everything goes; an earlier demo there is replaced.
         epochs: of training.
-        num_compared: data compared with NUTS.
+        num_compared: data whose posteriors are compared.
     """
 
     output: str = "demo-output"
-    epochs: int = 350
+    epochs: int = 250
     num_compared: int = 3
 
 

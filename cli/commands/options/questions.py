@@ -40,7 +40,7 @@ class CompareOptions(OfSubject):
         num_samples: draws of the guide and importance samples.
         mcmc: true or nuts for Pyro's (seconds for each datum, minutes where it has tens of latents), hmc for all data
             at once, or false.
-        num_checked: with hmc, so many of the data get NUTS, too, as an independent check.
+        num_checked: with hmc, so many of the data get two chains of NUTS, too, as an independent check.
         budget: of NUTS, seconds, or a text such as '1e6 evaluations'; data for which there is no room are left out, and
             what they would take is said (null: no limit).
         num_chains: chains for each datum.
