@@ -44,7 +44,7 @@ NUM_PICTURED = 6
 """Data whose draws are kept for pictures: the worst ones, and typical ones beside them."""
 
 _PICTURED_DRAWS = 400
-_SIDES_SHARE, _LEAST = 0.2, 1e-3  # of what is left; a budget is positive
+_SIDES_SHARE, _SIDES_MOST = 0.2, 0.7  # of what is left when the ladder has been climbed
 _KIND = "examination"
 _COST = "chains, agreement and decomposition"
 
@@ -181,8 +181,8 @@ class Examiner:
         def sides(refined: Target) -> Bracket:
             """A bracket from the chains that there are, for about what they took, or a share of what is left."""
             clock = pace.clock
-            amount = max(clock.now() - begun, _SIDES_SHARE * clock.left)
-            small = pace.part(max(min(amount, clock.left - pace.cost(COMPARED, len(data))), _LEAST))
+            amount = min(max(clock.now() - begun, _SIDES_SHARE * clock.left), _SIDES_MOST * clock.left)
+            small = pace.part(max(amount, pace.cost("importance", len(data))))  # with less it would not answer at all
             empty, tolerance = Ledger.empty(len(refined)), self.bracket.tolerance
             work = Work(refined, empty, self.seed, tolerance, self.memory_bytes, small, draws)
             brackets.append(continued(work, lambda: None))

@@ -27,22 +27,22 @@ def generator(seed: int) -> torch.Generator:
 
 
 class Line:
-    """z ~ N(0, 1), x | z ~ N(z, 1), q = N(x/2, s²/2): the posterior's spread times s."""
+    """z ~ N(0, 1), x | z ~ N(z, 1), q = N(x/2, s²/2): the posterior's spread times s; `size` of them in each datum."""
 
     def __init__(self, s: float = 1.0) -> None:
         self.s = s
 
     def model(self, x: Tensor) -> None:
         with pyro.plate("data", len(x)):
-            z = pyro.sample("z", dist.Normal(x.new_zeros(1), 1.0).to_event(1))
+            z = pyro.sample("z", dist.Normal(x.new_zeros(x.shape[-1]), 1.0).to_event(1))
             pyro.sample("x", dist.Normal(z, 1.0).to_event(1), obs=x)
 
     def guide(self, x: Tensor) -> None:
         with pyro.plate("data", len(x)):
             pyro.sample("z", dist.Normal(x / 2, self.s * math.sqrt(0.5)).to_event(1))
 
-    def target(self, num_data: int, seed: int = 0) -> Target:
-        x = math.sqrt(2.0) * torch.randn(num_data, 1, generator=generator(seed), dtype=torch.float64)
+    def target(self, num_data: int, seed: int = 0, size: int = 1) -> Target:
+        x = math.sqrt(2.0) * torch.randn(num_data, size, generator=generator(seed), dtype=torch.float64)
         return Target(self.model, self.guide, x.to(torch.get_default_dtype()))
 
     @property

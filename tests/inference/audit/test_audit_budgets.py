@@ -3,11 +3,12 @@
 import math
 from functools import cache, partial
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
 
-from elbowroom.inference import Audit, audit_target, decompose
+from elbowroom.inference import Audit, Draws, audit_target, decompose
 from elbowroom.inference.audit import examination
 from elbowroom.inference.audit.known import known_of_all
 from elbowroom.inference.programs import evaluations
@@ -78,3 +79,20 @@ def test_some_known_data_do_not_speak_for_all() -> None:
     assert known_of_all(flagged, sampled, None, unusable) is None
     left_out = known_of_all(flagged, sampled, None, ("exploded", *unusable[1:]))
     assert left_out is not None and left_out.population == 19 == len(left_out.room)
+
+
+def test_chains_that_took_nearly_all_leave_something_to_say(clock: Clock, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What they have cost is not thrown away: the first block is finished with whatever is left."""
+    used, budget = examination.hmc, 20.0
+
+    def slow(*args: Any, **kwargs: Any) -> Draws:
+        draws = used(*args, **kwargs)
+        clock.seconds = begin + 0.97 * budget
+        return draws
+
+    target, begin = Line(0.8).target(6, size=5), clock.seconds
+    monkeypatch.setattr(examination, "hmc", slow)
+    found = audit_target(target, budget=budget, num_simulations=40)
+    assert "examination" not in found.skipped, found.skipped
+    assert found.decomposition is not None and found.cost["chains, agreement and decomposition"] > 1.0
+    assert clock.seconds - begin < 1.1 * budget
