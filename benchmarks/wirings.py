@@ -23,7 +23,7 @@ from elbowroom.models import from_decoder
 DOUBTS = (
     "Look at this first", "are these the trained weights", "another prior", "has collapsed", "The spread of q is",
     "no usual factor", "as it did in training", "as they were in training", "one order of the values",
-    "was it trained with this decoder", "scaled so in training", "standard deviations of q are all multiplied",
+    "was it trained with this decoder", "scaled so in training", "times its standard deviations the ELBO",
 )  # fmt: skip
 """What a doubt's sentence has in it."""
 

@@ -75,7 +75,8 @@ def bits_of(result: Audit, subject: Subject) -> dict[str, str]:
         if (number := result.numbers.get(name)) is not None:
             ends = sorted(float(convert(torch.tensor(end, dtype=torch.float64))) for end in (number.low, number.high))
             value = float(convert(torch.tensor(number.value, dtype=torch.float64)))
-            said[label] = f"{plain(value, 4)} (95 %: {plain(ends[0], 4)} … {plain(ends[1], 4)})"
+            low, high = (plain(end, 4) for end in ends)
+            said[label] = plain(value, 4) + (f" (95 %: {low} … {high})" if low != high else "")
     bound = " an upper bound, of one draw of the noise," if unit.dequantized else ""
     return said | ({"unit": f"{unit.says};{bound} fewer are better"} if said else {})
 

@@ -4,6 +4,7 @@ from pathlib import Path
 
 from elbowroom.commands.options import CompareOptions
 from elbowroom.commands.output import finish, say
+from elbowroom.commands.readings import say_bits
 from elbowroom.commands.subject import Subject, say_notes, say_subject, subject_of
 from elbowroom.inference import Comparison, Estimate, compare, importance
 from elbowroom.inference.evaluation.clock import budget_words
@@ -39,10 +40,11 @@ def run(options: CompareOptions) -> Comparison:
         progress=not options.json,
     )
     say(comparison_table(result), options.json)
+    bits = say_bits(subject, result.evidence, options.json, result.data) if options.units == "bits" else {}
     where = subject.folder(options.output, "compare")
     files = write(result, subject, where)
     finish(
-        comparison_record(result) | subject.record | {"files": [str(f) for f in files]},
+        comparison_record(result) | subject.record | bits | {"files": [str(f) for f in files]},
         where / "comparison.json",
         options.json,
     )

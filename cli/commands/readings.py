@@ -1,6 +1,6 @@
 """What is said beside log p(x), by what a datum is and by what the programs can be asked."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict
 from typing import Any, cast
 
@@ -10,7 +10,7 @@ from elbowroom.commands.output import say
 from elbowroom.commands.subject import Subject
 from elbowroom.inference import Estimate, Target, bits_per_dimension, code_usage, perplexity
 from elbowroom.inference.evidence.bits import unit_of
-from elbowroom.inference.showing.numbers import mean_with_interval
+from elbowroom.inference.showing.numbers import mean_with_interval, plain
 
 Record = dict[str, Any]
 Estimates = Mapping[str, Estimate]
@@ -73,8 +73,15 @@ def _at_nearest_codes(target: Target, estimates: Estimates, quiet: bool) -> Reco
     return record
 
 
-def say_bits(subject: Subject, estimates: Estimates, quiet: bool) -> Record:
-    """Print log p(x) in bits per dimension of the numbers that the file holds, and return it as JSON."""
+def say_bits(subject: Subject, estimates: Estimates, quiet: bool, chosen: Sequence[int] | None = None) -> Record:
+    """Print log p(x) in bits per dimension of the numbers that the file holds, and return it as JSON.
+
+    Args:
+        subject: whose data they are of.
+        estimates: of log p(x), by what they are called.
+        quiet: print nothing.
+        chosen: the data of the estimates, if those were chosen and are no sample: each is printed, and no mean.
+    """
     data, record = subject.dataset, {}
     unit = unit_of(subject.target, data.unit, data.dequantize != "none")
     for name, estimate in estimates.items():
@@ -83,7 +90,11 @@ def say_bits(subject: Subject, estimates: Estimates, quiet: bool) -> Record:
         except ValueError as reason:
             say(f"{name}: no bits per dimension: {reason}.", quiet)
             continue
-        say(f"{name}: {found}", quiet)
+        if chosen is None:
+            say(f"{name}: {found}", quiet)
+        else:
+            values = ", ".join(f"{b}: {plain(float(v), 4)}" for b, v in zip(chosen, found.value, strict=True))
+            say(f"{name}: bits per dimension of datum {values}; {found.bound_told}, of {unit.says}.", quiet)
         mean, stderr = found.mean()
         record[name] = {
             "mean": mean, "stderr": stderr, "spread": found.spread(), "bound": found.bound, "of": unit.says,

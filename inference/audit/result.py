@@ -21,7 +21,7 @@ from elbowroom.inference.showing.printed import Printed
 from elbowroom.inference.showing.shown import Shown
 from elbowroom.inference.showing.table import LINES, Table
 
-Topic = Literal["verdict", "room", "source", "next", "worst", "use", "calibration", "latents", "caution"]
+Topic = Literal["verdict", "room", "worth", "source", "next", "worst", "use", "calibration", "latents", "caution"]
 Tone = Literal["good", "note", "warning", "bad"]
 
 
@@ -52,8 +52,9 @@ class Finding:
     """One sentence of the verdict.
 
     Attributes:
-        topic: what it answers: the whole in short, how much room, where it comes from, what to do next, which data are
-            worst, what q may be used for, calibration, the latents, or what to be careful about.
+        topic: what it answers: the whole in short, how much room, whether log p(x) is a good one, where the room comes
+            from, what to do next, which data are worst, what q may be used for, calibration, the latents, or what to be
+            careful about.
         tone: good, note, warning or bad.
         sentence: plain language.
         numbers: keys into `Audit.numbers` of all that the sentence says.
@@ -107,6 +108,7 @@ class Brief:
         numbers: ELBO, log p(x) and the room between them; none where the room is not known.
         whose: whether the room is the encoder's, the family's, or still to be found.
         next_step: what to do first.
+        worth: what log p(x) is beside that of a model without latents.
     """
 
     sentence: str
@@ -114,11 +116,12 @@ class Brief:
     numbers: tuple[Headline, ...]
     whose: str
     next_step: str
+    worth: str = ""
 
     @property
     def lines(self) -> tuple[str, ...]:
-        """Sentence, numbers (nats per datum), whose the room is, and what next; those that there are."""
-        return tuple(line for line in (self.sentence, self._told(), self.whose, self.next_step) if line)
+        """Sentence, numbers (nats per datum), what they are worth, whose the room is, what next; those there are."""
+        return tuple(line for line in (self.sentence, self._told(), self.worth, self.whose, self.next_step) if line)
 
     def _told(self) -> str:
         """The three numbers on a line; of what their intervals are is said once where they are of the same."""

@@ -19,7 +19,7 @@ from elbowroom.inference.estimate import Estimate
 
 def _of_baseline(parts: Parts) -> dict[str, Number]:
     """log p(x) of a model without latents, and the best that is known of this one's above it."""
-    if parts.baseline is None:
+    if parts.baseline is None or any(parts.sampled.unnormalised):
         return {}
     baseline, rows = parts.baseline, list(parts.usable)
     sides = [parts.sampled, parts.bracket.lower]

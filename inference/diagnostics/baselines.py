@@ -101,7 +101,7 @@ def _normal(x: Tensor, fn: Any, support: constraints.Constraint) -> Baseline:
     sigma = _sigma(fn)
     if sigma is not None:
         value = Normal(others, sigma).log_prob(x).sum(-1)
-        return Baseline(value, f"Normals, a mean for each entry and the model's σ = {sigma:.3g}")
+        return Baseline(value, "Normals, a mean for each entry and the model's σ")
     squares = (x - others).square()
     variance = (squares.sum() - squares.sum(-1)) / ((len(x) - 1) * x.shape[1])  # of the other data's entries
     found = variance.clamp_min(torch.finfo(x.dtype).tiny).sqrt().unsqueeze(-1)

@@ -97,6 +97,11 @@ class BitsPerDimension(Shown):
     def __len__(self) -> int:
         return len(self.value)
 
+    @property
+    def bound_told(self) -> str:
+        """What the numbers are, in words: an upper bound, exact, …"""
+        return _WORDS[self.bound]
+
     def mean(self) -> tuple[float, float]:
         """The mean over data and the standard error of *estimating* it."""
         stderr = self.stderr.double()
@@ -111,7 +116,7 @@ class BitsPerDimension(Shown):
         mean, error = self.mean()
         low, high = mean - NORMAL_95 * error, mean + NORMAL_95 * error
         head = [
-            f"{plain(mean, 4)} bits per dimension (95 %: {plain(low, 4)} … {plain(high, 4)}), {_WORDS[self.bound]}, of "
+            f"{plain(mean, 4)} bits per dimension (95 %: {plain(low, 4)} … {plain(high, 4)}), {self.bound_told}, of "
             f"{len(self)} data of {self.unit.says}",
             f"as a sample of data: ± {self.spread():.2g}",
         ]

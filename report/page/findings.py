@@ -1,5 +1,6 @@
 """The first screen, and all sentences of the verdict below it, grouped by what they answer."""
 
+from collections.abc import Mapping
 from typing import Any
 
 from elbowroom.inference.audit import Audit, Finding, Headline
@@ -12,6 +13,7 @@ _ORDER = tuple(TONES)  # the worse the later
 _TITLES = {
     "verdict": "In short",
     "room": "How much room",
+    "worth": "Is it good",
     "source": "Whose it is",
     "worst": "Single data",
     "next": "What next",
@@ -27,16 +29,18 @@ def brief_section(audit: Audit) -> dict[str, Any]:
     """The verdict at a glance."""
     brief = audit.brief
     mark, word = TONES[brief.tone]
+    bits = audit.about.get("bits per dimension", {})
     return {
         "sentence": brief.sentence, "tone": brief.tone, "mark": mark, "word": word, "whose": brief.whose,
-        "next_step": brief.next_step, "numbers": [_three(number) for number in brief.numbers],
-        "chart": brief_chart(audit),
+        "next_step": brief.next_step, "worth": brief.worth, "chart": brief_chart(audit),
+        "numbers": [_three(number, bits) for number in brief.numbers],
     }  # fmt: skip
 
 
-def _three(number: Headline) -> tuple[Headline, str, str]:
-    """A number, what it is in two words, and whose colour it bears."""
-    return (number, *_ABOUT[number.label])
+def _three(number: Headline, bits: Mapping[str, str]) -> tuple[Headline, str, str, str]:
+    """A number, what it is in two words, whose colour it bears, and bits per dimension where those were asked for."""
+    in_bits, _, _ = bits.get(number.label, "").partition(" (")  # its interval is among the origins
+    return (number, *_ABOUT[number.label], in_bits)
 
 
 def finding_groups(audit: Audit, shown: set[int]) -> list[dict[str, Any]]:

@@ -19,7 +19,7 @@ CHANGED = {
     "evidence": ["--run=elsewhere", "--num_particles=[2,3]", "--limit=4", "--exact=no"],
     "audit": ["--networks.image_shape=[1,8,8]", "--fail-if=gap > 5", "--budget=7.5", "--data.binarize=none"],
     "versus": ["--run=runs/a", "--b.networks.vae=mine:VAE", "--b.data.name=x.npy", "--about=these data"],
-    "compare": ["--indices=[3,1]", "--mcmc=false", "--num_draws=7"],
+    "compare": ["--indices=[3,1]", "--mcmc=false", "--num_draws=7", "--units=bits"],
     "generate": ["--num_samples=9", "--which=best"],
     "rivals": ["--rows=[pixels,made]", "--kind=levels", "--limit=9"],
     "demo": ["--epochs=4", "--output=here"],

@@ -46,6 +46,7 @@ class CompareOptions(OfSubject):
         num_chains: chains for each datum.
         num_warmup: warm-up steps of each chain.
         num_draws: draws of each chain.
+        units: nats, or bits: say log p(x) in bits per dimension, too.
         output: where tables, figures and ArviZ files go (default: compare/ in the run directory, else
             compare/).
     """
@@ -58,6 +59,7 @@ class CompareOptions(OfSubject):
     num_chains: int = 4
     num_warmup: int = 300
     num_draws: int = 500
+    units: Literal["nats", "bits"] = "nats"
     output: str | None = None
 
 

@@ -10,6 +10,7 @@ A sentence states no more digits than its interval leaves certain, and no quanti
     other_data.py    … and whether the data are other ones than in training
     use.py           may q be trusted, in one sentence, and for which uses
     from_below.py    the same where log p(x) is known from below only
+    worth.py         log p(x) beside that of a model without latents, and whether q says anything about x
     data.py          single data: missed modes, exploded outputs, the largest room
     guide.py         calibration and latents
     next_steps.py    what to do next, by the nats that it may gain

@@ -13,7 +13,8 @@ from elbowroom.inference.audit.verdict.use import (
     tone_of,
     use_keys,
 )
-from elbowroom.inference.audit.verdict.wording import listed, value_and_interval
+from elbowroom.inference.audit.verdict.wording import listed, nats, value_and_interval
+from elbowroom.inference.audit.verdict.worth import is_hushed
 
 Numbers = Mapping[str, Number]
 
@@ -53,7 +54,8 @@ def brief_of(findings: Sequence[Finding], numbers: Numbers) -> Brief:
         else:
             sentence = f"The model has collapsed: z says nothing about x. {sentence}"
         tone, step = _worse(tone), _USE_Z
-    return Brief(sentence, tone, _headlines(numbers), whose, step)
+    worth = next((finding.sentence for finding in findings if finding.topic == "worth"), "")
+    return Brief(sentence, tone, _headlines(numbers), whose, step, worth)
 
 
 def _doubts(findings: Sequence[Finding]) -> list[Finding]:
@@ -96,6 +98,9 @@ def _trust(numbers: Numbers) -> tuple[str, Tone]:
         return f"{start}: {_named(faults, numbers)}.{still}", tone
     if not numbers["gap"].high < LARGE:
         return "No check that was run fails, but the room is known too poorly to trust q.", "warning"
+    if is_hushed(numbers):
+        about = f"{nats(numbers['mutual_information'])} nats"
+        return f"q is close to the posterior, and both say next to nothing about x: {about}.", "warning"
     return f"q can be trusted{f' for {listed(good)}' if good else ''}: no check that was run fails.", "good"
 
 

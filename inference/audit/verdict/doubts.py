@@ -25,10 +25,19 @@ def tell_doubts(parts: Parts, numbers: Mapping[str, Number]) -> list[Finding]:
     """What a change undoes, a collapse, codes where the prior is not, a model worse than none, a q of another spread.
 
     A change of the data that leaves the model worse than none has undone nothing: other doubts are told before it.
+    A q that is too narrow is told before a model that is worse than none as far as q can see: with it, that is not far.
     """
-    others = (_collapsed, _another_loss, _elsewhere, _worse_than_none)
+    spread = (_spread, _respread)
+    early, late = (spread, ()) if _blinds(numbers) else ((), spread)
+    others = (_collapsed, _another_loss, _elsewhere, *early, _worse_than_none)
     first = (tell_changed_data, *others) if explains_all(parts) else (*others, tell_changed_data)
-    return [finding for tell in (*first, _spread, _respread, _means) for finding in tell(parts, numbers)]
+    return [finding for tell in (*first, *late, _means) for finding in tell(parts, numbers)]
+
+
+def _blinds(numbers: Mapping[str, Number]) -> bool:
+    """Whether q is too narrow to say what log p(x) is, and nothing else has said it."""
+    wider = "respread" in numbers and numbers["respread"].value > 1
+    return "log_p" not in numbers and (wider or is_too_narrow(numbers))
 
 
 def is_too_narrow(numbers: Mapping[str, Number]) -> bool:
@@ -68,8 +77,8 @@ def _respread(parts: Parts, numbers: Mapping[str, Number]) -> list[Finding]:
     factor = numbers["respread"].value
     why = _WHY_WIDE if factor < 1 else _WHY_NARROW
     sentence = (
-        f"The ELBO is higher by {nats(numbers['respread_gain'])} nats per datum if the standard deviations of q are "
-        f"all multiplied by {factor:g}: {why}?"
+        f"q is too {'wide' if factor < 1 else 'narrow'}: with {factor:g} times its standard deviations the ELBO is "
+        f"higher by {nats(numbers['respread_gain'])} nats per datum: {why}?"
     )
     return [Finding("verdict", "bad", sentence, ("respread", "respread_gain"))]
 
@@ -150,14 +159,14 @@ def _another_loss(parts: Parts, numbers: Mapping[str, Number]) -> list[Finding]:
 
 
 def _worse_than_none(parts: Parts, numbers: Mapping[str, Number]) -> list[Finding]:
-    if parts.baseline is None or not numbers["above_baseline"].high < -WORTH_A_DOUBT:
+    if "above_baseline" not in numbers or not numbers["above_baseline"].high < -WORTH_A_DOUBT:
         return []
     below = numbers["above_baseline"]
     by = Number(-below.value, -below.high, -below.low, below.unit, below.about)
     sentence = (
-        f"As far as it is known, log p(x) is {nats(by)} nats per datum below that of {parts.baseline.about} "
-        f"({nats(numbers['baseline'])}): are these the trained weights, the right output of the networks, the data "
-        "they were trained on?"
+        f"As far as it is known, log p(x) is {nats(by)} nats per datum below the {nats(numbers['baseline'])} of "
+        f"{parts.baseline.about}: are these the trained weights, the right output of the networks, the data they were "
+        "trained on?"
     )
     return [Finding("verdict", "bad", sentence, ("above_baseline", "baseline"))]
 

@@ -6,6 +6,7 @@ from elbowroom.inference.audit.parts import Parts
 from elbowroom.inference.audit.result import Finding, Number, Tone
 from elbowroom.inference.audit.verdict.doubts import is_collapsed
 from elbowroom.inference.audit.verdict.wording import listed, nats, percent, plural
+from elbowroom.inference.audit.verdict.worth import is_hushed
 
 Numbers = Mapping[str, Number]
 
@@ -40,6 +41,12 @@ def tell_in_short(parts: Parts, numbers: Numbers) -> list[Finding]:
             f"{IN_SHORT}no check that was run fails, but the room is known too poorly: {nats(numbers['gap'])} nats."
         )
         return [Finding("verdict", "warning", sentence, ("gap",))]
+    if not faults and is_hushed(numbers) and not is_collapsed(parts):
+        sentence = (
+            f"{IN_SHORT}q is close to the posterior, {nats(numbers['gap'])} nats of room, and both say next to nothing "
+            f"about x: {nats(numbers['mutual_information'])} nats."
+        )
+        return [Finding("verdict", "warning", sentence, ("gap", "mutual_information"))]
     if not faults:
         collapsed = " of a model that has collapsed" * is_collapsed(parts)
         keys = [key for key in ("gap", "missed_modes", "calibration_rejected", *use_keys(numbers)) if key in numbers]

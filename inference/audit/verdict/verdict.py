@@ -11,6 +11,7 @@ from elbowroom.inference.audit.verdict.guide import tell_calibration, tell_laten
 from elbowroom.inference.audit.verdict.next_steps import next_steps
 from elbowroom.inference.audit.verdict.use import LARGE, NEGLIGIBLE, tell_in_short, tell_uses
 from elbowroom.inference.audit.verdict.wording import nats, percent, plural
+from elbowroom.inference.audit.verdict.worth import tell_worth
 from elbowroom.inference.showing.numbers import in_short
 
 Numbers = Mapping[str, Number]
@@ -112,6 +113,7 @@ _ORDER = (
     tell_from_below,
     _room,
     _density,
+    tell_worth,
     _source,
     tell_missed_modes,
     tell_contradicted,

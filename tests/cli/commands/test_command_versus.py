@@ -59,6 +59,18 @@ def test_bits_per_dimension_of_zeros_and_ones(run: Run, trained: Path) -> None:
     assert found["bound"] == "exact" and record["bits_per_dimension"]["elbo"]["bound"] == "upper"
 
 
+def test_bits_of_chosen_data_are_told_one_by_one(run: Run, trained: Path) -> None:
+    """They were chosen for their room: a mean of theirs would be of nothing."""
+    ended = run("compare", f"--run={trained}", "--num_samples=100", "--indices=[7,2]", "--mcmc=false", "--units=bits")
+    assert ended.code == 0, ended
+    record = read_json(trained / "compare" / "comparison.json")
+    exact = [row["exact"] for row in record["evidence"]]
+    found = record["bits_per_dimension"]["quadrature"]
+    assert found["data"] == pytest.approx([-value / (9 * 0.693147) for value in exact], rel=1e-4)
+    line = next(line for line in ended.out.splitlines() if line.startswith("quadrature: bits per dimension"))
+    assert line.endswith(f"datum 7: {found['data'][0]:.4f}, 2: {found['data'][1]:.4f}; exact, of 9 values.")
+
+
 def test_dequantized_densities_are_bounds_in_the_files_numbers(run: Run, folder: Path) -> None:
     model = ("--programs.options={likelihood: normal-learned}", "--training.epochs=2")
     ended = run("train", "--data.dequantize=static", *model, *SMALL[1:], "--output=noisy")

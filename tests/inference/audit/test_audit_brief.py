@@ -146,3 +146,20 @@ def test_what_was_not_found_out_is_not_said() -> None:
     brief = brief_of([], below)
     assert brief.tone == "warning" and brief.sentence.endswith("log p(x) is known from below only.")
     assert [number.value for number in brief.numbers] == ["−20.00", "−19.00", "1.00 or more"]
+
+
+HUSHED = {"mutual_information": nats(0.02, 0.01)}
+
+
+def test_a_q_that_says_next_to_nothing_is_not_green() -> None:
+    brief = brief_of([FINE, STEP], GOOD | HUSHED)
+    assert brief.tone == "warning"
+    assert brief.sentence.endswith("both say next to nothing about x: 0.020 (0.010 to 0.030) nats.")
+    assert brief_of([FINE, STEP], GOOD | {"mutual_information": nats(0.1, 0.05)}).tone == "good"
+    assert "misses modes" in brief_of([FINE, STEP], GOOD | HUSHED | {"missed_modes": count(2)}).sentence
+
+
+def test_what_log_p_is_worth_stands_behind_the_numbers() -> None:
+    worth = Finding("worth", "note", "log p(x) is 6 nats per datum above the −26 of coins.", ("above_baseline",))
+    assert brief_of([FINE, worth, STEP], GOOD).lines[2] == worth.sentence
+    assert brief_of([FINE, STEP], GOOD).worth == ""

@@ -173,3 +173,16 @@ def test_a_change_of_the_data_that_undoes_nothing_is_told_last(change: str, elbo
     gain = {"better_read": 5.0} if elbo is not None else {"left": 2.0, "left_changed": 0.2}
     found = tell_doubts(gathered, named(codes_at=3.0, codes_spread=0.5, baseline=-25.0, above_baseline=-9.0, **gain))
     assert len(found) == 3 and found[0].sentence.startswith(first)
+
+
+@pytest.mark.parametrize(
+    ("factor", "known", "first"),
+    [(10.0, {}, "q is too narrow"), (0.1, {}, "As far"), (10.0, {"log_p": -40.0}, "As far")],
+)
+def test_a_q_too_narrow_to_see_comes_before_what_it_does_not_see(factor: float, known: Any, first: str) -> None:
+    """Of a wide q, or where both sides are known, a model worse than none is what matters."""
+    baseline = Baseline(torch.full((40,), -25.0, dtype=torch.float64), "coins")
+    gathered = replace_in(parts(), baseline=baseline)
+    numbers = named(respread=factor, respread_gain=7.0, above_baseline=-10.0, baseline=-25.0, **known)
+    one, two = tell_doubts(gathered, numbers)
+    assert one.sentence.startswith(first) and two.sentence != one.sentence

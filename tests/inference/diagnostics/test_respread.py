@@ -60,14 +60,22 @@ def test_few_data_and_several_sites_say_nothing() -> None:
 
 
 @pytest.mark.parametrize(
-    ("scale", "doubt"), [(0.25, "multiplied by 4: was a log variance"), (4.0, "by 0.25: was a log s")]
+    ("scale", "doubts"),
+    [
+        (0.25, ("q is too narrow: with 4 times its", ": was a log variance")),
+        (4.0, ("q is too wide: with 0.25 times its", ": was a log s")),
+    ],
 )
-def test_the_verdict_says_so_unless_chains_have(scale: float, doubt: str) -> None:
+def test_the_verdict_says_so_unless_chains_have(scale: float, doubts: tuple[str, str]) -> None:
     nothing = dict.fromkeys(("own_loss", "baseline", "better_read", "latent_use", "silence"))
     parts: Any = SimpleNamespace(**nothing, respread=found(scale))
     numbers = SUSPECT[-2](parts)
     (finding,) = tell_doubts(parts, numbers)
-    assert doubt in finding.sentence and set(finding.numbers) == set(numbers) and finding.tone == "bad"
+    assert (
+        all(doubt in finding.sentence for doubt in doubts)
+        and set(finding.numbers) == set(numbers)
+        and finding.tone == "bad"
+    )
     kind = type(numbers["respread"])
     said = {"spread_of_q": scale, "spread_of_q_widest": scale, "spread_of_q_narrowest": scale}
     seen = numbers | {name: kind(value, value, value, "", "") for name, value in said.items()}

@@ -295,6 +295,15 @@ def test_few_words_stand_before_the_first_picture(kind: str) -> None:
     assert not numbers or text.index("<svg") < text.index("</header>")
 
 
+def test_bits_that_were_asked_for_stand_on_the_first_screen() -> None:
+    audit = good_audit()
+    bits = {"ELBO": "0.4501", "room": "0.0062 (95 %: 0.0060 … 0.0064)", "unit": "64 values; fewer are better"}
+    text = page(replace(audit, about={**audit.about, "bits per dimension": bits}))
+    first = text[text.index("<main>") : text.index("<svg")]
+    assert re.findall(r'class="bits">([^<]*)<', first) == ["0.4501 bits/dim", "0.0062 bits/dim"]
+    assert "0.0060 … 0.0064" in text and 'class="bits"' not in page(audit)
+
+
 def test_a_long_doubt_leaves_room_for_the_picture() -> None:
     """The longest that the sentence of a brief may be: a collapse and a doubt of seventy words beside it."""
     audit = bad_audit()
