@@ -186,3 +186,36 @@ def test_a_q_too_narrow_to_see_comes_before_what_it_does_not_see(factor: float, 
     numbers = named(respread=factor, respread_gain=7.0, above_baseline=-10.0, baseline=-25.0, **known)
     one, two = tell_doubts(gathered, numbers)
     assert one.sentence.startswith(first) and two.sentence != one.sentence
+
+
+class _Encoder(torch.nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        self.layers = torch.nn.Sequential(torch.nn.Linear(64, 64), torch.nn.ReLU(), torch.nn.Linear(64, 8))
+
+    def forward(self, x: torch.Tensor) -> tuple[torch.Tensor, ...]:
+        return self.layers(x).chunk(2, -1)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("budget", ["5e4 evaluations", "2e6 evaluations"])
+def test_a_kl_weight_below_one_is_the_first_thing_that_is_said(budget: str) -> None:
+    """Whatever there was time for: with little the ELBO of a wider q tells it, with more the posterior's spread."""
+    torch.manual_seed(0)
+    data = load("digits", binarize="threshold")
+    encoder = _Encoder()
+    decoder = torch.nn.Sequential(torch.nn.Linear(4, 64), torch.nn.ReLU(), torch.nn.Linear(64, 64))
+    optimizer = torch.optim.Adam([*encoder.parameters(), *decoder.parameters()], 2e-3)
+    for _ in range(800):
+        x = data.train[torch.randint(len(data.train), (128,))].double()
+        mean, log_var = encoder(x)
+        logits = decoder(mean + torch.randn_like(mean) * (log_var / 2).exp())
+        loss = torch.nn.functional.binary_cross_entropy_with_logits(logits, x, reduction="none").sum(-1).mean()
+        kl = -0.5 * (1 + log_var - mean**2 - log_var.exp()).sum(-1).mean()
+        optimizer.zero_grad()
+        (loss + 0.01 * kl).backward()
+        optimizer.step()
+    model = from_decoder(decoder, latent_dim=4, likelihood="bernoulli", output="logits")
+    found = audit(model, from_encoder(encoder, output="mean_log_var"), data.test[:8].double(), budget=budget)
+    assert "KL term weighed below one" in found.findings[0].sentence, [f.sentence for f in found.findings[:3]]
+    assert found.brief.tone == "bad" and "narrow" in found.brief.sentence or "spread" in found.brief.sentence
