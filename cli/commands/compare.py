@@ -1,6 +1,8 @@
 """`elbowroom compare`: VI against MCMC against the exact posterior, for chosen data."""
 
+from collections.abc import Mapping
 from pathlib import Path
+from typing import cast
 
 from elbowroom.commands.options import CompareOptions
 from elbowroom.commands.output import finish, say
@@ -40,7 +42,8 @@ def run(options: CompareOptions) -> Comparison:
         progress=not options.json,
     )
     say(comparison_table(result), options.json)
-    bits = say_bits(subject, result.evidence, options.json, result.data) if options.units == "bits" else {}
+    estimates = cast(Mapping[str, Estimate], result.evidence)
+    bits = say_bits(subject, estimates, options.json, result.data) if options.units == "bits" else {}
     where = subject.folder(options.output, "compare")
     files = write(result, subject, where)
     finish(

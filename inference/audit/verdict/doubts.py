@@ -159,7 +159,7 @@ def _another_loss(parts: Parts, numbers: Mapping[str, Number]) -> list[Finding]:
 
 
 def _worse_than_none(parts: Parts, numbers: Mapping[str, Number]) -> list[Finding]:
-    if "above_baseline" not in numbers or not numbers["above_baseline"].high < -WORTH_A_DOUBT:
+    if parts.baseline is None or "above_baseline" not in numbers or not numbers["above_baseline"].high < -WORTH_A_DOUBT:
         return []
     below = numbers["above_baseline"]
     by = Number(-below.value, -below.high, -below.low, below.unit, below.about)
