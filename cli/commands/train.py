@@ -107,6 +107,8 @@ def summary(result: Fit) -> str:
     """The end of training in three lines."""
     early = f", ended by {result.stopped} after epoch {len(result.history)}" if result.stopped else ""
     ended = f"{result.num_steps} steps in {result.seconds:.1f} s{early}.\n"
+    if "(" in result.steps:
+        ended += f"Steps were taken more slowly than they might be, {result.steps}.\n"
     if result.bound == "none":
         ended += (
             f"The objective ({result.loss}, β = {result.beta:g} at the end) is no bound on log p(x); validation is the "
@@ -136,6 +138,7 @@ def record(result: Fit, model: Any) -> dict[str, Any]:
     sigma = getattr(getattr(model, "likelihood", model), "sigma", None)
     return {
         "steps": result.num_steps,
+        "steps_taken": result.steps,
         "seconds": result.seconds,
         "best_epoch": result.best_epoch,
         "best_elbo": result.best_elbo,

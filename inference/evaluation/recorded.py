@@ -4,18 +4,17 @@ import copy
 import warnings
 import weakref
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, nullcontext
+from contextlib import nullcontext
 from typing import Any
 
 import torch
 from torch import Tensor
-from torch._guards import TracingContext, tracing
 from torch.fx import GraphModule
 from torch.fx.experimental.proxy_tensor import make_fx
-from torch.utils._python_dispatch import TorchDispatchMode
 
 from elbowroom.inference.evaluation.coordinates import Coordinates
 from elbowroom.inference.evaluation.differentiated import Differentiated, Forward
+from elbowroom.inference.evaluation.noted_shapes import noting_shapes_alone
 from elbowroom.inference.evaluation.simplified import simplified
 from elbowroom.inference.programs.evaluations import counting
 from elbowroom.inference.programs.refusals import is_numerical, strict, tell
@@ -157,7 +156,7 @@ class Traced:
 
     def _made(self, make: Callable[[], GraphModule]) -> Iterator[Record]:
         try:
-            with strict(), torch.no_grad(), self._soft(), _noting_shapes_alone(), warnings.catch_warnings():
+            with strict(), torch.no_grad(), self._soft(), noting_shapes_alone(), warnings.catch_warnings():
                 warnings.simplefilter("ignore")
                 graph = make()
         except Exception:  # whatever a program does that cannot be recorded, plain runs can do
@@ -185,20 +184,6 @@ def _in_two(function: Differentiated, coordinates: Coordinates, rows: list[Tenso
     with torch.enable_grad():
         values = simplified(make_fx(forward)(rows, u.clone().requires_grad_(True)), differentiable=True)
     return simplified(make_fx(lambda rows, u: function.reduced(lambda at: values(rows, at), u))(rows, u))
-
-
-class _Meta(TorchDispatchMode):
-    """Makes the tensor that `make_fx` notes for each operation, which `simplified` reads sizes and strides of."""
-
-    shape_env = None  # no size is symbolic: torch asks
-
-    def __torch_dispatch__(self, func: Any, _types: Any, args: Any = (), kwargs: Any = None) -> Any:
-        return func(*args, **{**(kwargs or {}), "device": "meta"})
-
-
-def _noting_shapes_alone() -> AbstractContextManager[Any]:
-    """In place of the mode of fake tensors that `make_fx` makes for each operation, which takes longest."""
-    return tracing(TracingContext(_Meta()))  # type: ignore[arg-type]
 
 
 def _agree(replayed: tuple[Tensor, ...], plain: tuple[Tensor, ...]) -> bool:

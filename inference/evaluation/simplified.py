@@ -5,7 +5,7 @@ was worked out before is not worked out again, and views that change nothing are
 place, or shares its memory with what is, is left as it was recorded.
 """
 
-from collections.abc import Hashable
+from collections.abc import Collection, Hashable
 from typing import Any
 
 import torch
@@ -16,10 +16,13 @@ _SAME = {"aten.alias.default", "aten.detach.default"}
 _RESHAPING = {"aten.view.default", "aten.expand.default", "aten.permute.default", "aten._unsafe_view.default"}
 
 
-def simplified(module: GraphModule, differentiable: bool = False) -> GraphModule:
+def simplified(module: GraphModule, differentiable: bool = False, changing: Collection[int] = ()) -> GraphModule:
     """The record with constants folded, repeated operations merged and empty views dropped.
 
-    One that is to be differentiated keeps its `detach`.
+    Args:
+        module: the record.
+        differentiable: whether it is to be differentiated: then it keeps its `detach`.
+        changing: `id` of tensors that it holds, parameters say, whose values will be others when it is replayed.
     """
     written = _written(module)
     seen: dict[Hashable, Node] = {}
@@ -31,18 +34,19 @@ def simplified(module: GraphModule, differentiable: bool = False) -> GraphModule
         elif (earlier := seen.setdefault(_key(node), node)) is not node:
             node.replace_all_uses_with(earlier)
     module.graph.eliminate_dead_code()
-    _fold(module, written)
+    _fold(module, written, changing)
     module.graph.eliminate_dead_code()
     module.recompile()
     return module
 
 
-def _fold(module: GraphModule, written: set[Node]) -> None:
+def _fold(module: GraphModule, written: set[Node], changing: Collection[int]) -> None:
     """Replace what depends on no input by its value."""
     values: dict[Node, Any] = {}
     for node in module.graph.nodes:
-        if node.op == "get_attr" and node not in written:
-            values[node] = getattr(module, node.target)
+        if node.op == "get_attr":
+            if node not in written and id(held := getattr(module, node.target)) not in changing:
+                values[node] = held
             continue
         is_pure = node.op == "call_function" and node not in written and _is_pure(node.target)
         if is_pure and all(n in values for n in node.all_input_nodes):

@@ -29,7 +29,7 @@ class Weigh(Messenger):
         replace: put these in place of the program's own scales (True), or multiply them (False).
     """
 
-    def __init__(self, latent: float = 1.0, observed: float = 1.0, replace: bool = True) -> None:
+    def __init__(self, latent: float | Tensor = 1.0, observed: float = 1.0, replace: bool = True) -> None:
         super().__init__()
         self.latent, self.observed, self.replace = latent, observed, replace
 
@@ -37,7 +37,8 @@ class Weigh(Messenger):
         if site_is_subsample(msg):
             return
         scale = self.observed if msg["is_observed"] else self.latent
-        if self.replace and (isinstance(msg["scale"], Tensor) or msg["scale"] != scale):
+        varies = isinstance(scale, Tensor) or isinstance(msg["scale"], Tensor)
+        if self.replace and (varies or msg["scale"] != scale):
             msg["infer"] = {**(msg["infer"] or {}), SCALE: msg["scale"]}
         msg["scale"] = scale if self.replace else scale * msg["scale"]
 

@@ -10,6 +10,7 @@ from elbowroom.inference.training.batches import Data, Prepare
 from elbowroom.inference.training.epoch_state import OnEpoch
 from elbowroom.inference.training.objectives.own import OwnLoss
 from elbowroom.inference.training.settings import KEEP, Settings
+from elbowroom.inference.training.stepping import COMPILE
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -28,6 +29,7 @@ class Control:
     run_dir: Path | None
     resume: bool
     checkpoint_seconds: float
+    compile: bool | str
     device: torch.device
     progress: bool
     config: Any
@@ -41,6 +43,8 @@ class Control:
             raise ValueError("resume=True needs run_dir, the directory of the run to continue")
         if not self.checkpoint_seconds >= 0:
             raise ValueError(f"checkpoint_seconds must be a number of seconds >= 0, got {self.checkpoint_seconds!r}")
+        if self.compile not in COMPILE:
+            raise ValueError(f"compile must be 'auto', True or False, got {self.compile!r}")
         if self.on_epoch is not None and not callable(self.on_epoch):
             raise TypeError(
                 f"on_epoch must be a function of an EpochState, got {type(self.on_epoch).__name__}: "

@@ -26,6 +26,7 @@ from elbowroom.inference.training.run_config import describe_run
 from elbowroom.inference.training.run_directory import RunDirectory
 from elbowroom.inference.training.settings import Settings
 from elbowroom.inference.training.signals import StopRequest
+from elbowroom.inference.training.stepping import compiles
 from elbowroom.inference.training.trainer import Trainer
 
 logger = logging.getLogger("elbowroom")
@@ -65,6 +66,7 @@ def fit(
     run_dir: str | Path | None = None,
     resume: bool = False,
     checkpoint_seconds: float = 60.0,
+    compile: bool | str = "auto",
     device: str | torch.device = "cpu",
     progress: bool = True,
     config: Any = None,
@@ -146,6 +148,11 @@ def fit(
             first and can be resumed; it is then not called again for that epoch.
         keep: "last" or "best".
         checkpoint_seconds: time between checkpoints; there also is one at the start and one at the end.
+        compile: whether a step replays what Pyro was once seen to do, to the same bits, where that can be had (no
+            branches on values, nothing outside of torch); it is held against a run again and again. "auto": in runs of
+            300 steps or more, compiled by torch from 20 000 on, where a compiler is found; True: compiled at once (half
+            a minute; results differ from the others in their last digits); False: the programs are run at each step.
+            `Fit.steps` says what was done.
         device: where the data are put, and the modules with them.
         progress: show a bar on stderr if training takes longer than two seconds.
         config: anything JSON-able to be kept in config.json, for example which data these are.
@@ -197,6 +204,7 @@ def fit(
         run_dir=None if run_dir is None else Path(run_dir),
         resume=resume,
         checkpoint_seconds=checkpoint_seconds,
+        compile=compile,
         device=torch.device(device),
         progress=progress,
         config=config,
@@ -213,11 +221,13 @@ def _fit(model: Program, guide: Program, data: Data, settings: Settings, control
     batches = Batches(tensors, 1 if one_datum else min(size or 128, len(tensors[0])), seed, one_datum)
     settings = resolved(settings, batches, held_out)
 
+    compiled = compiles(control.compile, settings.num_epochs * len(batches))
+
     def directory(parameters: Parameters) -> RunDirectory | None:
         if control.run_dir is None:
             return None
         by_name = {"data": tensors, "validation": held_out}
-        record = describe_run(settings, model, guide, parameters, by_name, control.config, device)
+        record = describe_run(settings, model, guide, parameters, by_name, control.config, device, compiled)
         return RunDirectory(control.run_dir, record, control.resume)
 
     with _surroundings(device, seed), StopRequest() as stop:
@@ -262,6 +272,7 @@ def _trainer(
         validation=target,
         directory=run_directory,
         device=control.device,
+        compile=control.compile,
     )
 
 
@@ -287,6 +298,7 @@ def _result(trainer: Trainer, path: Path | None) -> Fit:
         loss=trainer.settings.loss,
         beta=trainer.history[-1]["beta"],
         bound=trainer.history[-1].get("bound", "lower"),
+        steps=trainer.stepping.how,
     )
 
 

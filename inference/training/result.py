@@ -32,6 +32,8 @@ class Fit(Shown):
         beta: KL weight of the last step.
         bound: as in the last row of `history`.
         loss: name of the objective, or of the caller's own function.
+        steps: how they were taken: "run" by the programs, "recorded" or "compiled", and why not better if that was
+            asked for.
     """
 
     history: list[dict[str, Any]]
@@ -44,6 +46,7 @@ class Fit(Shown):
     beta: float = 1.0
     bound: str = "lower"
     loss: str = "Trace_ELBO"
+    steps: str = "run"
 
     def as_table(self) -> Table:
         """The best epoch, and the losses and validation ELBOs of the epochs, the last first."""

@@ -25,6 +25,7 @@ def describe_run(
     data: Mapping[str, tuple[Tensor, ...]],
     record: Any,
     device: torch.device,
+    compiled: bool,
 ) -> dict[str, Any]:
     """The resolved configuration of a run; all but "environment" must be the same for it to be resumed."""
     return {
@@ -33,7 +34,7 @@ def describe_run(
         "parameters": parameters.shapes(),
         "data": {name: fingerprint(tensors) if tensors else None for name, tensors in data.items()},
         "record": record,
-        "environment": environment(device),
+        "environment": environment(device) | ({"steps": "compiled"} if compiled else {}),
     }
 
 

@@ -1,9 +1,11 @@
 """The training loop: steps, epochs, checkpoints."""
 
+import logging
 import math
 import time
 from copy import deepcopy
 from dataclasses import asdict
+from functools import partial
 from typing import Any
 
 import torch
@@ -26,7 +28,10 @@ from elbowroom.inference.training.run_directory import RunDirectory
 from elbowroom.inference.training.settings import Settings
 from elbowroom.inference.training.signals import StopRequest, TrainingInterrupted
 from elbowroom.inference.training.standing import Progress, recorded
+from elbowroom.inference.training.stepping import Stepping
 from elbowroom.inference.training.weighed import weighed
+
+logger = logging.getLogger("elbowroom")
 
 
 class Trainer:
@@ -44,6 +49,7 @@ class Trainer:
         validation: the held-out data, or None.
         directory: where to save, or None.
         device: where the data are.
+        compile: whether steps are replayed from a record, see `Stepping`.
     """
 
     def __init__(
@@ -61,6 +67,7 @@ class Trainer:
         validation: Target | None,
         directory: RunDirectory | None,
         device: torch.device,
+        compile: bool | str = False,
     ) -> None:
         self.parameters, self.batches, self.settings = parameters, batches, settings
         self.prepare, self.validation, self.directory, self.device = prepare, validation, directory, device
@@ -79,6 +86,18 @@ class Trainer:
         self.num_steps = settings.num_epochs * len(batches)
         self.programs = (weighed(model, self.weigh, announce=True), weighed(guide, self.weigh, announce=False))
         self.loss, self.data_dim = loss, data_dim
+        self.stepping = Stepping(
+            run=partial(loss.loss_and_grads, *self.programs),
+            parameters=parameters,
+            weigh=self.weigh,
+            state=self._generator,
+            put_back=self._set_generator,
+            compile=compile,
+            num_steps=self.num_steps,
+            usual_size=None if batches.one_datum else batches.batch_size,
+            varies=settings.warmup_ends(settings.num_epochs) > 0,
+            tell=self._note,
+        )
         self.svi = SVI(*self.programs, self.optimiser, loss.loss, self._loss_and_grads)
         self._saved_at: int | None = None
         self._clock = time.monotonic()
@@ -151,7 +170,7 @@ class Trainer:
         self.optimiser.divisor = len(index) if settings.plate is not None else 1
         noise = self._generator()
         try:
-            progress.loss_sum += self.svi.step(*batch)
+            progress.loss_sum += self._take(batch)
         except NonFiniteStep as bad:
             raise self._non_finite(bad.what, batch, index, noise) from None
         progress.norm_sum += self.optimiser.gradient_norm
@@ -160,12 +179,27 @@ class Trainer:
     def _beta(self, step: int) -> float:
         return self.settings.beta_at(step, len(self.batches), self.settings.num_epochs)
 
+    def _take(self, batch: tuple[Tensor, ...]) -> float:
+        """A step along the gradients of a minibatch; its loss."""
+        loss = self.stepping.replayed(*batch)
+        if loss is None:
+            return self.svi.step(*batch)
+        self._finite(loss)
+        self.optimiser()
+        return loss
+
     def _loss_and_grads(self, model: Program, guide: Program, *batch: Tensor) -> float:
-        loss = self.loss.loss_and_grads(model, guide, *batch)
+        return self._finite(self.loss.loss_and_grads(model, guide, *batch))
+
+    def _finite(self, loss: float) -> float:
         if not math.isfinite(loss):
             self.optimiser.clear()
             raise NonFiniteStep("loss")
         return loss
+
+    def _note(self, text: str) -> None:
+        logger.warning(text)
+        self.progress.notes.append(text)
 
     def _close_epoch(self, bar: Bar) -> None:
         self._tick()
@@ -190,8 +224,10 @@ class Trainer:
         self.history.append(metrics)
         if self.directory is not None:
             self.directory.append(metrics)
-        if self.on_epoch is not None and self._show(self.on_epoch, metrics):
-            progress.stopped = progress.stopped or "on_epoch"
+        if self.on_epoch is not None:
+            if self._show(self.on_epoch, metrics):
+                progress.stopped = progress.stopped or "on_epoch"
+            self.stepping.look_again()
 
     def _show(self, on_epoch: OnEpoch, metrics: dict[str, Any]) -> bool:
         """Call `on_epoch`; whatever it draws, and gradients that it leaves, are not training's."""

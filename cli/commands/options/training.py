@@ -77,6 +77,8 @@ class Training:
         loss_options: of a loss that has some, such as '{phi: sleep}' (null: none).
         num_particles: draws of the guide for each datum and step.
         patience: stop at a validation so many epochs after the best one (null: never).
+        compile: replay each step from a record of the programs, to the same bits (auto: from 300 steps on, and compiled
+            from 20000 on), compile it at once (true), or run the programs (false).
     """
 
     epochs: int | None = None
@@ -96,6 +98,7 @@ class Training:
     loss_options: dict[str, Any] | None = None
     num_particles: int = 1
     patience: int | None = None
+    compile: bool | Literal["auto"] = "auto"
 
 
 @dataclass(frozen=True, kw_only=True)

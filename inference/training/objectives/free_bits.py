@@ -111,7 +111,7 @@ def _by_element(site: Any, num_dims: int) -> Any:
     return fn if reinterpreted == num_dims and not fn.event_shape and is_open else None
 
 
-def _scale(site: Any) -> float:
+def _scale(site: Any) -> float | Tensor:
     """β, times the program's own scale where that is kept."""
     scale = site["scale"]
     if isinstance(scale, Tensor) and scale.numel() > 1:
@@ -119,4 +119,4 @@ def _scale(site: Any) -> float:
             f"free_bits floors the KL of site '{site['name']}' as a whole, and a scale of shape {tuple(scale.shape)} "
             "weighs its parts differently: use one number, or free_bits=0"
         )
-    return float(scale)
+    return scale.reshape(()) if isinstance(scale, Tensor) else float(scale)
