@@ -18,6 +18,8 @@ same last bit.
     schedule.py         learning rate and share of β of a step
     preparation.py      before the first step: both programs are run once, and what was left open is chosen
     trainer.py          the loop: steps, epochs, saves
+    stepping.py         a step by the programs, or by replaying a record that gives the same bits
+    recorded_step.py    loss and gradients as a pure tensor program, whatever the objective
     standing.py         where it stands
     objectives/         what it climbs: the ELBO, importance-weighted and Rényi's bounds, wake-sleep, …
     weighed.py          the programs as SVI sees them

@@ -14,7 +14,7 @@ from typing import Any
 
 import torch
 from torch import Tensor
-from torch.fx import GraphModule
+from torch.fx import GraphModule, Node
 from torch.fx.experimental.proxy_tensor import make_fx
 from torch.overrides import TorchFunctionMode
 
@@ -81,8 +81,8 @@ def recorded(step: Step, batch: tuple[Tensor, ...], trainable: Sequence[Tensor],
     with noting_shapes_alone(), warnings.catch_warnings():
         warnings.simplefilter("ignore")
         graph = make_fx(pure)(*batch)
-    _apart(graph)
     graph = simplified(graph, changing={id(tensor) for tensor in changing})
+    _apart(graph)
     return Record(graph, tuple(trainable[i] for i in found))
 
 
@@ -92,16 +92,27 @@ def _forget(tensors: Sequence[Tensor]) -> None:
 
 
 def _apart(graph: GraphModule) -> None:
-    """Each gradient in memory of its own: an optimiser scales them in place."""
+    """Each gradient in memory of its own: an optimiser scales them in place, and what is equal was merged."""
     (output,) = (node for node in graph.graph.nodes if node.op == "output")
-    results, seen = list(output.args[0]), set()
+    results: list[Any] = list(output.args[0])
+    seen: set[Node] = set()
     for i, node in enumerate(results):
-        if node in seen:
+        if (memory := _memory(node)) in seen or memory.op != "call_function":
             with graph.graph.inserting_before(output):
                 results[i] = graph.graph.call_function(torch.ops.aten.clone.default, (node,))
-        seen.add(node)
+        seen.add(memory)
     output.args = (tuple(results),)
     graph.recompile()
+
+
+def _memory(node: Node) -> Node:
+    """What a node is a view of, or the node itself."""
+    while node.op == "call_function" and isinstance(node.target, torch._ops.OpOverload):
+        returned = node.target._schema.returns
+        if not (returned and returned[0].alias_info) or not isinstance(node.args[0], Node):
+            break
+        node = node.args[0]
+    return node
 
 
 class _LossAsTensor(TorchFunctionMode):

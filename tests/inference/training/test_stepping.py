@@ -131,6 +131,25 @@ def test_the_same_bits_wherever_parameters_live(make: Callable[[], Pair]) -> Non
     assert recorded.steps == "recorded"
 
 
+class Twins(PyroModule):
+    """Two parameters with the same gradient, in other shapes, and one whose gradient is a datum."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.one, self.two = nn.Parameter(torch.zeros(2)), nn.Parameter(torch.zeros(1, 2))
+
+    def forward(self, x: Tensor) -> None:
+        with pyro.plate("data", len(x)):
+            mean = self.one * x[:, :2] + self.two * x[:, :2]
+            pyro.sample("z", dist.Normal(mean, 0.7).to_event(1))
+
+
+def test_gradients_that_are_the_same_are_scaled_each_for_itself() -> None:
+    """A record merges what is equal, and the optimiser divides gradients in place."""
+    _, recorded = both_ways(lambda: (networks()[0], Twins()), optimizer="SGD")
+    assert recorded.steps == "recorded"
+
+
 def branching(x: Tensor, model: Any) -> None:
     model(x) if bool(x.sum() > 1e6) else model(x * 1.0)
 
@@ -274,3 +293,15 @@ def test_compiled_steps(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None
     assert any("steps: 'compiled'" in note for epoch in told.history for note in epoch.get("notes", ()))
     resumed = train(True, run_dir=tmp_path / "run", resume=True, warmup_epochs=1)
     assert all(torch.equal(a, b) for a, b in zip(whole, resumed, strict=True))
+
+
+@pytest.mark.slow
+def test_compiled_gradients_that_are_the_same() -> None:
+    """A compiler merges what is equal, too."""
+    ends = []
+    for how in ("auto", True):
+        model, guide = networks()[0], Twins()
+        found = fit(model, guide, images(), num_epochs=2, batch_size=8, progress=False, compile=how, optimizer="SGD")
+        assert found.steps == {"auto": "recorded", True: "compiled"}[how]
+        ends.append([p.detach().clone() for p in (*model.parameters(), *guide.parameters())])
+    assert all(torch.allclose(a, b, rtol=1e-9, atol=1e-9) for a, b in zip(*ends, strict=True))
