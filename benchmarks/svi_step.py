@@ -13,6 +13,7 @@ import statistics
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from itertools import pairwise
 
 import pyro
 import torch
@@ -91,7 +92,7 @@ def networks(case: Case) -> tuple[nn.Sequential, nn.Sequential]:
     """Encoder and decoder as `AmortizedNormal` and `VAE` have them."""
 
     def layers(*widths: int) -> nn.Sequential:
-        pairs = list(zip(widths[:-1], widths[1:], strict=True))
+        pairs = list(pairwise(widths))
         modules = [module for a, b in pairs[:-1] for module in (nn.Linear(a, b), nn.SiLU())]
         return nn.Sequential(*modules, nn.Linear(*pairs[-1]))
 
