@@ -19,7 +19,7 @@ from elbowroom.inference.target import Target
 _BLOCK_BYTES = 40 * 2**20
 """What the evaluation of a block allocates; less than a tenth is in use at a time."""
 
-_DRAWS_BYTES = 2**26
+_DRAWS_BYTES = 2**27
 """What the guide allocates for the draws that blocks are taken from."""
 
 _WORTH_BYTES = 2**30
@@ -45,7 +45,7 @@ class JointInBlocks:
     def __init__(self, target: Target, plan: Plan, samples: int) -> None:
         self.plan, self.samples = plan, samples
         self._traced = Traced(_log_joint, Coordinates.of(target, gradients=False), roundings=_ROUNDINGS)
-        self._piece: tuple[Target, Traced] | None = None
+        self._piece: tuple[bytes, Traced] | None = None
 
     @classmethod
     def of(cls, target: Target, num_samples: int, cost: Cost, memory_bytes: int | None) -> "JointInBlocks | None":
@@ -54,7 +54,7 @@ class JointInBlocks:
         rows = int(min(_BLOCK_BYTES, room / 4) // cost.cell)
         if len(target) * num_samples * cost.cell < _WORTH_BYTES or rows < _FEWEST or not _recordable(target):
             return None
-        plan = _plan_of_draws(target, num_samples, rows, int(min(_DRAWS_BYTES, room / 4)))
+        plan = _plan_of_draws(target, num_samples, rows, int(min(_DRAWS_BYTES, room / 2)))
         if plan is None:
             return None
         samples = min(_power_of_two(rows // plan.data_at_once), num_samples)
@@ -84,11 +84,12 @@ class JointInBlocks:
         return torch.cat([u, u[:, -1:].expand(-1, missing, -1)], 1) if missing else u
 
     def _on(self, target: Target) -> Traced:
-        """The record on a piece of the data."""
-        if self._piece is None or self._piece[0] is not target:
+        """The record on a piece of the data, which its keys tell from others."""
+        keys = target.keys.tobytes()
+        if self._piece is None or self._piece[0] != keys:
             last, size = len(target) - 1, self.plan.data_at_once
             whole = target if last + 1 == size else target.select([min(i, last) for i in range(size)])
-            self._piece = target, self._traced.on(Coordinates(whole, self._traced.coordinates.dim))
+            self._piece = keys, self._traced.on(Coordinates(whole, self._traced.coordinates.dim))
         return self._piece[1]
 
 
