@@ -22,8 +22,8 @@ _BLOCK_BYTES = 40 * 2**20
 _DRAWS_BYTES = 2**27
 """What the guide allocates for the draws that blocks are taken from."""
 
-_WORTH_BYTES = 2**30
-"""What all evaluations allocate, from which on a record pays: making one takes as long as some twenty blocks."""
+_WORTH_BYTES = 2**32
+"""What all evaluations allocate, from which on a record pays: making one takes as long as it saves in fifty blocks."""
 
 _FEWEST = 16  # draws in a block: programs that need more memory for one take longer than Pyro does
 
