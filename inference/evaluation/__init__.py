@@ -19,6 +19,7 @@ datum, sample), so cutting changes no result but rounding.
     differentiated.py    a function that ends with a gradient, in the two parts that a record is made of
     simplified.py        a record with less to do, and the same bits
     noted_shapes.py      what is noted of an operation while it is recorded
+    joint_in_blocks.py   log p(z) and log p(x | z) of very many draws, recorded, in blocks that the cache holds
     recorded_densities.py
                          what a sampler calls: log p(x, u) and its gradient, recorded, in slices
     random_numbers.py    normals and uniforms for each datum, chain and step

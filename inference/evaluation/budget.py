@@ -79,7 +79,11 @@ def plan(target: Target, num_samples: int, memory_bytes: int | None = None, grad
         ValueError: if the budget does not hold one sample of one datum; the message says what would.
     """
     budget = bytes_or_default(memory_bytes)
-    cost = measure(target, 3 if gradients else 1, budget)
+    return cut(target, num_samples, measure(target, 3 if gradients else 1, budget), budget)
+
+
+def cut(target: Target, num_samples: int, cost: Cost, budget: int) -> Plan:
+    """As `plan`, of evaluations of a known cost."""
     free = budget - cost.constant
     data_at_once = len(target)
     if target.sliceable:
@@ -91,9 +95,12 @@ def plan(target: Target, num_samples: int, memory_bytes: int | None = None, grad
             f"{'one datum' if data_at_once == 1 else f'these {data_at_once} data'} "
             f"takes about {math.ceil(cost(data_at_once, 1))} bytes"
         )
-    if samples >= BLOCK:
-        samples -= samples % BLOCK
-    return Plan(len(target), data_at_once, min(samples, num_samples))
+    return Plan(len(target), data_at_once, min(in_noise_blocks(samples), num_samples))
+
+
+def in_noise_blocks(samples: int) -> int:
+    """Samples at once that waste no noise: a multiple of its block, if there are as many."""
+    return samples - samples % BLOCK if samples >= BLOCK else max(samples, 1)
 
 
 def measure(target: Target, scale: float = 1.0, memory_bytes: int | None = None) -> Cost:
@@ -121,6 +128,17 @@ def bytes_per_cell(target: Target, num_samples: int = 16, memory_bytes: int | No
     """Bytes that one guide draw and one model evaluation allocate for each (sample, datum), when there are many."""
     few, num_samples = _trial(target, _first(target), memory_bytes, num_samples)
     return max(sum(_allocated(few, num_samples)) / (num_samples * len(few)), 8.0)
+
+
+def bytes_per_draw(target: Target, memory_bytes: int | None = None) -> float:
+    """Bytes that the guide alone allocates for each further draw of a datum."""
+    few, num_samples = _trial(target, _first(target), memory_bytes, 17)
+    counters = _Allocations(), _Allocations()
+    for counter, count in zip(counters, (1, num_samples), strict=True):
+        with torch.no_grad(), counter:
+            few.propose(count)
+    small, long = (counter.outputs + counter.unfolded for counter in counters)
+    return max((long - small) / ((num_samples - 1) * len(few)), 8.0)
 
 
 def _first(target: Target) -> "_Bytes":

@@ -47,6 +47,7 @@ class Traced:
         compile: compile records with `torch.compile` (tens of seconds once, then 1.5 to 3 times faster).
         record: whether to record at all: a dozen evaluations are over before a record is made.
         weight: evaluations that one at a point counts as (see `programs/evaluations.py`).
+        roundings: how far records and plain runs may be apart, in units of the dtype's ε.
     """
 
     def __init__(
@@ -57,8 +58,9 @@ class Traced:
         compile: bool = False,
         record: bool = True,
         weight: int = 1,
+        roundings: float = 1e4,
     ) -> None:
-        self.weight = weight
+        self.weight, self.roundings = weight, roundings
         self.function, self.coordinates, self.compile, self.record = function, coordinates, compile, record
         # Kept with the target: a second sampler on it records, and compiles, nothing anew.
         self._records: dict[Any, Any] = _RECORDS.setdefault(coordinates.target, {})
@@ -88,9 +90,7 @@ class Traced:
 
     def _evaluate(self, u: Tensor, *extra: Tensor) -> tuple[Tensor, ...]:
         rows, target = self._rows(), self.coordinates.target
-        shapes = tuple((tuple(t.shape), t.dtype, t.device) for t in (*rows, u, *extra))
-        picked = None if target.picked is None else tuple(target.picked.tolist())  # a constant of the record
-        key = (self.function, self.compile, shapes, picked, _SOFT in self._records)
+        key = self._key(rows, u, *extra)
         if self.record and key not in self._records:
             points, plain = self._recordable(u, *extra)
             if points is not None:  # else another time, when there are points at which nothing raises
@@ -113,6 +113,16 @@ class Traced:
         refused = torch.stack([f.isnan() for f in found if f.dim() == 2]).any(0)
         tell(target.keys, refused.cpu(), self._records[_SOFT])
         return tuple(torch.where(f.isnan(), -torch.inf, f) if f.dim() == 2 else f for f in found)
+
+    def has_record(self, u: Tensor) -> bool:
+        """Whether the function of points like u has been recorded; False before it is first called there."""
+        return self._records.get(self._key(self._rows(), u)) is not None
+
+    def _key(self, rows: list[Tensor], *points: Tensor) -> Any:
+        target = self.coordinates.target
+        shapes = tuple((tuple(t.shape), t.dtype, t.device) for t in (*rows, *points))
+        picked = None if target.picked is None else tuple(target.picked.tolist())  # a constant of the record
+        return (self.function, self.compile, shapes, picked, _SOFT in self._records)
 
     def _plain(self, u: Tensor, *extra: Tensor) -> tuple[Tensor, ...]:
         with torch.no_grad():
@@ -172,7 +182,7 @@ class Traced:
                 replayed = record(self._rows(), moved, *extra)
             except Exception:
                 return False
-        return _agree(replayed, plain)
+        return _agree(replayed, plain, self.roundings)
 
 
 def _in_two(function: Differentiated, coordinates: Coordinates, rows: list[Tensor], u: Tensor) -> GraphModule:
@@ -186,7 +196,7 @@ def _in_two(function: Differentiated, coordinates: Coordinates, rows: list[Tenso
     return simplified(make_fx(lambda rows, u: function.reduced(lambda at: values(rows, at), u))(rows, u))
 
 
-def _agree(replayed: tuple[Tensor, ...], plain: tuple[Tensor, ...]) -> bool:
+def _agree(replayed: tuple[Tensor, ...], plain: tuple[Tensor, ...], roundings: float) -> bool:
     """The same densities at the same points; where a plain run raises, and has density zero, a record may say NaN."""
     sound = torch.ones_like(plain[0], dtype=torch.bool)
     for r, p in zip(replayed, plain, strict=True):
@@ -197,7 +207,7 @@ def _agree(replayed: tuple[Tensor, ...], plain: tuple[Tensor, ...]) -> bool:
     pairs = (
         (r, p) if p.shape[:2] != sound.shape else (r[sound], p[sound]) for r, p in zip(replayed, plain, strict=True)
     )
-    return all(same(r, p) for r, p in pairs)
+    return all(same(r, p, roundings) for r, p in pairs)
 
 
 def log_joint(coordinates: Coordinates, u: Tensor) -> tuple[Tensor]:

@@ -217,7 +217,7 @@ def _binomial(mode: _Intercept, func: Any, args: Any, kwargs: Any) -> Tensor:
 
 aten = torch.ops.aten
 _RULES: dict[Any, Callable[..., Tensor]] = {
-    aten.normal_: _in_place("normal", lambda e, mean=0.0, std=1.0: mean + std * e),
+    aten.normal_: _in_place("normal", lambda e, mean=0.0, std=1.0: e if (mean, std) == (0.0, 1.0) else mean + std * e),
     aten.log_normal_: _in_place("normal", lambda e, mean=1.0, std=2.0: (mean + std * e).exp()),
     aten.uniform_: _in_place("uniform", lambda u, low=0.0, high=1.0: low + (high - low) * u),
     aten.exponential_: _in_place("uniform", lambda u, rate=1.0: (-torch.log1p(-u)).clamp_min(_TINY) / rate),

@@ -1,5 +1,6 @@
 """The log density of a traced sample site: unscaled, masked, −∞ outside the support."""
 
+import math
 from typing import Any
 
 import torch
@@ -56,6 +57,8 @@ class _NoInverse(NotImplementedError):
 def _log_prob_of(fn: Any, value: Tensor) -> Tensor:
     if type(fn).log_prob is torch.distributions.Multinomial.log_prob:
         return _multinomial(fn, value)
+    if type(fn).log_prob is torch.distributions.Normal.log_prob and not torch.is_grad_enabled():
+        return _normal(fn, value)
     try:
         terms: Tensor = fn.log_prob(value)
     except (KeyError, NotImplementedError) as error:  # Pyro's, where a transform's cache does not hold it; torch's
@@ -66,10 +69,26 @@ def _log_prob_of(fn: Any, value: Tensor) -> Tensor:
     return terms
 
 
+def _normal(fn: Any, value: Tensor) -> Tensor:
+    """torch's log density, to the bit, in fewer passes: of a scale that plates expand one logarithm is enough."""
+    scale = unexpanded(fn.scale)
+    return (value - fn.loc) ** 2 / (-2 * scale**2) - scale.log() - _LOG_ROOT_2_PI
+
+
 def _multinomial(fn: Any, counts: Tensor) -> Tensor:
     """torch's log density, without the assignment under a boolean index that no vmap can take."""
     logits = torch.where((counts == 0) & (fn.logits == -torch.inf), 0.0, fn.logits)
     return (counts.sum(-1) + 1).lgamma() + (counts * logits - (counts + 1).lgamma()).sum(-1)
+
+
+_LOG_ROOT_2_PI = math.log(math.sqrt(2 * math.pi))
+
+
+def unexpanded(tensor: Tensor) -> Tensor:
+    """A tensor with one row in place of many that are one in memory; it broadcasts to what it was."""
+    for dim, (size, stride) in enumerate(zip(tensor.shape, tensor.stride(), strict=True)):
+        tensor = tensor.narrow(dim, 0, 1) if size > 1 and stride == 0 else tensor
+    return tensor
 
 
 def support_of(fn: Any) -> Any:

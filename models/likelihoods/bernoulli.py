@@ -34,7 +34,7 @@ class BernoulliVector(dist.TorchDistribution):
         log p(x) = Σ_p log sigmoid((2 x_p − 1) l_p)
 
     The same as `Bernoulli(logits=l).to_event(1)` for x of zeros and ones, in about 0.7 of the time (without gradients
-    0.5), and accurate for logits of any size: it never leaves the log domain.
+    0.4), and accurate for logits of any size.
 
     Args:
         logits: l, `[*batch, P]`.
@@ -105,8 +105,27 @@ _ADVICE = (
 )
 
 
+_MOST_FACTORS = 8  # more gain nothing: the rows behind them get short
+_SHORTEST_ROW = 16
+
+
 def _bernoulli_block(signs: Tensor, logits: Tensor) -> Tensor:
-    """softplus(a) = max(a, 0) + log(1 + e^−|a|), in place: torch's own takes twice as long."""
+    """−Σ softplus(a), softplus(a) = max(a, 0) + log(1 + e^−|a|), in place: torch's own takes twice as long.
+
+    Logarithms are what takes time, so log Π (1 + e^−|a|) is taken of up to eight factors in [1, 2] at once. It is right
+    to P ε / 2 nats, ε the dtype's, whatever the logits are: rounding of 1 + e^−|a|.
+    """
     a = signs * logits
     linear = a.clamp_min(0).sum(-1)
-    return -(linear + a.abs_().neg_().exp_().log1p_().sum(-1))
+    powers = a.abs_().neg_().exp_()
+    factors = _num_factors(powers.shape[-1])
+    if factors == 1:
+        return -(linear + powers.log1p_().sum(-1))
+    products = powers.add_(1).unflatten(-1, (factors, -1)).prod(-2)
+    return -(linear + products.log_().sum(-1))
+
+
+def _num_factors(size: int) -> int:
+    """How many numbers of a row of P are multiplied: what divides P, and leaves rows that are worth it; else one."""
+    fitting = (n for n in range(_MOST_FACTORS, 1, -1) if size % n == 0 and size // n >= _SHORTEST_ROW)
+    return next(fitting, 1)

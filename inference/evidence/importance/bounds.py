@@ -14,7 +14,14 @@ from elbowroom.inference.evaluation.check_same_data import check_same_data
 from elbowroom.inference.evidence.importance.bounds_result import Bounds, BoundsInfo, IwaeInfo
 from elbowroom.inference.evidence.importance.harmonic import harmonic_of_draws, harmonic_of_weights
 from elbowroom.inference.evidence.importance.importance import ImportanceInfo, check_counts, collect
-from elbowroom.inference.evidence.importance.streaming import Reduction, Wanted, from_prior, reduce_weights, with_room
+from elbowroom.inference.evidence.importance.streaming import (
+    Reduction,
+    Wanted,
+    from_guide,
+    from_prior,
+    reduce_weights,
+    with_room,
+)
 from elbowroom.inference.evidence.second_opinion import estimate_beside, opinion_of
 from elbowroom.inference.mcmc.draws import Draws
 from elbowroom.inference.progress import Tick, progress_bar
@@ -81,7 +88,7 @@ def bounds(
     wanted = Wanted(sizes, jackknife=True, powers=powers, harmonic=draws is None)
     plan = with_room(budget.plan(target, num_samples, memory_bytes), target, wanted, memory_bytes)
     with progress_bar(2 * len(target) * num_samples, "bounds", "sample", progress) as tick:
-        pieces = reduce_weights(target, plan, num_samples, seed, wanted, tick)
+        pieces = reduce_weights(target, plan, num_samples, seed, wanted, tick, from_guide)
         weighed = collect(pieces, num_samples, sizes)
         estimates = _lower(weighed, pieces, sizes)
         estimates |= {f"renyi-{a:g}": _renyi(_sums(pieces, 1.0 - a), a, weighed) for a in alphas}

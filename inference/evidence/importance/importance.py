@@ -9,8 +9,13 @@ from torch import Tensor
 
 from elbowroom.inference import weights
 from elbowroom.inference.estimate import Estimate, reasons
-from elbowroom.inference.evaluation import budget
-from elbowroom.inference.evidence.importance.streaming import Reduction, Wanted, joined, reduce_weights
+from elbowroom.inference.evidence.importance.streaming import (
+    Reduction,
+    Wanted,
+    draws_of_guide,
+    joined,
+    reduce_weights,
+)
 from elbowroom.inference.evidence.second_opinion import doubted
 from elbowroom.inference.programs.refusals import counted
 from elbowroom.inference.progress import progress_bar
@@ -124,9 +129,9 @@ def importance(
 def _weighed(
     target: Target, num_samples: int, seed: int, sizes: tuple[int, ...], memory_bytes: int | None, progress: bool
 ) -> Estimate[ImportanceInfo]:
-    plan = budget.plan(target, num_samples, memory_bytes)
+    plan, sampler = draws_of_guide(target, num_samples, memory_bytes)
     with progress_bar(len(target) * num_samples, "importance", "sample", progress) as tick:
-        pieces = reduce_weights(target, plan, num_samples, seed, Wanted(sizes), tick)
+        pieces = reduce_weights(target, plan, num_samples, seed, Wanted(sizes), tick, sampler)
     return collect(pieces, num_samples, sizes)
 
 

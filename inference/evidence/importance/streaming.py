@@ -11,13 +11,16 @@ import torch
 from torch import Tensor
 
 from elbowroom.inference import weights
+from elbowroom.inference.evaluation import budget
 from elbowroom.inference.evaluation.budget import Plan, bytes_or_default
+from elbowroom.inference.evaluation.joint_in_blocks import JointInBlocks
 from elbowroom.inference.evaluation.weighted_draws import Sampler, reduced, weighted_draws
 from elbowroom.inference.progress import Tick
 from elbowroom.inference.target import Target
 from elbowroom.inference.weights.running import Groups, Moments, Powers
 
 _SAME = 16  # roundings within which two log weights are those of equal draws
+_FEW = 4  # draws, of which nearly always one differs from another
 _TIED = 0.5  # of the largest weights, below which so few are different that their tail is none
 
 
@@ -30,11 +33,21 @@ class Drawn(NamedTuple):
     discrete: tuple[str, ...] = ()  # those of its sites whose values may well be equal
 
 
-def from_guide(target: Target, num_samples: int, seed: int, start: int) -> Drawn:
-    """Draws of the guide."""
+def from_guide(target: Target, num_samples: int, seed: int, start: int, joint: JointInBlocks | None = None) -> Drawn:
+    """Draws of the guide, weighed by one run of the model or block by block."""
     drawn = weighted_draws(target, num_samples, seed, start)
+    prior, likelihood = drawn.log_joint if joint is None else joint(target, drawn.z)
     discrete = tuple(name for name, latent in target.structure.latents.items() if latent.unconstrained is None)
-    return Drawn(drawn.log_w, drawn.log_joint[1].expand(num_samples, -1), drawn.z, discrete)
+    return Drawn(prior + likelihood - drawn.log_q, likelihood.expand(num_samples, -1), drawn.z, discrete)
+
+
+def draws_of_guide(target: Target, num_samples: int, memory_bytes: int | None) -> tuple[Plan, Sampler[Drawn]]:
+    """How S draws of the guide are cut, and what draws them: with the model in blocks where these pay."""
+    room = bytes_or_default(memory_bytes)
+    cost = budget.measure(target, memory_bytes=room)
+    plan = budget.cut(target, num_samples, cost, room)
+    joint = JointInBlocks.of(target, num_samples, cost, memory_bytes)
+    return (plan, from_guide) if joint is None else (joint.plan, partial(from_guide, joint=joint))
 
 
 def from_prior(target: Target, num_samples: int, seed: int, start: int) -> Drawn:
@@ -72,7 +85,7 @@ def reduce_weights(
     seed: int,
     wanted: Wanted,
     tick: Tick,
-    sampler: Sampler[Drawn] = from_guide,
+    sampler: Sampler[Drawn],
 ) -> "list[Reduction]":
     """Reduce S weighted draws of every datum, one `Reduction` for each piece of the data."""
     reduce = partial(_reduced, num_samples=num_samples, wanted=wanted, tick=tick)
@@ -201,7 +214,9 @@ class Reduction:
             if name not in self.first:
                 self.first[name] = value[0].clone()
                 self.moved[name] = torch.zeros(value.shape[1], dtype=torch.bool, device=value.device)
-            self.moved[name] |= (value != self.first[name]).transpose(0, 1).flatten(1).any(1)
+            for some in (value[:_FEW], value[_FEW:]):  # nearly always the first few tell
+                if not bool(self.moved[name].all()):
+                    self.moved[name] |= (some != self.first[name]).transpose(0, 1).flatten(1).any(1)
 
     def still(self) -> list[str]:
         """For each datum why draws that never move are no proof, or an empty string.

@@ -43,6 +43,36 @@ def test_bernoulli_in_blocks_takes_vmap_and_lets_nan_through() -> None:
     assert found.isnan().nonzero().tolist() == [[299, 1]]
 
 
+@pytest.mark.parametrize("num_pixels", [784, 785, 100])  # eight factors a logarithm, one, five
+def test_bernoulli_of_many_pixels_rounds_no_more_than_torch(num_pixels: int) -> None:
+    for scale in (0.1, 1.0, 10.0, 1000.0):
+        logits = (scale * torch.randn(400, num_pixels, dtype=torch.float64)).float()
+        x = torch.bernoulli(logits.sigmoid())
+        exact = dist.Bernoulli(logits=logits.double()).to_event(1).log_prob(x.double())
+        with torch.no_grad():
+            ours = BernoulliVector(logits).log_prob(x)
+            precise = BernoulliVector(logits.double()).log_prob(x.double())
+        theirs = dist.Bernoulli(logits=logits).to_event(1).log_prob(x)
+        ours_off, theirs_off = ((p.double() - exact).square().mean().sqrt() for p in (ours, theirs))
+        assert ours_off <= 1.3 * theirs_off
+        torch.testing.assert_close(precise, exact, rtol=1e-15, atol=1e-13)
+
+
+def test_bernoulli_of_many_pixels_at_infinite_logits() -> None:
+    logits, x = torch.randn(6, 784), torch.randint(0, 2, (6, 784)).to(torch.get_default_dtype())
+    x[:, :2] = torch.tensor([0.0, 1.0])
+    expected = BernoulliVector(logits[:, 2:]).log_prob(x[:, 2:])
+    logits[0, :2] = torch.tensor([-torch.inf, torch.inf])  # sure, and right
+    logits[1, 0] = torch.inf  # sure, and wrong
+    logits[2, 1] = -torch.inf
+    logits[3, 0] = torch.nan
+    with torch.no_grad():
+        found = BernoulliVector(logits, validate_args=False).log_prob(x)
+    torch.testing.assert_close(found[0], expected[0])
+    assert found[1:3].tolist() == [-torch.inf] * 2
+    assert found[3].isnan() and found[4:].isfinite().all()
+
+
 @pytest.mark.parametrize("scale_shape", [(), (P,), (B, P), (S, B, P)])
 def test_normal_equals_torch(scale_shape: tuple[int, ...]) -> None:
     loc, scale, x = torch.randn(S, B, P), 0.1 + torch.rand(scale_shape), torch.randn(B, P)
