@@ -148,7 +148,8 @@ class Stepping:
         """The same up to the rounding of the parameters' least precise dtype, in which the loss was summed."""
         floating = [t.dtype for t in self.parameters.trainable.values() if t.is_floating_point()]
         dtype = max(floating, key=lambda d: torch.finfo(d).eps)
-        return same(*(t.to(dtype) if t.is_floating_point() else t for t in (actual, expected)))
+        of_dtype = [t.to(dtype) if t.is_floating_point() else t for t in (actual, expected)]
+        return same(of_dtype[0], of_dtype[1])
 
     def _on_cpu(self) -> bool:
         return all(t.device.type == "cpu" for t in self.parameters.trainable.values())
