@@ -17,6 +17,8 @@ BOUNDS = {
     "quadrature": "exact",
     "adapted importance": "lower",
     "adapted importance, upper": "upper",
+    "refined importance": "lower",
+    "refined importance, upper": "upper",
     "bridge": "none",
     "expedition": "lower",
     "earlier rounds": "lower",

@@ -8,8 +8,8 @@ from torch import Tensor
 from elbowroom.inference.estimate import NORMAL_95, Bound, Estimate, contradictions, reasons, room_for
 from elbowroom.inference.evidence.bracket.ledger import Column, Ledger
 
-LOWER = ("quadrature", "adapted importance", "annealing", "importance")
-UPPER = ("quadrature", "adapted importance, upper", "reverse annealing")
+LOWER = ("quadrature", "adapted importance", "refined importance", "annealing", "importance")
+UPPER = ("quadrature", "adapted importance, upper", "refined importance, upper", "reverse annealing")
 """In order of trust. The order does not look at the values, so choosing brings no bias of its own."""
 
 MIDDLE = "bridge"
@@ -19,7 +19,7 @@ EXPEDITION = "expedition"
 """The second opinion: what was found from the prior alone, by an estimate that never saw the guide."""
 
 EARLIER = "earlier rounds"
-"""The largest value that adapted importance gave before it was run again."""
+"""The largest value that adapted or refined importance gave before it was run again."""
 
 MISSED_MODES = "missed modes"
 """What chains say that the guide misses, as a lower bound; written down by an audit."""

@@ -8,12 +8,13 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from elbowroom.inference.estimate import Estimate, reasons
+from elbowroom.inference.estimate import NORMAL_95, Estimate, reasons
 from elbowroom.inference.evaluation.coordinates import Coordinates, why_no_coordinates
 from elbowroom.inference.evidence.annealing import anneal, anneal_reverse
-from elbowroom.inference.evidence.bracket.choice import EARLIER, EXPEDITION, settled
+from elbowroom.inference.evidence.bracket.choice import EARLIER, EXPEDITION, choose, settled, width
 from elbowroom.inference.evidence.bracket.ledger import Ledger
 from elbowroom.inference.evidence.bracket.pace import Pace
+from elbowroom.inference.evidence.bracket.refined import Refined, refine
 from elbowroom.inference.evidence.bracket.sizes import (
     GROWTH,
     MORE,
@@ -22,23 +23,32 @@ from elbowroom.inference.evidence.bracket.sizes import (
     NUM_CHAINS,
     NUM_DRAWS,
     NUM_LEAPFROG,
+    NUM_PARTICLES,
     NUM_PILOT,
     NUM_SAMPLES,
     NUM_STEPS,
+    NUM_TRIED,
     num_warmup,
 )
 from elbowroom.inference.evidence.bridge.adapted import adapted_importance
+from elbowroom.inference.evidence.bridge.both_sides import both_sides_of
 from elbowroom.inference.evidence.bridge.bridge import bridge
 from elbowroom.inference.evidence.importance.importance import importance
 from elbowroom.inference.evidence.quadrature.quadrature import MAX_LATTICE_DIM, quadrature
-from elbowroom.inference.evidence.second_opinion import second_opinion
+from elbowroom.inference.evidence.second_opinion import MOST_LATENTS, second_opinion
 from elbowroom.inference.mcmc import hmc
 from elbowroom.inference.mcmc.convergence import Gates
 from elbowroom.inference.mcmc.draws import Draws
 from elbowroom.inference.mcmc.float_limits import at_limits
+from elbowroom.inference.mcmc.metric import MAX_DENSE
 from elbowroom.inference.target import Target
 
 ADAPTED = ("adapted importance", "adapted importance, upper")
+
+REFINED = ("refined importance", "refined importance, upper")
+
+FEWEST_REFINED = MOST_LATENTS + 1
+"""Scalar latents from which on a Gaussian is refined: with fewer, chains and their search cost little."""
 
 MOST_POINTS = {0: 1, 1: 5_000, 2: 60_000}
 """Points of a lattice: ten times what hard posteriors need, few enough to give up soon on an improper one."""
@@ -78,6 +88,14 @@ class Work:
 _BLIND = "modes far from the guide were not looked for: the prior cannot be drawn from"
 _WEAK = "modes far from the guide were looked for from the prior with {:.0f} effective points"
 
+_PARTICLES = f"modes far from the guide were looked for by {NUM_PARTICLES} particles from the prior"
+
+_FINER, _MARGIN = 1.5, 1.1
+_NUMBERS = tuple(int(NUM_TRIED * _FINER**k) for k in range(1, 11))
+"""Draws of a refined Gaussian: as many as settle a datum, by what fewer of them say."""
+
+_MOST_DRAWS = (_NUMBERS[6], _NUMBERS[-1], _NUMBERS[-1])  # in each round, the first of which knows little
+
 Stage = Callable[[Work, Tensor, float], None]
 """(work, which data `[b]`, effort 0, 1, …, or less where there is no room for that): answer these data.
 
@@ -103,6 +121,61 @@ def by_quadrature(work: Work, data: Tensor, effort: float) -> None:
     with pace.timed("quadrature", len(data), effort, most):
         found = quadrature(part, max_points=MOST_POINTS[dim], memory_bytes=work.memory_bytes)
     work.ledger.put("quadrature", data, found)
+
+
+def by_refined(work: Work, data: Tensor, effort: float) -> None:
+    """Fit a Gaussian to each datum and weigh it from both sides, with as many draws as a few of them say are needed."""
+    part, seed, pace = work.part(data), work.seed, work.pace
+    with pace.timed("refined", len(data), effort):
+        try:
+            refined = refine(part, seed, work.memory_bytes)
+        except NotImplementedError:  # a prior that has a density but cannot be drawn from: nothing would be seen
+            nothing = torch.full((len(data),), torch.nan, dtype=torch.float64)
+            for name in REFINED:
+                work.ledger.put(name, data, Estimate(nothing, nothing, "lower"), (_BLIND,) * len(data))
+            return
+        tried = _weigh_refined(work, data, refined, NUM_TRIED)
+    nothing = torch.full((len(data),), torch.nan, dtype=torch.float64)
+    work.ledger.put(EXPEDITION, data, Estimate(nothing, nothing, "lower"), (_PARTICLES,) * len(data))
+    with pace.clock.forgiving():
+        _settle_refined(work, data, refined, tried.info["delta_stderr"].cpu())
+
+
+def _settle_refined(work: Work, data: Tensor, refined: Refined, error: Tensor) -> None:
+    """Weigh as many draws as the error `[b]` of a few says are needed, and again as their own error says."""
+    made, length = torch.full_like(error, NUM_TRIED), 2 * NORMAL_95 * _MARGIN * error
+    for most in _MOST_DRAWS:
+        wanted = (made * (length / work.tolerance).square()).clamp(max=most)
+        for size in _NUMBERS:
+            some = ~work.is_settled(data) & (wanted <= size) & (wanted > size / _FINER) & (made < size)
+            places, within = _fitting(work, "refined weights", _whole(work, some), math.log(size / NUM_ADAPTED, GROWTH))
+            number = round(NUM_ADAPTED * GROWTH**within)
+            if len(places) and number > made[places].max():
+                with work.pace.timed("refined weights", len(places), within):
+                    _weigh_refined(work, data[places], refined.select(places), number)
+                made[places] = float(number)
+        length = _MARGIN * width(choose(work.ledger, REFINED[:1]), choose(work.ledger, REFINED[1:]))[data]
+
+
+def _whole(work: Work, chosen: Tensor) -> Tensor:
+    """Where `chosen` `[b]` is true; everywhere, if anywhere, for programs that cannot be given part of their data."""
+    return (chosen if work.target.sliceable else chosen.any().expand_as(chosen)).nonzero().flatten()
+
+
+def _weigh_refined(work: Work, data: Tensor, refined: Refined, num_samples: int) -> Estimate:
+    """Weigh draws of the refined Gaussians from both sides; the lower one."""
+    sides = both_sides_of(
+        work.part(data),
+        lambda _, where: refined.proposal(where, str(num_samples)),
+        num_samples,
+        work.seed,
+        work.memory_bytes,
+    )
+    missed = refined.missed(sides[0].value.cpu())
+    work.ledger.remember(REFINED[0], EARLIER, data)
+    for name, estimate in zip(REFINED, sides, strict=True):
+        work.ledger.put(name, data, estimate, _joined(estimate.flags, missed))
+    return sides[0]
 
 
 def by_chains(work: Work, data: Tensor, effort: float) -> None:
@@ -221,7 +294,12 @@ def _anneal(work: Work, data: Tensor, draws: Draws, effort: float) -> None:
         work.ledger.put(name, data, estimate, _joined(estimate.flags, limits))
 
 
-STAGES: dict[str, Stage] = {"importance": by_importance, "quadrature": by_quadrature, "chains": by_chains}
+STAGES: dict[str, Stage] = {
+    "importance": by_importance,
+    "quadrature": by_quadrature,
+    "refined": by_refined,
+    "chains": by_chains,
+}
 
 
 def stages_of(target: Target) -> list[str]:
@@ -232,6 +310,8 @@ def stages_of(target: Target) -> list[str]:
     names = ["importance"]
     if dim <= MAX_LATTICE_DIM:
         names.append("quadrature")
+    if FEWEST_REFINED <= dim <= MAX_DENSE:
+        names.append("refined")
     if dim > 0:
         names.append("chains")
     return names
