@@ -19,6 +19,7 @@ BOUNDS = {
     "adapted importance, upper": "upper",
     "refined importance": "lower",
     "refined importance, upper": "upper",
+    "particles": "none",
     "bridge": "none",
     "expedition": "lower",
     "earlier rounds": "lower",

@@ -10,7 +10,10 @@ lower bound contradicts is passed over.
 
     bracket.py     the call: stages on the data that still need them, while the budget lasts
     stages.py      what each stage runs
+    work.py        what every stage needs
     refined.py     the Gaussian that is fitted to each datum, and what particles from the prior say that it misses
+    refined_stage.py
+                   … the stage that weighs it
     sizes.py       how large each step is, and how it grows
     pace.py        how much of a step there is room for, learned from the steps that have run
     forecast.py    what a step will cost before one has run, from a few timed evaluations or from counts

@@ -12,11 +12,13 @@ from torch import Tensor
 from elbowroom.inference.evaluation.check_same_data import check_same_data
 from elbowroom.inference.evaluation.clock import Budget, Clock, read_budget
 from elbowroom.inference.evaluation.coordinates import why_no_coordinates
+from elbowroom.inference.evidence.bracket.choice import REFINED
 from elbowroom.inference.evidence.bracket.forecast import Forecast
 from elbowroom.inference.evidence.bracket.ledger import Ledger
 from elbowroom.inference.evidence.bracket.pace import UNSURE, Pace
 from elbowroom.inference.evidence.bracket.result import Bracket, read
-from elbowroom.inference.evidence.bracket.stages import ADAPTED, REFINED, STAGES, Work, stages_of
+from elbowroom.inference.evidence.bracket.stages import ADAPTED, STAGES, stages_of
+from elbowroom.inference.evidence.bracket.work import Work
 from elbowroom.inference.mcmc.draws import Draws
 from elbowroom.inference.programs.refusals import counted
 from elbowroom.inference.progress import Bar, progress_bar
@@ -24,7 +26,7 @@ from elbowroom.inference.saving.state_file import fingerprint_of
 from elbowroom.inference.target import Target
 
 _BLOCK = {"importance": 1024, "quadrature": 256, "refined": 128, "chains": 128}  # data answered at once at most
-_TRIED = 8  # data that a lattice is tried on first: what it costs depends on the posteriors
+_TRIED = 8  # data that a stage is tried on first: what it costs depends on the posteriors
 _MAX_EFFORT = 3
 _ANSWERED = {"importance again": ADAPTED[1], "refined": REFINED[1]}  # what shows that a datum does not need a stage
 _CHAINS_SHARE = 2 / 3  # of what is left: weights and annealing come after them
@@ -216,7 +218,7 @@ def _room(work: Work, name: str, effort: int, most: int) -> tuple[int, float]:
         return size, effort  # promised
     share = {"chains": _CHAINS_SHARE, "quadrature": _CAREFUL}.get(name, 1.0)
     size = pace.affordable(name, effort, most, share) or pace.affordable(name, effort, most)
-    if name == "quadrature" and sliceable and not pace.has_run(name) and not pace.is_small(name, most):
+    if sliceable and not pace.has_run(name) and _is_risky(pace, name, size, most):
         size = min(size, _TRIED)
     if size and (sliceable or size == most):
         return size, effort
@@ -231,6 +233,14 @@ def _room(work: Work, name: str, effort: int, most: int) -> tuple[int, float]:
     if within is None:
         return 0, effort
     return max(least, pace.affordable(name, within, most, share)) if sliceable else most, within
+
+
+def _is_risky(pace: Pace, name: str, size: int, most: int) -> bool:
+    """Whether a stage that has not run is tried on a few data first: a lattice unless it is small, others where not
+    all of the data would fit if it cost more than its forecast."""
+    if name == "quadrature":
+        return not pace.is_small(name, most)
+    return name != "importance" and size < most
 
 
 def expected(pace: Pace, stages: list[str], num_data: int) -> dict[str, float]:

@@ -2,19 +2,17 @@
 
 import math
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any
 
 import torch
 from torch import Tensor
 
-from elbowroom.inference.estimate import NORMAL_95, Estimate, reasons
+from elbowroom.inference.estimate import Estimate
 from elbowroom.inference.evaluation.coordinates import Coordinates, why_no_coordinates
 from elbowroom.inference.evidence.annealing import anneal, anneal_reverse
-from elbowroom.inference.evidence.bracket.choice import EARLIER, EXPEDITION, choose, settled, width
-from elbowroom.inference.evidence.bracket.ledger import Ledger
-from elbowroom.inference.evidence.bracket.pace import Pace
-from elbowroom.inference.evidence.bracket.refined import Refined, refine
+from elbowroom.inference.evidence.bracket.choice import EARLIER, EXPEDITION
+from elbowroom.inference.evidence.bracket.refined_stage import FEWEST_REFINED, by_refined
 from elbowroom.inference.evidence.bracket.sizes import (
     GROWTH,
     MORE,
@@ -23,19 +21,17 @@ from elbowroom.inference.evidence.bracket.sizes import (
     NUM_CHAINS,
     NUM_DRAWS,
     NUM_LEAPFROG,
-    NUM_PARTICLES,
     NUM_PILOT,
     NUM_SAMPLES,
     NUM_STEPS,
-    NUM_TRIED,
     num_warmup,
 )
+from elbowroom.inference.evidence.bracket.work import BLIND, Work, fitting, joined, no_value
 from elbowroom.inference.evidence.bridge.adapted import adapted_importance
-from elbowroom.inference.evidence.bridge.both_sides import both_sides_of
 from elbowroom.inference.evidence.bridge.bridge import bridge
 from elbowroom.inference.evidence.importance.importance import importance
 from elbowroom.inference.evidence.quadrature.quadrature import MAX_LATTICE_DIM, quadrature
-from elbowroom.inference.evidence.second_opinion import MOST_LATENTS, second_opinion
+from elbowroom.inference.evidence.second_opinion import second_opinion
 from elbowroom.inference.mcmc import hmc
 from elbowroom.inference.mcmc.convergence import Gates
 from elbowroom.inference.mcmc.draws import Draws
@@ -44,11 +40,6 @@ from elbowroom.inference.mcmc.metric import MAX_DENSE
 from elbowroom.inference.target import Target
 
 ADAPTED = ("adapted importance", "adapted importance, upper")
-
-REFINED = ("refined importance", "refined importance, upper")
-
-FEWEST_REFINED = MOST_LATENTS + 1
-"""Scalar latents from which on a Gaussian is refined: with fewer, chains and their search cost little."""
 
 MOST_POINTS = {0: 1, 1: 5_000, 2: 60_000}
 """Points of a lattice: ten times what hard posteriors need, few enough to give up soon on an improper one."""
@@ -64,37 +55,7 @@ SEEN = 64.0
 """Effective points of the search from the prior with fewer than which it is said how many there were."""
 
 
-@dataclass(frozen=True)
-class Work:
-    """What every stage needs."""
-
-    target: Target
-    ledger: Ledger
-    seed: int
-    tolerance: float
-    memory_bytes: int | None
-    pace: Pace
-    draws: Draws | None = None  # chains that were run already, of all data
-
-    def part(self, data: Tensor) -> Target:
-        """The target of some of the data."""
-        return self.target if len(data) == len(self.target) else self.target.select(data)
-
-    def is_settled(self, data: Tensor) -> Tensor:
-        """Whether each of these data is settled, `[b]`."""
-        return settled(self.ledger, self.tolerance)[data]
-
-
-_BLIND = "modes far from the guide were not looked for: the prior cannot be drawn from"
 _WEAK = "modes far from the guide were looked for from the prior with {:.0f} effective points"
-
-_PARTICLES = f"modes far from the guide were looked for by {NUM_PARTICLES} particles from the prior"
-
-_FINER, _MARGIN = 1.5, 1.1
-_NUMBERS = tuple(int(NUM_TRIED * _FINER**k) for k in range(1, 11))
-"""Draws of a refined Gaussian: as many as settle a datum, by what fewer of them say."""
-
-_MOST_DRAWS = (_NUMBERS[6], _NUMBERS[-1], _NUMBERS[-1])  # in each round, the first of which knows little
 
 Stage = Callable[[Work, Tensor, float], None]
 """(work, which data `[b]`, effort 0, 1, …, or less where there is no room for that): answer these data.
@@ -123,61 +84,6 @@ def by_quadrature(work: Work, data: Tensor, effort: float) -> None:
     work.ledger.put("quadrature", data, found)
 
 
-def by_refined(work: Work, data: Tensor, effort: float) -> None:
-    """Fit a Gaussian to each datum and weigh it from both sides, with as many draws as a few of them say are needed."""
-    part, seed, pace = work.part(data), work.seed, work.pace
-    with pace.timed("refined", len(data), effort):
-        try:
-            refined = refine(part, seed, work.memory_bytes)
-        except NotImplementedError:  # a prior that has a density but cannot be drawn from: nothing would be seen
-            nothing = torch.full((len(data),), torch.nan, dtype=torch.float64)
-            for name in REFINED:
-                work.ledger.put(name, data, Estimate(nothing, nothing, "lower"), (_BLIND,) * len(data))
-            return
-        tried = _weigh_refined(work, data, refined, NUM_TRIED)
-    nothing = torch.full((len(data),), torch.nan, dtype=torch.float64)
-    work.ledger.put(EXPEDITION, data, Estimate(nothing, nothing, "lower"), (_PARTICLES,) * len(data))
-    with pace.clock.forgiving():
-        _settle_refined(work, data, refined, tried.info["delta_stderr"].cpu())
-
-
-def _settle_refined(work: Work, data: Tensor, refined: Refined, error: Tensor) -> None:
-    """Weigh as many draws as the error `[b]` of a few says are needed, and again as their own error says."""
-    made, length = torch.full_like(error, NUM_TRIED), 2 * NORMAL_95 * _MARGIN * error
-    for most in _MOST_DRAWS:
-        wanted = (made * (length / work.tolerance).square()).clamp(max=most)
-        for size in _NUMBERS:
-            some = ~work.is_settled(data) & (wanted <= size) & (wanted > size / _FINER) & (made < size)
-            places, within = _fitting(work, "refined weights", _whole(work, some), math.log(size / NUM_ADAPTED, GROWTH))
-            number = round(NUM_ADAPTED * GROWTH**within)
-            if len(places) and number > made[places].max():
-                with work.pace.timed("refined weights", len(places), within):
-                    _weigh_refined(work, data[places], refined.select(places), number)
-                made[places] = float(number)
-        length = _MARGIN * width(choose(work.ledger, REFINED[:1]), choose(work.ledger, REFINED[1:]))[data]
-
-
-def _whole(work: Work, chosen: Tensor) -> Tensor:
-    """Where `chosen` `[b]` is true; everywhere, if anywhere, for programs that cannot be given part of their data."""
-    return (chosen if work.target.sliceable else chosen.any().expand_as(chosen)).nonzero().flatten()
-
-
-def _weigh_refined(work: Work, data: Tensor, refined: Refined, num_samples: int) -> Estimate:
-    """Weigh draws of the refined Gaussians from both sides; the lower one."""
-    sides = both_sides_of(
-        work.part(data),
-        lambda _, where: refined.proposal(where, str(num_samples)),
-        num_samples,
-        work.seed,
-        work.memory_bytes,
-    )
-    missed = refined.missed(sides[0].value.cpu())
-    work.ledger.remember(REFINED[0], EARLIER, data)
-    for name, estimate in zip(REFINED, sides, strict=True):
-        work.ledger.put(name, data, estimate, _joined(estimate.flags, missed))
-    return sides[0]
-
-
 def by_chains(work: Work, data: Tensor, effort: float) -> None:
     """Run chains; weigh a proposal fitted to them from both sides; bridge; anneal both ways where that fails."""
     part, seed, pace = work.part(data), seed_of(work, effort), work.pace
@@ -191,26 +97,14 @@ def by_chains(work: Work, data: Tensor, effort: float) -> None:
         _weigh(work, data, draws, num_adapted, seed)
         work.ledger.put("bridge", data, bridge(part, draws, num_exchanges=0, seed=seed, memory_bytes=work.memory_bytes))
     with pace.clock.forgiving():  # the round has its chains
-        wide, within = _fitting(work, "more weights", _promising(work, data), effort)
+        wide, within = fitting(work, "more weights", _promising(work, data), effort)
         if len(wide) and (more := int(NUM_ADAPTED * MORE * GROWTH**within)) > num_adapted:
             with pace.timed("more weights", len(wide), within):
                 _weigh(work, data[wide], draws.select(wide.tolist()), more, seed)
-        rest, within = _fitting(work, "annealing", (~work.is_settled(data)).nonzero().flatten(), effort)
+        rest, within = fitting(work, "annealing", (~work.is_settled(data)).nonzero().flatten(), effort)
         if len(rest):
             with pace.timed("annealing", len(rest), within):
                 _anneal(work, data[rest], draws.select(rest.tolist()), within)
-
-
-def _fitting(work: Work, step: str, places: Tensor, effort: float) -> tuple[Tensor, float]:
-    """As many of the places as a step has room for, all of them with less effort where it can be, and that effort."""
-    if not len(places):
-        return places, effort
-    pace, least = work.pace, 1 if work.target.sliceable else len(places)
-    size = pace.affordable(step, effort, len(places))
-    if size >= least:
-        return places[:size], effort
-    within = pace.effort_within(step, least, min(effort, 0.75))  # weights and temperatures less than these say little
-    return (places[:0], effort) if within is None else (places[:least], within)
 
 
 def seed_of(work: Work, effort: float) -> int:
@@ -238,8 +132,7 @@ def _look(work: Work, data: Tensor, draws: Draws) -> None:
     """Write down what was found from the prior alone: by the search that the chains began with, or by one sent now."""
     found, ess = _found_from_prior(work, data, draws)
     if found is None:
-        nothing = torch.full((len(data),), torch.nan, dtype=torch.float64)
-        work.ledger.put(EXPEDITION, data, Estimate(nothing, nothing, "lower"), (_BLIND,) * len(data))
+        work.ledger.put(EXPEDITION, data, no_value(len(data)), (BLIND,) * len(data))
         return
     flags = tuple("" if e >= SEEN else _WEAK.format(e) for e in ess.tolist())
     work.ledger.remember(EXPEDITION, EARLIER, data)
@@ -291,7 +184,7 @@ def _anneal(work: Work, data: Tensor, draws: Draws, effort: float) -> None:
     up = anneal(part, search=False, **arguments)  # chains have been begun with one
     down = anneal_reverse(part, draws, allow_failed=True, **arguments)
     for name, estimate in (("annealing", up), ("reverse annealing", down)):
-        work.ledger.put(name, data, estimate, _joined(estimate.flags, limits))
+        work.ledger.put(name, data, estimate, joined(estimate.flags, limits))
 
 
 STAGES: dict[str, Stage] = {
@@ -324,9 +217,4 @@ def _start(target: Target) -> str:
 
 def _with(estimate: Estimate, mixing: tuple[str, ...], limits: tuple[str, ...]) -> tuple[str, ...]:
     """The flags of an estimate, of how the chains mix, and of floating point's limits, as one for each datum."""
-    return _joined(estimate.flags, tuple(f"chains do not mix: {flag}" if flag else "" for flag in mixing), limits)
-
-
-def _joined(*texts: tuple[str, ...]) -> tuple[str, ...]:
-    """Each datum's reasons as one."""
-    return tuple(reasons(*flags) for flags in zip(*texts, strict=True))
+    return joined(estimate.flags, tuple(f"chains do not mix: {flag}" if flag else "" for flag in mixing), limits)

@@ -9,15 +9,18 @@ import pytest
 import torch
 from torch import Tensor
 
-from elbowroom.inference import Target, bracket, hmc
+from elbowroom.inference import Estimate, Target, bracket, hmc
 from elbowroom.inference.evaluation.clock import Clock, Evaluations
 from elbowroom.inference.evaluation.random_numbers import RandomNumbers
 from elbowroom.inference.evidence.bracket import stages
 from elbowroom.inference.evidence.bracket.bracket import continued
+from elbowroom.inference.evidence.bracket.choice import PARTICLES, REFINED
 from elbowroom.inference.evidence.bracket.forecast import Forecast
 from elbowroom.inference.evidence.bracket.ledger import Ledger
 from elbowroom.inference.evidence.bracket.pace import Pace
 from elbowroom.inference.evidence.bracket.refined import Refined
+from elbowroom.inference.evidence.bracket.result import read
+from elbowroom.inference.evidence.bracket.work import Work
 from elbowroom.inference.families.family import Family
 from toys.failure_budget import sigmas
 from toys.programs import Ppca, data
@@ -64,7 +67,7 @@ def evidence_of_modes() -> float:
 
 def few_stages(target: Target, number: float = 1e9) -> tuple[Ledger, Pace]:
     pace = Pace(Clock(Evaluations(number)), Forecast.counted(target))
-    work = stages.Work(target, Ledger.empty(len(target)), 0, 0.1, None, pace)
+    work = Work(target, Ledger.empty(len(target)), 0, 0.1, None, pace)
     continued(work, lambda: None, only=FEW)
     return work.ledger, pace
 
@@ -89,7 +92,7 @@ def test_a_mode_that_only_the_prior_knows_is_flagged(share: float) -> None:
     """Without it both sides are right; with it they agree on what is too low by its share, and are not believed."""
     target = Target(partial(two_modes, share=share), in_one_mode, torch.zeros(8))
     ledger, _ = few_stages(target)
-    for name in stages.REFINED:
+    for name in REFINED:
         column = ledger.columns[name]
         error = (column.value - evidence_of_modes() - math.log(share)).abs()
         assert bool((error <= sigmas(64) * column.stderr + 1e-6).all()), (error, column.stderr)
@@ -107,7 +110,7 @@ def test_a_prior_that_cannot_be_drawn_from_is_told() -> None:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(type(target), "sample_prior", not_drawn)
         ledger, _ = few_stages(target)
-    assert all("cannot be drawn from" in flag for name in stages.REFINED for flag in ledger.columns[name].flags)
+    assert all("cannot be drawn from" in flag for name in REFINED for flag in ledger.columns[name].flags)
 
 
 def not_drawn(*args: object, **kwargs: object) -> None:
@@ -162,3 +165,20 @@ def test_which_particles_count() -> None:
     assert [bool(text) for text in found.missed(torch.full((5,), 3.0))] == [False] * 5
     assert found.missed(torch.zeros(5))[1].startswith("2 of 6 particles")
     assert len(found.select(torch.tensor([1, 4])).missed(torch.zeros(2))) == 2
+
+
+@pytest.mark.parametrize(("found", "told"), [(0.0, True), (0.05, True), (0.7, False)])
+def test_chains_that_find_no_more_do_not_clear_it(found: float, told: bool) -> None:
+    """Particles were somewhere else: chains that end where the Gaussian is have not been there."""
+    ledger, one = Ledger.empty(1), torch.tensor([0])
+
+    def put(name: str, value: float, flag: str = "") -> None:
+        ledger.put(name, one, Estimate(torch.tensor([value]), torch.tensor([0.01]), "none"), (flag,))
+
+    for name in REFINED:
+        put(name, 0.0, "2 of 64")
+    put(PARTICLES, math.nan, "2 of 64")
+    for name in stages.ADAPTED:
+        put(name, found)
+    assert read(ledger, 0.1, {}).flags == (("2 of 64",) if told else ("",))
+    assert read(ledger, 0.1, {}).settled.item() is not told
