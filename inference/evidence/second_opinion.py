@@ -77,7 +77,7 @@ def second_opinion(target: Target, *, seed: int = 0, memory_bytes: int | None = 
     columns: list[tuple[Tensor, ...]] = []
     cost = 0
     with torch.no_grad():
-        for part in chunks(densities, at_once):
+        for part in _chunks(densities, at_once):
             on = part.coordinates.target
             numbers = RandomNumbers(on, seed)
             found = explore(path.on(on), numbers, part.log_joint)
@@ -174,7 +174,7 @@ def _with(estimate: Estimate[Info], more: list[str]) -> Estimate[Info]:
     return replace(estimate, flags=tuple(map(reasons, estimate.flags, more)))
 
 
-def chunks(densities: Densities, at_once: int) -> Iterator[Densities]:
+def _chunks(densities: Densities, at_once: int) -> Iterator[Densities]:
     """The densities of at most so many data at a time; the last chunk is made up to full size by its own data."""
     target = densities.coordinates.target
     if not target.sliceable or len(target) <= at_once:

@@ -236,11 +236,11 @@ def _room(work: Work, name: str, effort: int, most: int) -> tuple[int, float]:
 
 
 def _is_risky(pace: Pace, name: str, size: int, most: int) -> bool:
-    """Whether a stage that has not run is tried on a few data first: a lattice unless it is small, others where not
-    all of the data would fit if it cost more than its forecast."""
+    """Whether a stage that has not run is tried on a few data first: a lattice unless it is small, chains where not all
+    of the data would fit if they cost more than their forecast."""
     if name == "quadrature":
         return not pace.is_small(name, most)
-    return name != "importance" and size < most
+    return name == "chains" and size < most
 
 
 def expected(pace: Pace, stages: list[str], num_data: int) -> dict[str, float]:

@@ -21,7 +21,6 @@ from elbowroom.inference.evaluation.random_numbers import RandomNumbers
 from elbowroom.inference.evaluation.recorded_densities import Densities
 from elbowroom.inference.evidence.bracket.sizes import NUM_BOLD, NUM_FITTED, NUM_PARTICLES, NUM_POINTS
 from elbowroom.inference.evidence.bridge.both_sides import Proposal
-from elbowroom.inference.evidence.second_opinion import chunks
 from elbowroom.inference.families.family import Family
 from elbowroom.inference.families.fitting import fit_family
 from elbowroom.inference.families.from_guide import read_guide
@@ -88,14 +87,13 @@ def refine(target: Target, seed: int, memory_bytes: int | None) -> Refined:
     """
     coordinates = Coordinates.of(target)
     at_once = plan(target, max(NUM_PARTICLES, NUM_POINTS), memory_bytes, gradients=True).data_at_once
-    densities = Densities.of(coordinates, cells_within(target, memory_bytes))
-    path = Path(coordinates, "prior")
-    pieces = [_refine(part, path.on(part.coordinates.target), seed) for part in chunks(densities, at_once)]
-    family = Family(*(torch.cat(t)[: len(target)] for t in zip(*(p.family.tensors for p in pieces), strict=True)))
-    joint, weight = (
-        torch.cat(t, 1)[:, : len(target)] for t in zip(*((p.log_joint, p.log_w) for p in pieces), strict=True)
-    )
-    return Refined(family, joint, weight)
+    densities = Densities.of(coordinates, cells_within(target, memory_bytes), record=False)  # it is over before one
+    path = Path(coordinates, "prior", record=False)
+    parts = torch.arange(len(target)).chunk(-(-len(target) // at_once)) if target.sliceable else [None]
+    every = [densities if data is None else densities.at(coordinates.at(data)) for data in parts]
+    pieces = [_refine(part, path.on(part.coordinates.target), seed) for part in every]
+    family = Family(*(torch.cat(tensors) for tensors in zip(*(p.family.tensors for p in pieces), strict=True)))
+    return Refined(family, torch.cat([p.log_joint for p in pieces], 1), torch.cat([p.log_w for p in pieces], 1))
 
 
 def _refine(densities: Densities, path: Path, seed: int) -> Refined:
