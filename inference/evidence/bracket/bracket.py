@@ -128,7 +128,7 @@ def continued(
     _check_first(pace, stages, int((~ledger.has("importance")).sum()), len(target))
     with progress_bar(len(target), "bracket", "datum", progress) as bar:
         run = _Run(work, bar, keep)
-        for name, effort in _agenda(stages) if only is None else [(name, 0) for name in only]:
+        for name, effort in _agenda(stages) if only is None else [(name, 0) for name in only if name in stages]:
             run.stage(name, effort)
         if only is None:
             run.last_importance()

@@ -2,6 +2,7 @@
 
 import math
 from functools import partial
+from typing import cast
 
 import pyro
 import pyro.distributions as dist
@@ -9,7 +10,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from elbowroom.inference import Estimate, Target, bracket, hmc
+from elbowroom.inference import Draws, Estimate, Target, bracket
 from elbowroom.inference.evaluation.clock import Clock, Evaluations
 from elbowroom.inference.evaluation.random_numbers import RandomNumbers
 from elbowroom.inference.evidence.bracket import stages
@@ -75,7 +76,7 @@ def few_stages(target: Target, number: float = 1e9) -> tuple[Ledger, Pace]:
 def test_a_gaussian_posterior_is_settled_from_both_sides(monkeypatch: pytest.MonkeyPatch) -> None:
     target, truth = ppca()
     monkeypatch.setattr(stages, "hmc", refuse)
-    found = bracket(target, budget=300.0)
+    found = bracket(target, budget="1e6 evaluations")
     assert bool(found.settled.all()), found.flags
     assert {found.method(b) for b in range(len(found))} == {"refined importance"}
     for side in (found.lower, found.upper):
@@ -131,10 +132,23 @@ def test_no_room_for_it_is_no_answer() -> None:
     assert "refined importance" not in ledger.columns and pace.clock.spent <= 20_000
 
 
-def test_chains_that_were_given_come_first() -> None:
+@pytest.mark.parametrize("given", [False, True])
+def test_chains_that_were_given_come_first(given: bool, monkeypatch: pytest.MonkeyPatch) -> None:
     target, _ = ppca()
-    found = bracket(target, draws=hmc(target, num_draws=60), budget="1e5 evaluations")
-    assert "refined importance" not in found.ledger.columns and "adapted importance" in found.ledger.columns
+    seen: list[str] = []
+
+    def refined(work: Work, rows: Tensor, effort: float) -> None:
+        seen.append("refined")
+        for name in REFINED:
+            work.ledger.put(name, rows, Estimate(torch.zeros(len(rows)), torch.ones(len(rows)), "none"))
+
+    monkeypatch.setitem(stages.STAGES, "refined", refined)
+    monkeypatch.setitem(stages.STAGES, "chains", lambda *_: seen.append("chains"))
+    pace = Pace(Clock(Evaluations(3e5)), Forecast.counted(target))
+    draws = cast(Draws, object()) if given else None
+    work = Work(target, Ledger.empty(len(target)), 0, 0.1, None, pace, draws)
+    continued(work, lambda: None, only=(*FEW, "chains"))
+    assert ("refined" in seen) is not given and "chains" in seen
 
 
 def test_draws_have_the_density_that_is_said() -> None:
