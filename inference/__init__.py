@@ -21,6 +21,7 @@ trusted.
     saving/         how is a result kept?
     training/       how is q fitted?
     mcmc/           what is p(z | x)?
+    families/       which Gaussian, mixture or flow is nearest to p(z | x)?
     evidence/       what is log p(x)?
     gap/            where does the room come from?
     diagnostics/    may q be used?

@@ -25,8 +25,8 @@ numbers with 95 % intervals, and sentences rest on numbers: verdict → numbers 
     store.py          results on disk, by the names of their classes
     joined_blocks.py  results of disjoint data made one
 
-Read result.py first, then audit.py. Imports: gap, diagnostics, evidence, mcmc, evaluation, saving, target, programs,
-weights, estimate; no wing imports audit.
+Read result.py first, then audit.py. Imports: gap, diagnostics, evidence, families, mcmc, evaluation, saving, target,
+programs, weights, estimate; no wing imports audit.
 """
 
 from elbowroom.inference.audit.audit import audit, audit_target

@@ -14,6 +14,7 @@ from elbowroom.inference.evidence.bracket import Bracket, stages
 from elbowroom.inference.evidence.bracket.bracket import continued, expected
 from elbowroom.inference.evidence.bracket.ledger import Ledger
 from elbowroom.inference.evidence.bracket.result import read
+from elbowroom.inference.evidence.bracket.work import Work as Step
 from elbowroom.inference.evidence.importance.importance import ImportanceInfo
 from elbowroom.inference.evidence.quadrature.quadrature import MAX_LATTICE_DIM
 
@@ -62,7 +63,7 @@ class Brackets:
         some = replace(ledger.select(data.tolist()), seconds=0.0, refused=torch.zeros_like(data))
         pace = work.pace.part(amount)
         seed, memory_bytes = self.options["seed"], self.options["memory_bytes"]
-        step = stages.Work(part, some, seed, self.tolerance, memory_bytes, pace)
+        step = Step(part, some, seed, self.tolerance, memory_bytes, pace)
         found = continued(step, lambda: None, self.progress, only)
         ledger.take(data.tolist(), found.ledger, list(found.ledger.columns))
         work.clock.spend("bracket", found.ledger.seconds)

@@ -14,8 +14,8 @@ from elbowroom.inference.diagnostics.calibration import Calibration, Check
 from elbowroom.inference.diagnostics.latent_use import LatentUse
 from elbowroom.inference.estimate import Estimate
 from elbowroom.inference.evidence.bracket.ledger import Column, Ledger
+from elbowroom.inference.families.family import Family
 from elbowroom.inference.gap import Decomposition, RefinedGuide
-from elbowroom.inference.gap.families.family import Family
 from elbowroom.inference.mcmc.convergence import Convergence, Gates
 from elbowroom.inference.saving.state_file import StateError, read_state, write_state
 from elbowroom.inference.target import Target

@@ -15,7 +15,7 @@ the value bounds in expectation. With w = p(x, z) / q(z | x):
     second_opinion.py
                    from the prior alone: what lies below it has missed a mode
 
-Read importance/importance.py first. Imports: mcmc, evaluation, saving, target, programs, weights, estimate; never
-gap, diagnostics or audit. Inside: bracket, then bridge, then the other three, which do not know each other, then
+Read importance/importance.py first. Imports: families, mcmc, evaluation, saving, target, programs, weights, estimate;
+never gap, diagnostics or audit. Inside: bracket, then bridge, then the other three, which do not know each other, then
 second_opinion.py.
 """

@@ -17,7 +17,6 @@ posterior only are known by it.
     rungs.py              each rung: where it starts and what it fits, from the encoder and from elsewhere
     bent_rung.py          the last rung, where it is asked for: flows
     elsewhere.py          points of the posterior that the encoder did not lead to
-    families/             Gaussians, mixtures of them and flows, fitted to every datum at once
     exploded_outputs.py   encoder outputs that no posterior can be
     log_p.py              log p(x) to hold the ladder against: given, by a lattice, or annealed
     annealed.py           log p(x) annealed from the members, and a second opinion that did not begin there
@@ -30,8 +29,8 @@ posterior only are known by it.
     overfitting.py        the amortization gap on training against test data
     retraining.py         a new guide beneath the same model, and what it gains
 
-Read decompose.py first, then rungs.py. Imports: evidence, mcmc, training, evaluation, target, programs, weights,
-estimate; never diagnostics or audit.
+Read decompose.py first, then rungs.py. Imports: evidence, families, mcmc, training, evaluation, target, programs,
+weights, estimate; never diagnostics or audit.
 """
 
 from elbowroom.inference.gap.attribution import SiteAttribution, attribute_sites

@@ -5,10 +5,10 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from elbowroom.inference.gap.families.bending import fit_bend
-from elbowroom.inference.gap.families.bent import BentFamily, straightened
-from elbowroom.inference.gap.families.family import Family
-from elbowroom.inference.gap.families.scoring import evaluate
+from elbowroom.inference.families.bending import fit_bend
+from elbowroom.inference.families.bent import BentFamily, straightened
+from elbowroom.inference.families.family import Family
+from elbowroom.inference.families.scoring import evaluate
 from elbowroom.inference.gap.rungs import FLOW, Climber, is_better
 
 

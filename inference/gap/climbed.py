@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from elbowroom.inference.gap.families.bent import Member, joined
+from elbowroom.inference.families.bent import Member, joined
 
 ENCODER = "encoder"
 """The first rung of every ladder: the guide as it is."""

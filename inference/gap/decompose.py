@@ -12,9 +12,9 @@ from elbowroom.inference.estimate import Estimate, reasons
 from elbowroom.inference.evaluation.check_same_data import check_same_data
 from elbowroom.inference.evaluation.coordinates import Coordinates
 from elbowroom.inference.evidence.bracket.bracket import told
+from elbowroom.inference.families.scoring import NUM_SHIFTS
 from elbowroom.inference.gap.annealed import Ground
 from elbowroom.inference.gap.climbed import ENCODER, Climbed
-from elbowroom.inference.gap.families.scoring import NUM_SHIFTS
 from elbowroom.inference.gap.held import Held, held_by
 from elbowroom.inference.gap.ladder import climb
 from elbowroom.inference.gap.log_p import LogP, LogPInfo, log_evidence

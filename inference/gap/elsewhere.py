@@ -12,8 +12,8 @@ from torch import Tensor
 from elbowroom.inference.evaluation.coordinates import Coordinates
 from elbowroom.inference.evaluation.random_numbers import RandomNumbers
 from elbowroom.inference.evaluation.recorded_densities import Densities
-from elbowroom.inference.gap.families.expectation import Density
-from elbowroom.inference.gap.families.family import Family
+from elbowroom.inference.families.expectation import Density
+from elbowroom.inference.families.family import Family
 from elbowroom.inference.mcmc.draws import Draws
 from elbowroom.inference.mcmc.expedition import LEAST_DIM, NUM_PARTICLES, explore
 from elbowroom.inference.mcmc.metric import MAX_DENSE, fit_scale

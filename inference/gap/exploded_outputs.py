@@ -5,8 +5,8 @@ from torch import Tensor
 
 from elbowroom.inference.evaluation.budget import plan
 from elbowroom.inference.evaluation.coordinates import Coordinates
-from elbowroom.inference.gap.families.family import Family
-from elbowroom.inference.gap.families.from_guide import read_guide
+from elbowroom.inference.families.family import Family
+from elbowroom.inference.families.from_guide import read_guide
 from elbowroom.inference.target import Target
 
 _TIMES = 100.0

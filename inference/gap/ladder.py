@@ -9,16 +9,16 @@ from elbowroom.inference.evaluation.budget import bytes_or_default, cells_within
 from elbowroom.inference.evaluation.coordinates import Coordinates
 from elbowroom.inference.evaluation.random_numbers import RandomNumbers
 from elbowroom.inference.evaluation.recorded_densities import Densities
+from elbowroom.inference.families.bent import Member
+from elbowroom.inference.families.family import Family
+from elbowroom.inference.families.fitting import NUM_POINTS
+from elbowroom.inference.families.fitting import points_of as draws_of_a_step
+from elbowroom.inference.families.from_guide import read_guide
+from elbowroom.inference.families.scoring import NUM_SHIFTS, Evaluation, held_bytes
 from elbowroom.inference.gap.bent_rung import Bent, bend_members
 from elbowroom.inference.gap.climbed import ENCODER, Climbed, first, together
 from elbowroom.inference.gap.elsewhere import Elsewhere, apart, explored, modes_of, seen_by
 from elbowroom.inference.gap.exploded_outputs import why_exploded
-from elbowroom.inference.gap.families.bent import Member
-from elbowroom.inference.gap.families.family import Family
-from elbowroom.inference.gap.families.fitting import NUM_POINTS
-from elbowroom.inference.gap.families.fitting import points_of as draws_of_a_step
-from elbowroom.inference.gap.families.from_guide import read_guide
-from elbowroom.inference.gap.families.scoring import NUM_SHIFTS, Evaluation, held_bytes
 from elbowroom.inference.gap.own_family import OWN_FAMILY, NoiseDensities, in_noise
 from elbowroom.inference.gap.rungs import FLOW, NUM_COMPONENTS, Climber, Rung, fit_rung, is_better
 from elbowroom.inference.mcmc.draws import Draws

@@ -5,7 +5,7 @@ from typing import Any
 from pyro.nn import PyroModule
 from torch import nn
 
-from elbowroom.inference.gap.families.family import Family
+from elbowroom.inference.families.family import Family
 from elbowroom.inference.gap.offset_target import offsets_of
 from elbowroom.inference.gap.refined_program import check_count, check_same, member
 from elbowroom.inference.programs.guide_noise import offset_run, offsets_by_site

@@ -5,7 +5,7 @@ from typing import Any, Self
 
 from torch import Tensor
 
-from elbowroom.inference.gap.families.family import Family
+from elbowroom.inference.families.family import Family
 from elbowroom.inference.gap.refined_target import MemberTarget
 from elbowroom.inference.programs.guide_noise import offset_run, offsets_by_site
 from elbowroom.inference.programs.structure import Structure

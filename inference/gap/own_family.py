@@ -14,8 +14,8 @@ from torch import Tensor
 
 from elbowroom.inference.evaluation.budget import plan
 from elbowroom.inference.evaluation.coordinates import Coordinates
-from elbowroom.inference.gap.families.expectation import Density
-from elbowroom.inference.gap.families.family import Family
+from elbowroom.inference.families.expectation import Density
+from elbowroom.inference.families.family import Family
 from elbowroom.inference.gap.refined_target import MemberTarget
 from elbowroom.inference.programs.guide_noise import from_noise, to_noise, why_no_noise
 from elbowroom.inference.target import Target

@@ -5,8 +5,8 @@ from typing import TYPE_CHECKING, Any
 
 from torch import Tensor
 
-from elbowroom.inference.gap.families.bent import BentFamily, Member, bent_distribution
-from elbowroom.inference.gap.families.family import Family
+from elbowroom.inference.families.bent import BentFamily, Member, bent_distribution
+from elbowroom.inference.families.family import Family
 from elbowroom.inference.gap.offset_target import OffsetTarget
 from elbowroom.inference.gap.own_family import OWN_FAMILY
 from elbowroom.inference.gap.refined_target import BentTarget, RefinedTarget

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from torch.distributions.transforms import ReshapeTransform
 
 from elbowroom.inference.evaluation.coordinates import Coordinates
-from elbowroom.inference.gap.families.family import Family
+from elbowroom.inference.families.family import Family
 from elbowroom.inference.programs.arguments import named
 from elbowroom.inference.programs.log_prob import bijection
 from elbowroom.inference.programs.replacement import draw_latents

@@ -8,9 +8,9 @@ from torch import Tensor
 
 from elbowroom.inference.evaluation.coordinates import Coordinates
 from elbowroom.inference.evaluation.random_numbers import RandomNumbers
-from elbowroom.inference.gap.families.bend import Bend
-from elbowroom.inference.gap.families.bent import BentFamily
-from elbowroom.inference.gap.families.family import Family
+from elbowroom.inference.families.bend import Bend
+from elbowroom.inference.families.bent import BentFamily
+from elbowroom.inference.families.family import Family
 from elbowroom.inference.programs.structure import ProgramError
 from elbowroom.inference.programs.terms import Values
 from elbowroom.inference.target import Target

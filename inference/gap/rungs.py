@@ -10,11 +10,12 @@ from torch import Tensor
 from elbowroom.inference.evaluation.quasi_random import quasi_normals
 from elbowroom.inference.evaluation.random_numbers import RandomNumbers
 from elbowroom.inference.evaluation.recorded_densities import Densities
+from elbowroom.inference.families.expectation import Density, draw
+from elbowroom.inference.families.family import Family
+from elbowroom.inference.families.fitting import fit_family
+from elbowroom.inference.families.of_data import density_of
+from elbowroom.inference.families.scoring import Evaluation, evaluate
 from elbowroom.inference.gap.elsewhere import apart, modes_of, starts_of
-from elbowroom.inference.gap.families.expectation import Density, draw
-from elbowroom.inference.gap.families.family import Family
-from elbowroom.inference.gap.families.fitting import fit_family
-from elbowroom.inference.gap.families.scoring import Evaluation, evaluate
 from elbowroom.inference.gap.own_family import OWN_FAMILY, NoiseDensities
 
 FLOW = "flow"
@@ -62,33 +63,12 @@ class Climber:
 
     def subset(self, data: Tensor) -> Density:
         """The log density and gradient of some of the data, in float64."""
-        target = self.densities.coordinates.target
-        dtype = target.dtype
-        density = self.densities.gradient if len(data) == len(target) else self._on(data)
-
-        def in_double(u: Tensor) -> tuple[Tensor, Tensor]:
-            value, gradient = density(u.to(dtype))
-            return value.double(), gradient.double()
-
-        return in_double
-
-    def _on(self, data: Tensor) -> Density:
-        """The density of some of the data; programs that cannot be given part of them run on all."""
-        target = self.densities.coordinates.target
-        if target.sliceable:
-            return self.densities.on(data)
-
-        def of_all(u: Tensor) -> tuple[Tensor, Tensor]:
-            filled = u[:, :1].expand(-1, len(target), -1).index_copy(1, data, u)
-            value, gradient = self.densities.gradient(filled)
-            return value[:, data], gradient[:, data]
-
-        return of_all
+        return density_of(self.densities, data)
 
     @property
     def everything(self) -> Density:
         """The density of all the data."""
-        return self.subset(torch.arange(len(self.densities.coordinates.target)))
+        return density_of(self.densities)
 
     def evaluated(self, family: Family) -> Evaluation:
         """The family's ELBO on the draws common to all."""

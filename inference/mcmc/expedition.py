@@ -37,6 +37,7 @@ NUM_SAMPLES = 4096
 _REFIT, _TEMPERED = 1024, 128.0  # draws that the mixture is refitted to, at least so many of them in effect
 _NUM_PRIOR = 512  # draws of the prior, weighed without gradients, that the particles are chosen from
 _FIRST_SHARE, _SHARE = 0.5, 0.9  # of the particles stay effective in the first and in later steps of the temperature
+_SHARE_APART = 0.8  # … where they are not resampled: what they could not follow shows in none of the others
 _MOVES_AT_END = 2  # more moves at β = 1
 _ACCEPT, _GAIN = 0.6, 1.0  # of the stochastic approximation of log ε
 _FIRST_STEP, _LONGEST = 0.7, 1.5  # in standard deviations of the particles
@@ -85,7 +86,7 @@ def explore(path: Path, numbers: RandomNumbers, log_joint: Callable[[Tensor], Te
     Raises:
         NotImplementedError: if the prior cannot be drawn from.
     """
-    particles, moves = _travelled(path, numbers)
+    particles, moves = travelled(path, numbers)
     mixture = Mixture.fit(particles, count_modes=True)
     first = from_mixture(mixture, numbers, "expedition: refit", _REFIT, log_joint)
     uniform = numbers.uniform("expedition: resample points", 1)[0]
@@ -118,30 +119,52 @@ class _State(NamedTuple):
         return _State(ends, *(torch.where(chosen, mine, theirs) for mine, theirs in pairs))
 
 
-def _travelled(path: Path, numbers: RandomNumbers) -> tuple[Tensor, int]:
-    """Particles `[P, B, D]` at β = 1, and the number of moves that it took."""
+def travelled(
+    path: Path, numbers: RandomNumbers, num_particles: int = NUM_PARTICLES, together: bool = True
+) -> tuple[Tensor, int]:
+    """Particles `[P, B, D]` that came from the prior to β = 1, and the number of moves that it took.
+
+    Together they are resampled at every temperature, and end with about equal weights; but a few of them then end with
+    few ancestors, and a mode dies with its last one. Apart each goes its own way: their weights are not known, but
+    modes have as many of them as they had to begin with.
+
+    Raises:
+        NotImplementedError: if the prior cannot be drawn from.
+    """
     prior = from_prior(path.coordinates, _NUM_PRIOR, numbers.seed)
     beta = _next(prior.log_w, torch.zeros_like(prior.log_w[0], dtype=torch.float64), _FIRST_SHARE)
     begin = numbers.uniform("expedition: begin", 1)[0]
-    chosen = prior.at(_systematic(_tempered(prior.u, prior.log_w, beta), NUM_PARTICLES, begin))
+    chosen = prior.at(_systematic(_tempered(prior.u, prior.log_w, beta), num_particles, begin))
     state = _State(path.evaluate(chosen), beta, torch.full_like(beta, _FIRST_STEP).log())
-    steps = _Steps(path, numbers)
+    steps = _Steps(path, numbers, num_particles)
     state, moves = steps.moved(state, 0), 1
     for stage in range(1, NUM_STAGES):
         if bool((state.beta >= 1).all()):
             break
         # Those that have arrived rest: how long others take must not show in them.
-        state, moves = steps.moved(_warmed(numbers, state, stage), stage).where(state.beta < 1, state), moves + 1
+        warmed = _warmed(numbers, state, stage) if together else _warmed_apart(state, stage)
+        state, moves = steps.moved(warmed, stage).where(state.beta < 1, state), moves + 1
     for extra in range(_MOVES_AT_END):  # the same random numbers however many stages other data took
         state, moves = steps.moved(state, NUM_STAGES + extra), moves + 1
     return state.ends.u, moves
 
 
+def _warmed_apart(state: _State, stage: int) -> _State:
+    """The particles as they are, at the temperature that would leave most of them effective, or the last."""
+    return _State(state.ends, _next_beta(state, stage, _SHARE_APART)[0], state.log_step)
+
+
+def _next_beta(state: _State, stage: int, share: float) -> tuple[Tensor, Tensor]:
+    """The next temperature `[B]`, and log joint − log prior of the particles, `[P, B]`."""
+    difference = state.ends.difference.nan_to_num(-torch.inf, neginf=-torch.inf, posinf=-torch.inf)
+    if stage == NUM_STAGES - 1:
+        return torch.ones_like(state.beta), difference
+    return _next(difference, state.beta, share), difference
+
+
 def _warmed(numbers: RandomNumbers, state: _State, stage: int) -> _State:
     """The particles resampled for the next temperature: that which leaves most of them effective, or the last."""
-    difference = state.ends.difference.nan_to_num(-torch.inf, neginf=-torch.inf, posinf=-torch.inf)
-    last = torch.ones_like(state.beta)
-    beta = last if stage == NUM_STAGES - 1 else _next(difference, state.beta, _SHARE)
+    beta, difference = _next_beta(state, stage, _SHARE)
     population = _tempered(state.ends.u, difference, beta - state.beta)
     uniform = numbers.uniform(f"expedition: resample {stage}", 1)[0]
     index = _systematic(population, len(difference), uniform)
@@ -187,8 +210,8 @@ def _systematic(population: Population, count: int, uniform: Tensor) -> Tensor:
 class _Steps:
     """HMC moves of one leapfrog step: many temperatures do more than long trajectories at few."""
 
-    def __init__(self, path: Path, numbers: RandomNumbers) -> None:
-        self.path, self.numbers, self.block = path, numbers, -1
+    def __init__(self, path: Path, numbers: RandomNumbers, num_particles: int) -> None:
+        self.path, self.numbers, self.num_particles, self.block = path, numbers, num_particles, -1
         self.momenta = self.uniforms = torch.empty(0)
 
     def moved(self, state: _State, index: int) -> _State:
@@ -207,7 +230,7 @@ class _Steps:
         """Momenta `[P, B, D]` and uniforms `[P, B]` of a move."""
         block, within = divmod(index, _STRIDE)
         if block != self.block:
-            dim, count = self.path.coordinates.dim, _STRIDE * NUM_PARTICLES
+            dim, count = self.path.coordinates.dim, _STRIDE * self.num_particles
             momenta = self.numbers.normal("expedition: momentum", count, dim, block * count)
             uniforms = self.numbers.uniform("expedition: accept", count, block * count)
             self.momenta, self.uniforms = (t.unflatten(0, (_STRIDE, -1)) for t in (momenta, uniforms))

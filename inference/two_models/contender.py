@@ -16,7 +16,8 @@ from elbowroom.inference.evidence.bracket.forecast import Forecast
 from elbowroom.inference.evidence.bracket.ledger import Ledger
 from elbowroom.inference.evidence.bracket.pace import Pace
 from elbowroom.inference.evidence.bracket.result import read
-from elbowroom.inference.evidence.bracket.stages import Work, stages_of
+from elbowroom.inference.evidence.bracket.stages import stages_of
+from elbowroom.inference.evidence.bracket.work import Work
 from elbowroom.inference.evidence.importance.importance import importance
 from elbowroom.inference.saving.state_file import fingerprint_of
 from elbowroom.inference.target import Target

@@ -2,13 +2,18 @@
 
     lower_b ≤ log p(x_b) ≤ upper_b in expectation;    settled: no flag, and a 95 % interval within `tolerance`
 
-Each datum begins with importance sampling; a lattice follows for up to two latents, then chains that begin in modes
-found from guide and prior, a proposal fitted to them and weighed from both sides, a bridge as third opinion, and
-annealing both ways. What is settled costs nothing more; the rest gets four times the effort in each round. Values are
-chosen by a fixed order of trust; one that a lower bound contradicts is passed over.
+Each datum begins with importance sampling; a lattice follows for up to two latents, a Gaussian fitted to each datum and
+weighed from both sides for more than sixteen, then chains that begin in modes found from guide and prior, a proposal
+fitted to them and weighed from both sides, a bridge as third opinion, and annealing both ways. What is settled costs
+nothing more; the rest gets four times the effort in each round. Values are chosen by a fixed order of trust; one that a
+lower bound contradicts is passed over.
 
     bracket.py     the call: stages on the data that still need them, while the budget lasts
     stages.py      what each stage runs
+    work.py        what every stage needs
+    refined.py     the Gaussian that is fitted to each datum, and what particles from the prior say that it misses
+    refined_stage.py
+                   … the stage that weighs it
     sizes.py       how large each step is, and how it grows
     pace.py        how much of a step there is room for, learned from the steps that have run
     forecast.py    what a step will cost before one has run, from a few timed evaluations or from counts
@@ -16,7 +21,7 @@ chosen by a fixed order of trust; one that a lower bound contradicts is passed o
     choice.py      which answer to believe, where methods contradict each other, what is settled
     result.py      Bracket: lower, upper, flags, notes, and its table
 
-Read choice.py first, then stages.py. Imports: the other rooms of evidence, mcmc, evaluation, saving, target,
+Read choice.py first, then stages.py. Imports: the other rooms of evidence, families, mcmc, evaluation, saving, target,
 programs, estimate.
 """
 

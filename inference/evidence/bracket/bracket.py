@@ -12,21 +12,23 @@ from torch import Tensor
 from elbowroom.inference.evaluation.check_same_data import check_same_data
 from elbowroom.inference.evaluation.clock import Budget, Clock, read_budget
 from elbowroom.inference.evaluation.coordinates import why_no_coordinates
+from elbowroom.inference.evidence.bracket.choice import REFINED
 from elbowroom.inference.evidence.bracket.forecast import Forecast
 from elbowroom.inference.evidence.bracket.ledger import Ledger
 from elbowroom.inference.evidence.bracket.pace import UNSURE, Pace
 from elbowroom.inference.evidence.bracket.result import Bracket, read
-from elbowroom.inference.evidence.bracket.stages import ADAPTED, STAGES, Work, stages_of
+from elbowroom.inference.evidence.bracket.stages import ADAPTED, STAGES, stages_of
+from elbowroom.inference.evidence.bracket.work import Work
 from elbowroom.inference.mcmc.draws import Draws
 from elbowroom.inference.programs.refusals import counted
 from elbowroom.inference.progress import Bar, progress_bar
 from elbowroom.inference.saving.state_file import fingerprint_of
 from elbowroom.inference.target import Target
 
-_BLOCK = {"importance": 1024, "quadrature": 256, "chains": 128}  # data answered at once at most
-_TRIED = 8  # data that a lattice is tried on first: what it costs depends on the posteriors
+_BLOCK = {"importance": 1024, "quadrature": 256, "refined": 128, "chains": 128}  # data answered at once at most
+_TRIED = 8  # data that a stage is tried on first: what it costs depends on the posteriors
 _MAX_EFFORT = 3
-_ANSWERED = {"importance again": ADAPTED[1]}  # what shows that a datum does not need a stage
+_ANSWERED = {"importance again": ADAPTED[1], "refined": REFINED[1]}  # what shows that a datum does not need a stage
 _CHAINS_SHARE = 2 / 3  # of what is left: weights and annealing come after them
 _FEWEST = 1.5  # an eighth of the draws of importance sampling
 _EFFORTS = [-_FEWEST + step / 32 for step in range(177)]  # of importance sampling, up to 256 times as many draws
@@ -47,13 +49,16 @@ def bracket(
 ) -> Bracket:
     """Bracket log p(x_b) between a lower and an upper value, for every datum, within a budget.
 
-    Every datum begins with importance sampling from the guide. Up to two latents are then integrated on a lattice. All
-    others, and those that the lattice cannot settle, get Markov chains (from the guide, and from modes found by
-    particles that never see it, tempered from the prior), a mixture fitted to them and weighed from both sides, a
-    bridge as a third opinion, and where that is not enough annealing in both directions. A datum is settled, and costs
-    nothing more, when both sides are free of flags, the methods agree, and the 95 % interval around both is at most
-    `tolerance` wide; what is left of the budget goes to the others, four times the effort each round. Values are chosen
-    by a fixed order of trust; one that lies below any lower bound beyond chance is passed over.
+    Every datum begins with importance sampling from the guide. Up to two latents are then integrated on a lattice. For
+    more than sixteen a Gaussian is fitted to each datum from the guide's output on, widened, and weighed from both
+    sides, with as many draws as settle it; particles that came from the prior, each its own way, must end where it
+    reaches, else the datum is flagged and goes on. All others, and those that this cannot settle, get Markov chains
+    (from the guide, and from modes found by particles that never see it, tempered from the prior), a mixture fitted to
+    them and weighed from both sides, a bridge as a third opinion, and where that is not enough annealing in both
+    directions. A datum is settled, and costs nothing more, when both sides are free of flags, the methods agree, and
+    the 95 % interval around both is at most `tolerance` wide; what is left of the budget goes to the others, four times
+    the effort each round. Values are chosen by a fixed order of trust; one that lies below any lower bound beyond
+    chance is passed over.
 
     What does not fit is run on fewer data or with fewer draws. The clock is asked before every evaluation, so that work
     whose cost was misjudged stops in its midst; chains that stop there keep the draws that they have made, and are
@@ -61,9 +66,9 @@ def bracket(
 
     The lower values are lower bounds in expectation. The upper ones are upper bounds in expectation for the proposal
     that was fitted, and an upper *estimate* for annealing back from chains. Both sides know the modes that were found:
-    a mode that neither guide, chains nor the search from the prior met is missing from both. How good that search was
-    is told by the column `"expedition"` of the ledger, an estimate of log p(x) of its own, and by a note where it had
-    few effective points.
+    a mode that neither guide, chains, particles nor the search from the prior met is missing from both. How good that
+    search was is told by the column `"expedition"` of the ledger, an estimate of log p(x) of its own, and by a note
+    where it had few effective points.
 
     Args:
         target: programs and data.
@@ -119,11 +124,11 @@ def continued(
         ValueError: on a budget too small to answer at all.
     """
     target, ledger, pace = work.target, work.ledger, work.pace
-    stages = stages_of(target)
+    stages = [name for name in stages_of(target) if name != "refined" or work.draws is None]  # chains come first
     _check_first(pace, stages, int((~ledger.has("importance")).sum()), len(target))
     with progress_bar(len(target), "bracket", "datum", progress) as bar:
         run = _Run(work, bar, keep)
-        for name, effort in _agenda(stages) if only is None else [(name, 0) for name in only]:
+        for name, effort in _agenda(stages) if only is None else [(name, 0) for name in only if name in stages]:
             run.stage(name, effort)
         if only is None:
             run.last_importance()
@@ -213,12 +218,14 @@ def _room(work: Work, name: str, effort: int, most: int) -> tuple[int, float]:
         return size, effort  # promised
     share = {"chains": _CHAINS_SHARE, "quadrature": _CAREFUL}.get(name, 1.0)
     size = pace.affordable(name, effort, most, share) or pace.affordable(name, effort, most)
-    if name == "quadrature" and sliceable and not pace.has_run(name) and not pace.is_small(name, most):
+    if sliceable and not pace.has_run(name) and _is_risky(pace, name, size, most):
         size = min(size, _TRIED)
     if size and (sliceable or size == most):
         return size, effort
     if name == "quadrature":
         return (0, effort) if pace.cost(name, 1 if sliceable else most) > UNSURE * pace.clock.left else (1, effort)
+    if name == "refined":  # all of it, or nothing
+        return 0, effort
     least = most if name == "importance" or not sliceable else 1
     within = pace.effort_within(name, least, effort)
     if name == "importance":  # promised, too
@@ -226,6 +233,14 @@ def _room(work: Work, name: str, effort: int, most: int) -> tuple[int, float]:
     if within is None:
         return 0, effort
     return max(least, pace.affordable(name, within, most, share)) if sliceable else most, within
+
+
+def _is_risky(pace: Pace, name: str, size: int, most: int) -> bool:
+    """Whether a stage that has not run is tried on a few data first: a lattice unless it is small, chains where not all
+    of the data would fit if they cost more than their forecast."""
+    if name == "quadrature":
+        return not pace.is_small(name, most)
+    return name == "chains" and size < most
 
 
 def expected(pace: Pace, stages: list[str], num_data: int) -> dict[str, float]:

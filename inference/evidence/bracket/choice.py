@@ -8,8 +8,8 @@ from torch import Tensor
 from elbowroom.inference.estimate import NORMAL_95, Bound, Estimate, contradictions, reasons, room_for
 from elbowroom.inference.evidence.bracket.ledger import Column, Ledger
 
-LOWER = ("quadrature", "adapted importance", "annealing", "importance")
-UPPER = ("quadrature", "adapted importance, upper", "reverse annealing")
+LOWER = ("quadrature", "adapted importance", "refined importance", "annealing", "importance")
+UPPER = ("quadrature", "adapted importance, upper", "refined importance, upper", "reverse annealing")
 """In order of trust. The order does not look at the values, so choosing brings no bias of its own."""
 
 MIDDLE = "bridge"
@@ -18,8 +18,14 @@ MIDDLE = "bridge"
 EXPEDITION = "expedition"
 """The second opinion: what was found from the prior alone, by an estimate that never saw the guide."""
 
+REFINED = ("refined importance", "refined importance, upper")
+"""What a Gaussian fitted to each datum gives."""
+
+PARTICLES = "particles"
+"""Where particles from the prior ended in places that the refined Gaussian does not reach: flags, no values."""
+
 EARLIER = "earlier rounds"
-"""The largest value that adapted importance gave before it was run again."""
+"""The largest value that adapted or refined importance gave before it was run again."""
 
 MISSED_MODES = "missed modes"
 """What chains say that the guide misses, as a lower bound; written down by an audit."""
@@ -84,8 +90,8 @@ _WHOSE = {
 
 
 def suspicions(ledger: Ledger, lower: Side, upper: Side) -> list[str]:
-    """Where sides have crossed, or the third opinion lies outside: a reason for each datum, or an empty string."""
-    doubts = [""] * ledger.num_data
+    """Where sides have crossed, the third opinion lies outside, or particles are not accounted for: reasons, or ""."""
+    doubts = _unreached(ledger, lower)
     for b, reason in _crossed(lower, upper):
         doubts[b] = reason
     column = ledger.columns.get(MIDDLE)
@@ -156,6 +162,15 @@ def _crossed(lower: Side, upper: Side) -> list[tuple[int, str]]:
         (b, f"the lower bound ({lower.methods[b]}) lies above the upper one ({upper.methods[b]}) by more than chance")
         for b in crossed.nonzero().flatten().tolist()
     ]
+
+
+def _unreached(ledger: Ledger, lower: Side) -> list[str]:
+    """What particles said that the refined Gaussian misses, where nothing more than it has been found since."""
+    if PARTICLES not in ledger.columns:
+        return [""] * ledger.num_data
+    refined, told = ledger.columns[REFINED[0]], ledger.columns[PARTICLES].flags
+    more = lower.value - refined.value > room_for(lower.stderr, refined.stderr)
+    return ["" if found else text for text, found in zip(told, more.tolist(), strict=True)]
 
 
 def _rank(column: Column, b: int) -> float:

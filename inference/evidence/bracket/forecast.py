@@ -58,7 +58,9 @@ class Forecast:
     point: float
     dim: int
     work: Mapping[str, Work] = field(default_factory=lambda: WORK)
-    known: frozenset[str] = frozenset({"importance", "more weights"})  # steps whose evaluations are a fixed number
+    known: frozenset[str] = frozenset(
+        {"importance", "more weights", "refined weights"}
+    )  # steps whose evaluations are a fixed number
     fit: float = 0.0
 
     @classmethod
@@ -122,6 +124,17 @@ def _chains(dim: int, growth: float) -> Amount:
     return Amount(calls, GRADIENT * gradients + points + sizes.NUM_ADAPTED * growth, fits=8, fits_once=45)
 
 
+def _refined(dim: int, growth: float) -> Amount:
+    """Particles from the prior, a fit, and a few draws of it that are weighed."""
+    moves, steps = expedition.NUM_STAGES, sizes.NUM_FITTED
+    gradients = moves * sizes.NUM_PARTICLES + steps * sizes.NUM_POINTS
+    return Amount(moves + steps + 8, GRADIENT * gradients + NUM_POINTS + sizes.NUM_TRIED, fits=1, fits_once=5)
+
+
+def _refined_weights(dim: int, growth: float) -> Amount:
+    return Amount(4, sizes.NUM_ADAPTED * growth)
+
+
 def _weights(dim: int, growth: float) -> Amount:
     return Amount(20, sizes.NUM_ADAPTED * sizes.MORE * growth)
 
@@ -135,6 +148,8 @@ WORK: dict[str, Work] = {
     "importance": _importance,
     "quadrature": _quadrature,
     "chains": _chains,
+    "refined": _refined,
+    "refined weights": _refined_weights,
     "more weights": _weights,
     "annealing": _annealing,
 }

@@ -10,6 +10,7 @@ from elbowroom.inference.evidence.bracket.sizes import GROWTH
 UNSURE = 3.0
 """A step of which none has run may cost so many times its forecast."""
 
+_STEADY = {"refined": 1.5, "refined weights": 1.5}  # … these so many times: their evaluations are nearly a fixed number
 _SMALL = 0.1  # share of what is left
 _FASTER = 4.0  # blocks grow so many times at most from one that has been measured
 _GAIN = 1.25  # times the draws of the round before, without which a round is not worth its while
@@ -77,7 +78,7 @@ class Pace:
         cost, room = self.cost(step, num_data, effort), share * self.clock.left
         known = self.forecast.cost(step, num_data, GROWTH**effort) <= _FASTER * self._largest.get(step, 0.0)
         sure = known or (self.clock.counts and step in self.forecast.known)
-        return cost <= room if sure else UNSURE * cost <= room
+        return cost <= room if sure else _STEADY.get(step, UNSURE) * cost <= room
 
     @contextmanager
     def timed(self, step: str, num_data: int, effort: float, most: float | None = None) -> Iterator[None]:

@@ -8,6 +8,7 @@ GROWTH = 4
 NUM_SAMPLES = 1000
 NUM_CHAINS, NUM_WARMUP, NUM_DRAWS = 4, 100, 250
 NUM_ADAPTED, MORE = 4000, 16  # weighed draws; so many times as many where that alone is missing
+NUM_PARTICLES, NUM_FITTED, NUM_BOLD, NUM_POINTS, NUM_TRIED = 64, 40, 20, 64, 1024  # of a refined Gaussian
 NUM_STEPS, NUM_ANNEALED, NUM_PILOT, NUM_LEAPFROG = 100, 16, 8, 3
 
 

@@ -2,18 +2,17 @@
 
 import math
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any
 
 import torch
 from torch import Tensor
 
-from elbowroom.inference.estimate import Estimate, reasons
+from elbowroom.inference.estimate import Estimate
 from elbowroom.inference.evaluation.coordinates import Coordinates, why_no_coordinates
 from elbowroom.inference.evidence.annealing import anneal, anneal_reverse
-from elbowroom.inference.evidence.bracket.choice import EARLIER, EXPEDITION, settled
-from elbowroom.inference.evidence.bracket.ledger import Ledger
-from elbowroom.inference.evidence.bracket.pace import Pace
+from elbowroom.inference.evidence.bracket.choice import EARLIER, EXPEDITION
+from elbowroom.inference.evidence.bracket.refined_stage import FEWEST_REFINED, by_refined
 from elbowroom.inference.evidence.bracket.sizes import (
     GROWTH,
     MORE,
@@ -27,6 +26,7 @@ from elbowroom.inference.evidence.bracket.sizes import (
     NUM_STEPS,
     num_warmup,
 )
+from elbowroom.inference.evidence.bracket.work import BLIND, Work, fitting, joined, no_value
 from elbowroom.inference.evidence.bridge.adapted import adapted_importance
 from elbowroom.inference.evidence.bridge.bridge import bridge
 from elbowroom.inference.evidence.importance.importance import importance
@@ -36,6 +36,7 @@ from elbowroom.inference.mcmc import hmc
 from elbowroom.inference.mcmc.convergence import Gates
 from elbowroom.inference.mcmc.draws import Draws
 from elbowroom.inference.mcmc.float_limits import at_limits
+from elbowroom.inference.mcmc.metric import MAX_DENSE
 from elbowroom.inference.target import Target
 
 ADAPTED = ("adapted importance", "adapted importance, upper")
@@ -54,28 +55,6 @@ SEEN = 64.0
 """Effective points of the search from the prior with fewer than which it is said how many there were."""
 
 
-@dataclass(frozen=True)
-class Work:
-    """What every stage needs."""
-
-    target: Target
-    ledger: Ledger
-    seed: int
-    tolerance: float
-    memory_bytes: int | None
-    pace: Pace
-    draws: Draws | None = None  # chains that were run already, of all data
-
-    def part(self, data: Tensor) -> Target:
-        """The target of some of the data."""
-        return self.target if len(data) == len(self.target) else self.target.select(data)
-
-    def is_settled(self, data: Tensor) -> Tensor:
-        """Whether each of these data is settled, `[b]`."""
-        return settled(self.ledger, self.tolerance)[data]
-
-
-_BLIND = "modes far from the guide were not looked for: the prior cannot be drawn from"
 _WEAK = "modes far from the guide were looked for from the prior with {:.0f} effective points"
 
 Stage = Callable[[Work, Tensor, float], None]
@@ -118,26 +97,14 @@ def by_chains(work: Work, data: Tensor, effort: float) -> None:
         _weigh(work, data, draws, num_adapted, seed)
         work.ledger.put("bridge", data, bridge(part, draws, num_exchanges=0, seed=seed, memory_bytes=work.memory_bytes))
     with pace.clock.forgiving():  # the round has its chains
-        wide, within = _fitting(work, "more weights", _promising(work, data), effort)
+        wide, within = fitting(work, "more weights", _promising(work, data), effort)
         if len(wide) and (more := int(NUM_ADAPTED * MORE * GROWTH**within)) > num_adapted:
             with pace.timed("more weights", len(wide), within):
                 _weigh(work, data[wide], draws.select(wide.tolist()), more, seed)
-        rest, within = _fitting(work, "annealing", (~work.is_settled(data)).nonzero().flatten(), effort)
+        rest, within = fitting(work, "annealing", (~work.is_settled(data)).nonzero().flatten(), effort)
         if len(rest):
             with pace.timed("annealing", len(rest), within):
                 _anneal(work, data[rest], draws.select(rest.tolist()), within)
-
-
-def _fitting(work: Work, step: str, places: Tensor, effort: float) -> tuple[Tensor, float]:
-    """As many of the places as a step has room for, all of them with less effort where it can be, and that effort."""
-    if not len(places):
-        return places, effort
-    pace, least = work.pace, 1 if work.target.sliceable else len(places)
-    size = pace.affordable(step, effort, len(places))
-    if size >= least:
-        return places[:size], effort
-    within = pace.effort_within(step, least, min(effort, 0.75))  # weights and temperatures less than these say little
-    return (places[:0], effort) if within is None else (places[:least], within)
 
 
 def seed_of(work: Work, effort: float) -> int:
@@ -165,8 +132,7 @@ def _look(work: Work, data: Tensor, draws: Draws) -> None:
     """Write down what was found from the prior alone: by the search that the chains began with, or by one sent now."""
     found, ess = _found_from_prior(work, data, draws)
     if found is None:
-        nothing = torch.full((len(data),), torch.nan, dtype=torch.float64)
-        work.ledger.put(EXPEDITION, data, Estimate(nothing, nothing, "lower"), (_BLIND,) * len(data))
+        work.ledger.put(EXPEDITION, data, no_value(len(data)), (BLIND,) * len(data))
         return
     flags = tuple("" if e >= SEEN else _WEAK.format(e) for e in ess.tolist())
     work.ledger.remember(EXPEDITION, EARLIER, data)
@@ -218,10 +184,15 @@ def _anneal(work: Work, data: Tensor, draws: Draws, effort: float) -> None:
     up = anneal(part, search=False, **arguments)  # chains have been begun with one
     down = anneal_reverse(part, draws, allow_failed=True, **arguments)
     for name, estimate in (("annealing", up), ("reverse annealing", down)):
-        work.ledger.put(name, data, estimate, _joined(estimate.flags, limits))
+        work.ledger.put(name, data, estimate, joined(estimate.flags, limits))
 
 
-STAGES: dict[str, Stage] = {"importance": by_importance, "quadrature": by_quadrature, "chains": by_chains}
+STAGES: dict[str, Stage] = {
+    "importance": by_importance,
+    "quadrature": by_quadrature,
+    "refined": by_refined,
+    "chains": by_chains,
+}
 
 
 def stages_of(target: Target) -> list[str]:
@@ -232,6 +203,8 @@ def stages_of(target: Target) -> list[str]:
     names = ["importance"]
     if dim <= MAX_LATTICE_DIM:
         names.append("quadrature")
+    if FEWEST_REFINED <= dim <= MAX_DENSE:
+        names.append("refined")
     if dim > 0:
         names.append("chains")
     return names
@@ -244,9 +217,4 @@ def _start(target: Target) -> str:
 
 def _with(estimate: Estimate, mixing: tuple[str, ...], limits: tuple[str, ...]) -> tuple[str, ...]:
     """The flags of an estimate, of how the chains mix, and of floating point's limits, as one for each datum."""
-    return _joined(estimate.flags, tuple(f"chains do not mix: {flag}" if flag else "" for flag in mixing), limits)
-
-
-def _joined(*texts: tuple[str, ...]) -> tuple[str, ...]:
-    """Each datum's reasons as one."""
-    return tuple(reasons(*flags) for flags in zip(*texts, strict=True))
+    return joined(estimate.flags, tuple(f"chains do not mix: {flag}" if flag else "" for flag in mixing), limits)

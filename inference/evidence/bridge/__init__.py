@@ -15,6 +15,7 @@ miss a mode miss it in both.
     error.py          the error of r, and which of the two samples it comes from
     tails.py          Pareto k̂ of the terms of both means, and what their tails can hide
     exchange.py       blocks of the chains dealt anew: do the estimates differ by the error that they report?
+    both_sides.py     both bounds from one set of weights
     adapted.py        `adapted_importance`
 
 Read bridge.py first. Imports: importance/ (its reductions), mcmc, evaluation, target, weights, estimate; not bracket/.

@@ -1,28 +1,21 @@
 """Importance sampling from mixtures that were fitted to posterior draws: log p(x) from below and from above."""
 
-from dataclasses import replace
 from typing import NamedTuple
 
-import torch
 from torch import Tensor
 
-from elbowroom.inference.estimate import Estimate, both_sides, reasons
-from elbowroom.inference.evaluation import budget
-from elbowroom.inference.evaluation.budget import Plan
+from elbowroom.inference.estimate import Estimate, both_sides
 from elbowroom.inference.evaluation.check_same_data import check_same_data
 from elbowroom.inference.evaluation.coordinates import Coordinates
 from elbowroom.inference.evaluation.random_numbers import RandomNumbers
-from elbowroom.inference.evaluation.weighted_draws import Sampler
-from elbowroom.inference.evidence.importance.importance import ImportanceInfo, collect
-from elbowroom.inference.evidence.importance.streaming import Drawn, Reduction, Wanted, reduce_weights
+from elbowroom.inference.evidence.bridge.both_sides import Proposal, both_sides_of
+from elbowroom.inference.evidence.importance.importance import ImportanceInfo
 from elbowroom.inference.evidence.second_opinion import doubted_by_draws
 from elbowroom.inference.mcmc.draws import Draws
 from elbowroom.inference.mcmc.mixture import Mixture
-from elbowroom.inference.progress import silent
 from elbowroom.inference.showing.shown import Shown
 from elbowroom.inference.showing.table import Table
 from elbowroom.inference.target import Target
-from elbowroom.inference.weights.power_means import PowerSums, tangent
 
 
 class _Sides(NamedTuple):
@@ -74,30 +67,16 @@ def adapted_importance(
         raise ValueError(f"num_samples must be at least 2 (two halves), got {num_samples}")
     target.check_proper()
     check_same_data(target, draws=draws)
-    plan = budget.plan(target, num_samples, memory_bytes)
-    pieces: list[Reduction] = []
-    lost: list[Tensor] = []  # draws of each datum that cannot be weighed
-    with torch.no_grad():
-        for where, part in plan.data(target):
-            coordinates = Coordinates.of(part)
-            z = {name: value[:, :, where].flatten(0, 1).to(part.device) for name, value in draws.z.items()}
-            mixture = Mixture.fit(_thinned(coordinates.unconstrain(z)))
-            whole = Plan(len(part), len(part), plan.samples_at_once)
-            lost.append(torch.zeros(len(part), dtype=torch.long))
-            sampler = _from_mixture(coordinates, mixture, lost[-1])
-            pieces += reduce_weights(part, whole, num_samples, seed, Wanted(powers=(1.0,)), silent, sampler)
-    lower = _flagged(collect(pieces, num_samples), torch.cat(lost) / num_samples)
-    lower = replace(lower, unnormalised=target.unnormalised)
-    value, stderr = tangent(_halves(pieces, num_samples))
-    constant = lower.info["constant_weights"]
-    # Both rest on the same tail: what it leaves open is open above either.
-    stderr = torch.where(constant, 0.0, torch.maximum(stderr, lower.stderr))
-    upper = Estimate(value, stderr, "upper", lower.info, lower.flags, target.unnormalised)
+
+    def fitted(coordinates: Coordinates, where: slice) -> Proposal:
+        z = {n: v[:, :, where].flatten(0, 1).to(coordinates.target.device) for n, v in draws.z.items()}
+        return _from_mixture(coordinates.dim, Mixture.fit(_thinned(coordinates.unconstrain(z))))
+
+    lower, upper = both_sides_of(target, fitted, num_samples, seed, memory_bytes)
     return Adapted(doubted_by_draws(lower, draws), doubted_by_draws(upper, draws))
 
 
 _MOST_POINTS = 2048  # points that a mixture is fitted to
-_MOST_LOST = 0.01  # share of draws that cannot be weighed, above which a flag says so
 
 
 def _thinned(points: Tensor) -> Tensor:
@@ -106,37 +85,15 @@ def _thinned(points: Tensor) -> Tensor:
     return points[::step]
 
 
-def _from_mixture(coordinates: Coordinates, mixture: Mixture, lost: Tensor) -> Sampler[Drawn]:
-    """Weighted draws of the mixtures of these data; those that cannot be weighed are counted in `lost`."""
+def _from_mixture(dim: int, mixture: Mixture) -> Proposal:
+    """Draws of the mixtures."""
 
-    def sampler(target: Target, num_samples: int, seed: int, start: int) -> Drawn:
-        numbers = RandomNumbers(target, seed)
+    def draw(numbers: RandomNumbers, num_samples: int, start: int) -> tuple[Tensor, Tensor]:
         u = mixture.sample(
-            numbers.normal("adapted: normal", num_samples, coordinates.dim, start),
+            numbers.normal("adapted: normal", num_samples, dim, start),
             numbers.uniform("adapted: component", num_samples, start),
             numbers.uniform("adapted: width", num_samples, start),
         )
-        log_w = coordinates.log_joint(u) - mixture.log_density(u)
-        # Far out in a tail a program may overflow: a point that it cannot weigh has no mass.
-        lost.add_(log_w.isnan().sum(0).cpu())
-        log_w = torch.where(log_w.isnan(), -torch.inf, log_w)
-        return Drawn(log_w, log_w)
+        return u, mixture.log_density(u)
 
-    return sampler
-
-
-def _halves(pieces: list[Reduction], num_samples: int) -> PowerSums:
-    """Sums of the weights and of their squares over either half of the samples, of all data."""
-    parts = [piece.powers[1.0].sums() for piece in pieces]
-    log_sums, log_squares = torch.cat([p.log_sums for p in parts], 1), torch.cat([p.log_squares for p in parts], 1)
-    return PowerSums(1.0, log_sums, log_squares, num_samples)
-
-
-def _flagged(lower: Estimate[ImportanceInfo], lost: Tensor) -> Estimate[ImportanceInfo]:
-    """Flag the data whose programs are NaN not just far out, but where the draws are; `lost`: shares of them, `[B]`."""
-    new = [
-        f"the programs return NaN at {100 * share:.0f} % of the proposal's draws" if share > _MOST_LOST else ""
-        for share in lost.tolist()
-    ]
-    flags = tuple(reasons(*pair) for pair in zip(lower.flags, new, strict=True))
-    return replace(lower, flags=flags)
+    return draw

@@ -6,7 +6,7 @@ import pytest
 
 from elbowroom.commands.bracket import BOUNDS
 from elbowroom.inference import bracket, quadrature
-from elbowroom.inference.evidence.bracket.choice import FROM_BELOW, MIDDLE, UPPER
+from elbowroom.inference.evidence.bracket.choice import FROM_BELOW, MIDDLE, PARTICLES, UPPER
 from toys.commands import Run, the_target
 from toys.strict_json import read_json
 
@@ -40,7 +40,7 @@ def test_what_is_written_is_the_librarys(run: Run, trained: Path) -> None:
 
 
 def test_every_method_says_what_it_bounds() -> None:
-    assert set(BOUNDS) == {*FROM_BELOW, *UPPER, MIDDLE}
+    assert set(BOUNDS) == {*FROM_BELOW, *UPPER, MIDDLE, PARTICLES}
 
 
 def test_for_a_person(run: Run, trained: Path) -> None:

@@ -9,10 +9,10 @@ import torch
 from torch import Tensor
 
 from elbowroom.inference import Target, decompose, importance
+from elbowroom.inference.families.bend import Bend
+from elbowroom.inference.families.bent import BentFamily, joined
+from elbowroom.inference.families.family import Family
 from elbowroom.inference.gap import Decomposition
-from elbowroom.inference.gap.families.bend import Bend
-from elbowroom.inference.gap.families.bent import BentFamily, joined
-from elbowroom.inference.gap.families.family import Family
 from elbowroom.reference import problem
 
 B = 3

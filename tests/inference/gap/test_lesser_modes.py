@@ -16,10 +16,10 @@ import torch
 from torch import Tensor
 
 from elbowroom.inference import Estimate, Target, anneal, bounds, decompose, hmc, importance
+from elbowroom.inference.families.family import Family
 from elbowroom.inference.gap import Decomposition, RefinedGuide, ladder
 from elbowroom.inference.gap.annealed import Ground, annealed_twice
 from elbowroom.inference.gap.elsewhere import Elsewhere
-from elbowroom.inference.gap.families.family import Family
 from toys.gap import TwoModes
 
 GAIN = math.log(9.0)

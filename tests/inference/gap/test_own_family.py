@@ -13,8 +13,8 @@ from torch import Tensor
 from elbowroom.datasets import load
 from elbowroom.guides import BottomUp, Ladder
 from elbowroom.inference import Estimate, Target, decompose, fit, importance
+from elbowroom.inference.families.family import Family
 from elbowroom.inference.gap.annealed import part_of
-from elbowroom.inference.gap.families.family import Family
 from elbowroom.inference.gap.offset_target import OffsetTarget
 from elbowroom.inference.gap.own_family import OWN_FAMILY
 from elbowroom.models import HierarchicalVAE

@@ -8,8 +8,8 @@ from torch import Tensor
 
 from elbowroom.inference import Target, anneal, bracket, hmc, importance, quadrature
 from elbowroom.inference.evaluation.coordinates import Coordinates
+from elbowroom.inference.families.family import Family
 from elbowroom.inference.gap import RefinedGuide, decompose
-from elbowroom.inference.gap.families.family import Family
 from elbowroom.reference import problem
 from toys.gap import POSITIVE, Pixels, positive_guide, positive_model
 

@@ -13,12 +13,12 @@ from torch import Tensor
 from elbowroom.inference import Target, quadrature
 from elbowroom.inference.evaluation.coordinates import Coordinates
 from elbowroom.inference.evaluation.random_numbers import RandomNumbers
+from elbowroom.inference.families.expectation import Density
+from elbowroom.inference.families.family import Family
+from elbowroom.inference.families.fitting import fit_family
+from elbowroom.inference.families.from_guide import read_guide
+from elbowroom.inference.families.scoring import NUM_SHIFTS, evaluate
 from elbowroom.inference.gap import decompose
-from elbowroom.inference.gap.families.expectation import Density
-from elbowroom.inference.gap.families.family import Family
-from elbowroom.inference.gap.families.fitting import fit_family
-from elbowroom.inference.gap.families.from_guide import read_guide
-from elbowroom.inference.gap.families.scoring import NUM_SHIFTS, evaluate
 from elbowroom.reference import problem
 from toys.gap import Pixels
 

@@ -9,15 +9,14 @@ from torch import Tensor
 
 from elbowroom.inference.evaluation.quasi_random import quasi_normals
 from elbowroom.inference.evaluation.random_numbers import RandomNumbers
-from elbowroom.inference.gap.families.expectation import Density, Drawn, draw
-from elbowroom.inference.gap.families.family import Family
+from elbowroom.inference.families.expectation import Density, Drawn, draw
+from elbowroom.inference.families.family import Family
 from elbowroom.inference.mcmc.metric import MAX_DENSE
 
-NUM_STEPS, NUM_POINTS = 32, 128
-"""Steps of a fit, and draws of each step; those of a mixture are shared among its components if they are of few
-dimensions."""
+NUM_STEPS, NUM_BOLD, NUM_POINTS = 32, 12, 128
+"""Steps of a fit, those at full rate, and draws of each step; the draws of a mixture are shared among its components if
+they are of few dimensions."""
 
-_NEWTON = 12  # steps at full rate; after them 1, 1/2, 1/3, … averages the noise away
 _RATE = {False: 1.0, True: 0.5}  # of the first steps, for one component and for a mixture
 _FARTHEST, _WIDEST = 1.0, 0.5  # of one step: a mean moves by so many sds a coordinate, a log sd by so much
 _CONVERGED = 1e-7  # nats to gain, from which on a datum rests
@@ -36,7 +35,17 @@ class Fitted:
     num_evaluations: Tensor
 
 
-def fit_family(subset: Subset, numbers: RandomNumbers, start: Family, name: str, data: Tensor | None = None) -> Fitted:
+def fit_family(
+    subset: Subset,
+    numbers: RandomNumbers,
+    start: Family,
+    name: str,
+    data: Tensor | None = None,
+    *,
+    num_steps: int = NUM_STEPS,
+    num_bold: int = NUM_BOLD,
+    num_points: int | None = None,
+) -> Fitted:
     """Climb the ELBO of every datum from `start`.
 
     In coordinates where q is standard normal a natural-gradient step moves the mean by E[r] and changes L to
@@ -51,20 +60,23 @@ def fit_family(subset: Subset, numbers: RandomNumbers, start: Family, name: str,
         start: where to begin.
         name: of this fit, for its random numbers.
         data: the data that are fitted; by default all. The others keep their start.
+        num_steps: steps.
+        num_bold: how many of them, but one, are made at full rate; after them 1, 1/2, 1/3, … averages the noise away.
+        num_points: draws of each component in a step, a power of two; by default `points_of` of the family.
     """
     ascent = _Ascent(start)
     if data is not None:
         ascent.rests = torch.ones_like(ascent.rests).index_fill(0, data, False)
     evaluations = torch.zeros(len(start), dtype=torch.long)
     num_components, dim = start.num_components, start.dim
-    points = points_of(num_components, dim)
-    for step in range(NUM_STEPS):
+    points = num_points or points_of(num_components, dim)
+    for step in range(num_steps):
         restless = ascent.restless()
         if not len(restless):
             break
         noise = quasi_normals(numbers, name, points, num_components * dim, 1, step)[:, restless]
         drawn = draw(subset(restless), ascent.family.select(restless), noise.unflatten(-1, (num_components, dim)))
-        ascent.advance(restless, drawn, _RATE[num_components > 1] / max(1, step - _NEWTON + 2))
+        ascent.advance(restless, drawn, _RATE[num_components > 1] / max(1, step - num_bold + 2))
         evaluations[restless.cpu()] += points * num_components
     return Fitted(ascent.family, evaluations)
 

@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 
 from elbowroom.inference.evaluation.coordinates import Coordinates
-from elbowroom.inference.gap.families.family import Family
+from elbowroom.inference.families.family import Family
 from elbowroom.inference.mcmc.metric import MAX_DENSE
 
 _NARROWEST = 1e-12

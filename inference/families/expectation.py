@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from elbowroom.inference.gap.families.family import Family
+from elbowroom.inference.families.family import Family
 
 Density = Callable[[Tensor], tuple[Tensor, Tensor]]
 """u `[S, B, D]` to log p(x, T(u)) + log |det dT/du| `[S, B]` and its gradient `[S, B, D]`, float64."""

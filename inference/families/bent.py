@@ -7,9 +7,9 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from elbowroom.inference.gap.families.bend import Bend
-from elbowroom.inference.gap.families.expectation import Density
-from elbowroom.inference.gap.families.family import Family
+from elbowroom.inference.families.bend import Bend
+from elbowroom.inference.families.expectation import Density
+from elbowroom.inference.families.family import Family
 from elbowroom.inference.showing.shown import Shown
 from elbowroom.inference.showing.table import Table
 

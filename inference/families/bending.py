@@ -8,9 +8,9 @@ from torch import Tensor
 
 from elbowroom.inference.evaluation.quasi_random import quasi_normals
 from elbowroom.inference.evaluation.random_numbers import RandomNumbers
-from elbowroom.inference.gap.families.bend import Bend
-from elbowroom.inference.gap.families.bent import BentFamily
-from elbowroom.inference.gap.families.expectation import Density
+from elbowroom.inference.families.bend import Bend
+from elbowroom.inference.families.bent import BentFamily
+from elbowroom.inference.families.expectation import Density
 
 NUM_STEPS, NUM_POINTS = 400, 64
 """Steps of a fit, and draws of each step, shared among the components."""

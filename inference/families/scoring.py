@@ -7,8 +7,8 @@ from torch import Tensor
 
 from elbowroom.inference.evaluation.quasi_random import quasi_normals
 from elbowroom.inference.evaluation.random_numbers import RandomNumbers
-from elbowroom.inference.gap.families.expectation import FAR, Density, Drawn, draw
-from elbowroom.inference.gap.families.family import Family
+from elbowroom.inference.families.expectation import FAR, Density, Drawn, draw
+from elbowroom.inference.families.family import Family
 from elbowroom.inference.mcmc.metric import MAX_DENSE
 
 NUM_SHIFTS = 16

@@ -6,6 +6,7 @@ With u = m_k + L_k ε and the path derivative r = L_kᵀ ∇_u [log p(x, u) − 
 by L_k E[r] and changes L_k by E[r εᵀ]: both are zero draw by draw where q is exact.
 
     family.py         Family: shares, means, scales, and its density
+    of_data.py        the log densities that members are fitted to
     expectation.py    draws of a family, log w and r there
     fitting.py        fit_family: natural-gradient steps, with a rate and a stop for each datum
     scoring.py        a member's ELBO on draws common to all families, and what it lacks of the best one nearby
@@ -14,6 +15,6 @@ by L_k E[r] and changes L_k by E[r εᵀ]: both are zero draw by draw where q is
     bent.py           BentFamily: members bent by it, a flow
     bending.py        fit_bend: gradient steps in these parameters
 
-Read family.py first, then expectation.py. Imports: evaluation, and the metric of mcmc; it knows no rung and no
-decomposition.
+Read family.py first, then expectation.py. Imports: mcmc, evaluation; it knows no rung, no
+bracket and no decomposition.
 """

@@ -1,0 +1,131 @@
+"""A Gaussian of each datum, fitted from the guide's output on, as a proposal; and what particles say that it misses.
+
+    q(u) = ⅓ Σ_j N(u; m, s_j² L Lᵀ),    s_j = 1 + 0.7 j / √D, j = 0, 1, 2;    log w(u) = log p(x, u) − log q(u)
+
+with m and L of the largest ELBO. That Gaussian is narrower than the posterior, so it is widened. The weights show what
+q covers badly, not what it does not reach: a mode that neither the guide nor the fit has seen leaves no sign in them.
+Particles that came from the prior alone, each its own way, end in modes. Where q covers them their log w are about
+those of draws of the posterior, within a few nats of log p(x); where it does not they are larger by as much as q has
+died away there. Those are told whose density is that of the others, about: a mode far below them weighs nothing.
+"""
+
+import math
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from elbowroom.inference.evaluation.budget import cells_within, plan
+from elbowroom.inference.evaluation.coordinates import Coordinates
+from elbowroom.inference.evaluation.random_numbers import RandomNumbers
+from elbowroom.inference.evaluation.recorded_densities import Densities
+from elbowroom.inference.evidence.bracket.sizes import NUM_BOLD, NUM_FITTED, NUM_PARTICLES, NUM_POINTS
+from elbowroom.inference.evidence.bridge.both_sides import Proposal
+from elbowroom.inference.families.family import Family
+from elbowroom.inference.families.fitting import fit_family
+from elbowroom.inference.families.from_guide import read_guide
+from elbowroom.inference.families.of_data import density_of
+from elbowroom.inference.mcmc.expedition import travelled
+from elbowroom.inference.mcmc.path import Path
+from elbowroom.inference.target import Target
+
+_WIDER = 0.7  # of √(1 / D): a Gaussian that is wider by so much in each direction is half a nat away
+_FAR = 10.0  # nats above log p(x): what q covers is there once in e^10 draws of the posterior
+_FAINT = 5.0  # nats that a mode's density may lie below that of the others; further down it weighs a hundredth
+_STRAY = 1  # particles that may have strayed
+
+
+@dataclass(frozen=True)
+class Refined:
+    """The proposals of some data, and what particles from the prior weigh under them.
+
+    Attributes:
+        family: the Gaussians before they are widened.
+        log_joint: log p(x, u) at the particles, `[P, B]`, nats.
+        log_w: log p(x, u) − log q(u) there.
+    """
+
+    family: Family
+    log_joint: Tensor
+    log_w: Tensor
+
+    def proposal(self, where: slice, name: str) -> Proposal:
+        """The proposal of some of the data; `name` tells its random numbers from those of other uses."""
+        family = self.family.select(torch.arange(len(self.family))[where])
+
+        def draw(numbers: RandomNumbers, num_samples: int, start: int) -> tuple[Tensor, Tensor]:
+            noise = numbers.normal(f"refined: {name}", num_samples, family.dim, start)
+            widths = _widths(family.dim).to(noise)
+            chosen = (len(widths) * numbers.uniform(f"refined: {name}: width", num_samples, start)).long()
+            noise = noise * widths[chosen.clamp(max=len(widths) - 1)].unsqueeze(-1)
+            member = Family(*(t.to(noise) for t in family.tensors))
+            return member.at(noise.unsqueeze(2)).squeeze(2), _log_density(member, noise)
+
+        return draw
+
+    def missed(self, log_p: Tensor) -> tuple[str, ...]:
+        """For each datum how many particles lie where q does not reach, in words, or nothing; log p(x) `[B]`."""
+        beyond = ~(self.log_w <= log_p + _FAR) & ~self.log_joint.isneginf()
+        usual = torch.where(beyond, torch.nan, self.log_joint).nanmedian(0).values
+        beyond &= ~(self.log_joint < usual - _FAINT)  # all of them where none is covered
+        text = (
+            "{} of {} particles from the prior ended where the refined Gaussian hardly reaches: "
+            "a part of the posterior is missing here"
+        )
+        return tuple(text.format(n, len(self.log_w)) if n > _STRAY else "" for n in beyond.sum(0).tolist())
+
+    def select(self, data: Tensor) -> "Refined":
+        """Those of some of the data."""
+        return Refined(self.family.select(data), self.log_joint[:, data], self.log_w[:, data])
+
+
+def refine(target: Target, seed: int, memory_bytes: int | None) -> Refined:
+    """Fit a Gaussian to each datum from the guide's output on, and send particles from the prior.
+
+    Raises:
+        NotImplementedError: if the prior cannot be drawn from.
+    """
+    coordinates = Coordinates.of(target)
+    at_once = plan(target, max(NUM_PARTICLES, NUM_POINTS), memory_bytes, gradients=True).data_at_once
+    densities = Densities.of(coordinates, cells_within(target, memory_bytes), record=False)  # it is over before one
+    path = Path(coordinates, "prior", record=False)
+    parts = torch.arange(len(target)).chunk(-(-len(target) // at_once)) if target.sliceable else [None]
+    every = [densities if data is None else densities.at(coordinates.at(data)) for data in parts]
+    pieces = [_refine(part, path.on(part.coordinates.target), seed) for part in every]
+    family = Family(*(torch.cat(tensors) for tensors in zip(*(p.family.tensors for p in pieces), strict=True)))
+    return Refined(family, torch.cat([p.log_joint for p in pieces], 1), torch.cat([p.log_w for p in pieces], 1))
+
+
+def _refine(densities: Densities, path: Path, seed: int) -> Refined:
+    coordinates = densities.coordinates
+    numbers = RandomNumbers(coordinates.target, seed)
+    with torch.no_grad():
+        particles, _ = travelled(path, numbers, NUM_PARTICLES, together=False)
+    points = NUM_POINTS if coordinates.dim <= NUM_POINTS else 2 * NUM_POINTS
+    fitted = fit_family(
+        lambda data: density_of(densities, data),
+        numbers,
+        read_guide(coordinates, seed).family.full(),
+        "refined",
+        num_steps=NUM_FITTED,
+        num_bold=NUM_BOLD,
+        num_points=points,
+    ).family
+    with torch.no_grad():
+        log_p, u = densities.log_joint(particles).double(), particles.double()
+    log_q = _log_density(fitted, fitted.whitened(u).squeeze(2))
+    return Refined(fitted, log_p.cpu(), (log_p - log_q).cpu())
+
+
+def _widths(dim: int) -> Tensor:
+    """s_j, `[3]`."""
+    return 1 + _WIDER / dim**0.5 * torch.arange(3, dtype=torch.float64)
+
+
+def _log_density(family: Family, noise: Tensor) -> Tensor:
+    """log q(m + L ε), `[S, B]`, nats, at ε `[S, B, D]`."""
+    dim, widths = noise.shape[-1], _widths(noise.shape[-1]).to(noise)
+    distance = noise.square().sum(-1, keepdim=True)
+    parts = -0.5 * distance / widths.square() - dim * widths.log()
+    constant = math.log(len(widths)) + 0.5 * dim * math.log(2 * math.pi)
+    return parts.logsumexp(-1) - constant - family.log_det.squeeze(1)

@@ -1,0 +1,60 @@
+"""What every stage of a bracket needs: the target, what is known by now, and how much there is room for."""
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from elbowroom.inference.estimate import Estimate, reasons
+from elbowroom.inference.evidence.bracket.choice import settled
+from elbowroom.inference.evidence.bracket.ledger import Ledger
+from elbowroom.inference.evidence.bracket.pace import Pace
+from elbowroom.inference.mcmc.draws import Draws
+from elbowroom.inference.target import Target
+
+BLIND = "modes far from the guide were not looked for: the prior cannot be drawn from"
+"""What is told of data for which nothing was looked for from the prior."""
+
+
+@dataclass(frozen=True)
+class Work:
+    """What every stage needs."""
+
+    target: Target
+    ledger: Ledger
+    seed: int
+    tolerance: float
+    memory_bytes: int | None
+    pace: Pace
+    draws: Draws | None = None  # chains that were run already, of all data
+
+    def part(self, data: Tensor) -> Target:
+        """The target of some of the data."""
+        return self.target if len(data) == len(self.target) else self.target.select(data)
+
+    def is_settled(self, data: Tensor) -> Tensor:
+        """Whether each of these data is settled, `[b]`."""
+        return settled(self.ledger, self.tolerance)[data]
+
+
+def fitting(work: Work, step: str, places: Tensor, effort: float) -> tuple[Tensor, float]:
+    """As many of the places as a step has room for, all of them with less effort where it can be, and that effort."""
+    if not len(places):
+        return places, effort
+    pace, least = work.pace, 1 if work.target.sliceable else len(places)
+    size = pace.affordable(step, effort, len(places))
+    if size >= least:
+        return places[:size], effort
+    within = pace.effort_within(step, least, min(effort, 0.75))  # weights and temperatures less than these say little
+    return (places[:0], effort) if within is None else (places[:least], within)
+
+
+def no_value(num_data: int) -> Estimate:
+    """An answer that is a flag alone."""
+    nothing = torch.full((num_data,), torch.nan, dtype=torch.float64)
+    return Estimate(nothing, nothing, "none")
+
+
+def joined(*texts: tuple[str, ...]) -> tuple[str, ...]:
+    """Each datum's reasons as one."""
+    return tuple(reasons(*flags) for flags in zip(*texts, strict=True))

@@ -1,0 +1,198 @@
+"""A Gaussian fitted to each datum settles it from both sides; particles from the prior see a mode that it lacks."""
+
+import math
+from functools import partial
+from typing import cast
+
+import pyro
+import pyro.distributions as dist
+import pytest
+import torch
+from torch import Tensor
+
+from elbowroom.inference import Draws, Estimate, Target, bracket
+from elbowroom.inference.evaluation.clock import Clock, Evaluations
+from elbowroom.inference.evaluation.random_numbers import RandomNumbers
+from elbowroom.inference.evidence.bracket import stages
+from elbowroom.inference.evidence.bracket.bracket import continued
+from elbowroom.inference.evidence.bracket.choice import PARTICLES, REFINED
+from elbowroom.inference.evidence.bracket.forecast import Forecast
+from elbowroom.inference.evidence.bracket.ledger import Ledger
+from elbowroom.inference.evidence.bracket.pace import Pace
+from elbowroom.inference.evidence.bracket.refined import Refined
+from elbowroom.inference.evidence.bracket.result import read
+from elbowroom.inference.evidence.bracket.work import Work
+from elbowroom.inference.families.family import Family
+from toys.failure_budget import sigmas
+from toys.programs import Ppca, data
+
+D = 18
+WIDE = 0.3  # of a mode's likelihood
+FEW = ("importance", "refined")
+
+
+def ppca(num_data: int = 3) -> tuple[Target, Tensor]:
+    """A Gaussian posterior, and a mean-field guide that is off and too narrow."""
+    made = Ppca.make(10, D, 0.7)
+    x = made.sample(num_data)
+
+    def guide(x: Tensor) -> None:
+        q = made.posterior(x)
+        with pyro.plate("data", len(x)):
+            pyro.sample("z", dist.Normal(q.mean + 0.3, 0.5 * q.stddev).to_event(1))
+
+    return Target(made.model, guide, x), made.evidence(x)
+
+
+def two_modes(x: Tensor, share: float = 1.0) -> None:
+    """A likelihood with modes at ± m, of which the guide knows the one at m; its share of the posterior."""
+    m = torch.zeros(D).index_fill(0, torch.tensor([0, 1]), 1.5)
+    with pyro.plate("data", len(x)):
+        z = pyro.sample("z", dist.Normal(torch.zeros(D), 1.0).to_event(1))
+        heights = [math.log(max(s, 1e-300)) - 0.5 * ((z - c) / WIDE).square().sum(-1) for s, c in
+                   ((share, m), (1 - share, -m))]  # fmt: skip
+        pyro.factor("modes", torch.logaddexp(*heights) + 0 * x)
+
+
+def in_one_mode(x: Tensor) -> None:
+    m = torch.zeros(D).index_fill(0, torch.tensor([0, 1]), 1.5)
+    shrunk = 1 / (1 + WIDE**2)
+    with pyro.plate("data", len(x)):
+        pyro.sample("z", dist.Normal(shrunk * m + 0 * x.unsqueeze(-1), WIDE * shrunk**0.5).to_event(1))
+
+
+def evidence_of_modes() -> float:
+    """The modes are alike but for their shares, which sum to one."""
+    return float(D * math.log(WIDE / (1 + WIDE**2) ** 0.5) - 0.5 * 2 * 1.5**2 / (1 + WIDE**2))
+
+
+def few_stages(target: Target, number: float = 1e9) -> tuple[Ledger, Pace]:
+    pace = Pace(Clock(Evaluations(number)), Forecast.counted(target))
+    work = Work(target, Ledger.empty(len(target)), 0, 0.1, None, pace)
+    continued(work, lambda: None, only=FEW)
+    return work.ledger, pace
+
+
+def test_a_gaussian_posterior_is_settled_from_both_sides(monkeypatch: pytest.MonkeyPatch) -> None:
+    target, truth = ppca()
+    monkeypatch.setattr(stages, "hmc", refuse)
+    found = bracket(target, budget="1e6 evaluations")
+    assert bool(found.settled.all()), found.flags
+    assert {found.method(b) for b in range(len(found))} == {"refined importance"}
+    for side in (found.lower, found.upper):
+        assert bool(((side.value - truth).abs() <= sigmas(6) * side.stderr + 1e-6).all()), (side, truth)
+    assert all("64 particles from the prior" in note for note in found.notes)
+
+
+def refuse(*args: object, **kwargs: object) -> None:
+    raise AssertionError("chains were run")
+
+
+@pytest.mark.parametrize("share", [1.0, 0.5, pytest.param(0.9, marks=pytest.mark.slow)])
+def test_a_mode_that_only_the_prior_knows_is_flagged(share: float) -> None:
+    """Without it both sides are right; with it they agree on what is too low by its share, and are not believed."""
+    target = Target(partial(two_modes, share=share), in_one_mode, torch.zeros(8))
+    ledger, _ = few_stages(target)
+    for name in REFINED:
+        column = ledger.columns[name]
+        error = (column.value - evidence_of_modes() - math.log(share)).abs()
+        assert bool((error <= sigmas(64) * column.stderr + 1e-6).all()), (error, column.stderr)
+        told = ["particles from the prior ended where the refined Gaussian hardly reaches" in f for f in column.flags]
+        assert all(told) if share < 1 else not any(told), column.flags
+
+
+def test_a_prior_that_cannot_be_drawn_from_is_told() -> None:
+    def model(x: Tensor) -> None:
+        with pyro.plate("data", len(x)):
+            z = pyro.sample("z", dist.Normal(torch.zeros(D), 1.0).to_event(1))
+            pyro.sample("x", dist.Normal(z.sum(-1), 1.0), obs=x)
+
+    target = Target(model, in_one_mode, data(2))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(type(target), "sample_prior", not_drawn)
+        ledger, _ = few_stages(target)
+    assert all("cannot be drawn from" in flag for name in REFINED for flag in ledger.columns[name].flags)
+
+
+def not_drawn(*args: object, **kwargs: object) -> None:
+    raise NotImplementedError
+
+
+def test_what_is_counted_is_what_was_forecast() -> None:
+    target, _ = ppca()
+    _, pace = few_stages(target)
+    for step in ("refined", "refined weights"):
+        assert 0.6 < pace.cost(step, 3) / pace.forecast.cost(step, 3, 1.0) < 1.1, step
+
+
+def test_no_room_for_it_is_no_answer() -> None:
+    """All of it or nothing: it is not begun where it does not fit."""
+    target, _ = ppca()
+    ledger, pace = few_stages(target, number=20_000)
+    assert "refined importance" not in ledger.columns and pace.clock.spent <= 20_000
+
+
+@pytest.mark.parametrize("given", [False, True])
+def test_chains_that_were_given_come_first(given: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    target, _ = ppca()
+    seen: list[str] = []
+
+    def refined(work: Work, rows: Tensor, effort: float) -> None:
+        seen.append("refined")
+        for name in REFINED:
+            work.ledger.put(name, rows, Estimate(torch.zeros(len(rows)), torch.ones(len(rows)), "none"))
+
+    monkeypatch.setitem(stages.STAGES, "refined", refined)
+    monkeypatch.setitem(stages.STAGES, "chains", lambda *_: seen.append("chains"))
+    pace = Pace(Clock(Evaluations(3e5)), Forecast.counted(target))
+    draws = cast(Draws, object()) if given else None
+    work = Work(target, Ledger.empty(len(target)), 0, 0.1, None, pace, draws)
+    continued(work, lambda: None, only=(*FEW, "chains"))
+    assert ("refined" in seen) is not given and "chains" in seen
+
+
+def test_draws_have_the_density_that_is_said() -> None:
+    """A mixture of three widths about one centre: its density by torch, and its second moment."""
+    factor = torch.tensor([[1.0, 0.0], [0.7, 0.5]])
+    family = Family.gaussian(torch.tensor([[1.0, -2.0]]), factor.unsqueeze(0))
+    nothing = torch.zeros(1, 1)
+    draw = Refined(family, nothing, nothing).proposal(slice(0, 1), "test")
+    u, log_q = draw(RandomNumbers(ppca(1)[0], 0), 40_000, 0)
+    widths = [1 + 0.7 * j / 2**0.5 for j in range(3)]
+    parts = [
+        dist.MultivariateNormal(torch.tensor([1.0, -2.0]), scale_tril=w * factor).log_prob(u[:, 0]) for w in widths
+    ]
+    torch.testing.assert_close(log_q[:, 0], torch.stack(parts).logsumexp(0) - math.log(3))
+    square = (u[:, 0, 0] - 1).square()
+    expected = sum(w**2 for w in widths) / 3
+    assert abs(square.mean() - expected) < sigmas() * square.std() / len(square) ** 0.5
+
+
+def test_which_particles_count() -> None:
+    """Two and more that q does not cover, and whose density is no lower than that of the others."""
+    log_w = torch.tensor([[0.0, 0.0, 0.0, 0.0, 12.0]] * 6)
+    log_w[:2, 1:4] = torch.tensor([12.0, 12.0, 12.0])
+    log_joint = torch.zeros(6, 5)
+    log_joint[:2, 1:4] = torch.tensor([-4.0, -6.0, -torch.inf])
+    found = Refined(Family.gaussian(torch.zeros(5, 1), torch.ones(5, 1)), log_joint, log_w)
+    assert [bool(text) for text in found.missed(torch.zeros(5))] == [False, True, False, False, True]
+    assert [bool(text) for text in found.missed(torch.full((5,), 3.0))] == [False] * 5
+    assert found.missed(torch.zeros(5))[1].startswith("2 of 6 particles")
+    assert len(found.select(torch.tensor([1, 4])).missed(torch.zeros(2))) == 2
+
+
+@pytest.mark.parametrize(("found", "told"), [(0.0, True), (0.05, True), (0.7, False)])
+def test_chains_that_find_no_more_do_not_clear_it(found: float, told: bool) -> None:
+    """Particles were somewhere else: chains that end where the Gaussian is have not been there."""
+    ledger, one = Ledger.empty(1), torch.tensor([0])
+
+    def put(name: str, value: float, flag: str = "") -> None:
+        ledger.put(name, one, Estimate(torch.tensor([value]), torch.tensor([0.01]), "none"), (flag,))
+
+    for name in REFINED:
+        put(name, 0.0, "2 of 64")
+    put(PARTICLES, math.nan, "2 of 64")
+    for name in stages.ADAPTED:
+        put(name, found)
+    assert read(ledger, 0.1, {}).flags == (("2 of 64",) if told else ("",))
+    assert read(ledger, 0.1, {}).settled.item() is not told
