@@ -73,19 +73,26 @@ def few_stages(target: Target, number: float = 1e9) -> tuple[Ledger, Pace]:
     return work.ledger, pace
 
 
-def test_a_gaussian_posterior_is_settled_from_both_sides(monkeypatch: pytest.MonkeyPatch) -> None:
-    target, truth = ppca()
-    monkeypatch.setattr(stages, "hmc", refuse)
-    found = bracket(target, budget="1e6 evaluations")
-    assert bool(found.settled.all()), found.flags
-    assert {found.method(b) for b in range(len(found))} == {"refined importance"}
-    for side in (found.lower, found.upper):
-        assert bool(((side.value - truth).abs() <= sigmas(6) * side.stderr + 1e-6).all()), (side, truth)
+def test_gaussian_posteriors_are_settled_from_both_sides_without_chains() -> None:
+    """A fit of few steps fails for one datum in a hundred, which its weights say; none is wrong without a flag."""
+    target, truth = ppca(24)
+    ledger, _ = few_stages(target)
+    found = read(ledger, 0.1, {})
+    assert int(found.settled.sum()) >= 20, found.flags
+    for b in found.settled.nonzero().flatten().tolist():
+        assert found.method(b) == "refined importance"
+        for side in (found.lower, found.upper):
+            assert float((side.value[b] - truth[b]).abs()) <= sigmas(6) * float(side.stderr[b]) + 1e-6, (side, truth)
     assert all("64 particles from the prior" in note for note in found.notes)
 
 
-def refuse(*args: object, **kwargs: object) -> None:
-    raise AssertionError("chains were run")
+def test_chains_are_run_for_none_that_is_settled(monkeypatch: pytest.MonkeyPatch) -> None:
+    target, _ = ppca(6)
+    settled = read(few_stages(target)[0], 0.1, {}).settled
+    seen: set[int] = set()
+    monkeypatch.setitem(stages.STAGES, "chains", lambda work, data, effort: seen.update(data.tolist()))
+    bracket(target, budget="1e6 evaluations")
+    assert seen == set((~settled).nonzero().flatten().tolist())
 
 
 @pytest.mark.parametrize("share", [1.0, 0.5, pytest.param(0.9, marks=pytest.mark.slow)])
