@@ -58,12 +58,17 @@ class Lines:
     def __init__(self, total: int, what: str, unit: str, done: int) -> None:
         self.total, self.what, self.unit, self.n, self.text = total, what, unit, done, ""
         self.first, self.begin = done, time.monotonic()
-        self.said, self.forecast = self.begin, False
+        self.said, self.forecast, self.warm = self.begin, False, False
 
     def update(self, n: int = 1) -> None:
         """Count, and say so if the last line is a minute old."""
         self.n += n
         now = time.monotonic()
+        if not self.warm:  # the first of it says nothing of the rest: what is made once was made in it
+            self.warm = True
+            if now - self.said < _MINUTE:
+                self.first, self.begin = self.n, now
+                return
         soon = not self.forecast and now - self.begin >= _SOON
         if soon or now - self.said >= _MINUTE:
             self.forecast = True

@@ -61,10 +61,23 @@ def test_a_log_gets_a_forecast_and_a_line_a_minute(capsys: Captured, monkeypatch
             bar.note(f"loss {second}")
     lines = capsys.readouterr().err.splitlines()
     assert lines == [
-        "fit: 103 of 1000 steps, about 5 min more",
-        "fit: 283 of 1000 steps, about 4 min more; loss 60",
-        "fit: 463 of 1000 steps, about 3 min more; loss 120",
+        "fit: 106 of 1000 steps, about 5 min more; loss 1",
+        "fit: 286 of 1000 steps, about 4 min more; loss 61",
+        "fit: 466 of 1000 steps, about 3 min more; loss 121",
     ]
+
+
+def test_what_was_made_once_is_not_forecast_again(capsys: Captured, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A first step of half a minute, in which the others were compiled, and then three steps a second."""
+    now = [0.0]
+    monkeypatch.setattr(time, "monotonic", lambda: now[0])
+    with progress_bar(100, "fit", "step", True) as bar:
+        now[0] = 30.0
+        bar()
+        for second in range(1, 11):
+            now[0] = 30.0 + second
+            bar(3)
+    assert capsys.readouterr().err.splitlines() == ["fit: 4 of 100 steps, about 32 s more"]
 
 
 def test_work_of_a_few_seconds_is_not_forecast(capsys: Captured, monkeypatch: pytest.MonkeyPatch) -> None:
