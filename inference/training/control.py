@@ -43,7 +43,7 @@ class Control:
             raise ValueError("resume=True needs run_dir, the directory of the run to continue")
         if not self.checkpoint_seconds >= 0:
             raise ValueError(f"checkpoint_seconds must be a number of seconds >= 0, got {self.checkpoint_seconds!r}")
-        if self.compile not in COMPILE:
+        if not any(self.compile is way or self.compile == way == "auto" for way in COMPILE):  # 1 is no True
             raise ValueError(f"compile must be 'auto', True or False, got {self.compile!r}")
         if self.on_epoch is not None and not callable(self.on_epoch):
             raise TypeError(

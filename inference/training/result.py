@@ -32,8 +32,8 @@ class Fit(Shown):
         beta: KL weight of the last step.
         bound: as in the last row of `history`.
         loss: name of the objective, or of the caller's own function.
-        steps: how they were taken: "run" by the programs, "recorded" or "compiled", and why not better if that was
-            asked for.
+        steps: how those of this call were taken: "run" by the programs, "recorded" or "compiled", and why not better
+            if that was asked for.
     """
 
     history: list[dict[str, Any]]

@@ -109,7 +109,12 @@ class Stepping:
                 return None
             finally:
                 self._forget()
-        if not self._agrees(record, inputs, exactly=True):
+        try:
+            agrees = self._agrees(record, inputs, exactly=True)
+        except Exception as error:  # at parameters and in an order that training may never meet
+            self.shortcoming = f"the record could not be tried: {_line(error)}"
+            return None
+        if not agrees:
             self.shortcoming = "a record of the programs gives other numbers than they do"
             return None
         if not (
@@ -184,12 +189,19 @@ class Stepping:
 
     @contextmanager
     def _as_it_was(self) -> Iterator[None]:
-        """Parameters, buffers and generators are put back at the end."""
-        values, noise = self.parameters.snapshot(), self.state()
+        """Parameters, buffers (those that a step replaces, too) and generators are put back at the end."""
+        values, noise = [(tensor, tensor.detach().clone()) for tensor in self._changing()], self.state()
+        modules = {id(m): m for owner in self.parameters.modules.values() for m in owner.modules()}
+        buffers = [(module, dict(module._buffers)) for module in modules.values()]
         try:
             yield
         finally:
-            self.parameters.load(values, "this step")
+            for module, before in buffers:
+                module._buffers.clear()
+                module._buffers.update(before)
+            with torch.no_grad():
+                for tensor, value in values:
+                    tensor.copy_(value)
             self.put_back(noise)
 
     def _changing(self) -> list[Tensor]:

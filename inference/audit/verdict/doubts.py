@@ -158,8 +158,13 @@ def _another_loss(parts: Parts, numbers: Mapping[str, Number]) -> list[Finding]:
     return [Finding("verdict", "bad", sentence, keys)]
 
 
+def is_worse_than_none(numbers: Mapping[str, Number]) -> bool:
+    """Whether log p(x), as far as it is known, is below that of a model without latents."""
+    return "above_baseline" in numbers and numbers["above_baseline"].high < -WORTH_A_DOUBT
+
+
 def _worse_than_none(parts: Parts, numbers: Mapping[str, Number]) -> list[Finding]:
-    if parts.baseline is None or "above_baseline" not in numbers or not numbers["above_baseline"].high < -WORTH_A_DOUBT:
+    if parts.baseline is None or not is_worse_than_none(numbers):
         return []
     below = numbers["above_baseline"]
     by = Number(-below.value, -below.high, -below.low, below.unit, below.about)

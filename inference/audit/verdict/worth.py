@@ -4,7 +4,7 @@ from collections.abc import Mapping
 
 from elbowroom.inference.audit.parts import Parts
 from elbowroom.inference.audit.result import Finding, Number
-from elbowroom.inference.audit.verdict.doubts import tell_doubts
+from elbowroom.inference.audit.verdict.doubts import is_worse_than_none
 from elbowroom.inference.audit.verdict.wording import nats
 
 Numbers = Mapping[str, Number]
@@ -18,9 +18,7 @@ def tell_worth(parts: Parts, numbers: Numbers) -> list[Finding]:
 
     The finding's sentence is a line of the brief, too.
     """
-    if parts.baseline is None or "above_baseline" not in numbers:
-        return []
-    if any("above_baseline" in doubt.numbers for doubt in tell_doubts(parts, numbers)):
+    if parts.baseline is None or "above_baseline" not in numbers or is_worse_than_none(numbers):
         return []
     above, keys = numbers["above_baseline"], ("above_baseline", "baseline")
     sentence = (

@@ -204,6 +204,44 @@ def test_a_program_that_is_changed_after_an_epoch_is_recorded_anew() -> None:
     assert recorded.steps == "recorded" and len(notes) == 1 and "recorded anew" in notes[0]
 
 
+def replacing() -> Pair:
+    """A buffer that each step replaces, in the place of writing to it."""
+    model, guide = networks()
+    guide.register_buffer("seen", torch.zeros(9))
+    forward = guide.forward
+
+    def run(x: Tensor) -> None:
+        guide.seen = 0.9 * guide.seen + 0.1 * x.mean(0)
+        forward(x + 0 * guide.seen)
+
+    guide.forward = run
+    return model, guide
+
+
+def failing_elsewhere() -> Pair:
+    """A program that fails at parameters that training does not reach."""
+    model, guide = networks()
+    forward, weight = guide.forward, next(model.parameters())
+    most = 1.001 * weight.detach().numpy().max()
+
+    def run(x: Tensor) -> None:
+        if weight.detach().numpy().max() > most:
+            raise RuntimeError("too large")
+        forward(x)
+
+    guide.forward = run
+    return model, guide
+
+
+@pytest.mark.parametrize(
+    ("make", "why"), [(replacing, "other numbers"), (failing_elsewhere, "could not be tried: RuntimeError: too large")]
+)
+def test_trying_a_record_leaves_no_trace(make: Callable[[], Pair], why: str) -> None:
+    """Whatever the programs do meanwhile: parameters and buffers are as they were, and training goes on."""
+    _, tried = both_ways(make, learning_rate=1e-9)
+    assert tried.steps.startswith("run (") and why in tried.steps
+
+
 def test_a_frozen_parameter_stays_after_the_epoch_that_froze_it() -> None:
     def freeze(state: EpochState) -> None:
         next(state.model.parameters()).requires_grad_(state.epoch < 2)
@@ -253,7 +291,7 @@ def test_nothing_is_left_behind_by_a_record() -> None:
     assert [module.warn_if_nan for module in modules] == before
 
 
-@pytest.mark.parametrize("value", ["yes", 2, None])
+@pytest.mark.parametrize("value", ["yes", 1, 0, None])
 def test_what_is_no_way_to_step_is_refused(value: Any) -> None:
     with pytest.raises(ValueError, match="compile must be 'auto', True or False"):
         fit(*networks(), images(), compile=value)
