@@ -17,6 +17,8 @@ BOUNDS = {
     "quadrature": "exact",
     "adapted importance": "lower",
     "adapted importance, upper": "upper",
+    "population Monte Carlo": "lower",
+    "population Monte Carlo, upper": "upper",
     "refined importance": "lower",
     "refined importance, upper": "upper",
     "particles": "none",

@@ -134,8 +134,15 @@ def doubted_by_draws(estimate: Estimate[Info], draws: Draws) -> Estimate[Info]:
         "num_evaluations": 0,
     }
     opinion = Estimate(draws.info["prior_log_p"], draws.info["prior_log_p_stderr"], "lower", info)
-    # Chains and proposal began with these particles' modes: that they agree with them proves nothing.
-    return _with(_with(estimate, found_more(estimate, opinion)), _crowded(draws.info["prior_crowded"]))
+    return _with(estimate, doubts_of_descendants(estimate, opinion))
+
+
+def doubts_of_descendants(estimate: Estimate[Any], opinion: Estimate[OpinionInfo]) -> list[str]:
+    """Why to doubt an estimate that began with the opinion's own particles, datum by datum, or an empty string.
+
+    That it agrees with them proves nothing: where they show too many modes it is doubted in any case.
+    """
+    return list(map(reasons, found_more(estimate, opinion), _crowded(opinion.info["is_crowded"])))
 
 
 def found_more(estimate: Estimate[Any], opinion: Estimate[OpinionInfo]) -> list[str]:

@@ -2,18 +2,21 @@
 
     lower_b ≤ log p(x_b) ≤ upper_b in expectation;    settled: no flag, and a 95 % interval within `tolerance`
 
-Each datum begins with importance sampling; a lattice follows for up to two latents, a Gaussian fitted to each datum and
-weighed from both sides for more than sixteen, then chains that begin in modes found from guide and prior, a proposal
-fitted to them and weighed from both sides, a bridge as third opinion, and annealing both ways. What is settled costs
-nothing more; the rest gets four times the effort in each round. Values are chosen by a fixed order of trust; one that a
-lower bound contradicts is passed over.
+Each datum begins with importance sampling; a lattice follows for up to two latents, and for more a proposal of each
+datum that is weighed from both sides: a mixture from a search, or beyond sixteen a fitted Gaussian. Then come chains
+that begin in modes found from guide and prior, a proposal fitted to them and weighed from both sides, a bridge as third
+opinion, and annealing both ways. What is settled costs nothing more; the rest gets four times the effort in each round.
+Values are chosen by a fixed order of trust; one that a lower bound contradicts is passed over.
 
     bracket.py     the call: stages on the data that still need them, while the budget lasts
     stages.py      what each stage runs
     work.py        what every stage needs
-    refined.py     the Gaussian that is fitted to each datum, and what particles from the prior say that it misses
-    refined_stage.py
-                   … the stage that weighs it
+    proposals.py   what is weighed before any chain
+    weighed_stage.py
+                   … the stages that weigh it
+    population.py  the mixture that is fitted to weighed draws of guide and prior
+    refined.py     the Gaussian that is fitted to each datum
+    particles.py   what particles from the prior say that a proposal misses
     sizes.py       how large each step is, and how it grows
     pace.py        how much of a step there is room for, learned from the steps that have run
     forecast.py    what a step will cost before one has run, from a few timed evaluations or from counts

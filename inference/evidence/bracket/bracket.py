@@ -12,12 +12,12 @@ from torch import Tensor
 from elbowroom.inference.evaluation.check_same_data import check_same_data
 from elbowroom.inference.evaluation.clock import Budget, Clock, read_budget
 from elbowroom.inference.evaluation.coordinates import why_no_coordinates
-from elbowroom.inference.evidence.bracket.choice import REFINED
 from elbowroom.inference.evidence.bracket.forecast import Forecast
 from elbowroom.inference.evidence.bracket.ledger import Ledger
 from elbowroom.inference.evidence.bracket.pace import UNSURE, Pace
 from elbowroom.inference.evidence.bracket.result import Bracket, read
 from elbowroom.inference.evidence.bracket.stages import ADAPTED, STAGES, stages_of
+from elbowroom.inference.evidence.bracket.weighed_stage import WEIGHED
 from elbowroom.inference.evidence.bracket.work import Work
 from elbowroom.inference.mcmc.draws import Draws
 from elbowroom.inference.programs.refusals import counted
@@ -25,10 +25,11 @@ from elbowroom.inference.progress import Bar, progress_bar
 from elbowroom.inference.saving.state_file import fingerprint_of
 from elbowroom.inference.target import Target
 
-_BLOCK = {"importance": 1024, "quadrature": 256, "refined": 128, "chains": 128}  # data answered at once at most
+_BLOCK = {"importance": 1024, "quadrature": 256, **dict.fromkeys(WEIGHED, 128), "chains": 128}  # data at once at most
 _TRIED = 8  # data that a stage is tried on first: what it costs depends on the posteriors
 _MAX_EFFORT = 3
-_ANSWERED = {"importance again": ADAPTED[1], "refined": REFINED[1]}  # what shows that a datum does not need a stage
+_ANSWERED = {"importance again": ADAPTED[1], **{name: kind.columns[1] for name, kind in WEIGHED.items()}}
+"""What shows that a datum does not need a stage."""
 _CHAINS_SHARE = 2 / 3  # of what is left: weights and annealing come after them
 _FEWEST = 1.5  # an eighth of the draws of importance sampling
 _EFFORTS = [-_FEWEST + step / 32 for step in range(177)]  # of importance sampling, up to 256 times as many draws
@@ -50,9 +51,10 @@ def bracket(
     """Bracket log p(x_b) between a lower and an upper value, for every datum, within a budget.
 
     Every datum begins with importance sampling from the guide. Up to two latents are then integrated on a lattice. For
-    more than sixteen a Gaussian is fitted to each datum from the guide's output on, widened, and weighed from both
-    sides, with as many draws as settle it; particles that came from the prior, each its own way, must end where it
-    reaches, else the datum is flagged and goes on. All others, and those that this cannot settle, get Markov chains
+    three to sixteen a mixture is fitted to weighed draws of the guide and to particles that were tempered from the
+    prior, and weighed afresh from both sides, with as many draws as settle it. For more a Gaussian is fitted to each
+    datum from the guide's output on, widened, and weighed in the same way; particles that came from the prior, each its
+    own way, must end where it reaches, else the datum is flagged and goes on. Those that this cannot settle get chains
     (from the guide, and from modes found by particles that never see it, tempered from the prior), a mixture fitted to
     them and weighed from both sides, a bridge as a third opinion, and where that is not enough annealing in both
     directions. A datum is settled, and costs nothing more, when both sides are free of flags, the methods agree, and
@@ -124,7 +126,7 @@ def continued(
         ValueError: on a budget too small to answer at all.
     """
     target, ledger, pace = work.target, work.ledger, work.pace
-    stages = [name for name in stages_of(target) if name != "refined" or work.draws is None]  # chains come first
+    stages = [name for name in stages_of(target) if name not in WEIGHED or work.draws is None]  # chains come first
     _check_first(pace, stages, int((~ledger.has("importance")).sum()), len(target))
     with progress_bar(len(target), "bracket", "datum", progress) as bar:
         run = _Run(work, bar, keep)
@@ -224,7 +226,7 @@ def _room(work: Work, name: str, effort: int, most: int) -> tuple[int, float]:
         return size, effort
     if name == "quadrature":
         return (0, effort) if pace.cost(name, 1 if sliceable else most) > UNSURE * pace.clock.left else (1, effort)
-    if name == "refined":  # all of it, or nothing
+    if name in WEIGHED:  # all of it, or nothing
         return 0, effort
     least = most if name == "importance" or not sliceable else 1
     within = pace.effort_within(name, least, effort)

@@ -8,8 +8,14 @@ from torch import Tensor
 from elbowroom.inference.estimate import NORMAL_95, Bound, Estimate, contradictions, reasons, room_for
 from elbowroom.inference.evidence.bracket.ledger import Column, Ledger
 
-LOWER = ("quadrature", "adapted importance", "refined importance", "annealing", "importance")
-UPPER = ("quadrature", "adapted importance, upper", "refined importance, upper", "reverse annealing")
+POPULATION = ("population Monte Carlo", "population Monte Carlo, upper")
+"""What a mixture gives that was fitted to weighed draws of guide and prior."""
+
+REFINED = ("refined importance", "refined importance, upper")
+"""What a Gaussian fitted to each datum gives."""
+
+LOWER = ("quadrature", "adapted importance", POPULATION[0], REFINED[0], "annealing", "importance")
+UPPER = ("quadrature", "adapted importance, upper", POPULATION[1], REFINED[1], "reverse annealing")
 """In order of trust. The order does not look at the values, so choosing brings no bias of its own."""
 
 MIDDLE = "bridge"
@@ -18,14 +24,11 @@ MIDDLE = "bridge"
 EXPEDITION = "expedition"
 """The second opinion: what was found from the prior alone, by an estimate that never saw the guide."""
 
-REFINED = ("refined importance", "refined importance, upper")
-"""What a Gaussian fitted to each datum gives."""
-
 PARTICLES = "particles"
-"""Where particles from the prior ended in places that the refined Gaussian does not reach: flags, no values."""
+"""Where particles from the prior ended in places that a proposal does not reach: flags, no values."""
 
 EARLIER = "earlier rounds"
-"""The largest value that adapted or refined importance gave before it was run again."""
+"""The largest value that a proposal or the search gave before it was run again."""
 
 MISSED_MODES = "missed modes"
 """What chains say that the guide misses, as a lower bound; written down by an audit."""
@@ -165,11 +168,12 @@ def _crossed(lower: Side, upper: Side) -> list[tuple[int, str]]:
 
 
 def _unreached(ledger: Ledger, lower: Side) -> list[str]:
-    """What particles said that the refined Gaussian misses, where nothing more than it has been found since."""
+    """What particles said that a proposal misses, where nothing more than it has been found since."""
     if PARTICLES not in ledger.columns:
         return [""] * ledger.num_data
-    refined, told = ledger.columns[REFINED[0]], ledger.columns[PARTICLES].flags
-    more = lower.value - refined.value > room_for(lower.stderr, refined.stderr)
+    weighed = next(ledger.columns[names[0]] for names in (POPULATION, REFINED) if names[0] in ledger.columns)
+    told = ledger.columns[PARTICLES].flags
+    more = lower.value - weighed.value > room_for(lower.stderr, weighed.stderr)
     return ["" if found else text for text, found in zip(told, more.tolist(), strict=True)]
 
 

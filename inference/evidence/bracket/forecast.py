@@ -59,7 +59,7 @@ class Forecast:
     dim: int
     work: Mapping[str, Work] = field(default_factory=lambda: WORK)
     known: frozenset[str] = frozenset(
-        {"importance", "more weights", "refined weights"}
+        {"importance", "more weights", "population weights", "refined weights"}
     )  # steps whose evaluations are a fixed number
     fit: float = 0.0
 
@@ -124,6 +124,14 @@ def _chains(dim: int, growth: float) -> Amount:
     return Amount(calls, GRADIENT * gradients + points + sizes.NUM_ADAPTED * growth, fits=8, fits_once=45)
 
 
+def _population(dim: int, growth: float) -> Amount:
+    """A search from guide and prior, and a few draws of its mixture that are weighed."""
+    apart = expedition.NUM_STAGES  # moves of particles that are not resampled
+    gradients = _MOVES * expedition.NUM_PARTICLES + apart * sizes.NUM_PARTICLES
+    points = 4 * NUM_POINTS + 2 * expedition.NUM_SAMPLES + sizes.NUM_TRIED
+    return Amount(_MOVES + apart + 8, GRADIENT * gradients + points, fits=8, fits_once=10)
+
+
 def _refined(dim: int, growth: float) -> Amount:
     """Particles from the prior, a fit, and a few draws of it that are weighed."""
     moves, steps = expedition.NUM_STAGES, sizes.NUM_FITTED
@@ -131,7 +139,7 @@ def _refined(dim: int, growth: float) -> Amount:
     return Amount(moves + steps + 8, GRADIENT * gradients + NUM_POINTS + sizes.NUM_TRIED, fits=1, fits_once=5)
 
 
-def _refined_weights(dim: int, growth: float) -> Amount:
+def _proposal_weights(dim: int, growth: float) -> Amount:
     return Amount(4, sizes.NUM_ADAPTED * growth)
 
 
@@ -148,8 +156,10 @@ WORK: dict[str, Work] = {
     "importance": _importance,
     "quadrature": _quadrature,
     "chains": _chains,
+    "population": _population,
+    "population weights": _proposal_weights,
     "refined": _refined,
-    "refined weights": _refined_weights,
+    "refined weights": _proposal_weights,
     "more weights": _weights,
     "annealing": _annealing,
 }

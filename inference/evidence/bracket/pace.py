@@ -10,7 +10,9 @@ from elbowroom.inference.evidence.bracket.sizes import GROWTH
 UNSURE = 3.0
 """A step of which none has run may cost so many times its forecast."""
 
-_STEADY = {"refined": 1.5, "refined weights": 1.5}  # … these so many times: their evaluations are nearly a fixed number
+_STEADY = dict.fromkeys(("population", "population weights", "refined", "refined weights"), 1.5)
+"""… these so many times: their evaluations are nearly a fixed number."""
+
 _SMALL = 0.1  # share of what is left
 _FASTER = 4.0  # blocks grow so many times at most from one that has been measured
 _GAIN = 1.25  # times the draws of the round before, without which a round is not worth its while

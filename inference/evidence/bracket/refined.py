@@ -1,12 +1,8 @@
-"""A Gaussian of each datum, fitted from the guide's output on, as a proposal; and what particles say that it misses.
+"""A Gaussian of each datum, fitted from the guide's output on, as a proposal.
 
-    q(u) = ⅓ Σ_j N(u; m, s_j² L Lᵀ),    s_j = 1 + 0.7 j / √D, j = 0, 1, 2;    log w(u) = log p(x, u) − log q(u)
+    q(u) = ⅓ Σ_j N(u; m, s_j² L Lᵀ),    s_j = 1 + 0.7 j / √D, j = 0, 1, 2
 
-with m and L of the largest ELBO. That Gaussian is narrower than the posterior, so it is widened. The weights show what
-q covers badly, not what it does not reach: a mode that neither the guide nor the fit has seen leaves no sign in them.
-Particles that came from the prior alone, each its own way, end in modes. Where q covers them their log w are about
-those of draws of the posterior, within a few nats of log p(x); where it does not they are larger by as much as q has
-died away there. Those are told whose density is that of the others, about: a mode far below them weighs nothing.
+with m and L of the largest ELBO. That Gaussian is narrower than the posterior, so it is widened.
 """
 
 import math
@@ -15,39 +11,36 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from elbowroom.inference.estimate import Estimate
 from elbowroom.inference.evaluation.budget import cells_within, plan
 from elbowroom.inference.evaluation.coordinates import Coordinates
 from elbowroom.inference.evaluation.random_numbers import RandomNumbers
 from elbowroom.inference.evaluation.recorded_densities import Densities
+from elbowroom.inference.evidence.bracket.particles import LOOKED, Particles
 from elbowroom.inference.evidence.bracket.sizes import NUM_BOLD, NUM_FITTED, NUM_PARTICLES, NUM_POINTS
+from elbowroom.inference.evidence.bracket.work import no_value
 from elbowroom.inference.evidence.bridge.both_sides import Proposal
 from elbowroom.inference.families.family import Family
 from elbowroom.inference.families.fitting import fit_family
 from elbowroom.inference.families.from_guide import read_guide
 from elbowroom.inference.families.of_data import density_of
-from elbowroom.inference.mcmc.expedition import travelled
 from elbowroom.inference.mcmc.path import Path
 from elbowroom.inference.target import Target
 
 _WIDER = 0.7  # of √(1 / D): a Gaussian that is wider by so much in each direction is half a nat away
-_FAR = 10.0  # nats above log p(x): what q covers is there once in e^10 draws of the posterior
-_FAINT = 5.0  # nats that a mode's density may lie below that of the others; further down it weighs a hundredth
-_STRAY = 1  # particles that may have strayed
 
 
 @dataclass(frozen=True)
 class Refined:
-    """The proposals of some data, and what particles from the prior weigh under them.
+    """The proposals of some data.
 
     Attributes:
         family: the Gaussians before they are widened.
-        log_joint: log p(x, u) at the particles, `[P, B]`, nats.
-        log_w: log p(x, u) − log q(u) there.
+        particles: particles from the prior, under the proposals.
     """
 
     family: Family
-    log_joint: Tensor
-    log_w: Tensor
+    particles: Particles
 
     def proposal(self, where: slice, name: str) -> Proposal:
         """The proposal of some of the data; `name` tells its random numbers from those of other uses."""
@@ -63,20 +56,17 @@ class Refined:
 
         return draw
 
-    def missed(self, log_p: Tensor) -> tuple[str, ...]:
-        """For each datum how many particles lie where q does not reach, in words, or nothing; log p(x) `[B]`."""
-        beyond = ~(self.log_w <= log_p + _FAR) & ~self.log_joint.isneginf()
-        usual = torch.where(beyond, torch.nan, self.log_joint).nanmedian(0).values
-        beyond &= ~(self.log_joint < usual - _FAINT)  # all of them where none is covered
-        text = (
-            "{} of {} particles from the prior ended where the refined Gaussian hardly reaches: "
-            "a part of the posterior is missing here"
-        )
-        return tuple(text.format(n, len(self.log_w)) if n > _STRAY else "" for n in beyond.sum(0).tolist())
+    def doubts(self, lower: Estimate) -> tuple[str, ...]:
+        """None beside those of the particles."""
+        return ("",) * len(lower)
+
+    def looked(self) -> tuple[Estimate, tuple[str, ...]]:
+        """Particles that each went their own way know no log p(x)."""
+        return no_value(len(self.family)), (LOOKED,) * len(self.family)
 
     def select(self, data: Tensor) -> "Refined":
         """Those of some of the data."""
-        return Refined(self.family.select(data), self.log_joint[:, data], self.log_w[:, data])
+        return Refined(self.family.select(data), self.particles.select(data))
 
 
 def refine(target: Target, seed: int, memory_bytes: int | None) -> Refined:
@@ -93,14 +83,13 @@ def refine(target: Target, seed: int, memory_bytes: int | None) -> Refined:
     every = [densities if data is None else densities.at(coordinates.at(data)) for data in parts]
     pieces = [_refine(part, path.on(part.coordinates.target), seed) for part in every]
     family = Family(*(torch.cat(tensors) for tensors in zip(*(p.family.tensors for p in pieces), strict=True)))
-    return Refined(family, torch.cat([p.log_joint for p in pieces], 1), torch.cat([p.log_w for p in pieces], 1))
+    return Refined(family, Particles.joined([piece.particles for piece in pieces]))
 
 
 def _refine(densities: Densities, path: Path, seed: int) -> Refined:
     coordinates = densities.coordinates
     numbers = RandomNumbers(coordinates.target, seed)
-    with torch.no_grad():
-        particles, _ = travelled(path, numbers, NUM_PARTICLES, together=False)
+    at = Particles.sent(path, densities, seed)
     points = NUM_POINTS if coordinates.dim <= NUM_POINTS else 2 * NUM_POINTS
     fitted = fit_family(
         lambda data: density_of(densities, data),
@@ -111,10 +100,11 @@ def _refine(densities: Densities, path: Path, seed: int) -> Refined:
         num_bold=NUM_BOLD,
         num_points=points,
     ).family
-    with torch.no_grad():
-        log_p, u = densities.log_joint(particles).double(), particles.double()
-    log_q = _log_density(fitted, fitted.whitened(u).squeeze(2))
-    return Refined(fitted, log_p.cpu(), (log_p - log_q).cpu())
+
+    def log_density(u: Tensor) -> Tensor:
+        return _log_density(fitted, fitted.whitened(u).squeeze(2))
+
+    return Refined(fitted, Particles.under(log_density, densities, at))
 
 
 def _widths(dim: int) -> Tensor:

@@ -12,7 +12,6 @@ from elbowroom.inference.estimate import Estimate
 from elbowroom.inference.evaluation.coordinates import Coordinates, why_no_coordinates
 from elbowroom.inference.evidence.annealing import anneal, anneal_reverse
 from elbowroom.inference.evidence.bracket.choice import EARLIER, EXPEDITION
-from elbowroom.inference.evidence.bracket.refined_stage import FEWEST_REFINED, by_refined
 from elbowroom.inference.evidence.bracket.sizes import (
     GROWTH,
     MORE,
@@ -26,7 +25,8 @@ from elbowroom.inference.evidence.bracket.sizes import (
     NUM_STEPS,
     num_warmup,
 )
-from elbowroom.inference.evidence.bracket.work import BLIND, Work, fitting, joined, no_value
+from elbowroom.inference.evidence.bracket.weighed_stage import by_population, by_refined, kind_for
+from elbowroom.inference.evidence.bracket.work import BLIND, Work, fitting, joined, no_value, weakly_seen
 from elbowroom.inference.evidence.bridge.adapted import adapted_importance
 from elbowroom.inference.evidence.bridge.bridge import bridge
 from elbowroom.inference.evidence.importance.importance import importance
@@ -36,7 +36,6 @@ from elbowroom.inference.mcmc import hmc
 from elbowroom.inference.mcmc.convergence import Gates
 from elbowroom.inference.mcmc.draws import Draws
 from elbowroom.inference.mcmc.float_limits import at_limits
-from elbowroom.inference.mcmc.metric import MAX_DENSE
 from elbowroom.inference.target import Target
 
 ADAPTED = ("adapted importance", "adapted importance, upper")
@@ -50,12 +49,6 @@ MIXING = Gates(rhat=1.05, ess_per_chain=10.0, divergences=NUM_CHAINS * NUM_DRAWS
 
 _DRAWING = 0.75
 """Chains that take more of what is left end there, with the draws that they have: they are nothing without weights."""
-
-SEEN = 64.0
-"""Effective points of the search from the prior with fewer than which it is said how many there were."""
-
-
-_WEAK = "modes far from the guide were looked for from the prior with {:.0f} effective points"
 
 Stage = Callable[[Work, Tensor, float], None]
 """(work, which data `[b]`, effort 0, 1, …, or less where there is no room for that): answer these data.
@@ -134,9 +127,8 @@ def _look(work: Work, data: Tensor, draws: Draws) -> None:
     if found is None:
         work.ledger.put(EXPEDITION, data, no_value(len(data)), (BLIND,) * len(data))
         return
-    flags = tuple("" if e >= SEEN else _WEAK.format(e) for e in ess.tolist())
     work.ledger.remember(EXPEDITION, EARLIER, data)
-    work.ledger.put(EXPEDITION, data, found, flags)
+    work.ledger.put(EXPEDITION, data, found, weakly_seen(ess))
 
 
 def _found_from_prior(work: Work, data: Tensor, draws: Draws) -> tuple[Estimate | None, Tensor]:
@@ -190,6 +182,7 @@ def _anneal(work: Work, data: Tensor, draws: Draws, effort: float) -> None:
 STAGES: dict[str, Stage] = {
     "importance": by_importance,
     "quadrature": by_quadrature,
+    "population": by_population,
     "refined": by_refined,
     "chains": by_chains,
 }
@@ -203,8 +196,8 @@ def stages_of(target: Target) -> list[str]:
     names = ["importance"]
     if dim <= MAX_LATTICE_DIM:
         names.append("quadrature")
-    if FEWEST_REFINED <= dim <= MAX_DENSE:
-        names.append("refined")
+    if kind := kind_for(dim):
+        names.append(kind)
     if dim > 0:
         names.append("chains")
     return names

@@ -15,6 +15,11 @@ from elbowroom.inference.target import Target
 BLIND = "modes far from the guide were not looked for: the prior cannot be drawn from"
 """What is told of data for which nothing was looked for from the prior."""
 
+SEEN = 64.0
+"""Effective points of the search from the prior with fewer than which it is said how many there were."""
+
+_WEAK = "modes far from the guide were looked for from the prior with {:.0f} effective points"
+
 
 @dataclass(frozen=True)
 class Work:
@@ -53,6 +58,11 @@ def no_value(num_data: int) -> Estimate:
     """An answer that is a flag alone."""
     nothing = torch.full((num_data,), torch.nan, dtype=torch.float64)
     return Estimate(nothing, nothing, "none")
+
+
+def weakly_seen(ess: Tensor) -> tuple[str, ...]:
+    """What is told of data for which the search from the prior had few effective points, `[b]`, or nothing."""
+    return tuple("" if e >= SEEN else _WEAK.format(e) for e in ess.tolist())
 
 
 def joined(*texts: tuple[str, ...]) -> tuple[str, ...]:

@@ -7,8 +7,7 @@ from torch import Tensor
 from elbowroom.inference.estimate import Estimate, both_sides
 from elbowroom.inference.evaluation.check_same_data import check_same_data
 from elbowroom.inference.evaluation.coordinates import Coordinates
-from elbowroom.inference.evaluation.random_numbers import RandomNumbers
-from elbowroom.inference.evidence.bridge.both_sides import Proposal, both_sides_of
+from elbowroom.inference.evidence.bridge.both_sides import Proposal, both_sides_of, from_mixture
 from elbowroom.inference.evidence.importance.importance import ImportanceInfo
 from elbowroom.inference.evidence.second_opinion import doubted_by_draws
 from elbowroom.inference.mcmc.draws import Draws
@@ -70,7 +69,7 @@ def adapted_importance(
 
     def fitted(coordinates: Coordinates, where: slice) -> Proposal:
         z = {n: v[:, :, where].flatten(0, 1).to(coordinates.target.device) for n, v in draws.z.items()}
-        return _from_mixture(coordinates.dim, Mixture.fit(_thinned(coordinates.unconstrain(z))))
+        return from_mixture(Mixture.fit(_thinned(coordinates.unconstrain(z))), "adapted")
 
     lower, upper = both_sides_of(target, fitted, num_samples, seed, memory_bytes)
     return Adapted(doubted_by_draws(lower, draws), doubted_by_draws(upper, draws))
@@ -83,17 +82,3 @@ def _thinned(points: Tensor) -> Tensor:
     """At most 2048 of the draws `[N, B, D]`, evenly spaced."""
     step = -(-len(points) // _MOST_POINTS)
     return points[::step]
-
-
-def _from_mixture(dim: int, mixture: Mixture) -> Proposal:
-    """Draws of the mixtures."""
-
-    def draw(numbers: RandomNumbers, num_samples: int, start: int) -> tuple[Tensor, Tensor]:
-        u = mixture.sample(
-            numbers.normal("adapted: normal", num_samples, dim, start),
-            numbers.uniform("adapted: component", num_samples, start),
-            numbers.uniform("adapted: width", num_samples, start),
-        )
-        return u, mixture.log_density(u)
-
-    return draw

@@ -14,6 +14,7 @@ from elbowroom.inference.evaluation.random_numbers import RandomNumbers
 from elbowroom.inference.evaluation.weighted_draws import Sampler
 from elbowroom.inference.evidence.importance.importance import ImportanceInfo, collect
 from elbowroom.inference.evidence.importance.streaming import Drawn, Reduction, Wanted, reduce_weights
+from elbowroom.inference.mcmc.mixture import Mixture
 from elbowroom.inference.progress import silent
 from elbowroom.inference.target import Target
 from elbowroom.inference.weights.power_means import PowerSums, tangent
@@ -66,6 +67,21 @@ def both_sides_of(
     # Both rest on the same tail: what it leaves open is open above either.
     stderr = torch.where(constant, 0.0, torch.maximum(stderr, lower.stderr))
     return lower, Estimate(value, stderr, "upper", lower.info, lower.flags, target.unnormalised)
+
+
+def from_mixture(mixture: Mixture, name: str) -> Proposal:
+    """Draws of mixtures; `name` tells their random numbers from those of other uses."""
+    dim = mixture.mean.shape[-1]
+
+    def draw(numbers: RandomNumbers, num_samples: int, start: int) -> tuple[Tensor, Tensor]:
+        u = mixture.sample(
+            numbers.normal(f"{name}: normal", num_samples, dim, start),
+            numbers.uniform(f"{name}: component", num_samples, start),
+            numbers.uniform(f"{name}: width", num_samples, start),
+        )
+        return u, mixture.log_density(u)
+
+    return draw
 
 
 def _weighing(coordinates: Coordinates, proposal: Proposal, lost: Tensor) -> Sampler[Drawn]:

@@ -19,6 +19,7 @@ from elbowroom.inference.evidence.bracket.choice import PARTICLES, REFINED
 from elbowroom.inference.evidence.bracket.forecast import Forecast
 from elbowroom.inference.evidence.bracket.ledger import Ledger
 from elbowroom.inference.evidence.bracket.pace import Pace
+from elbowroom.inference.evidence.bracket.particles import Particles
 from elbowroom.inference.evidence.bracket.refined import Refined
 from elbowroom.inference.evidence.bracket.result import read
 from elbowroom.inference.evidence.bracket.work import Work
@@ -104,7 +105,7 @@ def test_a_mode_that_only_the_prior_knows_is_flagged(share: float) -> None:
         column = ledger.columns[name]
         error = (column.value - evidence_of_modes() - math.log(share)).abs()
         assert bool((error <= sigmas(64) * column.stderr + 1e-6).all()), (error, column.stderr)
-        told = ["particles from the prior ended where the refined Gaussian hardly reaches" in f for f in column.flags]
+        told = ["particles from the prior ended where the proposal hardly reaches" in f for f in column.flags]
         assert all(told) if share < 1 else not any(told), column.flags
 
 
@@ -163,7 +164,7 @@ def test_draws_have_the_density_that_is_said() -> None:
     factor = torch.tensor([[1.0, 0.0], [0.7, 0.5]])
     family = Family.gaussian(torch.tensor([[1.0, -2.0]]), factor.unsqueeze(0))
     nothing = torch.zeros(1, 1)
-    draw = Refined(family, nothing, nothing).proposal(slice(0, 1), "test")
+    draw = Refined(family, Particles(nothing, nothing)).proposal(slice(0, 1), "test")
     u, log_q = draw(RandomNumbers(ppca(1)[0], 0), 40_000, 0)
     widths = [1 + 0.7 * j / 2**0.5 for j in range(3)]
     parts = [
@@ -175,17 +176,21 @@ def test_draws_have_the_density_that_is_said() -> None:
     assert abs(square.mean() - expected) < sigmas() * square.std() / len(square) ** 0.5
 
 
+def estimated(value: float, num_data: int) -> Estimate:
+    return Estimate(torch.full((num_data,), value), torch.zeros(num_data), "lower")
+
+
 def test_which_particles_count() -> None:
     """Two and more that q does not cover, and whose density is no lower than that of the others."""
     log_w = torch.tensor([[0.0, 0.0, 0.0, 0.0, 12.0]] * 6)
     log_w[:2, 1:4] = torch.tensor([12.0, 12.0, 12.0])
     log_joint = torch.zeros(6, 5)
     log_joint[:2, 1:4] = torch.tensor([-4.0, -6.0, -torch.inf])
-    found = Refined(Family.gaussian(torch.zeros(5, 1), torch.ones(5, 1)), log_joint, log_w)
-    assert [bool(text) for text in found.missed(torch.zeros(5))] == [False, True, False, False, True]
-    assert [bool(text) for text in found.missed(torch.full((5,), 3.0))] == [False] * 5
-    assert found.missed(torch.zeros(5))[1].startswith("2 of 6 particles")
-    assert len(found.select(torch.tensor([1, 4])).missed(torch.zeros(2))) == 2
+    found = Particles(log_joint, log_w)
+    assert [bool(text) for text in found.missed(estimated(0.0, 5))] == [False, True, False, False, True]
+    assert [bool(text) for text in found.missed(estimated(3.0, 5))] == [False] * 5
+    assert found.missed(estimated(0.0, 5))[1].startswith("2 of 6 particles")
+    assert len(found.select(torch.tensor([1, 4])).missed(estimated(0.0, 2))) == 2
 
 
 @pytest.mark.parametrize(("found", "told"), [(0.0, True), (0.05, True), (0.7, False)])

@@ -1,0 +1,79 @@
+"""Particles that came from the prior, each its own way, held against a proposal: where does it not reach?
+
+Weights show what a proposal q covers badly, not what it does not reach: a mode that neither the guide nor a fit has
+seen leaves no sign in them. Particles that came from the prior alone, never resampled, end in modes. Where q covers
+them their log w = log p(x, u) − log q(u) are about those of draws of the posterior, within a few nats of log p(x);
+where it does not they are larger by as much as q has died away there. Those are told whose density is that of the
+others, about: a mode far below them weighs nothing.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from elbowroom.inference.estimate import Estimate
+from elbowroom.inference.evaluation.random_numbers import RandomNumbers
+from elbowroom.inference.evaluation.recorded_densities import Densities
+from elbowroom.inference.evidence.bracket.sizes import NUM_PARTICLES
+from elbowroom.inference.mcmc.expedition import travelled
+from elbowroom.inference.mcmc.path import Path
+
+LOOKED = f"modes far from the guide were looked for by {NUM_PARTICLES} particles from the prior"
+"""What is told of data for which nothing else was sent from the prior."""
+
+_FAR = 10.0  # nats above log p(x): what q covers is there once in e^10 draws of the posterior
+_FAINT = 5.0  # nats that a mode's density may lie below that of the others; further down it weighs a hundredth
+_STRAY = 1  # particles that may have strayed
+
+
+@dataclass(frozen=True)
+class Particles:
+    """What particles from the prior weigh under the proposals of some data.
+
+    Attributes:
+        log_joint: log p(x, u) at the particles, `[P, B]`, nats.
+        log_w: log p(x, u) − log q(u) there.
+    """
+
+    log_joint: Tensor
+    log_w: Tensor
+
+    @classmethod
+    def sent(cls, path: Path, densities: Densities, seed: int) -> Tensor:
+        """Where they end, `[P, B, D]`.
+
+        Raises:
+            NotImplementedError: if the prior cannot be drawn from.
+        """
+        numbers = RandomNumbers(densities.coordinates.target, seed)
+        with torch.no_grad():
+            return travelled(path, numbers, NUM_PARTICLES, together=False)[0]
+
+    @classmethod
+    def under(cls, log_density: Callable[[Tensor], Tensor], densities: Densities, at: Tensor) -> "Particles":
+        """The particles `at` `[P, B, D]` held against log q(u), `[P, B]`."""
+        with torch.no_grad():
+            log_p, u = densities.log_joint(at).double(), at.double()
+            return cls(log_p.cpu(), (log_p - log_density(u)).cpu())
+
+    @classmethod
+    def joined(cls, parts: "Sequence[Particles]") -> "Particles":
+        """Those of all parts of the data."""
+        return cls(torch.cat([p.log_joint for p in parts], 1), torch.cat([p.log_w for p in parts], 1))
+
+    def missed(self, lower: Estimate) -> tuple[str, ...]:
+        """For each datum how many particles lie where q does not reach, in words, or nothing."""
+        beyond = ~(self.log_w <= lower.value.cpu() + _FAR) & ~self.log_joint.isneginf()
+        usual = torch.where(beyond, torch.nan, self.log_joint).nanmedian(0).values
+        beyond &= ~(self.log_joint < usual - _FAINT)  # all of them where none is covered
+        text = (
+            "{} of {} particles from the prior ended where the proposal hardly reaches: "
+            "a part of the posterior is missing here"
+        )
+        return tuple(text.format(n, len(self.log_w)) if n > _STRAY else "" for n in beyond.sum(0).tolist())
+
+    def select(self, data: Tensor) -> "Particles":
+        """Those of some of the data."""
+        return Particles(self.log_joint[:, data], self.log_w[:, data])
