@@ -55,8 +55,8 @@ class Particles:
     def under(cls, log_density: Callable[[Tensor], Tensor], densities: Densities, at: Tensor) -> "Particles":
         """The particles `at` `[P, B, D]` held against log q(u), `[P, B]`."""
         with torch.no_grad():
-            log_p, u = densities.log_joint(at).double(), at.double()
-            return cls(log_p.cpu(), (log_p - log_density(u)).cpu())
+            log_p = densities.log_joint(at).double()
+            return cls(log_p.cpu(), (log_p - log_density(at)).cpu())
 
     @classmethod
     def joined(cls, parts: "Sequence[Particles]") -> "Particles":

@@ -102,7 +102,7 @@ def _refine(densities: Densities, path: Path, seed: int) -> Refined:
     ).family
 
     def log_density(u: Tensor) -> Tensor:
-        return _log_density(fitted, fitted.whitened(u).squeeze(2))
+        return _log_density(fitted, fitted.whitened(u.double()).squeeze(2))
 
     return Refined(fitted, Particles.under(log_density, densities, at))
 

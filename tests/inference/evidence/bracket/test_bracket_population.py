@@ -34,17 +34,18 @@ WIDE = 0.3  # of a mode's likelihood
 FEW = ("importance", "population")
 
 
-def ppca(num_data: int = 3, dim: int = 5) -> tuple[Target, Tensor]:
+def ppca(num_data: int = 3, dim: int = 5, dtype: torch.dtype = torch.float64) -> tuple[Target, Tensor]:
     """A Gaussian posterior, and a mean-field guide that is off and too narrow."""
-    made = Ppca.make(10, dim, 0.7)
-    x = made.sample(num_data)
+    exact = Ppca.make(10, dim, 0.7)
+    x = exact.sample(num_data)
+    made = Ppca(exact.weight.to(dtype), exact.mean.to(dtype), exact.sigma)
 
     def guide(x: Tensor) -> None:
         q = made.posterior(x)
         with pyro.plate("data", len(x)):
             pyro.sample("z", dist.Normal(q.mean + 0.3, 0.5 * q.stddev).to_event(1))
 
-    return Target(made.model, guide, x), made.evidence(x)
+    return Target(made.model, guide, x.to(dtype)), exact.evidence(x)
 
 
 def two_modes(x: Tensor, share: float) -> None:
@@ -85,6 +86,17 @@ def test_gaussian_posteriors_are_settled_from_both_sides_without_chains(dim: int
         assert found.method(b) == "population Monte Carlo"
     for side in (found.lower, found.upper):
         assert bool(((side.value - truth).abs() <= sigmas(48) * side.stderr + 1e-6).all()), (side, truth)
+
+
+def test_single_precision_gives_the_same_within_its_errors() -> None:
+    _, truth = ppca(4)
+    torch.set_default_dtype(torch.float32)  # put back after each test
+    target, _ = ppca(4, dtype=torch.float32)
+    ledger, _ = few_stages(target)
+    for name in POPULATION:
+        column = ledger.columns[name]
+        error = (column.value - truth).abs()
+        assert bool((error <= sigmas(8) * column.stderr + 1e-4).all()), (error, column.stderr)
 
 
 def test_chains_are_run_for_none_that_is_settled(monkeypatch: pytest.MonkeyPatch) -> None:
