@@ -19,7 +19,8 @@ from elbowroom.inference.mcmc.sampling import BURN_IN
 from elbowroom.inference.programs.evaluations import GRADIENT
 from elbowroom.inference.target import Target
 
-_LEAPFROGS, _MOVES = 4, 25  # gradients of a transition, and moves of an expedition, about
+_LEAPFROGS, _MOVES = 4, 25  # gradients of a transition of eight latents, and moves of an expedition, about
+_EIGHT = 8
 _PROPOSALS = 7  # populations of a search and of a proposal for jumps
 _MOST_RUNS, _LONG = 25, 0.05  # seconds: longer than the turns that a busy machine gives to others
 _FEW, _MANY, _MOST = 4, 68, 1028  # samples of timed evaluations, the last two as many as it takes to be slower
@@ -116,7 +117,8 @@ def _quadrature(dim: int, growth: float) -> Amount:
 def _chains(dim: int, growth: float) -> Amount:
     """A search, chains, and a bridge and weights from them."""
     transitions = sizes.num_warmup(growth) + BURN_IN + sizes.NUM_DRAWS * growth
-    calls, gradients = _LEAPFROGS * transitions, sizes.NUM_CHAINS * _LEAPFROGS * transitions
+    leapfrogs = _LEAPFROGS * max(1.0, dim / _EIGHT) ** 0.25  # Beskos et al. (2013): steps shorten as d^(-1/4)
+    calls, gradients = leapfrogs * transitions, sizes.NUM_CHAINS * leapfrogs * transitions
     points = (_PROPOSALS + growth) * NUM_POINTS + sizes.NUM_CHAINS * sizes.NUM_DRAWS * growth
     if dim >= expedition.LEAST_DIM:
         calls, gradients = calls + _MOVES, gradients + _MOVES * expedition.NUM_PARTICLES
@@ -126,10 +128,9 @@ def _chains(dim: int, growth: float) -> Amount:
 
 def _population(dim: int, growth: float) -> Amount:
     """A search from guide and prior, and a few draws of its mixture that are weighed."""
-    apart = expedition.NUM_STAGES  # moves of particles that are not resampled
-    gradients = _MOVES * expedition.NUM_PARTICLES + apart * sizes.NUM_PARTICLES
+    gradients = _MOVES * (expedition.NUM_PARTICLES + sizes.NUM_PARTICLES)
     points = 4 * NUM_POINTS + 2 * expedition.NUM_SAMPLES + sizes.NUM_TRIED
-    return Amount(_MOVES + apart + 8, GRADIENT * gradients + points, fits=8, fits_once=10)
+    return Amount(2 * _MOVES + 8, GRADIENT * gradients + points, fits=8, fits_once=10)
 
 
 def _refined(dim: int, growth: float) -> Amount:
