@@ -100,6 +100,7 @@ def test_operations_that_are_left_to_torchs_library(
     called = {str(node.target) for node in calls[0].graph.nodes}
     assert ("elbowroom.tanh.default" in called) is (activation == "tanh")
     assert "aten.tanh.default" not in called
+    assert "elbowroom.mm.default" in called and "aten.addmm.default" not in called
 
 
 def test_the_record_is_left_as_it_is(monkeypatch: pytest.MonkeyPatch) -> None:
