@@ -5,7 +5,7 @@ The limit is what `torch.addmm` alone takes for the decoder's three matrix produ
 Pyro's side is `RenyiELBO` (alpha=0, vectorised particles, no gradient), at the number of particles that suits it: with
 `Bernoulli(logits=…).to_event(1)` as Pyro's users write it, and with this package's `BernoulliVector`.
 What a sample costs by parts is timed beside it: the noise, all that the guide does, the activations, the likelihood.
-This package's side is `importance` as it is, and with compile=True, as it does itself from ten million samples on.
+This package's side is `importance` as it is, and with compile=True, as it does itself from 25 million on.
 Bars: 1.5 times Pyro, 0.6 of the limit, and a million samples of one datum in at most 1 GiB.
 
 Run: python -m benchmarks.importance_mnist [--threads 1] [--seconds 60] [--quick]

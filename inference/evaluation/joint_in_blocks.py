@@ -25,8 +25,8 @@ _DRAWS_BYTES = 2**27
 _WORTH_BYTES = 2**32
 """What all evaluations allocate, from which on a record pays: making one takes as long as it saves in fifty blocks."""
 
-_WORTH_COMPILING = 2**39
-"""From which on compiling it does, too, which takes ten seconds: a fifth of what is left then."""
+_WORTH_COMPILING = 2**40
+"""From which on compiling does, too: it takes ten seconds, of a busy processor half a minute, and saves twenty."""
 
 _FEWEST = 16  # draws in a block: programs that need more memory for one take longer than Pyro does
 
