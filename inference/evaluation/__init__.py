@@ -16,6 +16,7 @@ datum, sample), so cutting changes no result but rounding.
     check_same_data.py   draws or values of other data are refused
     at_points.py         another number of points for each datum
     recorded.py          a function of the programs recorded once and replayed as plain tensor operations
+    compiled.py          a record compiled by torch, and whether to
     differentiated.py    a function that ends with a gradient, in the two parts that a record is made of
     simplified.py        a record with less to do, and the same bits
     noted_shapes.py      what is noted of an operation while it is recorded

@@ -1,14 +1,16 @@
 """Memory bounded by an explicit byte budget: how many samples and data are evaluated at once."""
 
 import math
-from collections.abc import Iterator
+import weakref
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeVar
 
 import torch
 from torch import Tensor
 from torch.utils._python_dispatch import TorchDispatchMode
 
+from elbowroom.inference.programs.evaluations import counting, total
 from elbowroom.inference.programs.noise import BLOCK
 from elbowroom.inference.target import Target
 
@@ -17,6 +19,11 @@ MEMORY_BYTES = 256 * 2**20
 
 _FEW = 8  # data that a cost is measured with
 _TRIAL_BYTES = 16 * 2**20  # of a measurement, under however small a budget
+
+T = TypeVar("T")
+
+_MEASURED: "weakref.WeakKeyDictionary[Target, dict[Any, tuple[Any, int]]]" = weakref.WeakKeyDictionary()
+"""What was measured of a target, and the evaluations that it took."""
 
 
 def bytes_or_default(memory_bytes: int | None) -> int:
@@ -104,7 +111,27 @@ def in_noise_blocks(samples: int) -> int:
 
 
 def measure(target: Target, scale: float = 1.0, memory_bytes: int | None = None) -> Cost:
-    """The cost of evaluating a target, from three small evaluations that stay within the budget, times `scale`."""
+    """The cost of evaluating a target, from three small evaluations that stay within the budget, times `scale`.
+
+    It is measured once for each target and budget.
+    """
+    return _once(target, ("cost", scale, memory_bytes), lambda: _measured(target, scale, memory_bytes))
+
+
+def _once(target: Target, what: Any, measure: Callable[[], T]) -> T:
+    """A measurement, or that of an earlier call, which counts as many evaluations: the count of a call is its own."""
+    known = _MEASURED.setdefault(target, {})
+    if what in known:
+        value, evaluations = known[what]
+        with counting(evaluations):
+            return value
+    before = total()
+    value = measure()
+    known[what] = value, total() - before
+    return value
+
+
+def _measured(target: Target, scale: float, memory_bytes: int | None) -> Cost:
     first = _first(target)
     few, num_samples = _trial(target, first, memory_bytes, 17)
     small = _allocated(few, 1) if target.sliceable and len(few) > 1 else first
@@ -131,7 +158,11 @@ def bytes_per_cell(target: Target, num_samples: int = 16, memory_bytes: int | No
 
 
 def bytes_per_draw(target: Target, memory_bytes: int | None = None) -> float:
-    """Bytes that the guide alone allocates for each further draw of a datum."""
+    """Bytes that the guide alone allocates for each further draw of a datum, measured once."""
+    return _once(target, ("draw", memory_bytes), lambda: _bytes_per_draw(target, memory_bytes))
+
+
+def _bytes_per_draw(target: Target, memory_bytes: int | None) -> float:
     few, num_samples = _trial(target, _first(target), memory_bytes, 17)
     counters = _Allocations(), _Allocations()
     for counter, count in zip(counters, (1, num_samples), strict=True):

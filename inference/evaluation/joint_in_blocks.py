@@ -25,10 +25,14 @@ _DRAWS_BYTES = 2**27
 _WORTH_BYTES = 2**32
 """What all evaluations allocate, from which on a record pays: making one takes as long as it saves in fifty blocks."""
 
+_WORTH_COMPILING = 2**40
+"""From which on compiling does, too: it takes ten seconds, of a busy processor half a minute, and saves twenty."""
+
 _FEWEST = 16  # draws in a block: programs that need more memory for one take longer than Pyro does
 
-_ROUNDINGS = 64.0
-"""How far a record and a plain run may be apart: both do the same operations, and parameters may have changed."""
+_ROUNDINGS, _COMPILED_ROUNDINGS = 64.0, 1024.0
+"""How far a record and a plain run may be apart: both do the same operations, and parameters may have changed; and
+compiled, which sums in another order."""
 
 
 class JointInBlocks:
@@ -40,30 +44,50 @@ class JointInBlocks:
         target: the programs, whose latents are all real.
         plan: how data and draws are cut.
         samples: of each datum in a block.
+        compile: whether the record is compiled.
+
+    Attributes:
+        how: "compiled", "recorded" or "run", with the reason where that is less than was asked for.
     """
 
-    def __init__(self, target: Target, plan: Plan, samples: int) -> None:
-        self.plan, self.samples = plan, samples
-        self._traced = Traced(_log_joint, Coordinates.of(target, gradients=False), roundings=_ROUNDINGS)
+    def __init__(self, target: Target, plan: Plan, samples: int, compile: bool = False) -> None:
+        self.plan, self.samples, self.how = plan, samples, ""
+        coordinates = Coordinates.of(target, gradients=False)
+        roundings = _COMPILED_ROUNDINGS if compile else _ROUNDINGS
+        self._traced = Traced(_log_joint, coordinates, compile=compile, roundings=roundings)
         self._piece: tuple[bytes, Traced] | None = None
 
     @classmethod
-    def of(cls, target: Target, num_samples: int, cost: Cost, memory_bytes: int | None) -> "JointInBlocks | None":
-        """The blocks of S samples of all data of a target; None if the programs cannot be recorded, or need not be."""
-        room = budget.bytes_or_default(memory_bytes)
+    def of(
+        cls,
+        target: Target,
+        num_samples: int,
+        cost: Cost,
+        memory_bytes: int | None,
+        compile: bool | str = "auto",
+    ) -> "JointInBlocks | None":
+        """The blocks of S samples of all data of a target; None if the programs cannot be recorded, or need not be.
+
+        Args:
+            target, num_samples, cost, memory_bytes: as for a plan.
+            compile: "auto" goes by how much there is to do; True records and compiles at once, False does neither.
+        """
+        room, size = budget.bytes_or_default(memory_bytes), len(target) * num_samples * cost.cell
         rows = int(min(_BLOCK_BYTES, room / 4) // cost.cell)
-        if len(target) * num_samples * cost.cell < _WORTH_BYTES or rows < _FEWEST or not _recordable(target):
+        worth = compile is True or (compile == "auto" and size >= _WORTH_BYTES)
+        if not worth or rows < _FEWEST or not _recordable(target):
             return None
         plan = _plan_of_draws(target, num_samples, rows, int(min(_DRAWS_BYTES, room / 2)))
         if plan is None:
             return None
         samples = min(_power_of_two(rows // plan.data_at_once), num_samples)
-        blocks = cls(target, plan, samples)
+        blocks = cls(target, plan, samples, compile is True or size >= _WORTH_COMPILING)
         piece = next(part for _, part in plan.data(target))
         with torch.no_grad():
             z = piece.propose(samples)[0]
             blocks(piece, z)
-        return blocks if blocks._on(piece).has_record(blocks._points(piece, z)) else None
+        blocks.how = blocks._on(piece).how(blocks._points(piece, z))
+        return None if blocks.how == "run" else blocks
 
     def __call__(self, target: Target, z: Mapping[str, Tensor]) -> tuple[Tensor, Tensor]:
         """log p(z) and log p(x | z), `[S, B]` each, nats, of a piece of the data, which `plan.data` has cut."""

@@ -12,6 +12,7 @@ from torch import Tensor
 from torch.fx import GraphModule
 from torch.fx.experimental.proxy_tensor import make_fx
 
+from elbowroom.inference.evaluation.compiled import compiled, first_line
 from elbowroom.inference.evaluation.coordinates import Coordinates
 from elbowroom.inference.evaluation.differentiated import Differentiated, Forward
 from elbowroom.inference.evaluation.noted_shapes import noting_shapes_alone
@@ -31,6 +32,8 @@ Record = Callable[..., tuple[Tensor, ...]]
 """(per-datum data, u, *extra tensors) -> the function there."""
 
 _RECORDS: "weakref.WeakKeyDictionary[Target, dict[Any, Any]]" = weakref.WeakKeyDictionary()
+_REASONS: "weakref.WeakKeyDictionary[Target, dict[Any, str]]" = weakref.WeakKeyDictionary()
+"""Why a record is not compiled, where it was to be."""
 
 
 class Traced:
@@ -44,7 +47,8 @@ class Traced:
     Args:
         function: what to compute; it may differentiate inside.
         coordinates: the target's coordinates.
-        compile: compile records with `torch.compile` (tens of seconds once, then 1.5 to 3 times faster).
+        compile: compile records with `torch.compile` (tens of seconds once, then 1.5 to 3 times faster); a record that
+            cannot be compiled, or gives other numbers then, is used as it is.
         record: whether to record at all: a dozen evaluations are over before a record is made.
         weight: evaluations that one at a point counts as (see `programs/evaluations.py`).
         roundings: how far records and plain runs may be apart, in units of the dtype's ε.
@@ -64,6 +68,7 @@ class Traced:
         self.function, self.coordinates, self.compile, self.record = function, coordinates, compile, record
         # Kept with the target: a second sampler on it records, and compiles, nothing anew.
         self._records: dict[Any, Any] = _RECORDS.setdefault(coordinates.target, {})
+        self._reasons = _REASONS.setdefault(coordinates.target, {})
         self._checked: set[Any] = set()
 
     def on(self, coordinates: Coordinates) -> "Traced":
@@ -94,14 +99,13 @@ class Traced:
         if self.record and key not in self._records:
             points, plain = self._recordable(u, *extra)
             if points is not None:  # else another time, when there are points at which nothing raises
-                records = self._recorded(points, *extra)
-                self._records[key] = next((record for record in records if self._agrees(record, u, *extra)), None)
+                self._records[key] = self._first_sound(key, points, u, *extra)
                 self._checked.add(key)
             if plain is not None:
                 return plain
         record = self._records.get(key)
         if record is not None and key not in self._checked:
-            if not self._agrees(record, u, *extra):
+            if self._disagrees(record, u, *extra):
                 record = self._records[key] = None
             self._checked.add(key)
         if record is None:
@@ -118,11 +122,20 @@ class Traced:
         """Whether the function of points like u has been recorded; False before it is first called there."""
         return self._records.get(self._key(self._rows(), u)) is not None
 
+    def how(self, u: Tensor) -> str:
+        """ "compiled", "recorded" or "run", of points like u, with the reason where compiling was asked for in vain."""
+        key = self._key(self._rows(), u)
+        if self._records.get(key) is None:
+            return "run"
+        reason = self._reasons.get(key)
+        return "recorded" if reason is None else f"recorded (not compiled: {reason})" if reason else "compiled"
+
     def _key(self, rows: list[Tensor], *points: Tensor) -> Any:
         target = self.coordinates.target
         shapes = tuple((tuple(t.shape), t.dtype, t.device) for t in (*rows, *points))
         picked = None if target.picked is None else tuple(target.picked.tolist())  # a constant of the record
-        return (self.function, self.compile, shapes, picked, _SOFT in self._records)
+        threads = torch.get_num_threads() if self.compile else 0  # compiled code has a number of its own
+        return (self.function, self.compile, threads, shapes, picked, _SOFT in self._records)
 
     def _plain(self, u: Tensor, *extra: Tensor) -> tuple[Tensor, ...]:
         with torch.no_grad():
@@ -153,7 +166,19 @@ class Traced:
     def _rows(self) -> list[Tensor]:
         return [row.contiguous() for row in self.coordinates.target.data]
 
-    def _recorded(self, u: Tensor, *extra: Tensor) -> Iterator[Record]:
+    def _first_sound(self, key: Any, points: Tensor, u: Tensor, *extra: Tensor) -> Record | None:
+        """A record made at some points that gives what plain runs give at u, compiled where that is asked for."""
+        for record in self._recorded(points, *extra):
+            if self._disagrees(record, u, *extra):
+                continue
+            if not self.compile:
+                return record
+            fast = compiled(record, self.coordinates.target.device)
+            self._reasons[key] = self._disagrees(fast, u, *extra)
+            return record if self._reasons[key] else fast
+        return None
+
+    def _recorded(self, u: Tensor, *extra: Tensor) -> Iterator[GraphModule]:
         """Records of the function, that with the least to do first."""
         coordinates, function = self.coordinates, self.function
 
@@ -164,25 +189,25 @@ class Traced:
             yield from self._made(lambda: _in_two(function, coordinates, self._rows(), u))
         yield from self._made(lambda: simplified(make_fx(pure)(self._rows(), u, *extra)))
 
-    def _made(self, make: Callable[[], GraphModule]) -> Iterator[Record]:
+    def _made(self, make: Callable[[], GraphModule]) -> Iterator[GraphModule]:
         try:
             with strict(), torch.no_grad(), self._soft(), noting_shapes_alone(), warnings.catch_warnings():
                 warnings.simplefilter("ignore")
                 graph = make()
         except Exception:  # whatever a program does that cannot be recorded, plain runs can do
             return
-        yield torch.compile(graph, dynamic=False) if self.compile else graph
+        yield graph
 
-    def _agrees(self, record: Record, u: Tensor, *extra: Tensor) -> bool:
-        """Compare a record with a plain run where the points of a datum have changed places and moved a little."""
+    def _disagrees(self, record: Record, u: Tensor, *extra: Tensor) -> str:
+        """Why a record is no plain run where the points of a datum have changed places and moved a little, or ""."""
         moved = u.flip(0) * 0.875 + 0.0625
         with torch.no_grad():
             plain = self.function(self.coordinates, moved, *extra)
             try:
                 replayed = record(self._rows(), moved, *extra)
-            except Exception:
-                return False
-        return _agree(replayed, plain, self.roundings)
+            except Exception as error:
+                return first_line(error)
+        return "" if _agree(replayed, plain, self.roundings) else "it gives other numbers than a run of the programs"
 
 
 def _in_two(function: Differentiated, coordinates: Coordinates, rows: list[Tensor], u: Tensor) -> GraphModule:

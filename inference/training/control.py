@@ -6,11 +6,11 @@ from typing import Any
 
 import torch
 
+from elbowroom.inference.evaluation.compiled import check_compile
 from elbowroom.inference.training.batches import Data, Prepare
 from elbowroom.inference.training.epoch_state import OnEpoch
 from elbowroom.inference.training.objectives.own import OwnLoss
 from elbowroom.inference.training.settings import KEEP, Settings
-from elbowroom.inference.training.stepping import COMPILE
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -43,8 +43,7 @@ class Control:
             raise ValueError("resume=True needs run_dir, the directory of the run to continue")
         if not self.checkpoint_seconds >= 0:
             raise ValueError(f"checkpoint_seconds must be a number of seconds >= 0, got {self.checkpoint_seconds!r}")
-        if not any(self.compile is way or self.compile == way == "auto" for way in COMPILE):  # 1 is no True
-            raise ValueError(f"compile must be 'auto', True or False, got {self.compile!r}")
+        check_compile(self.compile)
         if self.on_epoch is not None and not callable(self.on_epoch):
             raise TypeError(
                 f"on_epoch must be a function of an EpochState, got {type(self.on_epoch).__name__}: "

@@ -14,6 +14,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from elbowroom.inference.evaluation.compiled import first_line
 from elbowroom.inference.programs.handlers import Weigh
 from elbowroom.inference.programs.tolerance import same
 from elbowroom.inference.training.parameters import Parameters
@@ -23,9 +24,6 @@ WORTH_A_RECORD, WORTH_COMPILING = 300, 20_000
 """Steps of a run from which on a record pays, which takes as long as hundreds of steps save, and compiling it, which
 takes half a minute."""
 
-COMPILE = ("auto", True, False)
-
-_MOST_LETTERS = 160  # of a reason
 _MOVED = 1.01  # by so much parameters are others where a record is tried
 
 
@@ -105,14 +103,14 @@ class Stepping:
             try:
                 record = recorded(self._weighed, inputs, list(self.parameters.trainable.values()), self._changing())
             except Exception as error:  # whatever a program does that cannot be recorded, it can be run
-                self.shortcoming = f"the programs cannot be recorded: {_line(error)}"
+                self.shortcoming = f"the programs cannot be recorded: {first_line(error)}"
                 return None
             finally:
                 self._forget()
         try:
             agrees = self._agrees(record, inputs, exactly=True)
         except Exception as error:  # at parameters and in an order that training may never meet
-            self.shortcoming = f"the record could not be tried: {_line(error)}"
+            self.shortcoming = f"the record could not be tried: {first_line(error)}"
             return None
         if not agrees:
             self.shortcoming = "a record of the programs gives other numbers than they do"
@@ -127,7 +125,7 @@ class Stepping:
                 return record, fast
             self.shortcoming = "the compiled record gives other numbers"
         except Exception as error:  # no compiler, or what it cannot do
-            self.shortcoming = f"not compiled: {_line(error)}"
+            self.shortcoming = f"not compiled: {first_line(error)}"
         return record, record
 
     def _try_again(self, key: Any, inputs: tuple[Tensor, ...]) -> None:
@@ -210,9 +208,3 @@ class Stepping:
     def _forget(self) -> None:
         for tensor in self.parameters.trainable.values():
             tensor.grad = None
-
-
-def _line(error: Exception) -> str:
-    """The first line of what an error says."""
-    first = next(iter(str(error).strip().splitlines()), "")
-    return f"{type(error).__name__}: {first[:_MOST_LETTERS]}"

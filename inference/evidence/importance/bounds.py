@@ -8,19 +8,16 @@ import torch
 from torch import Tensor
 
 from elbowroom.inference.estimate import Bound, Estimate
-from elbowroom.inference.evaluation import budget
-from elbowroom.inference.evaluation.budget import Plan
 from elbowroom.inference.evaluation.check_same_data import check_same_data
+from elbowroom.inference.evaluation.compiled import check_compile
 from elbowroom.inference.evidence.importance.bounds_result import Bounds, BoundsInfo, IwaeInfo
 from elbowroom.inference.evidence.importance.harmonic import harmonic_of_draws, harmonic_of_weights
 from elbowroom.inference.evidence.importance.importance import ImportanceInfo, check_counts, collect
 from elbowroom.inference.evidence.importance.streaming import (
+    Drawing,
     Reduction,
     Wanted,
-    from_guide,
-    from_prior,
     reduce_weights,
-    with_room,
 )
 from elbowroom.inference.evidence.second_opinion import estimate_beside, opinion_of
 from elbowroom.inference.mcmc.draws import Draws
@@ -46,6 +43,7 @@ def bounds(
     memory_bytes: int | None = None,
     progress: bool = False,
     search: bool | None = None,
+    compile: bool | str = "auto",
 ) -> Bounds:
     """Lower and upper bounds on log p(x_b) from S draws of the guide, and S of the prior for comparison.
 
@@ -66,6 +64,7 @@ def bounds(
         progress: show a progress bar if it takes longer than two seconds.
         search: look for modes that the guide misses, as `importance` does; what estimates log p(x), or bounds it from
             above, is flagged where these show more.
+        compile: replay the model from a record, compiled or not, as `importance` does.
 
     Returns:
         Bounds, a mapping from name to Estimate. An `iwae-K` has in its `info` two estimates of its own bias:
@@ -73,9 +72,10 @@ def bounds(
 
     Raises:
         ValueError: on a non-positive `num_samples`, a K outside 1 … S, α = 1 (the ELBO), an order below 1, draws of
-            other data, or a budget too small.
+            other data, another `compile`, or a budget too small.
     """
     target.check_proper()
+    check_compile(compile)
     target = target.collapsed(needed=False)
     sizes = tuple(k for k in PARTICLES if k <= num_samples) if num_particles is None else tuple(num_particles)
     check_counts(num_samples, sizes)
@@ -86,9 +86,9 @@ def bounds(
     check_same_data(target, draws=draws)
     powers = tuple(dict.fromkeys([*(1.0 - a for a in alphas), *map(float, orders)]))
     wanted = Wanted(sizes, jackknife=True, powers=powers, harmonic=draws is None)
-    plan = with_room(budget.plan(target, num_samples, memory_bytes), target, wanted, memory_bytes)
+    drawing = Drawing.of(target, num_samples, memory_bytes, compile, wanted)
     with progress_bar(2 * len(target) * num_samples, "bounds", "sample", progress) as tick:
-        pieces = reduce_weights(target, plan, num_samples, seed, wanted, tick, from_guide)
+        pieces = reduce_weights(target, drawing.plan, num_samples, seed, wanted, tick, drawing.from_guide)
         weighed = collect(pieces, num_samples, sizes)
         estimates = _lower(weighed, pieces, sizes)
         estimates |= {f"renyi-{a:g}": _renyi(_sums(pieces, 1.0 - a), a, weighed) for a in alphas}
@@ -101,9 +101,9 @@ def bounds(
         estimates = {name: estimate.flagged(target.cautions) for name, estimate in estimates.items()}
         estimates |= _searched(estimates, target, search, seed, memory_bytes)
         # What follows does not use log q.
-        estimates["prior"] = _prior(target, num_samples, seed, plan, tick)
+        estimates["prior"] = _prior(target, num_samples, seed, drawing, tick)
     if draws is not None:
-        estimates["harmonic"] = harmonic_of_draws(target, draws, plan)
+        estimates["harmonic"] = harmonic_of_draws(target, draws, drawing)
     estimates["harmonic"] = estimates.pop("harmonic")  # the last in the table
     estimates = {name: replace(e, unnormalised=target.unnormalised) for name, e in estimates.items()}
     return Bounds(estimates, _info(weighed, seed))
@@ -238,10 +238,11 @@ def _jackknife(pieces: Sequence[Reduction], k: int, weighed: Estimate[Importance
     return Estimate(value, _or_infinite(value, stderr), "none", flags=tuple(flags))
 
 
-def _prior(target: Target, num_samples: int, seed: int, plan: Plan, tick: Tick) -> Estimate:
+def _prior(target: Target, num_samples: int, seed: int, drawing: Drawing, tick: Tick) -> Estimate:
     """log (1/S) Σ p(x | z_s), z_s ~ p(z)."""
     try:
-        return collect(reduce_weights(target, plan, num_samples, seed, Wanted(), tick, from_prior), num_samples)
+        pieces = reduce_weights(target, drawing.plan, num_samples, seed, Wanted(), tick, drawing.from_prior)
+        return collect(pieces, num_samples)
     except NotImplementedError as error:  # one that draws by rejection
         nothing = torch.full((len(target),), torch.nan, dtype=torch.float64)
         reason = f"the prior cannot be drawn from: {error}"

@@ -6,8 +6,7 @@ import torch
 from torch import Tensor
 
 from elbowroom.inference.estimate import Estimate
-from elbowroom.inference.evaluation.budget import Plan
-from elbowroom.inference.evidence.importance.streaming import Reduction
+from elbowroom.inference.evidence.importance.streaming import Drawing, Reduction
 from elbowroom.inference.mcmc.draws import Draws
 from elbowroom.inference.target import Target
 from elbowroom.inference.weights.power_means import power_mean, power_sums
@@ -18,7 +17,7 @@ UNUSABLE = (
 )
 
 
-def harmonic_of_draws(target: Target, draws: Draws, plan: Plan) -> Estimate:
+def harmonic_of_draws(target: Target, draws: Draws, drawing: Drawing) -> Estimate:
     """−log (1/S) Σ_s 1 / p(x | z_s) over posterior draws of every datum (Newton & Raftery 1994), flagged as unusable.
 
     Its standard error takes the draws for independent ones with a finite variance; they are neither.
@@ -27,10 +26,10 @@ def harmonic_of_draws(target: Target, draws: Draws, plan: Plan) -> Estimate:
     num_samples = next((len(value) for value in z.values()), 1)
     pieces = []
     with torch.no_grad():
-        for data, part in plan.data(target):
+        for data, part in drawing.plan.data(target):
             likelihoods = [
-                part.log_joint({name: v[start : start + count, data] for name, v in z.items()})[1]
-                for start, count in plan.sample_ranges(num_samples)
+                drawing.log_joint(part, {name: v[start : start + count, data] for name, v in z.items()})[1]
+                for start, count in drawing.plan.sample_ranges(num_samples)
             ]
             pieces.append(power_sums(torch.cat(likelihoods).double(), -1.0))
     return _estimate(*(torch.cat(column) for column in zip(*map(power_mean, pieces), strict=True)))

@@ -33,30 +33,6 @@ class Drawn(NamedTuple):
     discrete: tuple[str, ...] = ()  # those of its sites whose values may well be equal
 
 
-def from_guide(target: Target, num_samples: int, seed: int, start: int, joint: JointInBlocks | None = None) -> Drawn:
-    """Draws of the guide, weighed by one run of the model or block by block."""
-    drawn = weighted_draws(target, num_samples, seed, start)
-    prior, likelihood = drawn.log_joint if joint is None else joint(target, drawn.z)
-    discrete = tuple(name for name, latent in target.structure.latents.items() if latent.unconstrained is None)
-    return Drawn(prior + likelihood - drawn.log_q, likelihood.expand(num_samples, -1), drawn.z, discrete)
-
-
-def draws_of_guide(target: Target, num_samples: int, memory_bytes: int | None) -> tuple[Plan, Sampler[Drawn]]:
-    """How S draws of the guide are cut, and what draws them: with the model in blocks where these pay."""
-    room = bytes_or_default(memory_bytes)
-    cost = budget.measure(target, memory_bytes=room)
-    plan = budget.cut(target, num_samples, cost, room)
-    joint = JointInBlocks.of(target, num_samples, cost, memory_bytes)
-    return (plan, from_guide) if joint is None else (joint.plan, partial(from_guide, joint=joint))
-
-
-def from_prior(target: Target, num_samples: int, seed: int, start: int) -> Drawn:
-    """Draws of the model's own prior, whose weights are the likelihoods."""
-    likelihood = target.log_joint(target.sample_prior(num_samples, seed=seed, start=start))[1]
-    likelihood = likelihood.expand(num_samples, -1)  # without a latent there is one sample
-    return Drawn(likelihood, likelihood)
-
-
 @dataclass(frozen=True)
 class Wanted:
     """What a reduction keeps besides the sums that it always does.
@@ -76,6 +52,60 @@ class Wanted:
     def held_bytes(self) -> int:
         """Largest number of bytes held for a datum between chunks: the open groups, while one is closed."""
         return 3 * 8 * sum(self.num_particles) if self.jackknife else 0
+
+
+@dataclass(frozen=True)
+class Drawing:
+    """How weighted draws are made.
+
+    Attributes:
+        plan: how data and draws are cut.
+        joint: evaluates the model block by block, where that pays.
+        how: "run", or the joint's own words.
+    """
+
+    plan: Plan
+    joint: JointInBlocks | None = None
+    how: str = "run"
+
+    @classmethod
+    def of(
+        cls,
+        target: Target,
+        num_samples: int,
+        memory_bytes: int | None,
+        compile: bool | str = "auto",
+        wanted: "Wanted | None" = None,
+    ) -> "Drawing":
+        """Of S draws for each datum, and of what is kept of them: with the model in blocks where these pay.
+
+        Raises:
+            ValueError: if the budget does not hold one sample, or the open groups of one piece of the data.
+        """
+        room, wanted = bytes_or_default(memory_bytes), wanted or Wanted()
+        cost = budget.measure(target, memory_bytes=room)
+        joint = JointInBlocks.of(target, num_samples, cost, memory_bytes, compile)
+        if joint is not None and with_room(joint.plan, target, wanted, memory_bytes) == joint.plan:
+            return cls(joint.plan, joint, joint.how)
+        plan = with_room(budget.cut(target, num_samples, cost, room), target, wanted, memory_bytes)
+        return cls(plan, None, "run (the programs give no record in blocks)" if compile is True else "run")
+
+    def log_joint(self, target: Target, z: Mapping[str, Tensor]) -> tuple[Tensor, Tensor]:
+        """log p(z) and log p(x | z), `[S', B']`, of a piece of the data, which the plan has cut."""
+        return target.log_joint(z) if self.joint is None else self.joint(target, z)
+
+    def from_guide(self, target: Target, num_samples: int, seed: int, start: int) -> Drawn:
+        """Draws of the guide."""
+        drawn = weighted_draws(target, num_samples, seed, start)
+        prior, likelihood = self.log_joint(target, drawn.z)
+        discrete = tuple(name for name, latent in target.structure.latents.items() if latent.unconstrained is None)
+        return Drawn(prior + likelihood - drawn.log_q, likelihood.expand(num_samples, -1), drawn.z, discrete)
+
+    def from_prior(self, target: Target, num_samples: int, seed: int, start: int) -> Drawn:
+        """Draws of the model's own prior, whose weights are the likelihoods."""
+        likelihood = self.log_joint(target, target.sample_prior(num_samples, seed=seed, start=start))[1]
+        likelihood = likelihood.expand(num_samples, -1)  # without a latent there is one sample
+        return Drawn(likelihood, likelihood)
 
 
 def reduce_weights(

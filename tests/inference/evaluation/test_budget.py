@@ -25,10 +25,12 @@ from elbowroom.inference.evaluation.budget import (
     _Allocations,
     bytes_or_default,
     bytes_per_cell,
+    bytes_per_draw,
     cells_within,
     measure,
     plan,
 )
+from elbowroom.inference.programs.evaluations import total
 from elbowroom.inference.programs.noise import BLOCK
 from elbowroom.models import from_decoder
 from toys.programs import Ppca, conjugate, data, normal_model
@@ -78,6 +80,19 @@ def test_a_plan_covers_everything_once(budget: int, num_samples: int) -> None:
     covered = torch.cat([part.args[0] for _, part in pieces])
     assert torch.equal(covered, wide().args[0])
     assert all(piece.stop - piece.start == len(part) for piece, part in pieces)
+
+
+def test_a_cost_is_measured_once_and_counted_each_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The count of a call is a function of its arguments, not of what was measured before."""
+    target, found = conjugate().target(), []
+    for _ in range(2):
+        before = total()
+        found.append((measure(target), bytes_per_draw(target), total() - before))
+        monkeypatch.setattr(Target, "propose", None)
+        monkeypatch.setattr(Target, "log_weights", None)
+    assert found[0] == found[1] and found[0][2] > 0
+    with pytest.raises(TypeError):
+        measure(target, memory_bytes=2**20)  # another budget, another trial
 
 
 def test_all_data_at_once_are_preferred() -> None:

@@ -16,9 +16,10 @@ from scipy import stats
 from torch import Tensor
 
 from elbowroom.inference import Target
+from elbowroom.inference.programs import noise
 from elbowroom.inference.programs.datum_keys import datum_keys
 from elbowroom.inference.programs.intercept import intercept
-from elbowroom.inference.programs.noise import BLOCK, Noise
+from elbowroom.inference.programs.noise import BLOCK, Noise, _box_muller
 from toys.failure_budget import BUDGET, sigmas
 from toys.programs import TRIPLES, conjugate, data, normal_guide, normal_model
 
@@ -231,6 +232,32 @@ def test_float32_draws() -> None:
     assert stats.kstest(z.flatten().numpy(), "norm").pvalue > BUDGET
 
 
+def test_single_precision_normals_are_normal_in_the_tails_and_two_by_two() -> None:
+    """Two are made of one word: z[:half] and z[half:], of which each is normal whatever the other is."""
+    keys, width = datum_keys([data(4)], 4), 5  # odd: the last word makes one
+    z = Noise(1, keys, 150_000).draw("normal", "z", 0, width, torch.float32).double()  # 3 million
+    assert stats.kstest(z.flatten().numpy()[::7], "norm").pvalue > BUDGET
+    for end in (2.0, 3.0, 4.0, 4.5):
+        for beyond in (z > end, z < -end):
+            interval = stats.binom.interval(1 - BUDGET / 8, z.numel(), stats.norm.sf(end))
+            assert interval[0] <= int(beyond.sum()) <= interval[1]
+    flat = z.flatten(0, 1)
+    for moments in (flat, flat**2, flat.abs()):
+        off = moments.T.corrcoef()[~torch.eye(width, dtype=torch.bool)]
+        assert off.abs().max() < sigmas(30) / math.sqrt(len(flat))
+    assert abs(float((flat**4).mean()) - 3) < sigmas() * math.sqrt(96 / z.numel())
+
+
+def test_single_precision_words_reach_to_the_ends() -> None:
+    """u from 2^-41 to 1 and θ from 0 to nearly 2π, in exact numbers."""
+    half_turn = np.uint64(2**23)
+    words = np.array([0, half_turn, 2**64 - 2**24, np.uint64(1 << 63) + np.uint64(2**22)], np.uint64)
+    cosines, sines = _box_muller(words)
+    largest = math.sqrt(2 * 41 * math.log(2))
+    np.testing.assert_allclose(cosines, [largest, -largest, 0.0, 0.0], rtol=1e-6, atol=1e-6)
+    np.testing.assert_allclose(sines, [0.0, 0.0, 0.0, math.sqrt(2 * math.log(2))], rtol=1e-6, atol=1e-6)
+
+
 # What draws depend on ------------------------------------------------------------------------------------------------
 
 
@@ -247,23 +274,39 @@ def test_a_start_offset_continues_the_same_stream() -> None:
 def test_pieces_of_a_stream_join(cuts: list[int], seed: int, width: int) -> None:
     keys = datum_keys([data(2)], 2)
     edges = sorted({0, *cuts, 3 * BLOCK})
-    for kind in ("normal", "uniform"):
-        whole = Noise(seed, keys, 3 * BLOCK).draw(kind, "z", 0, width, torch.float64)
+    for kind, dtype in itertools.product(("normal", "uniform"), (torch.float64, torch.float32)):
+        whole = Noise(seed, keys, 3 * BLOCK).draw(kind, "z", 0, width, dtype)
         pieces = [
-            Noise(seed, keys, end - begin, begin).draw(kind, "z", 0, width, torch.float64)
+            Noise(seed, keys, end - begin, begin).draw(kind, "z", 0, width, dtype)
             for begin, end in itertools.pairwise(edges)
         ]
         assert torch.equal(torch.cat(pieces), whole)
+        assert torch.equal(Noise(seed, keys[1:], 3 * BLOCK).draw(kind, "z", 0, width, dtype), whole[:, 1:])
 
 
-def test_streams_are_uncorrelated() -> None:
+@pytest.mark.parametrize("piece", [1, 7, 50, 10**6])
+def test_single_precision_noise_does_not_depend_on_what_is_made_at_a_time(
+    piece: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def drawn(width: int, start: int) -> Tensor:
+        return Noise(0, datum_keys([data(5)], 5), 9, start).draw("normal", "z", 0, width, torch.float32)
+
+    for width, start in ((1, 0), (4, 3), (5, 2**48)):  # the last are those of simulated data
+        whole = drawn(width, start)
+        with monkeypatch.context() as patch:
+            patch.setattr(noise, "_PIECE", piece)
+            torch.testing.assert_close(drawn(width, start), whole, rtol=1e-6, atol=1e-6)
+
+
+@pytest.mark.parametrize("dtype", [torch.float64, torch.float32])
+def test_streams_are_uncorrelated(dtype: torch.dtype) -> None:
     """Over data, sites, operations, seeds, samples, and blocks: every pair of streams."""
     keys = datum_keys([data(3)], 3)
     n = 4 * BLOCK
     streams = []
     for seed in (0, 1, 2**32, -1):
         for site, operation in (("z", 0), ("z", 1), ("w", 0), ("zz", 0)):
-            streams += list(Noise(seed, keys, n).draw("normal", site, operation, 1, torch.float64)[..., 0].T)
+            streams += list(Noise(seed, keys, n).draw("normal", site, operation, 1, dtype)[..., 0].T)
     streams.append(streams[0].roll(BLOCK))  # the same stream a block, and a sample, later
     streams.append(streams[0].roll(1))
     correlation = torch.stack(streams).corrcoef()
@@ -321,10 +364,10 @@ def test_noise_does_not_depend_on_the_number_of_threads() -> None:
         found = []
         for threads in (1, 3):
             torch.set_num_threads(threads)
-            found.append(Noise(0, keys, 2000).draw("normal", "z", 0, 4, torch.float64))
+            found.append([Noise(0, keys, 2000).draw("normal", "z", 0, 4, t) for t in (torch.float64, torch.float32)])
     finally:
         torch.set_num_threads(before)
-    assert torch.equal(*found)
+    assert all(torch.equal(*drawn) for drawn in zip(*found, strict=True))
 
 
 def test_two_sites_and_repeated_operations_are_independent() -> None:
