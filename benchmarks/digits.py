@@ -33,12 +33,13 @@ def main() -> None:
         trained, target = by_defaults(seed, options.epochs, options.device)
         sampled, sampling, _ = timed(partial(importance, target, num_samples=options.num_samples), options.device)
         exact, summing, _ = timed(partial(quadrature, target), options.device)
-        off = ((sampled.value - exact.value) / sampled.stderr).abs() > 4
+        value, stderr, elbo = (each.cpu() for each in (sampled.value, sampled.stderr, sampled.info["elbo"]))
+        off = ((value - exact.value) / stderr).abs() > 4
         unnamed = sum(1 for o, flag in zip(off.tolist(), sampled.flags, strict=True) if o and not flag)
-        room = exact.value - sampled.info["elbo"]
+        room = exact.value - elbo
         rows += [
             (f"seed {seed}: training", f"{trained.seconds:.1f} s, {trained.num_steps} steps"),
-            (f"seed {seed}: held-out ELBO, nats", f"{sampled.info['elbo'].mean():.3f}"),
+            (f"seed {seed}: held-out ELBO, nats", f"{elbo.mean():.3f}"),
             (
                 f"seed {seed}: exact log p(x), nats",
                 f"{exact.mean()[0]:.3f}; room {room.mean():.3f}, largest {room.max():.2f}",

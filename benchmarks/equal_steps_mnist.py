@@ -51,7 +51,7 @@ def main() -> None:
     made.add_argument("--num-few", type=int, default=20, help="of those that are asked for more")
     made.add_argument("--train-images", type=int, default=60_000)
     made.add_argument("--temperatures", type=int, nargs=2, default=[50, 400], help="of all images, and of a few")
-    few = {"epochs": [1, 1], "num_images": [6, 6], "num_few": 3, "train_images": 2000, "temperatures": [5, 10]}
+    few = {"epochs": [1, 1], "num_images": [4, 4], "num_few": 2, "train_images": 500, "temperatures": [4, 6]}
     options = parsed(made, quick=few)
     data, rows = load("mnist", binarize="dynamic"), []
     with tempfile.TemporaryDirectory() as nowhere:
@@ -143,7 +143,7 @@ def _alone(name: str, part: Measured, steps: list[int]) -> list[tuple[str, str]]
 
 def _against(name: str, part: Measured, plain: Measured, steps: list[int]) -> list[tuple[str, str]]:
     better = part.annealed.value - plain.annealed.value
-    rooms = [each.annealed.value - each.sampled.info["elbo"] for each in (part, plain)]
+    rooms = [each.annealed.value - each.sampled.info["elbo"].cpu() for each in (part, plain)]
     return [
         (f"{name} less {PLAIN}: log p(x), paired by image", _interval(better)),
         (

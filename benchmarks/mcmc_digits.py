@@ -50,7 +50,7 @@ def main() -> None:
     made.add_argument("--run", type=Path, help="run directory of a digits VAE; default: train one")
     made.add_argument("--repeats", type=int, default=2)
     made.add_argument("--num-draws", type=int, nargs="+", default=[1000])
-    made.add_argument("--many", type=int, nargs="+", default=[300, 1000, 3000], help="numbers of data")
+    made.add_argument("--many", type=int, nargs="+", default=[100, 300, 1000], help="numbers of data")
     made.add_argument("--part", action="append", choices=("many", "chains"), help="default: both")
     few = {"repeats": 1, "num_draws": [100], "many": [30, 100]}
     options = parsed(made, quick=few, long={"repeats": 3, "num_draws": [1000, 4000], "many": [1000, 3000, 10_000]})
@@ -163,9 +163,14 @@ def _checked(model: object, target: Target, x: Tensor) -> list[Row]:
     if reason:
         print(reason, flush=True)
         return [("BlackJAX", reason)]
+    import jax
+
     from benchmarks.blackjax_digits import check_density
 
-    return [("relative difference of the density in jax.numpy", f"{check_density(_vae(model), target, x):.0e}")]
+    return [
+        ("BlackJAX runs on", jax.default_backend()),
+        ("relative difference of the density in jax.numpy", f"{check_density(_vae(model), target, x):.0e}"),
+    ]
 
 
 def _time(side: Side, seed: int, exact: Estimate) -> None:

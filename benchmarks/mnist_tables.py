@@ -55,8 +55,10 @@ def main() -> None:
     made.add_argument("--epochs", type=int, default=100)
     made.add_argument("--tried-epochs", type=int, default=10, help="of each learning rate, to choose one")
     made.add_argument("--rate", type=float, help="the learning rate, if none is to be chosen")
+    made.add_argument("--num-samples", type=int, default=NUM_SAMPLES, help="of each test image")
+    made.add_argument("--num-bracketed", type=int, default=NUM_BRACKETED, help="of the test images")
     made.add_argument("--budget", type=float, default=300.0, help="seconds of the bracket")
-    options = parsed(made, quick={"rows": ["VAE"], "epochs": 1, "rate": 1e-3, "budget": 5.0})
+    options = parsed(made, quick={"rows": ["VAE"], "epochs": 1, "rate": 1e-3, "num_samples": 20, "num_bracketed": 5})
     data, done = load("mnist", binarize="dynamic"), []
     for name in options.rows:
         rate, tried = (options.rate, "") if options.rate else chosen_rate(name, data, options)
@@ -64,11 +66,11 @@ def main() -> None:
         place = options.run / f"{_slug(name)}-{options.epochs}-{rate:g}"
         trained, target = trained_on(images, name, rate, options.epochs, data, options.device, place)
         begin = time.perf_counter()
-        sampled = importance(target, num_samples=NUM_SAMPLES, memory_bytes=2**30, search=False)
+        sampled = importance(target, num_samples=options.num_samples, memory_bytes=2**30, search=False)
         seconds = time.perf_counter() - begin
-        first = target.select(range(NUM_BRACKETED))
+        first = target.select(range(options.num_bracketed))
         sides = bracket(first, budget=options.budget, state=place / "bracket.safetensors")
-        done += told(name, rate, tried, trained, sampled, seconds, sides, options.budget)
+        done += told(name, rate, tried, trained, sampled, seconds, sides, options)
         epochs = f"{options.epochs} epochs of batches of {BATCH_SIZE}"
         report("mnist_tables", f"MNIST, 784-200-200-50, {epochs}, −log p(x) of test images, nats", done, options)
 
@@ -111,7 +113,14 @@ def trained_on(
 
 
 def told(
-    name: str, rate: float, tried: str, trained: Fit, sampled: Estimate, seconds: float, sides: Bracket, budget: float
+    name: str,
+    rate: float,
+    tried: str,
+    trained: Fit,
+    sampled: Estimate,
+    seconds: float,
+    sides: Bracket,
+    options: argparse.Namespace,
 ) -> list[tuple[str, str]]:
     """The lines of a row."""
     value, error = sampled.mean()
@@ -123,11 +132,11 @@ def told(
         (f"{name}: learning rate", f"{rate:g}" + (f" ({tried})" if tried else "")),
         (f"{name}: ELBO", f"{-sampled.info['elbo'].mean():.2f}"),
         (
-            f"{name}: {NUM_SAMPLES} importance samples of {len(sampled)} images",
+            f"{name}: {options.num_samples} importance samples of {len(sampled)} images",
             f"{-value:.2f} ± {error:.3f}, {sum(map(bool, sampled.flags))} flagged, {seconds:.0f} s",
         ),
         (
-            f"{name}: bracket of {len(sides)} images in {budget:g} s",
+            f"{name}: bracket of {len(sides)} images in {options.budget:g} s",
             f"{-upper:.3f} to {-lower:.3f} of {int(both.sum())} with both sides; {int(settled.sum())} settled",
         ),
         (

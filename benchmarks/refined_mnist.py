@@ -121,7 +121,8 @@ def _once_more(target: Target, number: Estimate, data: torch.Tensor) -> str:
 
 def off(number: Estimate, truth: Estimate, sign: float) -> torch.Tensor:
     """Which images are more than three standard errors and 0.1 nat off in a direction, `[B]` bool."""
-    return sign * (truth.value - number.value) > 3 * torch.hypot(truth.stderr, number.stderr) + 0.1
+    value, stderr = number.value.cpu(), number.stderr.cpu()
+    return sign * (truth.value - value) > 3 * torch.hypot(truth.stderr, stderr) + 0.1
 
 
 def _mean(estimate: Estimate) -> str:

@@ -90,12 +90,12 @@ def main() -> None:
 def elbo_of(target: Target) -> Estimate:
     """The guide's ELBO of each datum."""
     info = importance(target, num_samples=_SAMPLES, seed=1, search=False).info
-    return Estimate(info["elbo"], info["elbo_stderr"], "lower")
+    return Estimate(info["elbo"].cpu(), info["elbo_stderr"].cpu(), "lower")
 
 
 def gain(new: Estimate, old: Estimate, room: float) -> str:
     """The mean gain, paired by digit, with its 95 % interval, and as a share of the room."""
-    paired = new.value - old.value
+    paired = new.value.cpu() - old.value.cpu()
     mean, half = float(paired.mean()), 1.96 * float(paired.std()) / len(paired) ** 0.5
     return f"{mean:+.3f} ({mean - half:+.3f} … {mean + half:+.3f}), {100 * mean / room:.0f} % of the room"
 

@@ -66,10 +66,11 @@ def main() -> None:
     made.add_argument("--names", nargs="+", default=list(CHOSEN), choices=list(CHOSEN), help="of --only-search")
     made.add_argument("--hidden", type=int, nargs="+", default=[128])
     made.add_argument("--epochs", type=int, default=150)
+    made.add_argument("--num-digits", type=int, default=360, help="of the test digits")
     made.add_argument("--num-temperatures", type=int, default=100)
     made.add_argument("--budget", type=float, default=100, help="seconds of each bracket")
     made.add_argument("--every", type=int, default=6, help="every how many-th digit is bracketed")
-    options = parsed(made, quick={"epochs": 2, "num_temperatures": 5, "budget": 1.0, "every": 60})
+    options = parsed(made, quick={"epochs": 1, "num_digits": 10, "num_temperatures": 5, "budget": 10.0, "every": 10})
     hidden, data = tuple(options.hidden), load("digits", binarize="threshold")
     chosen, rows = dict(CHOSEN), []
     if options.search or options.only_search:
@@ -78,7 +79,7 @@ def main() -> None:
         return
     found: dict[str, list[Measured]] = {ONE: [], TWO: []}
     for name, seed in itertools.product(found, SEEDS):
-        part = measure(trained(name, data, chosen[name], seed, data.test, options), options)
+        part = measure(trained(name, data, chosen[name], seed, data.test[: options.num_digits], options), options)
         rows.append((f"{name}, seed {seed}", _alone(part)))
         print(*rows[-1], sep=": ", flush=True)
         found[name].append(part)
@@ -92,7 +93,7 @@ def main() -> None:
 
 def measure(target: Target, options: argparse.Namespace) -> Measured:
     """ELBO, and log p(x) of each digit from below; from both sides of every few, and of those that are flagged."""
-    elbo = importance(target, num_samples=2000, seed=1, search=False).info["elbo"]
+    elbo = importance(target, num_samples=2000, seed=1, search=False).info["elbo"].cpu()
     annealed = anneal(target, num_steps=options.num_temperatures, search=False, seed=1)
     doubtful = torch.tensor([bool(flag) for flag in annealed.flags])
     rows = torch.tensor([b for b in range(len(target)) if b % options.every == 0 or doubtful[b]])
