@@ -12,6 +12,7 @@ best of BlackJAX's HMC with 2, 3 or 5 leapfrogs; R-hat < 1.01 for 99 % of the da
 Run: python -m benchmarks.mcmc_digits [--run DIR] [--threads 2] [--repeats 3] [--part many] [--part chains]
 """
 
+import argparse
 import functools
 import importlib.util
 import itertools
@@ -37,7 +38,6 @@ from elbowroom.models import VAE
 
 NUM_DATA, NUM_CHAINS = 100, 4
 PEER_WARMUP = 300
-PYRO_DATA = 3
 FLIPPED = 0.02
 Row = tuple[str, str]
 Sampler = Callable[[int], Tensor]
@@ -51,9 +51,12 @@ def main() -> None:
     made.add_argument("--repeats", type=int, default=2)
     made.add_argument("--num-draws", type=int, nargs="+", default=[1000])
     made.add_argument("--many", type=int, nargs="+", default=[100, 300, 1000], help="numbers of data")
+    made.add_argument("--pyro-data", type=int, default=2, help="data on which Pyro's NUTS is run, one at a time")
     made.add_argument("--part", action="append", choices=("many", "chains"), help="default: both")
-    few = {"repeats": 1, "num_draws": [100], "many": [30, 100]}
-    options = parsed(made, quick=few, long={"repeats": 3, "num_draws": [1000, 4000], "many": [1000, 3000, 10_000]})
+    few = {"repeats": 1, "num_draws": [100], "many": [10, 30], "pyro_data": 0}
+    options = parsed(
+        made, quick=few, long={"repeats": 3, "num_draws": [1000, 4000], "many": [1000, 3000, 10_000], "pyro_data": 3}
+    )
     target = programs(options.run, options.device)
     parts = options.part or ["many", "chains"]
     if "many" in parts:
@@ -61,7 +64,7 @@ def main() -> None:
         report("mcmc_digits_many", title, many_data(target, options.many), options)
     if "chains" in parts:
         title = f"MCMC on the digits VAE with 2 latents, {NUM_DATA} data, {NUM_CHAINS} chains (bars: 10, 1000, 2)"
-        report("mcmc_digits", title, side_by_side(target, options.num_draws, options.repeats), options)
+        report("mcmc_digits", title, side_by_side(target, options), options)
 
 
 def programs(run: Path | None, device: torch.device = CPU) -> Target:
@@ -108,7 +111,7 @@ class Side:
     told: str = ""
 
 
-def side_by_side(target: Target, nums_draws: list[int], repeats: int) -> list[Row]:
+def side_by_side(target: Target, options: argparse.Namespace) -> list[Row]:
     """Effective draws a second of each side, and the ratios of the bars."""
     (x,) = (arg[:NUM_DATA] for arg in target.args)
     target = Target(target.model, target.guide, x)
@@ -116,11 +119,11 @@ def side_by_side(target: Target, nums_draws: list[int], repeats: int) -> list[Ro
     rows = [("data with two modes or more", f"{int((exact.info['num_modes'] > 1).sum())} of {NUM_DATA}")]
     rows += _checked(target.model, target, x)
     best: dict[str, list[float]] = {}
-    for num_draws in nums_draws:
+    for num_draws in options.num_draws:
         sides = {name: Side(call, []) for name, call in contestants(target, x, num_draws).items()}
         for side in sides.values():
             side.call(0)
-        for repeat in range(repeats):
+        for repeat in range(options.repeats):
             for side in sides.values():
                 _time(side, repeat, exact)
         for name, side in sides.items():
@@ -128,7 +131,7 @@ def side_by_side(target: Target, nums_draws: list[int], repeats: int) -> list[Ro
             rows.append((f"{name}, {num_draws} draws: effective draws a second", told))
             print("  ".join(rows[-1]), flush=True)  # what is known stays known if the run is stopped
             best[name] = max(best.get(name, []), side.rates, key=lambda rates: max(rates, default=0.0))
-    return rows + _ratios(best, by_pyro(target))
+    return rows + _ratios(best, by_pyro(target, options.pyro_data))
 
 
 def contestants(target: Target, x: Tensor, num_draws: int) -> dict[str, Sampler]:
@@ -149,10 +152,10 @@ def contestants(target: Target, x: Tensor, num_draws: int) -> dict[str, Sampler]
     return sides | samplers(_vae(target.model), x, num_chains=NUM_CHAINS, num_warmup=PEER_WARMUP, num_draws=num_draws)
 
 
-def by_pyro(target: Target) -> list[float]:
+def by_pyro(target: Target, num_data: int) -> list[float]:
     """Pyro's NUTS on single data: effective draws a second of each."""
     rates = []
-    for b in range(PYRO_DATA):
+    for b in range(num_data):
         draws = nuts(target, [b], num_chains=NUM_CHAINS, num_warmup=PEER_WARMUP, num_draws=500)
         rates.append(draws.convergence.ess_moments.amin().item() / draws.info["seconds"])
     return rates
@@ -188,14 +191,16 @@ def _time(side: Side, seed: int, exact: Estimate) -> None:
 
 def _ratios(best: dict[str, list[float]], pyro: list[float]) -> list[Row]:
     """Each of ours, at its best number of draws, over each bar's opponent at its own."""
-    rows = [("Pyro NUTS, one datum at a time", ", ".join(f"{rate:.0f}" for rate in pyro) + " effective draws a second")]
+    told = ", ".join(f"{rate:.0f}" for rate in pyro) + " effective draws a second"
+    rows = [("Pyro NUTS, one datum at a time", told)] if pyro else []
     peers = {"BlackJAX NUTS": best["BlackJAX NUTS"]} if "BlackJAX NUTS" in best else {}
     lengths = {name: rates for name, rates in best.items() if "leapfrogs" in name}
     if lengths:
         name = max(lengths, key=lambda name: max(lengths[name]))
         peers[name] = lengths[name]
     for ours in (name for name in best if name.startswith("elbowroom")):
-        rows.append((f"{ours} / Pyro NUTS", f"{max(best[ours]) / max(pyro):,.0f} at best"))
+        if pyro:
+            rows.append((f"{ours} / Pyro NUTS", f"{max(best[ours]) / max(pyro):,.0f} at best"))
         for name, rates in peers.items():
             median = statistics.median(best[ours]) / statistics.median(rates)
             rows.append((f"{ours} / {name}", f"{max(best[ours]) / max(rates):.1f} at best, {median:.1f} at the median"))

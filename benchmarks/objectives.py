@@ -59,9 +59,10 @@ def main() -> None:
     for seed in options.lattice_seeds:
         found = {name: with_two(data, seed, options, loss) for name, loss in TWO.items()}
         rows += [row for name in TWO for row in _rows("2 latents", name, seed, found)]
+    ten, two = options.epochs
     title = (
-        f"Objectives, {options.num_digits} digits, 64-64 units: {options.epochs[0]} epochs of batches of 64 with 10 latents, log p(x) by "
-        f"{options.num_temperatures} temperatures from the guide; {options.epochs[1]} of 128 with 2, by quadrature"
+        f"Objectives, {options.num_digits} digits, 64-64 units: {ten} epochs of batches of 64 with 10 latents, "
+        f"log p(x) by {options.num_temperatures} temperatures from the guide; {two} of 128 with 2, by quadrature"
     )
     report("objectives", f"{title}; nats per datum", rows, options)
 
