@@ -24,7 +24,7 @@ def main() -> None:
     """Train (or load), bracket the first images, and hold both sides against annealing."""
     made = parser(__doc__, threads=1)
     made.add_argument("--run", type=Path, help="run directory of a model trained before; default: train one")
-    made.add_argument("--epochs", type=int, default=10)
+    made.add_argument("--epochs", type=int, default=5)
     made.add_argument("--num-images", type=int, default=100)
     made.add_argument("--budget", type=float, default=40.0)
     options = parsed(made, quick={"epochs": 1, "num_images": 10, "budget": 8.0})

@@ -154,7 +154,7 @@ def main() -> None:
     """Run all of them in float64, or those that are asked for."""
     made = parser(__doc__, only_processor=REFERENCES)
     made.add_argument("--problem", nargs="+", default=["*"], help="names, or patterns of them")
-    made.add_argument("--every", type=int, default=4, help="of these one in so many")
+    made.add_argument("--every", type=int, default=5, help="of these one in so many")
     made.add_argument("--estimator", nargs="+", default=list(ESTIMATORS), choices=list(ESTIMATORS))
     made.add_argument("--seeds", nargs="+", type=int, default=[0])
     made.add_argument("--budget", type=float, default=10.0, help="seconds of one bracket")

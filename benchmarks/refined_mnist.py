@@ -30,7 +30,7 @@ _LONGER, _MORE = 1500, 64  # temperatures and chains where an image is off witho
 def main() -> None:
     """Train in each way, decompose, and hold every number against two annealings."""
     made = parser(__doc__)
-    made.add_argument("--num-images", type=int, default=30)
+    made.add_argument("--num-images", type=int, default=20)
     made.add_argument("--ways", nargs="+", choices=["hasty", "stale"], default=["hasty", "stale"])
     made.add_argument("--num-temperatures", type=int, default=400)
     few = {"num_images": 4, "ways": ["stale"], "num_temperatures": 50}
