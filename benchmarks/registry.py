@@ -57,7 +57,7 @@ SCRIPTS: tuple[Script, ...] = (
     Script("richer_guides", "what richer guides gain", _seconds(10, 90, 5 * MINUTE)),
     Script("disentanglement", "does β > 1 disentangle", _seconds(5, 65, 4 * MINUTE)),
     Script("vi_or_mcmc", "HMC against an encoder by number of data", _seconds(5, 20, 2 * MINUTE)),
-    Script("two_models", "does versus name the better model", _seconds(5, 60, 10 * MINUTE)),
+    Script("two_models", "does versus name the better model", _seconds(5, 80, 10 * MINUTE)),
     Script("objectives", "what other objectives than the ELBO bring", _seconds(7, 80, 2 * HOUR)),
     Script("wirings", "wrong wirings that an audit doubts", _seconds(6, 70, 2 * HOUR)),
     Script("two_layers_digits", "two layers of latents against one", _seconds(10, None, HOUR)),
