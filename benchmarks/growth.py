@@ -69,11 +69,11 @@ CURVES = (
     Curve("importance", "latents", (2, 5, 10, 20, 50, 100)),
     Curve("importance", "pixels", (64, 256, 1024, 4096, 16_384, 65_536), Size(data=20, samples=100)),
     Curve("anneal", "data", (100, 300, 1000, 3000, 10_000)),
-    Curve("anneal", "chains", (4, 8, 16, 32, 64, 128, 256), Size(data=20)),
+    Curve("anneal", "chains", (4, 16, 64, 256, 1024)),
     Curve("anneal", "latents", (2, 5, 10, 20, 50, 100)),
     Curve("anneal", "pixels", (64, 256, 1024, 4096, 16_384, 65_536), Size(data=5)),
     Curve("hmc", "data", (20, 40, 80, 160, 320)),
-    Curve("hmc", "chains", (4, 8, 16, 32, 64, 128), Size(data=10)),
+    Curve("hmc", "chains", (4, 16, 64, 256, 1024), Size(data=10)),
     Curve("hmc", "latents", (2, 5, 10, 20, 50, 100), Size(data=20)),
 )
 
