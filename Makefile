@@ -62,8 +62,8 @@ lint: $(VENV)/.dev  ## ruff (check and format), mypy, import-linter, and that th
 house: $(VENV)/.dev  ## draw the picture of the house from its imports
 	@$(BIN)/python docs/house.py
 
-bench: $(VENV)/.dev  ## the benchmarks; figures go to benchmarks/RESULTS.md
-	@$(BIN)/python -m benchmarks
+bench: $(VENV)/.dev  ## the benchmarks (half an hour), written into benchmarks/RESULTS.md; QUICK=1: minutes, nothing written
+	@$(BIN)/python -m benchmarks $(if $(QUICK),--quick)
 
 notebooks: $(VENV)/.dev  ## execute the notebooks, keep their figures, say which claims changed
 	@$(BIN)/python notebooks/execute.py

@@ -25,7 +25,7 @@ def samplers(model: VAE, x: Tensor, *, num_chains: int, num_warmup: int, num_dra
 
     Chains start from draws of the prior. Warm-up is `window_adaptation` with its defaults (target acceptance 0.8).
     """
-    log_joint, data = density(model), jnp.asarray(x.numpy())
+    log_joint, data = density(model), jnp.asarray(x.cpu().numpy())
 
     def made(algorithm: Any, **fixed: int) -> Sampler:
         def chain(key: jax.Array, start: jax.Array, datum: jax.Array) -> jax.Array:
@@ -64,7 +64,7 @@ def samplers(model: VAE, x: Tensor, *, num_chains: int, num_warmup: int, num_dra
 def density(model: VAE) -> Callable[[jax.Array, jax.Array], jax.Array]:
     """log p(x, z) of one datum x `[P]` at z `[D]`, with the model's weights."""
     layers = [layer for layer in model.decoder.modules() if isinstance(layer, nn.Linear)]
-    weights = [tuple(jnp.asarray(p.detach().numpy()) for p in (layer.weight, layer.bias)) for layer in layers]
+    weights = [tuple(jnp.asarray(p.detach().cpu().numpy()) for p in (layer.weight, layer.bias)) for layer in layers]
 
     def log_joint(z: jax.Array, x: jax.Array) -> jax.Array:
         hidden = z
@@ -84,9 +84,11 @@ def check_density(model: VAE, target: Target, x: Tensor) -> float:
         ValueError: if it is more than 1e-5.
     """
     z, _ = target.propose(20)
-    ours = sum(target.log_joint(z)).detach()
+    ours = sum(target.log_joint(z)).detach().cpu()
     over_samples = jax.vmap(jax.vmap(density(model), in_axes=(0, 0)), in_axes=(0, None))
-    theirs = torch.from_numpy(np.array(over_samples(jnp.asarray(z["z"].detach().numpy()), jnp.asarray(x.numpy()))))
+    theirs = torch.from_numpy(
+        np.array(over_samples(jnp.asarray(z["z"].detach().cpu().numpy()), jnp.asarray(x.cpu().numpy())))
+    )
     worst = ((ours - theirs).abs() / ours.abs().clamp_min(1)).max().item()
     if not worst <= 1e-5:
         raise ValueError(f"the density in jax.numpy differs from the model's by {worst:.1e}")

@@ -6,14 +6,14 @@ four standard errors and 0.1 nat away from annealing with 400 temperatures.
 Run with MNIST in ELBOWROOM_DATA: python -m benchmarks.bracket_mnist [--run DIR] [--budget 40] [--num-images 100]
 """
 
-import argparse
-import time
 from collections import Counter
 from pathlib import Path
 
 import torch
 
 from benchmarks.annealing_mnist import programs
+from benchmarks.clock import timed
+from benchmarks.options import parsed, parser
 from benchmarks.results import report
 from elbowroom.inference import Bracket, Estimate, Target, anneal, bracket
 
@@ -22,18 +22,15 @@ TEMPERATURES, NUM_CHAINS = 400, 16
 
 def main() -> None:
     """Train (or load), bracket the first images, and hold both sides against annealing."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--run", type=Path, help="run directory of a model trained before; default: train one")
-    parser.add_argument("--epochs", type=int, default=10)
-    parser.add_argument("--num-images", type=int, default=100)
-    parser.add_argument("--budget", type=float, default=40.0)
-    options = parser.parse_args()
-    torch.set_num_threads(1)
-    model, guide, test = programs(options.run, options.epochs)
+    made = parser(__doc__, threads=1)
+    made.add_argument("--run", type=Path, help="run directory of a model trained before; default: train one")
+    made.add_argument("--epochs", type=int, default=5)
+    made.add_argument("--num-images", type=int, default=100)
+    made.add_argument("--budget", type=float, default=40.0)
+    options = parsed(made, quick={"epochs": 1, "num_images": 10, "budget": 8.0})
+    model, guide, test = programs(options.run, options.epochs, options.device)
     target = Target(model, guide, test[: options.num_images])
-    begin, cpu = time.perf_counter(), time.process_time()
-    found = bracket(target, budget=options.budget)
-    seconds, cpu = time.perf_counter() - begin, time.process_time() - cpu
+    found, seconds, cpu = timed(lambda: bracket(target, budget=options.budget), options.device)
     truth = anneal(target, num_steps=TEMPERATURES, num_chains=NUM_CHAINS, search=False)
     report(
         "bracket_mnist",
@@ -44,6 +41,7 @@ def main() -> None:
             ("by", ", ".join(f"{name} ({n})" for name, n in Counter(map(found.method, range(len(target)))).items())),
             *compared(found, truth),
         ],
+        options,
     )
 
 

@@ -5,11 +5,10 @@ where a tenth of it was left. `--first`, `--count` run a part of the grid.
 The load of the machine moves what is done in the time, and hardly the share that is used.
 """
 
-import argparse
 import os
-import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from itertools import pairwise
 from typing import Any
 
@@ -20,6 +19,8 @@ from pyro.infer import config_enumerate
 from pyro.infer.autoguide import AutoNormal
 from torch import Tensor
 
+from benchmarks.clock import timed
+from benchmarks.options import REFERENCES, parsed, parser
 from benchmarks.results import report
 from elbowroom.inference import Bracket, Target, audit_target, bracket
 from elbowroom.reference import problem
@@ -186,22 +187,18 @@ class Run:
 def measure(name: str, call: str, budget: float) -> Run:
     """One cell of the grid; the target is made beforehand."""
     target = TARGETS[name]()
-    begin = time.perf_counter()
-    if call == "bracket":
-        found: Any = bracket(target, budget=budget)
-    else:
-        found = audit_target(target, budget=budget).bracket
-    return Run(name, call, budget, time.perf_counter() - begin, found)
+    ask: Callable[..., Any] = bracket if call == "bracket" else audit_target
+    found, seconds, _ = timed(partial(ask, target, budget=budget))
+    return Run(name, call, budget, seconds, found if call == "bracket" else found.bracket)
 
 
 def main() -> None:
     """Run the grid, or a part of it, which is not recorded."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--first", type=int, default=0, help="number of the first target")
-    parser.add_argument("--count", type=int, default=len(TARGETS), help="how many targets")
-    parser.add_argument("--longest", type=float, default=60.0, help="seconds of the longest budget that is run")
-    options = parser.parse_args()
-    torch.set_num_threads(1)
+    made = parser(__doc__, threads=1, only_processor=REFERENCES)
+    made.add_argument("--first", type=int, default=0, help="number of the first target")
+    made.add_argument("--count", type=int, default=len(TARGETS), help="how many targets")
+    made.add_argument("--longest", type=float, default=5.0, help="seconds of the longest budget that is run")
+    options = parsed(made, quick={"first": 2, "count": 3, "longest": 5.0}, long={"longest": 60.0})
     names = list(TARGETS)[options.first : options.first + options.count]
     runs: list[Run] = []
     for name in names:
@@ -210,14 +207,15 @@ def main() -> None:
             if budget <= options.longest:
                 runs.append(measure(name, call, budget))
                 print(f"{name}: {runs[-1]}", flush=True)
-    if len(names) == len(TARGETS):
-        kept = sum(run.is_kept for run in runs)
-        used = sorted(run.wall / run.budget for run in runs)
-        rows = [("budgets kept", f"{kept} of {len(runs)}"), ("largest share used", f"{used[-1]:.2f}")]
-        rows += [(name, "; ".join(str(run) for run in runs if run.name == name)) for name in names]
-        load = f"load {os.getloadavg()[1]:.1f}"
-        bar = f"bar: {LEAST} to {MOST}, or all is settled"
-        report("budgets", f"Share used of budgets up to {options.longest:g} s (data settled), {bar}; {load}", rows)
+    kept = sum(run.is_kept for run in runs)
+    used = sorted(run.wall / run.budget for run in runs)
+    rows = [("budgets kept", f"{kept} of {len(runs)}"), ("largest share used", f"{used[-1]:.2f}")]
+    rows += [(name, "; ".join(str(run) for run in runs if run.name == name)) for name in names]
+    rows.append(("load of the machine", f"{os.getloadavg()[1]:.1f}"))
+    title = (
+        f"Share used of budgets up to {options.longest:g} s (data settled), bar: {LEAST} to {MOST}, or all is settled"
+    )
+    report("budgets", title, rows, options, whole=len(names) == len(TARGETS))
 
 
 if __name__ == "__main__":

@@ -12,6 +12,7 @@ import pyro.distributions as dist
 import torch
 from torch import Tensor
 
+from benchmarks.options import REFERENCES, parsed, parser
 from benchmarks.results import report
 from elbowroom.inference import Target
 from elbowroom.inference.diagnostics.calibration.multiple_testing import holm
@@ -23,7 +24,6 @@ from elbowroom.reference import problem
 
 SIMULATIONS, DRAWS, LEVEL = 200, 200, 0.05
 EXACT = ("conjugate-normal", "ppca", "ppca-10")
-REPETITIONS_EXACT, REPETITIONS_OFF = 1000, 200
 GUIDES = {"sd 1.25 times": (1.25, 0.0), "sd 0.75 times": (0.75, 0.0), "mean off by 0.5 sd": (1.0, 0.5)}
 
 
@@ -60,23 +60,23 @@ def alarms(target: Target, repetitions: int, around: Target | None = None, num_d
     return {"SBC": ranks, "coverage": p[:, -2] <= LEVEL, "TARP": p[:, -1] <= LEVEL}
 
 
-def rows() -> Iterator[tuple[str, str]]:
+def rows(exact_ones: int, off_ones: int) -> Iterator[tuple[str, str]]:
     """A line for each guide."""
     for name in EXACT:
         target = problem(name).target()
-        yield f"exact, {name}", _line(alarms(target, REPETITIONS_EXACT))
-        yield f"exact, {name}, around observed data", _line(alarms(target, REPETITIONS_EXACT, around=target))
+        yield f"exact, {name}", _line(alarms(target, exact_ones))
+        yield f"exact, {name}, around observed data", _line(alarms(target, exact_ones, around=target))
     for D in (1, 2, 10):
         for which, affected in (("every latent", D), ("one latent", 1)):
             if D > 1 or which == "every latent":
                 for what, (scale, shift) in GUIDES.items():
                     yield (
                         f"{D} latents, {what}, {which}",
-                        _line(alarms(off(D, scale, shift, affected), REPETITIONS_OFF)),
+                        _line(alarms(off(D, scale, shift, affected), off_ones)),
                     )
     for what, (scale, shift) in GUIDES.items():
         target, exact = off(2, scale, shift, 2), off(2, 1.0, 0.0, 2)
-        yield f"2 latents, {what}, every latent, around observed data", _line(alarms(target, REPETITIONS_OFF, exact))
+        yield f"2 latents, {what}, every latent, around observed data", _line(alarms(target, off_ones, exact))
 
 
 def off(num_latents: int, scale: float, shift: float, affected: int) -> Target:
@@ -101,9 +101,13 @@ def _told(lines: Iterator[tuple[str, str]]) -> Sequence[tuple[str, str]]:
 
 def main() -> None:
     """Run all of them in float64."""
+    made = parser(__doc__, only_processor=REFERENCES)
+    made.add_argument("--repetitions", type=int, nargs=2, default=[200, 40], help="of exact guides, and of others")
+    options = parsed(made, quick={"repetitions": [10, 3]}, long={"repetitions": [1000, 200]})
     torch.set_default_dtype(torch.float64)
-    title = f"Calibration: how often {SIMULATIONS} simulations reject ({REPETITIONS_EXACT} repetitions exact, "
-    report("calibration", f"{title}{REPETITIONS_OFF} off)", list(_told(rows())))
+    exact, others = options.repetitions
+    title = f"Calibration: how often {SIMULATIONS} simulations reject ({exact} repetitions exact, {others} off)"
+    report("calibration", title, list(_told(rows(exact, others))), options)
 
 
 if __name__ == "__main__":

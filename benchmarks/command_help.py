@@ -1,4 +1,7 @@
-"""How long `elbowroom --help` and each command's `--help` take: processor time, children alone. Bar: 1 s each."""
+"""How long `elbowroom --help` and each command's `--help` take: processor time, children alone. Bar: 1 s each.
+
+Nothing of it runs on a card: `--device cuda` changes nothing.
+"""
 
 import resource
 import statistics
@@ -6,10 +9,11 @@ import subprocess
 import sys
 from pathlib import Path
 
+from benchmarks.options import parsed, parser
 from benchmarks.results import report
 from elbowroom.__main__ import COMMANDS
 
-BAR, REPEATS = 1.0, 5
+BAR = 1.0
 ELBOWROOM = Path(sys.executable).with_name("elbowroom")
 
 
@@ -23,9 +27,15 @@ def seconds_of(*arguments: str) -> float:
 
 def main() -> None:
     """Print the median for each command."""
+    made = parser(__doc__)
+    made.add_argument("--repeats", type=int, default=5)
+    options = parsed(made, quick={"repeats": 1})
     calls = [("--help",), *((command, "--help") for command in COMMANDS)]
-    rows = [(" ".join(call), f"{statistics.median(seconds_of(*call) for _ in range(REPEATS)):.2f} s") for call in calls]
-    report("command_help", f"Processor time of the command line's help (bar: {BAR:g} s)", rows)
+    rows = []
+    for call in calls:
+        seconds = statistics.median(seconds_of(*call) for _ in range(options.repeats))
+        rows.append((" ".join(call), f"{seconds:.2f} s"))
+    report("command_help", f"Processor time of the command line's help (bar: {BAR:g} s)", rows, options)
 
 
 if __name__ == "__main__":

@@ -3,14 +3,14 @@
 Bars: mean-field, full covariance and log p(x) by annealing within 10 minutes on 2 cores; a ladder that never falls;
 terms that add up; cost linear in the number of data.
 
-Run with MNIST in ELBOWROOM_DATA: python -m benchmarks.decomposition_mnist [--run DIR] [--num-images 1000]
+Run with MNIST in ELBOWROOM_DATA: python -m benchmarks.decomposition_mnist [--long] [--run DIR] [--num-images 1000]
 """
 
-import argparse
-import resource
 from pathlib import Path
 
 from benchmarks.annealing_mnist import programs
+from benchmarks.clock import forget_peak, peak_bytes
+from benchmarks.options import parsed, parser
 from benchmarks.results import report
 from elbowroom.inference import Decomposition, Estimate, Target, decompose, importance
 from elbowroom.inference.weights import K_LIMIT
@@ -20,18 +20,19 @@ FAMILIES = ("mean-field", "full covariance")
 
 def main() -> None:
     """Train (or load), decompose a part and then all of the images, and weigh from the refined guide."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--run", type=Path, help="run directory of a model trained before; default: train one")
-    parser.add_argument("--epochs", type=int, default=20)
-    parser.add_argument("--num-images", type=int, default=1000)
-    options = parser.parse_args()
-    model, guide, test = programs(options.run, options.epochs)
+    made = parser(__doc__)
+    made.add_argument("--run", type=Path, help="run directory of a model trained before; default: train one")
+    made.add_argument("--epochs", type=int, default=5)
+    made.add_argument("--num-images", type=int, default=200)
+    options = parsed(made, quick={"epochs": 1, "num_images": 8}, long={"epochs": 20, "num_images": 1000})
+    model, guide, test = programs(options.run, options.epochs, options.device)
+    forget_peak(options.device)
     part = decompose(Target(model, guide, test[: options.num_images // 4]), families=FAMILIES)
     print(f"{len(part)} images: {part.seconds:.1f} s", flush=True)
-    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    before = peak_bytes(options.device)
     target = Target(model, guide, test[: options.num_images])
     found = decompose(target, families=FAMILIES)
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before
+    peak = peak_bytes(options.device) - before
     print(f"{len(found)} images: {found.seconds:.1f} s", flush=True)
     rows = [(f"ELBO, {name}", _mean(rung)) for name, rung in found.ladder.items()]
     rows += [("log p(x), annealed from full covariance", _mean(found.log_p))]
@@ -48,12 +49,13 @@ def main() -> None:
         ("largest standard error of a term, any image", f"{_largest_error(found):.3f}"),
         ("seconds", f"{found.seconds:.0f} for {len(found)} images, {part.seconds:.0f} for the first {len(part)}"),
         ("evaluations of an image, annealing left out", f"{float(found.num_evaluations.double().mean()):.0f}"),
-        ("memory beyond that of the smaller run", f"{peak / 1024:.0f} MiB"),
+        ("memory beyond that of the smaller run", f"{peak / 2**20:.0f} MiB"),
     ]
     report(
         "decomposition_mnist",
         f"Where the room of {len(found)} MNIST test images comes from, nats per image (mean ± error for these images)",
         rows,
+        options,
     )
 
 

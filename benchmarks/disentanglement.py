@@ -8,33 +8,35 @@ as zeros and ones). The same codes turned by a random rotation say what a score 
 
 import argparse
 import math
-import time
 
 import torch
+from scipy.stats import t as student
 from torch import Tensor
 
+from benchmarks.clock import steady
+from benchmarks.options import at_least_one, parsed, parser
 from benchmarks.results import report
 from elbowroom.guides import AmortizedNormal
 from elbowroom.inference import Target, fit, importance
 from elbowroom.models import VAE
 
 SIDE, LEVELS = 16, (8, 8, 4, 3)  # of: column, row, size, kind
-_T4 = 2.776  # 97.5 % of Student's t with the four degrees of freedom of five seeds
 
 
 def main() -> None:
     """Train a VAE for each β and seed, and report the scores with their 95 % intervals over seeds."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--betas", nargs="+", type=float, default=[0.5, 1, 2, 4, 8])
-    parser.add_argument("--seeds", type=int, default=5)
-    parser.add_argument("--num-epochs", type=int, default=40)
-    options = parser.parse_args()
+    made = parser(__doc__, threads=1)
+    made.add_argument("--betas", nargs="+", type=float, default=[1.0, 2.0, 4.0])
+    made.add_argument("--seeds", type=at_least_one, default=5, help="how many")
+    made.add_argument("--num-epochs", type=int, default=40)
+    few = {"betas": [1.0, 4.0], "seeds": 2, "num_epochs": 4}
+    options = parsed(made, quick=few, long={"betas": [0.5, 1.0, 2.0, 4.0, 8.0], "num_epochs": 60})
     x, _ = images(4096, seed=0)
     test_x, test_factors = images(2048, seed=1)
     found: dict[float, dict[str, Tensor]] = {}
-    began = time.process_time()
+    began = steady(options.device)
     for beta in options.betas:
-        rows = [scores(beta, seed, options.num_epochs, x, test_x, test_factors) for seed in range(options.seeds)]
+        rows = [scores(beta, seed, options, x, test_x, test_factors) for seed in range(options.seeds)]
         found[beta] = {key: torch.tensor([row[key] for row in rows]).double() for key in rows[0]}
     lines = []
     for beta, values in found.items():
@@ -44,9 +46,9 @@ def main() -> None:
             lines.append(
                 (f"MIG, β = {beta:g} less β = 1, seed by seed", interval(found[beta]["MIG"] - found[1]["MIG"]))
             )
-    lines.append(("seconds of one thread", f"{time.process_time() - began:.0f}"))
+    lines.append(("seconds of one thread", f"{steady(options.device) - began:.0f}"))
     title = f"Disentanglement over β: four factors, 6 latents, {options.seeds} seeds, {options.num_epochs} epochs"
-    report("disentanglement", title, lines)
+    report("disentanglement", title, lines, options)
 
 
 def images(count: int, *, seed: int) -> tuple[Tensor, Tensor]:
@@ -68,14 +70,17 @@ def images(count: int, *, seed: int) -> tuple[Tensor, Tensor]:
     return (inside ^ flipped).float().flatten(1), factors
 
 
-def scores(beta: float, seed: int, num_epochs: int, x: Tensor, test_x: Tensor, factors: Tensor) -> dict[str, float]:
+def scores(
+    beta: float, seed: int, options: argparse.Namespace, x: Tensor, test_x: Tensor, factors: Tensor
+) -> dict[str, float]:
     """Train one VAE at this β and score the means of its guide on images that it has not seen."""
     torch.manual_seed(seed)
     model, guide = VAE(SIDE * SIDE, 6, (128, 128)), AmortizedNormal(SIDE * SIDE, 6, (128, 128))
     settings = {"batch_size": 128, "learning_rate": 2e-3, "schedule": "cosine", "progress": False}
-    fit(model, guide, x, num_epochs=num_epochs, beta=beta, **settings)
+    fit(model, guide, x, num_epochs=options.num_epochs, beta=beta, device=options.device, **settings)
+    test_x = test_x.to(options.device)
     with torch.no_grad():
-        codes = guide.eval().encode(test_x).mean
+        codes = guide.eval().encode(test_x).mean.cpu()
     rotation = torch.linalg.qr(torch.randn(6, 6, generator=torch.Generator().manual_seed(seed)))[0]
     target = Target(model.eval(), guide, test_x[:256])
     everything, single = straight_lines(codes, factors)
@@ -123,8 +128,9 @@ def explained(codes: Tensor, wanted: Tensor) -> float:
 
 
 def interval(values: Tensor) -> str:
-    """Mean of the seeds ± the half width of its 95 % interval (Student's t, five seeds)."""
-    return f"{values.mean():.3f} ± {_T4 * values.std() / math.sqrt(len(values)):.3f}"
+    """Mean of the seeds ± the half width of its 95 % interval (Student's t); of one seed it has none."""
+    half = student.ppf(0.975, len(values) - 1) * values.std() / math.sqrt(len(values))
+    return f"{values.mean():.3f} ± {half:.3f}"
 
 
 if __name__ == "__main__":

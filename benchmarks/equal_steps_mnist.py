@@ -18,6 +18,7 @@ from typing import Any, NamedTuple
 
 import torch
 
+from benchmarks.options import parsed, parser
 from benchmarks.results import report
 from elbowroom.datasets import Dataset, load
 from elbowroom.guides import AmortizedNormal, BottomUp
@@ -27,7 +28,6 @@ from elbowroom.models import VAE, HierarchicalVAE
 WIDTHS = {"hidden": (200, 200), "activation": "tanh"}
 PLAIN, LAYERS, WEIGHTED = "VAE", "two layers", "IWAE-50"
 OBJECTIVES: dict[str, dict[str, Any]] = {PLAIN: {}, LAYERS: {}, WEIGHTED: {"loss": "IWAE", "num_particles": 50}}
-_STEPS = 50, 400  # temperatures: of all images, and of a few
 
 
 class Measured(NamedTuple):
@@ -43,27 +43,32 @@ class Measured(NamedTuple):
 
 def main() -> None:
     """Train the pairs (or go on from where their run directories are), then measure them on the same images."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--run", type=Path, help="where the runs are kept and resumed; default: nowhere")
-    parser.add_argument("--epochs", type=int, nargs=2, default=[30, 10], help="of two layers, and of IWAE-50")
-    parser.add_argument("--batch-size", type=int, default=50)
-    parser.add_argument("--num-images", type=int, nargs=2, default=[1000, 400], help="of two layers, and of IWAE-50")
-    parser.add_argument("--num-few", type=int, default=20, help="of those that are asked for more")
-    options = parser.parse_args()
+    made = parser(__doc__, usual="long")
+    made.add_argument("--run", type=Path, help="where the runs are kept and resumed; default: nowhere")
+    made.add_argument("--epochs", type=int, nargs=2, default=[30, 10], help="of two layers, and of IWAE-50")
+    made.add_argument("--batch-size", type=int, default=50)
+    made.add_argument("--num-images", type=int, nargs=2, default=[1000, 400], help="of two layers, and of IWAE-50")
+    made.add_argument("--num-few", type=int, default=20, help="of those that are asked for more")
+    made.add_argument("--train-images", type=int, default=60_000)
+    made.add_argument("--temperatures", type=int, nargs=2, default=[50, 400], help="of all images, and of a few")
+    few = {"epochs": [1, 1], "num_images": [4, 4], "num_few": 2, "train_images": 500, "temperatures": [4, 6]}
+    options = parsed(made, quick=few)
     data, rows = load("mnist", binarize="dynamic"), []
     with tempfile.TemporaryDirectory() as nowhere:
         folder = options.run or Path(nowhere)
         for name, num_epochs, size in zip((LAYERS, WEIGHTED), options.epochs, options.num_images, strict=True):
             images = data.test[:: len(data.test) // size][:size]
             plain, other = (measure(each, num_epochs, data, images, options, folder) for each in (PLAIN, name))
-            rows += [*_alone(f"{PLAIN}, {plain.trained.num_steps} steps", plain), *_alone(name, other)]
-            rows += _against(name, other, plain)
+            steps = options.temperatures
+            rows += [*_alone(f"{PLAIN}, {plain.trained.num_steps} steps", plain, steps), *_alone(name, other, steps)]
+            rows += _against(name, other, plain, steps)
     report(
         "equal_steps_mnist",
         f"MNIST, equal steps of {options.batch_size} images each (tanh, learning rate 0.001 to 0, dynamic "
         f"binarisation), log p(x) of {options.num_images[0]} test images of two layers and {options.num_images[1]} of "
         f"{WEIGHTED}, nats an image (95 % intervals over images)",
         rows,
+        options,
     )
 
 
@@ -84,19 +89,22 @@ def programs(name: str, mean: torch.Tensor) -> tuple[VAE, AmortizedNormal | Bott
     return model, guide
 
 
-def train(name: str, num_epochs: int, data: Dataset, batch_size: int, run: Path) -> tuple[Fit, VAE, torch.nn.Module]:
+def train(
+    name: str, num_epochs: int, data: Dataset, options: argparse.Namespace, run: Path
+) -> tuple[Fit, VAE, torch.nn.Module]:
     """On all 60,000 images, as the published protocol has it; the rest of it if the run was begun."""
     model, guide = programs(name, data.train.mean(0))
     trained = fit(
         model,
         guide,
-        torch.cat([data.train, data.validation]),
+        torch.cat([data.train, data.validation])[: options.train_images],
         num_epochs=num_epochs,
-        batch_size=batch_size,
+        batch_size=options.batch_size,
         schedule="cosine",
         prepare=data.prepare,
         run_dir=run,
         resume=True,
+        device=options.device,
         **OBJECTIVES[name],
     )
     return trained, model.eval(), guide.eval()
@@ -107,39 +115,39 @@ def measure(
 ) -> Measured:
     """ELBO and log p(x) of all images from below, and of every few with more temperatures, and from both sides."""
     run = folder / f"{name.replace(' ', '_')}-{num_epochs}"
-    trained, model, guide = train(name, num_epochs, data, options.batch_size, run)
-    target = Target(model, guide, images)
+    trained, model, guide = train(name, num_epochs, data, options, run)
+    target, (least, most) = Target(model, guide, images.to(options.device)), options.temperatures
     every = max(1, len(target) // options.num_few)
     some = target.select(range(0, len(target), every))
     sampled = importance(target, num_samples=100, seed=1)
-    annealed = anneal(target, num_steps=_STEPS[0], seed=1)
+    annealed = anneal(target, num_steps=least, seed=1)
     print(f"{run.name}: {_mean(annealed)}, {annealed.info['seconds']:.0f} s", flush=True)
-    again, both = anneal(some, num_steps=_STEPS[1], seed=2), bidirectional(some, num_steps=_STEPS[0], seed=3)
+    again, both = anneal(some, num_steps=most, seed=2), bidirectional(some, num_steps=least, seed=3)
     return Measured(trained, sampled, annealed, every, again, both)
 
 
-def _alone(name: str, part: Measured) -> list[tuple[str, str]]:
+def _alone(name: str, part: Measured, steps: list[int]) -> list[tuple[str, str]]:
     trained, few, elbo = part.trained, part.annealed.value[:: part.every], part.sampled.info["elbo"]
     width, error = part.both.mean_width()
     return [
-        (f"{name}: log p(x), {_STEPS[0]} temperatures from the guide", _mean(part.annealed)),
+        (f"{name}: log p(x), {steps[0]} temperatures from the guide", _mean(part.annealed)),
         (f"{name}: ELBO; 100 importance samples", f"{float(elbo.mean()):.2f}; {_mean(part.sampled)}"),
-        (f"{name}: of {len(few)} images, {_STEPS[1]} temperatures less {_STEPS[0]}", _interval(part.again.value - few)),
+        (f"{name}: of {len(few)} images, {steps[1]} temperatures less {steps[0]}", _interval(part.again.value - few)),
         (
             f"{name}: both sides of {len(few)} simulated images",
-            f"{width:.3f} ± {error:.3f} apart by {_STEPS[0]} temperatures",
+            f"{width:.3f} ± {error:.3f} apart by {steps[0]} temperatures",
         ),
         (f"{name}: training", f"{trained.seconds:.0f} s, {1000 * trained.seconds / trained.num_steps:.1f} ms a step"),
     ]
 
 
-def _against(name: str, part: Measured, plain: Measured) -> list[tuple[str, str]]:
+def _against(name: str, part: Measured, plain: Measured, steps: list[int]) -> list[tuple[str, str]]:
     better = part.annealed.value - plain.annealed.value
-    rooms = [each.annealed.value - each.sampled.info["elbo"] for each in (part, plain)]
+    rooms = [each.annealed.value - each.sampled.info["elbo"].cpu() for each in (part, plain)]
     return [
         (f"{name} less {PLAIN}: log p(x), paired by image", _interval(better)),
         (
-            f"{name} less {PLAIN}: of {len(part.again)} images, {_STEPS[1]} temperatures",
+            f"{name} less {PLAIN}: of {len(part.again)} images, {steps[1]} temperatures",
             _interval(part.again.value - plain.again.value),
         ),
         (f"{name} less {PLAIN}: log p(x) − ELBO", _interval(rooms[0] - rooms[1])),

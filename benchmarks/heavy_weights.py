@@ -13,11 +13,11 @@ from collections.abc import Callable, Iterator
 import torch
 from torch import Tensor
 
+from benchmarks.options import parsed, parser
 from benchmarks.results import report
 from elbowroom.inference import weights
 from elbowroom.inference.estimate import NORMAL_95 as Z
 
-NUM_DATA, SIZES = 1000, (100, 1000, 5000, 20_000)
 INDICES = (0.2, 0.36, 0.5, 0.64, 0.75, 0.84, 0.91)
 _MOST = 4_000_000  # random numbers at once
 
@@ -27,8 +27,12 @@ Draw = Callable[[int, int], Tensor]
 
 def quadratic(*indices: float) -> Draw:
     """Σ c ε²/2 over directions with c = 1 − (sd of the guide / sd of the posterior)², the index being the largest c."""
-    c = torch.tensor(indices)
-    return lambda s, b: (c / 2 * torch.randn(s, b, len(c)).square() + 0.5 * torch.log1p(-c)).sum(-1)
+
+    def draw(s: int, b: int) -> Tensor:
+        c = torch.tensor(indices)
+        return (c / 2 * torch.randn(s, b, len(c)).square() + 0.5 * torch.log1p(-c)).sum(-1)
+
+    return draw
 
 
 def pareto(k: float) -> Draw:
@@ -43,9 +47,9 @@ def lognormal(sd: float) -> Draw:
 
 def student(degrees: float, sd: float) -> Draw:
     """A Student-t posterior, a normal guide."""
-    posterior, guide = torch.distributions.StudentT(degrees), torch.distributions.Normal(0.0, sd)
 
     def draw(s: int, b: int) -> Tensor:
+        posterior, guide = torch.distributions.StudentT(degrees), torch.distributions.Normal(0.0, sd)
         z = sd * torch.randn(s, b)
         return posterior.log_prob(z) - guide.log_prob(z)
 
@@ -65,7 +69,7 @@ OTHERS: dict[str, Draw] = {
 }
 
 
-def measure(draw: Draw, num_samples: int, num_data: int = NUM_DATA) -> str:
+def measure(draw: Draw, num_samples: int, num_data: int) -> str:
     """Coverage of the unflagged intervals, before and after widening, and how many are flagged."""
     errors, plain, wide, sound = [], [], [], []
     at_once = max(1, min(num_data, _MOST // num_samples // 10))
@@ -87,22 +91,29 @@ def measure(draw: Draw, num_samples: int, num_data: int = NUM_DATA) -> str:
     )
 
 
-def rows() -> Iterator[tuple[str, str]]:
+def rows(sizes: list[int], num_data: int) -> Iterator[tuple[str, str]]:
     """A line for each guide, index and S."""
-    for num_samples in SIZES:
+    for num_samples in sizes:
         for name, make in BY_INDEX.items():
             for k in INDICES:
-                yield f"S = {num_samples}, {name}, index {k:g}", measure(make(k), num_samples)
+                yield f"S = {num_samples}, {name}, index {k:g}", measure(make(k), num_samples, num_data)
         for name, draw in OTHERS.items():
-            yield f"S = {num_samples}, {name}", measure(draw, num_samples)
+            yield f"S = {num_samples}, {name}", measure(draw, num_samples, num_data)
 
 
 def main() -> None:
     """All of them in float64, from one seed."""
+    made = parser(__doc__)
+    made.add_argument("--sizes", type=int, nargs="+", default=[100, 1000, 5000], help="numbers of samples")
+    made.add_argument("--num-data", type=int, default=500)
+    few = {"sizes": [100, 1000], "num_data": 100}
+    options = parsed(made, quick=few, long={"sizes": [100, 1000, 5000, 20_000], "num_data": 1000})
     torch.set_default_dtype(torch.float64)
     torch.manual_seed(0)
-    title = f"Unflagged 95 % intervals of importance sampling by the weights' true tail index, {NUM_DATA} data each"
-    report("heavy_weights", f"{title}; ± median standard error", list(rows()))
+    title = "Unflagged 95 % intervals of importance sampling by the weights' true tail index"
+    with options.device:
+        found = list(rows(options.sizes, options.num_data))
+    report("heavy_weights", f"{title}, {options.num_data} data each; ± median standard error", found, options)
 
 
 if __name__ == "__main__":

@@ -8,11 +8,9 @@ What a sample costs by parts is timed beside it: the noise, all that the guide d
 This package's side is `importance` as it is, and with compile=True, as it does itself from 25 million on.
 Bars: 1.5 times Pyro, 0.6 of the limit, and a million samples of one datum in at most 1 GiB.
 
-Run: python -m benchmarks.importance_mnist [--threads 1] [--seconds 60] [--quick]
+Run: python -m benchmarks.importance_mnist [--threads 1] [--seconds 60] [--quick] [--device cuda]
 """
 
-import argparse
-import resource
 import statistics
 import time
 from collections.abc import Callable
@@ -25,6 +23,8 @@ from pyro.infer import RenyiELBO
 from pyro.nn import PyroModule
 from torch import Tensor, nn
 
+from benchmarks.clock import forget_peak, now, peak_bytes, steady
+from benchmarks.options import parsed, parser
 from benchmarks.results import report
 from elbowroom.guides import AmortizedNormal
 from elbowroom.inference import Target, importance
@@ -44,7 +44,7 @@ FLOP = 2 * (50 * 200 + 200 * 200 + 200 * 784)
 
 def products(layers: list[nn.Linear], block: int) -> None:
     """The decoder's matrix products and nothing else."""
-    inputs = [torch.randn(block, layer.in_features) for layer in layers]
+    inputs = [torch.randn(block, layer.in_features).to(layer.weight) for layer in layers]
     for _ in range(0, NUM_SAMPLES, block):
         for values, layer in zip(inputs, layers, strict=True):
             torch.addmm(layer.bias, values, layer.weight.t())
@@ -54,6 +54,7 @@ def parts(target: Target) -> dict[str, Callable[[], None]]:
     """What a sample is made of besides the products, each by itself."""
     num_data, rounds = len(target), range(0, NUM_SAMPLES, PART)
     hidden, logits, x = torch.randn(PART, 200), torch.randn(PART, 784), torch.bernoulli(torch.full((784,), 0.3))
+    hidden, logits, x = (values.to(target.device) for values in (hidden, logits, x))
     plan = Plan(num_data, num_data, BLOCK * max(1, 100 // num_data))
 
     def noise() -> None:
@@ -102,22 +103,21 @@ def by_elbowroom(target: Target, compile: bool | str = "auto") -> None:
     importance(target, num_samples=NUM_SAMPLES // len(target), compile=compile)
 
 
-def seconds_of(call: Callable[[], object]) -> float:
+def seconds_of(call: Callable[[], object], device: torch.device) -> float:
     """By the clock on the wall: torch compiles in processes of its own."""
-    begin = time.perf_counter()
+    begin = now(device)
     call()
-    return time.perf_counter() - begin
+    return now(device) - begin
 
 
-def taken(num_samples: int, call: Callable[[], object]) -> float:
-    """Samples a second of one call; of one thread's own time, so that other work on the machine counts little."""
-    clock = time.process_time if torch.get_num_threads() == 1 else time.perf_counter
-    begin = clock()
+def taken(num_samples: int, call: Callable[[], object], device: torch.device) -> float:
+    """Samples a second of one call."""
+    begin = steady(device)
     call()
-    return num_samples / (clock() - begin)
+    return num_samples / (steady(device) - begin)
 
 
-def rates(calls: dict[str, Callable[[], None]], seconds: float) -> dict[str, list[float]]:
+def rates(calls: dict[str, Callable[[], None]], seconds: float, device: torch.device) -> dict[str, list[float]]:
     """Samples a second of each call, in turn, for some seconds."""
     for call in calls.values():
         call()
@@ -125,16 +125,15 @@ def rates(calls: dict[str, Callable[[], None]], seconds: float) -> dict[str, lis
     end = time.perf_counter() + seconds
     while time.perf_counter() < end or len(found[next(iter(found))]) < 3:
         for name, call in calls.items():
-            found[name].append(taken(NUM_SAMPLES, call))
+            found[name].append(taken(NUM_SAMPLES, call, device))
     return found
 
 
 def million(target: Target) -> str:
     """Time and peak memory of very many samples; before anything else has made the process grow."""
-    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    rate = taken(MILLION, partial(importance, target, num_samples=MILLION))
-    growth = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before
-    return f"{MILLION / rate:.1f} s, peak memory grows by {growth / 1024:.0f} MiB"
+    before = forget_peak(target.device)
+    rate = taken(MILLION, partial(importance, target, num_samples=MILLION), target.device)
+    return f"{MILLION / rate:.1f} s, peak memory grows by {(peak_bytes(target.device) - before) / 2**20:.0f} MiB"
 
 
 def best(found: dict[str, list[float]], prefix: str) -> list[float]:
@@ -144,40 +143,34 @@ def best(found: dict[str, list[float]], prefix: str) -> list[float]:
 
 def main() -> None:
     """Time one datum and a hundred, then the memory of a million samples."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--threads", type=int, default=torch.get_num_threads())
-    parser.add_argument("--seconds", type=float, default=60.0)
-    parser.add_argument("--quick", action="store_true", help="20 seconds of a hundred data, nothing written")
-    options = parser.parse_args()
-    torch.set_num_threads(options.threads)
+    made = parser(__doc__, threads=1)
+    made.add_argument("--seconds", type=float, default=60.0)
+    options = parsed(made, quick={"seconds": 20.0})  # all of them on a hundred data
     torch.manual_seed(0)
-    model = VAE(784, 50, (200, 200), activation="tanh").eval()
-    guide = AmortizedNormal(784, 50, (200, 200), activation="tanh").eval()
+    model = VAE(784, 50, (200, 200), activation="tanh").to(options.device).eval()
+    guide = AmortizedNormal(784, 50, (200, 200), activation="tanh").to(options.device).eval()
     layers = [layer for layer in model.modules() if isinstance(layer, nn.Linear)]
     rows: list[tuple[str, str]] = []
     stock = Stock(model.decoder)
-    if not options.quick:
-        one = Target(model, guide, torch.bernoulli(torch.full((1, 784), 0.3)))
+    if options.form != "quick":
+        one = Target(model, guide, torch.bernoulli(torch.full((1, 784), 0.3)).to(options.device))
         rows.append((f"{MILLION:,} samples of one datum", million(one)))
     with torch.no_grad():
         for num_data, particles in PARTICLES.items():
-            if options.quick and num_data == 1:
+            if options.form == "quick" and num_data == 1:
                 continue
-            x = torch.bernoulli(torch.full((num_data, 784), 0.3))
+            x = torch.bernoulli(torch.full((num_data, 784), 0.3)).to(options.device)
             target = Target(model, guide, x)
             calls: dict[str, Callable[[], None]] = {f"limit {b}": partial(products, layers, b) for b in BLOCKS}
             calls |= {f"stock {k}": partial(by_pyro, stock, guide, x, k) for k in particles}
             calls |= {f"vector {k}": partial(by_pyro, model, guide, x, k) for k in particles}
             calls |= {name: partial(by_elbowroom, target, how) for name, how in OURS.items()}
             calls |= parts(target)
-            first = {name: seconds_of(calls[name]) for name in OURS}
-            found = rates(calls, 20.0 if options.quick else options.seconds / 2)
+            first = {name: seconds_of(calls[name], options.device) for name in OURS}
+            found = rates(calls, options.seconds / (1 if options.form == "quick" else 2), options.device)
             rows += told("one datum" if num_data == 1 else f"{num_data} data", found, first, list(parts(target)))
     title = "Importance samples through an MNIST decoder (bars: 1.5 times Pyro, 0.6 of the limit, 1 GiB)"
-    if options.quick:
-        print("\n".join(f"{what}: {result}" for what, result in rows))
-    else:
-        report(f"importance_mnist_{options.threads}", f"{title}, threads: {options.threads}", rows)
+    report(f"importance_mnist_{options.threads}", f"{title}, threads: {options.threads}", rows, options)
 
 
 def told(data: str, found: dict[str, list[float]], first: dict[str, float], names: list[str]) -> list[tuple[str, str]]:

@@ -17,7 +17,6 @@ import functools
 import importlib.util
 import itertools
 import math
-import resource
 import statistics
 import time
 from collections.abc import Callable
@@ -27,20 +26,18 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
+from benchmarks.clock import CPU, now, peak_bytes
+from benchmarks.digits import by_defaults
+from benchmarks.options import parsed, parser
 from benchmarks.results import report
-from elbowroom.commands.options import Data, Programs, Training
-from elbowroom.commands.programs import build
 from elbowroom.commands.runs import open_run
-from elbowroom.datasets import load
-from elbowroom.inference import Draws, Target, fit, hmc, nuts, quadrature
+from elbowroom.inference import Draws, Target, hmc, nuts, quadrature
 from elbowroom.inference.estimate import Estimate
 from elbowroom.inference.mcmc.convergence import Convergence, convergence
 from elbowroom.models import VAE
 
 NUM_DATA, NUM_CHAINS = 100, 4
 PEER_WARMUP = 300
-PYRO_DATA = 3
-MANY = (1000, 3000, 10_000)
 FLIPPED = 0.02
 Row = tuple[str, str]
 Sampler = Callable[[int], Tensor]
@@ -49,69 +46,57 @@ Sampler = Callable[[int], Tensor]
 
 def main() -> None:
     """Train (or load); memory and time of many data first, for the peak is the process's; then all sides in turn."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--run", type=Path, help="run directory of a digits VAE; default: train one")
-    parser.add_argument("--threads", type=int, default=torch.get_num_threads())
-    parser.add_argument("--repeats", type=int, default=3)
-    parser.add_argument("--num-draws", type=int, nargs="+", default=[1000, 4000])
-    parser.add_argument("--part", action="append", choices=("many", "chains"), help="default: both")
-    options = parser.parse_args()
-    torch.set_num_threads(options.threads)
-    target = programs(options.run)
+    made = parser(__doc__)
+    made.add_argument("--run", type=Path, help="run directory of a digits VAE; default: train one")
+    made.add_argument("--repeats", type=int, default=2)
+    made.add_argument("--num-draws", type=int, nargs="+", default=[1000])
+    made.add_argument("--many", type=int, nargs="+", default=[100, 300, 1000], help="numbers of data")
+    made.add_argument("--pyro-data", type=int, default=2, help="data on which Pyro's NUTS is run, one at a time")
+    made.add_argument("--part", action="append", choices=("many", "chains"), help="default: both")
+    few = {"repeats": 1, "num_draws": [100], "many": [10, 30], "pyro_data": 0}
+    options = parsed(
+        made, quick=few, long={"repeats": 3, "num_draws": [1000, 4000], "many": [1000, 3000, 10_000], "pyro_data": 3}
+    )
+    target = programs(options.run, options.device)
     parts = options.part or ["many", "chains"]
     if "many" in parts:
         title = "Batched MCMC on many data, digits VAE with 2 latents, 4 chains of 200 draws (bars: linear, 2 GiB)"
-        report("mcmc_digits_many", title, many_data(target))
+        report("mcmc_digits_many", title, many_data(target, options.many), options)
     if "chains" in parts:
         title = f"MCMC on the digits VAE with 2 latents, {NUM_DATA} data, {NUM_CHAINS} chains (bars: 10, 1000, 2)"
-        report("mcmc_digits", title, side_by_side(target, options.num_draws, options.repeats))
+        report("mcmc_digits", title, side_by_side(target, options), options)
 
 
-def programs(run: Path | None) -> Target:
+def programs(run: Path | None, device: torch.device = CPU) -> Target:
     """The trained programs on the held-out digits: those of a run directory, or the command line's defaults."""
     if run is not None:
-        return open_run(str(run), "last", "cpu").target("test")
-    data, chosen = load("digits", binarize=Data().binarize), Training()
-    model, guide = build(Programs(), data.train.shape[1], 0)
-    fit(
-        model,
-        guide,
-        data.train,
-        validation=data.validation,
-        num_epochs=chosen.epochs,
-        batch_size=chosen.batch_size,
-        learning_rate=chosen.learning_rate,
-        schedule=chosen.schedule,
-    )
-    return Target(model.eval(), guide.eval(), data.test)
+        return open_run(str(run), "last", str(device)).target("test")
+    return by_defaults(0, device=device)[1]
 
 
 # Many data -----------------------------------------------------------------------------------------------------------
 
 
-def many_data(target: Target) -> list[Row]:
+def many_data(target: Target, sizes: list[int]) -> list[Row]:
     """Seconds and peak memory for more and more data: digits drawn again, some of their pixels flipped."""
     generator = torch.Generator().manual_seed(0)
-    (x,) = target.args
-    x = x[torch.randint(len(x), (MANY[-1],), generator=generator)]
-    x = torch.where(torch.rand(x.shape, generator=generator) < FLIPPED, 1 - x, x)
-    targets = {size: Target(target.model, target.guide, x[:size]) for size in MANY}
-    before, rows, seconds = _peak_mib(), [], {}
+    (x,) = (arg.cpu() for arg in target.args)
+    x = x[torch.randint(len(x), (sizes[-1],), generator=generator)]
+    x = torch.where(torch.rand(x.shape, generator=generator) < FLIPPED, 1 - x, x).to(target.device)
+    targets = {size: Target(target.model, target.guide, x[:size]) for size in sizes}
+    before, rows, seconds = peak_bytes(target.device), [], {}
     for size, among in targets.items():
         hmc(among.select(range(min(size, 300))), num_chains=NUM_CHAINS, num_draws=200)
-        begin = time.perf_counter()
+        begin = now(target.device)
         draws = hmc(among, num_chains=NUM_CHAINS, num_draws=200)
-        seconds[size] = time.perf_counter() - begin
+        seconds[size] = now(target.device) - begin
+        grown = (peak_bytes(target.device) - before) / 2**20
         told = f"{seconds[size]:.1f} s, {1e3 * seconds[size] / size:.2f} ms a datum; peak memory grew by "
-        rows.append((f"{size:,} data", f"{told}{_peak_mib() - before:.0f} MiB so far; {_mixed(draws.flat)}"))
-    for small, large in itertools.pairwise(MANY):
+        rows.append((f"{size:,} data", f"{told}{grown:.0f} MiB so far; {_mixed(draws.flat)}"))
+    for small, large in itertools.pairwise(sizes):
         exponent = math.log(seconds[large] / seconds[small]) / math.log(large / small)
         rows.append((f"time from {small:,} to {large:,} data grows as their number to the power", f"{exponent:.2f}"))
     return rows
-
-
-def _peak_mib() -> float:
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
 
 
 # Side by side --------------------------------------------------------------------------------------------------------
@@ -126,7 +111,7 @@ class Side:
     told: str = ""
 
 
-def side_by_side(target: Target, nums_draws: list[int], repeats: int) -> list[Row]:
+def side_by_side(target: Target, options: argparse.Namespace) -> list[Row]:
     """Effective draws a second of each side, and the ratios of the bars."""
     (x,) = (arg[:NUM_DATA] for arg in target.args)
     target = Target(target.model, target.guide, x)
@@ -134,11 +119,11 @@ def side_by_side(target: Target, nums_draws: list[int], repeats: int) -> list[Ro
     rows = [("data with two modes or more", f"{int((exact.info['num_modes'] > 1).sum())} of {NUM_DATA}")]
     rows += _checked(target.model, target, x)
     best: dict[str, list[float]] = {}
-    for num_draws in nums_draws:
+    for num_draws in options.num_draws:
         sides = {name: Side(call, []) for name, call in contestants(target, x, num_draws).items()}
         for side in sides.values():
             side.call(0)
-        for repeat in range(repeats):
+        for repeat in range(options.repeats):
             for side in sides.values():
                 _time(side, repeat, exact)
         for name, side in sides.items():
@@ -146,7 +131,7 @@ def side_by_side(target: Target, nums_draws: list[int], repeats: int) -> list[Ro
             rows.append((f"{name}, {num_draws} draws: effective draws a second", told))
             print("  ".join(rows[-1]), flush=True)  # what is known stays known if the run is stopped
             best[name] = max(best.get(name, []), side.rates, key=lambda rates: max(rates, default=0.0))
-    return rows + _ratios(best, by_pyro(target))
+    return rows + _ratios(best, by_pyro(target, options.pyro_data))
 
 
 def contestants(target: Target, x: Tensor, num_draws: int) -> dict[str, Sampler]:
@@ -167,10 +152,10 @@ def contestants(target: Target, x: Tensor, num_draws: int) -> dict[str, Sampler]
     return sides | samplers(_vae(target.model), x, num_chains=NUM_CHAINS, num_warmup=PEER_WARMUP, num_draws=num_draws)
 
 
-def by_pyro(target: Target) -> list[float]:
+def by_pyro(target: Target, num_data: int) -> list[float]:
     """Pyro's NUTS on single data: effective draws a second of each."""
     rates = []
-    for b in range(PYRO_DATA):
+    for b in range(num_data):
         draws = nuts(target, [b], num_chains=NUM_CHAINS, num_warmup=PEER_WARMUP, num_draws=500)
         rates.append(draws.convergence.ess_moments.amin().item() / draws.info["seconds"])
     return rates
@@ -181,9 +166,14 @@ def _checked(model: object, target: Target, x: Tensor) -> list[Row]:
     if reason:
         print(reason, flush=True)
         return [("BlackJAX", reason)]
+    import jax
+
     from benchmarks.blackjax_digits import check_density
 
-    return [("relative difference of the density in jax.numpy", f"{check_density(_vae(model), target, x):.0e}")]
+    return [
+        ("BlackJAX runs on", jax.default_backend()),
+        ("relative difference of the density in jax.numpy", f"{check_density(_vae(model), target, x):.0e}"),
+    ]
 
 
 def _time(side: Side, seed: int, exact: Estimate) -> None:
@@ -201,14 +191,16 @@ def _time(side: Side, seed: int, exact: Estimate) -> None:
 
 def _ratios(best: dict[str, list[float]], pyro: list[float]) -> list[Row]:
     """Each of ours, at its best number of draws, over each bar's opponent at its own."""
-    rows = [("Pyro NUTS, one datum at a time", ", ".join(f"{rate:.0f}" for rate in pyro) + " effective draws a second")]
+    told = ", ".join(f"{rate:.0f}" for rate in pyro) + " effective draws a second"
+    rows = [("Pyro NUTS, one datum at a time", told)] if pyro else []
     peers = {"BlackJAX NUTS": best["BlackJAX NUTS"]} if "BlackJAX NUTS" in best else {}
     lengths = {name: rates for name, rates in best.items() if "leapfrogs" in name}
     if lengths:
         name = max(lengths, key=lambda name: max(lengths[name]))
         peers[name] = lengths[name]
     for ours in (name for name in best if name.startswith("elbowroom")):
-        rows.append((f"{ours} / Pyro NUTS", f"{max(best[ours]) / max(pyro):,.0f} at best"))
+        if pyro:
+            rows.append((f"{ours} / Pyro NUTS", f"{max(best[ours]) / max(pyro):,.0f} at best"))
         for name, rates in peers.items():
             median = statistics.median(best[ours]) / statistics.median(rates)
             rows.append((f"{ours} / {name}", f"{max(best[ours]) / max(rates):.1f} at best, {median:.1f} at the median"))

@@ -18,6 +18,7 @@ from typing import Any
 import torch
 
 from benchmarks.equal_steps_mnist import LAYERS, PLAIN, programs
+from benchmarks.options import parsed, parser
 from benchmarks.results import report
 from elbowroom.datasets import Dataset, load
 from elbowroom.inference import Bracket, Estimate, Fit, Target, bracket, fit, importance
@@ -48,15 +49,16 @@ ROWS: dict[str, Row] = {
 
 def main() -> None:
     """Rows in turn."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--run", type=Path, required=True, help="where the runs are kept and resumed")
-    parser.add_argument("--rows", nargs="+", choices=list(ROWS), default=list(ROWS))
-    parser.add_argument("--epochs", type=int, default=100)
-    parser.add_argument("--tried-epochs", type=int, default=10, help="of each learning rate, to choose one")
-    parser.add_argument("--rate", type=float, help="the learning rate, if none is to be chosen")
-    parser.add_argument("--budget", type=float, default=300.0, help="seconds of the bracket")
-    parser.add_argument("--device", default="cpu")
-    options = parser.parse_args()
+    made = parser(__doc__, usual="long")
+    made.add_argument("--run", type=Path, default=Path("runs/mnist_tables"), help="where the runs are kept and resumed")
+    made.add_argument("--rows", nargs="+", choices=list(ROWS), default=list(ROWS))
+    made.add_argument("--epochs", type=int, default=100)
+    made.add_argument("--tried-epochs", type=int, default=10, help="of each learning rate, to choose one")
+    made.add_argument("--rate", type=float, help="the learning rate, if none is to be chosen")
+    made.add_argument("--num-samples", type=int, default=NUM_SAMPLES, help="of each test image")
+    made.add_argument("--num-bracketed", type=int, default=NUM_BRACKETED, help="of the test images")
+    made.add_argument("--budget", type=float, default=300.0, help="seconds of the bracket")
+    options = parsed(made, quick={"rows": ["VAE"], "epochs": 1, "rate": 1e-3, "num_samples": 20, "num_bracketed": 5})
     data, done = load("mnist", binarize="dynamic"), []
     for name in options.rows:
         rate, tried = (options.rate, "") if options.rate else chosen_rate(name, data, options)
@@ -64,13 +66,13 @@ def main() -> None:
         place = options.run / f"{_slug(name)}-{options.epochs}-{rate:g}"
         trained, target = trained_on(images, name, rate, options.epochs, data, options.device, place)
         begin = time.perf_counter()
-        sampled = importance(target, num_samples=NUM_SAMPLES, memory_bytes=2**30, search=False)
+        sampled = importance(target, num_samples=options.num_samples, memory_bytes=2**30, search=False)
         seconds = time.perf_counter() - begin
-        first = target.select(range(NUM_BRACKETED))
+        first = target.select(range(options.num_bracketed))
         sides = bracket(first, budget=options.budget, state=place / "bracket.safetensors")
-        done += told(name, rate, tried, trained, sampled, seconds, sides, options.budget)
+        done += told(name, rate, tried, trained, sampled, seconds, sides, options)
         epochs = f"{options.epochs} epochs of batches of {BATCH_SIZE}"
-        report("mnist_tables", f"MNIST, 784-200-200-50, {epochs}, −log p(x) of test images, nats", done)
+        report("mnist_tables", f"MNIST, 784-200-200-50, {epochs}, −log p(x) of test images, nats", done, options)
 
 
 def chosen_rate(name: str, data: Dataset, options: argparse.Namespace) -> tuple[float, str]:
@@ -87,7 +89,7 @@ def chosen_rate(name: str, data: Dataset, options: argparse.Namespace) -> tuple[
 
 
 def trained_on(
-    images: torch.Tensor, name: str, rate: float, num_epochs: int, data: Dataset, device: str, place: Path
+    images: torch.Tensor, name: str, rate: float, num_epochs: int, data: Dataset, device: torch.device, place: Path
 ) -> tuple[Fit, Target]:
     """A trained pair, or the rest of its training if it was begun, and test images for it."""
     row = ROWS[name]
@@ -111,7 +113,14 @@ def trained_on(
 
 
 def told(
-    name: str, rate: float, tried: str, trained: Fit, sampled: Estimate, seconds: float, sides: Bracket, budget: float
+    name: str,
+    rate: float,
+    tried: str,
+    trained: Fit,
+    sampled: Estimate,
+    seconds: float,
+    sides: Bracket,
+    options: argparse.Namespace,
 ) -> list[tuple[str, str]]:
     """The lines of a row."""
     value, error = sampled.mean()
@@ -123,11 +132,11 @@ def told(
         (f"{name}: learning rate", f"{rate:g}" + (f" ({tried})" if tried else "")),
         (f"{name}: ELBO", f"{-sampled.info['elbo'].mean():.2f}"),
         (
-            f"{name}: {NUM_SAMPLES} importance samples of {len(sampled)} images",
+            f"{name}: {options.num_samples} importance samples of {len(sampled)} images",
             f"{-value:.2f} ± {error:.3f}, {sum(map(bool, sampled.flags))} flagged, {seconds:.0f} s",
         ),
         (
-            f"{name}: bracket of {len(sides)} images in {budget:g} s",
+            f"{name}: bracket of {len(sides)} images in {options.budget:g} s",
             f"{-upper:.3f} to {-lower:.3f} of {int(both.sum())} with both sides; {int(settled.sum())} settled",
         ),
         (

@@ -6,8 +6,6 @@ outside and carries no flag. Bars: nothing silent, and at most 10 % of the brack
     python -m benchmarks.reference_table --problem "modes*" --estimator bracket importance --seeds 0 1 2
 """
 
-import argparse
-import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from fnmatch import fnmatch
@@ -15,12 +13,14 @@ from fnmatch import fnmatch
 import torch
 from torch import Tensor
 
+from benchmarks.clock import now
+from benchmarks.options import REFERENCES, parsed, parser
 from benchmarks.results import report
 from elbowroom.inference import Draws, Target, adapted_importance, anneal, bracket, bridge, hmc, importance, smc
 from elbowroom.reference import PROBLEMS, Reference, problem
 
 STDERRS, NEAR = 3.0, 0.05  # a value is outside beyond both
-BUDGET = 60.0  # seconds of one bracket: its default
+BUDGET = 60.0  # seconds of one bracket: its default, and that of the long form
 Sides = list[tuple[Tensor, Tensor]]
 """Values and standard errors `[B]`: one pair, or a lower and an upper one."""
 
@@ -128,9 +128,9 @@ def measure(names: Sequence[str], estimators: Sequence[str], seeds: Sequence[int
             for what in estimators:
                 if what in CHAINS and not task.target.latents:
                     continue
-                begin = time.perf_counter()
+                begin = now()
                 said = counts[what].add(name, task, ESTIMATORS[what](task), reference)
-                seconds = time.perf_counter() - begin
+                seconds = now() - begin
                 counts[what].seconds += seconds
                 print(f"{name:36} seed {seed} {what:18} {seconds:6.1f} s  {said}", flush=True)
     return counts
@@ -152,24 +152,25 @@ def rows(counts: dict[str, Count]) -> Iterator[tuple[str, str]]:
 
 def main() -> None:
     """Run all of them in float64, or those that are asked for."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--problem", nargs="+", default=["*"], help="names, or patterns of them")
-    parser.add_argument("--estimator", nargs="+", default=list(ESTIMATORS), choices=list(ESTIMATORS))
-    parser.add_argument("--seeds", nargs="+", type=int, default=[0, 1, 2])
-    parser.add_argument("--budget", type=float, default=BUDGET, help="seconds of one bracket")
-    options = parser.parse_args()
-    names = [name for name in PROBLEMS if any(fnmatch(name, pattern) for pattern in options.problem)]
+    made = parser(__doc__, only_processor=REFERENCES)
+    made.add_argument("--problem", nargs="+", default=["*"], help="names, or patterns of them")
+    made.add_argument("--every", type=int, default=5, help="of these one in so many")
+    made.add_argument("--estimator", nargs="+", default=list(ESTIMATORS), choices=list(ESTIMATORS))
+    made.add_argument("--seeds", nargs="+", type=int, default=[0])
+    made.add_argument("--budget", type=float, default=10.0, help="seconds of one bracket")
+    few = {"problem": ["conjugate*", "modes*"], "budget": 2.0}
+    options = parsed(made, quick=few, long={"every": 1, "seeds": [0, 1, 2], "budget": BUDGET})
+    names = [name for name in PROBLEMS if any(fnmatch(name, pattern) for pattern in options.problem)][:: options.every]
     if not names:
-        parser.error(f"no reference problem is called {options.problem}; there are {', '.join(PROBLEMS)}")
+        made.error(f"no reference problem is called {options.problem}; there are {', '.join(PROBLEMS)}")
     torch.set_default_dtype(torch.float64)
     counts = measure(names, options.estimator, options.seeds, options.budget)
-    whole = len(names) == len(PROBLEMS) and len(options.estimator) == len(ESTIMATORS)
-    title = f"{len(names)} reference problems, {len(options.seeds)} seeds: values that are wrong without a flag"
-    found = list(rows(counts))
-    if whole:  # RESULTS.md keeps whole tables only
-        report("reference_table", title, found)
-    else:
-        print("\n" + title + "".join(f"\n  {what:26}  {said}" for what, said in found))
+    whole = options.problem == ["*"] and len(options.estimator) == len(ESTIMATORS)
+    title = (
+        f"{len(names)} of {len(PROBLEMS)} reference problems, seeds {' '.join(map(str, options.seeds))}, brackets of "
+        f"{options.budget:g} s: values that are wrong without a flag"
+    )
+    report("reference_table", title, list(rows(counts)), options, whole=whole)
 
 
 if __name__ == "__main__":

@@ -1,20 +1,22 @@
 """Does any number of a refined guide mislead without a flag? MNIST VAEs 784-200-200-50, trained briefly and badly.
 
 Two ways to train badly: `hasty`, two epochs at ten times the usual learning rate; `stale`, an encoder of one epoch
-under a decoder that goes on for two more. Bar: of 300 images no value (importance sampling from a refined guide;
-log p(x) of the decomposition) is more than three standard errors and 0.1 nat away from annealing with 400 temperatures,
-from the encoder's output and from the prior, without a flag; and the terms add up to that. The larger of two noisy
-values lies high now and then: images that are off without a flag are annealed once more, longer and with more chains.
+under a decoder that goes on for two more. Bar: of 300 images, with `--long`, no value (importance sampling from a
+refined guide; log p(x) of the decomposition) is more than three standard errors and 0.1 nat away from annealing with
+400 temperatures, from the encoder's output and from the prior, without a flag; and the terms add up to that. The larger
+of two noisy values lies high now and then: images that are off without a flag are annealed once more, longer and with
+more chains.
 
-Run with MNIST in ELBOWROOM_DATA: python -m benchmarks.refined_mnist [--num-images 300] [--ways hasty stale]
+Run with MNIST in ELBOWROOM_DATA: python -m benchmarks.refined_mnist [--long] [--num-images 300] [--ways hasty stale]
 """
 
-import argparse
-import time
+from functools import partial
 
 import torch
 
+from benchmarks.clock import CPU, timed
 from benchmarks.mnist_vae import initialise
+from benchmarks.options import parsed, parser
 from benchmarks.results import report
 from elbowroom.datasets import load
 from elbowroom.guides import AmortizedNormal
@@ -22,46 +24,47 @@ from elbowroom.inference import Decomposition, Estimate, Target, anneal, decompo
 from elbowroom.models import VAE
 
 FAMILIES = ("mean-field", "full covariance")
-_TEMPERATURES = 400
 _LONGER, _MORE = 1500, 64  # temperatures and chains where an image is off without a flag
 
 
 def main() -> None:
     """Train in each way, decompose, and hold every number against two annealings."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--num-images", type=int, default=300)
-    parser.add_argument("--ways", nargs="+", default=["hasty", "stale"])
-    options = parser.parse_args()
+    made = parser(__doc__)
+    made.add_argument("--num-images", type=int, default=20)
+    made.add_argument("--ways", nargs="+", choices=["hasty", "stale"], default=["hasty", "stale"])
+    made.add_argument("--num-temperatures", type=int, default=400)
+    few = {"num_images": 4, "ways": ["stale"], "num_temperatures": 50}
+    options = parsed(made, quick=few, long={"num_images": 300})
     rows = []
     for way in options.ways:
-        model, guide, test = programs(way)
+        model, guide, test = programs(way, options.device)
         target = Target(model, guide, test[: options.num_images])
-        begin = time.perf_counter()
-        found = decompose(target, families=FAMILIES)
-        seconds = time.perf_counter() - begin
+        found, seconds, _ = timed(partial(decompose, target, families=FAMILIES), options.device)
         print(f"{way}: decomposed in {seconds:.0f} s", flush=True)
-        truth = best_of([anneal(target, start=start, num_steps=_TEMPERATURES) for start in ("guide", "prior")])
+        steps = options.num_temperatures
+        truth = best_of([anneal(target, start=start, num_steps=steps) for start in ("guide", "prior")])
+        rows.append((f"{way}: annealing, {steps} temperatures, the larger of two", _mean(truth)))
         rows += [(f"{way}: {name}", value) for name, value in compared(target, found, truth)]
         rows.append((f"{way}: seconds", f"{seconds:.0f} for {len(target)} images"))
-    report(
-        "refined_mnist", f"Numbers of refined guides of {options.num_images} MNIST test images, nats per image", rows
-    )
+    title = f"Numbers of refined guides of {options.num_images} MNIST test images, nats per image"
+    report("refined_mnist", title, rows, options)
 
 
-def programs(way: str) -> tuple[VAE, AmortizedNormal, torch.Tensor]:
+def programs(way: str, device: torch.device = CPU) -> tuple[VAE, AmortizedNormal, torch.Tensor]:
     """A VAE that is trained in one of the ways, and the binarised test images."""
     data = load("mnist", binarize="dynamic")
     train = torch.cat([data.train, data.validation])
     torch.manual_seed(0)
     model, guide = VAE(784, 50, (200, 200), activation="tanh"), AmortizedNormal(784, 50, (200, 200), activation="tanh")
     initialise(model, guide, train.mean(0))
+    settings = {"batch_size": 100, "prepare": data.prepare, "device": device}
     if way == "hasty":
-        fit(model, guide, train, num_epochs=2, batch_size=100, learning_rate=1e-2, prepare=data.prepare)
+        fit(model, guide, train, num_epochs=2, learning_rate=1e-2, **settings)
     else:
-        fit(model, guide, train, num_epochs=1, batch_size=100, learning_rate=3e-3, prepare=data.prepare)
+        fit(model, guide, train, num_epochs=1, learning_rate=3e-3, **settings)
         guide.requires_grad_(False)
-        fit(model, guide, train, num_epochs=2, batch_size=100, learning_rate=3e-3, prepare=data.prepare)
-    return model.eval(), guide.eval(), data.test
+        fit(model, guide, train, num_epochs=2, learning_rate=3e-3, **settings)
+    return model.eval(), guide.eval(), data.test.to(device)
 
 
 def best_of(annealed: list[Estimate]) -> Estimate:
@@ -73,7 +76,7 @@ def best_of(annealed: list[Estimate]) -> Estimate:
 
 def compared(target: Target, found: Decomposition, truth: Estimate) -> list[tuple[str, str]]:
     """Each number against the truth: how many images are off, and how many of these without a flag."""
-    rows = [("annealing, 400 temperatures, the larger of two", _mean(truth))]
+    rows = []
     numbers = {f"importance from {rung}": importance(found.refined.target(rung)) for rung in FAMILIES}
     numbers["log p(x) of the decomposition"] = Estimate(
         found.log_p.value, found.log_p.stderr, found.log_p.bound, flags=found.flags
@@ -118,7 +121,8 @@ def _once_more(target: Target, number: Estimate, data: torch.Tensor) -> str:
 
 def off(number: Estimate, truth: Estimate, sign: float) -> torch.Tensor:
     """Which images are more than three standard errors and 0.1 nat off in a direction, `[B]` bool."""
-    return sign * (truth.value - number.value) > 3 * torch.hypot(truth.stderr, number.stderr) + 0.1
+    value, stderr = number.value.cpu(), number.stderr.cpu()
+    return sign * (truth.value - value) > 3 * torch.hypot(truth.stderr, stderr) + 0.1
 
 
 def _mean(estimate: Estimate) -> str:

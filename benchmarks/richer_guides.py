@@ -5,13 +5,13 @@ are worth. Bars: the 95 % interval of the gain over the trained guide, paired by
 and coupling flows; no gain is above the room, log p(x) − ELBO; 20 steps of a semi-amortized guide gain half of it.
 """
 
-import argparse
 import copy
-import time
 from collections.abc import Callable
 
 import torch
 
+from benchmarks.clock import now
+from benchmarks.options import parsed, parser
 from benchmarks.results import report
 from elbowroom.datasets import load
 from elbowroom.guides import (
@@ -44,21 +44,26 @@ GUIDES: dict[str, Callable[[AmortizedNormal], torch.nn.Module]] = {
 
 def main() -> None:
     """Train a VAE, then each guide beneath it, and set every gain beside the room."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--num-epochs", type=int, default=80)
-    parser.add_argument("--guides", nargs="+", default=list(GUIDES), choices=list(GUIDES))
-    options = parser.parse_args()
+    made = parser(__doc__)
+    made.add_argument("--num-epochs", type=int, default=15, help="of each guide")
+    made.add_argument("--first-epochs", type=int, default=350, help="of the VAE")
+    made.add_argument("--num-data", type=int, default=360, help="test digits")
+    made.add_argument("--guides", nargs="+", default=list(GUIDES), choices=list(GUIDES))
+    few = {"num_epochs": 1, "first_epochs": 10, "num_data": 30, "guides": [ITSELF, "IAF, 2 layers"]}
+    options = parsed(made, quick=few, long={"num_epochs": 80})
     data = load("digits", binarize="threshold")
     torch.manual_seed(0)
     model, guide = VAE(64, 2, **NETS), AmortizedNormal(64, 2, **NETS)
     training = {"validation": data.validation, "batch_size": 64, "learning_rate": 2e-3, "schedule": "cosine"}
-    fit(model, guide, data.train, num_epochs=350, **training)
-    target = Target(model.eval(), guide.eval(), data.test)
+    training |= {"device": options.device}
+    fit(model, guide, data.train, num_epochs=options.first_epochs, **training)
+    test = data.test[: options.num_data].to(options.device)
+    target = Target(model.eval(), guide.eval(), test)
     exact, elbo = quadrature(target), elbo_of(target)
     room = float((exact.value - elbo.value).mean())
     after: dict[str, Estimate] = {}
     rows = [
-        ("log p(x) of 360 test digits, nats", f"{exact.mean()[0]:.3f}"),
+        (f"log p(x) of {len(target)} test digits, nats", f"{exact.mean()[0]:.3f}"),
         ("ELBO of the trained guide", f"{float(elbo.value.mean()):.3f}; room {room:.3f}"),
     ]
     parts = decompose(target)
@@ -66,31 +71,31 @@ def main() -> None:
         rows.append((f"{part} gap, by refining each digit", f"{float(getattr(parts, part).value.mean()):.3f}"))
     for name in options.guides:
         torch.manual_seed(1)
-        begin = time.perf_counter()
+        begin = now(options.device)
         new = GUIDES[name](guide)
         found = retrain_guide(
             target, new, data.train, num_epochs=options.num_epochs, keep="best", num_samples=_SAMPLES, **training
         )
-        rows.append((name, f"{gain(found.after, elbo, room)}; {time.perf_counter() - begin:.0f} s"))
+        rows.append((name, f"{gain(found.after, elbo, room)}; {now(options.device) - begin:.0f} s"))
         after[name] = found.after
         if name != ITSELF and ITSELF in after:
             rows.append((f"{name}, beyond {ITSELF}", gain(found.after, after[ITSELF], room)))
     for steps in STEPS:
-        refined = elbo_of(Target(model, SemiAmortized(guide, model, num_steps=steps), data.test))
+        refined = elbo_of(Target(model, SemiAmortized(guide, model, num_steps=steps), test))
         rows.append((f"semi-amortized, {steps} steps", gain(refined, elbo, room)))
     title = f"Gain in ELBO of richer guides around a trained one, {options.num_epochs} epochs, digits, nats per datum"
-    report("richer_guides", title, rows)
+    report("richer_guides", title, rows, options)
 
 
 def elbo_of(target: Target) -> Estimate:
     """The guide's ELBO of each datum."""
     info = importance(target, num_samples=_SAMPLES, seed=1, search=False).info
-    return Estimate(info["elbo"], info["elbo_stderr"], "lower")
+    return Estimate(info["elbo"].cpu(), info["elbo_stderr"].cpu(), "lower")
 
 
 def gain(new: Estimate, old: Estimate, room: float) -> str:
     """The mean gain, paired by digit, with its 95 % interval, and as a share of the room."""
-    paired = new.value - old.value
+    paired = new.value.cpu() - old.value.cpu()
     mean, half = float(paired.mean()), 1.96 * float(paired.std()) / len(paired) ** 0.5
     return f"{mean:+.3f} ({mean - half:+.3f} … {mean + half:+.3f}), {100 * mean / room:.0f} % of the room"
 

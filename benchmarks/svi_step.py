@@ -5,14 +5,13 @@ draw a permutation an epoch, pick rows and take steps of fused Adam, or Pyro's; 
 for NaN and keeps its records. What making and compiling a record takes is given by itself. Bars: `fit` compiled at most
 1.1 of hand-written compiled torch, and half of SVI.
 
-Run: python -m benchmarks.svi_step [--quick]
+Run: python -m benchmarks.svi_step [--quick] [--device cuda]
 """
 
 import argparse
 import statistics
-import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import pairwise
 
 import pyro
@@ -22,6 +21,8 @@ from pyro.optim import Adam
 from torch import Tensor, nn
 from torch.nn.functional import binary_cross_entropy_with_logits
 
+from benchmarks.clock import now
+from benchmarks.options import parsed, parser
 from benchmarks.results import report
 from elbowroom.guides import AmortizedNormal
 from elbowroom.inference.training import fit
@@ -54,12 +55,11 @@ CASES = (
     Case("digits", 64, 2, (64, 64), 128, 1280, 40),
     Case("MNIST", 784, 50, (200, 200), 100, 10_000, 4),
 )
-REPEATS = 7
 
 
 def by_svi(case: Case, data: Tensor) -> float:
     """Milliseconds a step, as a Pyro user writes it."""
-    model, guide = case.programs()
+    model, guide = (program.to(data.device) for program in case.programs())
     with pyro.get_param_store().scope():
         svi = SVI(model, guide, Adam({"lr": 1e-3}), Trace_ELBO())
         return timed(case, data, svi.step)
@@ -67,7 +67,7 @@ def by_svi(case: Case, data: Tensor) -> float:
 
 def by_hand(case: Case, data: Tensor, compile: bool) -> float:
     """Milliseconds a step in torch alone."""
-    encoder, decoder = networks(case)
+    encoder, decoder = (network.to(data.device) for network in networks(case))
 
     def loss_of(x: Tensor) -> Tensor:
         mean, log_sd = encoder(x).chunk(2, -1)
@@ -104,11 +104,11 @@ def timed(case: Case, data: Tensor, step: Callable[[Tensor], object]) -> float:
     """Milliseconds a step, after three that are not counted."""
     for rows in torch.randperm(len(data)).split(case.batch_size)[:3]:
         step(data[rows])
-    begin = time.perf_counter()
+    begin = now(data.device)
     for _ in range(case.num_epochs):
         for rows in torch.randperm(len(data)).split(case.batch_size):
             step(data[rows])
-    return 1e3 * (time.perf_counter() - begin) / case.num_steps
+    return 1e3 * (now(data.device) - begin) / case.num_steps
 
 
 def by_fit(case: Case, data: Tensor, compile: bool | str) -> tuple[float, float]:
@@ -117,14 +117,14 @@ def by_fit(case: Case, data: Tensor, compile: bool | str) -> tuple[float, float]
     step = Trainer._step
 
     def timed_step(self: Trainer, index: Tensor) -> None:
-        begin = time.perf_counter()
+        begin = now(data.device)
         step(self, index)
-        taken.append(time.perf_counter() - begin)
+        taken.append(now(data.device) - begin)
 
     Trainer._step = timed_step  # type: ignore[method-assign]
     try:
         sizes = {"num_epochs": case.num_epochs, "batch_size": case.batch_size}
-        fit(*case.programs(), data, compile=compile, progress=False, **sizes)
+        fit(*case.programs(), data, compile=compile, device=data.device, progress=False, **sizes)
     finally:
         Trainer._step = step  # type: ignore[method-assign]
     return 1e3 * sum(taken[2:]) / len(taken[2:]), sum(taken[:2])
@@ -132,17 +132,19 @@ def by_fit(case: Case, data: Tensor, compile: bool | str) -> tuple[float, float]
 
 def main() -> None:
     """Print the milliseconds and the ratios of interleaved repeats."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--quick", action="store_true", help="three repeats in the place of seven")
-    repeats = 3 if parser.parse_args().quick else REPEATS
-    rows = [row for case in CASES for row in compared(case, repeats)]
-    report("svi_step", "A step of fit beside the same step by Pyro's SVI and by torch alone, ms", rows)
+    made = parser(__doc__)
+    made.add_argument("--repeats", type=int, default=3)
+    made.add_argument("--shorter", type=int, default=1, help="one in so many epochs")
+    options = parsed(made, quick={"repeats": 1, "shorter": 4}, long={"repeats": 7})
+    rows = [row for case in CASES for row in compared(case, options)]
+    report("svi_step", "A step of fit beside the same step by Pyro's SVI and by torch alone, ms", rows, options)
 
 
-def compared(case: Case, repeats: int) -> list[tuple[str, str]]:
+def compared(case: Case, options: argparse.Namespace) -> list[tuple[str, str]]:
     """Rows of a case."""
     torch.manual_seed(0)
-    data = torch.bernoulli(torch.full((case.num_data, case.num_pixels), 0.4))
+    case = replace(case, num_epochs=case.num_epochs // options.shorter)
+    data = torch.bernoulli(torch.full((case.num_data, case.num_pixels), 0.4)).to(options.device)
     ways: dict[str, Callable[[], tuple[float, float]]] = {
         "SVI by hand": lambda: (by_svi(case, data), 0.0),
         "torch by hand": lambda: (by_hand(case, data, False), 0.0),
@@ -153,7 +155,7 @@ def compared(case: Case, repeats: int) -> list[tuple[str, str]]:
     }
     times: dict[str, list[float]] = {name: [] for name in ways}
     first: dict[str, list[float]] = {name: [] for name in ways}
-    for _ in range(repeats):
+    for _ in range(options.repeats):
         for name, way in ways.items():
             milliseconds, seconds = way()
             times[name].append(milliseconds)

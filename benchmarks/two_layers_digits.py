@@ -13,6 +13,7 @@ from typing import NamedTuple
 
 import torch
 
+from benchmarks.options import parsed, parser
 from benchmarks.results import report
 from elbowroom.datasets import Dataset, load
 from elbowroom.guides import AmortizedNormal, BottomUp
@@ -20,7 +21,6 @@ from elbowroom.inference import Bracket, Estimate, Target, anneal, bracket, fit,
 from elbowroom.models import VAE, HierarchicalVAE
 
 ONE, TWO = "one layer, 10", "two layers, 10 and 4"
-EPOCHS = 150
 SEEDS, SEARCH_SEED = (0, 1, 2), 10
 _T95 = 4.303  # of the mean of three seeds, 2 degrees of freedom
 
@@ -60,39 +60,44 @@ class Measured(NamedTuple):
 
 def main() -> None:
     """Choose the settings if asked to, train both models with each seed, and compare them digit by digit."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--search", action="store_true", help="choose the settings again; default: as found before")
-    parser.add_argument("--only-search", action="store_true")
-    parser.add_argument("--names", nargs="+", default=list(CHOSEN), choices=list(CHOSEN), help="of --only-search")
-    parser.add_argument("--hidden", type=int, nargs="+", default=[128])
-    parser.add_argument("--budget", type=float, default=100, help="seconds of each bracket")
-    parser.add_argument("--every", type=int, default=6, help="every how many-th digit is bracketed")
-    options = parser.parse_args()
+    made = parser(__doc__, usual="long")
+    made.add_argument("--search", action="store_true", help="choose the settings again; default: as found before")
+    made.add_argument("--only-search", action="store_true")
+    made.add_argument("--names", nargs="+", default=list(CHOSEN), choices=list(CHOSEN), help="of --only-search")
+    made.add_argument("--hidden", type=int, nargs="+", default=[128])
+    made.add_argument("--epochs", type=int, default=150)
+    made.add_argument("--num-digits", type=int, default=360, help="of the test digits")
+    made.add_argument("--num-temperatures", type=int, default=100)
+    made.add_argument("--budget", type=float, default=100, help="seconds of each bracket")
+    made.add_argument("--every", type=int, default=6, help="every how many-th digit is bracketed")
+    options = parsed(made, quick={"epochs": 1, "num_digits": 10, "num_temperatures": 5, "budget": 10.0, "every": 10})
     hidden, data = tuple(options.hidden), load("digits", binarize="threshold")
     chosen, rows = dict(CHOSEN), []
     if options.search or options.only_search:
-        chosen = {name: search(name, hidden, data) for name in options.names}
+        chosen = {name: search(name, data, options) for name in options.names}
     if options.only_search:
         return
     found: dict[str, list[Measured]] = {ONE: [], TWO: []}
     for name, seed in itertools.product(found, SEEDS):
-        part = measure(trained(name, hidden, data, chosen[name], seed, data.test), options.budget, options.every)
+        part = measure(trained(name, data, chosen[name], seed, data.test[: options.num_digits], options), options)
         rows.append((f"{name}, seed {seed}", _alone(part)))
         print(*rows[-1], sep=": ", flush=True)
         found[name].append(part)
     rows[:0] = [(f"{name}: chosen by log p(x) of validation digits", str(chosen[name])) for name in found]
     key = "two_layers_digits" if hidden == (128,) else f"two_layers_digits_{'_'.join(map(str, hidden))}"
-    title = f"Digits, {EPOCHS} epochs, hidden layers {hidden}: two layers of latents against one, nats per datum"
-    report(key, f"{title} (95 % intervals over digits unless said otherwise)", rows + compared(found))
+    title = (
+        f"Digits, {options.epochs} epochs, hidden layers {hidden}: two layers of latents against one, nats per datum"
+    )
+    report(key, f"{title} (95 % intervals over digits unless said otherwise)", rows + compared(found), options)
 
 
-def measure(target: Target, budget: float, every: int) -> Measured:
+def measure(target: Target, options: argparse.Namespace) -> Measured:
     """ELBO, and log p(x) of each digit from below; from both sides of every few, and of those that are flagged."""
-    elbo = importance(target, num_samples=2000, seed=1, search=False).info["elbo"]
-    annealed = anneal(target, num_steps=100, search=False, seed=1)
+    elbo = importance(target, num_samples=2000, seed=1, search=False).info["elbo"].cpu()
+    annealed = anneal(target, num_steps=options.num_temperatures, search=False, seed=1)
     doubtful = torch.tensor([bool(flag) for flag in annealed.flags])
-    rows = torch.tensor([b for b in range(len(target)) if b % every == 0 or doubtful[b]])
-    both = bracket(target.select(rows), budget=budget, seed=2)
+    rows = torch.tensor([b for b in range(len(target)) if b % options.every == 0 or doubtful[b]])
+    both = bracket(target.select(rows), budget=options.budget, seed=2)
     lower, upper, unknown = (torch.full_like(annealed.value, torch.nan) for _ in range(3))
     lower[rows] = torch.where(both.settled, both.lower.value, unknown[rows])
     upper[rows] = torch.where(both.settled, both.upper.value, unknown[rows])
@@ -144,24 +149,25 @@ def _interval(paired: torch.Tensor) -> str:
     return f"{mean:+.3f} ({mean - half:+.3f} … {mean + half:+.3f})"
 
 
-def search(name: str, hidden: tuple[int, ...], data: Dataset) -> Setting:
+def search(name: str, data: Dataset, options: argparse.Namespace) -> Setting:
     """The setting with the highest log p(x) of the validation digits."""
-    return max(GRID, key=lambda setting: validated(name, hidden, data, setting, SEARCH_SEED))
+    return max(GRID, key=lambda setting: validated(name, data, setting, SEARCH_SEED, options))
 
 
-def validated(name: str, hidden: tuple[int, ...], data: Dataset, setting: Setting, seed: int) -> float:
+def validated(name: str, data: Dataset, setting: Setting, seed: int, options: argparse.Namespace) -> float:
     """log p(x) of the validation digits after training, annealed, nats."""
-    target = trained(name, hidden, data, setting, seed, data.validation)
+    target = trained(name, data, setting, seed, data.validation, options)
     value = anneal(target, num_steps=50, search=False, seed=1).mean()[0]
     print(f"{name}: {setting}, seed {seed}: validation {value:.3f}", flush=True)
     return value
 
 
 def trained(
-    name: str, hidden: tuple[int, ...], data: Dataset, setting: Setting, seed: int, digits: torch.Tensor
+    name: str, data: Dataset, setting: Setting, seed: int, digits: torch.Tensor, options: argparse.Namespace
 ) -> Target:
     """A new pair, trained, with the digits of which log p(x) is asked."""
     torch.manual_seed(seed)
+    hidden = tuple(options.hidden)
     model: VAE
     guide: torch.nn.Module
     if name == ONE:
@@ -169,9 +175,15 @@ def trained(
     else:
         model = HierarchicalVAE(64, (10, 4), hidden, centred=True)
         guide = BottomUp(model, hidden)
-    training = {"num_epochs": EPOCHS, "schedule": "cosine", "keep": "best", "progress": False}
+    training = {
+        "num_epochs": options.epochs,
+        "device": options.device,
+        "schedule": "cosine",
+        "keep": "best",
+        "progress": False,
+    }
     fit(model, guide, data.train, validation=data.validation, seed=seed, **training, **setting._asdict())
-    return Target(model.eval(), guide.eval(), digits)
+    return Target(model.eval(), guide.eval(), digits.to(options.device))
 
 
 if __name__ == "__main__":

@@ -13,6 +13,7 @@ import pyro.distributions as dist
 import torch
 from torch import Tensor
 
+from benchmarks.options import parsed, parser
 from benchmarks.results import report
 from elbowroom.datasets import load
 from elbowroom.guides import AmortizedNormal
@@ -64,7 +65,7 @@ def pair(difference: float, latents: int) -> tuple[Tensor, Tensor, Tensor]:
 def target(weight: Tensor, x: Tensor) -> Target:
     """The model with its exact posterior, a tenth too wide."""
     num_latents = weight.shape[1]
-    eye = torch.eye(num_latents, dtype=torch.float64)
+    eye = torch.eye(num_latents, dtype=torch.float64, device=x.device)
     posterior = torch.linalg.inv(weight.T @ weight / SIGMA**2 + eye)
     to_mean, tril = posterior @ weight.T / SIGMA**2, 1.1 * torch.linalg.cholesky(posterior)
 
@@ -80,17 +81,18 @@ def target(weight: Tensor, x: Tensor) -> Target:
     return Target(model, guide, x)
 
 
-def known_pairs(num_pairs: int, latents: int, budget: str) -> dict[str, str]:
+def known_pairs(options: argparse.Namespace, num_pairs: int, latents: int, budget: str) -> dict[str, str]:
     """Right and wrong answers, and coverage, over pairs with data of their own."""
     answers: dict[str, str] = {}
-    for difference in DIFFERENCES:
+    for difference in options.differences:
         truth, one, other = pair(difference, latents)
         p_x = dist.MultivariateNormal(truth.new_zeros(PIXELS), covariance(truth))
         right = wrong = open_ = covered = used = 0
         for seed in range(num_pairs):
             torch.manual_seed(1000 * latents + seed)
-            x = p_x.sample((DATA,))
-            found = versus(target(one, x), target(other, x), budget=budget, seed=seed)
+            x = p_x.sample((DATA,)).to(options.device)
+            a, b = (target(weight.to(options.device), x) for weight in (one, other))
+            found = versus(a, b, budget=budget, seed=seed)
             low, high = found.log_p.interval()
             covered += low <= difference <= high
             right += found.better == "a" and difference > 0
@@ -104,15 +106,15 @@ def known_pairs(num_pairs: int, latents: int, budget: str) -> dict[str, str]:
     return answers
 
 
-def digits(num_epochs: int, budget: str) -> dict[str, str]:
+def digits(num_epochs: int, budget: str, device: torch.device) -> dict[str, str]:
     """A VAE trained by the bound of 20 particles against one trained by the ELBO."""
     data = load("digits", binarize="threshold")
-    x, test = data.train.float(), data.test.float()
+    x, test = data.train.float(), data.test.float().to(device)
     targets = []
     for loss, num_particles in (("IWAE", 20), ("Trace_ELBO", 1)):
         torch.manual_seed(0)
         model, guide = VAE(64, 2, hidden=(64, 64)), AmortizedNormal(64, 2, hidden=(64, 64))
-        fit(model, guide, x, num_epochs=num_epochs, loss=loss, num_particles=num_particles, seed=0)
+        fit(model, guide, x, num_epochs=num_epochs, loss=loss, num_particles=num_particles, device=device, seed=0)
         targets.append(Target(model, guide, test))
     found = versus(*targets, names=("IWAE", "VAE"), budget=budget)
     print(found)
@@ -121,15 +123,19 @@ def digits(num_epochs: int, budget: str) -> dict[str, str]:
 
 def main() -> None:
     """All pairs, then the digits."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--pairs", type=int, default=100)
-    parser.add_argument("--epochs", type=int, default=150)
-    options = parser.parse_args()
-    torch.set_num_threads(1)
-    rows = known_pairs(options.pairs, 1, "1e7 evaluations")
-    rows |= known_pairs(max(1, options.pairs // 20), 3, "1e7 evaluations")
-    rows |= digits(options.epochs, "3e7 evaluations")
-    report("two_models", "versus: pairs with a known difference, and two VAEs of the digits", list(rows.items()))
+    made = parser(__doc__, threads=1)
+    made.add_argument("--pairs", type=int, default=10)
+    made.add_argument("--differences", type=float, nargs="+", default=list(DIFFERENCES))
+    made.add_argument("--epochs", type=int, default=40)
+    made.add_argument("--evaluations", type=float, nargs=2, default=[1e7, 1e7], help="of a pair, and of the VAEs")
+    few = {"pairs": 1, "differences": [0.5], "epochs": 2, "evaluations": [1e5, 1e5]}
+    options = parsed(made, quick=few, long={"pairs": 100, "epochs": 150, "evaluations": [1e7, 3e7]})
+    of_pair, of_digits = (f"{count:g} evaluations" for count in options.evaluations)
+    rows = known_pairs(options, options.pairs, 1, of_pair)
+    rows |= known_pairs(options, max(1, options.pairs // 20), 3, of_pair)
+    rows |= digits(options.epochs, of_digits, options.device)
+    title = "versus: pairs with a known difference, and two VAEs of the digits"
+    report("two_models", title, list(rows.items()), options)
 
 
 if __name__ == "__main__":

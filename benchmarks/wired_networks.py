@@ -9,6 +9,7 @@ from torch import Tensor, nn
 from torch.distributions import Normal, kl_divergence
 from torch.nn import functional
 
+from benchmarks.clock import CPU
 from elbowroom.datasets import load
 
 LATENTS, STEPS, SIGMA = 4, 1500, 0.2
@@ -70,20 +71,22 @@ KINDS = {
 
 
 class Setting(NamedTuple):
-    """A kind, and the seed of its weights and minibatches."""
+    """A kind, the seed of its weights and minibatches, and where its networks are."""
 
     kind: str
     seed: int
+    device: torch.device = CPU
 
     def trained(self, **how: object) -> Trained:
         """As `trained`."""
-        return trained(self.kind, self.seed, **how)  # type: ignore[arg-type]
+        return trained(self.kind, self.seed, self.device, **how)  # type: ignore[arg-type]
 
 
 @cache
 def trained(
     kind: str,
     seed: int,
+    device: torch.device = CPU,
     *,
     sigma: float | None = None,
     beta: float = 1.0,
@@ -99,7 +102,7 @@ def trained(
     """A VAE of a kind, by a plain loop.
 
     Args:
-        kind, seed: as of `Setting`.
+        kind, seed, device: as of `Setting`.
         sigma: of grey values, if not the kind's.
         beta: weight of the KL term.
         latents, prior: their number, and mean and sd of the prior.
@@ -113,9 +116,9 @@ def trained(
     made, binary = KINDS[kind], KINDS[kind].sigma is None
     data, sigma = load("digits", binarize="threshold" if binary and not grey else "none"), sigma or made.sigma
     torch.manual_seed(seed)
-    encoder, decoder = made.make(latents)
+    encoder, decoder = (network.to(device) for network in made.make(latents))
     train = data.train[(data.labels["train"] >= some[0]) & (data.labels["train"] < some[1])]
-    train = (train - both_scaled[0]) / both_scaled[1]
+    train = ((train - both_scaled[0]) / both_scaled[1]).to(device)
     optimiser = torch.optim.Adam([*encoder.parameters(), *decoder.parameters()], 2e-3)
     for _ in range(steps):
         x = train[torch.randint(len(train), (128,))]
@@ -127,16 +130,16 @@ def trained(
         else:
             each = (x - decoded).square() / (2 * sigma**2)
         rest = each.mean() if mean_reduced else each.sum(-1).mean()
-        loss = rest + beta * kl_divergence(q, Normal(*map(torch.tensor, prior))).sum(-1).mean()
+        loss = rest + beta * kl_divergence(q, Normal(*torch.tensor(prior, device=device))).sum(-1).mean()
         optimiser.zero_grad()
         loss.backward()
         optimiser.step()
-    test = load("digits", binarize="threshold" if binary else "none").test
+    test = load("digits", binarize="threshold" if binary else "none").test.to(device)
     return Trained(encoder.eval(), decoder.eval(), test, sigma)
 
 
 def fresh(setting: Setting) -> Trained:
     """Networks of that kind that nobody trained."""
     torch.manual_seed(setting.seed + 1000)
-    encoder, decoder = KINDS[setting.kind].make(LATENTS)
+    encoder, decoder = (network.to(setting.device) for network in KINDS[setting.kind].make(LATENTS))
     return setting.trained()._replace(encoder=encoder.eval(), decoder=decoder.eval())

@@ -13,6 +13,7 @@ import torch
 from torch import Tensor
 from torch.distributions import Normal
 
+from benchmarks.options import parsed, parser
 from benchmarks.results import report
 from benchmarks.wired_networks import KINDS, LATENTS, Setting, Trained, fresh
 from elbowroom.datasets import load
@@ -288,23 +289,23 @@ def of(setting: Setting, names: list[str] | None = None) -> Iterator[Way]:
 
 def main() -> None:
     """Audit all of them, for each kind of network and seed."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--kinds", nargs="*", default=list(KINDS), choices=KINDS)
-    parser.add_argument("--seeds", nargs="*", type=int, default=[0])
-    parser.add_argument("--at_once", action="store_true", help="nothing is examined: a tenth of the time")
-    parser.add_argument("--names", nargs="*", help="of ways; results are not kept then")
-    options = parser.parse_args()
-    torch.set_num_threads(1)
+    made = parser(__doc__, threads=1)
+    made.add_argument("--kinds", nargs="*", default=["zeros and ones"], choices=KINDS)
+    made.add_argument("--seeds", nargs="*", type=int, default=[0])
+    made.add_argument("--budget", default=_LITTLE, help="of each audit, after one in which nothing is examined")
+    made.add_argument("--names", nargs="*", help="of ways; results are not kept then")
+    few = {"names": ["mean and log sd exchanged", "black for white", "random weights", "as trained"]}
+    options = parsed(made, quick=few, long={"kinds": list(KINDS), "budget": BUDGET})
+    BUDGETS[:] = dict.fromkeys((_LITTLE, options.budget))
     for kind in options.kinds:
         for seed in options.seeds:
-            _try(Setting(kind, seed), options.names, (_LITTLE,) if options.at_once else (_LITTLE, BUDGET))
+            _try(Setting(kind, seed, options.device), options)
 
 
-def _try(setting: Setting, names: list[str] | None, budgets: tuple[str, ...]) -> None:
-    BUDGETS[:] = budgets
+def _try(setting: Setting, options: argparse.Namespace) -> None:
     rows = []
     said: dict[bool, dict[str, str]] = {True: {}, False: {}}
-    for way in of(setting, names):
+    for way in of(setting, options.names):
         said[way.wrong][way.name] = way.said(setting)
         print(f"{'wrong' if way.wrong else 'right'}: {way.name}: {said[way.wrong][way.name]}", flush=True)
     for wrong, found in said.items():
@@ -312,12 +313,9 @@ def _try(setting: Setting, names: list[str] | None, budgets: tuple[str, ...]) ->
         count, others = sum(map(bool, found.values())), [name for name, text in found.items() if bool(text) != wrong]
         rows.append((f"{word} wirings doubted in the first two sentences", f"{count} of {len(found)}"))
         rows.append((f"{word} wirings that should be otherwise", ", ".join(others) or "none"))
-    if not names:
-        title = (
-            f"Wirings of plain VAEs of the digits ({setting.kind}, seed {setting.seed}), 40 data, {budgets[-1]} each"
-        )
-        key = f"wirings-{setting.kind.replace(' ', '-')}-{setting.seed}{'-at-once' * (len(budgets) == 1)}"
-        report(key, title, rows)
+    title = f"Wirings of plain VAEs of the digits ({setting.kind}, seed {setting.seed}), 40 data, {BUDGETS[-1]} each"
+    key = f"wirings-{setting.kind.replace(' ', '-')}-{setting.seed}"
+    report(key, title, rows, options, whole=not options.names)
 
 
 if __name__ == "__main__":

@@ -113,13 +113,13 @@ def why_no_coordinates(target: Target, gradients: bool = True) -> str:
 
 
 def log_joint(coordinates: Coordinates, u: Tensor) -> Tensor:
-    """`Coordinates.log_joint` at u of any dtype."""
-    return coordinates.log_joint(u.to(coordinates.target.dtype))
+    """`Coordinates.log_joint` at u of any dtype, on u's device wherever the programs are."""
+    return coordinates.log_joint(u.to(coordinates.target.device, coordinates.target.dtype)).to(u.device)
 
 
 def log_guide(coordinates: Coordinates, u: Tensor) -> Tensor:
-    """`Coordinates.log_guide` at u of any dtype."""
-    return coordinates.log_guide(u.to(coordinates.target.dtype))
+    """`Coordinates.log_guide` at u of any dtype, on u's device wherever the programs are."""
+    return coordinates.log_guide(u.to(coordinates.target.device, coordinates.target.dtype)).to(u.device)
 
 
 def constrained(coordinates: Coordinates, u: Tensor) -> Tensor:

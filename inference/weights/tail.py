@@ -66,8 +66,8 @@ class Tail(NamedTuple):
 
     @classmethod
     def joined(cls, parts: "Sequence[Tail]") -> "Tail":
-        """The tails of all data, part after part."""
-        k, k_long, above = (torch.cat(column) for column in zip(*(p[:3] for p in parts), strict=True))
+        """The tails of all data, part after part; on the processor, as results are."""
+        k, k_long, above = (torch.cat(column).cpu() for column in zip(*(p[:3] for p in parts), strict=True))
         return cls(k, k_long, above, parts[0].num_samples)
 
     def constant(self, where: Tensor) -> "Tail":

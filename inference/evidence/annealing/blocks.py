@@ -6,12 +6,13 @@ from functools import partial
 
 import torch
 
-from elbowroom.inference.evaluation.budget import Plan, bytes_or_default, plan
+from elbowroom.inference.evaluation.budget import Cost, Plan, bytes_or_default, cut, measure
 from elbowroom.inference.evaluation.coordinates import Coordinates
 from elbowroom.inference.evidence.annealing.settings import Settings
 from elbowroom.inference.evidence.annealing.tuning import Frozen, prepare
 from elbowroom.inference.evidence.annealing.walk import Walk
 from elbowroom.inference.mcmc.path import Path
+from elbowroom.inference.programs.noise import BLOCK
 from elbowroom.inference.progress import Tick, progress_bar
 from elbowroom.inference.target import Target
 
@@ -56,8 +57,9 @@ def blocks(target: Target, settings: Settings, label: str, walks: int = 1) -> It
             "this target has no continuous latent to anneal (finite discrete ones are summed out): importance(target, "
             "num_samples=1) is exact"
         )
-    path = Path(coordinates, settings.start, compile=settings.compile)
-    within = _plan(target, settings)
+    cost = measure(target, 3, bytes_or_default(settings.memory_bytes))  # with gradients
+    within, cells = _plan(target, settings, cost), _cells(target, settings, cost)
+    path = Path(coordinates, settings.start, compile=settings.compile, cells=cells)
     steps = walks * len(target) * settings.num_chains * (settings.num_steps - 1)
     with progress_bar(steps, label, "step", settings.progress) as tick:
         for data, part in within.data(target):
@@ -86,11 +88,16 @@ def _advance(tick: Tick, num_data: int, num_chains: int) -> None:
     tick(num_data * num_chains)
 
 
-def _plan(target: Target, settings: Settings) -> Plan:
+def _cells(target: Target, settings: Settings, cost: Cost) -> int:
+    """How many points the budget holds: there are more draws of the start than chains when kernels are tuned."""
+    within = cut(target, BLOCK, cost, bytes_or_default(settings.memory_bytes))
+    return within.data_at_once * within.samples_at_once
+
+
+def _plan(target: Target, settings: Settings, cost: Cost) -> Plan:
     """Plan as `budget.plan` does, with the record of the walk in the budget too."""
-    chains = max(settings.num_chains, settings.num_pilot)
-    within = plan(target, chains, settings.memory_bytes, gradients=True)
     budget = bytes_or_default(settings.memory_bytes)
+    within = cut(target, max(settings.num_chains, settings.num_pilot), cost, budget)
     most = budget // (_COPIES * 8 * settings.num_steps * settings.num_chains)
     if most < 1 and target.sliceable:
         raise ValueError(

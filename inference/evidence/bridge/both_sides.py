@@ -62,7 +62,7 @@ def both_sides_of(
             pieces += reduce_weights(part, whole, num_samples, seed, Wanted(powers=(1.0,)), silent, sampler)
     lower = _flagged(collect(pieces, num_samples), torch.cat(lost) / num_samples)
     lower = replace(lower, unnormalised=target.unnormalised)
-    value, stderr = tangent(_halves(pieces, num_samples))
+    value, stderr = (side.cpu() for side in tangent(_halves(pieces, num_samples)))
     constant = lower.info["constant_weights"]
     # Both rest on the same tail: what it leaves open is open above either.
     stderr = torch.where(constant, 0.0, torch.maximum(stderr, lower.stderr))

@@ -149,8 +149,8 @@ def _lower(weighed: Estimate[ImportanceInfo], pieces: Sequence[Reduction], sizes
         info: IwaeInfo = {"bias_delta": iwae_bias_delta(relative_variance, k)}
         if k > 1:
             corrections = [c for piece in pieces if (c := piece.groups[k].correction) is not None]
-            info["bias_jackknife"] = -torch.cat([c.mean for c in corrections])
-            info["bias_jackknife_stderr"] = torch.cat([c.stderr() for c in corrections])
+            info["bias_jackknife"] = -torch.cat([c.mean for c in corrections]).cpu()
+            info["bias_jackknife_stderr"] = torch.cat([c.stderr() for c in corrections]).cpu()
         estimates[f"iwae-{k}"] = _lower_estimate(value, stderr, weighed, info)
     return estimates | {"importance": weighed}
 
@@ -214,7 +214,7 @@ def _of_power(
 def _struski(pieces: Sequence[Reduction], k: int, weighed: Estimate[ImportanceInfo]) -> Estimate:
     """The bound of `ratio_upper`; it rests on the mean of the weights themselves, and is flagged as that is."""
     found = [ratio_upper(r.sums()) for piece in pieces if (r := piece.groups[k].ratios) is not None]
-    value, stderr = (torch.cat(column) for column in zip(*found, strict=True))
+    value, stderr = (torch.cat(column).cpu() for column in zip(*found, strict=True))
     constant = weighed.info["constant_weights"]
     flags = [
         flag or ("" if math.isfinite(v) else "a group of weights has none that is not zero")
@@ -226,7 +226,7 @@ def _struski(pieces: Sequence[Reduction], k: int, weighed: Estimate[ImportanceIn
 
 def _jackknife(pieces: Sequence[Reduction], k: int, weighed: Estimate[ImportanceInfo]) -> Estimate:
     corrected = [c for piece in pieces if (c := piece.groups[k].corrected) is not None]
-    value, stderr = torch.cat([c.mean for c in corrected]), torch.cat([c.stderr() for c in corrected])
+    value, stderr = (torch.cat([read(c) for c in corrected]).cpu() for read in (lambda c: c.mean, lambda c: c.stderr()))
     if weighed.info["num_samples"] < 2 * k:
         stderr = (_relative_variance(weighed) / k).sqrt()
     flags = []
@@ -251,7 +251,9 @@ def _prior(target: Target, num_samples: int, seed: int, drawing: Drawing, tick: 
 
 def _sums(pieces: Sequence[Reduction], exponent: float) -> PowerSums:
     parts = [piece.powers[exponent].sums() for piece in pieces]
-    log_sums, log_squares = (torch.cat([getattr(p, name) for p in parts], 1) for name in ("log_sums", "log_squares"))
+    log_sums, log_squares = (
+        torch.cat([getattr(p, name) for p in parts], 1).cpu() for name in ("log_sums", "log_squares")
+    )
     return PowerSums(exponent, log_sums, log_squares, parts[0].num_samples)
 
 

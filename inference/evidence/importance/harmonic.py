@@ -32,7 +32,7 @@ def harmonic_of_draws(target: Target, draws: Draws, drawing: Drawing) -> Estimat
                 for start, count in drawing.plan.sample_ranges(num_samples)
             ]
             pieces.append(power_sums(torch.cat(likelihoods).double(), -1.0))
-    return _estimate(*(torch.cat(column) for column in zip(*map(power_mean, pieces), strict=True)))
+    return _estimate(*(torch.cat(column).cpu() for column in zip(*map(power_mean, pieces), strict=True)))
 
 
 def harmonic_of_weights(pieces: Sequence[Reduction], weighed: Estimate) -> Estimate:
@@ -46,7 +46,7 @@ def harmonic_of_weights(pieces: Sequence[Reduction], weighed: Estimate) -> Estim
         weighed: log p̂(x) of the same weights.
     """
     sums = [piece.inverse.sums() for piece in pieces if piece.inverse is not None]
-    log_mass, stderr = (torch.cat(column) for column in zip(*map(power_mean, sums), strict=True))
+    log_mass, stderr = (torch.cat(column).cpu() for column in zip(*map(power_mean, sums), strict=True))
     return _estimate(weighed.value - log_mass, weighed.info["delta_stderr"] + stderr)
 
 

@@ -192,8 +192,8 @@ def collect(pieces: Sequence[Reduction], num_samples: int, sizes: Sequence[int] 
         "convergence_rate": weights.convergence_rate(tail.k, num_samples),
         "max_weight": (joined(pieces, lambda p: p.largest) - log_sum).exp(),
         "constant_weights": constant,
-        "iwae": {k: torch.cat([m.mean for m in moments]) for k, moments in iwae.items()},
-        "iwae_stderr": {k: torch.cat([m.stderr() for m in moments]) for k, moments in iwae.items()},
+        "iwae": {k: torch.cat([m.mean for m in moments]).cpu() for k, moments in iwae.items()},
+        "iwae_stderr": {k: torch.cat([m.stderr() for m in moments]).cpu() for k, moments in iwae.items()},
         "num_samples": num_samples,
         "num_evaluations": num_samples,
     }

@@ -155,8 +155,8 @@ def with_room(plan: Plan, target: Target, wanted: Wanted, memory_bytes: int | No
 
 
 def joined(pieces: "Sequence[Reduction]", read: "Callable[[Reduction], Tensor]") -> Tensor:
-    """The numbers that `read` takes from each piece, of all data, `[B]`."""
-    return torch.cat([read(piece) for piece in pieces])
+    """The numbers that `read` takes from each piece, of all data, `[B]`; on the processor, as results are."""
+    return torch.cat([read(piece) for piece in pieces]).cpu()
 
 
 @dataclass

@@ -87,7 +87,9 @@ class PerDatumObjective(Objective, ABC):
         log_p, add = log_joint(self.setting, model_trace), by_datum(self.setting, model_trace)
         parts = [(site["log_prob"], *site["score_parts"][:0:-1]) for site in random_sites(guide_trace)]
         columns = zip(*parts, strict=True) if parts else ((), (), ())
-        log_q, entropy, score = (_sum(log_p, [add(torch.as_tensor(term)) for term in terms]) for terms in columns)
+        log_q, entropy, score = (
+            _sum(log_p, [add(torch.as_tensor(term, device=log_p.device)) for term in terms]) for terms in columns
+        )
         return Draws(log_p, log_q, entropy, score)
 
 

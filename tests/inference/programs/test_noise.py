@@ -357,6 +357,13 @@ def test_keys_come_from_the_contents() -> None:
     assert np.array_equal(datum_keys([x.T.contiguous().T, y], 6), keys)  # nor are strides
 
 
+def test_keys_are_the_same_however_many_data_are_copied_at_a_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    x = data(7, 3)[[0, 1, 0, 3, 0, 5, 6]]
+    keys = datum_keys([x], 7)
+    monkeypatch.setattr(f"{datum_keys.__module__}._ROWS", 2)
+    assert np.array_equal(datum_keys([x], 7), keys) and len(set(keys.tolist())) == 7
+
+
 def test_noise_does_not_depend_on_the_number_of_threads() -> None:
     keys = datum_keys([data(40)], 40)
     before = torch.get_num_threads()

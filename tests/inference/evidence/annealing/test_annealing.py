@@ -14,6 +14,7 @@ from torch import Tensor
 from elbowroom.inference import Estimate, Target, importance, quadrature, weights
 from elbowroom.inference.estimate import NORMAL_95
 from elbowroom.inference.evaluation.coordinates import Coordinates
+from elbowroom.inference.evaluation.recorded import Traced
 from elbowroom.inference.evidence.annealing import schedule
 from elbowroom.inference.evidence.annealing.ais import anneal
 from elbowroom.inference.evidence.annealing.randomness import FORWARD, PARTICLES, PILOT, REVERSE
@@ -255,6 +256,25 @@ def test_pilot_chains_find_step_sizes_and_scales() -> None:
     scale = tuning.log_scale[-1].exp() / torch.tensor([0.0995, 1.0])
     assert bool((scale < 2).all()) and bool((scale > 0.5).all())
     assert tuning.num_evaluations == 256 + 8 * (1 + 3 * (30 + 2 * 8))
+
+
+def test_no_more_points_are_evaluated_at_once_than_the_budget_holds(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nor where kernels are tuned, for which the start is drawn from 256 times whatever the number of chains."""
+    target, size = Target(normal_model, normal_guide(0.8), data(40)), {"num_steps": 4, "num_chains": 4, "num_pilot": 4}
+    seen: list[int] = []
+    evaluate = Traced.__call__
+
+    def watching(self: Traced, u: Tensor) -> Any:
+        seen.append(u.shape[:2].numel())
+        return evaluate(self, u)
+
+    monkeypatch.setattr(Traced, "__call__", watching)
+    whole = anneal(target, search=False, **size)
+    assert max(seen) == 256 * 40
+    seen.clear()
+    pieces = anneal(target, search=False, memory_bytes=2**17, **size)
+    assert max(seen) < 256 * 40 / 4
+    torch.testing.assert_close(whole.value, pieces.value)
 
 
 # Flags and bad input -------------------------------------------------------------------------------------------------

@@ -69,7 +69,7 @@ def test_small_vae_against_quadrature() -> None:
 
 
 def test_a_run_is_not_cut(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(blocks, "_plan", lambda target, settings: Plan(6, 4, 7))
+    monkeypatch.setattr(blocks, "_plan", lambda target, settings, cost: Plan(6, 4, 7))
     with pytest.raises(ValueError, match="fewer than num_particles=8"):
         smc(Target(normal_model, normal_guide(0.8), data(6)), num_steps=8, num_particles=8, num_runs=5)
 
