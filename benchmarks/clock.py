@@ -40,6 +40,14 @@ def steady(device: torch.device = CPU) -> float:
     return time.process_time() if alone else now(device)
 
 
+def joules() -> float | None:
+    """What the processor's meter says, of which differences count; None where there is none that can be read."""
+    try:
+        return int(Path("/sys/class/powercap/intel-rapl:0/energy_uj").read_text()) / 1e6
+    except (OSError, ValueError):
+        return None
+
+
 def peak_bytes(device: torch.device = CPU) -> int:
     """The most memory that this process has had since `forget_peak`: of a card its tensors, else the resident set."""
     if device.type == "cuda":
