@@ -59,11 +59,13 @@ class Randomness(NamedTuple):
 
     Attributes:
         momentum: standard normals, `[C, B, D]`.
+        kinetic: their kinetic energies, `[C, B]`, nats.
         uniform: uniforms of the HMC moves' accept decisions, `[C, B]`.
         proposals: where jumps may lead; None where no datum jumps.
     """
 
     momentum: Tensor
+    kinetic: Tensor
     uniform: Tensor
     proposals: Proposals | None
 
@@ -79,12 +81,12 @@ def sample(densities: Densities, tuned: Tuned, numbers: RandomNumbers, num_draws
     moves, point = Moves.of(densities, tuned), tuned.point
     state = State(point.u, point.log_p, point.log_p - tuned.mixture.log_density(point.u))
     u, stats = _room(num_draws, state)
-    gradients, made = torch.zeros_like(tuned.gradients), 0
+    gradients, made = torch.zeros_like(state.log_p, dtype=torch.long), 0  # [C, B]
     randomness = _randomness(densities, tuned, numbers, moves.schedule.most_tries, BURN_IN + num_draws)
     try:
         for index, random in enumerate(randomness):
             state, info = step(state, random, moves, index)
-            gradients = gradients + info.n_steps.sum(0)
+            gradients += info.n_steps
             if index >= BURN_IN:
                 u[made] = state.u
                 for name, value in info._asdict().items():
@@ -96,7 +98,7 @@ def sample(densities: Densities, tuned: Tuned, numbers: RandomNumbers, num_draws
             raise
     stats = {name: value[:made] for name, value in stats.items()}
     stats["step_size"] = tuned.kernel.step_size.expand(made, -1, -1)
-    return Chains(u[:made], stats, gradients, moves.schedule.tries * len(state.u) * (BURN_IN + num_draws))
+    return Chains(u[:made], stats, gradients.sum(0), moves.schedule.tries * len(state.u) * (BURN_IN + num_draws))
 
 
 def step(state: State, randomness: Randomness, moves: Moves, index: int) -> tuple[State, Info]:
@@ -111,11 +113,11 @@ def step(state: State, randomness: Randomness, moves: Moves, index: int) -> tupl
     Returns:
         The new state and what happened.
     """
-    energy = kinetic(randomness.momentum) - state.log_p
+    energy = randomness.kinetic - state.log_p
     state, acceptance, num_steps, diverging = moves.hmc(state, randomness.momentum, randomness.uniform, index)
     if randomness.proposals is not None:
         state, first = jump(state, randomness.proposals, moves.schedule.tries)
-        acceptance = torch.where(num_steps > 0, acceptance, first)
+        acceptance = torch.where(num_steps > 0, acceptance, first) if moves.are_due(index) else first
     return state, Info(state.log_p, energy, acceptance, num_steps, diverging)
 
 
@@ -131,15 +133,19 @@ def _randomness(
 ) -> Iterator[Randomness]:
     """The random numbers of `total` draws in turn, made in blocks of bounded size."""
     num_chains, num_data, dim = tuned.point.u.shape
-    most = max(1, densities.slice_of(num_data) // (num_chains * max(num_tries, 1)))
+    each = num_chains * max(num_tries, 1)  # evaluations of a draw
+    unit = max(1, densities.slice_of_record(num_data) // each)  # whole records, where a draw is no more than one
+    most = max(unit, densities.slice_of(num_data) // each // unit * unit)
     block = -(-total // -(-total // most))  # blocks alike: what is made beyond the last draw is paid for
+    block = -(-block // unit) * unit
     for begin in range(0, total, block):
         count, first = min(block, total - begin), begin * num_chains
         momenta = numbers.normal("momentum", count * num_chains, dim, first).unflatten(0, (count, num_chains))
         uniforms = numbers.uniform("accept", count * num_chains, first).unflatten(0, (count, num_chains))
+        energies = kinetic(momenta)
         proposals = None
         if num_tries:  # a whole block of them at the end too, so that one record serves all blocks
             shape = (block, num_chains)
             proposals = propose(densities, tuned.mixture, numbers, num_tries=num_tries, shape=shape, first=first)
         for n in range(count):
-            yield Randomness(momenta[n], uniforms[n], proposals.at(n) if proposals else None)
+            yield Randomness(momenta[n], energies[n], uniforms[n], proposals.at(n) if proposals else None)
