@@ -146,17 +146,10 @@ class Moves:
 
     def hmc(self, state: State, momentum: Tensor, uniform: Tensor, index: int) -> Moved:
         """Move the data that are due at a draw."""
-        mover = self._mover(index)
+        mover = self.movers[max(p for p in self.movers if index % p == 0)]
         if mover is None:
             return _still(state)
         return mover.move(state, momentum, uniform, self.schedule.jitter(index))
-
-    def are_due(self, index: int) -> bool:
-        """Whether any datum makes an HMC move at a draw."""
-        return self._mover(index) is not None
-
-    def _mover(self, index: int) -> Mover | None:
-        return self.movers[max(p for p in self.movers if index % p == 0)]
 
 
 def _still(state: State) -> Moved:
