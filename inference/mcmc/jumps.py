@@ -71,7 +71,10 @@ def propose(
     count, dim = shape[0] * shape[1], mixture.mean.shape[-1]
     names = [f"jump {j}" for j in range(num_tries)]
     normal = torch.cat([numbers.normal(f"{name}: normal", count, dim, first) for name in names])
-    component, width, uniform = torch.cat([numbers.uniforms(name, count, 3, first) for name in names]).unbind(-1)
+    component, width, uniform = (
+        torch.cat([numbers.uniform(f"{name}: {what}", count, first) for name in names])
+        for what in ("component", "width", "accept")
+    )
     u = mixture.sample(normal, component, width)
     log_p = densities.log_joint(u).nan_to_num(-torch.inf, posinf=-torch.inf, neginf=-torch.inf)
     log_w = log_p - mixture.log_density(u)

@@ -109,8 +109,11 @@ def from_mixture(
 ) -> Population:
     """Draw from a mixture and weigh the draws; `name` tells its random numbers from those of other uses."""
     dim = mixture.mean.shape[-1]
-    component, width = numbers.uniforms(name, count, 2).unbind(-1)
-    u = mixture.sample(numbers.normal(f"{name}: normal", count, dim), component, width)
+    u = mixture.sample(
+        numbers.normal(f"{name}: normal", count, dim),
+        numbers.uniform(f"{name}: component", count),
+        numbers.uniform(f"{name}: width", count),
+    )
     return _clean(u, log_joint(u) - mixture.log_density(u))
 
 

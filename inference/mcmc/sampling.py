@@ -92,11 +92,12 @@ def sample(densities: Densities, tuned: Tuned, numbers: RandomNumbers, num_draws
             states, info = stretch(state, random, moves, index)
             state = states.of_draw(-1)
             gradients += info.n_steps[0]
-            first, made = max(BURN_IN - index, 0), max(index + len(states.u) - BURN_IN, 0)
-            place = slice(max(index - BURN_IN, 0), made)
-            u[place] = states.u[first:]
-            for name, value in info._asdict().items():
-                stats[name][place] = value[first:]
+            if index >= BURN_IN:  # a multiple of all periods: no stretch lies on both sides of it
+                place = slice(made, made + len(states.u))
+                u[place] = states.u
+                for name, value in info._asdict().items():
+                    stats[name][place] = value
+                made = place.stop
             tick(len(states.u) * len(state.u))
     except Spent:
         if made < LEAST_DRAWS:
