@@ -1,4 +1,4 @@
-"""The digits VAE's posterior in jax.numpy, and BlackJAX's NUTS and HMC on it, vmapped over chains and data.
+"""The digits VAE's posterior in jax.numpy, and BlackJAX's NUTS, HMC and LAPS on it, vmapped over chains and data.
 
 Needs jax and blackjax (`pip install elbowroom[benchmarks]`).
 """
@@ -13,6 +13,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from benchmarks import laps_digits
 from elbowroom.inference import Target
 from elbowroom.models import VAE
 
@@ -24,6 +25,8 @@ def samplers(model: VAE, x: Tensor, *, num_chains: int, num_warmup: int, num_dra
     """BlackJAX's samplers by name; each adapts step size and diagonal metric for each chain by itself.
 
     Chains start from draws of the prior. Warm-up is `window_adaptation` with its defaults (target acceptance 0.8).
+    Those of LAPS adapt together (`laps_digits.py`); it makes one or three steps a draw, not the 15 of its defaults,
+    which are for many latents and a sixth as fast here.
     """
     log_joint, data = density(model), jnp.asarray(x.cpu().numpy())
 
@@ -55,9 +58,14 @@ def samplers(model: VAE, x: Tensor, *, num_chains: int, num_warmup: int, num_dra
 
         return run
 
+    def together(num_steps: int) -> Sampler:
+        sizes = {"num_chains": num_chains, "num_warmup": num_warmup, "num_draws": num_draws, "num_steps": num_steps}
+        return laps_digits.sampler(log_joint, data, model.latent_dim, **sizes)
+
     return {
         "BlackJAX NUTS": made(blackjax.nuts),
         **{f"BlackJAX HMC, {n} leapfrogs": made(blackjax.hmc, num_integration_steps=n) for n in (2, 3, 5)},
+        **{f"BlackJAX LAPS, {n} {'step' if n == 1 else 'steps'}": together(n) for n in (1, 3)},
     }
 
 

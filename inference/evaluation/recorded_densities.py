@@ -55,9 +55,13 @@ class Densities:
         """Samples of `num_data` data evaluated at once."""
         return max(1, min(self.cells, _SLICE) // num_data)
 
+    def slice_of_record(self, num_data: int) -> int:
+        """Samples of `num_data` data that a record without gradient is of: a power of two, which wastes least."""
+        return 1 << (min(self.slice_of(num_data), _SAMPLES).bit_length() - 1)
+
     def log_joint(self, u: Tensor) -> Tensor:
         """The log density at u `[S, B, D]`, `[S, B]`; slices are made up to one size, so that one record serves all."""
-        size = min(self.slice_of(u.shape[1]), _SAMPLES)
+        size = self.slice_of_record(u.shape[1])
         pieces = []
         for begin in range(0, len(u), size):
             piece = u[begin : begin + size]

@@ -11,7 +11,7 @@ A chain of datum b moves in unconstrained coordinates u, z = T(u), and leaves it
       mixture.py, how_many.py                   what is fitted to points
       metric.py, step_size.py, trajectory.py    scale, ε and length of the trajectories
       rounding.py                               why a last digit that differs does not change the draws
-    sampling.py         draws as pure steps (state, random numbers) -> (state, info)
+    sampling.py         draws as pure stretches (state, random numbers) -> (states, info)
       moves.py            when each datum makes an HMC move, and how often it jumps
       transition.py, leapfrog.py                HMC: a trajectory, accepted or not
       jumps.py            independence moves to draws of the mixture

@@ -101,8 +101,9 @@ def hmc(
         max_steps=max_steps,
     )
     at_once = plan(target, _AT_ONCE, memory_bytes).data_at_once
-    densities = Densities.of(coordinates, max(num_chains, cells_within(target, memory_bytes)), compile)
-    path = Path(coordinates, "prior", compile=compile, cells=cells_within(target, memory_bytes, copies=_GRADIENT))
+    cells = cells_within(target, memory_bytes)
+    densities = Densities.of(coordinates, max(num_chains, cells), compile)
+    path = Path(coordinates, "prior", compile=compile, cells=max(1, cells // _GRADIENT))
     begin, pieces, effective = time.perf_counter(), [], 0.0
     total = len(target) * num_chains * (num_warmup + BURN_IN + num_draws)
     with progress_bar(total, "HMC", "draw", progress) as bar, counted() as refused:

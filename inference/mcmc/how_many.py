@@ -78,23 +78,23 @@ def _fitted(x: Tensor, count: int) -> tuple[Tensor, Tensor]:
 def _expectation_maximisation(x: Tensor, centres: Tensor, iterations: int) -> tuple[Tensor, Tensor]:
     """Means `[B, K, D]` of a mixture with one covariance, from centres `[B, K, D]` on, and its criterion `[B]`."""
     num_points, dim = x.shape[1:]
-    share = _one_hot(x, centres)
+    share = _one_hot(x, centres).mT  # [B, K, N]: sums over components are fast where the points lie in a row
     eye = torch.eye(dim, dtype=x.dtype, device=x.device)
     whole = x.mT @ x
     for _ in range(iterations):
-        weight = share.sum(1) + 1e-6  # [B, K]
-        mean = share.mT @ x / weight.unsqueeze(-1)
+        weight = share.sum(-1) + 1e-6  # [B, K]
+        mean = share @ x / weight.unsqueeze(-1)
         square = whole - (weight.unsqueeze(-1) * mean).mT @ mean
         factor, failed = torch.linalg.cholesky_ex(square / num_points + 1e-3 * eye)
         factor = torch.where((failed > 0)[:, None, None], eye, factor)  # points that are all one: rounding is left
         white, centre = (
             torch.linalg.solve_triangular(factor, t.mT, upper=False).mT for t in (x, mean)
         )  # [B, N, D], [B, K, D]
-        distance = white.square().sum(-1, keepdim=True) - 2 * white @ centre.mT + centre.square().sum(-1).unsqueeze(1)
-        height = (weight / num_points).log().unsqueeze(1) - 0.5 * distance  # [B, N, K]
-        share = height.softmax(-1)
+        distance = white.square().sum(-1).unsqueeze(1) - 2 * centre @ white.mT + centre.square().sum(-1, keepdim=True)
+        height = (weight / num_points).log().unsqueeze(-1) - 0.5 * distance  # [B, K, N]
+        share = height.softmax(1)
     log_det = factor.diagonal(dim1=-2, dim2=-1).log().sum(-1)
-    log_likelihood = height.logsumexp(-1).sum(1) - num_points * log_det
+    log_likelihood = height.logsumexp(1).sum(-1) - num_points * log_det
     return mean, -2 * log_likelihood + mean.shape[1] * (dim + 1) * math.log(num_points)
 
 

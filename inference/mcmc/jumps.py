@@ -23,29 +23,30 @@ class State(NamedTuple):
     log_p: Tensor
     log_w: Tensor
 
-    def where(self, chosen: Tensor, other: "State") -> "State":
-        """This state where `chosen` `[C, B]`, the other one elsewhere."""
-        return State(
-            torch.where(chosen.unsqueeze(-1), self.u, other.u),
-            torch.where(chosen, self.log_p, other.log_p),
-            torch.where(chosen, self.log_w, other.log_w),
-        )
+    def at(self, index: Tensor) -> "State":
+        """Of states `[N, C, B]` the one that each chain's index `[n, C, B]` names."""
+        u = self.u.gather(0, index.unsqueeze(-1).expand(*index.shape, self.u.shape[-1]))
+        return State(u, self.log_p.gather(0, index), self.log_w.gather(0, index))
+
+    def of_draw(self, n: int) -> "State":
+        """The state of one draw, of states `[n, C, B]`."""
+        return State(self.u[n], self.log_p[n], self.log_w[n])
 
 
 class Proposals(NamedTuple):
     """The places that J tries to jump would lead to, and the uniform numbers of their accept decisions.
 
     Attributes:
-        state: positions `[J, ..., C, B, D]`, their log densities and log weights `[J, ..., C, B]`.
-        log_uniform: logarithms of uniform numbers, `[J, ..., C, B]`.
+        state: positions `[J, n, C, B, D]`, their log densities and log weights `[J, n, C, B]`, of n draws.
+        log_uniform: logarithms of uniform numbers, `[J, n, C, B]`.
     """
 
     state: State
     log_uniform: Tensor
 
-    def at(self, n: int) -> "Proposals":
-        """The proposals of draw n of a block `[J, n, C, B]`."""
-        return Proposals(State(*(value[:, n] for value in self.state)), self.log_uniform[:, n])
+    def of_draws(self, begin: int, end: int) -> "Proposals":
+        """The proposals of some draws of a block, `[J, end − begin, C, B]`."""
+        return Proposals(State(*(value[:, begin:end] for value in self.state)), self.log_uniform[:, begin:end])
 
 
 def propose(
@@ -82,24 +83,37 @@ def propose(
 
 
 def jump(state: State, proposals: Proposals, tries: Tensor) -> tuple[State, Tensor]:
-    """Independence Metropolis–Hastings, one try after the other (Tierney 1994, section 2.3.1).
+    """Independence Metropolis–Hastings, one try after the other (Tierney 1994, section 2.3.1), of n draws in a row.
 
-    A proposal v is accepted at u with probability min(1, w(v) / w(u)), w = p / q: no gradient is needed.
+    A proposal v is accepted at u with probability min(1, w(v) / w(u)), w = p / q: no gradient is needed, and where a
+    chain stands is the last proposal that it accepted.
 
     Args:
         state: where the chains are.
-        proposals: of J tries, `[J, C, B]`.
+        proposals: of J tries in each draw, `[J, n, C, B]`.
         tries: how many of them each datum makes, `[B]`.
 
     Returns:
-        The new state, and the acceptance probabilities of the first try, `[C, B]`.
+        The state after each draw, `[n, C, B]`, and the acceptance probabilities of its first try, `[n, C, B]`.
     """
-    acceptance = torch.zeros_like(state.log_p)
-    for j in range(len(proposals.log_uniform)):
-        proposed = State(*(value[j] for value in proposals.state))
-        log_ratio = (proposed.log_w - state.log_w).nan_to_num(-torch.inf, posinf=torch.inf, neginf=-torch.inf)
-        if j == 0:
-            acceptance = log_ratio.exp().clamp(max=1.0)
-        accepted = (proposals.log_uniform[j] < log_ratio) & (tries > j)
-        state = proposed.where(accepted, state)
-    return state, acceptance
+    num_tries = len(proposals.log_uniform)
+    log_weights, log_uniforms = _in_turn(proposals.state.log_w), _in_turn(proposals.log_uniform)
+    log_w, accepted_last = state.log_w, torch.zeros_like(state.log_w, dtype=torch.long)
+    allowed = [tries > j for j in range(num_tries)]
+    last, ratios = [], []
+    for i, (proposed, log_uniform) in enumerate(zip(log_weights.unbind(), log_uniforms.unbind(), strict=True)):
+        log_ratio = (proposed - log_w).nan_to_num(-torch.inf, posinf=torch.inf, neginf=-torch.inf)
+        accepted = (log_uniform < log_ratio) & allowed[i % num_tries]
+        log_w = torch.where(accepted, proposed, log_w)
+        accepted_last = torch.where(accepted, i + 1, accepted_last)
+        if i % num_tries == 0:
+            ratios.append(log_ratio)
+        if (i + 1) % num_tries == 0:
+            last.append(accepted_last)
+    places = State(*(torch.cat([old[None], _in_turn(new)]) for old, new in zip(state, proposals.state, strict=True)))
+    return places.at(torch.stack(last)), torch.stack(ratios).exp().clamp(max=1.0)
+
+
+def _in_turn(proposed: Tensor) -> Tensor:
+    """Values of tries `[J, n, ...]` in the order in which they are made, `[n J, ...]`."""
+    return proposed.transpose(0, 1).flatten(0, 1)

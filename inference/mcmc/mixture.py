@@ -56,37 +56,37 @@ class Mixture:
         count = num_components or max(1, min(_MOST, num_points // (32 * dim)))
         centre = points.mean(0)
         scale = torch.maximum(points.std(0, correction=0), _resolved(centre))  # [B, D]
-        x = ((points - centre) / scale).transpose(0, 1)  # [B, N, D]
-        # Responsibilities [B, N, K]
+        x = _points_last((points - centre) / scale)  # [B, D, N]
+        # Responsibilities [B, K, N]
         by_count = num_components or not (dim > _PLANE if count_modes is None else count_modes)
-        share = nearest(x, count) if by_count else by_modes(x, count)
+        share = (nearest if by_count else by_modes)(x.mT, count).mT.contiguous()
         # Expectation–maximisation on standardised points; then a wide component behind all others.
-        for _ in range(iterations if share.shape[-1] > 1 else 1):
+        for _ in range(iterations if share.shape[1] > 1 else 1):
             mixture = _maximise(x, share)
             distance, constant = mixture._distances(x)
-            share = (constant - 0.5 * distance).softmax(-1)
-        return mixture._with_backdrop(_maximise(x, torch.ones_like(x[..., :1])))._scaled(centre, scale)
+            share = (constant - 0.5 * distance).softmax(1)
+        return mixture._with_backdrop(_maximise(x, torch.ones_like(x[:, :1])))._scaled(centre, scale)
 
     def log_density(self, u: Tensor) -> Tensor:
         """log q(u), `[S, B]`, nats, at u `[S, B, D]`."""
-        distance, constant = self._distances(u.transpose(0, 1))
+        distance, constant = self._distances(_points_last(u))
         # With t = exp(−d/8): 0.9 exp(−d/2) + 0.1 c exp(−d/8) = t (0.9 t³ + 0.1 c), so two exponentials do for both.
         eighth = -0.5 / WIDTH**2 * distance
         height = constant + eighth
-        top = height.amax(-1, keepdim=True).clamp_min(-1e30)
+        top = height.amax(1, keepdim=True).clamp_min(-1e30)
         inner = (1 - WIDE_SHARE) * (3 * eighth).exp() + WIDE_SHARE / WIDTH ** u.shape[-1]
-        return (((height - top).exp() * inner).sum(-1).log() + top.squeeze(-1)).T
+        return (((height - top).exp() * inner).sum(1).log() + top.squeeze(1)).T
 
     def sample(self, normal: Tensor, choice: Tensor, width: Tensor) -> Tensor:
         """Draws `[S, B, D]` from standard normals `[S, B, D]` and two uniforms `[S, B]`."""
         dim = normal.shape[-1]
-        component = (choice.T.unsqueeze(-1) > self.log_share.exp().cumsum(-1).unsqueeze(1)).sum(-1)  # [B, S]
+        component = (choice.T.unsqueeze(1) > self.log_share.exp().cumsum(-1).unsqueeze(-1)).sum(1)  # [B, S]
         component = component.clamp(max=self.mean.shape[1] - 1)
         stretched = normal * torch.where(width < WIDE_SHARE, WIDTH, 1.0).to(normal).unsqueeze(-1)
-        every = stretched.transpose(0, 1) @ self.factor.flatten(1, 2).mT  # [B, S, K D]
-        every = every.unflatten(-1, (-1, dim)) + self.mean.unsqueeze(1)  # [B, S, K, D]
-        index = component[..., None, None].expand(*component.shape, 1, dim)
-        return every.gather(2, index).squeeze(2).transpose(0, 1)
+        every = self.factor.flatten(1, 2) @ _points_last(stretched)  # [B, K D, S]
+        every = every.unflatten(1, (-1, dim)) + self.mean.unsqueeze(-1)  # [B, K, D, S]
+        index = component[:, None, None].expand(-1, 1, dim, -1)
+        return every.gather(1, index).squeeze(1).permute(2, 0, 1)
 
     @property
     def num_components(self) -> Tensor:
@@ -98,14 +98,17 @@ class Mixture:
         return Mixture(self.log_share[data], self.mean[data], self.factor[data], self.inverse[data])
 
     def _distances(self, x: Tensor) -> tuple[Tensor, Tensor]:
-        """|L⁻¹ (x − m)|² at x `[B, N, D]`, `[B, N, K]`, and log of share times density at the mean, `[B, 1, K]`."""
-        dim = x.shape[-1]
-        flat = self.inverse.flatten(1, 2)  # [B, K D, D]
+        """|L⁻¹ (x − m)|² at x `[B, D, N]`, `[B, K, N]`, and log of share times density at the mean, `[B, K, 1]`."""
+        dim = x.shape[1]
         centre = self.mean[:, :1]  # near which digits are kept: x and m may be large beside their difference
-        origin = (self.inverse @ (self.mean - centre).unsqueeze(-1)).flatten(1).unsqueeze(1)  # [B, 1, K D]
-        distance = ((x - centre) @ flat.mT - origin).unflatten(-1, (-1, dim)).square().sum(-1)  # [B, N, K]
+        centred = x - centre.mT
+        origin = -self.inverse @ (self.mean - centre).unsqueeze(-1)  # [B, K, D, 1]
+        distance = torch.zeros_like(x[:, :1])
+        for d in range(dim):  # one coordinate at a time: all of them would not stay in the processor's cache
+            whitened = torch.baddbmm(origin[:, :, d], self.inverse[:, :, d], centred)
+            distance = torch.addcmul(distance, whitened, whitened)
         log_det = self.inverse.diagonal(dim1=-2, dim2=-1).log().sum(-1)  # [B, K]
-        return distance, (self.log_share + log_det - 0.5 * dim * math.log(2 * math.pi)).unsqueeze(1)
+        return distance, (self.log_share + log_det - 0.5 * dim * math.log(2 * math.pi)).unsqueeze(-1)
 
     def _with_backdrop(self, whole: "Mixture") -> "Mixture":
         """Add a component twice as wide as all points together, for arms that no component reaches."""
@@ -135,13 +138,18 @@ def _resolved(centre: Tensor) -> Tensor:
     return (limits.eps / _RESOLUTION * centre.abs()).clamp_min(limits.tiny**0.25)
 
 
+def _points_last(points: Tensor) -> Tensor:
+    """Points `[N, B, D]` as `[B, D, N]`: sums over a few components are fast where the points lie in a row."""
+    return points.permute(1, 2, 0).contiguous()
+
+
 def _maximise(x: Tensor, share: Tensor) -> Mixture:
-    """The M-step: shares, means and shrunk covariances from points `[B, N, D]` and responsibilities `[B, N, K]`."""
-    dim = x.shape[-1]
-    there = share.sum(1) > 0  # [B, K]: a datum may have fewer components than another
-    weight = share.sum(1) + 1e-6  # [B, K]
-    mean = share.mT @ x / weight.unsqueeze(-1)
-    moment = torch.stack([_second_moment(x - mean[:, k : k + 1], share[..., k]) for k in range(share.shape[-1])], 1)
+    """The M-step: shares, means and shrunk covariances from points `[B, D, N]` and responsibilities `[B, K, N]`."""
+    dim = x.shape[1]
+    there = share.sum(-1) > 0  # [B, K]: a datum may have fewer components than another
+    weight = share.sum(-1) + 1e-6  # [B, K]
+    mean = share @ x.mT / weight.unsqueeze(-1)
+    moment = torch.stack([_second_moment(x - mean[:, k].unsqueeze(-1), share[:, k]) for k in range(share.shape[1])], 1)
     eye = torch.eye(dim, dtype=x.dtype, device=x.device)
     # What all components share, its correlations shrunk towards zero; then each component towards that.
     whole = weight.sum(-1)[:, None, None]
@@ -158,9 +166,9 @@ def _maximise(x: Tensor, share: Tensor) -> Mixture:
 def _inverse(factor: Tensor) -> Tensor:
     """L⁻¹ of Cholesky factors `[B, K, D, D]`."""
     eye = torch.eye(factor.shape[-1], dtype=factor.dtype, device=factor.device)
-    return torch.linalg.solve_triangular(factor, eye.expand_as(factor), upper=False)
+    return torch.linalg.solve_triangular(factor, eye.expand_as(factor), upper=False).contiguous()  # by rows
 
 
 def _second_moment(centred: Tensor, share: Tensor) -> Tensor:
-    """Σ_n share_n c_n c_nᵀ of points `[B, N, D]`, `[B, D, D]`."""
-    return (share.unsqueeze(-1) * centred).mT @ centred
+    """Σ_n share_n c_n c_nᵀ of points `[B, D, N]`, `[B, D, D]`."""
+    return (share.unsqueeze(1) * centred) @ centred.mT

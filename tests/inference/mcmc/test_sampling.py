@@ -20,7 +20,7 @@ from elbowroom.inference.mcmc.jumps import Proposals, State, jump
 from elbowroom.inference.mcmc.leapfrog import evaluate
 from elbowroom.inference.mcmc.mixture import Mixture
 from elbowroom.inference.mcmc.moves import SELDOM, Moves, Schedule
-from elbowroom.inference.mcmc.sampling import LEAST_DRAWS, Chains, Info, sample, step
+from elbowroom.inference.mcmc.sampling import LEAST_DRAWS, Chains, Info, sample, stretch
 from elbowroom.inference.mcmc.trajectory import halton
 from elbowroom.inference.mcmc.transition import Kernel
 from elbowroom.inference.mcmc.warmup import Tuned
@@ -138,21 +138,28 @@ def test_statistics_are_those_of_the_draws() -> None:
 def test_acceptance_rate_is_of_the_hmc_move_where_there_is_one(monkeypatch: pytest.MonkeyPatch) -> None:
     target, start = conjugate(3)
     densities, tuned = tuned_at(target, start[:6], 0.7, torch.tensor([True, False, True]))
-    monkeypatch.setattr(sampling, "jump", lambda state, *_: (state, torch.full_like(state.log_p, 9.0)))
+
+    def none(state: State, proposals: Proposals, _: Tensor) -> tuple[State, Tensor]:
+        num_draws = proposals.log_uniform.shape[1]
+        still = State(*(value.expand(num_draws, *value.shape) for value in state))
+        return still, torch.full_like(still.log_p, 9.0)
+
+    monkeypatch.setattr(sampling, "jump", none)
     stats = run(densities, tuned, 40).stats
     assert torch.equal(stats["acceptance_rate"] == 9.0, stats["n_steps"] == 0)
 
 
 def steps(densities: Densities, tuned: Tuned, num_draws: int, seed: int = 1) -> Iterator[tuple[State, State, Info]]:
-    """State before, state after and info of the first draws, those that are thrown away included."""
+    """State before, state after and info of the first draws, those that are thrown away included, one by one."""
     moves, numbers = Moves.of(densities, tuned), RandomNumbers(densities.coordinates.target, seed)
     u, log_p = tuned.point.u, tuned.point.log_p
     state = State(u, log_p, log_p - tuned.mixture.log_density(u))
-    tries = moves.schedule.most_tries
-    for index, random in enumerate(sampling._randomness(densities, tuned, numbers, tries, num_draws)):
-        before = state
-        state, info = step(state, random, moves, index)
-        yield before, state, info
+    for begin, random in sampling._randomness(densities, tuned, numbers, moves.schedule, num_draws):
+        for n in range(len(random.uniform)):
+            before = state
+            states, info = stretch(state, random.of_draws(n, n + 1), moves, begin + n)
+            state = states.of_draw(0)
+            yield before, state, Info(*(value[0] for value in info))
 
 
 def test_jumps_weigh_the_place_that_an_hmc_move_has_reached(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -237,16 +244,16 @@ def test_draws_do_not_depend_on_how_they_are_cut_into_blocks() -> None:
 
 
 def test_proposals_of_no_probability_are_refused_and_any_other_accepted_from_there() -> None:
-    shape = (2, 4, 3)  # tries, chains, data
+    shape = (2, 1, 4, 3)  # tries, draws, chains, data
     bad = torch.full(shape, -math.inf)
     proposals = Proposals(State(data(*shape, 1), bad, bad), torch.full(shape, -0.1))
     state = State(data(4, 3, 1, seed=3), torch.zeros(4, 3), torch.zeros(4, 3))
     two = torch.full((3,), 2)
-    for start in (state, State(state.u, bad[0], bad[0])):
+    for start in (state, State(state.u, bad[0, 0], bad[0, 0])):
         after, acceptance = jump(start, proposals, two)
-        assert bool((acceptance == 0).all()) and torch.equal(after.u, state.u)
+        assert bool((acceptance == 0).all()) and torch.equal(after.u[0], state.u)
     good = State(proposals.state.u, torch.ones(shape), torch.zeros(shape))
-    lost = State(state.u, bad[0], bad[0])
+    lost = State(state.u, bad[0, 0], bad[0, 0])
     after, acceptance = jump(lost, Proposals(good, torch.full(shape, -1e-9)), torch.full((3,), 1))
     assert bool((acceptance == 1).all())
     assert torch.equal(after.u, good.u[0]) and bool((after.log_p == 1).all())
