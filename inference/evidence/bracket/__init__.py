@@ -17,6 +17,7 @@ Values are chosen by a fixed order of trust; one that a lower bound contradicts 
     population.py  the mixture that is fitted to weighed draws of guide and prior
     refined.py     the Gaussian that is fitted to each datum
     particles.py   what particles from the prior say that a proposal misses
+    accounted.py   … and whether the chains have been there
     sizes.py       how large each step is, and how it grows
     pace.py        how much of a step there is room for, learned from the steps that have run
     forecast.py    what a step will cost before one has run, from a few timed evaluations or from counts

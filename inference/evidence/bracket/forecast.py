@@ -129,7 +129,7 @@ def _chains(dim: int, growth: float) -> Amount:
 def _population(dim: int, growth: float) -> Amount:
     """A search from guide and prior, and a few draws of its mixture that are weighed."""
     gradients = _MOVES * (expedition.NUM_PARTICLES + sizes.NUM_PARTICLES)
-    points = 4 * NUM_POINTS + 2 * expedition.NUM_SAMPLES + sizes.NUM_TRIED
+    points = 4 * NUM_POINTS + 2 * expedition.NUM_SAMPLES + sizes.NUM_ADAPTED
     return Amount(2 * _MOVES + 8, GRADIENT * gradients + points, fits=8, fits_once=10)
 
 

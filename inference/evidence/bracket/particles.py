@@ -25,6 +25,7 @@ LOOKED = f"modes far from the guide were looked for by {NUM_PARTICLES} particles
 
 _FAR = 10.0  # nats above log p(x): what q covers is there once in e^10 draws of the posterior
 _FAINT = 5.0  # nats that a mode's density may lie below that of the others; further down it weighs a hundredth
+_OTHERS = 104_729  # further on in the random numbers: a search with the same seed begins elsewhere
 _STRAY = 1  # particles that may have strayed
 
 
@@ -47,7 +48,7 @@ class Particles:
         Raises:
             NotImplementedError: if the prior cannot be drawn from.
         """
-        numbers = RandomNumbers(densities.coordinates.target, seed)
+        numbers = RandomNumbers(densities.coordinates.target, seed + _OTHERS)
         with torch.no_grad():
             return travelled(path, numbers, NUM_PARTICLES, together=False)[0]
 

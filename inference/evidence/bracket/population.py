@@ -28,8 +28,6 @@ from elbowroom.inference.mcmc.search import search
 from elbowroom.inference.programs.evaluations import GRADIENT
 from elbowroom.inference.target import Target
 
-_OTHERS = 104_729  # further on in the random numbers: particles that begin elsewhere
-
 
 @dataclass(frozen=True)
 class Populations:
@@ -98,7 +96,7 @@ def _populate(densities: Densities, path: Path, seed: int) -> tuple[Tensor, tupl
         raise NotImplementedError("the prior cannot be drawn from")
     ess = torch.where(seen.heard, seen.ess, 0.0)  # else it found nothing
     columns = seen.log_evidence, seen.stderr, ess, seen.is_crowded & seen.heard
-    return found.points.points, columns, Particles.sent(path, densities, seed + _OTHERS)
+    return found.points.points, columns, Particles.sent(path, densities, seed)
 
 
 def _opinion(pieces: Sequence[tuple[Tensor, ...]]) -> Estimate[OpinionInfo]:

@@ -39,9 +39,11 @@ class Kind:
     Attributes:
         name: of the stage, and of the step that makes and tries the proposals; further draws are `<name> weights`.
         columns: under which the lower and the upper values are kept.
+        num_tried: draws that are weighed first. Where the search is most of the work, enough for a small error.
         make: from a target, a seed and a byte budget; NotImplementedError where the prior cannot be drawn from.
     """
 
     name: str
     columns: tuple[str, str]
+    num_tried: int
     make: Callable[[Target, int, int | None], Proposals]

@@ -11,6 +11,7 @@ from torch import Tensor
 from elbowroom.inference.estimate import Estimate
 from elbowroom.inference.evaluation.coordinates import Coordinates, why_no_coordinates
 from elbowroom.inference.evidence.annealing import anneal, anneal_reverse
+from elbowroom.inference.evidence.bracket.accounted import account
 from elbowroom.inference.evidence.bracket.choice import EARLIER, EXPEDITION
 from elbowroom.inference.evidence.bracket.sizes import (
     GROWTH,
@@ -88,6 +89,7 @@ def by_chains(work: Work, data: Tensor, effort: float) -> None:
         if effort > 0:
             work.ledger.remember(ADAPTED[0], EARLIER, data)
         _weigh(work, data, draws, num_adapted, seed)
+        account(work, data, draws, ADAPTED[0])
         work.ledger.put("bridge", data, bridge(part, draws, num_exchanges=0, seed=seed, memory_bytes=work.memory_bytes))
     with pace.clock.forgiving():  # the round has its chains
         wide, within = fitting(work, "more weights", _promising(work, data), effort)

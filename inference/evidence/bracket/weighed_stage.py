@@ -26,8 +26,8 @@ from elbowroom.inference.mcmc.expedition import LEAST_DIM
 from elbowroom.inference.mcmc.metric import MAX_DENSE
 
 _KINDS = {
-    range(LEAST_DIM, MOST_LATENTS + 1): Kind("population", POPULATION, populate),
-    range(MOST_LATENTS + 1, MAX_DENSE + 1): Kind("refined", REFINED, refine),
+    range(LEAST_DIM, MOST_LATENTS + 1): Kind("population", POPULATION, NUM_ADAPTED, populate),
+    range(MOST_LATENTS + 1, MAX_DENSE + 1): Kind("refined", REFINED, NUM_TRIED, refine),
 }
 """By the number of scalar latents: with few of them particles from the prior find the posterior by themselves."""
 
@@ -65,7 +65,7 @@ def _by_proposals(kind: Kind, work: Work, data: Tensor, effort: float) -> None:
             for name in kind.columns:
                 work.ledger.put(name, data, no_value(len(data)), (BLIND,) * len(data))
             return
-        tried = _weigh(kind, work, data, proposals, NUM_TRIED)
+        tried = _weigh(kind, work, data, proposals, kind.num_tried)
     work.ledger.put(EXPEDITION, data, *proposals.looked())
     with work.pace.clock.forgiving():
         _settle(kind, work, data, proposals, tried.info["delta_stderr"].cpu())
@@ -74,7 +74,7 @@ def _by_proposals(kind: Kind, work: Work, data: Tensor, effort: float) -> None:
 def _settle(kind: Kind, work: Work, data: Tensor, proposals: Proposals, error: Tensor) -> None:
     """Weigh as many draws as the error `[b]` of a few says are needed, and again as their own error says."""
     step = f"{kind.name} weights"
-    made, length = torch.full_like(error, NUM_TRIED), 2 * NORMAL_95 * _MARGIN * error
+    made, length = torch.full_like(error, kind.num_tried), 2 * NORMAL_95 * _MARGIN * error
     for most in _MOST_DRAWS:
         wanted = (made * (length / work.tolerance).square()).clamp(max=most)
         for size in _NUMBERS:

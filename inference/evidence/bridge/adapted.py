@@ -68,11 +68,16 @@ def adapted_importance(
     check_same_data(target, draws=draws)
 
     def fitted(coordinates: Coordinates, where: slice) -> Proposal:
-        z = {n: v[:, :, where].flatten(0, 1).to(coordinates.target.device) for n, v in draws.z.items()}
-        return from_mixture(Mixture.fit(_thinned(coordinates.unconstrain(z))), "adapted")
+        return from_mixture(mixture_of(draws, coordinates, where), "adapted")
 
     lower, upper = both_sides_of(target, fitted, num_samples, seed, memory_bytes)
     return Adapted(doubted_by_draws(lower, draws), doubted_by_draws(upper, draws))
+
+
+def mixture_of(draws: Draws, coordinates: Coordinates, where: slice = slice(None)) -> Mixture:
+    """The mixtures fitted to the draws of some of their data, whose coordinates are given."""
+    z = {n: v[:, :, where].flatten(0, 1).to(coordinates.target.device) for n, v in draws.z.items()}
+    return Mixture.fit(_thinned(coordinates.unconstrain(z)))
 
 
 _MOST_POINTS = 2048  # points that a mixture is fitted to

@@ -15,6 +15,7 @@ from elbowroom.inference import Draws, Estimate, Target, bracket
 from elbowroom.inference.evaluation.clock import Clock, Evaluations
 from elbowroom.inference.evaluation.random_numbers import RandomNumbers
 from elbowroom.inference.evidence.bracket import population, stages
+from elbowroom.inference.evidence.bracket.accounted import account
 from elbowroom.inference.evidence.bracket.bracket import continued
 from elbowroom.inference.evidence.bracket.choice import EXPEDITION, PARTICLES, POPULATION
 from elbowroom.inference.evidence.bracket.forecast import Forecast
@@ -22,7 +23,8 @@ from elbowroom.inference.evidence.bracket.ledger import Ledger
 from elbowroom.inference.evidence.bracket.pace import Pace
 from elbowroom.inference.evidence.bracket.population import Populations, populate
 from elbowroom.inference.evidence.bracket.result import read
-from elbowroom.inference.evidence.bracket.work import Work
+from elbowroom.inference.evidence.bracket.work import Work, no_value
+from elbowroom.inference.mcmc import hmc
 from elbowroom.inference.mcmc.expedition import explore
 from elbowroom.inference.mcmc.path import Path
 from elbowroom.inference.mcmc.search import Found, search
@@ -221,3 +223,19 @@ def test_particles_that_nothing_accounts_for_are_told(monkeypatch: pytest.Monkey
     found = read(ledger, 0.1, {})
     assert not bool(found.settled.any())
     assert all("particles from the prior ended where the proposal hardly reaches" in flag for flag in found.flags)
+
+
+@pytest.mark.parametrize(("start", "told"), [("both", False), ("guide", True)])
+def test_particles_are_accounted_for_by_chains_that_have_been_there(start: str, told: bool) -> None:
+    """Told of a proposal in one of two modes; chains from the prior, too, are in both, chains from the guide in one."""
+    target = Target(partial(two_modes, share=0.5), in_one_mode, torch.zeros(4))
+    work = Work(target, Ledger.empty(4), 0, 0.1, None, Pace(Clock(Evaluations(1e9)), Forecast.counted(target)))
+    data = torch.arange(1, 4)
+    work.ledger.put(PARTICLES, torch.arange(4), no_value(4), ("", "9 of 64", "", "9 of 64"))
+    value = evidence_of_modes() + (math.log(0.5) if told else 0.0)
+    work.ledger.put("adapted importance", data, Estimate(torch.full((3,), value), torch.full((3,), 0.01), "lower"))
+    draws = hmc(target.select(data), num_chains=2, num_warmup=50, num_draws=100, start=start)
+    account(work, data, draws, "adapted importance")
+    flags = work.ledger.columns[PARTICLES].flags
+    assert (flags[0], flags[2]) == ("", "")
+    assert ["hardly reaches" in flags[b] for b in (1, 3)] == [told] * 2 and bool(flags[1]) is told
