@@ -6,7 +6,6 @@ from torch import Tensor
 from elbowroom.inference.estimate import Estimate
 from elbowroom.inference.evaluation.budget import cells_within
 from elbowroom.inference.evaluation.coordinates import Coordinates
-from elbowroom.inference.evaluation.recorded_densities import Densities
 from elbowroom.inference.evidence.bracket.choice import PARTICLES
 from elbowroom.inference.evidence.bracket.particles import Particles
 from elbowroom.inference.evidence.bracket.work import Work, no_value
@@ -32,11 +31,11 @@ def account(work: Work, data: Tensor, draws: Draws, method: str) -> None:
         places = torch.arange(len(data))
     some = data[places]
     coordinates = Coordinates.of(work.part(some))
-    cells = cells_within(coordinates.target, work.memory_bytes)
-    densities = Densities.of(coordinates, cells, record=False)
-    at = Particles.sent(Path(coordinates, "prior", record=False, cells=cells // GRADIENT or 1), densities, work.seed)
+    cells = cells_within(coordinates.target, work.memory_bytes, copies=GRADIENT)
+    path = Path(coordinates, "prior", record=False, cells=cells)
+    at = Particles.sent(path, work.seed)
     column = work.ledger.columns[method]
     found = Estimate(column.value[some], column.stderr[some], "lower")
     mixture = mixture_of(draws.select(places.tolist()), coordinates)
-    missed = Particles.under(mixture.log_density, densities, at).missed(found)
+    missed = Particles.under(mixture.log_density, path, at).missed(found)
     work.ledger.put(PARTICLES, some, no_value(len(some)), missed)

@@ -4,7 +4,10 @@ Weights show what a proposal q covers badly, not what it does not reach: a mode 
 seen leaves no sign in them. Particles that came from the prior alone, never resampled, end in modes. Where q covers
 them their log w = log p(x, u) − log q(u) are about those of draws of the posterior, within a few nats of log p(x);
 where it does not they are larger by as much as q has died away there. Those are told whose density is that of the
-others, about: a mode far below them weighs nothing.
+others, about: a mode far below them weighs nothing. Nor does a place R whose likelihood lies far below p(x), where
+particles are that have not arrived, for its share of the posterior is
+
+    ∫_R p(u) p(x|u) du / p(x)  ≤  max_R p(x|u) / p(x)
 """
 
 from collections.abc import Callable, Sequence
@@ -15,7 +18,6 @@ from torch import Tensor
 
 from elbowroom.inference.estimate import Estimate
 from elbowroom.inference.evaluation.random_numbers import RandomNumbers
-from elbowroom.inference.evaluation.recorded_densities import Densities
 from elbowroom.inference.evidence.bracket.sizes import NUM_PARTICLES
 from elbowroom.inference.mcmc.expedition import travelled
 from elbowroom.inference.mcmc.path import Path
@@ -24,7 +26,8 @@ LOOKED = f"modes far from the guide were looked for by {NUM_PARTICLES} particles
 """What is told of data for which nothing else was sent from the prior."""
 
 _FAR = 10.0  # nats above log p(x): what q covers is there once in e^10 draws of the posterior
-_FAINT = 5.0  # nats that a mode's density may lie below that of the others; further down it weighs a hundredth
+_FAINT = 5.0  # nats that a mode's density may lie below that of the others, and a likelihood below p(x); further down
+# it weighs a hundredth
 _OTHERS = 104_729  # further on in the random numbers: a search with the same seed begins elsewhere
 _STRAY = 1  # particles that may have strayed
 
@@ -36,39 +39,45 @@ class Particles:
     Attributes:
         log_joint: log p(x, u) at the particles, `[P, B]`, nats.
         log_w: log p(x, u) − log q(u) there.
+        log_likelihood: log p(x | u) there.
     """
 
     log_joint: Tensor
     log_w: Tensor
+    log_likelihood: Tensor
 
     @classmethod
-    def sent(cls, path: Path, densities: Densities, seed: int) -> Tensor:
-        """Where they end, `[P, B, D]`.
+    def sent(cls, path: Path, seed: int) -> Tensor:
+        """Where they end, `[P, B, D]`, along a path from the prior.
 
         Raises:
             NotImplementedError: if the prior cannot be drawn from.
         """
-        numbers = RandomNumbers(densities.coordinates.target, seed + _OTHERS)
         with torch.no_grad():
+            numbers = RandomNumbers(path.target, seed + _OTHERS)
             return travelled(path, numbers, NUM_PARTICLES, together=False)[0]
 
     @classmethod
-    def under(cls, log_density: Callable[[Tensor], Tensor], densities: Densities, at: Tensor) -> "Particles":
+    def under(cls, log_density: Callable[[Tensor], Tensor], path: Path, at: Tensor) -> "Particles":
         """The particles `at` `[P, B, D]` held against log q(u), `[P, B]`."""
         with torch.no_grad():
-            log_p = densities.log_joint(at).double()
-            return cls(log_p.cpu(), (log_p - log_density(at)).cpu())
+            ends = path.evaluate(at)
+            log_joint = ends.log_joint.double()
+            return cls(log_joint.cpu(), (log_joint - log_density(at)).cpu(), ends.difference.cpu())
 
     @classmethod
     def joined(cls, parts: "Sequence[Particles]") -> "Particles":
         """Those of all parts of the data."""
-        return cls(torch.cat([p.log_joint for p in parts], 1), torch.cat([p.log_w for p in parts], 1))
+        columns = zip(*((p.log_joint, p.log_w, p.log_likelihood) for p in parts), strict=True)
+        return cls(*(torch.cat(column, 1) for column in columns))
 
     def missed(self, lower: Estimate) -> tuple[str, ...]:
         """For each datum how many particles lie where q does not reach, in words, or nothing."""
-        beyond = ~(self.log_w <= lower.value.cpu() + _FAR) & ~self.log_joint.isneginf()
+        log_p = lower.value.cpu()
+        beyond = ~(self.log_w <= log_p + _FAR) & ~self.log_joint.isneginf()
         usual = torch.where(beyond, torch.nan, self.log_joint).nanmedian(0).values
         beyond &= ~(self.log_joint < usual - _FAINT)  # all of them where none is covered
+        beyond &= ~(self.log_likelihood < log_p - _FAINT)
         text = (
             "{} of {} particles from the prior ended where the proposal hardly reaches: "
             "a part of the posterior is missing here"
@@ -77,4 +86,4 @@ class Particles:
 
     def select(self, data: Tensor) -> "Particles":
         """Those of some of the data."""
-        return Particles(self.log_joint[:, data], self.log_w[:, data])
+        return Particles(self.log_joint[:, data], self.log_w[:, data], self.log_likelihood[:, data])

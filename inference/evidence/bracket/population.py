@@ -82,7 +82,7 @@ def populate(target: Target, seed: int, memory_bytes: int | None) -> Populations
     pieces = [_populate(part, path.on(part.coordinates.target), seed) for part in every]
     points, columns, at = zip(*pieces, strict=True)
     mixture = Mixture.fit(torch.cat(points, 1))
-    return Populations(mixture, _opinion(columns), Particles.under(mixture.log_density, densities, torch.cat(at, 1)))
+    return Populations(mixture, _opinion(columns), Particles.under(mixture.log_density, path, torch.cat(at, 1)))
 
 
 def _populate(densities: Densities, path: Path, seed: int) -> tuple[Tensor, tuple[Tensor, ...], Tensor]:
@@ -96,7 +96,7 @@ def _populate(densities: Densities, path: Path, seed: int) -> tuple[Tensor, tupl
         raise NotImplementedError("the prior cannot be drawn from")
     ess = torch.where(seen.heard, seen.ess, 0.0)  # else it found nothing
     columns = seen.log_evidence, seen.stderr, ess, seen.is_crowded & seen.heard
-    return found.points.points, columns, Particles.sent(path, densities, seed)
+    return found.points.points, columns, Particles.sent(path, seed)
 
 
 def _opinion(pieces: Sequence[tuple[Tensor, ...]]) -> Estimate[OpinionInfo]:

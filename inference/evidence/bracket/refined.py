@@ -89,7 +89,7 @@ def refine(target: Target, seed: int, memory_bytes: int | None) -> Refined:
 def _refine(densities: Densities, path: Path, seed: int) -> Refined:
     coordinates = densities.coordinates
     numbers = RandomNumbers(coordinates.target, seed)
-    at = Particles.sent(path, densities, seed)
+    at = Particles.sent(path, seed)
     points = NUM_POINTS if coordinates.dim <= NUM_POINTS else 2 * NUM_POINTS
     fitted = fit_family(
         lambda data: density_of(densities, data),
@@ -104,7 +104,7 @@ def _refine(densities: Densities, path: Path, seed: int) -> Refined:
     def log_density(u: Tensor) -> Tensor:
         return _log_density(fitted, fitted.whitened(u.double()).squeeze(2))
 
-    return Refined(fitted, Particles.under(log_density, densities, at))
+    return Refined(fitted, Particles.under(log_density, path, at))
 
 
 def _widths(dim: int) -> Tensor:

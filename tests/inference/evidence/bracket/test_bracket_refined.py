@@ -1,6 +1,7 @@
 """A Gaussian fitted to each datum settles it from both sides; particles from the prior see a mode that it lacks."""
 
 import math
+from dataclasses import replace
 from functools import partial
 from typing import cast
 
@@ -176,7 +177,7 @@ def test_draws_have_the_density_that_is_said() -> None:
     factor = torch.tensor([[1.0, 0.0], [0.7, 0.5]])
     family = Family.gaussian(torch.tensor([[1.0, -2.0]]), factor.unsqueeze(0))
     nothing = torch.zeros(1, 1)
-    draw = Refined(family, Particles(nothing, nothing)).proposal(slice(0, 1), "test")
+    draw = Refined(family, Particles(nothing, nothing, nothing)).proposal(slice(0, 1), "test")
     u, log_q = draw(RandomNumbers(ppca(1)[0], 0), 40_000, 0)
     widths = [1 + 0.7 * j / 2**0.5 for j in range(3)]
     parts = [
@@ -198,10 +199,12 @@ def test_which_particles_count() -> None:
     log_w[:2, 1:4] = torch.tensor([12.0, 12.0, 12.0])
     log_joint = torch.zeros(6, 5)
     log_joint[:2, 1:4] = torch.tensor([-4.0, -6.0, -torch.inf])
-    found = Particles(log_joint, log_w)
+    found = Particles(log_joint, log_w, torch.zeros(6, 5))
     assert [bool(text) for text in found.missed(estimated(0.0, 5))] == [False, True, False, False, True]
     assert [bool(text) for text in found.missed(estimated(3.0, 5))] == [False] * 5
     assert found.missed(estimated(0.0, 5))[1].startswith("2 of 6 particles")
+    far_down = replace(found, log_likelihood=torch.tensor([0.0, -4.0, 0.0, 0.0, -6.0]).expand(6, 5))
+    assert [bool(text) for text in far_down.missed(estimated(0.0, 5))] == [False, True, False, False, False]
     assert len(found.select(torch.tensor([1, 4])).missed(estimated(0.0, 2))) == 2
 
 
