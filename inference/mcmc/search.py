@@ -78,7 +78,8 @@ def search(
 
     Where there are more than two coordinates an expedition is sent from the prior, and its particles are half of what
     the first mixture is fitted to; an eighth of the points of each later one are theirs, so that a mode which the guide
-    does not know keeps a component. They are left out where they weigh nothing beside what the guide shows.
+    does not know keeps a component. They are left out where they weigh nothing beside what the guide shows, or beside
+    the first mixture: particles that never arrived would spoil it.
 
     Args:
         coordinates: the target's.
@@ -92,6 +93,8 @@ def search(
     """
     guide = from_guide(coordinates, _NUM_GUIDE, numbers.seed) if start != "prior" else None
     expedition = _expedition(path, numbers, log_joint, start)
+    if expedition is not None and guide is not None:
+        expedition = expedition.beside(guide.log_mean()[0])
     pools = [pool for pool in (guide, _pool(coordinates, numbers, start, expedition)) if pool is not None]
     spread = torch.stack([pool.u.std(0) for pool in pools]).amin(0)
     spread = spread.clamp_min(torch.finfo(spread.dtype).tiny ** 0.25)
@@ -155,8 +158,9 @@ def _first(
         return PosteriorPoints(points, population.ess, spread, evaluations)
     points = expedition.particles[torch.arange(NUM_POINTS, device=spread.device) // 2 % len(expedition.particles)]
     if guide is not None:
-        place = torch.arange(NUM_POINTS, device=spread.device).reshape(-1, 1, 1)
-        points = torch.where(place % 2 == 0, guide.tempered(BELIEVED).resampled(NUM_POINTS, uniform), points)
+        place = torch.arange(NUM_POINTS, device=spread.device).unsqueeze(1)
+        theirs = (place % 2 == 1) & expedition.heard
+        points = torch.where(~theirs.unsqueeze(-1), guide.tempered(BELIEVED).resampled(NUM_POINTS, uniform), points)
     nothing = torch.zeros_like(spread[:, 0])  # weights of two samples are not compared: their mixture's own will say
     return PosteriorPoints(points, nothing, spread, evaluations + expedition.evaluations)
 

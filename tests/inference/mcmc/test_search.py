@@ -12,6 +12,7 @@ from elbowroom.inference.mcmc.mixture import Mixture
 from elbowroom.inference.mcmc.path import Path
 from elbowroom.inference.mcmc.population import NUM_POINTS, Population
 from elbowroom.inference.mcmc.search import BELIEVED, PosteriorPoints, search
+from elbowroom.reference import problem
 from toys.programs import data, normal_guide, normal_model, one_mode, two_modes
 
 
@@ -96,3 +97,10 @@ def test_a_mixture_of_the_points_reaches_both_modes() -> None:
     log_q = Mixture.fit(what.points).log_density(torch.tensor([-6.0, 6.0])[:, None, None].expand(2, 3, 1))
     exact = torch.tensor([0.1, 0.9]).log() - 0.5 * math.log(2 * math.pi)
     assert (log_q - exact[:, None]).abs().max() < 0.6
+
+
+def test_particles_that_never_arrive_do_not_spoil_what_the_guide_shows() -> None:
+    """A posterior that is narrow in a wide prior: the guide is exact, and its draws alone make the first mixture."""
+    reference = problem("sblri")
+    what, _ = searched(reference.target())
+    assert float(what.ess.min()) > 0.3 * NUM_POINTS
