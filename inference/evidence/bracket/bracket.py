@@ -129,7 +129,7 @@ def continued(
     stages = [name for name in stages_of(target) if name not in WEIGHED or work.draws is None]  # chains come first
     _check_first(pace, stages, int((~ledger.has("importance")).sum()), len(target))
     with progress_bar(len(target), "bracket", "datum", progress) as bar:
-        run = _Run(work, bar, keep)
+        run = _Run(work, bar, keep, work.is_settled(torch.arange(len(target))))
         for name, effort in _agenda(stages) if only is None else [(name, 0) for name in only if name in stages]:
             run.stage(name, effort)
         if only is None:
@@ -161,6 +161,7 @@ class _Run:
     work: Work
     bar: Bar
     keep: Callable[[], None]
+    settled: Tensor  # which data are, `[B]`: a block changes its own data alone
     reached: dict[str, float] = field(default_factory=dict)  # stage -> the largest effort that it was run with here
 
     def stage(self, name: str, effort: int) -> None:
@@ -191,11 +192,10 @@ class _Run:
 
     def _todo(self, name: str, effort: int) -> Tensor:
         """The data that a stage has not answered with this effort and that are not settled."""
-        work, everything = self.work, torch.arange(len(self.work.target))
-        settled = work.is_settled(everything)
-        self.bar.reach(int(settled.sum()))
+        work = self.work
+        self.bar.reach(int(self.settled.sum()))
         done = work.ledger.effort >= effort if name == "chains" else work.ledger.has(_ANSWERED.get(name, name))
-        return everything[~done & ~settled]
+        return (~done & ~self.settled).nonzero().flatten()
 
     def _block(self, name: str, data: Tensor, effort: float) -> bool:
         """Answer some data and keep what was found; whether there was room for all of it."""
@@ -203,6 +203,7 @@ class _Run:
         with work.pace.clock.forgiving(), counted() as refused:
             STAGES[name](work, data, effort)
             finished = True
+        self.settled[data] = work.is_settled(data)
         self.reached[name] = max(effort, self.reached.get(name, effort))
         if name == "chains" and finished:
             work.ledger.effort[data] = math.ceil(effort)

@@ -85,8 +85,8 @@ def _settle(kind: Kind, work: Work, data: Tensor, proposals: Proposals, error: T
                 with work.pace.timed(step, len(places), within):
                     _weigh(kind, work, data[places], proposals.select(places), number)
                 made[places] = float(number)
-        lower, upper = (choose(work.ledger, (name,)) for name in kind.columns)
-        length = _MARGIN * width(lower, upper)[data]
+        answers = work.ledger.select(data.tolist())
+        length = _MARGIN * width(*(choose(answers, (name,)) for name in kind.columns))
 
 
 def _whole(work: Work, chosen: Tensor) -> Tensor:

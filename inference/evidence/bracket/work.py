@@ -38,8 +38,8 @@ class Work:
         return self.target if len(data) == len(self.target) else self.target.select(data)
 
     def is_settled(self, data: Tensor) -> Tensor:
-        """Whether each of these data is settled, `[b]`."""
-        return settled(self.ledger, self.tolerance)[data]
+        """Whether each of these data is settled, `[b]`; others are not looked at, of which there may be very many."""
+        return settled(self.ledger.select(data.tolist()), self.tolerance)
 
 
 def fitting(work: Work, step: str, places: Tensor, effort: float) -> tuple[Tensor, float]:

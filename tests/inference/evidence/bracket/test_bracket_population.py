@@ -239,3 +239,14 @@ def test_particles_are_accounted_for_by_chains_that_have_been_there(start: str, 
     flags = work.ledger.columns[PARTICLES].flags
     assert (flags[0], flags[2]) == ("", "")
     assert ["hardly reaches" in flags[b] for b in (1, 3)] == [told] * 2 and bool(flags[1]) is told
+
+
+def test_whether_some_data_are_settled_does_not_depend_on_the_others() -> None:
+    target, _ = ppca(5)
+    ledger, pace = few_stages(target)
+    ledger.columns[POPULATION[0]].flags[3] = "not believed"
+    work = Work(target, ledger, 0, 0.1, None, pace)
+    every = work.is_settled(torch.arange(5))
+    assert bool(every.any()) and not bool(every[3])
+    for rows in ([3], [4, 0], [2, 3, 1]):
+        assert torch.equal(work.is_settled(torch.tensor(rows)), every[rows])
