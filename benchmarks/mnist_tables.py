@@ -27,7 +27,7 @@ from elbowroom.guides import FlowGuide
 from elbowroom.inference import Bracket, Estimate, Fit, Target, bracket, fit, importance
 
 BATCH_SIZE, NUM_SAMPLES, NUM_BRACKETED = 100, 1000, 1000
-RATES = (1e-3, 2e-3, 4e-3, 6e-3)
+RATES = (1e-3, 2e-3, 4e-3)
 WARM_UPS = (0.0, 0.2)  # of the epochs
 NUM_TRIED = 1000  # validation images by which a setting is chosen
 FLOW = "flow guide"
@@ -79,7 +79,7 @@ def main() -> None:
     made.add_argument("--run", type=Path, default=Path("runs/mnist_tables"), help="where the runs are kept and resumed")
     made.add_argument("--rows", nargs="+", choices=list(ROWS), default=list(ROWS))
     made.add_argument("--epochs", type=int, default=100)
-    made.add_argument("--tried-epochs", type=int, default=10, help="of each setting, to choose one")
+    made.add_argument("--tried-epochs", type=int, help="of each setting, to choose one; default: a third of --epochs")
     made.add_argument("--rate", type=float, help="the learning rate, if none is to be chosen")
     made.add_argument("--warm-up", type=float, default=0.0, help="with --rate: share of the epochs")
     made.add_argument("--num-samples", type=int, default=NUM_SAMPLES, help="of each test image")
@@ -112,14 +112,17 @@ def main() -> None:
 def best_setting(name: str, data: Dataset, options: argparse.Namespace) -> tuple[Setting, str]:
     """The setting with the highest log p(x) of validation images after a few epochs, and what all had."""
     found: dict[Setting, float] = {}
+    epochs = options.tried_epochs or max(
+        1, options.epochs // 3
+    )  # of far fewer the highest rates are best, and then not
     for setting in settings(name):
-        place = options.run / f"{_slug(name)}-tried-{options.tried_epochs}-{setting.rate:g}-{setting.warm_up:g}"
-        target = trained_on(data.train, name, setting, options.tried_epochs, data, options.device, place).target
+        place = options.run / f"{_slug(name)}-tried-{epochs}-{setting.rate:g}-{setting.warm_up:g}"
+        target = trained_on(data.train, name, setting, epochs, data, options.device, place).target
         some = Target(target.model, target.guide, data.validation[:NUM_TRIED].to(options.device))
         found[setting] = importance(some, num_samples=NUM_SAMPLES, search=False).mean()[0]
-        print(f"{name}: {setting} after {options.tried_epochs} epochs: {-found[setting]:.2f}", flush=True)
+        print(f"{name}: {setting} after {epochs} epochs: {-found[setting]:.2f}", flush=True)
     told = ", ".join(f"{setting}: {-value:.2f}" for setting, value in found.items())
-    return max(found, key=lambda s: found[s]), f"validation after {options.tried_epochs} epochs, {told}"
+    return max(found, key=lambda s: found[s]), f"validation after {epochs} epochs, {told}"
 
 
 def settings(name: str) -> Iterator[Setting]:
