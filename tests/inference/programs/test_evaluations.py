@@ -31,8 +31,8 @@ def test_what_counts() -> None:
     assert counted(lambda: of.log_joint(steep)) == 15 * evaluations.GRADIENT
     densities, u = Densities.of(Coordinates.of(of), 100), torch.zeros(5, 3, 1)
     assert [counted(lambda: densities.gradient(u)) for _ in range(2)] == [15 * evaluations.GRADIENT] * 2
-    # Slices of one size, as many cells as may be evaluated at once: what fills them up is evaluated, too.
-    assert [counted(lambda: densities.log_joint(u)) for _ in range(2)] == [99] * 2
+    # Slices of one size, a power of two of samples within the cells: what fills them up is evaluated, too.
+    assert [counted(lambda: densities.log_joint(u)) for _ in range(2)] == [32 * 3] * 2
 
 
 def test_it_stops_before_what_has_no_room() -> None:

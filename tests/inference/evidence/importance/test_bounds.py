@@ -429,7 +429,7 @@ def test_float32_rounding_of_large_sums_is_no_tail(pixels: int, latents: int, si
             pyro.sample("z", dist.MultivariateNormal(loc, scale_tril=tril))
 
     target = Target(model, guide, x, loc)
-    found = bounds(target, num_samples=500, num_particles=[5])
+    found = bounds(target, num_samples=500, num_particles=[5], search=False)  # one in ten of these looks crowded to it
     assert target.log_weights(5).dtype == torch.float32
     assert found.info["pareto_k"].tolist() == [-math.inf] * 5
     assert set(found["upper-2"].flags) == {""}
