@@ -23,6 +23,7 @@ from elbowroom.inference.evidence.bracket.ledger import Ledger
 from elbowroom.inference.evidence.bracket.pace import Pace
 from elbowroom.inference.evidence.bracket.population import Populations, populate
 from elbowroom.inference.evidence.bracket.result import read
+from elbowroom.inference.evidence.bracket.weighed_stage import WEIGHED
 from elbowroom.inference.evidence.bracket.work import Work, no_value
 from elbowroom.inference.mcmc import hmc
 from elbowroom.inference.mcmc.expedition import explore
@@ -150,22 +151,23 @@ def test_no_room_for_it_is_no_answer() -> None:
 
 
 @pytest.mark.parametrize("given", [False, True])
-def test_chains_that_were_given_come_first(given: bool, monkeypatch: pytest.MonkeyPatch) -> None:
-    target, _ = ppca()
+@pytest.mark.parametrize(("stage", "dim"), [("population", 5), ("refined", 18)])
+def test_chains_that_were_given_come_first(stage: str, dim: int, given: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    target, _ = ppca(dim=dim)
     seen: list[str] = []
 
     def weighed(work: Work, rows: Tensor, effort: float) -> None:
-        seen.append("population")
-        for name in POPULATION:
+        seen.append(stage)
+        for name in WEIGHED[stage].columns:
             work.ledger.put(name, rows, Estimate(torch.zeros(len(rows)), torch.ones(len(rows)), "none"))
 
-    monkeypatch.setitem(stages.STAGES, "population", weighed)
+    monkeypatch.setitem(stages.STAGES, stage, weighed)
     monkeypatch.setitem(stages.STAGES, "chains", lambda *_: seen.append("chains"))
     pace = Pace(Clock(Evaluations(3e5)), Forecast.counted(target))
     draws = cast(Draws, object()) if given else None
     work = Work(target, Ledger.empty(len(target)), 0, 0.1, None, pace, draws)
-    continued(work, lambda: None, only=(*FEW, "chains"))
-    assert ("population" in seen) is not given and "chains" in seen
+    continued(work, lambda: None, only=("importance", stage, "chains"))
+    assert (stage in seen) is not given and "chains" in seen
 
 
 @pytest.mark.parametrize("dim", [1, 2, 3, 16, 17, 128, 129])

@@ -3,7 +3,6 @@
 import math
 from dataclasses import replace
 from functools import partial
-from typing import cast
 
 import pyro
 import pyro.distributions as dist
@@ -11,7 +10,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from elbowroom.inference import Draws, Estimate, Target, bracket
+from elbowroom.inference import Estimate, Target, bracket
 from elbowroom.inference.evaluation.clock import Clock, Evaluations
 from elbowroom.inference.evaluation.random_numbers import RandomNumbers
 from elbowroom.inference.evidence.bracket import stages
@@ -153,25 +152,6 @@ def test_no_room_for_it_is_no_answer() -> None:
     assert "refined importance" not in ledger.columns and pace.clock.spent <= 20_000
 
 
-@pytest.mark.parametrize("given", [False, True])
-def test_chains_that_were_given_come_first(given: bool, monkeypatch: pytest.MonkeyPatch) -> None:
-    target, _ = ppca()
-    seen: list[str] = []
-
-    def refined(work: Work, rows: Tensor, effort: float) -> None:
-        seen.append("refined")
-        for name in REFINED:
-            work.ledger.put(name, rows, Estimate(torch.zeros(len(rows)), torch.ones(len(rows)), "none"))
-
-    monkeypatch.setitem(stages.STAGES, "refined", refined)
-    monkeypatch.setitem(stages.STAGES, "chains", lambda *_: seen.append("chains"))
-    pace = Pace(Clock(Evaluations(3e5)), Forecast.counted(target))
-    draws = cast(Draws, object()) if given else None
-    work = Work(target, Ledger.empty(len(target)), 0, 0.1, None, pace, draws)
-    continued(work, lambda: None, only=(*FEW, "chains"))
-    assert ("refined" in seen) is not given and "chains" in seen
-
-
 def test_draws_have_the_density_that_is_said() -> None:
     """A mixture of three widths about one centre: its density by torch, and its second moment."""
     factor = torch.tensor([[1.0, 0.0], [0.7, 0.5]])
@@ -199,9 +179,9 @@ def test_which_particles_count() -> None:
     log_w[:2, 1:4] = torch.tensor([12.0, 12.0, 12.0])
     log_joint = torch.zeros(6, 5)
     log_joint[:2, 1:4] = torch.tensor([-4.0, -6.0, -torch.inf])
-    found = Particles(log_joint, log_w, torch.zeros(6, 5))
+    found = Particles(log_joint, log_w, torch.full((6, 5), 20.0))
     assert [bool(text) for text in found.missed(estimated(0.0, 5))] == [False, True, False, False, True]
-    assert [bool(text) for text in found.missed(estimated(3.0, 5))] == [False] * 5
+    assert [bool(text) for text in found.missed(estimated(8.0, 5))] == [False] * 5
     assert found.missed(estimated(0.0, 5))[1].startswith("2 of 6 particles")
     far_down = replace(found, log_likelihood=torch.tensor([0.0, -4.0, 0.0, 0.0, -6.0]).expand(6, 5))
     assert [bool(text) for text in far_down.missed(estimated(0.0, 5))] == [False, True, False, False, False]
