@@ -25,7 +25,7 @@ from elbowroom.inference.mcmc.path import Path
 LOOKED = f"modes far from the guide were looked for by {NUM_PARTICLES} particles from the prior"
 """What is told of data for which nothing else was sent from the prior."""
 
-_FAR = 5.0  # nats above log p(x): of a tenth of the posterior, 4000 draws would have three there, and their weights show
+_FAR = 5.0  # nats above log p(x): of a tenth of the posterior 4000 draws have three there, which their weights show
 _FAINT = 5.0  # nats that a mode's density may lie below that of the others, and a likelihood below p(x); further down
 # it weighs a hundredth
 _OTHERS = 104_729  # further on in the random numbers: a search with the same seed begins elsewhere
