@@ -37,7 +37,7 @@ def main() -> None:
         f"Brackets of {len(target)} MNIST test images in {options.budget:g} s, {options.epochs} epochs, nats per image",
         [
             ("seconds, and of the processor", f"{seconds:.1f}, {cpu:.1f}"),
-            ("both sides; settled within 0.1 nat", f"{_finite(found)}; {int(found.settled.sum())} of {len(target)}"),
+            ("both sides; settled within 0.1 nat", f"{both_sides(found)}; {int(found.settled.sum())} of {len(target)}"),
             ("by", ", ".join(f"{name} ({n})" for name, n in Counter(map(found.method, range(len(target)))).items())),
             *compared(found, truth),
         ],
@@ -46,8 +46,8 @@ def main() -> None:
 
 
 def compared(found: Bracket, truth: Estimate) -> list[tuple[str, str]]:
-    """The settled images against annealing."""
-    data = found.settled.nonzero().flatten()
+    """The settled images against annealing, of the first that were annealed."""
+    data = found.settled[: len(truth)].nonzero().flatten()
     lower, upper = found.lower.value[data], found.upper.value[data]
     more = lower - truth.value[data]
     error = torch.hypot(found.lower.stderr[data], truth.stderr[data])
@@ -61,7 +61,8 @@ def compared(found: Bracket, truth: Estimate) -> list[tuple[str, str]]:
     ]
 
 
-def _finite(found: Bracket) -> int:
+def both_sides(found: Bracket) -> int:
+    """How many data have a number on either side."""
     return int((found.lower.value.isfinite() & found.upper.value.isfinite()).sum())
 
 

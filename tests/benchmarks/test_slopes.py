@@ -52,8 +52,8 @@ def test_a_card_is_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_the_peak_is_that_of_the_call() -> None:
     before = forget_peak()
-    torch.ones(2**22, dtype=torch.float64).sum()
-    assert 0.9 < (peak_bytes() - before) / 2**25 < 1.5
+    torch.ones(2**23, dtype=torch.float64).sum()  # more than the C library takes from memory that it keeps
+    assert 0.9 < (peak_bytes() - before) / 2**26 < 1.5
     assert forget_peak() < before + 2**24
 
 

@@ -16,6 +16,7 @@ Values are chosen by a fixed order of trust; one that a lower bound contradicts 
                    … the stages that weigh it
     population.py  the mixture that is fitted to weighed draws of guide and prior
     refined.py     the Gaussian that is fitted to each datum
+    recording.py   what they evaluate: run, recorded for several blocks of data, compiled for many
     particles.py   what particles from the prior say that a proposal misses
     accounted.py   … and whether the chains have been there
     sizes.py       how large each step is, and how it grows

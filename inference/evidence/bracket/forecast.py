@@ -101,6 +101,10 @@ class Forecast:
         once = amount.calls * self.call + amount.fits_once * self.fit
         return once + num_data * (amount.points * self.point + amount.fits * self.fit)
 
+    def share_of_points(self, step: str, num_data: int) -> float:
+        """Which part of that evaluations at points are, in the first round."""
+        return num_data * self.work[step](self.dim, 1.0).points * self.point / self.cost(step, num_data, 1.0)
+
 
 _LATTICE = (Amount(60, 16), Amount(60, 3_000, 2, 35), Amount(80, 15_000, 6, 70))
 """A lattice over no, one and two latents."""

@@ -13,20 +13,15 @@ import torch
 from torch import Tensor
 
 from elbowroom.inference.estimate import Estimate
-from elbowroom.inference.evaluation.budget import cells_within, plan
-from elbowroom.inference.evaluation.coordinates import Coordinates
 from elbowroom.inference.evaluation.random_numbers import RandomNumbers
-from elbowroom.inference.evaluation.recorded_densities import Densities
 from elbowroom.inference.evidence.bracket.particles import Particles
+from elbowroom.inference.evidence.bracket.recording import Recording
 from elbowroom.inference.evidence.bracket.work import weakly_seen
 from elbowroom.inference.evidence.bridge.both_sides import Proposal, from_mixture
 from elbowroom.inference.evidence.second_opinion import OpinionInfo, doubts_of_descendants
 from elbowroom.inference.mcmc.expedition import NUM_PARTICLES
 from elbowroom.inference.mcmc.mixture import Mixture
-from elbowroom.inference.mcmc.path import Path
 from elbowroom.inference.mcmc.search import search
-from elbowroom.inference.programs.evaluations import GRADIENT
-from elbowroom.inference.target import Target
 
 
 @dataclass(frozen=True)
@@ -67,27 +62,22 @@ class Populations:
         return Populations(self.mixture.select(data), theirs, self.particles.select(data))
 
 
-def populate(target: Target, seed: int, memory_bytes: int | None) -> Populations:
+def populate(recording: Recording, seed: int, memory_bytes: int | None) -> Populations:
     """Search for the posterior of each datum, and fit a mixture to what was found.
 
     Raises:
         NotImplementedError: if the prior cannot be drawn from.
     """
-    coordinates = Coordinates.of(target)
-    at_once = plan(target, NUM_PARTICLES, memory_bytes, gradients=True).data_at_once
-    densities = Densities.of(coordinates, cells_within(target, memory_bytes), record=False)  # it is over before one
-    path = Path(coordinates, "prior", record=False, cells=cells_within(target, memory_bytes, copies=GRADIENT))
-    parts = torch.arange(len(target)).chunk(-(-len(target) // at_once)) if target.sliceable else [None]
-    every = [densities if data is None else densities.at(coordinates.at(data)) for data in parts]
-    pieces = [_populate(part, path.on(part.coordinates.target), seed) for part in every]
+    pieces = [_populate(part, seed) for part in recording.parts(NUM_PARTICLES, memory_bytes)]
     points, columns, at = zip(*pieces, strict=True)
     mixture = Mixture.fit(torch.cat(points, 1))
-    return Populations(mixture, _opinion(columns), Particles.under(mixture.log_density, path, torch.cat(at, 1)))
+    seen = Particles.under(mixture.log_density, recording.path, torch.cat(at, 1))
+    return Populations(mixture, _opinion(columns), seen)
 
 
-def _populate(densities: Densities, path: Path, seed: int) -> tuple[Tensor, tuple[Tensor, ...], Tensor]:
+def _populate(recording: Recording, seed: int) -> tuple[Tensor, tuple[Tensor, ...], Tensor]:
     """Points of the posteriors, what the opinion is made of, and where further particles from the prior end."""
-    coordinates = densities.coordinates
+    densities, path, coordinates = recording.densities, recording.path, recording.coordinates
     numbers = RandomNumbers(coordinates.target, seed)
     with torch.no_grad():
         found = search(coordinates, densities.log_joint, numbers, num_chains=1, start="both", path=path)

@@ -8,8 +8,8 @@ from torch import Tensor
 
 from elbowroom.inference.estimate import Estimate
 from elbowroom.inference.evidence.bracket.particles import Particles
+from elbowroom.inference.evidence.bracket.recording import Recording
 from elbowroom.inference.evidence.bridge.both_sides import Proposal
-from elbowroom.inference.target import Target
 
 
 class Proposals(Protocol):
@@ -40,10 +40,11 @@ class Kind:
         name: of the stage, and of the step that makes and tries the proposals; further draws are `<name> weights`.
         columns: under which the lower and the upper values are kept.
         num_tried: draws that are weighed first. Where the search is most of the work, enough for a small error.
-        make: from a target, a seed and a byte budget; NotImplementedError where the prior cannot be drawn from.
+        make: from the densities of some data, a seed and a byte budget; NotImplementedError where the prior cannot be
+            drawn from.
     """
 
     name: str
     columns: tuple[str, str]
     num_tried: int
-    make: Callable[[Target, int, int | None], Proposals]
+    make: Callable[[Recording, int, int | None], Proposals]

@@ -12,11 +12,9 @@ import torch
 from torch import Tensor
 
 from elbowroom.inference.estimate import Estimate
-from elbowroom.inference.evaluation.budget import cells_within, plan
-from elbowroom.inference.evaluation.coordinates import Coordinates
 from elbowroom.inference.evaluation.random_numbers import RandomNumbers
-from elbowroom.inference.evaluation.recorded_densities import Densities
 from elbowroom.inference.evidence.bracket.particles import LOOKED, Particles
+from elbowroom.inference.evidence.bracket.recording import Recording
 from elbowroom.inference.evidence.bracket.sizes import NUM_BOLD, NUM_FITTED, NUM_PARTICLES, NUM_POINTS
 from elbowroom.inference.evidence.bracket.work import no_value
 from elbowroom.inference.evidence.bridge.both_sides import Proposal
@@ -24,8 +22,6 @@ from elbowroom.inference.families.family import Family
 from elbowroom.inference.families.fitting import fit_family
 from elbowroom.inference.families.from_guide import read_guide
 from elbowroom.inference.families.of_data import density_of
-from elbowroom.inference.mcmc.path import Path
-from elbowroom.inference.target import Target
 
 _WIDER = 0.7  # of √(1 / D): a Gaussian that is wider by so much in each direction is half a nat away
 
@@ -69,25 +65,19 @@ class Refined:
         return Refined(self.family.select(data), self.particles.select(data))
 
 
-def refine(target: Target, seed: int, memory_bytes: int | None) -> Refined:
+def refine(recording: Recording, seed: int, memory_bytes: int | None) -> Refined:
     """Fit a Gaussian to each datum from the guide's output on, and send particles from the prior.
 
     Raises:
         NotImplementedError: if the prior cannot be drawn from.
     """
-    coordinates = Coordinates.of(target)
-    at_once = plan(target, max(NUM_PARTICLES, NUM_POINTS), memory_bytes, gradients=True).data_at_once
-    densities = Densities.of(coordinates, cells_within(target, memory_bytes), record=False)  # it is over before one
-    path = Path(coordinates, "prior", record=False)
-    parts = torch.arange(len(target)).chunk(-(-len(target) // at_once)) if target.sliceable else [None]
-    every = [densities if data is None else densities.at(coordinates.at(data)) for data in parts]
-    pieces = [_refine(part, path.on(part.coordinates.target), seed) for part in every]
+    pieces = [_refine(part, seed) for part in recording.parts(max(NUM_PARTICLES, NUM_POINTS), memory_bytes)]
     family = Family(*(torch.cat(tensors) for tensors in zip(*(p.family.tensors for p in pieces), strict=True)))
     return Refined(family, Particles.joined([piece.particles for piece in pieces]))
 
 
-def _refine(densities: Densities, path: Path, seed: int) -> Refined:
-    coordinates = densities.coordinates
+def _refine(recording: Recording, seed: int) -> Refined:
+    densities, path, coordinates = recording.densities, recording.path, recording.coordinates
     numbers = RandomNumbers(coordinates.target, seed)
     at = Particles.sent(path, seed)
     points = NUM_POINTS if coordinates.dim <= NUM_POINTS else 2 * NUM_POINTS

@@ -58,9 +58,11 @@ def by_refined(work: Work, data: Tensor, effort: float) -> None:
 
 def _by_proposals(kind: Kind, work: Work, data: Tensor, effort: float) -> None:
     """Make the proposals and weigh them from both sides, with as many draws as a few of them say are needed."""
+    waiting = int((~work.ledger.has(kind.columns[1])).sum())
     with work.pace.timed(kind.name, len(data), effort):
         try:
-            proposals = kind.make(work.part(data), work.seed, work.memory_bytes)
+            recording = work.recording(kind.name, data, waiting)
+            proposals = kind.make(recording, work.seed, work.memory_bytes)
         except NotImplementedError:  # a prior that has a density but cannot be drawn from: nothing would be seen
             for name in kind.columns:
                 work.ledger.put(name, data, no_value(len(data)), (BLIND,) * len(data))

@@ -1,6 +1,6 @@
 """What every stage of a bracket needs: the target, what is known by now, and how much there is room for."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import torch
 from torch import Tensor
@@ -9,6 +9,7 @@ from elbowroom.inference.estimate import Estimate, reasons
 from elbowroom.inference.evidence.bracket.choice import settled
 from elbowroom.inference.evidence.bracket.ledger import Ledger
 from elbowroom.inference.evidence.bracket.pace import Pace
+from elbowroom.inference.evidence.bracket.recording import Recording, how_to_evaluate
 from elbowroom.inference.mcmc.draws import Draws
 from elbowroom.inference.target import Target
 
@@ -32,10 +33,27 @@ class Work:
     memory_bytes: int | None
     pace: Pace
     draws: Draws | None = None  # chains that were run already, of all data
+    recordings: dict[int, Recording] = field(default_factory=dict)  # by the number of data in a block
 
     def part(self, data: Tensor) -> Target:
         """The target of some of the data."""
         return self.target if len(data) == len(self.target) else self.target.select(data)
+
+    def recording(self, step: str, data: Tensor, waiting: int) -> Recording:
+        """The densities of a block of data, recorded with those of other blocks of its size where that pays.
+
+        Args:
+            step: whose cost counts.
+            data: the block.
+            waiting: how many data, these among them, are to be answered.
+        """
+        recording = self.recordings.get(len(data))
+        if recording is None:
+            how = how_to_evaluate(self.pace, step, len(data), waiting)
+            recording = Recording.of(self.target, self.memory_bytes, how)
+            if how != "run":  # else nothing is kept that blocks could share
+                self.recordings[len(data)] = recording
+        return recording.on(self.part(data))
 
     def is_settled(self, data: Tensor) -> Tensor:
         """Whether each of these data is settled, `[b]`; others are not looked at, of which there may be very many."""

@@ -22,6 +22,7 @@ from elbowroom.inference.evidence.bracket.forecast import Forecast
 from elbowroom.inference.evidence.bracket.ledger import Ledger
 from elbowroom.inference.evidence.bracket.pace import Pace
 from elbowroom.inference.evidence.bracket.population import Populations, populate
+from elbowroom.inference.evidence.bracket.recording import Recording
 from elbowroom.inference.evidence.bracket.result import read
 from elbowroom.inference.evidence.bracket.weighed_stage import WEIGHED
 from elbowroom.inference.evidence.bracket.work import Work, no_value
@@ -177,7 +178,7 @@ def test_which_latents_are_answered_by_which_stage(dim: int, monkeypatch: pytest
 
 
 def found(target: Target) -> Populations:
-    return populate(target, 0, None)
+    return populate(Recording.of(target), 0, None)
 
 
 def test_a_datum_has_its_proposal_alone_as_in_company() -> None:
