@@ -3,7 +3,7 @@
 Bars: both sides for all, 95 of 100 settled within 0.1 nat, the budget kept within 1.2; none of the settled more than
 four standard errors and 0.1 nat away from annealing with 400 temperatures.
 
-Run with MNIST in ELBOWROOM_DATA: python -m benchmarks.bracket_mnist [--run DIR] [--budget 40] [--num-images 100]
+Run with MNIST in ELBOWROOM_DATA: python -m benchmarks.bracket_mnist [--run DIR] [--budget 30] [--num-images 100]
 """
 
 from collections import Counter
@@ -26,7 +26,7 @@ def main() -> None:
     made.add_argument("--run", type=Path, help="run directory of a model trained before; default: train one")
     made.add_argument("--epochs", type=int, default=5)
     made.add_argument("--num-images", type=int, default=100)
-    made.add_argument("--budget", type=float, default=40.0)
+    made.add_argument("--budget", type=float, default=30.0)
     options = parsed(made, quick={"epochs": 1, "num_images": 10, "budget": 8.0})
     model, guide, test = programs(options.run, options.epochs, options.device)
     target = Target(model, guide, test[: options.num_images])

@@ -8,6 +8,7 @@ from elbowroom.inference.evaluation.budget import cells_within
 from elbowroom.inference.evaluation.coordinates import Coordinates
 from elbowroom.inference.evidence.bracket.choice import PARTICLES
 from elbowroom.inference.evidence.bracket.particles import Particles
+from elbowroom.inference.evidence.bracket.sizes import NUM_ADAPTED
 from elbowroom.inference.evidence.bracket.work import Work, no_value
 from elbowroom.inference.evidence.bridge.adapted import mixture_of
 from elbowroom.inference.mcmc.draws import Draws
@@ -37,5 +38,5 @@ def account(work: Work, data: Tensor, draws: Draws, method: str) -> None:
     column = work.ledger.columns[method]
     found = Estimate(column.value[some], column.stderr[some], "lower")
     mixture = mixture_of(draws.select(places.tolist()), coordinates)
-    missed = Particles.under(mixture.log_density, path, at).missed(found)
+    missed = Particles.under(mixture.log_density, path, at).missed(found, NUM_ADAPTED)
     work.ledger.put(PARTICLES, some, no_value(len(some)), missed)

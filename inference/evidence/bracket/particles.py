@@ -26,10 +26,12 @@ LOOKED = f"modes far from the guide were looked for by {NUM_PARTICLES} particles
 """What is told of data for which nothing else was sent from the prior."""
 
 _FAR = 5.0  # nats above log p(x): of a tenth of the posterior 4000 draws have three there, which their weights show
+_WIDE = 3.0  # standard deviations
 _FAINT = 5.0  # nats that a mode's density may lie below that of the others, and a likelihood below p(x); further down
 # it weighs a hundredth
 _OTHERS = 104_729  # further on in the random numbers: a search with the same seed begins elsewhere
-_STRAY = 1  # particles that may have strayed
+_STRAY = 3  # particles that may have strayed, where the weights show a part of them: a twentieth of the posterior
+_UNSEEN = 5.0  # nats further on there are no draws, and but one may have strayed
 
 
 @dataclass(frozen=True)
@@ -71,10 +73,15 @@ class Particles:
         columns = zip(*((p.log_joint, p.log_w, p.log_likelihood) for p in parts), strict=True)
         return cls(*(torch.cat(column, 1) for column in columns))
 
-    def missed(self, lower: Estimate) -> tuple[str, ...]:
-        """For each datum how many particles lie where q does not reach, in words, or nothing."""
-        log_p = lower.value.cpu()
-        beyond = ~(self.log_w <= log_p + _FAR) & ~self.log_joint.isneginf()
+    def missed(self, lower: Estimate, num_samples: int) -> tuple[str, ...]:
+        """For each datum how many particles lie where q does not reach, in words, or nothing.
+
+        Args:
+            lower: log p(x) by draws of q.
+            num_samples: how many.
+        """
+        log_p, reach = lower.value.cpu(), _reach(lower.stderr.cpu(), num_samples)
+        beyond = ~(self.log_w <= log_p + reach) & ~self.log_joint.isneginf()
         usual = torch.where(beyond, torch.nan, self.log_joint).nanmedian(0).values
         beyond &= ~(self.log_joint < usual - _FAINT)  # all of them where none is covered
         beyond &= ~(self.log_likelihood < log_p - _FAINT)
@@ -82,8 +89,23 @@ class Particles:
             "{} of {} particles from the prior ended where the proposal hardly reaches: "
             "a part of the posterior is missing here"
         )
-        return tuple(text.format(n, len(self.log_w)) if n > _STRAY else "" for n in beyond.sum(0).tolist())
+        unseen = beyond & ~(self.log_w <= log_p + reach + _UNSEEN)
+        told = (beyond.sum(0) > _STRAY) | (unseen.sum(0) > 1)
+        return tuple(
+            text.format(n, len(self.log_w)) if t else ""
+            for n, t in zip(beyond.sum(0).tolist(), told.tolist(), strict=True)
+        )
 
     def select(self, data: Tensor) -> "Particles":
         """Those of some of the data."""
         return Particles(self.log_joint[:, data], self.log_w[:, data], self.log_likelihood[:, data])
+
+
+def _reach(stderr: Tensor, num_samples: int) -> Tensor:
+    """How far above log p(x) log w lies where q covers the posterior, `[B]`, nats.
+
+    If log w is Normal with standard deviation σ under q, it has mean log p(x) + σ² / 2 and the same σ under the
+    posterior, and the mean of w has the variance e^(σ²) − 1 = S · stderr².
+    """
+    variance = (num_samples * stderr.square()).nan_to_num(0.0, posinf=0.0).log1p()
+    return (variance / 2 + _WIDE * variance.sqrt()).clamp_min(_FAR)

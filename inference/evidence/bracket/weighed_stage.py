@@ -105,7 +105,7 @@ def _weigh(kind: Kind, work: Work, data: Tensor, proposals: Proposals, num_sampl
         work.seed,
         work.memory_bytes,
     )
-    missed = proposals.particles.missed(sides[0])
+    missed = proposals.particles.missed(sides[0], num_samples)
     doubts = joined(missed, proposals.doubts(sides[0]))
     work.ledger.remember(kind.columns[0], EARLIER, data)
     for name, estimate in zip(kind.columns, sides, strict=True):

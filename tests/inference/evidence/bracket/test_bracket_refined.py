@@ -180,12 +180,34 @@ def test_which_particles_count() -> None:
     log_joint = torch.zeros(6, 5)
     log_joint[:2, 1:4] = torch.tensor([-4.0, -6.0, -torch.inf])
     found = Particles(log_joint, log_w, torch.full((6, 5), 20.0))
-    assert [bool(text) for text in found.missed(estimated(0.0, 5))] == [False, True, False, False, True]
-    assert [bool(text) for text in found.missed(estimated(8.0, 5))] == [False] * 5
-    assert found.missed(estimated(0.0, 5))[1].startswith("2 of 6 particles")
+    assert [bool(text) for text in found.missed(estimated(0.0, 5), 1000)] == [False, True, False, False, True]
+    assert [bool(text) for text in found.missed(estimated(8.0, 5), 1000)] == [False] * 5
+    assert found.missed(estimated(0.0, 5), 1000)[1].startswith("2 of 6 particles")
     far_down = replace(found, log_likelihood=torch.tensor([0.0, -4.0, 0.0, 0.0, -6.0]).expand(6, 5))
-    assert [bool(text) for text in far_down.missed(estimated(0.0, 5))] == [False, True, False, False, False]
-    assert len(found.select(torch.tensor([1, 4])).missed(estimated(0.0, 2))) == 2
+    assert [bool(text) for text in far_down.missed(estimated(0.0, 5), 1000)] == [False, True, False, False, False]
+    assert len(found.select(torch.tensor([1, 4])).missed(estimated(0.0, 2), 1000)) == 2
+
+
+@pytest.mark.parametrize(
+    ("above", "number", "told"),
+    [(4.9, 6, False), (5.1, 3, False), (5.1, 4, True), (9.9, 3, False), (10.1, 1, False), (10.1, 2, True)],
+)
+def test_a_few_particles_may_stray_where_weights_see_them(above: float, number: int, told: bool) -> None:
+    log_w = torch.zeros(64, 1)
+    log_w[:number] = above
+    found = Particles(torch.zeros(64, 1), log_w, torch.full((64, 1), 20.0))
+    assert bool(found.missed(estimated(0.0, 1), 1000)[0]) is told
+
+
+def test_how_far_particles_may_lie_grows_with_the_spread_of_the_weights() -> None:
+    """log w ~ N(log p − σ²/2, σ²) under q, σ = 2: under the posterior N(log p + 2, 4), hardly ever above log p + 8."""
+    spread = ((math.exp(4.0) - 1) / 1000) ** 0.5
+    lower = Estimate(torch.zeros(1), torch.tensor([spread]), "lower")
+    for above, told in ((7.9, False), (8.1, True)):
+        found = Particles(torch.zeros(64, 1), torch.full((64, 1), above), torch.full((64, 1), 20.0))
+        assert bool(found.missed(lower, 1000)[0]) is told
+    unknown = Estimate(torch.zeros(1), torch.tensor([torch.inf]), "lower")
+    assert found.missed(unknown, 1000)[0]
 
 
 @pytest.mark.parametrize(("found", "told"), [(0.0, True), (0.05, True), (0.7, False)])
