@@ -38,5 +38,5 @@ class RandomNumbers:
     def _draw(self, kind: str, name: str, count: int, width: int, start: int) -> Tensor:
         # A domain of its own: no chain reads the numbers that `propose` draws with the same seed.
         noise = Noise(self.seed, self.target.keys, count, start)
-        drawn = noise.draw(kind, f"chains: {name}", 0, width, self.target.dtype)
+        drawn = noise.draw(kind, f"chains: {name}", 0, width, self.target.dtype, self.target.device)
         return drawn.to(self.target.device, self.target.dtype if kind == "normal" else torch.float64)

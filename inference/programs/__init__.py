@@ -28,6 +28,7 @@ What is run, and how:
     masks.py            what masks hide of a site, and its density without them
     datum_keys.py       which random numbers are a datum's
     noise.py            random numbers that belong to (seed, datum, sample, site)
+    noise_on_device.py  … made on a card, where they are used
     intercept.py        torch's random operations, made to read them
     noise_order.py      which of a distribution's numbers belong to which datum
     enumeration.py      finite discrete latents, summed out

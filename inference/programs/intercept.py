@@ -105,7 +105,7 @@ class _Intercept(TorchDispatchMode):
                 f"at a time for {len(self.noise.keys)} data: not the same for every datum. Draw the site inside the "
                 "data plate, by a family that draws a whole batch at once."
             )
-        values = self.noise.draw(kind, self.site, self.operation, numel // cells, like.dtype)
+        values = self.noise.draw(kind, self.site, self.operation, numel // cells, like.dtype, like.device)
         self.operation += 1
         placed = in_order(self.arrange(values, self.batch), like.shape, self.fn)
         if placed is None:

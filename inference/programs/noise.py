@@ -8,12 +8,15 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from elbowroom.inference.programs import noise_on_device
+
 BLOCK = 256
 """Samples per counter block: a chunk that starts at a multiple of it wastes no noise."""
 
 _SMALL = 1 << 18  # numbers below which a thread pool costs more than it gives
 _WORDS = 4  # of 64 bits, that the generator makes at a time
 _PIECE = 1 << 13  # words that normals are made of at a time: what is made of them stays in the cache
+_MAKE_NORMALS = ("cuda",)  # kinds of devices; the processor is faster with NumPy's words
 _BITS = 24  # of a word for the angle, and the rest for the radius
 
 
@@ -35,14 +38,41 @@ class Noise:
         self._cache: dict[tuple[str, int], Tensor] = {}
         self.keep = False  # whether to remember draws: when one program run asks for them sample by sample
 
-    def draw(self, kind: str, site: str, operation: int, width: int, dtype: torch.dtype) -> Tensor:
-        """Standard normals or uniforms on [0, 1), `[S, B, width]`."""
+    def draw(
+        self,
+        kind: str,
+        site: str,
+        operation: int,
+        width: int,
+        dtype: torch.dtype,
+        device: torch.device | None = None,
+    ) -> Tensor:
+        """Standard normals or uniforms on [0, 1), `[S, B, width]`.
+
+        Args:
+            kind: `"normal"` or `"uniform"`.
+            site, operation: what they are for.
+            width: how many for each sample.
+            dtype: that of the site; numbers of its precision are made.
+            device: where they will be used. Normals in single precision are made there; others come from the processor.
+        """
         if (site, operation) in self._cache:
             return self._cache[site, operation]
+        result = self._drawn(kind, site, operation, width, dtype, device)
+        if self.keep:
+            self._cache[site, operation] = result
+        return result
+
+    def _drawn(
+        self, kind: str, site: str, operation: int, width: int, dtype: torch.dtype, device: torch.device | None
+    ) -> Tensor:
         single = dtype in (torch.float16, torch.bfloat16, torch.float32)
+        word = int.from_bytes(hashlib.blake2b(site.encode(), digest_size=8).digest(), "little")
+        if single and kind == "normal" and device is not None and device.type in _MAKE_NORMALS:
+            shape = self.num_samples, width
+            return noise_on_device.normals(int(self.seed), self.keys, word, operation, self.start, shape, device)
         # Samples first in memory: what is made of them is read in order.
         out = np.empty((self.num_samples, len(self.keys), width), np.float32 if single else np.float64)
-        word = int.from_bytes(hashlib.blake2b(site.encode(), digest_size=8).digest(), "little")
 
         def fill(rows: slice) -> None:
             streams = _Streams(int(self.seed) % 2**64, operation, word)
@@ -52,10 +82,7 @@ class Noise:
                 _fill_in_blocks(streams, self.keys[rows], kind, self.start, out[:, rows])
 
         _spread(fill, len(self.keys), out.size)
-        result = torch.from_numpy(out)
-        if self.keep:
-            self._cache[site, operation] = result
-        return result
+        return torch.from_numpy(out)
 
 
 class _Streams:
