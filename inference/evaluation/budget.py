@@ -8,10 +8,10 @@ from typing import Any, NamedTuple, TypeVar
 
 import torch
 from torch import Tensor
-from torch.utils._python_dispatch import TorchDispatchMode
 
 from elbowroom.inference.programs.evaluations import counting, total
 from elbowroom.inference.programs.noise import BLOCK
+from elbowroom.inference.programs.private_torch import TorchDispatchMode, is_view
 from elbowroom.inference.target import Target
 
 MEMORY_BYTES = 256 * 2**20
@@ -214,7 +214,7 @@ class _Allocations(TorchDispatchMode):
     def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         result = func(*args, **(kwargs or {}))
         for out in result if isinstance(result, (tuple, list)) else (result,):
-            if isinstance(out, Tensor) and not out._is_view():
+            if isinstance(out, Tensor) and not is_view(out):
                 self.outputs += out.numel() * out.element_size()
         if func is torch.ops.aten.convolution.default:
             self.unfolded = max(self.unfolded, _unfolded(result, *args))

@@ -12,6 +12,8 @@ import torch
 from torch import Tensor
 from torch.fx import Graph, GraphModule, Node
 
+from elbowroom.inference.programs.private_torch import codegen_of
+
 COMPILE = ("auto", True, False)
 
 _LEFT = {torch.ops.aten.tanh.default: "tanh", torch.ops.aten.erf.default: "erf"}
@@ -49,7 +51,7 @@ def _with_calls(record: GraphModule) -> GraphModule:
     """The record with calls of what is left to torch's library."""
     graph = Graph()
     graph.output(graph.graph_copy(record.graph, {}))
-    graph.set_codegen(record.graph._codegen)  # its arguments may be nested
+    graph.set_codegen(codegen_of(record.graph))  # its arguments may be nested
     for node in list(graph.nodes):
         noted = node.meta.get("val")
         if not isinstance(noted, Tensor) or noted.numel() < _WORTH_A_CALL:

@@ -3,8 +3,7 @@
 from contextlib import AbstractContextManager
 from typing import Any
 
-from torch._guards import TracingContext, tracing
-from torch.utils._python_dispatch import TorchDispatchMode
+from elbowroom.inference.programs.private_torch import TorchDispatchMode, TracingContext, tracing
 
 
 class _Meta(TorchDispatchMode):

@@ -4,7 +4,7 @@ import copy
 import warnings
 import weakref
 from collections.abc import Callable, Iterator
-from contextlib import nullcontext
+from contextlib import contextmanager, nullcontext
 from typing import Any
 
 import torch
@@ -18,6 +18,7 @@ from elbowroom.inference.evaluation.differentiated import Differentiated, Forwar
 from elbowroom.inference.evaluation.noted_shapes import noting_shapes_alone
 from elbowroom.inference.evaluation.simplified import simplified
 from elbowroom.inference.programs.evaluations import counting
+from elbowroom.inference.programs.one_at_a_time import one_at_a_time
 from elbowroom.inference.programs.refusals import is_numerical, strict, tell
 from elbowroom.inference.programs.tolerance import same
 from elbowroom.inference.programs.unfactored import Unfactored
@@ -191,8 +192,7 @@ class Traced:
 
     def _made(self, make: Callable[[], GraphModule]) -> Iterator[GraphModule]:
         try:
-            with strict(), torch.no_grad(), self._soft(), noting_shapes_alone(), warnings.catch_warnings():
-                warnings.simplefilter("ignore")
+            with one_at_a_time(), strict(), torch.no_grad(), self._soft(), noting_shapes_alone(), _silence():
                 graph = make()
         except Exception:  # whatever a program does that cannot be recorded, plain runs can do
             return
@@ -208,6 +208,13 @@ class Traced:
             except Exception as error:
                 return first_line(error)
         return "" if _agree(replayed, plain, self.roundings) else "it gives other numbers than a run of the programs"
+
+
+@contextmanager
+def _silence() -> Iterator[None]:
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        yield
 
 
 def _in_two(function: Differentiated, coordinates: Coordinates, rows: list[Tensor], u: Tensor) -> GraphModule:

@@ -12,6 +12,8 @@ import torch
 from torch import Tensor
 from torch.fx import GraphModule, Node
 
+from elbowroom.inference.programs.private_torch import OpOverload, schema_of
+
 _SAME = {"aten.alias.default", "aten.detach.default"}
 _RESHAPING = {"aten.view.default", "aten.expand.default", "aten.permute.default", "aten._unsafe_view.default"}
 
@@ -68,12 +70,12 @@ def _written(module: GraphModule) -> set[Node]:
     mutated: list[Node] = []
     for node in module.graph.nodes:
         group[node] = {node}
-        if node.op != "call_function" or not hasattr(node.target, "_schema"):
+        if node.op != "call_function" or not isinstance(node.target, OpOverload):
             for source in node.all_input_nodes:  # items of a tuple
                 if node.op != "output":
                     _join(group, node, source)
             continue
-        for place, argument in enumerate(node.target._schema.arguments):
+        for place, argument in enumerate(schema_of(node.target).arguments):
             if argument.alias_info is None:
                 continue
             value = node.args[place] if place < len(node.args) else node.kwargs.get(argument.name)
@@ -94,9 +96,9 @@ def _join(group: dict[Node, set[Node]], one: Node, other: Node) -> None:
 
 def _is_pure(target: Any) -> bool:
     """Whether a call gives the same each time, and changes nothing."""
-    if not isinstance(target, torch._ops.OpOverload):
+    if not isinstance(target, OpOverload):
         return False
-    return not target._schema.is_mutable and torch.Tag.nondeterministic_seeded not in target.tags
+    return not schema_of(target).is_mutable and torch.Tag.nondeterministic_seeded not in target.tags
 
 
 def _is_empty(node: Node) -> bool:

@@ -42,6 +42,9 @@ What is run, and how:
     replacement.py      other distributions in the place of a model's latent sites
     guide_noise.py      guides of Normals as maps of noise; the same with each Normal moved and widened
     global_state.py     what a run must leave as it was
+    one_at_a_time.py    … and one thread at a time
+    private_pyro.py     what is used of Pyro beyond its public names
+    private_torch.py    … and of torch
 
 What is known of programs before that, and what is refused:
 

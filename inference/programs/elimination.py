@@ -10,12 +10,13 @@ another against it by more than the exponent of a float (103 nats in float32), a
 from collections import OrderedDict
 from collections.abc import Iterable, Mapping, Sequence
 from math import prod
-from typing import Any
 
 import torch
 from pyro.ops.contract import contract_to_tensor
 from pyro.ops.rings import LogRing
 from torch import Tensor
+
+from elbowroom.inference.programs.private_pyro import dims_of, with_dims
 
 
 def log_sum_product(factors: Mapping[frozenset[str], Sequence[Tensor]], dims: set[str], kept: frozenset[str]) -> Tensor:
@@ -43,18 +44,18 @@ class _LogSums(LogRing):
     def sumproduct(self, terms: Iterable[Tensor], dims: Iterable[str]) -> Tensor:
         """Eliminate dims one by one, each time the one that joins the smallest factor."""
         left = list(terms)
-        where = {dim: [t for t in left if dim in _dims(t)] for dim in sorted(dims)}
+        where = {dim: [t for t in left if dim in dims_of(t)] for dim in sorted(dims)}
         costs = {dim: _size(joined) for dim, joined in where.items()}
         while costs:
             dim = min(costs, key=costs.__getitem__)
             del costs[dim]
             joined = where.pop(dim)
             product = _product(joined)
-            place = _dims(product).index(dim)
-            summed = _packed(log_sum_exp(product, place), _dims(product).replace(dim, ""))
+            place = dims_of(product).index(dim)
+            summed = with_dims(log_sum_exp(product, place), dims_of(product).replace(dim, ""))
             gone = {id(t) for t in joined}
             left = [t for t in left if id(t) not in gone] + [summed]
-            for other in costs.keys() & set(_dims(summed)):
+            for other in costs.keys() & set(dims_of(summed)):
                 where[other] = [t for t in where[other] if id(t) not in gone] + [summed]
                 costs[other] = _size(where[other])
         return _product(left)
@@ -62,27 +63,18 @@ class _LogSums(LogRing):
 
 def _product(terms: Sequence[Tensor]) -> Tensor:
     """The sum of log densities over the union of their dims."""
-    dims = "".join(sorted(set("".join(map(_dims, terms)))))
+    dims = "".join(sorted(set("".join(map(dims_of, terms)))))
     total = sum((_spread(term, dims) for term in terms[1:]), _spread(terms[0], dims))
-    return _packed(total[...], dims)  # one of its own: a packed tensor has one set of names
+    return with_dims(total[...], dims)  # one of its own: a packed tensor has one set of names
 
 
 def _spread(term: Tensor, dims: str) -> Tensor:
     """A term with a dim for each of `dims`, of size 1 where it has none."""
-    own = _dims(term)
+    own = dims_of(term)
     order = [own.index(dim) for dim in dims if dim in own]
     sizes = dict(zip(own, term.shape, strict=True))
     return term.permute(order).reshape([sizes.get(dim, 1) for dim in dims])
 
 
 def _size(terms: Sequence[Tensor]) -> int:
-    return prod({dim: n for t in terms for dim, n in zip(_dims(t), t.shape, strict=True)}.values())
-
-
-def _dims(term: Any) -> str:
-    return str(term._pyro_dims)
-
-
-def _packed(term: Any, dims: str) -> Any:
-    term._pyro_dims = dims
-    return term
+    return prod({dim: n for t in terms for dim, n in zip(dims_of(t), t.shape, strict=True)}.values())

@@ -13,6 +13,7 @@ from torch import Tensor
 from elbowroom.inference.programs.elimination import log_sum_product
 from elbowroom.inference.programs.log_prob import enumerable, site_log_prob
 from elbowroom.inference.programs.masks import hidden_log_prob, is_deterministic
+from elbowroom.inference.programs.private_pyro import dims_of
 from elbowroom.inference.programs.structure import Structure
 from elbowroom.inference.programs.triple import SAMPLES, Triple
 
@@ -138,7 +139,7 @@ def _named(trace: Any, site: Any, term: Tensor) -> Factor:
     except ValueError as error:
         error.add_note(f"at site '{site['name']}', whose log density has shape {tuple(term.shape)}")
         raise
-    return Factor(site, packed, frozenset(packed._pyro_dims) - frozenset(trace.plate_to_symbol.values()))
+    return Factor(site, packed, frozenset(dims_of(packed)) - frozenset(trace.plate_to_symbol.values()))
 
 
 def _without_leaves(factors: Iterable[Factor]) -> list[Factor]:

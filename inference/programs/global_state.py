@@ -7,13 +7,17 @@ from typing import Any
 import pyro
 import torch
 from pyro import poutine
-from pyro.nn.module import _Context
 from torch import Tensor
+
+from elbowroom.inference.programs.one_at_a_time import one_at_a_time
+from elbowroom.inference.programs.private_pyro import CallContext
 
 
 @contextmanager
 def quiet_globals(args: Any = ()) -> Iterator[None]:
     """Run user programs without leaving a trace: RNG, parameter store and validation are put back, handlers hidden.
+
+    Other threads wait: all of this belongs to the process.
 
     PyroModules use the parameters they hold, whatever the store has under their names.
 
@@ -23,6 +27,7 @@ def quiet_globals(args: Any = ()) -> Iterator[None]:
     devices = sorted({t.device.index or 0 for t in args if isinstance(t, Tensor) and t.is_cuda})
     store = pyro.get_param_store()
     with (
+        one_at_a_time(),
         torch.random.fork_rng(devices=devices),
         store.scope(store.get_state()),
         modules_keep_their_parameters(),
@@ -40,15 +45,15 @@ def module_local_parameters() -> Iterator[None]:
     would replace a new one's. Pyro's setting works only for modules built under it, because their call context has a
     `param_state` from then on; the others are given theirs when they are first called here.
     """
-    had = "param_state" in vars(_Context)
-    with pyro.settings.context(module_local_params=True):
+    had = "param_state" in vars(CallContext)
+    with one_at_a_time(), pyro.settings.context(module_local_params=True):
         if not had:
-            _Context.param_state = _OwnState()  # type: ignore[assignment]
+            CallContext.param_state = _OwnState()  # type: ignore[assignment]
         try:
             yield
         finally:
             if not had:
-                del _Context.param_state  # type: ignore[misc]
+                del CallContext.param_state  # type: ignore[misc]
 
 
 @contextmanager
@@ -62,12 +67,12 @@ def modules_keep_their_parameters() -> Iterator[None]:
     if pyro.settings.get("module_local_params"):  # the caller's choice, or training's
         yield
         return
-    _Context.param_state = _StoreState()  # type: ignore[assignment]
+    CallContext.param_state = _StoreState()  # type: ignore[assignment]
     try:
         with pyro.settings.context(module_local_params=True):
             yield
     finally:
-        del _Context.param_state  # type: ignore[misc]
+        del CallContext.param_state  # type: ignore[misc]
 
 
 class _OwnState:

@@ -16,6 +16,8 @@ import torch
 from torch import Tensor, nn
 from torch.overrides import TorchFunctionMode
 
+from elbowroom.inference.programs.private_torch import fan_in_of
+
 _F = nn.functional
 _LAYERS = {_F.linear, _F.conv1d, _F.conv2d, _F.conv3d}
 _TRANSPOSED = {_F.conv_transpose1d, _F.conv_transpose2d, _F.conv_transpose3d}
@@ -47,7 +49,7 @@ def as_made(layers: Iterable[tuple[Tensor, Tensor | None]]) -> bool:
     """Whether every layer's weights and biases are draws of its initialisation, untouched."""
     tried = 0
     for weight, bias in layers:
-        fan_in, _ = nn.init._calculate_fan_in_and_fan_out(weight)
+        fan_in = fan_in_of(weight)
         # Weights and biases have one bound, and PyTorch computes it in two ways that differ in the last digit.
         of_weights = math.sqrt(3.0) * (_GAIN / math.sqrt(fan_in))
         for value, bound in ((weight, of_weights), (bias, 1 / math.sqrt(fan_in))):

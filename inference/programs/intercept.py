@@ -16,11 +16,11 @@ import torch
 from pyro.distributions import Rejector, SineBivariateVonMises, VonMises
 from torch import Tensor
 from torch.distributions import Distribution
-from torch.utils._python_dispatch import TorchDispatchMode
 
 from elbowroom.inference.programs.log_prob import innermost
 from elbowroom.inference.programs.noise import Noise
 from elbowroom.inference.programs.noise_order import in_order
+from elbowroom.inference.programs.private_torch import TorchDispatchMode
 
 Arrange = Callable[[Tensor, torch.Size], Tensor]
 """(noise `[S, B, n]`, batch shape) -> noise `[*batch shape, m]`."""

@@ -9,9 +9,9 @@ import torch
 from pyro.poutine.messenger import Messenger
 from torch import Tensor, nn
 from torch.overrides import TorchFunctionMode
-from torch.utils._pytree import tree_iter, tree_map_only
 
 from elbowroom.inference.programs import densities
+from elbowroom.inference.programs.private_torch import tree_iter, tree_map_only
 from elbowroom.inference.programs.structure import Program
 from elbowroom.inference.programs.triple import Triple
 

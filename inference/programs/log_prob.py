@@ -8,6 +8,9 @@ from pyro.distributions import MaskedDistribution
 from torch import Tensor
 from torch.distributions import Independent, Transform, biject_to, constraints
 
+from elbowroom.inference.programs.private_pyro import mask_of
+from elbowroom.inference.programs.private_torch import validation_switched_off
+
 
 def site_log_prob(site: Any) -> Tensor:
     """The unscaled, masked log density of a site; −∞ where a latent value is outside the support.
@@ -42,7 +45,7 @@ def log_prob(fn: Any, value: Tensor, inside: bool = True) -> Tensor:
         terms, reinterpreted = log_prob(fn.base_dist, value, inside), fn.reinterpreted_batch_ndims
         return terms.flatten(-reinterpreted).sum(-1) if reinterpreted else terms
     if isinstance(fn, MaskedDistribution):
-        mask = torch.as_tensor(fn._mask, device=value.device)
+        mask = mask_of(fn, value.device)
         return _hidden(log_prob(fn.base_dist, _filled(value, mask, fn.event_dim), inside), mask)
     terms = _log_prob_of(fn, value)
     if not inside or not _bounded(fn):
@@ -144,7 +147,7 @@ def beyond_total(fn: Any, value: Tensor) -> Tensor:
     the user has switched validation off there because totals differ between data.
     """
     base = innermost(fn)
-    if not isinstance(base, torch.distributions.Multinomial) or base._validate_args is not False:
+    if not isinstance(base, torch.distributions.Multinomial) or not validation_switched_off(base):
         return torch.zeros((), dtype=torch.bool, device=value.device)
     whole = ((value >= 0) & (value == value.round())).all(-1)
     return whole & (value.sum(-1) > base.total_count)

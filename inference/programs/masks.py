@@ -14,6 +14,7 @@ from torch import Tensor
 from torch.distributions import Independent
 
 from elbowroom.inference.programs.log_prob import innermost, is_point, log_prob, over_event, site_log_prob
+from elbowroom.inference.programs.private_pyro import hides_all, mask_of
 
 SEEN = "_elbowroom_seen"
 """Where `Unmask` writes down, among a site's `infer`, which elements of its value its masks left."""
@@ -35,7 +36,7 @@ def _seen_inside(fn: Any) -> Tensor:
         return _seen_inside(fn.base_dist)
     if isinstance(fn, MaskedDistribution):
         inside = _seen_inside(fn.base_dist)
-        return inside & over_event(torch.as_tensor(fn._mask, device=inside.device), fn.event_dim)
+        return inside & over_event(mask_of(fn, inside.device), fn.event_dim)
     return torch.ones((), dtype=torch.bool, device=_device(fn))
 
 
@@ -84,4 +85,4 @@ def is_deterministic(site: Any) -> bool:
     if site["infer"].get("_deterministic", False):
         return True
     point = site["is_observed"] and is_point(site["fn"])
-    return point and isinstance(site["fn"], MaskedDistribution) and site["fn"]._mask is False
+    return point and isinstance(site["fn"], MaskedDistribution) and hides_all(site["fn"])

@@ -13,6 +13,7 @@ from pyro.distributions import ExpandedDistribution
 from torch import Tensor
 
 from elbowroom.inference.programs.log_prob import innermost
+from elbowroom.inference.programs.private_pyro import expanded_batch
 
 _OWN_DIM_FIRST = {"AsymmetricLaplace": 0, "SoftAsymmetricLaplace": 0, "Wishart": 1}
 """Families that draw with a dim of their own before the batch dims, and how many come behind these then."""
@@ -43,9 +44,9 @@ def _place(shape: torch.Size, fn: Any) -> int | None:
     batch, family, expanded = fn.batch_shape, innermost(fn), _expanded(fn)
     if expanded is not None:
         # Drawn as [*new dims from the right, *own dims] and read row by row; dims between these are transposed.
-        sizes = torch.Size((*expanded._expanded_sizes.values(), *expanded.base_dist.batch_shape))
+        sizes, stretched = expanded_batch(expanded)
         leads = shape[: len(sizes)] == sizes or shape[: len(batch)] == batch
-        return 0 if leads and not expanded._interstitial_sizes else None
+        return 0 if leads and not stretched else None
     behind = _OWN_DIM_FIRST.get(type(family).__name__)
     if behind is not None and len(shape) == 1 + len(family.batch_shape) + behind:
         return 1

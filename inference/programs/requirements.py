@@ -9,6 +9,7 @@ from torch import Tensor
 from torch.distributions import Independent
 
 from elbowroom.inference.programs.log_prob import beyond_total, innermost, support_of
+from elbowroom.inference.programs.private_pyro import mask_of
 from elbowroom.inference.programs.remarks import Remark
 from elbowroom.inference.programs.unnormalised import (
     by_formula,
@@ -241,7 +242,7 @@ def _anywhere(fn: Any, value: Tensor, bad: Callable[[Any], Tensor]) -> Tensor:
         marked = _anywhere(fn.base_dist, value, bad)
         return marked.flatten(-fn.reinterpreted_batch_ndims).any(-1) if fn.reinterpreted_batch_ndims else marked
     if isinstance(fn, MaskedDistribution):
-        return _anywhere(fn.base_dist, value, bad) & torch.as_tensor(fn._mask, device=value.device)
+        return _anywhere(fn.base_dist, value, bad) & mask_of(fn, value.device)
     return bad(fn)
 
 

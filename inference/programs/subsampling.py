@@ -4,9 +4,9 @@ import threading
 from collections.abc import Collection, Iterable, Mapping
 from typing import Any
 
-from pyro.poutine.subsample_messenger import SubsampleMessenger
 from torch import Tensor
 
+from elbowroom.inference.programs.private_pyro import SUBSAMPLE_REQUEST, request_subsamples_by
 from elbowroom.inference.programs.requirements import ProgramError
 
 _LOCK = threading.Lock()
@@ -20,7 +20,7 @@ class Whole:
     One that has no size is given the size that was read off its sites (`sizeless.py`).
 
     Pyro compares the number of rows with the plate's `subsample_size` after every handler has had its say, so the
-    request itself is changed: `SubsampleMessenger._subsample` is replaced while a context is open, and acts only in
+    request itself is changed: Pyro's function for it is replaced while a context is open, and acts only in
     threads that are inside one.
 
     Args:
@@ -38,7 +38,7 @@ class Whole:
         with _LOCK:
             _users += 1
             if _users == 1:
-                SubsampleMessenger._subsample = staticmethod(_request)  # type: ignore[method-assign]
+                request_subsamples_by(staticmethod(_request))
         _open().append(self)
         return self
 
@@ -48,7 +48,7 @@ class Whole:
         with _LOCK:
             _users -= 1
             if _users == 0:
-                SubsampleMessenger._subsample = _ORIGINAL  # type: ignore[method-assign]
+                request_subsamples_by(SUBSAMPLE_REQUEST)
 
     def rows(self, name: str, size: int | None, subsample_size: int | None) -> int | None:
         """How many rows a plate is to ask for; None for all of them."""
@@ -65,9 +65,6 @@ def _open() -> list[Whole]:
     return opened
 
 
-_ORIGINAL = vars(SubsampleMessenger)["_subsample"]
-
-
 def _request(
     name: str,
     size: int | None = None,
@@ -79,7 +76,7 @@ def _request(
     if _open() and subsample is None:
         size = _open()[-1].sizes.get(name) if size is None else size
         subsample_size = _open()[-1].rows(name, size, subsample_size)
-    return _ORIGINAL.__func__(name, size, subsample_size, subsample, *others, **options)
+    return SUBSAMPLE_REQUEST.__func__(name, size, subsample_size, subsample, *others, **options)
 
 
 def check_all_rows(name: str, site: Any, seen: Mapping[str, tuple[int, int]]) -> None:

@@ -307,9 +307,9 @@ def _surroundings(device: torch.device, seed: int) -> Iterator[None]:
     """The global state that training needs, put back on exit whatever happens."""
     devices = [device.index or 0] if device.type == "cuda" else []
     with (
+        module_local_parameters(),
         torch.random.fork_rng(devices=devices),
         warnings.catch_warnings(),
-        module_local_parameters(),
         pyro.validation_enabled(False),
     ):
         # Pyro warns of NaN; here it is an error with the rows named.

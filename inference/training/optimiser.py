@@ -8,6 +8,7 @@ import torch
 from pyro.optim import PyroOptim
 from torch import Tensor
 
+from elbowroom.inference.programs.private_torch import multiply_each_in_place
 from elbowroom.inference.training.nonfinite import NonFiniteStep
 
 OPTIMIZERS: dict[str, Callable[..., torch.optim.Optimizer]] = {
@@ -66,7 +67,7 @@ class JointOptimiser(PyroOptim):
                 raise NonFiniteStep("gradient")
             factor = min(1.0, self.clip_norm / norm) if self.clip_norm is not None and norm > 0 else 1.0
             if factor != self.divisor:
-                torch._foreach_mul_(gradients, factor / self.divisor)
+                multiply_each_in_place(gradients, factor / self.divisor)
             self.torch.param_groups[0]["lr"] = self.learning_rate
             self.torch.step()
         finally:

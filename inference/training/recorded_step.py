@@ -20,6 +20,8 @@ from torch.overrides import TorchFunctionMode
 
 from elbowroom.inference.evaluation.noted_shapes import noting_shapes_alone
 from elbowroom.inference.evaluation.simplified import simplified
+from elbowroom.inference.programs.one_at_a_time import one_at_a_time
+from elbowroom.inference.programs.private_torch import OpOverload, schema_of
 
 Step = Callable[..., Any]
 """A minibatch's tensors -> its loss, with the gradients left in the parameters."""
@@ -78,7 +80,7 @@ def recorded(step: Step, batch: tuple[Tensor, ...], trainable: Sequence[Tensor],
         found[:] = [i for i, gradient in enumerate(gradients) if gradient is not None]
         return (torch.as_tensor(loss).detach(), *(g.detach() for g in gradients if g is not None))
 
-    with noting_shapes_alone(), warnings.catch_warnings():
+    with one_at_a_time(), noting_shapes_alone(), warnings.catch_warnings():
         warnings.simplefilter("ignore")
         graph = make_fx(pure)(*batch)
     graph = simplified(graph, changing={id(tensor) for tensor in changing})
@@ -107,8 +109,8 @@ def _apart(graph: GraphModule) -> None:
 
 def _memory(node: Node) -> Node:
     """What a node is a view of, or the node itself."""
-    while node.op == "call_function" and isinstance(node.target, torch._ops.OpOverload):
-        returned = node.target._schema.returns
+    while node.op == "call_function" and isinstance(node.target, OpOverload):
+        returned = schema_of(node.target).returns
         if not (returned and returned[0].alias_info) or not isinstance(node.args[0], Node):
             break
         node = node.args[0]

@@ -16,6 +16,7 @@ from torch import Tensor
 
 from elbowroom.inference.evaluation.compiled import first_line
 from elbowroom.inference.programs.handlers import Weigh
+from elbowroom.inference.programs.private_torch import buffers_of
 from elbowroom.inference.programs.tolerance import same
 from elbowroom.inference.training.parameters import Parameters
 from elbowroom.inference.training.recorded_step import Record, Step, recorded
@@ -190,13 +191,13 @@ class Stepping:
         """Parameters, buffers (those that a step replaces, too) and generators are put back at the end."""
         values, noise = [(tensor, tensor.detach().clone()) for tensor in self._changing()], self.state()
         modules = {id(m): m for owner in self.parameters.modules.values() for m in owner.modules()}
-        buffers = [(module, dict(module._buffers)) for module in modules.values()]
+        buffers = [(module, dict(buffers_of(module))) for module in modules.values()]
         try:
             yield
         finally:
             for module, before in buffers:
-                module._buffers.clear()
-                module._buffers.update(before)
+                buffers_of(module).clear()
+                buffers_of(module).update(before)
             with torch.no_grad():
                 for tensor, value in values:
                     tensor.copy_(value)

@@ -81,7 +81,9 @@ class BetaVector(Vector):
         shape = self._extended_shape(torch.Size(sample_shape))
         with torch.no_grad():
             concentrations = torch.stack(torch.broadcast_tensors(self.log_alpha, self.log_beta), -1).exp()
-            draws = torch._sample_dirichlet(concentrations.expand(*shape, 2).contiguous())[..., 0]
+            draws = torch.distributions.Dirichlet(concentrations.expand(*shape, 2), validate_args=False).sample()[
+                ..., 0
+            ]
             limits = torch.finfo(draws.dtype)
             return draws.clamp(limits.tiny, 1 - limits.eps)
 

@@ -204,5 +204,6 @@ def log_coefficient(count: Tensor, log_theta: Tensor) -> Tensor:
 
 def draw_negative_binomial(log_mean: Tensor, log_theta: Tensor) -> Tensor:
     """Counts of mean exp η `[*batch, P]`."""
-    gamma = torch._standard_gamma(log_theta.exp().expand(log_mean.shape).contiguous())
+    theta = log_theta.exp().expand(log_mean.shape)
+    gamma = torch.distributions.Gamma(theta, torch.ones_like(theta), validate_args=False).sample()
     return torch.poisson(gamma * (log_mean - log_theta).exp())

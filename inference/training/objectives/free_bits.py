@@ -12,13 +12,13 @@ from typing import Any
 
 import torch
 from pyro.infer import Trace_ELBO
-from pyro.infer.trace_mean_field_elbo import _check_mean_field_requirement
 from pyro.infer.util import is_validation_enabled
 from pyro.poutine.util import site_is_subsample
 from torch import Tensor
 from torch.distributions import kl_divergence
 
 from elbowroom.inference.programs.log_prob import log_prob, site_log_prob
+from elbowroom.inference.programs.private_pyro import check_mean_field
 from elbowroom.inference.programs.structure import Program
 
 
@@ -63,7 +63,7 @@ class FreeBitsELBO(Trace_ELBO):
     def _get_trace(self, model: Program, guide: Program, args: Any, kwargs: Any) -> Any:
         pair = super()._get_trace(model, guide, args, kwargs)
         if self.closed_form and is_validation_enabled():
-            _check_mean_field_requirement(*pair)
+            check_mean_field(*pair)
         return pair
 
     def _num_data(self, trace: Any) -> int:
