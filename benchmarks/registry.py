@@ -44,7 +44,7 @@ SCRIPTS: tuple[Script, ...] = (
     Script("mnist_vae", "how good the textbook VAE becomes", _seconds(6, 65, 900), _MNIST),
     Script("annealing_mnist", "what a guide saves annealing", _seconds(8, 120, 10 * MINUTE), _MNIST),
     Script("bracket_mnist", "how many images a bracket settles in 30 s", _seconds(8, 100), _MNIST),
-    Script("bracket_digits", "how long brackets of many data take", _seconds(20, 90, 12 * MINUTE)),
+    Script("bracket_digits", "how long brackets of many data take", _seconds(12, 60, 10 * MINUTE)),
     Script("mcmc_digits", "effective draws a second", _seconds(12, 120, HOUR), (), ("jax", "blackjax")),
     Script("diagnostics_arviz", "convergence diagnostics beside ArviZ's", _seconds(3, 8)),
     Script("coverage", "do 95 % intervals cover", _seconds(8, 90, 15 * MINUTE)),
