@@ -5,8 +5,10 @@ import re
 import subprocess
 import sys
 import sysconfig
+import tarfile
 import tomllib
 import venv
+import zipfile
 from importlib.metadata import version
 from pathlib import Path
 
@@ -42,18 +44,24 @@ def modules() -> list[str]:
     return names
 
 
+def build(kind: str, source: Path, place: Path) -> Path:
+    """The one file of that kind, built from a checkout or an unpacked sdist."""
+    command = [sys.executable, "-m", "build", f"--{kind}", "--no-isolation", "--outdir", place, source]
+    subprocess.run(command, check=True, capture_output=True, text=True)
+    (built,) = place.glob("*.whl" if kind == "wheel" else "*.tar.gz")
+    return built
+
+
 @pytest.fixture(scope="module")
-def wheel_python(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The wheel of this checkout."""
+    return build("wheel", ROOT, tmp_path_factory.mktemp("wheel"))
+
+
+@pytest.fixture(scope="module")
+def wheel_python(wheel: Path) -> Path:
     """The interpreter of an empty environment that has the wheel, and borrows only this one's dependencies."""
-    place = tmp_path_factory.mktemp("wheel")
-    subprocess.run(
-        [sys.executable, "-m", "build", "--wheel", "--no-isolation", "--outdir", place, ROOT],
-        check=True,
-        capture_output=True,
-        text=True,
-    )
-    (wheel,) = place.glob("*.whl")
-    environment = place / "environment"
+    environment = wheel.parent / "environment"
     venv.create(environment)
     python = environment / "bin" / "python"
     pip = [sys.executable, "-m", "pip", "--python", python, "install", "--quiet", "--no-deps", "--no-compile"]
@@ -90,6 +98,23 @@ def test_wheel_has_every_module_under_one_name(wheel_python: Path, tmp_path: Pat
 
 
 @pytest.mark.timeout(300)
+def test_sdist_holds_what_its_tests_need_and_gives_the_same_wheel(wheel: Path, tmp_path: Path) -> None:
+    """What pip installs from the sdist is a wheel that it builds there."""
+    with tarfile.open(build("sdist", ROOT, tmp_path)) as archive:
+        archive.extractall(tmp_path, filter="data")
+    (unpacked,) = (path for path in tmp_path.iterdir() if path.is_dir())
+    for name in ("constraints.txt", "Makefile", "CHANGELOG.md", "SECURITY.md", "LICENSE", "tests/conftest.py",
+                 "tests/toys/programs.py", "benchmarks/RESULTS.md", "docs/house.md", ".ci/run"):  # fmt: skip
+        assert (unpacked / name).is_file(), f"the sdist lacks {name}"
+    tests = {path.relative_to(ROOT) for path in (ROOT / "tests").rglob("*.py")}
+    assert tests == {path.relative_to(unpacked) for path in (unpacked / "tests").rglob("*.py")}
+    again = build("wheel", unpacked, tmp_path / "wheel")
+    with zipfile.ZipFile(wheel) as here, zipfile.ZipFile(again) as there:
+        sums = [{entry.filename: entry.CRC for entry in archive.infolist()} for archive in (here, there)]
+    assert sums[0] == sums[1]
+
+
+@pytest.mark.timeout(300)
 def test_wheel_has_the_command(wheel_python: Path, tmp_path: Path) -> None:
     command = wheel_python.with_name("elbowroom")
     done = subprocess.run([command, "--version"], capture_output=True, text=True, cwd=tmp_path)
@@ -123,6 +148,7 @@ def test_declared_ranges_hold_what_is_pinned_and_installed() -> None:
         )
 
 
+@pytest.mark.skipif(not (ROOT / "typings").is_dir(), reason="an sdist has no links for type checkers")
 def test_type_checkers_see_every_module() -> None:
     linked = {
         ".".join(p.relative_to(ROOT / "typings").with_suffix("").parts).removesuffix(".__init__")

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from itertools import pairwise
 
 from elbowroom.inference.showing.text_table import aligned
+from elbowroom.inference.showing.visible import visible
 
 LINES = 40
 """Lines that a table takes at most, however many data there are."""
@@ -56,7 +57,7 @@ class Table:
         if shown:
             aligns = ["right" if side == ">" else "left" for side in self.sides]
             head = "".join(
-                f'<th scope="col" style="text-align: {a}">{html.escape(c)}</th>'
+                f'<th scope="col" style="text-align: {a}">{html.escape(visible(c))}</th>'
                 for c, a in zip(self.columns, aligns, strict=True)
             )
             body = "".join(f"<tr>{_html_cells(row, aligns)}</tr>" for row in shown)
@@ -76,7 +77,7 @@ class Table:
         if not self.rows:
             more = self._more(0)
             return ([more] if more else []), 0
-        cells = [self.columns, *(tuple(_one_line(c) for c in row) for row in self.rows[:LINES])]
+        cells = [tuple(_one_line(c) for c in row) for row in (self.columns, *self.rows[:LINES])]
         numbers = aligned([[_cut(c, _MOST_CELL) for c in row[:-1]] for row in cells], self.sides[:-1])
         place = max(map(len, numbers)) + 2
         room = max(WIDTH - place, _LEAST_WORDS)
@@ -85,7 +86,7 @@ class Table:
         told = [told[0], *(_after(above, words) for above, words in pairwise(told))]
         again = told.count(_AGAIN)
         most = max(_MOST_LINES, (left - again) // (len(self.rows) - again))
-        lines, shown = [f"{numbers[0]:<{place}}{self.columns[-1]}".rstrip()], 0
+        lines, shown = [f"{numbers[0]:<{place}}{cells[0][-1]}".rstrip()], 0
         for number, whole in zip(numbers[1:], told, strict=True):
             if left < 1:
                 break
@@ -111,8 +112,8 @@ def _column(first: str) -> Sequence[str]:
 
 
 def _one_line(text: str) -> str:
-    """The text without line breaks, which would be lines that nobody counted."""
-    return " ".join(text.split())
+    """The text without line breaks, which would be lines that nobody counted, and with what hides in it visible."""
+    return visible(" ".join(text.split()))
 
 
 def _wrapped(text: str, width: int) -> list[str]:
@@ -132,7 +133,7 @@ def _cut(cell: str, most: int) -> str:
 
 
 def _html_cells(row: Sequence[str], aligns: Sequence[str]) -> str:
-    texts = [html.escape(cell) for cell in row]
+    texts = [html.escape(visible(cell)) for cell in row]
     first = f'<th scope="row" style="text-align: {aligns[0]}">{texts[0]}</th>'
     rest = (f'<td style="text-align: {a}">{t}</td>' for a, t in zip(aligns[1:], texts[1:], strict=True))
     return first + "".join(rest)

@@ -8,6 +8,7 @@ from typing import Any
 from elbowroom.inference.audit import Audit
 from elbowroom.inference.saving.durable import replace_text
 from elbowroom.inference.saving.json_values import json_able
+from elbowroom.inference.showing.visible import visible
 from elbowroom.report.records.audit_variables import audit_groups
 from elbowroom.report.records.groups import Group
 from elbowroom.report.records.versions import versions
@@ -88,7 +89,7 @@ def audit_record(audit: Audit) -> dict[str, Any]:
 
 def save_audit_json(audit: Audit, path: str | Path) -> Path:
     """Write `audit_record` to a file, whole or not at all, and return its path."""
-    text = json.dumps(audit_record(audit), allow_nan=False, ensure_ascii=False) + "\n"
+    text = visible(json.dumps(audit_record(audit), allow_nan=False, ensure_ascii=False)) + "\n"
     return replace_text(path, text)
 
 

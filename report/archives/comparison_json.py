@@ -7,6 +7,7 @@ from typing import Any
 from elbowroom.inference import Comparison
 from elbowroom.inference.saving.durable import replace_text
 from elbowroom.inference.saving.json_values import json_able
+from elbowroom.inference.showing.visible import visible
 from elbowroom.report.records.evidence import evidence_rows
 from elbowroom.report.records.marginals import marginal_rows
 from elbowroom.report.records.sentences import summary
@@ -52,7 +53,7 @@ def comparison_record(comparison: Comparison) -> dict[str, Any]:
 
 def save_json(comparison: Comparison, path: str | Path) -> Path:
     """Write `comparison_record` to a file, whole or not at all, and return its path."""
-    text = json.dumps(comparison_record(comparison), indent=1, allow_nan=False, ensure_ascii=False) + "\n"
+    text = visible(json.dumps(comparison_record(comparison), indent=1, allow_nan=False, ensure_ascii=False)) + "\n"
     return replace_text(path, text)
 
 

@@ -8,6 +8,7 @@ import numpy as np
 import xarray as xr
 
 from elbowroom.inference.saving.durable import replacing
+from elbowroom.inference.showing.visible import visible
 from elbowroom.report.records.groups import Group, Variable
 from elbowroom.report.records.versions import versions
 
@@ -39,35 +40,37 @@ def write_tree(tree: xr.DataTree, path: str | Path) -> Path:
 
 
 def _dataset(group: Group, everywhere: Mapping[str, Any]) -> xr.Dataset:
-    variables = {name: (v.dims, _written(v.values), _said_of(v)) for name, v in group.variables.items()}
+    variables = {visible(name): (v.dims, _written(v.values), _said_of(v)) for name, v in group.variables.items()}
     coords = {dim: _labels(labels) for dim, labels in group.coords.items()}
     return xr.Dataset(variables, coords, _attributes({**everywhere, **group.attrs}))
 
 
 def _written(values: np.ndarray) -> np.ndarray:
-    """Strings of one width: an xarray of before 2025.9 cannot write objects where pandas is 3."""
-    return values.astype(str) if values.dtype == object else values
+    """Strings of one width (an xarray of before 2025.9 cannot write objects where pandas is 3), none with a NUL."""
+    if values.dtype.kind not in "OU":
+        return values
+    return np.array([visible(str(value)) for value in values.flat], dtype=str).reshape(values.shape)
 
 
 def _said_of(variable: Variable) -> dict[str, str]:
     said = {"units": variable.unit, "long_name": variable.about, "bound": variable.bound}
-    return {name: text for name, text in said.items() if text}
+    return {name: visible(text) for name, text in said.items() if text}
 
 
 def _labels(labels: Sequence[Any]) -> np.ndarray:
     """Numbers or strings; of none, strings."""
-    return np.array(labels) if len(labels) else np.array(labels, dtype=str)
+    return _written(np.array(labels)) if len(labels) else np.array(labels, dtype=str)
 
 
 def _attributes(values: Mapping[str, Any]) -> dict[str, Any]:
     """What HDF5 takes as attributes."""
-    return {name: _attribute(value) for name, value in values.items()}
+    return {visible(name): _attribute(value) for name, value in values.items()}
 
 
 def _attribute(value: Any) -> Any:
     if isinstance(value, bool):
         return int(value)
-    return value if isinstance(value, str | int | float | np.number) else str(value)
+    return value if isinstance(value, int | float | np.number) else visible(str(value))
 
 
 def _packed(variable: xr.DataArray) -> bool:

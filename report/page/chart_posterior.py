@@ -9,6 +9,7 @@ from markupsafe import Markup
 from scipy.stats import gaussian_kde
 
 from elbowroom.inference.audit import Portrait
+from elbowroom.inference.showing.visible import short_name
 from elbowroom.report.page.svg import Plot, nice_ticks, tick_text
 
 MOST_DATA, MOST_MARGINALS = 8, 3
@@ -34,7 +35,7 @@ def portraits(portrait: Portrait) -> list[Picture]:
 def _picture(portrait: Portrait, p: int) -> Picture:
     q = _finite(portrait.guide[:, p].detach().cpu().double().numpy())
     truth = None if portrait.posterior is None else _finite(portrait.posterior[:, p].detach().cpu().double().numpy())
-    datum, names = portrait.data[p], portrait.latents
+    datum, names = portrait.data[p], tuple(map(short_name, portrait.latents))
     if min(len(q), len(q) if truth is None else len(truth)) < 10:
         return Picture(datum, [], "too few draws are finite for a picture")
     worst = _order(q, truth)

@@ -8,6 +8,7 @@ from markupsafe import Markup
 
 from elbowroom.inference.audit import Audit
 from elbowroom.inference.saving.durable import replace_text
+from elbowroom.inference.showing.visible import visible
 from elbowroom.report.page.chart_posterior import MOST_DATA, portraits
 from elbowroom.report.page.findings import brief_section, finding_groups
 from elbowroom.report.page.origins import origins
@@ -63,7 +64,7 @@ def page(audit: Audit, *, image_shape: tuple[int, ...] | None = None, title: str
     values = [shown_as.values(row.datum) for row in rows]
     shown = {row.datum for row in rows}
     drawn = [] if audit.portrait is None else portraits(audit.portrait)
-    return _template().render(
+    text: str = _template().render(
         title=title or "How much room is above the ELBO, and can q be trusted?",
         subject=title or "",
         terms=TERMS,
@@ -96,6 +97,7 @@ def page(audit: Audit, *, image_shape: tuple[int, ...] | None = None, title: str
         origins=origins(audit),
         versions=list(versions().items()),
     )  # fmt: skip
+    return visible(text)  # names of any kind may hide in it
 
 
 @cache

@@ -12,6 +12,7 @@ from elbowroom.inference.diagnostics.calibration import Calibration
 from elbowroom.inference.diagnostics.latent_use import LatentUse
 from elbowroom.inference.estimate import Estimate
 from elbowroom.inference.evidence.bracket.choice import EXPEDITION
+from elbowroom.inference.showing.visible import short_name
 from elbowroom.inference.weights import K_LIMIT
 from elbowroom.report.page.chart_calibration import coverage_chart, rank_charts, tarp_chart
 from elbowroom.report.page.chart_room import room_histogram, waterfall
@@ -149,7 +150,7 @@ def latents_section(use: LatentUse) -> dict[str, Any]:
     for n in order[:MOST_LATENTS]:
         kl = float(use.kl[n])
         rows.append({
-            "name": use.latents[n], "kl": amount(kl, float(use.kl_stderr[n])),
+            "name": short_name(use.latents[n]), "kl": amount(kl, float(use.kl_stderr[n])),
             "bar": bar(kl / largest, f"{short(100 * kl / largest, 3)} % of the largest"),
             "activity": amount(float(use.activity[n]), float(use.activity_stderr[n])),
             "sensitivity": short(float(use.sensitivity[n]), 2),
