@@ -14,6 +14,7 @@ datum, sample), so cutting changes no result but rounding.
     clock.py             a budget in seconds or evaluations, and what is left of it
     weighted_draws.py    the loop over draws of the guide and their densities, in chunks that fit
     check_same_data.py   draws or values of other data are refused
+    alone_in_company.py  two data alone and in company, once an estimator has used them
     at_points.py         another number of points for each datum
     recorded.py          a function of the programs recorded once and replayed as plain tensor operations
     compiled.py          a record compiled by torch, and whether to

@@ -7,6 +7,7 @@ import torch
 from torch import Tensor
 
 from elbowroom.inference.estimate import Estimate
+from elbowroom.inference.evaluation.alone_in_company import asked_again
 from elbowroom.inference.evidence.annealing.blocks import Block, blocks, in_ranges
 from elbowroom.inference.evidence.annealing.randomness import FORWARD, Randomness
 from elbowroom.inference.evidence.annealing.results import ChainsInfo, Piece, assemble, joined, observe
@@ -36,6 +37,7 @@ class AnnealInfo(ChainsInfo):
     thermodynamic: Estimate[ThermodynamicInfo]
 
 
+@asked_again
 def anneal(
     target: Target,
     *,

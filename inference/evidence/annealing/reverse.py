@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from elbowroom.inference.estimate import Estimate, both_sides, reasons
+from elbowroom.inference.evaluation.alone_in_company import asked_again
 from elbowroom.inference.evidence.annealing.ais import forward
 from elbowroom.inference.evidence.annealing.blocks import Block, blocks, in_ranges
 from elbowroom.inference.evidence.annealing.randomness import REVERSE, Randomness
@@ -143,6 +144,7 @@ def bidirectional(
     )
 
 
+@asked_again
 def anneal_reverse(
     target: Target,
     posterior: Posterior,

@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 
 from elbowroom.inference.estimate import Estimate
+from elbowroom.inference.evaluation.alone_in_company import asked_again
 from elbowroom.inference.evaluation.random_numbers import RandomNumbers
 from elbowroom.inference.evidence.annealing.blocks import Block, blocks
 from elbowroom.inference.evidence.annealing.randomness import PARTICLES, Randomness
@@ -32,6 +33,7 @@ class SmcInfo(ChainsInfo):
     num_resamplings: Tensor
 
 
+@asked_again
 def smc(
     target: Target,
     *,

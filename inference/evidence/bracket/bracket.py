@@ -9,6 +9,7 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
+from elbowroom.inference.evaluation.alone_in_company import asked_again
 from elbowroom.inference.evaluation.check_same_data import check_same_data
 from elbowroom.inference.evaluation.clock import Budget, Clock, read_budget
 from elbowroom.inference.evaluation.coordinates import why_no_coordinates
@@ -37,6 +38,7 @@ _LITTLE = 0.1  # share of a budget that may be left
 _CAREFUL, _LAST = 0.8, 0.95  # shares of what is left that are spent in one go, and on the last draws
 
 
+@asked_again
 def bracket(
     target: Target,
     *,

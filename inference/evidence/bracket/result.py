@@ -2,13 +2,13 @@
 
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import TypedDict
+from dataclasses import dataclass, replace
+from typing import Self, TypedDict
 
 import torch
 from torch import Tensor
 
-from elbowroom.inference.estimate import NORMAL_95, Bound, Estimate
+from elbowroom.inference.estimate import NORMAL_95, Bound, Estimate, reasons
 from elbowroom.inference.evidence.bracket.choice import LOWER, UPPER, Side, choose, notes, suspicions, width
 from elbowroom.inference.evidence.bracket.ledger import Ledger
 from elbowroom.inference.showing.numbers import flag_counts, flagged_first, in_short, plain
@@ -71,6 +71,11 @@ class Bracket(Shown):
     def unnormalised(self) -> tuple[str, ...]:
         """For each datum why its values are no log-likelihoods, or an empty string (`Target.unnormalised`)."""
         return self.lower.unnormalised
+
+    def flagged(self, causes: Sequence[str]) -> Self:
+        """The same with a further reason for each datum before its own ones; empty texts say nothing."""
+        flags = tuple(reasons(*both) for both in zip(causes, self.flags, strict=True))
+        return replace(self, lower=self.lower.flagged(causes), upper=self.upper.flagged(causes), flags=flags)
 
     def interval(self, z: float = NORMAL_95) -> tuple[Tensor, Tensor]:
         """lower − z·stderr and upper + z·stderr, `[B]` each: with the default z, 95 % intervals on each side."""

@@ -10,6 +10,7 @@ from torch import Tensor
 
 from elbowroom.inference.estimate import Estimate
 from elbowroom.inference.evaluation import budget
+from elbowroom.inference.evaluation.alone_in_company import asked_again
 from elbowroom.inference.evaluation.budget import Plan, bytes_or_default
 from elbowroom.inference.evaluation.check_same_data import check_same_data
 from elbowroom.inference.evaluation.coordinates import Coordinates
@@ -70,6 +71,7 @@ class BridgeInfo(TypedDict):
     proposal: str
 
 
+@asked_again
 def bridge(
     target: Target,
     draws: Draws,

@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 
 from elbowroom.inference.estimate import Bound, Estimate
+from elbowroom.inference.evaluation.alone_in_company import asked_again
 from elbowroom.inference.evaluation.check_same_data import check_same_data
 from elbowroom.inference.evaluation.compiled import check_compile
 from elbowroom.inference.evidence.importance.bounds_result import Bounds, BoundsInfo, IwaeInfo
@@ -31,6 +32,7 @@ from elbowroom.inference.weights.ratio_bound import ratio_upper
 PARTICLES = (1, 5, 50, 500)
 
 
+@asked_again
 def bounds(
     target: Target,
     *,

@@ -1,8 +1,8 @@
 """Bounds on log p(x) by name, and what is said of the weights besides them."""
 
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
-from typing import NotRequired, TypedDict
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import NotRequired, Self, TypedDict
 
 from torch import Tensor
 
@@ -70,6 +70,10 @@ class Bounds(Shown, Mapping[str, Estimate]):
 
     estimates: dict[str, Estimate]
     info: BoundsInfo
+
+    def flagged(self, causes: Sequence[str]) -> Self:
+        """The same with a further reason for each datum in every bound; empty texts say nothing."""
+        return replace(self, estimates={name: bound.flagged(causes) for name, bound in self.estimates.items()})
 
     def __getitem__(self, name: str) -> Estimate:
         if name not in self.estimates:

@@ -9,6 +9,7 @@ from torch import Tensor
 
 from elbowroom.inference import weights
 from elbowroom.inference.estimate import Estimate, reasons
+from elbowroom.inference.evaluation.alone_in_company import asked_again
 from elbowroom.inference.evaluation.compiled import check_compile
 from elbowroom.inference.evidence.importance.streaming import (
     Drawing,
@@ -73,6 +74,7 @@ class ImportanceInfo(TypedDict):
     summed_out: NotRequired[tuple[str, ...]]
 
 
+@asked_again
 def importance(
     target: Target,
     *,

@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 
 from elbowroom.inference.estimate import Estimate
+from elbowroom.inference.evaluation.alone_in_company import asked_again
 from elbowroom.inference.evaluation.at_points import at_points
 from elbowroom.inference.evaluation.budget import cells_within
 from elbowroom.inference.evaluation.coordinates import Coordinates, constrained, log_guide, log_joint
@@ -69,6 +70,7 @@ class QuadratureInfo(TypedDict, total=False):
     num_evaluations: Tensor
 
 
+@asked_again
 def quadrature(
     target: Target,
     *,
