@@ -12,6 +12,7 @@ from elbowroom.inference.programs.structure import Program
 from elbowroom.inference.training.checkpoint import Checkpoint, CheckpointError
 from elbowroom.inference.training.checkpoint_reading import read_checkpoint
 from elbowroom.inference.training.parameters import check_alike, find_parameters
+from elbowroom.inference.training.run_seal import check_progress
 from elbowroom.inference.training.settings import KEEP
 
 
@@ -65,6 +66,7 @@ def load_checkpoint(run_dir: str | Path, model: Program, guide: Program, *args: 
 
     def check(found: Checkpoint) -> None:
         """Before any number is read."""
+        check_progress(found)
         if group not in found.tensors:
             raise CheckpointError(
                 f"the run in {run_dir} has no best epoch: it was trained without validation data. Use which='last'"

@@ -14,7 +14,14 @@ from elbowroom.inference.training.checkpoint import POINTER, Checkpoint, Checkpo
 from elbowroom.inference.training.checkpoint import write_checkpoint as _write_checkpoint
 from elbowroom.inference.training.checkpoint_reading import damaged, read_checkpoint
 from elbowroom.inference.training.run_config import completed, differences, extension
-from elbowroom.inference.training.run_seal import CONFIG, check_config, check_tensors, config_digest, read_config
+from elbowroom.inference.training.run_seal import (
+    CONFIG,
+    check_config,
+    check_progress,
+    check_tensors,
+    config_digest,
+    read_config,
+)
 
 METRICS = "metrics.jsonl"
 
@@ -111,6 +118,7 @@ class RunDirectory:
 
     def _check(self, config: Mapping[str, Any], found: Checkpoint) -> None:
         """Refuse what was altered, and what is a run of something else; before any tensor is read."""
+        check_progress(found)
         earlier, progress = read_config(self.path), found.progress
         self.notes = check_config(self.path, earlier, progress)
         then = completed(earlier)

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from elbowroom.inference.saving.reading import UnreadableError, read_json
-from elbowroom.inference.training.checkpoint import Checkpoint
+from elbowroom.inference.training.checkpoint import PROGRESS, Checkpoint
 from elbowroom.inference.training.checkpoint_reading import damaged
 
 CONFIG = "config.json"
@@ -55,6 +55,26 @@ def check_config(run_dir: Path, config: Mapping[str, Any], progress: Mapping[str
     if progress["config_sha256"] != config_digest(config):
         raise damaged(run_dir / CONFIG, "what it says is not what the checkpoint recorded (its sha256 differs)")
     return []
+
+
+def check_progress(found: Checkpoint) -> None:
+    """Refuse a progress.json that does not say where training stands.
+
+    Raises:
+        CheckpointError: naming the file.
+    """
+    said, best = found.progress, found.progress.get("best_elbo")
+    counts = [said.get(name) for name in ("epoch", "step_in_epoch", "step", "metrics_bytes")]
+    counts += [] if said.get("best_epoch") is None else [said["best_epoch"]]
+    sums = [said.get(name) for name in ("loss_sum", "norm_sum", "seconds")] + ([] if best is None else [best])
+    notes = said.get("notes")
+    if not (
+        all(isinstance(one, int) and one >= 0 for one in counts)
+        and all(isinstance(one, int | float) for one in sums)
+        and isinstance(notes, list)
+        and all(isinstance(note, str) for note in notes)
+    ):
+        raise damaged(found.path / PROGRESS, "it does not say where training stands")
 
 
 def check_tensors(found: Checkpoint, parameters: Any) -> None:

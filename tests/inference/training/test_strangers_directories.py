@@ -161,6 +161,19 @@ def test_tensors_of_other_shapes_are_refused_before_they_are_read(
             load_checkpoint(tmp_path, *make_pair())
 
 
+@pytest.mark.parametrize(
+    "other",
+    [{"epoch": []}, {"step": -1}, {"metrics_bytes": "501"}, {"loss_sum": "x"}, {"notes": [1]}, {"best_epoch": "1"}],
+)
+def test_progress_of_other_types_is_named(tmp_path: Path, other: dict[str, Any]) -> None:
+    train(tmp_path)
+    resealed(tmp_path, progress=lambda old: old.update(other))
+    with pytest.raises(CheckpointError, match=r"progress\.json is missing or damaged: it does not say where"):
+        train(tmp_path, 4, resume=True)
+    with pytest.raises(CheckpointError, match=r"progress\.json is missing or damaged: it does not say where"):
+        load_checkpoint(tmp_path, *make_pair())
+
+
 @pytest.mark.parametrize("name", ["last.json", "config.json", "metrics.jsonl"])
 @pytest.mark.parametrize("content", [b"[" * 100_000, b"[]", b"5", b'"x"', b"\xff\xfe{}", b'{"a": NaN}', b""])
 def test_json_of_other_kinds_is_named(tmp_path: Path, name: str, content: bytes) -> None:
