@@ -30,6 +30,8 @@ def own_source(path: Path) -> Source:
     Raises:
         ValueError: if no reader is known for it, with what it is and how to convert it.
     """
+    if not path.is_file() and not path.is_dir():
+        raise ValueError(f"{path}: a device or a pipe, which may never end; give a file, or a folder of pictures")
     if path.is_dir():
         return Source((_single(image_folder.read_images, path.name),), TENTHS)
     if path.name.lower() in SETS_BY_FILE:

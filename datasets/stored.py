@@ -4,6 +4,7 @@ dSprites, 737 280 images of 64 × 64 bytes, takes 26 MB packed, 3 GB unpacked an
 them take 16 MB, and reading these a few megabytes more.
 """
 
+import math
 import zipfile
 import zlib
 from collections.abc import Iterator
@@ -96,6 +97,7 @@ def stored(path: Path, key: str | None = None) -> Stored:
         shape, in_columns, dtype = _header(stream)
         if dtype.hasobject:
             raise ValueError("Object arrays cannot be loaded")
+        _check_size(stream, path, key, shape, dtype)
         return Stored(path, key, shape, dtype, in_columns and len(shape) > 1)
 
 
@@ -104,7 +106,9 @@ def explained(path: Path, what: str) -> Iterator[None]:
     """NumPy's errors in words that name the file and the next step."""
     try:
         yield
-    except (ValueError, EOFError, KeyError, zipfile.BadZipFile, zlib.error) as error:
+    except MemoryError as error:
+        raise ValueError(f"{path}: {what} needs more memory than there is: {error}") from error
+    except (ValueError, EOFError, KeyError, OverflowError, zipfile.BadZipFile, zlib.error) as error:
         if "Object arrays" in str(error):
             raise ValueError(
                 f"{path}: {what} holds pickled Python objects. Pickles are refused: reading one can run any code. "
@@ -124,6 +128,18 @@ def _member(path: Path, key: str | None) -> Iterator[IO[bytes]]:
         return
     with zipfile.ZipFile(path) as archive, archive.open(f"{key}.npy") as member:
         yield member
+
+
+def _check_size(stream: IO[bytes], path: Path, key: str | None, shape: tuple[int, ...], dtype: np.dtype[Any]) -> None:
+    """Refuse an array of more bytes than follow its header: nothing is made for what is not there."""
+    if key is None:
+        size = path.stat().st_size
+    else:
+        with zipfile.ZipFile(path) as archive:
+            size = archive.getinfo(f"{key}.npy").file_size
+    width, there = math.prod(shape[1:]) * dtype.itemsize, size - stream.tell()
+    if shape and shape[0] * width > there:
+        raise ValueError(f"it ends within row {there // width} of {shape[0]}")
 
 
 def _header(stream: IO[bytes]) -> tuple[tuple[int, ...], bool, np.dtype[Any]]:

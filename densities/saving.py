@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import logging
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -11,10 +12,16 @@ from safetensors import SafetensorError
 
 from elbowroom.densities.density import Density
 from elbowroom.densities.registry import make_density
+from elbowroom.inference.saving.allowance import TooMuchError, allowance_for
 from elbowroom.inference.saving.durable import replace_file
+from elbowroom.inference.saving.reading import UnreadableError, memory, read_bytes, read_json
+from elbowroom.inference.saving.seal import has_seal, sealed
 
-FORMAT = 1
+FORMAT = 2
+UNSEALED = 1  # the format of before the description had a digest of its own
 DESCRIPTION, PARAMETERS = "density.json", "density.safetensors"
+
+_logger = logging.getLogger("elbowroom")
 
 
 def save_density(density: Density, path: str | Path, name: str, options: Mapping[str, Any] | None = None) -> None:
@@ -40,7 +47,7 @@ def save_density(density: Density, path: str | Path, name: str, options: Mapping
         "sha256": hashlib.sha256(content).hexdigest(),
     }
     replace_file(place / PARAMETERS, content)
-    replace_file(place / DESCRIPTION, json.dumps(described, indent=1).encode())
+    replace_file(place / DESCRIPTION, json.dumps(sealed(described), indent=1).encode())
 
 
 def load_density(path: str | Path) -> Density:
@@ -55,19 +62,30 @@ def load_density(path: str | Path) -> Density:
         if not file.is_file():
             raise FileNotFoundError(f"no density at {path}: it has no {file.name}; save_density writes one")
     try:
-        described = json.loads(description.read_text())
-        kind, name, data_dim = described["format"], described["density"], described["data_dim"]
-        options, digest = dict(described["options"]), described["sha256"]
+        described = read_json(description)
+        kind, name, data_dim = described["format"], described["density"], int(described["data_dim"])
+        options, digest, known = dict(described["options"]), described["sha256"], has_seal(description, described)
+        content = read_bytes(parameters, memory())
+    except UnreadableError as error:
+        raise ValueError(f"{error}: restore it from a copy, or fit the density again") from error
     except (ValueError, KeyError, TypeError) as error:
         raise ValueError(f"{description} is damaged: {type(error).__name__} {error}") from error
-    if kind != FORMAT:
+    if kind != (FORMAT if known else UNSEALED):
         raise ValueError(f"{description} is of format {kind!r}, this version reads {FORMAT}")
-    content = parameters.read_bytes()
+    if not known:
+        _logger.warning(
+            "%s was written by an earlier version of elbowroom and has no digest: whether it was changed since is not "
+            "known. Save the density again to give it one.",
+            description,
+        )
     if hashlib.sha256(content).hexdigest() != digest:
         raise ValueError(f"{parameters} is damaged, or not of {description}: its sha256 differs")
     try:
-        density: Density = make_density(name, data_dim, **options)
-    except (ValueError, TypeError) as error:
+        with allowance_for(len(content)):
+            density: Density = make_density(name, data_dim, **options)
+    except TooMuchError as error:
+        raise ValueError(f"{description} is of a density that is larger than what {parameters} holds") from error
+    except (ValueError, TypeError, RuntimeError) as error:
         raise ValueError(f"{description} is damaged or of another version: {error}") from error
     try:
         values = safetensors.torch.load(content)

@@ -9,6 +9,7 @@
     plain_networks.py  programs around plain networks, with the weights of a checkpoint
     random_weights.py  whether networks that were built here hold weights that nobody trained or loaded
     runs.py          a run directory, opened again; what programs are called with
+    trust.py         whose code a run directory may have imported     recorded.py  its options, held against their types
     two_runs.py      two --run of versus, spelled out
     subject.py       what evidence, audit, compare and generate are asked about: a run, programs, or plain networks
     about.py         what is said of it: data, files, binarisation, likelihood, weights

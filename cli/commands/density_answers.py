@@ -9,6 +9,7 @@ from elbowroom.commands.density_runs import DensityRun
 from elbowroom.commands.options import EvidenceOptions, GenerateOptions
 from elbowroom.commands.output import finish, say
 from elbowroom.densities import HeldOut, held_out
+from elbowroom.inference.saving.links import own_folder
 from elbowroom.report import Drawn, drawn_figure, save_figure
 
 
@@ -53,7 +54,7 @@ def held_out_record(result: HeldOut) -> dict[str, Any]:
 
 def density_pictures(opened: DensityRun, options: GenerateOptions) -> list[Path]:
     """Draws of x, as a figure and as numbers."""
-    where = Path(options.output or Path(options.run) / "generate")
+    where = own_folder(Path(options.run), "generate") if options.output is None else Path(options.output)
     where.mkdir(parents=True, exist_ok=True)
     x = opened.density.sample(options.num_samples, seed=options.seed).cpu()
     drawn = Drawn(x / (opened.density.levels - 1), image_shape=opened.data.image_shape)

@@ -1,5 +1,6 @@
 """A run directory of a density, which has no latents: fitted by train, opened by evidence and generate."""
 
+import hashlib
 import inspect
 from collections.abc import Collection
 from dataclasses import asdict, dataclass, replace
@@ -13,11 +14,15 @@ from elbowroom.commands.constructors import arguments_of as named_arguments
 from elbowroom.commands.constructors import checked, did_you_mean
 from elbowroom.commands.options import Binarize, Data, Programs, Training, TrainOptions
 from elbowroom.commands.output import write_json
-from elbowroom.commands.runs import FORMAT, arguments_of, data_again, load_data, read_record, torch_device
+from elbowroom.commands.runs import FORMAT, arguments_of, data_again, data_of, load_data, read_record, torch_device
 from elbowroom.datasets import Dataset
 from elbowroom.datasets.splits import SPLITS
 from elbowroom.densities import DENSITIES, Density, density_class, load_density, make_density, save_density
+from elbowroom.densities.saving import DESCRIPTION
 from elbowroom.densities.training import minimise
+from elbowroom.inference.saving.json_values import json_able
+from elbowroom.inference.saving.reading import UnreadableError, read_bytes, read_json
+from elbowroom.inference.saving.seal import has_seal, sealed
 
 _OWN = ("module", "loss", "x", "validation", "validation_loss", "after_step", "seed", "progress", "self", "options")
 """Arguments of `fit` and `minimise` that are not the user's to choose here."""
@@ -70,29 +75,53 @@ def fit_density(options: TrainOptions) -> DensityRun:
         "seed": options.seed,
         "dataset": data.record(),
     }
-    write_json(place / "config.json", {"arguments": {"density_options": given, "fit_options": told}, "record": record})
+    described = {
+        "arguments": {"density_options": given, "fit_options": told},
+        "record": record,
+        "density_sha256": _sha256(place / DESCRIPTION),
+    }
+    write_json(place / "config.json", sealed(json_able(described)))
     return DensityRun(place, name, density, data, kind, device)
 
 
-def open_density(path: str, device: str) -> DensityRun | None:
+def open_density(path: str, device: str, data_dir: str | None = None) -> DensityRun | None:
     """The density of a run directory, with its data; None if the run is of a model and a guide.
 
     Raises:
         FileNotFoundError, ValueError: as of `open_run`, and of `load_density`.
     """
     place, where = Path(path), torch_device(device)
-    record = read_record(place)
+    record, config = read_record(place), place / "config.json"
     if "density" not in record:
         return None
-    try:
-        name, kind, options, seed = record["density"], record["kind"], Data(**record["data"]), record["seed"]
-        digests = record["dataset"]["sha256"]
-    except (KeyError, TypeError) as error:
-        raise ValueError(
-            f"{place / 'config.json'} is damaged or of another version: {type(error).__name__} {error}"
-        ) from error
+    _check_seal(place, config)
+    name, kind = record["density"], record.get("kind")
+    if name not in DENSITIES or kind not in ("binary", "levels"):
+        raise ValueError(f"{config} is damaged or of another version: it names no density, or no kind of data")
+    options, seed, digests = data_of(record, config, data_dir)
     data = data_again(place, options, seed, digests, binary=kind == "binary")
     return DensityRun(place, name, load_density(place).to(where), data, kind, where)
+
+
+def _check_seal(place: Path, config: Path) -> None:
+    """Refuse a config.json that was altered, or is of another density; one without digest has none of its density.
+
+    Raises:
+        ValueError: naming the file.
+    """
+    try:
+        described, density = read_json(config), place / DESCRIPTION
+        if not has_seal(config, described):
+            if has_seal(density, read_json(density)):
+                raise UnreadableError(config, "it was altered: it lacks its digest")
+        elif described.get("density_sha256") != _sha256(density):
+            raise UnreadableError(config, f"it is not of the same run as {density}, whose sha256 is another")
+    except (UnreadableError, OSError) as error:
+        raise ValueError(f"{error}. Restore this run directory from a copy, or fit the density again") from error
+
+
+def _sha256(path: Path) -> str:
+    return hashlib.sha256(read_bytes(path)).hexdigest()
 
 
 def checked_fit_options(name: str, given: dict[str, Any]) -> dict[str, Any]:

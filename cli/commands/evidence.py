@@ -23,7 +23,7 @@ def run(
     options: EvidenceOptions,
 ) -> tuple[Estimate[ImportanceInfo], Estimate[QuadratureInfo] | None] | Bracket | HeldOut:
     """Estimate log p(x) of every datum of a split, and print the means with what they bound."""
-    if is_run(options) and (fitted := open_density(options.run, options.device)) is not None:
+    if is_run(options) and (fitted := open_density(options.run, options.device, options.data.dir)) is not None:
         return density_evidence(fitted, options)
     subject = subject_of(options)
     say_subject(subject, options.json)

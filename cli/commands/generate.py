@@ -37,7 +37,7 @@ def run(options: GenerateOptions) -> list[Path]:
     """Write samples, reconstructions, traversals and interpolations of one latent vector, topics of a topic model."""
     if options.num_samples < 1:
         raise ValueError(f"num_samples must be at least 1, got {options.num_samples}")
-    if is_run(options) and (fitted := open_density(options.run, options.device)) is not None:
+    if is_run(options) and (fitted := open_density(options.run, options.device, options.data.dir)) is not None:
         return density_pictures(fitted, options)
     subject = subject_of(options)
     say_subject(subject, options.json)

@@ -2,24 +2,30 @@
 
 import importlib
 import inspect
-import os
-import sys
 import traceback
 from collections.abc import Callable, Mapping
+from pathlib import Path
 from typing import Any
 
 import torch
 
 from elbowroom.commands.options import Programs
 from elbowroom.commands.registered import guide_name, is_own, model_name, registered_guide, registered_model
+from elbowroom.commands.trust import importable
 from elbowroom.datasets.kinds import Sizes
 
 _NOT_OWN = (__file__, importlib.__file__)
 """Files that call what the user names."""
 
 
-def build(options: Programs, sizes: Sizes, seed: int) -> tuple[Any, Any]:
+def build(options: Programs, sizes: Sizes, seed: int, *, run: Path | None = None) -> tuple[Any, Any]:
     """The model and the guide for data of these sizes, freshly initialised from the seed.
+
+    Args:
+        options: which.
+        sizes: what constructors may ask for.
+        seed: of their parameters.
+        run: the directory that names them, if it was not the user; nothing is imported from it.
 
     Raises:
         ValueError: if one of two programs of the user's own is given without the other, a name does not lead to a
@@ -35,21 +41,22 @@ def build(options: Programs, sizes: Sizes, seed: int) -> tuple[Any, Any]:
         torch.manual_seed(seed)
         places = {"programs.model": options.model, "programs.guide": options.guide}
         own = {option: place for option, place in places.items() if is_own(place) and place is not None}
-        made = dict(zip(own, named_programs(own, seed), strict=True)) if own else {}
+        made = dict(zip(own, named_programs(own, seed, run=run), strict=True)) if own else {}
         model = made["programs.model"] if is_own(options.model) else registered_model(options, sizes)
         guide = made["programs.guide"] if is_own(options.guide) else registered_guide(options, model, sizes)
         return model, guide
 
 
-def named_programs(places: Mapping[str, str], seed: int) -> tuple[Any, ...]:
-    """What is at each `module:name`, made from the seed; keys are the options that name them.
+def named_programs(places: Mapping[str, str], seed: int, *, run: Path | None = None) -> tuple[Any, ...]:
+    """What is at each `module:name`, made from the seed; keys are the options that name them, `run` as of `build`.
 
     `module:name.part` is a part, or a method, of what is there; parts of one whole are of one object.
 
     Raises:
         ValueError: if a name does not lead to a program.
     """
-    named = [(option, place, _imported(option, place)) for option, place in places.items()]
+    with importable(run):
+        named = [(option, place, _imported(option, place)) for option, place in places.items()]
     torch.manual_seed(seed)  # whatever the imports have drawn
     wholes: dict[str, Any] = {}
     return tuple(_made(*item) if "." not in item[1].partition(":")[2] else _part(*item, wholes) for item in named)
@@ -60,12 +67,13 @@ def _imported(option: str, place: str) -> Any:
     module_name, _, name = place.partition(":")
     if not module_name or not name:
         raise ValueError(f"{option} must be module:name, for example my_programs:make_model; got {place!r}")
-    if os.getcwd() not in sys.path:
-        sys.path.insert(0, os.getcwd())  # what python -m does: programs beside the user are found
     try:
         module = importlib.import_module(module_name)
     except ModuleNotFoundError as error:
-        raise ValueError(f"{option}: no module {error.name!r}; run from its directory, or install it") from error
+        raise ValueError(
+            f"{option}: no module {error.name!r}; run from its directory, or install it (nothing is imported from a "
+            "run directory)"
+        ) from error
     except Exception as error:
         raise ValueError(f"{option}: importing {module_name!r} failed{_reason(error)}") from error
     name = name.partition(".")[0]

@@ -1,8 +1,8 @@
 """A run directory: written by train, read by evidence, audit, compare and generate."""
 
-import json
 import math
-from dataclasses import asdict, dataclass
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -12,11 +12,18 @@ from torch import Tensor
 from elbowroom.commands.constructors import known
 from elbowroom.commands.options import Data, Programs, TrainOptions
 from elbowroom.commands.programs import build
-from elbowroom.commands.registered import kind_of, likelihood_of, model_name
+from elbowroom.commands.recorded import recorded
+from elbowroom.commands.registered import is_own, kind_of, likelihood_of, model_name
+from elbowroom.commands.trust import check_trusted
 from elbowroom.datasets import KINDS, Binarize, Dataset, check_binary, keep_labels, load
 from elbowroom.datasets.kinds import Sizes
-from elbowroom.inference import Target, load_checkpoint
+from elbowroom.inference import CheckpointError, Target, load_checkpoint
+from elbowroom.inference.saving.allowance import TooMuchError, allowance_for
+from elbowroom.inference.saving.reading import UnreadableError, read_json
+from elbowroom.inference.training.checkpoint import Checkpoint
+from elbowroom.inference.training.checkpoint_reading import outline_checkpoint
 from elbowroom.inference.training.load import Loaded
+from elbowroom.inference.training.run_seal import check_config, check_tensors, read_config
 from elbowroom.models.likelihoods import LIKELIHOODS, Likelihood
 
 FORMAT = 1
@@ -35,6 +42,7 @@ class Run:
     programs: Programs
     device: torch.device
     loaded: Loaded
+    notes: tuple[str, ...] = ()
 
     @property
     def kind(self) -> str:
@@ -133,34 +141,83 @@ def _recorded(options: Any, newer: tuple[str, ...]) -> dict[str, Any]:
     return {name: value for name, value in values.items() if name not in newer or value != defaults[name]}
 
 
-def open_run(path: str, which: str, device: str) -> Run:
+def open_run(path: str, which: str, device: str, *, trust: Sequence[str] = (), data_dir: str | None = None) -> Run:
     """Build a run's programs again, with its checkpoint's parameters and its data.
+
+    What the directory says is held against its digests, and against the shapes of the stored tensors, before anything
+    is built; code that it names is imported only where it is trusted.
+
+    Args:
+        path: of the directory.
+        which: checkpoint, the last or the best.
+        device: where to.
+        trust: modules, or `module:name`, that config.json may name.
+        data_dir: where the data lie now, if not where they lay.
 
     Raises:
         FileNotFoundError: if there is no run there.
-        ValueError: if it was not written by `elbowroom train`, its data have changed since, or there is no such device.
+        ValueError: if it was not written by `elbowroom train`, names code that is not trusted or more than is stored,
+            its data have changed since, or there is no such device.
+        CheckpointError: if it is damaged.
     """
     place, where = Path(path), torch_device(device)
-    record = read_record(place)
+    record, config = read_record(place), place / "config.json"
     if "density" in record:
         raise ValueError(
             f"{place} is a run of the density {record['density']}, which has neither latents nor a guide: evidence and "
             "generate take it, other commands are of a model and a guide"
         )
-    try:
-        programs, options = Programs(**record["programs"]), Data(**record["data"])
-        seed, digests = record["seed"], record["dataset"]["sha256"]
-    except (KeyError, TypeError) as error:
-        config = place / "config.json"
-        raise ValueError(f"{config} is damaged or of another version: {type(error).__name__} {error}") from error
+    programs = recorded(Programs, record.get("programs"), config, "programs")
+    check_trusted(config, programs, trust)
+    options, seed, digests = data_of(record, config, data_dir)
+    stored, notes = _checked(place)
     data = data_again(place, options, seed, digests, binary=is_binary(programs))
     kind = kind_of(programs)
-    model, guide = build(programs, sizes_of(data, kind), seed)
+    model, guide = _built(programs, sizes_of(data, kind), seed, place, stored)
     loaded = load_checkpoint(place, model, guide, *arguments_of(data, kind, "train", 2), which=which)
     for program in (model, guide):
         if isinstance(program, torch.nn.Module):
             program.to(where).eval()
-    return Run(place, model, guide, data, programs, where, loaded)
+    return Run(place, model, guide, data, programs, where, loaded, tuple(notes))
+
+
+def data_of(record: dict[str, Any], config: Path, data_dir: str | None) -> tuple[Data, int, Any]:
+    """Which data a record names, where they lie now, the seed and the digests of the data.
+
+    Raises:
+        ValueError: if it does not say so.
+    """
+    options = recorded(Data, record.get("data"), config, "data")
+    seed, dataset = record.get("seed"), record.get("dataset")
+    if not isinstance(seed, int) or not isinstance(dataset, dict) or "sha256" not in dataset:
+        raise ValueError(f"{config} is damaged or of another version: it lacks the seed, or the digests of the data")
+    return options if data_dir is None else replace(options, dir=data_dir), seed, dataset["sha256"]
+
+
+def _checked(place: Path) -> tuple[Checkpoint, list[str]]:
+    """The checkpoint without its numbers, which goes with config.json; and what there is to say of it."""
+    stored = outline_checkpoint(place)
+    if stored is None:
+        raise CheckpointError(f"{place} holds no checkpoint: train it with elbowroom train --output {place} --resume")
+    config = read_config(place)
+    notes = check_config(place, config, stored.progress)
+    check_tensors(stored, config.get("parameters"))
+    return stored, notes
+
+
+def _built(programs: Programs, sizes: Sizes, seed: int, place: Path, stored: Checkpoint) -> tuple[Any, Any]:
+    """Model and guide, of no more than is stored; the user's own may take what they like."""
+    if is_own(programs.model) or is_own(programs.guide):
+        return build(programs, sizes, seed, run=place)
+    num_bytes = sum(value.nbytes for value in stored.tensors.get("parameters", {}).values())
+    try:
+        with allowance_for(num_bytes):
+            return build(programs, sizes, seed, run=place)
+    except TooMuchError as error:
+        raise ValueError(
+            f"{place / 'config.json'} names programs that are larger than the {num_bytes:,} bytes of parameters stored "
+            f"in {stored.path}: it was altered, or belongs to another run. Restore this run directory from a copy"
+        ) from error
 
 
 def read_record(place: Path) -> dict[str, Any]:
@@ -175,8 +232,11 @@ def read_record(place: Path) -> dict[str, Any]:
         raise FileNotFoundError(
             f"no run at {place} (it has no config.json): train one with elbowroom train --output {place}"
         )
-    record = _record(config)
-    if record is None or record.get("format") != FORMAT:
+    try:
+        record = read_json(config).get("record")
+    except UnreadableError as error:
+        raise ValueError(f"{config} is damaged: {error.reason}") from error
+    if not isinstance(record, dict) or record.get("format") != FORMAT:
         raise ValueError(
             f"{config} was not written by elbowroom train of this version: rebuild its programs in Python and use "
             "load_checkpoint and Target instead"
@@ -211,13 +271,3 @@ def torch_device(name: str) -> torch.device:
     if name == "cuda" and not torch.cuda.is_available():
         raise ValueError("device cuda: this torch sees no CUDA device; use --device cpu")
     return torch.device(name)
-
-
-def _record(config: Path) -> dict[str, Any] | None:
-    """What train wrote into a run's config.json; None if somebody else wrote that."""
-    try:
-        described = json.loads(config.read_text())
-    except ValueError as error:
-        raise ValueError(f"{config} is damaged: it is not JSON ({error})") from error
-    record = described.get("record") if isinstance(described, dict) else None
-    return record if isinstance(record, dict) else None

@@ -29,6 +29,7 @@ from elbowroom.commands.runs import (
 from elbowroom.datasets import Dataset
 from elbowroom.inference import Target
 from elbowroom.inference.audit.about import about_target, merged
+from elbowroom.inference.saving.links import own_folder
 
 
 @dataclass(frozen=True)
@@ -80,7 +81,9 @@ class Subject:
         """
         if output is not None:
             return Path(output)
-        return self.place if self.is_run and command == "evidence" else self.place / command
+        if not self.is_run:
+            return self.place / command
+        return self.place if command == "evidence" else own_folder(self.place, command)
 
     def first(self, num_data: int) -> Target:
         """The programs pinned to so many of the data."""
@@ -130,6 +133,10 @@ def is_run(options: OfSubject) -> bool:
         given.append(f"run ({options.run})")
     if len(given) > 1:
         raise ValueError(f"give one of {' and '.join(given)}, not both")
+    if given and options.trust:
+        raise ValueError(
+            "trust: got programs or networks, which need none; it is of those that a --run names by itself"
+        )
     if not given:
         _check_run(options)
     return not given
@@ -137,14 +144,15 @@ def is_run(options: OfSubject) -> bool:
 
 def _check_run(options: OfSubject) -> None:
     """Refuse what a run knows by itself: it would be asked about other data, or networks, than were named."""
+    elsewhere = Data(dir=options.data.dir)  # the same data, that lie in another place now
     own = {
-        "data": Data(), "networks": Networks(), "plate": OfOwnPrograms.plate, "datum": OfOwnPrograms.datum,
+        "data": elsewhere, "networks": Networks(), "plate": OfOwnPrograms.plate, "datum": OfOwnPrograms.datum,
     }  # fmt: skip
     for option, default in own.items():
         if (value := getattr(options, option)) != default:
             raise ValueError(
                 f"{option}: got {value!r}, but a run knows its own: these are for --model and --guide, or "
-                "--networks.vae (or .decoder and .encoder), in the place of --run"
+                "--networks.vae (or .decoder and .encoder), in the place of --run (of data only --data.dir is)"
             )
 
 
@@ -166,12 +174,14 @@ def subject_of(options: OfSubject) -> Subject:
 
 
 def _of_run(options: OfSubject) -> Subject:
-    opened, split = open_run(options.run, options.which, options.device), options.split or "test"
+    opened = open_run(options.run, options.which, options.device, trust=options.trust, data_dir=options.data.dir)
+    split = options.split or "test"
     arguments = opened.arguments(split, options.limit)
     target = opened.target(split, options.limit)
     about = about_run(opened, options.which)
     shape = opened.data.image_shape
-    return _subject(target, arguments, opened.kind, opened.data, shape, options, Path(options.run), split, about)
+    subject = _subject(target, arguments, opened.kind, opened.data, shape, options, Path(options.run), split, about)
+    return replace(subject, announced=(*subject.announced, *opened.notes))
 
 
 def _of_programs(options: OfSubject, programs: tuple[Any, ...] | Plain, plate: str, title: str) -> Subject:

@@ -53,7 +53,7 @@ def load_result(path: Path, kind: str, fingerprint: Mapping[str, Any], target: T
     record, tensors = read_state(path, kind, fingerprint)
     try:
         return _decoded(record["result"], tensors, target)
-    except (KeyError, TypeError) as error:
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
         raise StateError(
             f"state={str(path)!r} was written by another version of elbowroom ({type(error).__name__}: {error}): "
             "remove it to begin anew"

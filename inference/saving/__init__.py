@@ -3,10 +3,15 @@
 A file is written beside its place, synced and renamed, so a reader finds the old content or the new one, never half
 of it. A state file is safetensors and JSON (no pickle) with a digest of all it holds and the fingerprint of its
 problem: the data, three weights of the first datum, the seed. What is damaged or of another problem raises
-StateError.
+StateError. Whoever wrote it, a file is data: sizes, depths and shapes are looked at before memory is taken, nothing is
+written through links, and no more is built than is stored.
 
     durable.py        write_directory, replace_file; replacing, for what a library writes, and replace_text
     state_file.py     fingerprint_of, write_state and read_state
+    reading.py        JSON and tensors of files that somebody else may have written, within bounds
+    seal.py           JSON that knows its own digest
+    allowance.py      how much torch may make, of what a file describes
+    links.py          places that lie in another folder than it seems
     json_values.py    what JSON can hold: no NaN, no NumPy
 
 Read durable.py first. Imports: target; nothing above it.

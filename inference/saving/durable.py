@@ -1,6 +1,7 @@
 """Files that are whole or not there: written beside their place, fsynced, renamed."""
 
 import os
+import secrets
 import shutil
 import tempfile
 from collections.abc import Iterator, Mapping
@@ -14,8 +15,7 @@ def write_directory(path: Path, files: Mapping[str, bytes]) -> None:
     Raises:
         OSError: nothing is left behind but what was there before.
     """
-    temporary = path.with_name(f".{path.name}.tmp")
-    shutil.rmtree(temporary, ignore_errors=True)
+    temporary = _temporary(path)
     try:
         temporary.mkdir(parents=True)
         for name, content in files.items():
@@ -31,12 +31,10 @@ def write_directory(path: Path, files: Mapping[str, bytes]) -> None:
 def replace_file(path: Path, content: bytes) -> None:
     """Replace a file atomically: readers see the old content or the new.
 
-    For the one writer that a run or state directory has: what a killed process left behind is written over.
-
     Raises:
         OSError: the old content is still there.
     """
-    temporary = path.with_name(f".{path.name}.tmp")
+    temporary = _temporary(path)
     try:
         _write(temporary, content)
         os.replace(temporary, path)
@@ -83,8 +81,15 @@ def _sync(path: Path) -> None:
         os.close(descriptor)
 
 
+def _temporary(path: Path) -> Path:
+    """A sibling of a name that nobody can foresee."""
+    return path.with_name(f".{path.name}.{secrets.token_hex(8)}.tmp")
+
+
 def _write(path: Path, content: bytes) -> None:
-    with open(path, "wb") as file:
+    """Make a new file: what lies there already, or is a link, is an error."""
+    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, 0o666)
+    with open(descriptor, "wb") as file:
         file.write(content)
         file.flush()
         os.fsync(file.fileno())

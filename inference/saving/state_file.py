@@ -12,7 +12,10 @@ from safetensors.torch import save
 from torch import Tensor
 
 from elbowroom.inference.saving.durable import replace_file
+from elbowroom.inference.saving.reading import UnreadableError, check_header, parse_json
 from elbowroom.inference.target import Target
+
+_VERSION = 2  # 1 had a digest that said nothing of dtypes and shapes
 
 
 class StateError(ValueError):
@@ -51,14 +54,25 @@ def read_state(path: Path, kind: str, fingerprint: Mapping[str, Any]) -> tuple[d
         StateError: if it is damaged, of another kind, or was written for another problem.
     """
     try:
+        check_header(path)
         with safe_open(path, framework="pt") as file:
-            record = json.loads((file.metadata() or {}).get("elbowroom", "{}"))
+            said = (file.metadata() or {}).get("elbowroom", "{}")
+            record = parse_json(path, said.encode(), numbers_only=False)
             tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
-    except (SafetensorError, ValueError, OSError) as error:
-        raise StateError(f"state={str(path)!r} is no readable state file ({error}): remove it to begin anew") from error
-    if not isinstance(record, dict) or record.get("format") != _format(kind):
+            digest = _digest(tensors, {name: value for name, value in record.items() if name != "digest"})
+    except (SafetensorError, UnreadableError, OSError, TypeError) as error:  # TypeError: a dtype that torch has not
+        reason = error.reason if isinstance(error, UnreadableError) else error
+        raise StateError(
+            f"state={str(path)!r} is no readable state file ({reason}): remove it to begin anew"
+        ) from error
+    if record.get("format") == _format(kind, 1):
+        raise StateError(
+            f"state={str(path)!r} was written by an earlier version of elbowroom, which did not notice every change of "
+            "such a file: remove it to begin anew"
+        )
+    if record.get("format") != _format(kind):
         raise StateError(f"state={str(path)!r} is not a state of this kind ({kind}): give another path")
-    if record.pop("digest", None) != _digest(tensors, record):
+    if record.pop("digest", None) != digest or not isinstance(record.get("fingerprint"), dict):
         raise StateError(f"state={str(path)!r} is damaged, its contents have changed: remove it to begin anew")
     for name, wanted in fingerprint.items():
         if record["fingerprint"].get(name) != wanted:
@@ -69,13 +83,15 @@ def read_state(path: Path, kind: str, fingerprint: Mapping[str, Any]) -> tuple[d
     return record, tensors
 
 
-def _format(kind: str) -> str:
-    return f"elbowroom {kind} 1"
+def _format(kind: str, version: int = _VERSION) -> str:
+    return f"elbowroom {kind} {version}"
 
 
 def _digest(tensors: dict[str, Tensor], record: dict[str, Any]) -> str:
-    """A hash of everything in a state file: safetensors itself notices no changed number."""
-    digest = hashlib.blake2b(json.dumps(record, sort_keys=True).encode(), digest_size=16)
+    """A hash of everything in a state file, dtypes and shapes among it: safetensors itself notices no change."""
+    shapes = {name: [str(value.dtype), *value.shape] for name, value in tensors.items()}
+    said = json.dumps([record, shapes], sort_keys=True)
+    digest = hashlib.blake2b(said.encode(), digest_size=16)
     for name in sorted(tensors):
-        digest.update(name.encode() + tensors[name].numpy().tobytes())
+        digest.update(tensors[name].contiguous().reshape(-1).view(torch.uint8).numpy().tobytes())
     return digest.hexdigest()

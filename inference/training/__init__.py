@@ -32,7 +32,9 @@ same last bit.
     signals.py          SIGINT and SIGTERM: finish the step, save
     run_directory.py    config, metrics and checkpoints
     run_config.py       what config.json says of a run
-    checkpoint.py       written whole, read with checksums
+    run_seal.py         what a checkpoint knows of config.json, and of the tensors that there may be
+    checkpoint.py       written whole
+    checkpoint_reading.py  read with checksums, shapes before numbers
     load.py             trained parameters into new programs
 
 Read fit.py first, then trainer.py. Imports: target, evaluation, saving, programs, weights, estimate; never mcmc or

@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import re
 import shutil
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -9,10 +10,10 @@ from pathlib import Path
 from typing import Any
 
 import safetensors.torch
-from safetensors import SafetensorError
 from torch import Tensor
 
 from elbowroom.inference.saving.durable import replace_file, write_directory
+from elbowroom.inference.saving.links import check_no_link
 from elbowroom.inference.showing.shown import Shown
 from elbowroom.inference.showing.table import Table
 
@@ -20,6 +21,12 @@ FOLDER = "checkpoints"
 POINTER = "last.json"
 MANIFEST = "manifest.json"
 PROGRESS = "progress.json"
+ENDING = ".safetensors"
+
+STEP = re.compile(r"step-\d+")
+"""Names of checkpoints: of what else lies beside them nothing is removed."""
+
+_OWN = re.compile(rf"{STEP.pattern}|\.{STEP.pattern}(\.[0-9a-f]{{16}})?\.tmp")
 
 Tensors = Mapping[str, Mapping[str, Tensor]]
 
@@ -57,16 +64,16 @@ def write_checkpoint(run_dir: Path, name: str, tensors: Tensors, progress: Mappi
     """Write a checkpoint and make it the one that `last.json` points to; older ones are then removed.
 
     Raises:
-        CheckpointError: the disk refused; the earlier checkpoint is intact.
+        CheckpointError: the disk refused, or `checkpoints` is a link; the earlier checkpoint is intact.
     """
-    path = run_dir / FOLDER / name
-    files = {f"{group}.safetensors": safetensors.torch.save(dict(values)) for group, values in tensors.items()}
+    files = {f"{group}{ENDING}": safetensors.torch.save(dict(values)) for group, values in tensors.items()}
     files[PROGRESS] = _json(progress)
     files[MANIFEST] = _json({file: _sha256(content) for file, content in files.items()})
     pointer = {"checkpoint": name, "manifest_sha256": _sha256(files[MANIFEST])}
+    path = run_dir / FOLDER / name
     try:
-        if path.exists():  # written by a run that died before it could point to it
-            shutil.rmtree(path)
+        check_no_link(path.parent)
+        _remove(path)  # written by a run that died before it could point to it
         write_directory(path, files)
         replace_file(run_dir / POINTER, _json(pointer))
     except OSError as error:
@@ -78,69 +85,23 @@ def write_checkpoint(run_dir: Path, name: str, tensors: Tensors, progress: Mappi
     return path
 
 
-def read_checkpoint(run_dir: Path) -> Checkpoint | None:
-    """The checkpoint that `last.json` points to, every file checked against its sha256; None if there is none yet.
-
-    Raises:
-        CheckpointError: a file is missing, truncated or altered; the message says which.
-    """
-    pointer = run_dir / POINTER
-    while pointer.exists():
-        content = pointer.read_bytes()
-        try:
-            return _read_pointed(run_dir, pointer, content)
-        except CheckpointError:
-            if pointer.read_bytes() == content:
-                raise
-            # a run that is still training has saved a newer one and removed this one meanwhile
-    return None
-
-
 def sweep(keep: Path) -> None:
-    """Remove every checkpoint and leftover but one; a removal that fails is tried again after the next save."""
+    """Remove every other checkpoint, and what is left of one; a removal that fails is tried again after the next save.
+
+    What has another name than checkpoints have is not touched, nor is anything if `checkpoints` is a link.
+    """
+    if keep.parent.is_symlink() or not keep.parent.is_dir():
+        return
     for path in keep.parent.iterdir():
-        if path != keep:
-            shutil.rmtree(path, ignore_errors=True)
+        if path != keep and _OWN.fullmatch(path.name):
+            shutil.rmtree(path, ignore_errors=True)  # of a link it removes nothing
 
 
-def _read_pointed(run_dir: Path, pointer: Path, content: bytes) -> Checkpoint:
-    where = _parse(pointer, content)
-    if not isinstance(where, dict) or not {"checkpoint", "manifest_sha256"} <= where.keys():
-        raise _damaged(pointer, "it does not name a checkpoint")
-    path = run_dir / FOLDER / Path(str(where["checkpoint"])).name
-    manifest = _parse(path / MANIFEST, _read(path / MANIFEST, where["manifest_sha256"]))
-    contents = {name: _read(path / name, digest) for name, digest in manifest.items()}
-    progress = _parse(path / PROGRESS, contents.pop(PROGRESS))
-    tensors = {}
-    for name, content in contents.items():
-        try:
-            tensors[name.removesuffix(".safetensors")] = safetensors.torch.load(content)
-        except SafetensorError as error:
-            raise _damaged(path / name, str(error)) from error
-    return Checkpoint(tensors, progress, path)
-
-
-def _read(path: Path, digest: str) -> bytes:
-    try:
-        content = path.read_bytes()
-    except OSError as error:
-        raise _damaged(path, f"it cannot be read ({error.strerror or error})") from error
-    if _sha256(content) != digest:
-        raise _damaged(path, f"its sha256 is not the recorded one ({len(content)} bytes now)")
-    return content
-
-
-def _parse(path: Path, content: bytes) -> Any:
-    try:
-        return json.loads(content)
-    except ValueError as error:
-        raise _damaged(path, f"it is not JSON ({error})") from error
-
-
-def _damaged(path: Path, reason: str) -> CheckpointError:
-    return CheckpointError(
-        f"{path} is missing or damaged: {reason}. Restore this run directory from a copy, or train again in a new one."
-    )
+def _remove(path: Path) -> None:
+    if path.is_symlink():
+        path.unlink()
+    elif path.exists():
+        shutil.rmtree(path)
 
 
 def _json(value: Any) -> bytes:

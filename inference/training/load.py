@@ -9,8 +9,10 @@ import torch
 
 from elbowroom.inference.programs.global_state import module_local_parameters
 from elbowroom.inference.programs.structure import Program
-from elbowroom.inference.training.checkpoint import CheckpointError, read_checkpoint
-from elbowroom.inference.training.parameters import find_parameters
+from elbowroom.inference.training.checkpoint import Checkpoint, CheckpointError
+from elbowroom.inference.training.checkpoint_reading import read_checkpoint
+from elbowroom.inference.training.parameters import check_alike, find_parameters
+from elbowroom.inference.training.run_seal import check_progress
 from elbowroom.inference.training.settings import KEEP
 
 
@@ -47,15 +49,7 @@ def load_checkpoint(run_dir: str | Path, model: Program, guide: Program, *args: 
     """
     if which not in KEEP:
         raise ValueError(f"unknown which {which!r}; known: {', '.join(KEEP)}")
-    run_dir = Path(run_dir)
-    checkpoint = read_checkpoint(run_dir) if run_dir.is_dir() else None
-    if checkpoint is None:
-        raise CheckpointError(f"{run_dir} holds no checkpoint: give the run_dir that was passed to fit")
-    group = {"last": "parameters", "best": "best"}[which]
-    if group not in checkpoint.tensors:
-        raise CheckpointError(
-            f"the run in {run_dir} has no best epoch: it was trained without validation data. Use which='last'"
-        )
+    run_dir, group = Path(run_dir), {"last": "parameters", "best": "best"}[which]
 
     def run(model: Program, guide: Program) -> None:
         if args:
@@ -69,6 +63,19 @@ def load_checkpoint(run_dir: str | Path, model: Program, guide: Program, *args: 
         pyro.validation_enabled(False),
     ):
         parameters = find_parameters(model, guide, run)
+
+    def check(found: Checkpoint) -> None:
+        """Before any number is read."""
+        check_progress(found)
+        if group not in found.tensors:
+            raise CheckpointError(
+                f"the run in {run_dir} has no best epoch: it was trained without validation data. Use which='last'"
+            )
+        check_alike(parameters.everything(), found.tensors[group], str(found.path))
+
+    checkpoint = read_checkpoint(run_dir, check) if run_dir.is_dir() else None
+    if checkpoint is None:
+        raise CheckpointError(f"{run_dir} holds no checkpoint: give the run_dir that was passed to fit")
     parameters.load(checkpoint.tensors[group], str(checkpoint.path))
     progress = checkpoint.progress
     if which == "last":

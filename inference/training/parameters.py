@@ -130,6 +130,14 @@ def name_of(program: Any) -> str:
 
 def load_tensors(into: Mapping[str, Tensor], values: Mapping[str, Tensor], source: str) -> None:
     """Copy values into tensors of the same names, shapes and dtypes, or raise ValueError and change nothing."""
+    check_alike(into, values, source)
+    with torch.no_grad():
+        for name, tensor in into.items():
+            tensor.copy_(values[name])
+
+
+def check_alike(into: Mapping[str, Tensor], values: Mapping[str, Tensor], source: str) -> None:
+    """Raise ValueError unless both have the same names, shapes and dtypes; every difference is named."""
     differences = [f"'{n}' is not in {source}" for n in into if n not in values]
     differences += [f"'{n}' is in {source} but not in these programs" for n in values if n not in into]
     for name in into.keys() & values.keys():
@@ -144,9 +152,6 @@ def load_tensors(into: Mapping[str, Tensor], values: Mapping[str, Tensor], sourc
             f"these programs are not the ones that were saved ({len(differences)} differences):\n  {shown}\n"
             "Build model and guide with the arguments they had when the run was made (see its config.json)."
         )
-    with torch.no_grad():
-        for name, tensor in into.items():
-            tensor.copy_(values[name])
 
 
 class _Statements(Messenger):

@@ -1,5 +1,6 @@
-"""A run directory: config.json, metrics.jsonl and checkpoints."""
+"""A run directory: config.json, metrics.jsonl and checkpoints, which hold the digests of both."""
 
+import hashlib
 import json
 import os
 from collections.abc import Mapping
@@ -7,18 +8,21 @@ from pathlib import Path
 from typing import Any
 
 from elbowroom.inference.saving.durable import replace_file
-from elbowroom.inference.training.checkpoint import (
-    POINTER,
-    Checkpoint,
-    CheckpointError,
-    Tensors,
-    read_checkpoint,
-    sweep,
-)
+from elbowroom.inference.saving.links import append
+from elbowroom.inference.saving.reading import UnreadableError, memory, opened, parse_json
+from elbowroom.inference.training.checkpoint import POINTER, Checkpoint, CheckpointError, Tensors, sweep
 from elbowroom.inference.training.checkpoint import write_checkpoint as _write_checkpoint
+from elbowroom.inference.training.checkpoint_reading import damaged, read_checkpoint
 from elbowroom.inference.training.run_config import completed, differences, extension
+from elbowroom.inference.training.run_seal import (
+    CONFIG,
+    check_config,
+    check_progress,
+    check_tensors,
+    config_digest,
+    read_config,
+)
 
-CONFIG = "config.json"
 METRICS = "metrics.jsonl"
 
 Metrics = dict[str, Any]
@@ -48,6 +52,8 @@ class RunDirectory:
         self.checkpoint: Checkpoint | None = None
         self.history: list[Metrics] = []
         self.notes: list[str] = []
+        self._seal: dict[str, Any] = {}
+        self._metrics = _Running()
         config = _plain(config)
         if path.exists() and not path.is_dir():
             raise FileExistsError(f"run_dir={path} is a file; give a directory that is new or holds an earlier run")
@@ -59,21 +65,24 @@ class RunDirectory:
             self._continue(config)
         if self.checkpoint is None:
             self._begin(config)
+        self._seal = {"config_sha256": config_digest(self.config), "num_epochs": _epochs(self.config)}
 
     def append(self, metrics: Metrics) -> None:
         """Add an epoch to metrics.jsonl."""
+        line = (json.dumps(metrics, allow_nan=False) + "\n").encode()
         try:
-            with open(self.path / METRICS, "a") as file:
-                file.write(json.dumps(metrics, allow_nan=False) + "\n")
+            append(self.path / METRICS, line)
         except OSError as error:
             raise CheckpointError(
                 f"could not write {self.path / METRICS}: {error.strerror or error}. The last checkpoint is intact: "
                 "free some space and continue with resume=True."
             ) from error
+        self._metrics.add(line)
 
     def save(self, name: str, tensors: Tensors, progress: Mapping[str, Any]) -> None:
-        """Write a checkpoint that knows how long metrics.jsonl is now."""
-        _write_checkpoint(self.path, name, tensors, {**progress, "metrics_bytes": self._sync_metrics()})
+        """Write a checkpoint that knows what metrics.jsonl and config.json hold now."""
+        self._sync_metrics()
+        _write_checkpoint(self.path, name, tensors, {**progress, **self._metrics.record(), **self._seal})
 
     def write(self, name: str, value: Any) -> Path:
         """Write a JSON file beside the others."""
@@ -84,12 +93,13 @@ class RunDirectory:
         try:
             self.path.mkdir(parents=True, exist_ok=True)
             self.write(CONFIG, config)
-            (self.path / METRICS).touch()
+            replace_file(self.path / METRICS, b"")
         except OSError as error:
             raise CheckpointError(f"could not begin a run in {self.path}: {error.strerror or error}") from error
+        self.config = dict(config)
 
     def _continue(self, config: Mapping[str, Any]) -> None:
-        self.checkpoint = read_checkpoint(self.path)
+        self.checkpoint = read_checkpoint(self.path, lambda found: self._check(config, found))
         if self.checkpoint is None:
             if (self.path / METRICS).exists() and (self.path / METRICS).stat().st_size:
                 raise CheckpointError(
@@ -101,18 +111,21 @@ class RunDirectory:
                     f"run_dir={self.path} holds other files and no run to continue: give a directory of its own"
                 )
             return
-        self._check_config(config)
         sweep(self.checkpoint.path)
-        self._cut_metrics(self.checkpoint.progress["metrics_bytes"])
+        self._take_metrics(self.checkpoint.progress)
+        if self.config != read_config(self.path):
+            self.write(CONFIG, self.config)  # more epochs
 
-    def _check_config(self, config: Mapping[str, Any]) -> None:
-        try:
-            earlier = json.loads((self.path / CONFIG).read_bytes())
-        except (OSError, ValueError) as error:
-            raise CheckpointError(
-                f"{self.path / CONFIG} is missing or damaged ({error}): this run cannot be continued safely"
-            ) from error
+    def _check(self, config: Mapping[str, Any], found: Checkpoint) -> None:
+        """Refuse what was altered, and what is a run of something else; before any tensor is read."""
+        check_progress(found)
+        earlier, progress = read_config(self.path), found.progress
+        self.notes = check_config(self.path, earlier, progress)
         then = completed(earlier)
+        if "num_epochs" in progress:  # config.json has a larger number if it was extended and no checkpoint came since
+            if _epochs(then) not in (progress["num_epochs"], _epochs(config)):
+                raise damaged(self.path / CONFIG, f"the checkpoint was trained for {progress['num_epochs']} epochs")
+            then = {**then, "arguments": {**then["arguments"], "num_epochs": progress["num_epochs"]}}
         longer = extension(config, then)
         changes = differences(*({k: v for k, v in c.items() if k != "environment"} for c in (config, longer.config)))
         if changes:
@@ -121,31 +134,62 @@ class RunDirectory:
                 + "\n  ".join(changes)
                 + "\nContinue it with the arguments and data it was begun with, or give a new directory."
             )
+        check_tensors(found, config["parameters"])
         drift = differences(config["environment"], earlier.get("environment", {}))
-        self.notes = [f"resumed in another environment, so exactness is not promised: {change}" for change in drift]
+        self.notes += [f"resumed in another environment, so exactness is not promised: {change}" for change in drift]
+        self.config = {**earlier, "arguments": {**earlier["arguments"], "num_epochs": _epochs(config)}}
         if longer.note:
-            self.write(CONFIG, longer.config | {"environment": earlier.get("environment", {})})
             self.notes.append(longer.note)
 
-    def _cut_metrics(self, length: int) -> None:
-        """Drop the lines of epochs after the checkpoint: they will be run again."""
-        path = self.path / METRICS
+    def _take_metrics(self, progress: Mapping[str, Any]) -> None:
+        """The lines of epochs up to the checkpoint: later ones are dropped, for they will be run again.
+
+        The file is written anew: whatever else its name led to is left as it is.
+        """
+        path, length = self.path / METRICS, progress["metrics_bytes"]
         size = path.stat().st_size if path.exists() else 0
         if size < length:
             raise CheckpointError(
                 f"{path} is missing or damaged: it has {size} bytes, the checkpoint recorded {length}. Restore it "
                 "from a copy, or train again in a new directory."
             )
-        with open(path, "rb+") as file:
-            file.truncate(length)
-            file.flush()
-            os.fsync(file.fileno())
-        self.history = [json.loads(line) for line in path.read_text().splitlines()]
+        try:
+            with opened(path, memory()) as file:
+                content = file.read(length)
+            self._metrics.add(content)
+            if self._metrics.record() != {k: progress.get(k, v) for k, v in self._metrics.record().items()}:
+                raise UnreadableError(path, "its sha256 is not the recorded one")
+            self.history = [parse_json(path, line) for line in content.splitlines()]
+            replace_file(path, content)
+        except UnreadableError as error:
+            raise damaged(path, error.reason) from error
+        except OSError as error:
+            raise CheckpointError(f"could not write {path}: {error.strerror or error}") from error
 
-    def _sync_metrics(self) -> int:
-        with open(self.path / METRICS, "rb") as file:
-            os.fsync(file.fileno())
-            return os.fstat(file.fileno()).st_size
+    def _sync_metrics(self) -> None:
+        descriptor = os.open(self.path / METRICS, os.O_RDONLY)
+        try:
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
+
+
+class _Running:
+    """Length and digest of what metrics.jsonl holds so far."""
+
+    def __init__(self) -> None:
+        self._length, self._digest = 0, hashlib.sha256()
+
+    def add(self, content: bytes) -> None:
+        self._length += len(content)
+        self._digest.update(content)
+
+    def record(self) -> dict[str, Any]:
+        return {"metrics_bytes": self._length, "metrics_sha256": self._digest.hexdigest()}
+
+
+def _epochs(config: Mapping[str, Any]) -> int:
+    return int(config["arguments"]["num_epochs"])
 
 
 def _plain(value: Mapping[str, Any]) -> dict[str, Any]:

@@ -4,7 +4,7 @@ import logging
 import math
 import time
 from copy import deepcopy
-from dataclasses import asdict
+from dataclasses import asdict, fields
 from functools import partial
 from typing import Any
 
@@ -149,8 +149,8 @@ class Trainer:
         self.parameters.load(checkpoint.tensors["parameters"], str(checkpoint.path))
         self.optimiser.load_state_tensors(checkpoint.tensors["optimiser"])
         self.best = checkpoint.tensors.get("best", {})
-        stored = {k: v for k, v in checkpoint.progress.items() if k not in ("metrics_bytes", "objective")}
-        self.progress = Progress(**stored)
+        own = {field.name for field in fields(Progress)}
+        self.progress = Progress(**{k: v for k, v in checkpoint.progress.items() if k in own})
         self.progress.notes = list(dict.fromkeys(self.progress.notes + self.directory.notes))
         self.history = self.directory.history
         self._saved_at = self.progress.step

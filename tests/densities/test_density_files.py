@@ -7,6 +7,7 @@ import pytest
 import torch
 
 from elbowroom.densities import DENSITIES, load_density, make_density, save_density
+from elbowroom.inference.saving.seal import sealed
 
 X = torch.tensor([[0.0, 1.0, 1.0, 0.0], [1.0, 1.0, 0.0, 0.0]])
 
@@ -37,11 +38,17 @@ def test_what_is_damaged_is_refused_by_its_file(saved: Path) -> None:
     described, content = (saved / "density.json").read_text(), (saved / "density.safetensors").read_bytes()
 
     def refused(told: str, **changed: object) -> None:
-        (saved / "density.json").write_text(json.dumps({**json.loads(described), **changed}))
+        """With a digest that fits; without one nothing is believed."""
+        other = {k: v for k, v in {**json.loads(described), **changed}.items() if k != "digest"}
+        (saved / "density.json").write_text(json.dumps(sealed(other)))
         with pytest.raises(ValueError, match=told):
             load_density(saved)
+        (saved / "density.json").write_text(json.dumps({**json.loads(described), **changed}))
+        with pytest.raises(ValueError, match=r"density.json: it was altered|density.json is damaged"):
+            load_density(saved)
 
-    refused(r"density.json is of format 2, this version reads 1", format=2)
+    refused(r"density.json is of format 3, this version reads 2", format=3)
+    refused(r"density.json is of format 1, this version reads 2", format=1)
     refused(r"density.json is damaged or of another version: density: got 'madam', expected one of", density="madam")
     refused(r"density.json is damaged or of another version: .*widths", options={"widths": [3]})
     refused(r"(?s)density.safetensors does not fit .*density.json: .*size mismatch", options={"hidden": [4]})
@@ -52,8 +59,24 @@ def test_what_is_damaged_is_refused_by_its_file(saved: Path) -> None:
         with pytest.raises(ValueError, match=r"density.safetensors is damaged, or not of .*: its sha256 differs"):
             load_density(saved)
     (saved / "density.json").write_text(described[:-9])
-    with pytest.raises(ValueError, match=r"density.json is damaged: JSONDecodeError"):
+    with pytest.raises(ValueError, match=r"density.json: it is not JSON"):
         load_density(saved)
+
+
+def test_more_than_is_stored_is_not_built(saved: Path) -> None:
+    described = json.loads((saved / "density.json").read_text())
+    described = {**described, "options": {"hidden": [10**6, 10**6]}}
+    (saved / "density.json").write_text(json.dumps(sealed({k: v for k, v in described.items() if k != "digest"})))
+    with pytest.raises(ValueError, match=r"density.json is of a density that is larger than what .*safetensors holds"):
+        load_density(saved)
+
+
+def test_a_density_of_before_there_was_a_digest_is_told(saved: Path, caplog: pytest.LogCaptureFixture) -> None:
+    described = json.loads((saved / "density.json").read_text())
+    old = {k: v for k, v in described.items() if k != "digest"} | {"format": 1}
+    (saved / "density.json").write_text(json.dumps(old))
+    assert load_density(saved).data_dim == 4
+    assert "has no digest: whether it was changed since is not known" in caplog.text
 
 
 def test_where_there_is_none_the_missing_file_is_named(saved: Path) -> None:

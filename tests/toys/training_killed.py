@@ -64,6 +64,7 @@ class Assassin:
         def write(path: Path, content: bytes) -> None:
             path.write_bytes(content[: len(content) // 2])
             self.passes()
+            path.unlink()  # a real write makes its file anew
             real_write(path, content)
 
         def remove(path: Any, *args: Any, **kwargs: Any) -> None:

@@ -4,6 +4,7 @@
 
     command_line.py  the words of a command line, each held against the options of its command
     config_file.py   a file of --config, as such words
+    yaml_text.py     YAML within bounds
     table.py         the options of a command: name -> type
     values.py        a value read as its type says: 64,64 and 1e5
     spelling.py      what was likely meant

@@ -10,6 +10,7 @@ from elbowroom.commands.arguments.config_file import options_in, options_of_text
 from elbowroom.commands.arguments.spelling import meant, nearest, nearest_option
 from elbowroom.commands.arguments.table import is_group, is_mapping, options_of
 from elbowroom.commands.arguments.values import Unreadable, read
+from elbowroom.commands.arguments.yaml_text import TooLargeError
 
 OTHERS = ("help", "config", "print_config", "traceback")
 """What every command takes beside its options."""
@@ -76,7 +77,8 @@ def _of_file(command: str, path: str, table: Mapping[str, Any], commands: Mappin
         for name, value in options_in(path, table):
             yield from _option(command, name, value, table, commands)
     except (Refused, ValueError) as error:
-        raise Refused(f"--config {path}: {error}") from error
+        code = 3 if isinstance(error, TooLargeError) else 2
+        raise Refused(f"--config {path}: {error}", code=code) from error
 
 
 def _option(
@@ -90,7 +92,12 @@ def _option(
             raise Refused(_no_option(command, name, table, commands))
         yield f"--{name}={value}"
     elif is_group(hint):
-        for inside, told in _group(name, value, table):
+        try:
+            options = list(_group(name, value, table))
+        except ValueError as error:
+            code = 3 if isinstance(error, TooLargeError) else 2
+            raise Refused(f"--{name}: got {_shown(value or '')}, which {error}", code=code) from error
+        for inside, told in options:
             yield from _option(command, inside, told, table, commands)
     elif value is None and hint is not bool:
         raise Refused(f"--{name}: needs a value")

@@ -7,6 +7,7 @@ from typing import Any
 from elbowroom.commands.arguments.places import no_file
 from elbowroom.commands.arguments.table import is_group
 from elbowroom.commands.arguments.values import written
+from elbowroom.commands.arguments.yaml_text import read_yaml, text_of
 
 
 def options_in(path: str, table: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, str]]:
@@ -23,11 +24,7 @@ def options_in(path: str, table: Mapping[str, Any], prefix: str = "") -> Iterato
     file = Path(path)
     if not file.is_file():
         raise ValueError(no_file(file))
-    try:
-        text = file.read_text(encoding="utf-8")
-    except UnicodeDecodeError as error:
-        raise ValueError("is neither YAML nor JSON") from error
-    return options_of_text(text, table, prefix)
+    return options_of_text(text_of(file), table, prefix)
 
 
 def options_of_text(text: str, table: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, str]]:
@@ -36,13 +33,7 @@ def options_of_text(text: str, table: Mapping[str, Any], prefix: str = "") -> It
     Raises:
         ValueError: if it holds no options.
     """
-    import yaml
-
-    try:
-        content = yaml.safe_load(text)
-    except yaml.YAMLError as error:
-        mark = getattr(error, "problem_mark", None)
-        raise ValueError(f"is neither YAML nor JSON{f' (line {mark.line + 1})' if mark else ''}") from error
+    content = read_yaml(text)
     if not isinstance(content, dict):
         raise ValueError("holds no options; expected lines such as 'seed: 3'")
     return _flat(content, table, prefix)

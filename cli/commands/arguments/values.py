@@ -12,6 +12,9 @@ from types import UnionType
 from typing import Any, Literal, Union, get_args, get_origin
 
 from elbowroom.commands.arguments.spelling import meant, nearest
+from elbowroom.commands.arguments.yaml_text import NoYamlError, read_yaml
+
+_MOST_DIGITS = 4000  # Python's own limit is 4300
 
 
 class Unreadable(ValueError):
@@ -33,6 +36,11 @@ def read(name: str, text: str, hint: Any) -> str:
     Raises:
         Unreadable: if it is none of this option; the message says what was expected.
     """
+    if "*" in text and "&" in text:  # aliases, which the parser would write out
+        try:
+            read_yaml(text)
+        except NoYamlError as error:
+            raise Unreadable(f"a value without aliases (this one {error})") from error
     own = _OF_NAME.get(name.rpartition(".")[2])
     if own is not None:
         return own(text, hint)
@@ -85,11 +93,9 @@ def _list(text: str, hint: Any) -> str:
 
 
 def _mapping(text: str) -> str:
-    import yaml
-
     try:
-        value = yaml.safe_load(text)
-    except yaml.YAMLError:
+        value = read_yaml(text)
+    except NoYamlError:
         value = None
     if not isinstance(value, dict):
         raise Unreadable("names with values, such as '{latent_dim: 10}'")
@@ -98,7 +104,9 @@ def _mapping(text: str) -> str:
 
 def _whole(text: str) -> str:
     if re.fullmatch(r"[-+]?\d[\d_]*", text):
-        return str(int(text))  # of any length
+        if len(text) > _MOST_DIGITS:
+            raise Unreadable(f"a whole number of at most {_MOST_DIGITS} digits")
+        return str(int(text))
     try:
         value = float(text)
     except ValueError:

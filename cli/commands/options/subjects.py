@@ -13,10 +13,13 @@ class OfRun:
     Attributes:
         run: a run directory written by train.
         which: the last or the best checkpoint.
+        trust: modules, or module:name, that the run's config.json may have imported and run, such as my_programs; not
+            needed for families of elbowroom.
     """
 
     run: str = "runs/latest"
     which: Literal["last", "best"] = "last"
+    trust: list[str] = field(default_factory=list)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -27,7 +27,7 @@ def test_own_programs_train_and_are_evaluated(
     assert ended.code == 0, ended.err
     first, last = (read_json(folder / "run" / name) for name in ("config.json", "last.json"))
     assert first["record"]["programs"]["model"] == f"mine:{pair[0]}" and last["checkpoint"] == "step-000000006"
-    seen = run("evidence", "--run=run", "--num_samples=100", "--num_particles=[5]", "--json")
+    seen = run("evidence", "--run=run", "--trust=mine", "--num_samples=100", "--num_particles=[5]", "--json")
     rows = seen.json()["data"]
     assert all(row["elbo"] < row["exact"] + 4 * row["elbo_stderr"] for row in rows)
     trained = read_json(folder / "run" / "result.json")["last"]["elbo"]  # of other held-out data, but alike
@@ -77,7 +77,7 @@ def test_an_own_model_takes_a_guide_by_name_and_the_other_way_round(
     assert parameters(folder / "a")["guide.encoder.layers.0.weight"].shape == (3, 9)
     named = ("--programs.model=vae", "--programs.guide=mine:make_guide", "--programs.options={hidden: [3]}")
     assert run("train", *DATA, *named, "--output=b").code == 0
-    assert run("evidence", "--run=b", "--num_samples=30", "--exact=no").code == 0
+    assert run("evidence", "--run=b", "--trust=mine:make_guide", "--num_samples=30", "--exact=no").code == 0
     refused = run("train", *DATA, *named, "--programs.guide_options={hidden: [3]}", "--output=c")
     assert refused.refused("programs.guide_options: your own guide mine:make_guide takes none")
 
@@ -85,13 +85,13 @@ def test_an_own_model_takes_a_guide_by_name_and_the_other_way_round(
 def test_pictures_of_a_walk_need_decode_and_encode(run: Run, folder: Path, pixels: Path, programs: Path) -> None:
     """Samples and reconstructions need no method: the program is run."""
     assert run("train", *DATA, *own("model", "guide"), "--output=run").code == 0
-    shown = run("generate", "--run=run", "--num_samples=12")
+    shown = run("generate", "--run=run", "--trust=mine", "--num_samples=12")
     assert shown.code == 0 and "prior-samples.png" in shown.out and "reconstructions.png" in shown.out
     assert "No traversal: it walks" in shown.out and "decode(z) and latent_dim" in shown.out
     with np.load(folder / "run" / "generate" / "samples.npz") as samples:
         assert samples["x"].shape == (12, 9) and set(np.unique(samples["x"])) == {0, 1}
     assert run("train", *DATA, *own("Model", "Guide"), "--output=modules").code == 0
-    assert run("generate", "--run=modules", "--num_samples=3", "--json").json()["left_out"] == {}
+    assert run("generate", "--run=modules", "--trust=mine", "--num_samples=3", "--json").json()["left_out"] == {}
 
 
 GREY = """
@@ -125,8 +125,8 @@ def test_grey_data_of_own_programs_are_told_as_such(
     ended = run("train", *DATA, "--data.binarize=none", *own("Model", "make_guide"), "--output=run")
     assert ended.code == 0 and caplog.text.count("NO LOG-LIKELIHOOD") == 1, ended
     for options in (("--num_samples=50", "--num_particles=[5]"), ("--method=bracket", "--budget=30")):
-        rows = run("evidence", "--run=run", *options, "--json").json()["data"]
+        rows = run("evidence", "--run=run", "--trust=mine", *options, "--json").json()["data"]
         told = ["NO LOG-LIKELIHOOD: site 'x'" in row["unnormalised"] for row in rows]
         assert any(told) and not all(told)
-        seen = run("evidence", "--run=run", *options).out
+        seen = run("evidence", "--run=run", "--trust=mine", *options).out
         assert seen.index("NO LOG-LIKELIHOOD") < seen.index("mean ± error")

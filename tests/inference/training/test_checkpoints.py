@@ -15,8 +15,9 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from elbowroom.inference.training import CheckpointError, checkpoint, fit, load_checkpoint
-from elbowroom.inference.training.checkpoint import read_checkpoint, write_checkpoint
+from elbowroom.inference.training import CheckpointError, checkpoint_reading, fit, load_checkpoint
+from elbowroom.inference.training.checkpoint import write_checkpoint
+from elbowroom.inference.training.checkpoint_reading import read_checkpoint
 from toys.training import ToyGuide, ToyModel, equal, make_data, make_pair, values
 
 
@@ -107,14 +108,14 @@ def test_a_damaged_file_is_named(tmp_path: Path, name: str, damage: str) -> None
 def test_reading_while_a_run_saves(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The checkpoint that was pointed to is replaced while it is being read: the newer one is returned."""
     write_checkpoint(tmp_path, "step-1", {"parameters": {"a": torch.zeros(3)}}, {})
-    real, saves = checkpoint._parse, []
+    real, saves = checkpoint_reading._parsed, []
 
     def parse(path: Path, content: bytes) -> Any:
         if path.name == "last.json" and not saves:
             saves.append(write_checkpoint(tmp_path, "step-2", {"parameters": {"a": torch.ones(3)}}, {}))
         return real(path, content)
 
-    monkeypatch.setattr(checkpoint, "_parse", parse)
+    monkeypatch.setattr(checkpoint_reading, "_parsed", parse)
     found = read_checkpoint(tmp_path)
     assert found is not None and found.path.name == "step-2"
 
@@ -137,9 +138,12 @@ def test_a_missing_pointer_is_told_from_a_new_run(tmp_path: Path) -> None:
 def test_a_pointer_cannot_lead_outside(tmp_path: Path) -> None:
     train(tmp_path / "run")
     pointer = json.loads((tmp_path / "run" / "last.json").read_text())
-    shutil.move(current(tmp_path / "run"), tmp_path / "elsewhere")
-    (tmp_path / "run" / "last.json").write_text(json.dumps(pointer | {"checkpoint": "../../elsewhere"}))
+    shutil.move(current(tmp_path / "run"), tmp_path / "step-1")
+    (tmp_path / "run" / "last.json").write_text(json.dumps(pointer | {"checkpoint": "../../step-1"}))
     with pytest.raises(CheckpointError, match=r"manifest\.json is missing"):
+        load_checkpoint(tmp_path / "run", *make_pair())
+    (tmp_path / "run" / "last.json").write_text(json.dumps(pointer | {"checkpoint": ".."}))
+    with pytest.raises(CheckpointError, match=r"last\.json is missing or damaged: it does not name a checkpoint"):
         load_checkpoint(tmp_path / "run", *make_pair())
 
 

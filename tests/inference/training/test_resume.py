@@ -17,7 +17,9 @@ from torch import Tensor
 
 from elbowroom.inference.training import CheckpointError, fit
 from elbowroom.inference.training.optimiser import JointOptimiser
+from elbowroom.inference.training.run_seal import UNSEALED
 from elbowroom.inference.training.trainer import Trainer
+from toys.forged import of_before, resealed
 from toys.training import NormalisedGuide, ToyModel, equal, make_data, make_pair, values
 
 
@@ -110,12 +112,11 @@ def test_a_run_of_before_there_were_these_options_goes_on(tmp_path: Path) -> Non
         train(tmp_path / "cut", cut=5)
     younger = {"beta", "kl_weight", "num_cycles", "free_bits", "optimizer", "weight_decay", "final_learning_rate",
                "patience", "loss_options", "own_bound"}  # fmt: skip
-    config = json.loads((tmp_path / "cut" / "config.json").read_text())
-    config["arguments"] = {name: value for name, value in config["arguments"].items() if name not in younger}
-    (tmp_path / "cut" / "config.json").write_text(json.dumps(config))
+    of_before(tmp_path / "cut", lambda config: [config["arguments"].pop(name) for name in younger])
     with pytest.raises(CheckpointError, match=r"arguments\.beta: 1\.0 in the run directory, now 2\.0"):
         train(tmp_path / "cut", resume=True, beta=2.0)
-    assert equal(whole, train(tmp_path / "cut", resume=True)[0])
+    found, fitted = train(tmp_path / "cut", resume=True)
+    assert equal(whole, found) and UNSEALED in [note for row in fitted.history for note in row.get("notes", [])]
 
 
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device")
@@ -279,8 +280,7 @@ def test_another_environment_is_noted(tmp_path: Path, caplog: pytest.LogCaptureF
         train(tmp_path / "run", cut=5)
     config = json.loads((tmp_path / "run" / "config.json").read_text())
     assert config["environment"]["threads"] == torch.get_num_threads()
-    config["environment"]["threads"] = 99
-    (tmp_path / "run" / "config.json").write_text(json.dumps(config))
+    resealed(tmp_path / "run", lambda config: config["environment"].update(threads=99))
     with caplog.at_level(logging.WARNING, logger="elbowroom"):
         with pytest.raises(Cut):
             train(tmp_path / "run", cut=2, resume=True)

@@ -9,7 +9,7 @@ import torch
 
 from elbowroom.inference import Target, importance
 from elbowroom.inference.training import EpochState, fit, load_checkpoint
-from elbowroom.inference.training.checkpoint import read_checkpoint
+from elbowroom.inference.training.checkpoint_reading import read_checkpoint
 from toys.training import NormalisedGuide, ToyModel, equal, make_data, make_pair, values
 
 OVERFITS: dict[str, Any] = {"validation": make_data(30, seed=2).double(), "num_epochs": 60, "learning_rate": 0.1,
