@@ -18,6 +18,7 @@ from elbowroom.datasets import Dataset
 from elbowroom.datasets.splits import SPLITS
 from elbowroom.densities import DENSITIES, Density, density_class, load_density, make_density, save_density
 from elbowroom.densities.training import minimise
+from elbowroom.inference.saving.one_writer import LOCK, only_writer
 
 _OWN = ("module", "loss", "x", "validation", "validation_loss", "after_step", "seed", "progress", "self", "options")
 """Arguments of `fit` and `minimise` that are not the user's to choose here."""
@@ -45,11 +46,11 @@ def fit_density(options: TrainOptions) -> DensityRun:
     Raises:
         ValueError: if an option is none of the density's, or one of another kind of model was given.
         FileExistsError: if the run directory is not empty.
+        InUseError: if another process fits one there.
     """
     name, device, place = str(options.density), torch_device(options.device), Path(options.output)
     _check_alone(options)
-    if place.exists() and (not place.is_dir() or any(place.iterdir())):
-        raise FileExistsError(f"output={place} is not empty: a density is fitted in one go; give a new directory")
+    _check_new(place)
     of = density_class(name)
     given = checked("density_options", of, options.density_options, fixed=("data_dim", *DENSITIES[name].options))
     told = checked_fit_options(name, options.fit_options)
@@ -60,8 +61,6 @@ def fit_density(options: TrainOptions) -> DensityRun:
         given["levels"] = 2 if kind == "binary" else _num_levels(data)
     x, validation = (arguments_of(data, kind, split)[0].to(device) for split in ("train", "validation"))
     density = make_density(name, x.shape[1], seed=options.seed, **given).to(device)
-    density.fit(x, validation, seed=options.seed, progress=not options.json, **told)
-    save_density(density, place, name, given)
     record = {
         "format": FORMAT,
         "density": name,
@@ -70,7 +69,12 @@ def fit_density(options: TrainOptions) -> DensityRun:
         "seed": options.seed,
         "dataset": data.record(),
     }
-    write_json(place / "config.json", {"arguments": {"density_options": given, "fit_options": told}, "record": record})
+    with only_writer(place, "output", folder=True):
+        _check_new(place)
+        density.fit(x, validation, seed=options.seed, progress=not options.json, **told)
+        save_density(density, place, name, given)
+        arguments = {"density_options": given, "fit_options": told}
+        write_json(place / "config.json", {"arguments": arguments, "record": record})
     return DensityRun(place, name, density, data, kind, device)
 
 
@@ -114,6 +118,12 @@ def checked_fit_options(name: str, given: dict[str, Any]) -> dict[str, Any]:
                 f"it takes {', '.join((*takes, *shared))}"
             )
     return dict(given)
+
+
+def _check_new(place: Path) -> None:
+    """Refuse a run directory that holds anything but the lock of its writer, who may be dead."""
+    if place.exists() and (not place.is_dir() or any(file.name != LOCK for file in place.iterdir())):
+        raise FileExistsError(f"output={place} is not empty: a density is fitted in one go; give a new directory")
 
 
 def _check_alone(options: TrainOptions) -> None:

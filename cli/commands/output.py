@@ -1,8 +1,10 @@
 """What commands print and write: text for a person, JSON for a program."""
 
+import io
 import json
 import os
 import sys
+from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -31,6 +33,18 @@ def write_json(path: Path, value: Any) -> Path:
     from elbowroom.inference.saving.durable import replace_text
 
     return replace_text(path, json.dumps(value, indent=1, allow_nan=False) + "\n")
+
+
+def write_arrays(path: Path, arrays: Mapping[str, Any]) -> Path:
+    """Write NumPy arrays as .npz whole or not at all."""
+    import numpy as np
+
+    from elbowroom.inference.saving.durable import replace_file
+
+    content = io.BytesIO()
+    np.savez(content, allow_pickle=False, **arrays)
+    replace_file(path, content.getvalue())
+    return path
 
 
 def finish(result: dict[str, Any], path: Path, as_json: bool) -> None:

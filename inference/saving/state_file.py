@@ -40,7 +40,6 @@ def write_state(
     """Replace a state file, whole or not at all; `record` is anything that JSON can hold."""
     record = {"format": _format(kind), "fingerprint": dict(fingerprint), **record}
     record["digest"] = _digest(tensors, record)
-    path.parent.mkdir(parents=True, exist_ok=True)
     replace_file(path, save(tensors, {"elbowroom": json.dumps(record)}))
 
 

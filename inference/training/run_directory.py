@@ -3,10 +3,13 @@
 import json
 import os
 from collections.abc import Mapping
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
+from elbowroom.inference.saving.disk import WriteError, writing
 from elbowroom.inference.saving.durable import replace_file
+from elbowroom.inference.saving.one_writer import LOCK, InUseError, only_writer
 from elbowroom.inference.training.checkpoint import (
     POINTER,
     Checkpoint,
@@ -26,7 +29,7 @@ Metrics = dict[str, Any]
 
 
 class RunDirectory:
-    """The files of one training run.
+    """The files of one training run, and the lock that keeps other writers out until `close`.
 
     Args:
         path: the directory; made if absent.
@@ -39,6 +42,7 @@ class RunDirectory:
         notes: what is not as it was when the run began, though it may be continued.
 
     Raises:
+        InUseError: another process or thread trains there.
         FileExistsError: something is there and `resume` is False.
         CheckpointError: a file is damaged, or the run there has another configuration (the differing keys are named).
     """
@@ -51,29 +55,39 @@ class RunDirectory:
         config = _plain(config)
         if path.exists() and not path.is_dir():
             raise FileExistsError(f"run_dir={path} is a file; give a directory that is new or holds an earlier run")
-        if path.is_dir() and any(path.iterdir()):
-            if not resume:
-                raise FileExistsError(
-                    f"run_dir={path} is not empty: continue that run with resume=True, or give a new directory"
-                )
-            self._continue(config)
-        if self.checkpoint is None:
-            self._begin(config)
+        with ExitStack() as held:
+            try:
+                held.enter_context(only_writer(path, "run_dir", folder=True))
+            except InUseError:
+                raise
+            except WriteError as error:
+                raise CheckpointError(f"could not begin a run in {path}: {error}") from error
+            if any(file.name != LOCK for file in path.iterdir()):
+                if not resume:
+                    raise FileExistsError(
+                        f"run_dir={path} is not empty: continue that run with resume=True, or give a new directory"
+                    )
+                self._continue(config)
+            if self.checkpoint is None:
+                self._begin(config)
+            self.close = held.pop_all().close  # lets the next writer in
 
     def append(self, metrics: Metrics) -> None:
         """Add an epoch to metrics.jsonl."""
         try:
-            with open(self.path / METRICS, "a") as file:
-                file.write(json.dumps(metrics, allow_nan=False) + "\n")
-        except OSError as error:
-            raise CheckpointError(
-                f"could not write {self.path / METRICS}: {error.strerror or error}. The last checkpoint is intact: "
-                "free some space and continue with resume=True."
-            ) from error
+            line = json.dumps(metrics, allow_nan=False) + "\n"
+            with writing(self.path / METRICS, len(line)), open(self.path / METRICS, "a") as file:
+                file.write(line)
+        except WriteError as error:
+            raise _not_saved(error) from error
 
     def save(self, name: str, tensors: Tensors, progress: Mapping[str, Any]) -> None:
         """Write a checkpoint that knows how long metrics.jsonl is now."""
-        _write_checkpoint(self.path, name, tensors, {**progress, "metrics_bytes": self._sync_metrics()})
+        try:
+            length = self._sync_metrics()
+        except WriteError as error:
+            raise _not_saved(error) from error
+        _write_checkpoint(self.path, name, tensors, {**progress, "metrics_bytes": length})
 
     def write(self, name: str, value: Any) -> Path:
         """Write a JSON file beside the others."""
@@ -82,11 +96,10 @@ class RunDirectory:
 
     def _begin(self, config: Mapping[str, Any]) -> None:
         try:
-            self.path.mkdir(parents=True, exist_ok=True)
             self.write(CONFIG, config)
             (self.path / METRICS).touch()
         except OSError as error:
-            raise CheckpointError(f"could not begin a run in {self.path}: {error.strerror or error}") from error
+            raise CheckpointError(f"could not begin a run in {self.path}: {error}") from error
 
     def _continue(self, config: Mapping[str, Any]) -> None:
         self.checkpoint = read_checkpoint(self.path)
@@ -136,16 +149,20 @@ class RunDirectory:
                 f"{path} is missing or damaged: it has {size} bytes, the checkpoint recorded {length}. Restore it "
                 "from a copy, or train again in a new directory."
             )
-        with open(path, "rb+") as file:
+        with writing(path), open(path, "rb+") as file:
             file.truncate(length)
             file.flush()
             os.fsync(file.fileno())
         self.history = [json.loads(line) for line in path.read_text().splitlines()]
 
     def _sync_metrics(self) -> int:
-        with open(self.path / METRICS, "rb") as file:
+        with writing(self.path / METRICS), open(self.path / METRICS, "rb") as file:
             os.fsync(file.fileno())
             return os.fstat(file.fileno()).st_size
+
+
+def _not_saved(error: WriteError) -> CheckpointError:
+    return CheckpointError(f"{error}. The last checkpoint is intact: continue with resume=True when that is done.")
 
 
 def _plain(value: Mapping[str, Any]) -> dict[str, Any]:

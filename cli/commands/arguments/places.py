@@ -6,6 +6,8 @@ from typing import Any
 from elbowroom.commands.arguments.spelling import meant, nearest
 from elbowroom.commands.options.subjects import OfRun
 
+_LOCK = ".lock"  # as in inference/saving/one_writer.py, which is not imported yet
+
 
 def no_file(path: Path) -> str:
     """That there is no such file, with the one beside it that was likely meant."""
@@ -47,7 +49,7 @@ def check_places(options: Any) -> None:
 
 
 def _check_output(place: Path, resume: bool) -> None:
-    if place.is_dir() and any(place.iterdir()) and not resume:
+    if place.is_dir() and any(file.name != _LOCK for file in place.iterdir()) and not resume:
         raise FileExistsError(
             f"--output {place} is not empty: continue the run in it with --resume, or give a new directory"
         )
