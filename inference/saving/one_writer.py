@@ -54,8 +54,8 @@ def only_writer(place: Path | None, argument: str, *, folder: bool) -> Iterator[
         yield
         return
     lock = place / LOCK if folder else place.parent / f".{place.name}{LOCK}"
-    made = not lock.parent.exists()
     with writing(lock):
+        made = not lock.parent.exists()
         lock.parent.mkdir(parents=True, exist_ok=True)
         descriptor = _taken(lock, f"{argument}={str(place)!r}")
     try:

@@ -7,8 +7,8 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors import SafetensorError, safe_open
-from safetensors.torch import save
+from safetensors import SafetensorError
+from safetensors.torch import load, save
 from torch import Tensor
 
 from elbowroom.inference.saving.durable import replace_file
@@ -50,9 +50,10 @@ def read_state(path: Path, kind: str, fingerprint: Mapping[str, Any]) -> tuple[d
         StateError: if it is damaged, of another kind, or was written for another problem.
     """
     try:
-        with safe_open(path, framework="pt") as file:
-            record = json.loads((file.metadata() or {}).get("elbowroom", "{}"))
-            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+        content = path.read_bytes()  # once: safe_open opens a file twice, and it may be replaced between
+        tensors = load(content)
+        header = json.loads(content[8 : 8 + int.from_bytes(content[:8], "little")])
+        record = json.loads(header.get("__metadata__", {}).get("elbowroom", "{}"))
     except (SafetensorError, ValueError, OSError) as error:
         raise StateError(f"state={str(path)!r} is no readable state file ({error}): remove it to begin anew") from error
     if not isinstance(record, dict) or record.get("format") != _format(kind):

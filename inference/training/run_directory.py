@@ -53,7 +53,7 @@ class RunDirectory:
         self.history: list[Metrics] = []
         self.notes: list[str] = []
         config = _plain(config)
-        if path.exists() and not path.is_dir():
+        if os.path.exists(path) and not path.is_dir():
             raise FileExistsError(f"run_dir={path} is a file; give a directory that is new or holds an earlier run")
         with ExitStack() as held:
             try:

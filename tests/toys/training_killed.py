@@ -59,6 +59,7 @@ class Assassin:
     def arm(self) -> None:
         """Put a place before and after each file operation of a save, and in the middle of each write and removal."""
         os.fsync, os.rename, os.replace = (self._around(f) for f in (os.fsync, os.rename, os.replace))
+        os.pwrite, os.unlink = self._around(os.pwrite), self._around(os.unlink)  # a lock is signed, and goes
         real_write, real_remove, real_append = durable._fill, shutil.rmtree, RunDirectory.append
 
         def write(descriptor: int, content: bytes) -> None:
