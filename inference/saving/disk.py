@@ -36,8 +36,13 @@ class WriteError(OSError):
 
 
 @contextmanager
-def writing(path: Path, needed: int | None = None) -> Iterator[None]:
-    """Turn what the system says into a `WriteError` about `path`, which needs so many bytes, if that is known."""
+def writing(path: Path, needed: int | Path | None = None) -> Iterator[None]:
+    """Turn what the system says into a `WriteError` about `path`.
+
+    Args:
+        path: what is written.
+        needed: its bytes, or the temporary file in which as many as could be are by now, if that is known.
+    """
     try:
         yield
     except WriteError:
@@ -71,7 +76,7 @@ def try_writing(folder: Path, names: Sequence[str]) -> None:
             os.fsync(file.fileno())
 
 
-def _in_words(number: int | None, said: str, path: Path, needed: int | None) -> WriteError:
+def _in_words(number: int | None, said: str, path: Path, needed: int | Path | None) -> WriteError:
     remedy = _REMEDIES.get(number or 0, "give another place")
     if (blocking := _blocking(path.parent)) is not None:
         said, remedy = f"{blocking} is no directory", "remove or rename it, or give another place"
@@ -80,9 +85,12 @@ def _in_words(number: int | None, said: str, path: Path, needed: int | None) -> 
     return WriteError(number or errno.EIO, f"cannot write {path}: {said}; {remedy}")
 
 
-def _bytes(path: Path, needed: int | None) -> str:
-    place = _nearest(path.parent)
-    wanted = "" if needed is None else f"it needs {needed:,} bytes, "
+def _bytes(path: Path, needed: int | Path | None) -> str:
+    place, wanted = _nearest(path.parent), ""
+    if isinstance(needed, int):
+        wanted = f"it needs {needed:,} bytes, "
+    elif needed is not None and os.path.exists(needed):
+        wanted = f"it needs more than {os.path.getsize(needed):,} bytes, "
     free = f"{shutil.disk_usage(place).free:,} bytes are free"
     if hasattr(os, "statvfs") and (table := os.statvfs(place)).f_files and not table.f_favail:
         free += ", but the disk can hold no more files"

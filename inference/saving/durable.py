@@ -60,7 +60,7 @@ def replacing(path: str | Path) -> Iterator[Path]:
     with writing(final):
         final.parent.mkdir(parents=True, exist_ok=True)
         sweep(final.parent, final.name)
-        with new_folder(final) as folder:
+        with new_folder(final) as folder, writing(final, folder / final.name):
             yield folder / final.name
             _sync(folder / final.name)
             os.replace(folder / final.name, final)

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from elbowroom.inference.saving.disk import WriteError, try_writing, writing
-from elbowroom.inference.saving.durable import replace_file
+from elbowroom.inference.saving.durable import replace_file, replacing
 
 
 def refused(number: int, path: Path, needed: int | None = None) -> str:
@@ -47,6 +47,14 @@ def test_free_bytes_are_those_of_the_disk(tmp_path: Path, monkeypatch: pytest.Mo
     assert "device (4,096 bytes are free)" in refused(errno.ENOSPC, tmp_path / "a")
     monkeypatch.setattr(os, "statvfs", lambda place: Table)
     assert "but the disk can hold no more files" in refused(errno.ENOSPC, tmp_path / "a", 5)
+
+
+def test_what_a_library_writes_needs_more_than_it_has_written(tmp_path: Path) -> None:
+    told = r"a.nc: No space left on device \(it needs more than 5 bytes, [\d,]+ bytes are free\); free some space"
+    with pytest.raises(WriteError, match=told), replacing(tmp_path / "a.nc") as path:
+        path.write_bytes(b"12345")
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+    assert not list(tmp_path.iterdir())
 
 
 def test_hdf5_says_it_in_its_own_words(tmp_path: Path) -> None:

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from elbowroom.inference.saving import leftovers, locks
 from elbowroom.inference.saving.durable import replace_file, replacing, write_directory
 from elbowroom.inference.saving.leftovers import new_file, new_folder, sweep, temporary_name
 from elbowroom.inference.saving.one_writer import only_writer
@@ -51,6 +52,22 @@ def test_what_somebody_writes_stays(tmp_path: Path) -> None:
         os.write(descriptor, b"whole")
         os.replace(file, tmp_path / "a.json")
     assert (tmp_path / "a.json").read_bytes() == b"whole" and not folder.exists()
+
+
+def test_what_is_swept_before_it_is_held_is_made_anew(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for make in (new_file, new_folder):
+        made: list[int] = []
+
+        def late(descriptor: int, made: list[int] = made) -> bool | None:
+            if not made:
+                (entry,) = tmp_path.iterdir()
+                entry.rmdir() if entry.is_dir() else entry.unlink()
+            made.append(descriptor)
+            return locks.hold(descriptor)
+
+        monkeypatch.setattr(leftovers, "hold", late)
+        with make(tmp_path / "a.json") as found:
+            assert len(made) == 2 and (found if isinstance(found, Path) else found[0]).exists()
 
 
 def test_files_of_users_and_links_stay(tmp_path: Path) -> None:

@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from elbowroom.inference.saving import locks
+from elbowroom.inference.saving import locks, one_writer
 from elbowroom.inference.saving.disk import WriteError
 from elbowroom.inference.saving.one_writer import InUseError, only_writer
 from elbowroom.inference.saving.state_file import read_state, write_state
@@ -135,6 +135,25 @@ def test_a_folder_in_which_nothing_was_written_goes_again(tmp_path: Path) -> Non
         with only_writer(tmp_path / name, "run_dir", folder=True):
             pass
     assert [p.name for p in tmp_path.iterdir()] == ["old"]
+
+
+def test_a_lock_that_its_owner_removes_meanwhile_is_taken_anew(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Between the opening and the locking of the file its owner may end: a lock without a name keeps nobody out."""
+    opened: list[int] = []
+
+    def late(descriptor: int) -> bool | None:
+        if not opened:
+            (tmp_path / ".lock").unlink()
+        opened.append(descriptor)
+        return locks.hold(descriptor)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(one_writer, "hold", late)
+        lock = taken(tmp_path)
+    assert len(opened) == 2 and (tmp_path / ".lock").exists()
+    with pytest.raises(InUseError), only_writer(tmp_path, "run_dir", folder=True):
+        pass
+    del lock
 
 
 def test_two_of_many_never_write_at_once(tmp_path: Path) -> None:
