@@ -28,7 +28,8 @@ from elbowroom.commands.options import (
     TrainOptions,
     VersusOptions,
 )
-from elbowroom.commands.output import flush
+from elbowroom.commands.output import flush, lost
+from elbowroom.commands.outputs import check_outputs
 from elbowroom.commands.two_runs import two_runs
 
 COMMANDS: dict[str, type] = {
@@ -48,7 +49,8 @@ EXIT_CODES = """exit codes:
   0    done
   1    a defect of elbowroom itself (with a traceback: please report it)
   2    unknown option or a value that cannot be parsed
-  3    unusable input: data, programs, run directory or values; the message says what to do
+  3    unusable input: data, programs, run directory or values, or a place that cannot be written or in which another
+       process writes; the message says what to do
   4    training met a NaN or infinite loss or gradient; the rows are saved in the run directory
   5    audit has answered, and the condition of --fail-if holds
   130  interrupted by SIGINT (Ctrl-C); a training run has been saved and can be resumed
@@ -64,14 +66,20 @@ def main(arguments: Sequence[str] | None = None) -> int:
     typed = list(sys.argv[1:] if arguments is None else arguments)
     words = [word for word in typed if word != "--traceback"]
     try:
+        code = _run(words, whole=words != typed)
+    finally:
+        flush()
+    return _say(said, 3) if not code and (said := lost()) else code
+
+
+def _run(words: Sequence[str], *, whole: bool) -> int:
+    try:
         name, options = _read(words)
-        return _guarded(name, options, whole=words != typed)
+        return _guarded(name, options, whole=whole)
     except Refused as refused:
         return _say(refused, refused.code, refused.command)
     except KeyboardInterrupt:
         return _say("interrupted", 128 + signal.SIGINT)
-    finally:
-        flush()
 
 
 def _read(words: Sequence[str]) -> tuple[str, Any]:
@@ -110,6 +118,7 @@ def _guarded(name: str, options: Any, *, whole: bool) -> int:
     from elbowroom.inference import CheckpointError, NonFiniteError, TrainingInterrupted
 
     try:
+        check_outputs(name, options)
         import_module(f"elbowroom.commands.{name}").run(options)
     except ConditionHolds as condition:
         return _say(condition, 5, name)

@@ -35,7 +35,6 @@ def save_density(density: Density, path: str | Path, name: str, options: Mapping
         options: of its constructor, beside `data_dim`.
     """
     place = Path(path)
-    place.mkdir(parents=True, exist_ok=True)
     content = safetensors.torch.save(
         {key: value.detach().cpu().contiguous() for key, value in density.state_dict().items()}
     )

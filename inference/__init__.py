@@ -67,6 +67,7 @@ from elbowroom.inference.mcmc.convergence import Gates
 from elbowroom.inference.mcmc.draws import Draws, NotAReference
 from elbowroom.inference.mcmc.nuts import nuts
 from elbowroom.inference.programs.structure import ProgramError
+from elbowroom.inference.saving.one_writer import InUseError
 from elbowroom.inference.target import Target
 from elbowroom.inference.training import (
     CheckpointError,
@@ -100,6 +101,7 @@ __all__ = [
     "Evaluations",
     "Fit",
     "Gates",
+    "InUseError",
     "LatentUse",
     "NonFiniteError",
     "NotAReference",

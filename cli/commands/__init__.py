@@ -16,7 +16,7 @@
     latent_vector.py what pictures of a latent space ask of programs beyond a Target
     readings.py      log p(x) in the units of a kind of data, such as perplexity
     density_runs.py  a run directory of a density, which has no latents     density_answers.py  what is said of it
-    output.py        text for a person, JSON for a program
+    output.py        text for a person, JSON for a program     outputs.py  where a command writes, tried before the work
 
 Numbers come from inference/, tables and files from report/: nothing is computed here. Read train.py first.
 Imports: everything below; a command imports another one only to call it (demo, and evidence for bracket).

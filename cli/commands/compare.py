@@ -58,7 +58,6 @@ def run(options: CompareOptions) -> Comparison:
 
 def write(result: Comparison, subject: Subject, where: Path) -> list[Path]:
     """The ArviZ file and the posterior figure of a comparison."""
-    where.mkdir(parents=True, exist_ok=True)
     x = subject.arguments[0][result.data].cpu()
     files = [where / "comparison.nc", where / "posteriors.png"]
     save_netcdf(result, files[0], observed=x)

@@ -3,11 +3,9 @@
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from elbowroom.commands.density_runs import DensityRun
 from elbowroom.commands.options import EvidenceOptions, GenerateOptions
-from elbowroom.commands.output import finish, say
+from elbowroom.commands.output import finish, say, write_arrays
 from elbowroom.densities import HeldOut, held_out
 from elbowroom.inference.saving.links import own_folder
 from elbowroom.report import Drawn, drawn_figure, save_figure
@@ -55,14 +53,12 @@ def held_out_record(result: HeldOut) -> dict[str, Any]:
 def density_pictures(opened: DensityRun, options: GenerateOptions) -> list[Path]:
     """Draws of x, as a figure and as numbers."""
     where = own_folder(Path(options.run), "generate") if options.output is None else Path(options.output)
-    where.mkdir(parents=True, exist_ok=True)
     x = opened.density.sample(options.num_samples, seed=options.seed).cpu()
     drawn = Drawn(x / (opened.density.levels - 1), image_shape=opened.data.image_shape)
     files = [
         save_figure(drawn_figure("unit" if opened.kind == "levels" else opened.kind, drawn), where / "samples.png")
     ]
-    np.savez(where / "samples.npz", x=x.numpy())
-    files.append(where / "samples.npz")
+    files.append(write_arrays(where / "samples.npz", {"x": x.numpy()}))
     left_out = dict.fromkeys(("reconstructions", "traversal", "interpolations"), "a density has no latents")
     finish({"files": [str(f) for f in files], "left_out": left_out}, where / "generate.json", options.json)
     say("Written: " + ", ".join(str(f) for f in files), options.json)

@@ -21,6 +21,7 @@ from elbowroom.densities import DENSITIES, Density, density_class, load_density,
 from elbowroom.densities.saving import DESCRIPTION
 from elbowroom.densities.training import minimise
 from elbowroom.inference.saving.json_values import json_able
+from elbowroom.inference.saving.one_writer import LOCK, only_writer
 from elbowroom.inference.saving.reading import UnreadableError, read_bytes, read_json
 from elbowroom.inference.saving.seal import has_seal, sealed
 
@@ -50,11 +51,11 @@ def fit_density(options: TrainOptions) -> DensityRun:
     Raises:
         ValueError: if an option is none of the density's, or one of another kind of model was given.
         FileExistsError: if the run directory is not empty.
+        InUseError: if another process fits one there.
     """
     name, device, place = str(options.density), torch_device(options.device), Path(options.output)
     _check_alone(options)
-    if place.exists() and (not place.is_dir() or any(place.iterdir())):
-        raise FileExistsError(f"output={place} is not empty: a density is fitted in one go; give a new directory")
+    _check_new(place)
     of = density_class(name)
     given = checked("density_options", of, options.density_options, fixed=("data_dim", *DENSITIES[name].options))
     told = checked_fit_options(name, options.fit_options)
@@ -65,8 +66,6 @@ def fit_density(options: TrainOptions) -> DensityRun:
         given["levels"] = 2 if kind == "binary" else _num_levels(data)
     x, validation = (arguments_of(data, kind, split)[0].to(device) for split in ("train", "validation"))
     density = make_density(name, x.shape[1], seed=options.seed, **given).to(device)
-    density.fit(x, validation, seed=options.seed, progress=not options.json, **told)
-    save_density(density, place, name, given)
     record = {
         "format": FORMAT,
         "density": name,
@@ -75,12 +74,16 @@ def fit_density(options: TrainOptions) -> DensityRun:
         "seed": options.seed,
         "dataset": data.record(),
     }
-    described = {
-        "arguments": {"density_options": given, "fit_options": told},
-        "record": record,
-        "density_sha256": _sha256(place / DESCRIPTION),
-    }
-    write_json(place / "config.json", sealed(json_able(described)))
+    with only_writer(place, "output", folder=True):
+        _check_new(place)
+        density.fit(x, validation, seed=options.seed, progress=not options.json, **told)
+        save_density(density, place, name, given)
+        described = {
+            "arguments": {"density_options": given, "fit_options": told},
+            "record": record,
+            "density_sha256": _sha256(place / DESCRIPTION),
+        }
+        write_json(place / "config.json", sealed(json_able(described)))
     return DensityRun(place, name, density, data, kind, device)
 
 
@@ -143,6 +146,12 @@ def checked_fit_options(name: str, given: dict[str, Any]) -> dict[str, Any]:
                 f"it takes {', '.join((*takes, *shared))}"
             )
     return dict(given)
+
+
+def _check_new(place: Path) -> None:
+    """Refuse a run directory that holds anything but the lock of its writer, who may be dead."""
+    if place.exists() and (not place.is_dir() or any(file.name != LOCK for file in place.iterdir())):
+        raise FileExistsError(f"output={place} is not empty: a density is fitted in one go; give a new directory")
 
 
 def _check_alone(options: TrainOptions) -> None:

@@ -4,7 +4,6 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
 from torch import Tensor
 
@@ -12,7 +11,7 @@ from elbowroom.commands.density_answers import density_pictures
 from elbowroom.commands.density_runs import open_density
 from elbowroom.commands.latent_vector import LatentVector, Unknown, check_standard_normal, has_vector, takes_given
 from elbowroom.commands.options import GenerateOptions
-from elbowroom.commands.output import finish, say
+from elbowroom.commands.output import finish, say, write_arrays
 from elbowroom.commands.subject import Subject, is_run, say_notes, say_subject, subject_of
 from elbowroom.inference import CodeUsage, ProgramError, code_usage
 from elbowroom.report import (
@@ -54,7 +53,6 @@ def run(options: GenerateOptions) -> list[Path]:
 
 def write(subject: Subject, where: Path, num_samples: int, seed: int) -> tuple[list[Path], dict[str, str]]:
     """All pictures of programs and the samples as numbers; and which pictures are left out, and why."""
-    where.mkdir(parents=True, exist_ok=True)
     model, guide, arrays = subject.target.model, subject.target.guide, Arrays()
 
     def samples() -> Any:
@@ -84,9 +82,8 @@ def write(subject: Subject, where: Path, num_samples: int, seed: int) -> tuple[l
             except (Unknown, ProgramError) as reason:
                 left_out[name] = str(reason)
     if arrays:
-        numbers: dict[str, Any] = {name: value.cpu().numpy() for name, value in arrays.items()}
-        np.savez(where / "samples.npz", **numbers)
-        files.append(where / "samples.npz")
+        numbers = {name: value.cpu().numpy() for name, value in arrays.items()}
+        files.append(write_arrays(where / "samples.npz", numbers))
     return files, left_out
 
 

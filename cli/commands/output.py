@@ -1,9 +1,10 @@
 """What commands print and write: text for a person, JSON for a program."""
 
+import io
 import json
 import os
 import sys
-from contextlib import suppress
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -18,12 +19,28 @@ def say(text: str, quiet: bool) -> None:
         _print(text)
 
 
+_lost: list[str] = []  # why something was not printed
+
+
 def flush() -> None:
-    """Let go of everything printed; a reader who has left (`| head`) stops the printing, not the work."""
+    """Let go of everything printed; a reader who has left (`| head`), or a full disk, stops the printing only."""
     try:
         sys.stdout.flush()
-    except BrokenPipeError:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    except OSError as error:
+        _stop_printing(error)
+
+
+def lost() -> str | None:
+    """What to say if something that somebody waits for could not be printed; once."""
+    flush()
+    if not _lost:
+        return None
+    reason = _lost[0]
+    _lost.clear()
+    return (
+        f"cannot print all of it: {reason}; what was written into files is whole. Free some space, or print to another "
+        "place"
+    )
 
 
 def write_json(path: Path, value: Any) -> Path:
@@ -31,6 +48,18 @@ def write_json(path: Path, value: Any) -> Path:
     from elbowroom.inference.saving.durable import replace_text
 
     return replace_text(path, json.dumps(value, indent=1, allow_nan=False) + "\n")
+
+
+def write_arrays(path: Path, arrays: Mapping[str, Any]) -> Path:
+    """Write NumPy arrays as .npz whole or not at all."""
+    import numpy as np
+
+    from elbowroom.inference.saving.durable import replace_file
+
+    content = io.BytesIO()
+    np.savez(content, allow_pickle=False, **arrays)
+    replace_file(path, content.getvalue())
+    return path
 
 
 def finish(result: dict[str, Any], path: Path, as_json: bool) -> None:
@@ -49,6 +78,14 @@ def print_json(value: Any) -> None:
 
 
 def _print(text: str) -> None:
-    with suppress(BrokenPipeError):  # flush meets it again
+    try:
         print(text)
+    except OSError as error:
+        _stop_printing(error)
     flush()
+
+
+def _stop_printing(error: OSError) -> None:
+    if not isinstance(error, BrokenPipeError):
+        _lost.append(error.strerror or str(error))
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

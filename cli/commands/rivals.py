@@ -18,7 +18,6 @@ def run(options: RivalsOptions) -> RivalsTable:
     record = json_able(result.record())
     if options.output is not None:
         where = Path(options.output)
-        where.mkdir(parents=True, exist_ok=True)
         write_json(where / "rivals.json", record)
         replace_text(where / "rivals.md", result.markdown() + "\n")
         rows = {"held-out data": data.test[:16]} | {row.name: row.draws for row in result.rows}

@@ -14,6 +14,7 @@ from elbowroom.commands.options import Data, Networks, OfSubject
 from elbowroom.commands.options.shared import OfOwnPrograms
 from elbowroom.commands.options.subjects import OfRun
 from elbowroom.commands.output import say
+from elbowroom.commands.outputs import default_folder
 from elbowroom.commands.plain_networks import Plain, as_images, datum_of, fit_sigma_of, plain_networks
 from elbowroom.commands.programs import named_programs
 from elbowroom.commands.runs import (
@@ -29,7 +30,6 @@ from elbowroom.commands.runs import (
 from elbowroom.datasets import Dataset
 from elbowroom.inference import Target
 from elbowroom.inference.audit.about import about_target, merged
-from elbowroom.inference.saving.links import own_folder
 
 
 @dataclass(frozen=True)
@@ -75,15 +75,8 @@ class Subject:
         return {"about": self.about, "announced": list(self.announced), "notes": list(self.target.notes)}
 
     def folder(self, output: str | None, command: str) -> Path:
-        """Where a command writes: as it was told, else a folder of its name, in the run's directory or beside the user.
-
-        Of a run `evidence` writes beside what `train` wrote.
-        """
-        if output is not None:
-            return Path(output)
-        if not self.is_run:
-            return self.place / command
-        return self.place if command == "evidence" else own_folder(self.place, command)
+        """Where a command writes, as of `outputs.folder_of`."""
+        return default_folder(command, self.place if self.is_run else None) if output is None else Path(output)
 
     def first(self, num_data: int) -> Target:
         """The programs pinned to so many of the data."""

@@ -39,6 +39,7 @@ from elbowroom.inference.evidence.second_opinion import is_sent
 from elbowroom.inference.gap.exploded_outputs import exploded
 from elbowroom.inference.programs.arguments import PerDatum
 from elbowroom.inference.programs.structure import Program
+from elbowroom.inference.saving.one_writer import only_writer
 from elbowroom.inference.saving.state_file import fingerprint_of
 from elbowroom.inference.target import Target
 
@@ -104,6 +105,7 @@ def audit(
         ProgramError: the pair cannot be evaluated datum by datum.
         ValueError: on a budget or a tolerance that is not positive, or an improper prior.
         StateError: if `state` belongs to another problem or is damaged.
+        InUseError: another call, or another process, goes on from `state` at the same time.
     """
     target = Target(model, guide, *args, plate=plate, per_datum=per_datum, **kwargs)
     return audit_target(
@@ -139,9 +141,25 @@ def audit_target(
         raise ValueError(f"tolerance must be positive, got {tolerance}")
     target.check_proper()
     begin = time.perf_counter()
-    pace = pace_of(target, clock)
-    work = Work(target, None if state is None else Path(state), fingerprint_of(target, seed), pace)
-    options: dict[str, Any] = {"seed": seed, "memory_bytes": memory_bytes}
+    where = None if state is None else Path(state)
+    with only_writer(where, "state", folder=True):
+        pace = pace_of(target, clock)
+        work = Work(target, where, fingerprint_of(target, seed), pace)
+        options: dict[str, Any] = {"seed": seed, "memory_bytes": memory_bytes}
+        parts = _parts(work, tolerance, num_simulations, own_loss, progress, options)
+    return _assembled(work, parts, seed, budget, begin)
+
+
+def _parts(
+    work: Work,
+    tolerance: float,
+    num_simulations: int,
+    own_loss: float | None,
+    progress: bool,
+    options: dict[str, Any],
+) -> Parts:
+    """All that the verdict rests on, as far as the budget reaches."""
+    target, pace, seed, memory_bytes = work.target, work.pace, options["seed"], options["memory_bytes"]
     sampled: Estimate[ImportanceInfo] = work.part("importance", lambda: _sampled(work, options))
     unusable = _unusable(work, options)
     brackets = Brackets(work, sampled, tolerance, progress, options)
@@ -179,8 +197,7 @@ def audit_target(
         "own_loss": None if own_loss is None else _own_loss(work, own_loss, options),
         "cautions": doubts,
     }
-    parts = Parts(len(target), checked, log_p, examination, calibration, use, known, **beside)
-    return _assembled(work, parts, seed, budget, begin)
+    return Parts(len(target), checked, log_p, examination, calibration, use, known, **beside)
 
 
 def _sampled(work: Work, options: dict[str, Any]) -> Estimate[ImportanceInfo]:

@@ -7,12 +7,12 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors import SafetensorError, safe_open
-from safetensors.torch import save
+from safetensors import SafetensorError
+from safetensors.torch import load, save
 from torch import Tensor
 
 from elbowroom.inference.saving.durable import replace_file
-from elbowroom.inference.saving.reading import UnreadableError, check_header, parse_json
+from elbowroom.inference.saving.reading import MOST_HEADER, UnreadableError, memory, parse_json, read_bytes
 from elbowroom.inference.target import Target
 
 _VERSION = 2  # 1 had a digest that said nothing of dtypes and shapes
@@ -43,7 +43,6 @@ def write_state(
     """Replace a state file, whole or not at all; `record` is anything that JSON can hold."""
     record = {"format": _format(kind), "fingerprint": dict(fingerprint), **record}
     record["digest"] = _digest(tensors, record)
-    path.parent.mkdir(parents=True, exist_ok=True)
     replace_file(path, save(tensors, {"elbowroom": json.dumps(record)}))
 
 
@@ -54,13 +53,15 @@ def read_state(path: Path, kind: str, fingerprint: Mapping[str, Any]) -> tuple[d
         StateError: if it is damaged, of another kind, or was written for another problem.
     """
     try:
-        check_header(path)
-        with safe_open(path, framework="pt") as file:
-            said = (file.metadata() or {}).get("elbowroom", "{}")
-            record = parse_json(path, said.encode(), numbers_only=False)
-            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
-            digest = _digest(tensors, {name: value for name, value in record.items() if name != "digest"})
-    except (SafetensorError, UnreadableError, OSError, TypeError) as error:  # TypeError: a dtype that torch has not
+        content = read_bytes(path, memory())  # once: it may be replaced meanwhile
+        length = int.from_bytes(content[:8], "little")
+        if length > MOST_HEADER:
+            raise UnreadableError(path, f"its header has {length:,} bytes, as it says, and more than {MOST_HEADER:,}")
+        tensors = load(content)
+        said = json.loads(content[8 : 8 + length]).get("__metadata__", {}).get("elbowroom", "{}")
+        record = parse_json(path, said.encode(), numbers_only=False)
+        digest = _digest(tensors, {name: value for name, value in record.items() if name != "digest"})
+    except (SafetensorError, UnreadableError, OSError, TypeError, KeyError) as error:  # a dtype that torch has not
         reason = error.reason if isinstance(error, UnreadableError) else error
         raise StateError(
             f"state={str(path)!r} is no readable state file ({reason}): remove it to begin anew"

@@ -78,8 +78,8 @@ def write_checkpoint(run_dir: Path, name: str, tensors: Tensors, progress: Mappi
         replace_file(run_dir / POINTER, _json(pointer))
     except OSError as error:
         raise CheckpointError(
-            f"could not save a checkpoint in {path.parent}: {error.strerror or error}. The earlier checkpoint is "
-            "intact: free some space (or mend the permissions) and continue with resume=True."
+            f"could not save a checkpoint in {path.parent}: {error}. The earlier checkpoint is intact: continue with "
+            "resume=True when that is done."
         ) from error
     sweep(path)
     return path

@@ -3,7 +3,7 @@
 import logging
 import warnings
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -164,6 +164,7 @@ def fit(
         ValueError, TypeError: an argument is wrong; it is named.
         ProgramError: the programs and data do not fit together; the site is named.
         FileExistsError: `run_dir` is not empty and `resume` is False.
+        InUseError: another process or thread trains in `run_dir`.
         CheckpointError: a damaged checkpoint, a run of another configuration, a full disk.
         NonFiniteError: a NaN or infinite loss or gradient; the rows of the data are named.
         TrainingInterrupted: SIGINT or SIGTERM came; the step was finished and saved.
@@ -228,9 +229,11 @@ def _fit(model: Program, guide: Program, data: Data, settings: Settings, control
             return None
         by_name = {"data": tensors, "validation": held_out}
         record = describe_run(settings, model, guide, parameters, by_name, control.config, device, compiled)
-        return RunDirectory(control.run_dir, record, control.resume)
+        found = RunDirectory(control.run_dir, record, control.resume)
+        held.callback(found.close)
+        return found
 
-    with _surroundings(device, seed), StopRequest() as stop:
+    with _surroundings(device, seed), StopRequest() as stop, ExitStack() as held:
         trainer = _trainer(model, guide, batches, settings, control, held_out, directory)
         torch.manual_seed(seed)
         _train(trainer, stop, control)

@@ -4,11 +4,14 @@ import hashlib
 import json
 import os
 from collections.abc import Mapping
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
+from elbowroom.inference.saving.disk import WriteError, writing
 from elbowroom.inference.saving.durable import replace_file
 from elbowroom.inference.saving.links import append
+from elbowroom.inference.saving.one_writer import LOCK, InUseError, only_writer
 from elbowroom.inference.saving.reading import UnreadableError, memory, opened, parse_json
 from elbowroom.inference.training.checkpoint import POINTER, Checkpoint, CheckpointError, Tensors, sweep
 from elbowroom.inference.training.checkpoint import write_checkpoint as _write_checkpoint
@@ -30,7 +33,7 @@ Metrics = dict[str, Any]
 
 
 class RunDirectory:
-    """The files of one training run.
+    """The files of one training run, and the lock that keeps other writers out until `close`.
 
     Args:
         path: the directory; made if absent.
@@ -43,6 +46,7 @@ class RunDirectory:
         notes: what is not as it was when the run began, though it may be continued.
 
     Raises:
+        InUseError: another process or thread trains there.
         FileExistsError: something is there and `resume` is False.
         CheckpointError: a file is damaged, or the run there has another configuration (the differing keys are named).
     """
@@ -55,33 +59,42 @@ class RunDirectory:
         self._seal: dict[str, Any] = {}
         self._metrics = _Running()
         config = _plain(config)
-        if path.exists() and not path.is_dir():
+        if os.path.exists(path) and not path.is_dir():
             raise FileExistsError(f"run_dir={path} is a file; give a directory that is new or holds an earlier run")
-        if path.is_dir() and any(path.iterdir()):
-            if not resume:
-                raise FileExistsError(
-                    f"run_dir={path} is not empty: continue that run with resume=True, or give a new directory"
-                )
-            self._continue(config)
-        if self.checkpoint is None:
-            self._begin(config)
-        self._seal = {"config_sha256": config_digest(self.config), "num_epochs": _epochs(self.config)}
+        with ExitStack() as held:
+            try:
+                held.enter_context(only_writer(path, "run_dir", folder=True))
+            except InUseError:
+                raise
+            except WriteError as error:
+                raise CheckpointError(f"could not begin a run in {path}: {error}") from error
+            if any(file.name != LOCK for file in path.iterdir()):
+                if not resume:
+                    raise FileExistsError(
+                        f"run_dir={path} is not empty: continue that run with resume=True, or give a new directory"
+                    )
+                self._continue(config)
+            if self.checkpoint is None:
+                self._begin(config)
+            self._seal = {"config_sha256": config_digest(self.config), "num_epochs": _epochs(self.config)}
+            self.close = held.pop_all().close  # lets the next writer in
 
     def append(self, metrics: Metrics) -> None:
         """Add an epoch to metrics.jsonl."""
         line = (json.dumps(metrics, allow_nan=False) + "\n").encode()
         try:
-            append(self.path / METRICS, line)
-        except OSError as error:
-            raise CheckpointError(
-                f"could not write {self.path / METRICS}: {error.strerror or error}. The last checkpoint is intact: "
-                "free some space and continue with resume=True."
-            ) from error
+            with writing(self.path / METRICS, len(line)):
+                append(self.path / METRICS, line)
+        except WriteError as error:
+            raise _not_saved(error) from error
         self._metrics.add(line)
 
     def save(self, name: str, tensors: Tensors, progress: Mapping[str, Any]) -> None:
         """Write a checkpoint that knows what metrics.jsonl and config.json hold now."""
-        self._sync_metrics()
+        try:
+            self._sync_metrics()
+        except WriteError as error:
+            raise _not_saved(error) from error
         _write_checkpoint(self.path, name, tensors, {**progress, **self._metrics.record(), **self._seal})
 
     def write(self, name: str, value: Any) -> Path:
@@ -91,11 +104,10 @@ class RunDirectory:
 
     def _begin(self, config: Mapping[str, Any]) -> None:
         try:
-            self.path.mkdir(parents=True, exist_ok=True)
             self.write(CONFIG, config)
             replace_file(self.path / METRICS, b"")
         except OSError as error:
-            raise CheckpointError(f"could not begin a run in {self.path}: {error.strerror or error}") from error
+            raise CheckpointError(f"could not begin a run in {self.path}: {error}") from error
         self.config = dict(config)
 
     def _continue(self, config: Mapping[str, Any]) -> None:
@@ -160,18 +172,17 @@ class RunDirectory:
             if self._metrics.record() != {k: progress.get(k, v) for k, v in self._metrics.record().items()}:
                 raise UnreadableError(path, "its sha256 is not the recorded one")
             self.history = [parse_json(path, line) for line in content.splitlines()]
-            replace_file(path, content)
         except UnreadableError as error:
             raise damaged(path, error.reason) from error
-        except OSError as error:
-            raise CheckpointError(f"could not write {path}: {error.strerror or error}") from error
+        replace_file(path, content)
 
     def _sync_metrics(self) -> None:
-        descriptor = os.open(self.path / METRICS, os.O_RDONLY)
-        try:
-            os.fsync(descriptor)
-        finally:
-            os.close(descriptor)
+        with writing(self.path / METRICS):
+            descriptor = os.open(self.path / METRICS, os.O_RDONLY)
+            try:
+                os.fsync(descriptor)
+            finally:
+                os.close(descriptor)
 
 
 class _Running:
@@ -190,6 +201,10 @@ class _Running:
 
 def _epochs(config: Mapping[str, Any]) -> int:
     return int(config["arguments"]["num_epochs"])
+
+
+def _not_saved(error: WriteError) -> CheckpointError:
+    return CheckpointError(f"{error}. The last checkpoint is intact: continue with resume=True when that is done.")
 
 
 def _plain(value: Mapping[str, Any]) -> dict[str, Any]:

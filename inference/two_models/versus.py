@@ -9,6 +9,7 @@ from torch import Tensor
 
 from elbowroom.inference.evaluation.clock import Budget, Clock
 from elbowroom.inference.progress import progress_bar
+from elbowroom.inference.saving.one_writer import only_writer
 from elbowroom.inference.target import Target
 from elbowroom.inference.two_models.contender import Contender
 from elbowroom.inference.two_models.difference import difference
@@ -68,19 +69,21 @@ def versus(
         ValueError: where the two are no densities of the same data on the same scale; on names that are the same, or
             numbers out of range.
         StateError: if `state` belongs to another problem or is damaged.
+        InUseError: another call, or another process, goes on from `state` at the same time.
     """
     _check(names, level, tolerance, about)
     check_comparable(names, a, b)
     clock, where = Clock(budget), None if state is None else Path(state)
     seeds = (seed, seed + _OTHER_SEED)
-    contenders = [
-        Contender(target, own, memory_bytes, None if where is None else where / f"{place}.safetensors", clock)
-        for target, own, place in zip((a, b), seeds, "ab", strict=True)
-    ]
     anew = about == "new data" and len(a) > 1
-    with torch.no_grad(), progress_bar(len(a), "versus", "datum", progress) as bar:
-        data, each = take_up(contenders, random_order(len(a), seed), tolerance, bar.reach)
-        narrow(contenders, data, tolerance, lambda: _difference(contenders, data, anew))
+    with only_writer(where, "state", folder=True):
+        contenders = [
+            Contender(target, own, memory_bytes, None if where is None else where / f"{place}.safetensors", clock)
+            for target, own, place in zip((a, b), seeds, "ab", strict=True)
+        ]
+        with torch.no_grad(), progress_bar(len(a), "versus", "datum", progress) as bar:
+            data, each = take_up(contenders, random_order(len(a), seed), tolerance, bar.reach)
+            narrow(contenders, data, tolerance, lambda: _difference(contenders, data, anew))
     data = data.sort().values
     more = to_finish(contenders, data, tolerance, each * (len(a) - len(data)))
     one, other = contenders

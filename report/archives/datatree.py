@@ -1,5 +1,6 @@
 """Groups of named arrays as an xarray DataTree, and a tree as a netCDF file."""
 
+import io
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -7,7 +8,7 @@ from typing import Any
 import numpy as np
 import xarray as xr
 
-from elbowroom.inference.saving.durable import replacing
+from elbowroom.inference.saving.durable import replace_file, replacing
 from elbowroom.inference.showing.visible import visible
 from elbowroom.report.records.groups import Group, Variable
 from elbowroom.report.records.versions import versions
@@ -34,8 +35,14 @@ def write_tree(tree: xr.DataTree, path: str | Path) -> Path:
         node.path: {name: {"zlib": True, "complevel": 4} for name, v in node.data_vars.items() if _packed(v)}
         for node in tree.subtree
     }
-    with replacing(path) as temporary:
-        tree.to_netcdf(temporary, engine="h5netcdf", encoding=encoding)
+    content = io.BytesIO()  # HDF5 itself ends with traces on a full disk
+    try:
+        tree.to_netcdf(content, engine="h5netcdf", encoding=encoding)
+    except (TypeError, ValueError):  # an xarray that writes trees to paths only
+        with replacing(path) as temporary:
+            tree.to_netcdf(temporary, engine="h5netcdf", encoding=encoding)
+    else:
+        replace_file(Path(path), content.getvalue())
     return Path(path)
 
 

@@ -10,7 +10,7 @@ from typing import Any
 import matplotlib.style
 from matplotlib.figure import Figure
 
-from elbowroom.inference.saving.durable import replacing
+from elbowroom.inference.saving.durable import replace_file
 from elbowroom.report.records.palette import PALETTE
 
 EXACT, GUIDE, DRAWS, BOUND, SAMPLED, OTHER, DATA, OUTER, INNER = (
@@ -80,12 +80,15 @@ def save_figure(figure: Figure, path: str | Path) -> Path:
 
     Raises:
         ValueError: on another suffix.
+        WriteError: as of `replace_file`.
     """
     path = Path(path)
     if path.suffix not in _UNDATED:
         raise ValueError(f"path: got suffix {path.suffix!r} in {path}, expected one of {', '.join(_UNDATED)}")
-    with styled(), replacing(path) as temporary:
-        figure.savefig(temporary, format=path.suffix[1:], dpi=_DPI, bbox_inches="tight", metadata=_UNDATED[path.suffix])
+    drawn = io.BytesIO()
+    with styled():
+        figure.savefig(drawn, format=path.suffix[1:], dpi=_DPI, bbox_inches="tight", metadata=_UNDATED[path.suffix])
+    replace_file(path, drawn.getvalue())
     if "matplotlib.pyplot" in sys.modules:  # only pyplot keeps figures open
         sys.modules["matplotlib.pyplot"].close(figure)
     return path

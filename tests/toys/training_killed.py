@@ -59,13 +59,14 @@ class Assassin:
     def arm(self) -> None:
         """Put a place before and after each file operation of a save, and in the middle of each write and removal."""
         os.fsync, os.rename, os.replace = (self._around(f) for f in (os.fsync, os.rename, os.replace))
-        real_write, real_remove, real_append = durable._write, shutil.rmtree, RunDirectory.append
+        os.pwrite, os.unlink = self._around(os.pwrite), self._around(os.unlink)  # a lock is signed, and goes
+        real_write, real_remove, real_append = durable._fill, shutil.rmtree, RunDirectory.append
 
-        def write(path: Path, content: bytes) -> None:
-            path.write_bytes(content[: len(content) // 2])
+        def write(descriptor: int, content: bytes) -> None:
+            if self.count == self.fatal:
+                os.write(descriptor, content[: len(content) // 2])
             self.passes()
-            path.unlink()  # a real write makes its file anew
-            real_write(path, content)
+            real_write(descriptor, content)
 
         def remove(path: Any, *args: Any, **kwargs: Any) -> None:
             if Path(path).is_dir():
@@ -82,7 +83,7 @@ class Assassin:
             real_append(directory, row)
             self.passes()
 
-        durable._write, shutil.rmtree, RunDirectory.append = write, remove, append  # type: ignore[assignment, method-assign]
+        durable._fill, shutil.rmtree, RunDirectory.append = write, remove, append  # type: ignore[assignment, method-assign]
         checkpoint.shutil.rmtree = remove  # type: ignore[attr-defined]
 
     def _around(self, real: Any) -> Any:

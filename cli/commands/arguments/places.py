@@ -1,10 +1,13 @@
 """Runs, data and checkpoints: whether they are there, before anything is imported that takes seconds."""
 
+import os
 from pathlib import Path
 from typing import Any
 
 from elbowroom.commands.arguments.spelling import meant, nearest
 from elbowroom.commands.options.subjects import OfRun
+
+_LOCK = ".lock"  # as in inference/saving/one_writer.py, which is not imported yet
 
 
 def no_file(path: Path) -> str:
@@ -37,7 +40,7 @@ def check_places(options: Any) -> None:
             check_places(contestant)
     if hasattr(options, "resume") and options.density is None:
         _check_output(Path(options.output), options.resume)
-    if hasattr(options, "run") and not _is_other(options):
+    if hasattr(options, "run") and not is_other(options):
         _check_run(options.run)
         return
     checkpoint = None if getattr(options, "run", OfRun.run) != OfRun.run else _checkpoint(options)
@@ -47,13 +50,13 @@ def check_places(options: Any) -> None:
 
 
 def _check_output(place: Path, resume: bool) -> None:
-    if place.is_dir() and any(place.iterdir()) and not resume:
+    if os.path.isdir(place) and any(file.name != _LOCK for file in place.iterdir()) and not resume:
         raise FileExistsError(
             f"--output {place} is not empty: continue the run in it with --resume, or give a new directory"
         )
 
 
-def _is_other(options: Any) -> bool:
+def is_other(options: Any) -> bool:
     """Whether programs or networks are named in the place of a run."""
     networks = options.networks
     return any(v is not None for v in (options.model, options.guide, networks.decoder, networks.encoder, networks.vae))

@@ -23,6 +23,7 @@ from elbowroom.inference.evidence.bracket.work import Work
 from elbowroom.inference.mcmc.draws import Draws
 from elbowroom.inference.programs.refusals import counted
 from elbowroom.inference.progress import Bar, progress_bar
+from elbowroom.inference.saving.one_writer import only_writer
 from elbowroom.inference.saving.state_file import fingerprint_of
 from elbowroom.inference.target import Target
 
@@ -96,21 +97,23 @@ def bracket(
         ValueError: on draws of other data, an improper prior (the evidence does not exist), a budget that is not
             positive or too small to answer at all (the message says what would do), or a tolerance not positive.
         StateError: if `state` belongs to another problem or is damaged; it is left as it is.
+        InUseError: another call, or another process, goes on from `state` at the same time.
     """
     target, read_as = target.collapsed(), read_budget(budget)
     _check(target, tolerance)
     check_same_data(target, draws=draws)
     clock = Clock(read_as)
     fingerprint, path = fingerprint_of(target, seed), None if state is None else Path(state)
-    ledger = Ledger.read(path, fingerprint) if path is not None and path.exists() else Ledger.empty(len(target))
-    pace = Pace(clock, Forecast.of(target, clock.counts))
-    work = Work(target, ledger, seed, tolerance, memory_bytes, pace, draws)
+    with only_writer(path, "state", folder=False):
+        ledger = Ledger.read(path, fingerprint) if path is not None and path.exists() else Ledger.empty(len(target))
+        pace = Pace(clock, Forecast.of(target, clock.counts))
+        work = Work(target, ledger, seed, tolerance, memory_bytes, pace, draws)
 
-    def keep() -> None:
-        if path is not None:
-            ledger.write(path, fingerprint)
+        def keep() -> None:
+            if path is not None:
+                ledger.write(path, fingerprint)
 
-    return continued(work, keep, progress)
+        return continued(work, keep, progress)
 
 
 def continued(

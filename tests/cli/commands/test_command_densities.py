@@ -108,7 +108,7 @@ def test_a_run_of_a_density_is_refused_where_a_guide_is_needed(run: Run, pixels:
         assert run(command, "--run=run").refused("run is a run of the density rbm, which has neither latents nor")
     assert run("evidence", "--run=run", "--method=bracket").refused("no latents to integrate over")
     assert run(*RBM).refused("output=run is not empty")
-    assert run(*RBM[:-1], "--output=run/config.json").refused("is not empty")
+    assert run(*RBM[:-1], "--output=run/config.json").refused("run/config.json is no directory; remove or rename it")
     np.save("pixels.npy", 1 - np.load("pixels.npy"))
     assert run("evidence", "--run=run").refused("are not those that run was trained on")
     assert run("evidence", "--run=absent").refused("no run at absent")

@@ -14,8 +14,9 @@ from safetensors import safe_open
 from safetensors.torch import save_file
 from torch import Tensor
 
-from elbowroom.inference import Audit, StateError, audit_target, decompose
+from elbowroom.inference import Audit, InUseError, StateError, audit_target, decompose
 from elbowroom.inference.audit import block_sizes, examination
+from elbowroom.inference.saving.one_writer import only_writer
 from toys.audit import GENEROUS, Line, one_block
 
 TOLERANCE = {"rhat": 2e-3}
@@ -213,3 +214,12 @@ def test_a_state_of_another_version_is_refused(tmp_path: Path) -> None:
 def test_a_budget_must_be_positive(budget: float) -> None:
     with pytest.raises(ValueError, match="budget must be positive"):
         audited(None, budget, num_data=2)
+
+
+def test_a_state_has_one_writer(tmp_path: Path, calls: list[Any]) -> None:
+    with (
+        only_writer(tmp_path / "state", "state", folder=True),
+        pytest.raises(InUseError, match=r"state='.*state' is in use: this process"),
+    ):
+        audited(tmp_path / "state")
+    assert not calls and not list((tmp_path / "state").iterdir())

@@ -21,7 +21,7 @@ def test_readers_see_the_old_file_until_the_new_one_is_whole(tmp_path: Path) -> 
     with replacing(path) as first, replacing(path) as second:
         first.write_text("first")
         second.write_text("second, longer")  # two writers at once do not mix
-        assert path.read_text() == "old" and first.suffix == ".json" and first.name[0] == "."
+        assert path.read_text() == "old" and first.name == "a.json" and first.parent.name[0] == "."
     assert path.read_text() == "first" and list(tmp_path.iterdir()) == [path]
 
 

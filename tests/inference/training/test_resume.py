@@ -15,7 +15,8 @@ import torch
 from pyro.infer.autoguide import AutoNormal
 from torch import Tensor
 
-from elbowroom.inference.training import CheckpointError, fit
+from elbowroom.inference import InUseError
+from elbowroom.inference.training import CheckpointError, EpochState, fit
 from elbowroom.inference.training.optimiser import JointOptimiser
 from elbowroom.inference.training.run_seal import UNSEALED
 from elbowroom.inference.training.trainer import Trainer
@@ -224,6 +225,36 @@ def test_a_directory_in_use_is_refused(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     with pytest.raises(FileExistsError, match="is a file"):
         train(tmp_path / "file")
+
+
+def test_a_second_writer_is_refused_and_changes_nothing(tmp_path: Path) -> None:
+    """A second call on a run directory, from within the first one."""
+    said: list[str] = []
+
+    def second(state: EpochState) -> None:
+        before = {p: p.read_bytes() for p in tmp_path.rglob("*") if p.is_file()}
+        for resume in (False, True):
+            with pytest.raises(InUseError) as refused:
+                train(tmp_path / "run", resume=resume)
+            said.append(str(refused.value))
+        assert {p: p.read_bytes() for p in tmp_path.rglob("*") if p.is_file()} == before
+
+    whole = train(tmp_path / "run", on_epoch=second)
+    assert len(said) == 6 and f"run_dir='{tmp_path / 'run'}' is in use: this process ({os.getpid()})" in said[0]
+    assert equal(whole[0], train(None)[0]) and [row["epoch"] for row in rows_of(tmp_path / "run")] == [1, 2, 3]
+    assert not (tmp_path / "run" / ".lock").exists()
+
+
+def test_a_run_that_fails_lets_the_next_one_in(tmp_path: Path) -> None:
+    with pytest.raises(Cut):
+        train(tmp_path / "run", cut=4)
+    with pytest.raises(FileExistsError):
+        train(tmp_path / "run")
+    (tmp_path / "run" / ".lock").write_text('{"pid": 1, "host": "gone", "since": "2020"}')  # of a killed process
+    assert equal(train(tmp_path / "run", resume=True)[0], train(None)[0])
+    (tmp_path / "new").mkdir()
+    (tmp_path / "new" / ".lock").touch()
+    train(tmp_path / "new")
 
 
 def test_another_configuration_is_refused_key_by_key(tmp_path: Path) -> None:

@@ -11,7 +11,8 @@ import pytest
 import torch
 from torch import Tensor
 
-from elbowroom.inference import Target, Versus, versus
+from elbowroom.inference import InUseError, Target, Versus, versus
+from elbowroom.inference.saving.one_writer import only_writer
 from toys.programs import Ppca, data
 from toys.shown import check_shown
 
@@ -140,6 +141,8 @@ def test_these_data_need_no_spread() -> None:
 def test_what_is_kept_is_gone_on_with(tmp_path: Path) -> None:
     first, second, x = pair(num_data=60)
     targets = pinned(first, x), pinned(second, x)
+    with only_writer(tmp_path, "state", folder=True), pytest.raises(InUseError, match="is in use: this process"):
+        versus(*targets, budget="2e4 evaluations", state=tmp_path)
     some = versus(*targets, budget="2e4 evaluations", state=tmp_path)
     more = versus(*targets, budget=ENOUGH, state=tmp_path)
     whole = versus(*targets, budget=ENOUGH)

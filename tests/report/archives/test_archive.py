@@ -1,6 +1,7 @@
 """Comparisons on disk: netCDF as ArviZ and xarray read it, JSON, and nothing half written."""
 
 import json
+import os
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -190,7 +191,7 @@ def test_a_failed_save_leaves_the_old_file_and_nothing_else(
     def full(*_: object, **__: object) -> None:
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(Path, "write_text", full)
+    monkeypatch.setattr(os, "fsync", full)
     monkeypatch.setattr(xr.DataTree, "to_netcdf", full)
     with pytest.raises(OSError, match="No space left"):
         save(toy(3).comparison, path)

@@ -10,8 +10,9 @@ import pytest
 import torch
 from torch import Tensor
 
-from elbowroom.inference import StateError, Target, bracket
+from elbowroom.inference import InUseError, StateError, Target, bracket
 from elbowroom.inference.evidence.bracket import stages as methods
+from elbowroom.inference.saving.one_writer import only_writer
 from toys.programs import data, normal_guide, normal_model
 
 GENEROUS = 300.0  # seconds: more than anything here takes, so that time decides nothing
@@ -57,6 +58,24 @@ def test_a_run_that_was_stopped_goes_on(tmp_path: Path, monkeypatch: pytest.Monk
     again = bracket(target, budget=GENEROUS, state=state)
     assert asked == [] and again.seconds == found.seconds
     assert torch.equal(again.lower.value, found.lower.value)
+
+
+def test_a_state_has_one_writer(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A second call with one state is refused, from within the first; other states are free; then it may go on."""
+    target, state, said = conjugate(6), tmp_path / "deep" / "state.safetensors", []
+
+    def second(work: methods.Work, rows: Tensor, effort: int) -> None:
+        with pytest.raises(InUseError, match=r"state='.*state.safetensors' is in use: this process") as refused:
+            bracket(target, budget=GENEROUS, state=state)
+        said.append(refused.value)
+        methods.STAGES["importance"](work, rows, effort)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(stages, "STAGES", methods.STAGES | {"importance": second})
+        bracket(target, budget=GENEROUS, state=state)
+    assert said and [p.name for p in state.parent.iterdir()] == ["state.safetensors"]
+    with only_writer(tmp_path / "other", "state", folder=False):
+        bracket(target, budget=GENEROUS, state=state)
 
 
 def test_a_state_of_something_else_is_refused(tmp_path: Path) -> None:
