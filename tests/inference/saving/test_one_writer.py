@@ -156,6 +156,12 @@ def test_a_lock_that_its_owner_removes_meanwhile_is_taken_anew(tmp_path: Path, m
     del lock
 
 
+def test_a_lock_that_is_never_the_same_file_is_given_up(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(one_writer, "is_same", lambda *given: False)
+    with pytest.raises(WriteError, match="cannot be locked"), only_writer(tmp_path, "run_dir", folder=True):
+        pass
+
+
 def test_two_of_many_never_write_at_once(tmp_path: Path) -> None:
     """Threads that take and leave the lock over and over, with the file appearing and vanishing."""
     inside, most, entered = [0], [0], [0]
