@@ -93,8 +93,8 @@ def test_a_forked_child_holds_nothing(tmp_path: Path) -> None:
     if not parent:
         kept = taken(tmp_path)
         if not os.fork():
-            del kept
             time.sleep(2)
+            assert kept
         os._exit(0)
     os.waitpid(parent, 0)
     with only_writer(tmp_path, "run_dir", folder=True):  # though its child lives
