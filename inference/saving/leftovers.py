@@ -30,7 +30,7 @@ def new_file(path: Path) -> Iterator[tuple[Path, int]]:
     while True:
         temporary = temporary_name(path)
         descriptor = os.open(temporary, os.O_RDWR | os.O_CREAT | os.O_EXCL | NO_LINK, 0o666)
-        if hold(descriptor) is not False and is_same(temporary, descriptor):
+        if hold(descriptor) is not False and temporary.exists():
             break
         os.close(descriptor)  # swept before it was held
     try:
@@ -48,7 +48,7 @@ def new_folder(path: Path) -> Iterator[Path]:
         temporary = temporary_name(path)
         temporary.mkdir()
         descriptor = os.open(temporary, os.O_RDONLY | NO_LINK)
-        if hold(descriptor) is not False and is_same(temporary, descriptor):
+        if hold(descriptor) is not False and temporary.exists():
             break
         os.close(descriptor)
     try:

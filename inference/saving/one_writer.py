@@ -24,6 +24,7 @@ logger = logging.getLogger("elbowroom")
 
 _OURS = ("*.json", "*.jsonl", "*.safetensors")  # what is written into a folder under its lock
 _held: set[int] = set()  # descriptors of this process's locks
+_TRIES = 1000  # where owners come and go
 _PATIENCE = 0.5  # seconds in which a writer that has just begun says who it is
 
 
@@ -70,7 +71,7 @@ def only_writer(place: Path | None, argument: str, *, folder: bool) -> Iterator[
 
 def _taken(lock: Path, what: str) -> int:
     """The locked file, with our name in it."""
-    while True:
+    for _ in range(_TRIES):
         descriptor = os.open(lock, os.O_RDWR | os.O_CREAT | NO_LINK, 0o666)
         try:
             held = hold(descriptor)
@@ -89,6 +90,7 @@ def _taken(lock: Path, what: str) -> int:
             os.close(descriptor)
             raise
         os.close(descriptor)  # its owner has removed it meanwhile
+    raise WriteError(EWOULDBLOCK, f"{what} cannot be locked: {lock} is another file each time; give another place")
 
 
 def _sign(lock: Path, descriptor: int) -> None:

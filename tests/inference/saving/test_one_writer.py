@@ -93,8 +93,8 @@ def test_a_forked_child_holds_nothing(tmp_path: Path) -> None:
     if not parent:
         kept = taken(tmp_path)
         if not os.fork():
-            del kept
             time.sleep(2)
+            assert kept
         os._exit(0)
     os.waitpid(parent, 0)
     with only_writer(tmp_path, "run_dir", folder=True):  # though its child lives
@@ -154,6 +154,12 @@ def test_a_lock_that_its_owner_removes_meanwhile_is_taken_anew(tmp_path: Path, m
     with pytest.raises(InUseError), only_writer(tmp_path, "run_dir", folder=True):
         pass
     del lock
+
+
+def test_a_lock_that_is_never_the_same_file_is_given_up(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(one_writer, "is_same", lambda *given: False)
+    with pytest.raises(WriteError, match="cannot be locked"), only_writer(tmp_path, "run_dir", folder=True):
+        pass
 
 
 def test_two_of_many_never_write_at_once(tmp_path: Path) -> None:
