@@ -10,13 +10,15 @@ import safetensors.torch
 from safetensors import SafetensorError
 
 from elbowroom.densities.density import Density
-from elbowroom.densities.registry import make_density
+from elbowroom.densities.registry import density_class, make_density
+from elbowroom.entrances import checked
 from elbowroom.inference.saving.durable import replace_file
 
 FORMAT = 1
 DESCRIPTION, PARAMETERS = "density.json", "density.safetensors"
 
 
+@checked
 def save_density(density: Density, path: str | Path, name: str, options: Mapping[str, Any] | None = None) -> None:
     """Write a density of the registry into a directory, which is made if it is not there.
 
@@ -26,7 +28,15 @@ def save_density(density: Density, path: str | Path, name: str, options: Mapping
             the density before, the one after, or a digest that does not fit, never half of one.
         name: in `DENSITIES`.
         options: of its constructor, beside `data_dim`.
+
+    Raises:
+        ValueError, TypeError: for an unknown name, or options that are no numbers, texts and lists of these.
     """
+    density_class(name)
+    try:
+        json.dumps(dict(options or {}))
+    except (TypeError, ValueError) as error:
+        raise TypeError(f"options must be as JSON can hold them (numbers, texts, lists): {error}") from error
     place = Path(path)
     place.mkdir(parents=True, exist_ok=True)
     content = safetensors.torch.save(
@@ -43,6 +53,7 @@ def save_density(density: Density, path: str | Path, name: str, options: Mapping
     replace_file(place / DESCRIPTION, json.dumps(described, indent=1).encode())
 
 
+@checked
 def load_density(path: str | Path) -> Density:
     """The density that `save_density` wrote into a directory, in its dtype, on the CPU, in evaluation mode.
 

@@ -6,6 +6,7 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
+from elbowroom.entrances import checked
 from elbowroom.inference.estimate import Estimate
 from elbowroom.inference.evidence.annealing.blocks import Block, blocks, in_ranges
 from elbowroom.inference.evidence.annealing.randomness import FORWARD, Randomness
@@ -36,6 +37,7 @@ class AnnealInfo(ChainsInfo):
     thermodynamic: Estimate[ThermodynamicInfo]
 
 
+@checked
 def anneal(
     target: Target,
     *,

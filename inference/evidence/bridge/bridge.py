@@ -8,6 +8,7 @@ from typing import NamedTuple, TypedDict
 import torch
 from torch import Tensor
 
+from elbowroom.entrances import checked
 from elbowroom.inference.estimate import Estimate
 from elbowroom.inference.evaluation import budget
 from elbowroom.inference.evaluation.budget import Plan, bytes_or_default
@@ -70,6 +71,7 @@ class BridgeInfo(TypedDict):
     proposal: str
 
 
+@checked
 def bridge(
     target: Target,
     draws: Draws,
