@@ -5,10 +5,12 @@ from typing import Any
 from torch import Tensor
 
 from elbowroom.adapters.vae import from_vae
+from elbowroom.entrances import checked
 from elbowroom.guides.adapter import EncoderGuide
 from elbowroom.models import DecoderModel
 
 
+@checked
 def from_autoencoder_kl(vae: Any, x: Tensor, *, sigma: float | str) -> tuple[DecoderModel, EncoderGuide]:
     """The model z ~ N(0, I), x | z ~ N(decode(z).sample, σ² I) and the guide N(mean, std) of `encode(x).latent_dist`.
 

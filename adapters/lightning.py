@@ -5,11 +5,13 @@ from importlib import import_module
 from typing import Any
 
 from elbowroom.adapters.monitor import Monitor
+from elbowroom.entrances import checked
 
 _NAMES = ("lightning.pytorch", "pytorch_lightning")
 _LOGGED = ("elbo", "log_p", "room", "pareto_k", "num_heavy", "num_active")
 
 
+@checked
 def lightning_callback(monitor: Monitor) -> Any:
     """A callback for `Trainer(callbacks=[…])`, which asks the monitor after each optimiser step.
 

@@ -6,6 +6,7 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor
 
+from elbowroom.entrances import checked
 from elbowroom.inference import Target, importance
 from elbowroom.inference.diagnostics.latent_use.use import ACTIVE
 from elbowroom.networks.functions import in_evaluation
@@ -73,9 +74,10 @@ class Monitor:
         history: one `Watched` for each look, the first one first.
 
     Raises:
-        ValueError: if every or num_samples is not positive.
+        TypeError, ValueError: naming the argument that is wrong.
     """
 
+    @checked
     def __init__(
         self,
         model: Callable[..., Any],
@@ -86,9 +88,8 @@ class Monitor:
         seed: int = 0,
         say: Callable[[str], object] | None = print,
     ) -> None:
-        for name, value, least in (("every", every, 1), ("num_samples", num_samples, 2)):
-            if value < least:
-                raise ValueError(f"{name}: got {value}, expected at least {least}")
+        if num_samples < 2:
+            raise ValueError(f"num_samples: got {num_samples}, expected at least 2: one has no error")
         self.every, self.num_samples, self.seed, self.say = every, num_samples, seed, say
         self._triple = (model, guide, data)
         self._history: list[Watched] = []

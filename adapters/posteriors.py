@@ -7,11 +7,13 @@ import torch
 from torch import Tensor, nn
 from torch.distributions import Distribution
 
+from elbowroom.entrances import checked
 from elbowroom.inference import Target
 
 Function = Callable[..., Tensor]
 
 
+@checked
 def from_posterior(
     posterior: Any,
     log_joint: Callable[..., Tensor | tuple[Tensor, Tensor]],

@@ -4,6 +4,7 @@ from typing import Any
 
 from torch import Tensor
 
+from elbowroom.entrances import checked
 from elbowroom.guides import from_encoder
 from elbowroom.guides.adapter import EncoderGuide
 from elbowroom.models import DecoderModel, PosteriorMixture, from_decoder
@@ -25,6 +26,7 @@ _NO_DENSITY = {
 }
 
 
+@checked
 def from_pythae(model: Any, *, sigma: float | None = None) -> tuple[DecoderModel, EncoderGuide]:
     """The model and the guide of a pythae `VAE` or of a model derived from it.
 

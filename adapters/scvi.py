@@ -8,6 +8,7 @@ import pyro.distributions as dist
 import torch
 from torch import Tensor, nn
 
+from elbowroom.entrances import checked
 from elbowroom.guides.amortized import AmortizedGuide
 from elbowroom.models.likelihoods.negative_binomial import NegativeBinomialVector
 from elbowroom.models.likelihoods.poisson import PoissonVector
@@ -40,6 +41,7 @@ class FromSCVI(NamedTuple):
     data: tuple[Tensor, ...]
 
 
+@checked
 def from_scvi(model: Any, adata: Any = None, *, indices: Any = None) -> FromSCVI:
     """The model, the guide and the cells of a trained `SCVI` or `LinearSCVI`.
 

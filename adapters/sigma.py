@@ -5,6 +5,7 @@ from typing import Any
 
 from torch import Tensor
 
+from elbowroom.entrances import checked
 from elbowroom.inference import Target
 from elbowroom.inference.diagnostics.latent_use.observation import observation_sigma
 from elbowroom.models.given_decoder import GivenDecoder
@@ -44,6 +45,7 @@ def waits_for_sigma(model: Any) -> bool:
     return isinstance(likelihood, NormalFixed) and not likelihood.is_set
 
 
+@checked
 def fit_sigma(
     model: GivenDecoder, guide: Any, x: Tensor, *given: Tensor, num_samples: int | None = None
 ) -> FittedSigma:

@@ -8,6 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from elbowroom.adapters.sigma import fit_sigma, waits_for_sigma
+from elbowroom.entrances import checked
 from elbowroom.guides import from_encoder
 from elbowroom.guides.adapter import EncoderGuide
 from elbowroom.models import DecoderModel, from_decoder
@@ -18,6 +19,7 @@ _NAMED = 8  # attributes that an error names
 _OURS = ("encoder: ", "decoder: ", "argument ", "x: ")
 
 
+@checked
 def from_vae(
     vae: Any,
     x: Tensor,

@@ -12,6 +12,7 @@ from typing import Any
 
 from elbowroom import __version__
 from elbowroom.commands.arguments.command_line import Refused, checked
+from elbowroom.commands.arguments.effects import check_effects
 from elbowroom.commands.arguments.errors import in_words
 from elbowroom.commands.arguments.names import check_names
 from elbowroom.commands.arguments.places import check_places
@@ -100,6 +101,7 @@ def _read(words: Sequence[str]) -> tuple[str, Any]:
     try:
         check_names(options)
         check_ranges(options)
+        check_effects(options)
         check_places(options)
     except (ValueError, OSError) as error:
         raise Refused(str(error), name, code=3) from error

@@ -11,6 +11,7 @@ from torch import Tensor
 from elbowroom.datasets import philox
 from elbowroom.datasets.arrays import name_rows
 from elbowroom.datasets.dataset import Dataset
+from elbowroom.entrances import checked
 
 Binarize = Literal["none", "threshold", "static", "dynamic"]
 
@@ -37,6 +38,7 @@ def check_mode(mode: str, threshold: float) -> None:
         raise ValueError(f"threshold must lie in [0, 1), as grey values lie in [0, 1]; got {threshold}")
 
 
+@checked
 def check_binary(x: Tensor | Dataset, name: str | None = None) -> None:
     """Raise unless a Bernoulli likelihood can be given these data: every value is 0 or 1.
 
@@ -63,7 +65,7 @@ def check_binary(x: Tensor | Dataset, name: str | None = None) -> None:
 
 def _parts(x: Tensor | Dataset, name: str | None) -> list[tuple[str, Tensor]]:
     if isinstance(x, Tensor):
-        return [(name or "the data", x)]
+        return [(name or "x", x)]
     splits = ["validation", "test"] if x.prepare is not None else ["train", "validation", "test"]
     return [(f"{name or x.name} ({split})", x.split(split)) for split in splits]
 

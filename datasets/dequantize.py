@@ -11,11 +11,13 @@ from torch import Tensor
 
 from elbowroom.datasets import philox
 from elbowroom.datasets.arrays import name_rows
+from elbowroom.entrances import checked
 
 Dequantize = Literal["none", "static", "dynamic"]
 MODES: tuple[str, ...] = ("none", "static", "dynamic")
 
 
+@checked
 def dequantized(x: Tensor, levels: int, seed: int = 0) -> Tensor:
     """y = (x + u) / K with u ~ U[0, 1) for each value: levels 0 … K − 1 spread over [0, 1).
 

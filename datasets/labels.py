@@ -7,8 +7,10 @@ import torch
 
 from elbowroom.datasets import philox
 from elbowroom.datasets.dataset import Dataset
+from elbowroom.entrances import checked
 
 
+@checked
 def keep_labels(data: Dataset, per_class: int, *, seed: int = 0) -> Dataset:
     """The same data with so many labels of each class in the training split; the others are −1.
 

@@ -22,8 +22,10 @@ from elbowroom.datasets.locate import Found, find
 from elbowroom.datasets.philox import check_seed
 from elbowroom.datasets.splits import TENTHS, WHOLE, Plan, Rule
 from elbowroom.datasets.splits import whole as whole_plan
+from elbowroom.entrances import checked
 
 
+@checked
 def load(
     name: str | os.PathLike[str],
     *,

@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from elbowroom.densities.adversarial_training import TrainingOptions, train
 from elbowroom.densities.density import Cost, Density
 from elbowroom.densities.discretised_normal import DiscretisedNormal
+from elbowroom.entrances import checked
 from elbowroom.inference import Estimate, Target, anneal
 from elbowroom.inference.estimate import Bound
 from elbowroom.networks.checks import check_above, check_choice, check_size, check_sizes
@@ -60,6 +61,7 @@ class Adversarial(Density):
 
     sigma: Tensor
 
+    @checked
     def __init__(
         self,
         data_dim: int,

@@ -10,6 +10,7 @@ from torch.nn.functional import binary_cross_entropy_with_logits, linear, silu
 
 from elbowroom.densities.density import Cost, Density
 from elbowroom.densities.training import minimise
+from elbowroom.entrances import checked
 from elbowroom.inference import Estimate
 from elbowroom.inference.estimate import Bound
 from elbowroom.networks.checks import check_at_least, check_size, check_sizes
@@ -41,6 +42,7 @@ class MADE(Density):
     cannot: ClassVar[str] = "draw in fewer than P passes; say anything of latents; be free of an order"
     network: nn.ModuleList
 
+    @checked
     def __init__(
         self,
         data_dim: int,

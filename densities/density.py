@@ -6,6 +6,7 @@ from typing import Any, ClassVar, NamedTuple, Self
 import torch
 from torch import Tensor, nn
 
+from elbowroom.entrances import checked
 from elbowroom.inference import Estimate
 from elbowroom.inference.estimate import Bound
 from elbowroom.networks.checks import check_size
@@ -47,6 +48,7 @@ class Density(nn.Module, ABC):
     cannot: ClassVar[str]
     network: nn.Module
 
+    @checked
     def __init__(self, data_dim: int, levels: int = 2) -> None:
         super().__init__()
         self.data_dim, self.levels = check_size("data_dim", data_dim), check_size("levels", levels)

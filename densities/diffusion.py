@@ -14,6 +14,7 @@ from elbowroom.densities.density import Cost, Density
 from elbowroom.densities.diffusion_bound import denoising_term, level_logits, prior_term, reconstruction_table
 from elbowroom.densities.probability_flow import log_density_by_flow
 from elbowroom.densities.training import minimise
+from elbowroom.entrances import checked
 from elbowroom.inference import Estimate
 from elbowroom.inference.estimate import Bound
 from elbowroom.networks.checks import check_above, check_choice, check_size, check_sizes
@@ -55,6 +56,7 @@ class Diffusion(Density):
     cannot: ClassVar[str] = "more than bound log p(x), with noise; draw in a few passes"
     network: Denoiser
 
+    @checked
     def __init__(
         self,
         data_dim: int,

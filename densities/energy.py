@@ -10,6 +10,7 @@ from torch.nn.functional import linear, softplus
 from elbowroom.densities.density import Cost, Density
 from elbowroom.densities.partition_function import LogPartition, anneal_log_partition
 from elbowroom.densities.training import Loss, minimise
+from elbowroom.entrances import checked
 from elbowroom.inference import Estimate
 from elbowroom.inference.estimate import Bound
 from elbowroom.networks.checks import check_choice, check_size
@@ -45,6 +46,7 @@ class RBM(Density):
     cannot: ClassVar[str] = "be normalised exactly beyond some twenty hidden units; draw without a chain there"
     network: "Layers"
 
+    @checked
     def __init__(self, data_dim: int, num_hidden: int = 16) -> None:
         super().__init__(data_dim)
         self.num_hidden = check_size("num_hidden", num_hidden)

@@ -11,6 +11,7 @@ from torch.nn.functional import logsigmoid, one_hot
 from elbowroom.densities.datum_noise import DatumNoise
 from elbowroom.densities.density import Cost, Density
 from elbowroom.densities.training import minimise
+from elbowroom.entrances import checked
 from elbowroom.inference import Estimate
 from elbowroom.inference.estimate import Bound
 from elbowroom.networks.checks import check_choice, check_size, check_sizes
@@ -65,6 +66,7 @@ class FlowDensity(Density):
     shift: Tensor
     scale: Tensor
 
+    @checked
     def __init__(
         self,
         data_dim: int,

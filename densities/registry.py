@@ -9,6 +9,8 @@ from importlib import import_module
 from types import MappingProxyType
 from typing import Any, NamedTuple
 
+from elbowroom.entrances import checked
+
 NO_OPTIONS: Mapping[str, Any] = MappingProxyType({})
 
 
@@ -45,6 +47,7 @@ DENSITIES: dict[str, Entry] = {
 }
 
 
+@checked
 def density_class(name: str) -> Any:
     """The constructor of the density called `name`.
 
@@ -52,11 +55,12 @@ def density_class(name: str) -> Any:
         ValueError: for a name that is not in `DENSITIES`.
     """
     if name not in DENSITIES:
-        raise ValueError(f"density: got {name!r}, expected one of {', '.join(DENSITIES)}")
+        raise ValueError(f"name: got density {name!r}, expected one of {', '.join(DENSITIES)}")
     file, _, attribute = DENSITIES[name].where.partition(":")
     return getattr(import_module(f"elbowroom.densities.{file}"), attribute)
 
 
+@checked
 def make_density(name: str, data_dim: int, *, seed: int = 0, **options: Any) -> Any:
     """A density of the registry for data `[B, data_dim]`; its parameters are drawn from the seed.
 

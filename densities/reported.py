@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 
 from elbowroom.densities.density import Density
+from elbowroom.entrances import checked
 from elbowroom.inference import Estimate
 from elbowroom.inference.estimate import NORMAL_95
 from elbowroom.inference.showing.numbers import flag_counts, plain
@@ -40,6 +41,7 @@ class Mean(NamedTuple):
         return Mean(-self.value / unit, self.stderr / unit)
 
 
+@checked
 def mean_over_data(estimate: Estimate) -> Mean:
     """The mean of values `[B]` and its standard error over data drawn anew.
 
@@ -101,6 +103,7 @@ class HeldOut(Shown):
         return Table((*head, *flag_counts(self.test.flags)))
 
 
+@checked
 def held_out(density: Density, test: Tensor, train: Tensor | None = None, *, seed: int = 0) -> HeldOut:
     """log p(x) of held-out data by a fitted density, and of as many of its training data as there are of them.
 
@@ -109,7 +112,13 @@ def held_out(density: Density, test: Tensor, train: Tensor | None = None, *, see
         test: `[B, P]`.
         train: `[N, P]`, of which B at equal distances are taken; None to leave them out.
         seed: of an estimate.
+
+    Raises:
+        ValueError, TypeError: naming the data that the density is not of.
     """
+    for name, x in (("test", test), ("train", train)):
+        if x is not None:
+            density.checked(name, x)
     if train is not None:
         train = train[torch.linspace(0, len(train) - 1, min(len(train), len(test))).round().long()]
     found = None if train is None else density.log_prob(train, seed=seed)

@@ -11,7 +11,8 @@ import safetensors.torch
 from safetensors import SafetensorError
 
 from elbowroom.densities.density import Density
-from elbowroom.densities.registry import make_density
+from elbowroom.densities.registry import density_class, make_density
+from elbowroom.entrances import checked
 from elbowroom.inference.saving.allowance import TooMuchError, allowance_for
 from elbowroom.inference.saving.durable import replace_file
 from elbowroom.inference.saving.reading import UnreadableError, memory, read_bytes, read_json
@@ -24,6 +25,7 @@ DESCRIPTION, PARAMETERS = "density.json", "density.safetensors"
 _logger = logging.getLogger("elbowroom")
 
 
+@checked
 def save_density(density: Density, path: str | Path, name: str, options: Mapping[str, Any] | None = None) -> None:
     """Write a density of the registry into a directory, which is made if it is not there.
 
@@ -33,7 +35,15 @@ def save_density(density: Density, path: str | Path, name: str, options: Mapping
             the density before, the one after, or a digest that does not fit, never half of one.
         name: in `DENSITIES`.
         options: of its constructor, beside `data_dim`.
+
+    Raises:
+        ValueError, TypeError: for an unknown name, or options that are no numbers, texts and lists of these.
     """
+    density_class(name)
+    try:
+        json.dumps(dict(options or {}))
+    except (TypeError, ValueError) as error:
+        raise TypeError(f"options must be as JSON can hold them (numbers, texts, lists): {error}") from error
     place = Path(path)
     content = safetensors.torch.save(
         {key: value.detach().cpu().contiguous() for key, value in density.state_dict().items()}
@@ -49,6 +59,7 @@ def save_density(density: Density, path: str | Path, name: str, options: Mapping
     replace_file(place / DESCRIPTION, json.dumps(sealed(described), indent=1).encode())
 
 
+@checked
 def load_density(path: str | Path) -> Density:
     """The density that `save_density` wrote into a directory, in its dtype, on the CPU, in evaluation mode.
 

@@ -7,6 +7,7 @@ import pyro
 import pyro.distributions as dist
 from torch import Tensor, nn
 
+from elbowroom.entrances import checked
 from elbowroom.guides.amortized import AmortizedGuide
 from elbowroom.networks.checks import check_batch, check_choice, reference_tensor
 from elbowroom.networks.failing import noted, telling
@@ -23,6 +24,7 @@ _ADVICE = (
 class EncoderGuide(AmortizedGuide):
     """q(z|x) = N(mean, diag std²) from a network that says both; see `from_encoder`."""
 
+    @checked
     def __init__(
         self, encoder: nn.Module | Callable[..., Any], *, output: str | None = None, num_given: int = 0
     ) -> None:
@@ -79,6 +81,7 @@ class EncoderGuide(AmortizedGuide):
         return mean, std
 
 
+@checked
 def from_encoder(
     encoder: nn.Module | Callable[..., Any], *, output: str | None = None, num_given: int = 0
 ) -> EncoderGuide:

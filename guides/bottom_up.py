@@ -6,6 +6,7 @@ import pyro
 import pyro.distributions as dist
 from torch import Tensor, nn
 
+from elbowroom.entrances import checked
 from elbowroom.guides.layers import HasLayers, check_layers
 from elbowroom.networks.checks import check_at_least, check_batch, check_width, reference_tensor
 from elbowroom.networks.mlp import DEFAULT_ACTIVATION, MeanStd
@@ -33,6 +34,7 @@ class BottomUp(Program):
         ValueError: if the model is not centred, or an argument out of range.
     """
 
+    @checked
     def __init__(
         self,
         model: HasLayers,

@@ -4,6 +4,7 @@ import pyro
 import pyro.distributions as dist
 from torch import Tensor
 
+from elbowroom.entrances import checked
 from elbowroom.guides.amortized import AmortizedGuide
 from elbowroom.networks.checks import check_batch, check_size, check_width, reference_tensor
 from elbowroom.networks.mlp import DEFAULT_ACTIVATION, mlp
@@ -27,6 +28,7 @@ class AmortizedCategorical(AmortizedGuide):
         TypeError, ValueError: if an argument is out of range.
     """
 
+    @checked
     def __init__(
         self,
         data_dim: int,

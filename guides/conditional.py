@@ -4,6 +4,7 @@ import pyro
 import pyro.distributions as dist
 from torch import Tensor
 
+from elbowroom.entrances import checked
 from elbowroom.networks.checks import check_at_least, check_batch, check_size, check_width, reference_tensor
 from elbowroom.networks.context import beside, check_context
 from elbowroom.networks.mlp import DEFAULT_ACTIVATION
@@ -28,6 +29,7 @@ class ConditionalNormal(Program):
         TypeError, ValueError: if an argument is out of range.
     """
 
+    @checked
     def __init__(
         self,
         data_dim: int,

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 
+from elbowroom.entrances import checked
 from elbowroom.guides.normal import AmortizedNormal
 from elbowroom.networks.mlp import DEFAULT_ACTIVATION
 
@@ -23,6 +24,7 @@ class ConvolutionalNormal(AmortizedNormal):
         TypeError, ValueError: if an argument is out of range, or an image of that shape has not P values.
     """
 
+    @checked
     def __init__(
         self,
         data_dim: int,

@@ -5,6 +5,7 @@ from typing import Protocol
 import pyro.distributions as dist
 from torch import Tensor
 
+from elbowroom.entrances import checked
 from elbowroom.guides.amortized import AmortizedGuide
 from elbowroom.networks.checks import check_module
 
@@ -30,6 +31,7 @@ class ExactPosterior(AmortizedGuide):
         TypeError: if it has none.
     """
 
+    @checked
     def __init__(self, model: KnowsPosterior) -> None:
         super().__init__()
         if not callable(getattr(check_module("model", model), "posterior", None)):

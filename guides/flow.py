@@ -6,6 +6,7 @@ from typing import Any
 import pyro.distributions as dist
 from torch import Tensor
 
+from elbowroom.entrances import checked
 from elbowroom.guides.amortized import AmortizedGuide
 from elbowroom.guides.around_normal import AroundNormal, quieten
 from elbowroom.guides.bent_normal import bent_normal
@@ -51,6 +52,7 @@ class FlowGuide(AroundNormal):
 
     at_first = 1.0
 
+    @checked
     def __init__(
         self,
         data_dim: int,

@@ -6,6 +6,7 @@ import pyro.distributions as dist
 import torch
 from torch import Tensor
 
+from elbowroom.entrances import checked
 from elbowroom.guides.amortized import AmortizedGuide
 from elbowroom.guides.around_normal import AroundNormal
 from elbowroom.networks.checks import check_size
@@ -33,6 +34,7 @@ class AmortizedFullNormal(AroundNormal):
         TypeError, ValueError: if an argument is out of range.
     """
 
+    @checked
     def __init__(
         self,
         data_dim: int,

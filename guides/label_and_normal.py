@@ -5,6 +5,7 @@ import pyro.distributions as dist
 import torch
 from torch import Tensor
 
+from elbowroom.entrances import checked
 from elbowroom.networks.checks import check_at_least, check_batch, check_size, check_width, reference_tensor
 from elbowroom.networks.context import beside, one_hot
 from elbowroom.networks.mlp import DEFAULT_ACTIVATION, mlp
@@ -53,6 +54,7 @@ class LabelAndNormal(Program):
         TypeError, ValueError: if an argument is out of range.
     """
 
+    @checked
     def __init__(
         self,
         data_dim: int,

@@ -8,6 +8,7 @@ import pyro.distributions as dist
 import torch
 from torch import Tensor, nn
 
+from elbowroom.entrances import checked
 from elbowroom.networks.checks import check_at_least, check_module, check_size
 from elbowroom.networks.mlp import MeanStd
 from elbowroom.networks.program import Program
@@ -55,6 +56,7 @@ class DeepKalmanSmoother(Program):
         ValueError: if an argument is out of range.
     """
 
+    @checked
     def __init__(self, model: HasStates, num_features: int = 64, *, floor: float = 1e-6) -> None:
         super().__init__()
         if not callable(getattr(check_module("model", model), "next_state", None)):

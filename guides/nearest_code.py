@@ -7,6 +7,7 @@ import pyro.distributions as dist
 import torch
 from torch import Tensor
 
+from elbowroom.entrances import checked
 from elbowroom.guides.amortized import AmortizedGuide
 from elbowroom.networks.checks import check_at_least, check_batch, check_module, check_width, reference_tensor
 from elbowroom.networks.mlp import DEFAULT_ACTIVATION, mlp
@@ -54,6 +55,7 @@ class NearestCode(AmortizedGuide):
         TypeError, ValueError: if the model has no codebook, or an argument is out of range.
     """
 
+    @checked
     def __init__(
         self,
         model: HasCodebook,

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 import pyro.distributions as dist
 from torch import Tensor
 
+from elbowroom.entrances import checked
 from elbowroom.guides.amortized import AmortizedGuide
 from elbowroom.networks.checks import (
     check_at_least,
@@ -39,6 +40,7 @@ class AmortizedNormal(AmortizedGuide):
         TypeError, ValueError: if an argument is out of range.
     """
 
+    @checked
     def __init__(
         self,
         data_dim: int,

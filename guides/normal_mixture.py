@@ -7,6 +7,7 @@ import pyro.distributions as dist
 import torch
 from torch import Tensor
 
+from elbowroom.entrances import checked
 from elbowroom.guides.amortized import AmortizedGuide
 from elbowroom.guides.around_normal import AroundNormal
 from elbowroom.guides.mixture_of_normals import MixtureOfNormals
@@ -39,6 +40,7 @@ class AmortizedMixture(AroundNormal):
 
     at_first = 1e-2
 
+    @checked
     def __init__(
         self,
         data_dim: int,

@@ -8,6 +8,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import softplus
 
+from elbowroom.entrances import checked
 from elbowroom.guides.amortized import AmortizedGuide
 from elbowroom.guides.around_normal import AroundNormal
 from elbowroom.guides.bent_normal import bent_normal
@@ -47,6 +48,7 @@ class PlanarGuide(AroundNormal):
         TypeError, ValueError: if an argument is out of range.
     """
 
+    @checked
     def __init__(
         self,
         data_dim: int,

@@ -8,6 +8,7 @@ import pyro.distributions as dist
 import torch
 from torch import Tensor
 
+from elbowroom.entrances import checked
 from elbowroom.guides.amortized import AmortizedGuide
 from elbowroom.guides.around_normal import check_encoder, moments
 from elbowroom.guides.normal import AmortizedNormal
@@ -55,6 +56,7 @@ class SemiAmortized(AmortizedGuide):
         ValueError: if an argument is out of range.
     """
 
+    @checked
     def __init__(
         self,
         guide: AmortizedGuide,

@@ -6,6 +6,7 @@ import pyro
 import pyro.distributions as dist
 from torch import Tensor, nn
 
+from elbowroom.entrances import checked
 from elbowroom.guides.layers import HasLayers, UpwardPass, check_layers
 from elbowroom.networks.checks import check_at_least, check_batch, check_width, reference_tensor
 from elbowroom.networks.context import beside
@@ -45,6 +46,7 @@ class TopDown(Program):
         ValueError: if an argument is out of range.
     """
 
+    @checked
     def __init__(
         self,
         model: HasLayers,

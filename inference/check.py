@@ -6,6 +6,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from elbowroom.entrances import checked
 from elbowroom.inference.programs.arguments import PerDatum
 from elbowroom.inference.programs.independence import check_permuted
 from elbowroom.inference.programs.structure import Program
@@ -41,6 +42,7 @@ class ProgramReport(Shown):
         return Table(head, columns, "<" * len(columns), self.sites, noun="sites")
 
 
+@checked
 def check_program(
     model: Program,
     guide: Program,

@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 from typing_extensions import TypeVar
 
+from elbowroom.entrances import checked
 from elbowroom.inference.showing.numbers import flag_counts, flagged_first, in_short, mean_with_interval, with_error
 from elbowroom.inference.showing.shown import Shown
 from elbowroom.inference.showing.table import Table
@@ -64,8 +65,11 @@ class Estimate(Shown, Generic[Info]):
     def __len__(self) -> int:
         return len(self.value)
 
+    @checked
     def flagged(self, causes: Sequence[str]) -> Self:
         """The same with a further reason for each datum before its own ones; empty texts say nothing."""
+        if len(causes) != len(self):
+            raise ValueError(f"causes must have a text for each of {len(self)} data, got {len(causes)}")
         return replace(self, flags=tuple(reasons(*both) for both in zip(causes, self.flags, strict=True)))
 
     def mean(self) -> tuple[float, float]:

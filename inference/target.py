@@ -7,6 +7,7 @@ from typing import Any, Self
 import torch
 from torch import Tensor
 
+from elbowroom.entrances import checked
 from elbowroom.inference.programs import densities
 from elbowroom.inference.programs.arguments import PerDatum
 from elbowroom.inference.programs.collapse import collapsed
@@ -71,6 +72,7 @@ class Target(Shown, Described):
         ProgramError: the pair cannot be evaluated datum by datum; the message names the site and the remedy.
     """
 
+    @checked
     def __init__(
         self,
         model: Program,
@@ -103,6 +105,7 @@ class Target(Shown, Described):
         self.no_gradient = why_no_gradient(self, self.layouts)
 
     @classmethod
+    @checked
     def from_functions(
         cls,
         sample: Sampler,
@@ -156,6 +159,7 @@ class Target(Shown, Described):
             check_seeded(*(target.propose(1, seed=seed)[0][SITE] for seed in (0, 1)))
         return target.replaced(structure=doubted(target.structure, functions, data))
 
+    @checked
     def collapsed(self, *, needed: bool = True) -> "Target":
         """The same triple with the finite discrete sites that the guide draws summed out of both programs.
 
@@ -177,6 +181,7 @@ class Target(Shown, Described):
         """
         return collapsed(self, needed)
 
+    @checked
     def propose(self, num_samples: int, *, seed: int = 0, start: int = 0) -> tuple[Values, Tensor]:
         """Draw z[s, b] ~ q(z | x_b) for samples `start … start + num_samples − 1` and return log q too.
 
@@ -195,6 +200,7 @@ class Target(Shown, Described):
         """log p(z) and log p(x | z), `[S, B]` each, nats; differentiable in z."""
         return densities.log_joint(self, self.layouts["model"], z)
 
+    @checked
     def log_weights(self, num_samples: int, *, seed: int = 0, start: int = 0) -> Tensor:
         """log w = log p(x, z) − log q(z | x) at fresh draws of the guide, `[S, B]`, nats."""
         z, log_q = self.propose(num_samples, seed=seed, start=start)
@@ -226,10 +232,12 @@ class Target(Shown, Described):
         """u = T⁻¹(z) with T = `biject_to(support)` of each latent site; latent site -> `[S, B, *event of u]`."""
         return densities.unconstrain(self, self.layouts["model"], z)
 
+    @checked
     def sample_prior(self, num_samples: int, *, seed: int = 0, start: int = 0) -> Values:
         """Draws `start … start + S − 1` of the latents from the model's prior, latent site -> `[S, B, *event]`."""
         return densities.sample_prior(self, self.layouts["model"], num_samples, seed, start)
 
+    @checked
     def simulate(self, seed: int = 0, given: Values | None = None) -> tuple[Self, Values]:
         """The programs on data drawn from the model, and exact posterior draws `[1, B, ...]` (see `simulate.py`).
 

@@ -6,6 +6,7 @@ from typing import Any
 
 from torch import nn
 
+from elbowroom.entrances import checked
 from elbowroom.models.given_decoder import GivenDecoder
 from elbowroom.models.likelihoods import make_likelihood
 from elbowroom.models.likelihoods.normal import NormalFixed
@@ -15,6 +16,7 @@ from elbowroom.networks.functions import as_network
 from elbowroom.networks.reading import STACKED, DecoderReader
 
 
+@checked
 def from_decoder(
     decoder: nn.Module | Callable[..., Any],
     *,

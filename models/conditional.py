@@ -7,6 +7,7 @@ import pyro
 import pyro.distributions as dist
 from torch import Tensor
 
+from elbowroom.entrances import checked
 from elbowroom.models.context_model import ContextModel
 from elbowroom.models.priors import CONDITIONAL_PRIORS
 from elbowroom.networks.checks import check_batch, check_choice, check_sizes, check_width
@@ -69,6 +70,7 @@ class ConditionalVAE(ContextModel):
         TypeError, ValueError: if an argument is out of range or has no meaning for the likelihood.
     """
 
+    @checked
     def __init__(
         self,
         data_dim: int,

@@ -7,6 +7,7 @@ import pyro.distributions as dist
 import torch
 from torch import Tensor
 
+from elbowroom.entrances import checked
 from elbowroom.models.latent_model import Generated
 from elbowroom.models.likelihoods import make_likelihood
 from elbowroom.models.likelihoods.exposure import check_no_exposure
@@ -33,6 +34,7 @@ class ContextModel(Program):
         TypeError, ValueError: if an argument is out of range or has no meaning for the likelihood.
     """
 
+    @checked
     def __init__(
         self,
         data_dim: int,

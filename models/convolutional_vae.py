@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from elbowroom.entrances import checked
 from elbowroom.models.vae import VAE
 from elbowroom.networks.convolution import image_shape_of
 from elbowroom.networks.mlp import DEFAULT_ACTIVATION
@@ -40,6 +41,7 @@ class ConvolutionalVAE(VAE):
             such a shape.
     """
 
+    @checked
     def __init__(
         self,
         data_dim: int,

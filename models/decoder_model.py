@@ -8,6 +8,7 @@ import pyro.distributions as dist
 import torch
 from torch import Tensor, nn
 
+from elbowroom.entrances import checked
 from elbowroom.models.latent_model import LatentModel
 from elbowroom.models.likelihoods.likelihood import Likelihood
 from elbowroom.models.priors.given import PriorProgram
@@ -31,6 +32,7 @@ class DecoderModel(LatentModel):
         latent_shape: the shape in which the decoder takes a datum's latents; by default `[D]`.
     """
 
+    @checked
     def __init__(
         self,
         decoder: nn.Module,

@@ -9,6 +9,7 @@ import pyro.distributions as dist
 import torch
 from torch import Tensor, nn
 
+from elbowroom.entrances import checked
 from elbowroom.models.latent_model import Generated
 from elbowroom.models.priors import CONDITIONAL_PRIORS, standard_normal
 from elbowroom.models.vae import VAE
@@ -67,6 +68,7 @@ class HierarchicalVAE(VAE):
         TypeError, ValueError: if an argument is out of range or has no meaning for the likelihood.
     """
 
+    @checked
     def __init__(
         self,
         data_dim: int,

@@ -9,6 +9,7 @@ import pyro.distributions as dist
 import torch
 from torch import Tensor, nn
 
+from elbowroom.entrances import checked
 from elbowroom.models.priors import draw_standard_normal, standard_normal
 from elbowroom.networks.checks import check_batch, check_size, check_width
 from elbowroom.networks.failing import telling
@@ -42,6 +43,7 @@ class LatentModel(Program):
         like: a tensor whose dtype and device the prior takes; by default torch's default dtype on the CPU.
     """
 
+    @checked
     def __init__(self, latent_dim: int, *, like: Tensor | None = None) -> None:
         super().__init__()
         self.latent_dim = check_size("latent_dim", latent_dim)

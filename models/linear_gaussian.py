@@ -6,6 +6,7 @@ import pyro.distributions as dist
 import torch
 from torch import Tensor, nn
 
+from elbowroom.entrances import checked
 from elbowroom.models.latent_model import LatentModel
 from elbowroom.models.likelihoods.normal import NormalVector
 from elbowroom.networks.checks import check_above, check_batch, check_size, check_width
@@ -102,6 +103,7 @@ class PPCA(LinearGaussian):
         sigma: the σ to start from, in the units of x.
     """
 
+    @checked
     def __init__(self, data_dim: int, latent_dim: int, *, sigma: float = 1.0) -> None:
         super().__init__(data_dim, latent_dim, sigma=sigma, noise_shape=())
 
@@ -167,6 +169,7 @@ class FactorAnalysis(LinearGaussian):
         sigma: the σ_p to start from, in the units of x.
     """
 
+    @checked
     def __init__(self, data_dim: int, latent_dim: int, *, sigma: float = 1.0) -> None:
         super().__init__(data_dim, latent_dim, sigma=sigma, noise_shape=(check_size("data_dim", data_dim),))
 

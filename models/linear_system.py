@@ -6,6 +6,7 @@ from typing import Self, cast
 import torch
 from torch import Tensor, nn
 
+from elbowroom.entrances import checked
 from elbowroom.models.likelihoods.normal import NormalLearned
 from elbowroom.models.markov import DeepMarkov
 from elbowroom.models.transitions import FLOOR, LinearTransition
@@ -47,6 +48,7 @@ class LinearDynamicalSystem(DeepMarkov):
     transition: LinearTransition
     likelihood: NormalLearned
 
+    @checked
     def __init__(self, data_dim: int, latent_dim: int, *, sigma: float = 1.0, num_steps: int = 16) -> None:
         super().__init__(
             data_dim, latent_dim, (), "normal-learned", transition="linear", sigma=sigma, num_steps=num_steps

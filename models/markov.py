@@ -8,6 +8,7 @@ import pyro.distributions as dist
 import torch
 from torch import Tensor
 
+from elbowroom.entrances import checked
 from elbowroom.models.latent_model import Generated
 from elbowroom.models.likelihoods.exposure import check_no_exposure
 from elbowroom.models.transitions import TRANSITIONS
@@ -61,6 +62,7 @@ class DeepMarkov(VAE):
         TypeError, ValueError: if an argument is out of range or has no meaning for the likelihood.
     """
 
+    @checked
     def __init__(
         self,
         data_dim: int,

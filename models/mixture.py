@@ -8,6 +8,7 @@ import pyro.distributions as dist
 import torch
 from torch import Tensor, nn
 
+from elbowroom.entrances import checked
 from elbowroom.models.expectation_maximisation import FAMILIES, maximise
 from elbowroom.models.latent_model import Generated
 from elbowroom.models.likelihoods import make_likelihood
@@ -69,6 +70,7 @@ class Mixture(Program):
         TypeError, ValueError: if an argument is out of range or has no meaning for the likelihood.
     """
 
+    @checked
     def __init__(
         self,
         data_dim: int,

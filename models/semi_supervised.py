@@ -8,6 +8,7 @@ import pyro.distributions as dist
 import torch
 from torch import Tensor, nn
 
+from elbowroom.entrances import checked
 from elbowroom.models.context_model import ContextModel
 from elbowroom.models.priors import standard_normal
 from elbowroom.networks.checks import check_batch, check_width
@@ -57,6 +58,7 @@ class SemiSupervisedVAE(ContextModel):
         TypeError, ValueError: if an argument is out of range or has no meaning for the likelihood.
     """
 
+    @checked
     def __init__(
         self,
         data_dim: int,

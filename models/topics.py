@@ -7,6 +7,7 @@ import pyro.distributions as dist
 import torch
 from torch import Tensor, nn
 
+from elbowroom.entrances import checked
 from elbowroom.models.latent_model import LatentModel
 from elbowroom.models.likelihoods.multinomial import MultinomialVector
 from elbowroom.networks.checks import check_above, check_batch, check_choice, check_size
@@ -58,6 +59,7 @@ class ProdLDA(LatentModel):
         TypeError, ValueError: if an argument is out of range.
     """
 
+    @checked
     def __init__(
         self,
         data_dim: int,

@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from elbowroom.entrances import checked
 from elbowroom.models.decoder_model import DecoderModel
 from elbowroom.models.likelihoods import make_likelihood
 from elbowroom.networks.checks import check_size
@@ -53,6 +54,7 @@ class VAE(DecoderModel):
         TypeError, ValueError: if an argument is out of range or has no meaning for the likelihood.
     """
 
+    @checked
     def __init__(
         self,
         data_dim: int,

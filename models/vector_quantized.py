@@ -10,6 +10,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from elbowroom.entrances import checked
 from elbowroom.models.latent_model import Generated
 from elbowroom.models.likelihoods import make_likelihood
 from elbowroom.models.likelihoods.exposure import check_no_exposure
@@ -72,6 +73,7 @@ class VectorQuantized(Program):
         TypeError, ValueError: if an argument is out of range or has no meaning for the likelihood.
     """
 
+    @checked
     def __init__(
         self,
         data_dim: int,

@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor, nn
 
+from elbowroom.entrances import checked
 from elbowroom.networks.checks import check_choice, check_size, check_sizes
 from elbowroom.networks.mlp import ACTIVATIONS, DEFAULT_ACTIVATION
 
@@ -35,6 +36,7 @@ class FoldedBatch(nn.Module):
         return outputs.reshape(*inputs.shape[:-1], outputs.shape[-1])
 
 
+@checked
 def conv_encoder(
     image_shape: Sequence[int], hidden: tuple[int, ...], num_outputs: int, *, activation: str = DEFAULT_ACTIVATION
 ) -> FoldedBatch:
@@ -67,6 +69,7 @@ def conv_encoder(
     return FoldedBatch(*layers, nn.Flatten(), last)
 
 
+@checked
 def conv_decoder(
     num_inputs: int, hidden: tuple[int, ...], image_shape: Sequence[int], *, activation: str = DEFAULT_ACTIVATION
 ) -> FoldedBatch:
@@ -98,6 +101,7 @@ def conv_decoder(
     return FoldedBatch(*layers, nn.Flatten())
 
 
+@checked
 def conv_widths(image_shape: Sequence[int]) -> tuple[int, ...]:
     """Channels of an encoder's maps, 16, 32, … up to 256: images are halved to a larger side of 4 to 7 pixels.
 

@@ -6,6 +6,7 @@ from itertools import pairwise
 from torch import Tensor, nn
 from torch.nn import functional
 
+from elbowroom.entrances import checked
 from elbowroom.networks.checks import check_choice, check_size, check_sizes
 
 ACTIVATIONS: dict[str, Callable[[], nn.Module]] = {
@@ -24,6 +25,7 @@ DEFAULT_ACTIVATION = "silu"
 """What the networks here, and the models and guides made of them, take where nothing else is asked for."""
 
 
+@checked
 def mlp(
     num_inputs: int, hidden: tuple[int, ...], num_outputs: int, *, activation: str = DEFAULT_ACTIVATION
 ) -> nn.Sequential:
@@ -54,6 +56,7 @@ class Pair(nn.Module):
         make: what builds the network from these, with twice as many outputs.
     """
 
+    @checked
     def __init__(
         self,
         num_inputs: int,

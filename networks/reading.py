@@ -6,6 +6,7 @@ from typing import Any
 from torch import Tensor
 from torch.distributions import Distribution
 
+from elbowroom.networks.checks import check_choice
 from elbowroom.networks.outputs import OUTPUTS, Output, check_parts, describe
 from elbowroom.networks.said import one_of, pair_of, parts_of, single_entries
 
@@ -22,8 +23,11 @@ def pair_reader(argument: str, output: str | None, known: Sequence[str]) -> Call
         known: names of pairs in `OUTPUTS`.
 
     Raises:
+        ValueError: for another output.
         TypeError: on a call, if a result says nothing by itself.
     """
+    if output is not None:
+        check_choice("output", output, (*known, *(STACKED + name for name in known)))
 
     def read(result: object) -> tuple[Tensor, ...]:
         said = output

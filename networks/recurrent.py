@@ -3,6 +3,7 @@
 import torch
 from torch import Tensor, nn
 
+from elbowroom.entrances import checked
 from elbowroom.networks.checks import check_size
 
 
@@ -28,6 +29,7 @@ class BackwardGRU(nn.Module):
         TypeError, ValueError: if a size is not a positive integer.
     """
 
+    @checked
     def __init__(self, num_inputs: int, num_features: int) -> None:
         super().__init__()
         self.num_inputs = check_size("num_inputs", num_inputs)

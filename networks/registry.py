@@ -6,6 +6,7 @@ from typing import Any, NamedTuple, Self
 
 from torch import Tensor, nn
 
+from elbowroom.entrances import checked
 from elbowroom.networks.checks import check_choice, check_size
 from elbowroom.networks.convolution import (
     ImageShape,
@@ -54,6 +55,7 @@ class Data(NamedTuple):
         return image_shape_of(self.size, self.image_shape)
 
 
+@checked
 def make_encoder(
     network: str,
     data_dim: int,
@@ -83,6 +85,7 @@ def make_encoder(
     return head(data_dim, hidden, num_outputs, activation=activation, make=make)
 
 
+@checked
 def make_decoder(
     network: str,
     latent_dim: int,

@@ -4,6 +4,7 @@ from itertools import pairwise
 
 from torch import Tensor, nn
 
+from elbowroom.entrances import checked
 from elbowroom.networks.checks import check_choice, check_size, check_sizes
 from elbowroom.networks.mlp import ACTIVATIONS, DEFAULT_ACTIVATION
 
@@ -29,6 +30,7 @@ class ResidualBlock(nn.Module):
         return self.skip(inputs) + self.branch(inputs)
 
 
+@checked
 def residual_mlp(
     num_inputs: int, hidden: tuple[int, ...], num_outputs: int, *, activation: str = DEFAULT_ACTIVATION
 ) -> nn.Sequential:

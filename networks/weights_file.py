@@ -16,6 +16,7 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor, nn
 
+from elbowroom.entrances import checked
 from elbowroom.networks.checks import check_module
 
 _OPTIONAL = "num_batches_tracked"  # counts of batch normalisation, which evaluation does not read
@@ -44,6 +45,7 @@ class _File(NamedTuple):
     parts: list[str]
 
 
+@checked
 def load_weights(
     module: nn.Module, path: str | Path, prefix: str | None = None, *, hint: str | None = None
 ) -> LoadedWeights:

@@ -2,6 +2,8 @@
 
 from collections.abc import Callable
 
+from elbowroom.entrances import checked
+from elbowroom.entrances.said import said
 from elbowroom.reference import (
     banana,
     conjugate,
@@ -49,6 +51,7 @@ PROBLEMS: dict[str, Callable[[], Reference]] = {
 """name -> constructor, by family."""
 
 
+@checked
 def problem(name: str) -> Reference:
     """Build a reference problem.
 
@@ -56,5 +59,5 @@ def problem(name: str) -> Reference:
         ValueError: for a name that is not in `PROBLEMS`.
     """
     if name not in PROBLEMS:
-        raise ValueError(f"no reference problem {name!r}; there are {', '.join(PROBLEMS)}")
+        raise ValueError(f"name: no reference problem {said(name)}; known are {', '.join(PROBLEMS)}")
     return PROBLEMS[name]()

@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+from elbowroom.entrances import checked
 from elbowroom.inference.audit import Audit
 from elbowroom.report.archives.audit_json import save_audit_json
 from elbowroom.report.archives.audit_netcdf import save_audit_netcdf
@@ -10,6 +11,7 @@ from elbowroom.report.page.document import save_html
 PAGE, RECORD, ARCHIVE = "report.html", "audit.json", "audit.nc"
 
 
+@checked
 def save_audit(
     audit: Audit, directory: str | Path, *, image_shape: tuple[int, ...] | None = None, title: str | None = None
 ) -> list[Path]:

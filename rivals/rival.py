@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from elbowroom.datasets import KINDS, Dataset, load
+from elbowroom.entrances import checked
 from elbowroom.inference import Estimate
 
 
@@ -112,6 +113,7 @@ class Rival(NamedTuple):
         return not self.needs or find_spec(self.needs) is not None
 
 
+@checked
 def digits(kind: str = "binary", limit: int | None = None) -> Digits:
     """The embedded digits as zeros and ones, or as 17 levels.
 

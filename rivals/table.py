@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 from elbowroom.densities.reported import Mean
+from elbowroom.entrances import checked
 from elbowroom.inference.progress import progress_bar
 from elbowroom.inference.showing.numbers import plain, with_error
 from elbowroom.inference.showing.shown import Shown
@@ -147,6 +148,7 @@ class RivalsTable(Shown):
         }
 
 
+@checked
 def compare_rivals(
     data: Digits, rows: Sequence[str] | None = None, *, seed: int = 0, progress: bool = False
 ) -> RivalsTable:

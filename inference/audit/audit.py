@@ -11,6 +11,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from elbowroom.entrances import checked
 from elbowroom.inference.audit.about import about_target
 from elbowroom.inference.audit.brackets import Brackets
 from elbowroom.inference.audit.costs import CALIBRATION, EXAMINATION, SEARCH, USE, NoRoom, pace_of
@@ -57,6 +58,7 @@ _SEARCH_SHARE = 0.6  # of what is left, for three times the forecast of a search
 _FEWEST = 125  # importance samples of every datum, where there is no room for more
 
 
+@checked
 def audit(
     model: Program,
     guide: Program,
@@ -121,6 +123,7 @@ def audit(
     )
 
 
+@checked
 def audit_target(
     target: Target,
     *,
@@ -135,10 +138,6 @@ def audit_target(
 ) -> Audit:
     """`audit` of programs that are pinned to their data already."""
     target, clock = target.collapsed(), Clock(budget)
-    if own_loss is not None and not math.isfinite(own_loss):
-        raise ValueError(f"own_loss: got {own_loss}, expected the number that training printed, such as 19.4")
-    if not tolerance > 0:
-        raise ValueError(f"tolerance must be positive, got {tolerance}")
     target.check_proper()
     begin = time.perf_counter()
     where = None if state is None else Path(state)

@@ -7,6 +7,7 @@ from typing import Any, Literal
 
 from torch import Tensor
 
+from elbowroom.entrances import checked
 from elbowroom.inference.audit.table import HEADER, cells, largest_room, table_rows
 from elbowroom.inference.diagnostics.agreement import Agreement
 from elbowroom.inference.diagnostics.calibration import Calibration
@@ -248,6 +249,7 @@ class Audit(Shown):
     def _title(self) -> str:
         return f"an audit of {len(self)} data: {self.brief.sentence}"
 
+    @checked
     def table(self, data: Sequence[int] | None = None, most: int = 20) -> str:
         """The verdict, and rows of chosen examined data, or of the `most` with the largest room; nats.
 
@@ -257,6 +259,7 @@ class Audit(Shown):
         rows = table_rows(self.decomposition, self.agreement, self.rows, data, most)
         return Printed.of([self.verdict, "", *rows])
 
+    @checked
     def save(self, directory: str | Path) -> list[Path]:
         """Write `report.html`, `audit.json` and `audit.nc` and return their paths; each is whole or not there.
 

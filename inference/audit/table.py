@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 
 import torch
 
+from elbowroom.entrances.said import said
 from elbowroom.inference.diagnostics.agreement import Agreement
 from elbowroom.inference.estimate import reasons
 from elbowroom.inference.gap import Decomposition
@@ -39,7 +40,7 @@ def table_rows(
         return []
     examined = rows["decomposition"]
     if absent := [b for b in data or () if b not in examined]:
-        raise ValueError(f"data {absent} were not examined; examined: {sorted(examined)}")
+        raise ValueError(f"data: {said(absent)} were not examined; choose among {sorted(examined)}")
     chosen = data if data is not None else [examined[i] for i in largest_room(decomposition)[:most]]
     return aligned([HEADER, *cells(decomposition, agreement, rows, chosen)], ">" * len(HEADER))
 

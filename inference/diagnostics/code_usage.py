@@ -5,6 +5,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from elbowroom.entrances import checked
 from elbowroom.inference.showing.numbers import with_error
 from elbowroom.inference.showing.shown import Shown
 from elbowroom.inference.showing.table import LINES, Table
@@ -58,6 +59,7 @@ class CodeUsage(Shown):
         return Table((title,), columns, ">>>><", rows[:LINES], positions, "positions")
 
 
+@checked
 def code_usage(codes: Tensor, num_codes: int) -> CodeUsage:
     """The shares of each code at each position.
 
@@ -68,7 +70,7 @@ def code_usage(codes: Tensor, num_codes: int) -> CodeUsage:
     Raises:
         ValueError: if there are no data, or codes are no such numbers.
     """
-    if codes.dim() not in (1, 2) or not codes.numel() or codes.is_floating_point():
+    if codes.dim() not in (1, 2) or not codes.numel() or codes.is_floating_point() or codes.dtype is torch.bool:
         raise ValueError(f"codes: got shape {tuple(codes.shape)} of {codes.dtype}, expected [N, L] of whole numbers")
     flat = codes.detach().cpu().reshape(len(codes), -1)
     if int(flat.min()) < 0 or int(flat.max()) >= num_codes:

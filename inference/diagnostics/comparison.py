@@ -7,6 +7,7 @@ from typing import Any, Literal
 import torch
 from torch import Tensor
 
+from elbowroom.entrances import checked
 from elbowroom.inference.diagnostics.comparison_result import Comparison, Evidence, Identity
 from elbowroom.inference.diagnostics.marginals import (
     GRID_LEVELS,
@@ -18,7 +19,8 @@ from elbowroom.inference.diagnostics.marginals import (
 )
 from elbowroom.inference.diagnostics.second_sampler import NUM_CHAINS, SecondSampler, second_sampler
 from elbowroom.inference.estimate import with_contradictions
-from elbowroom.inference.evaluation.clock import Budget, budget_words
+from elbowroom.inference.evaluation.budget import check_fits
+from elbowroom.inference.evaluation.clock import Budget, budget_words, read_budget
 from elbowroom.inference.evaluation.coordinates import Coordinates
 from elbowroom.inference.evidence.importance.importance import importance
 from elbowroom.inference.evidence.quadrature.quadrature import MAX_DIM, quadrature
@@ -26,9 +28,11 @@ from elbowroom.inference.mcmc import hmc
 from elbowroom.inference.mcmc.convergence import Gates
 from elbowroom.inference.mcmc.draws import Draws
 from elbowroom.inference.mcmc.nuts import TooSlow, nuts
+from elbowroom.inference.programs.arguments import picked_rows
 from elbowroom.inference.target import Target
 
 
+@checked
 def compare(
     target: Target,
     data: Sequence[int] | None = None,
@@ -64,8 +68,9 @@ def compare(
     Raises:
         ProgramError, ValueError: as `Target.select`, `importance` and `nuts` do.
     """
-    _check(num_samples, mcmc, num_checked)
-    chosen = list(range(len(target))) if data is None else [int(b) for b in data]
+    _check(num_samples, mcmc, num_checked, budget)
+    check_fits(target, num_samples=num_samples)
+    chosen = list(range(len(target))) if data is None else picked_rows(data, len(target), "data").tolist()
     part = target if data is None else target.select(chosen)
     dim = Coordinates.of(part).dim
     if dim == 0:
@@ -116,7 +121,9 @@ def compare(
     )
 
 
-def _check(num_samples: int, mcmc: bool | str, num_checked: int) -> None:
+def _check(num_samples: int, mcmc: bool | str, num_checked: int, budget: Budget | None) -> None:
+    if budget is not None:
+        read_budget(budget)
     if num_samples < 2:
         raise ValueError(f"num_samples must be at least 2, got {num_samples}")
     if mcmc not in (True, False, "nuts", "hmc"):

@@ -1,6 +1,7 @@
 """Memory bounded by an explicit byte budget: how many samples and data are evaluated at once."""
 
 import math
+import os
 import weakref
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -37,6 +38,23 @@ def bytes_or_default(memory_bytes: int | None) -> int:
     if memory_bytes < 1:
         raise ValueError(f"memory_bytes must be at least 1, got {memory_bytes}; None is {MEMORY_BYTES // 2**20} MiB")
     return memory_bytes
+
+
+def check_fits(target: Target, **counts: int) -> None:
+    """Refuse counts whose product is more values of the latents of each datum than this machine's memory holds.
+
+    Raises:
+        ValueError: naming the counts, the bytes and the memory.
+    """
+    size = sum(math.prod(shape) for shape in target.latents.values())
+    needed = math.prod(counts.values()) * len(target) * size * target.dtype.itemsize
+    memory = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+    if needed > memory:
+        asked = " and ".join(f"{name}={value}" for name, value in counts.items())
+        raise ValueError(
+            f"{asked} keep {needed / 2**30:.3g} GiB of latents of {len(target)} data, and this machine has "
+            f"{memory / 2**30:.3g} GiB: ask for fewer, or for fewer data at once (target.select)"
+        )
 
 
 @dataclass(frozen=True)

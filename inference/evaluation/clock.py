@@ -11,6 +11,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 
+from elbowroom.entrances import check_fields
+from elbowroom.entrances.said import said
 from elbowroom.inference.programs import evaluations
 
 
@@ -24,6 +26,9 @@ class Evaluations:
     """
 
     number: float
+
+    def __post_init__(self) -> None:
+        check_fields(self)
 
     def __str__(self) -> str:
         return f"{self.number:g} evaluations"
@@ -47,11 +52,13 @@ def read_budget(budget: Budget) -> float | Evaluations:
 
     Raises:
         ValueError: if it is not positive or cannot be read.
+        TypeError: if it is neither of these.
     """
     found = _parsed(budget) if isinstance(budget, str) else budget
-    number = found.number if isinstance(found, Evaluations) else found
-    if not number > 0:
-        raise ValueError(f"budget must be positive, got {budget}")
+    if isinstance(found, bool) or not isinstance(found, int | float | Evaluations):
+        raise TypeError(f"budget must be seconds, a text such as '2e5 evaluations' or Evaluations, got {said(budget)}")
+    if not isinstance(found, Evaluations) and not found > 0:
+        raise ValueError(f"budget must be positive, got {budget}; give seconds, or a text such as '2e5 evaluations'")
     return found
 
 

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from torch import Tensor
 
+from elbowroom.entrances import check_fields, checked
 from elbowroom.inference.estimate import NORMAL_95, Bound, Estimate
 from elbowroom.inference.programs.supports import entry_support
 from elbowroom.inference.showing.numbers import plain
@@ -46,10 +47,7 @@ class Bits:
     dequantized: bool = False
 
     def __post_init__(self) -> None:
-        if self.num_values < 1:
-            raise ValueError(f"num_values: got {self.num_values}, expected the number of values of a datum")
-        if not (self.scale > 0 and math.isfinite(self.scale)):
-            raise ValueError(f"scale: got {self.scale}, expected a positive number, such as 1/255 for bytes in [0, 1]")
+        check_fields(self)
 
     def of(self, log_p: Tensor) -> Tensor:
         """log p(x) in nats as bits per dimension, which have the other sign."""
@@ -144,6 +142,7 @@ def unit_of(target: Target, scale: float = 1.0, dequantized: bool = False) -> Bi
     return Bits(num_values, scale, dequantized)
 
 
+@checked
 def bits_per_dimension(
     estimate: Estimate, x: Tensor | int, *, scale: float = 1.0, dequantized: bool = False
 ) -> BitsPerDimension:

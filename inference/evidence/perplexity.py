@@ -5,6 +5,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from elbowroom.entrances import checked
 from elbowroom.inference.estimate import NORMAL_95, Bound, Estimate
 from elbowroom.inference.showing.numbers import mean_with_interval
 from elbowroom.inference.showing.shown import Shown
@@ -49,6 +50,7 @@ class Perplexity(Shown):
         return Table(tuple(lines))
 
 
+@checked
 def perplexity(estimate: Estimate, x: Tensor) -> Perplexity:
     """exp of minus the mean log probability of a word, given how many words each bag has.
 

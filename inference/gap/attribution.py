@@ -8,6 +8,7 @@ from functools import partial
 import torch
 from torch import Tensor
 
+from elbowroom.entrances import checked
 from elbowroom.inference import weights
 from elbowroom.inference.estimate import Estimate, reasons
 from elbowroom.inference.evaluation.budget import cells_within
@@ -84,6 +85,7 @@ class SiteAttribution(Shown):
         return Printed.of(aligned(rows, "<>>"))
 
 
+@checked
 def attribute_sites(
     target: Target,
     *,

@@ -8,6 +8,7 @@ from itertools import pairwise
 import torch
 from torch import Tensor
 
+from elbowroom.entrances import checked
 from elbowroom.inference.estimate import Estimate, reasons
 from elbowroom.inference.evaluation.check_same_data import check_same_data
 from elbowroom.inference.evaluation.coordinates import Coordinates
@@ -35,6 +36,7 @@ _NOWHERE = "p(x, z) is zero or not a number at some of q's draws: the ELBO is âˆ
 _NOT_GAUSSIAN = "the guide is not Gaussian in unconstrained coordinates: its best member is taken to be a {family} one"
 
 
+@checked
 def decompose(
     target: Target,
     *,

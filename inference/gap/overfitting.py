@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 from torch import Tensor
 
+from elbowroom.entrances import checked
 from elbowroom.inference.estimate import NORMAL_95
 from elbowroom.inference.gap.result import Decomposition
 from elbowroom.inference.showing.shown import Shown
@@ -50,6 +51,7 @@ class EncoderOverfitting(Shown):
         return "No overfitting of the encoder is seen"
 
 
+@checked
 def encoder_overfitting(train: Decomposition, test: Decomposition) -> EncoderOverfitting:
     """Compare the amortization gaps of training and test data (two independent samples; Cremer et al. 2018).
 

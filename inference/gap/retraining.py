@@ -6,6 +6,7 @@ from typing import Any
 
 import torch
 
+from elbowroom.entrances import checked
 from elbowroom.inference.estimate import NORMAL_95, Estimate
 from elbowroom.inference.evidence.importance.importance import importance
 from elbowroom.inference.gap.overfitting import student_95
@@ -14,7 +15,7 @@ from elbowroom.inference.showing.numbers import flagged_first, in_short, with_er
 from elbowroom.inference.showing.shown import Shown
 from elbowroom.inference.showing.table import Table
 from elbowroom.inference.target import Target
-from elbowroom.inference.training.batches import Data
+from elbowroom.inference.training.batches import Data, as_tensors
 from elbowroom.inference.training.fit import fit
 from elbowroom.inference.training.frozen_model import frozen_model
 from elbowroom.inference.training.parameters import owner_of
@@ -69,6 +70,7 @@ class RetrainedGuide(Shown):
         return "No gain is seen"
 
 
+@checked
 def retrain_guide(
     target: Target,
     guide: Program,
@@ -104,6 +106,7 @@ def retrain_guide(
     if num_samples < 2:
         raise ValueError(f"num_samples must be at least 2 (an error bar), got {num_samples}")
     _check_apart(target.model, guide)
+    _check_rows(target, x_train)
     with frozen_model(target) as model:
         before = _elbo(target, num_samples, seed, memory_bytes)
         run = fit(model, guide, x_train, plate=target.plate, seed=seed, progress=progress, **options)
@@ -127,6 +130,16 @@ def _elbo(target: Target, num_samples: int, seed: int, memory_bytes: int | None)
     """The guide's ELBO of each datum."""
     info = importance(target, num_samples=num_samples, seed=seed, memory_bytes=memory_bytes, search=False).info
     return Estimate(info["elbo"], info["elbo_stderr"], "lower", unnormalised=target.unnormalised)
+
+
+def _check_rows(target: Target, x_train: Data) -> None:
+    """Raise ValueError or TypeError unless a training datum has the form of the target's data."""
+    tensors = as_tensors("x_train", x_train, target.device, one_datum=target.plate is None)
+    for given, pinned in zip(tensors, target.data, strict=False):
+        if target.plate is not None and given.shape[1:] != pinned.shape[1:]:
+            raise ValueError(
+                f"x_train must hold data as the target's, {tuple(pinned.shape[1:])} each, got {tuple(given.shape)}"
+            )
 
 
 def _check_apart(model: Program, guide: Program) -> None:

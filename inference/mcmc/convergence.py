@@ -10,6 +10,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from elbowroom.entrances import check_fields
 from elbowroom.inference.mcmc.effective_size import by_scalar, geyer, split
 from elbowroom.inference.mcmc.rhat import MIN_DRAWS, normal_scores, rank_rhat
 from elbowroom.inference.showing.numbers import flag_counts, flagged_first
@@ -43,6 +44,9 @@ class Gates:
     ess_per_chain: float = 100.0
     divergences: int = 0
     ebfmi: float = 0.2
+
+    def __post_init__(self) -> None:
+        check_fields(self)
 
 
 @dataclass(frozen=True, repr=False)

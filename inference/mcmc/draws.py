@@ -8,9 +8,11 @@ from typing import Any, NotRequired, TypedDict, cast
 import torch
 from torch import Tensor
 
+from elbowroom.entrances import checked
 from elbowroom.inference.entry_points import report_function
 from elbowroom.inference.estimate import Estimate
 from elbowroom.inference.mcmc.convergence import Convergence, Gates, convergence
+from elbowroom.inference.programs.arguments import picked_rows
 from elbowroom.inference.showing.numbers import flag_counts, flagged_first, with_error
 from elbowroom.inference.showing.shown import Shown
 from elbowroom.inference.showing.table import LINES, Table
@@ -138,9 +140,10 @@ class Draws(Shown):
         """For each datum the reason why its draws are no reference; an empty string where they are one."""
         return self.convergence.flags
 
+    @checked
     def select(self, data: Sequence[int]) -> "Draws":
         """The draws of some of the data; `seconds` stays what all of them took."""
-        index = list(data)
+        index = picked_rows(data, len(self), "data").tolist()
         info = {name: value[index] if isinstance(value, Tensor) else value for name, value in self.info.items()}
         return Draws(
             z={name: value[:, :, index] for name, value in self.z.items()},
@@ -176,10 +179,12 @@ class Draws(Shown):
         """Posterior standard deviations, `[data, N]`."""
         return self.flat.flatten(0, 1).std(0)
 
+    @checked
     def quantiles(self, levels: Tensor) -> Tensor:
-        """Marginal quantiles, `[Q, data, N]`."""
+        """Marginal quantiles at levels `[Q]`, `[Q, data, N]`."""
         return self.flat.flatten(0, 1).quantile(levels.to(self.flat), dim=0)
 
+    @checked
     def to_arviz(
         self,
         *,

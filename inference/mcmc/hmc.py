@@ -7,7 +7,8 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from elbowroom.inference.evaluation.budget import cells_within, plan
+from elbowroom.entrances import checked
+from elbowroom.inference.evaluation.budget import cells_within, check_fits, plan
 from elbowroom.inference.evaluation.coordinates import Coordinates
 from elbowroom.inference.evaluation.random_numbers import RandomNumbers
 from elbowroom.inference.evaluation.recorded_densities import Densities
@@ -27,6 +28,7 @@ _GRADIENT = 3  # evaluations that hold as much as one with its gradient
 _AT_ONCE = 256  # samples of a datum that a search draws from the prior at once
 
 
+@checked
 def hmc(
     target: Target,
     *,
@@ -83,12 +85,13 @@ def hmc(
         HMC move); `diverging` (of HMC moves); `info`: see `DrawsInfo`.
 
     Raises:
-        ValueError: on a number below one, an unknown `start`, a discrete latent in the guide, no latent at all, or a
-            byte budget too small for one datum.
+        ValueError: on a number out of range, an unknown `start`, a discrete latent in the guide, no latent at all, a
+            byte budget too small for one datum, or draws that memory does not hold.
     """
     target = target.collapsed()
-    _check(num_chains=num_chains, num_draws=num_draws, max_steps=max_steps)
-    _check_warmup(num_warmup=num_warmup, start=start, target_accept=target_accept)
+    if start not in STARTS:
+        raise ValueError(f"start must be one of {', '.join(map(repr, STARTS))}, got {start!r}")
+    check_fits(target, num_chains=num_chains, num_draws=num_draws)
     coordinates = Coordinates.of(target)
     if coordinates.dim == 0:
         raise ValueError("this target has no continuous latent to sample (finite discrete ones are summed out)")
@@ -116,20 +119,6 @@ def hmc(
     draws = _collect(target, pieces, settings, seed=seed, seconds=time.perf_counter() - begin, gates=gates)
     draws.info["num_refused"] = refused.of(target)
     return draws
-
-
-def _check(**numbers: int) -> None:
-    for name, number in numbers.items():
-        if number < 1:
-            raise ValueError(f"{name} must be at least 1, got {number}")
-
-
-def _check_warmup(*, num_warmup: int, start: str, target_accept: float) -> None:
-    if num_warmup < 0 or start not in STARTS or not 0 < target_accept < 1:
-        raise ValueError(
-            f"num_warmup must not be negative (got {num_warmup}), start must be one of {STARTS} (got {start!r}), "
-            f"target_accept must lie between 0 and 1 (got {target_accept})"
-        )
 
 
 def _chunks(densities: Densities, at_once: int) -> Iterator[tuple[range, Densities]]:

@@ -10,16 +10,20 @@ import torch
 from pyro.infer import MCMC, NUTS
 from torch import Tensor
 
-from elbowroom.inference.evaluation.clock import Budget, Clock, Spent
+from elbowroom.entrances import checked
+from elbowroom.inference.evaluation.budget import check_fits
+from elbowroom.inference.evaluation.clock import Budget, Clock, Spent, read_budget
 from elbowroom.inference.evaluation.coordinates import Coordinates
 from elbowroom.inference.mcmc.convergence import Gates
 from elbowroom.inference.mcmc.draws import Draws, DrawsInfo
 from elbowroom.inference.programs import evaluations
+from elbowroom.inference.programs.arguments import picked_rows
 from elbowroom.inference.programs.global_state import quiet_globals
 from elbowroom.inference.progress import Tick, progress_bar
 from elbowroom.inference.target import Target
 
 
+@checked
 def nuts(
     target: Target,
     data: Sequence[int] | None = None,
@@ -59,13 +63,15 @@ def nuts(
             steps.
         ProgramError: if `data` is given but the programs cannot be given part of their data.
     """
-    for name, size in (("num_chains", num_chains), ("num_warmup", num_warmup), ("num_draws", num_draws)):
-        if size < 1:
-            raise ValueError(f"{name} must be at least 1, got {size}")
+    if num_warmup < 1:
+        raise ValueError(f"num_warmup must be at least 1, got {num_warmup}: NUTS adapts its steps")
+    if budget is not None:
+        read_budget(budget)
+    check_fits(target, num_chains=num_chains, num_draws=num_draws)
     if not target.structure.latents:
         raise ValueError("this target has no continuous latent to sample (finite discrete ones are summed out)")
     Coordinates.of(target)  # says why, if chains cannot walk here
-    chosen = range(len(target)) if data is None else list(data)
+    chosen = range(len(target)) if data is None else picked_rows(data, len(target), "data").tolist()
     singles = [target] if len(target) == 1 and data is None else [target.select([b]) for b in chosen]
     steps = num_chains * (num_warmup + num_draws)
     begin = time.perf_counter()

@@ -7,6 +7,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from elbowroom.entrances.said import said
+
 Key = int | str
 """An argument's position or name."""
 
@@ -28,8 +30,13 @@ def named(args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> dict[int | str, A
 
 
 def refuse_empty(arguments: Arguments) -> None:
-    """Raise ValueError if a tensor among the arguments has no rows; one without columns says that nothing is told."""
+    """Raise ValueError if a tensor among the arguments has no rows or no values; one may well have no columns."""
     for name, value in arguments.items():
+        if isinstance(value, Tensor) and value.is_meta:
+            raise ValueError(
+                f"argument {name!r} is on the meta device (shape {tuple(value.shape)}), where tensors hold no values: "
+                "give the data themselves"
+            )
         if isinstance(value, Tensor) and value.dim() > 0 and len(value) == 0:
             raise ValueError(f"argument {name!r} is empty (shape {tuple(value.shape)}): there are no data to evaluate")
 
@@ -72,8 +79,8 @@ def checked_axes(chosen: Sequence[Key] | Mapping[Key, int], arguments: Arguments
             along = "rows" if axis == 0 else f"entries along axis {axis}"
             raise ValueError(
                 f"per_datum names argument {key!r}, which is not a tensor with {num_data} {along} (it is "
-                f"{shape if isinstance(value, Tensor) else type(value).__name__}). Data on another axis are named with "
-                f"it: per_datum={{{key!r}: axis}}"
+                f"{shape if isinstance(value, Tensor) else type(value).__name__}). Leave per_datum out to have them "
+                f"found; data on another axis are named with it: per_datum={{{key!r}: axis}}"
             )
         axes[key] = axis % len(shape)
     return axes
@@ -89,16 +96,34 @@ def as_argument(rows: Tensor, axis: int) -> Tensor:
     return rows.movedim(0, axis).contiguous() if axis else rows
 
 
-def picked_rows(index: Sequence[int] | Tensor | np.ndarray, num_data: int) -> Tensor:
+def picked_rows(index: Sequence[int] | Tensor | np.ndarray, num_data: int, argument: str = "index") -> Tensor:
     """An index of data, numbers (negative ones from the end) or marks, as rows `[R]` in 0 … num_data − 1.
+
+    Args:
+        index: which data.
+        num_data: of how many.
+        argument: what errors call it.
 
     Raises:
         IndexError: if it is empty, out of range, or of another shape.
+        TypeError: if it holds anything but integers, or marks.
     """
-    picked = index.cpu().numpy() if isinstance(index, Tensor) else np.asarray(index)
+    held = not (isinstance(index, Tensor) and index.is_meta)
+    picked = (index.cpu().numpy() if isinstance(index, Tensor) else _as_array(index)) if held else np.asarray("")
+    if picked.dtype.kind not in "biu" and picked.size:
+        raise TypeError(f"{argument} must be a list of integers, or of {num_data} marks, got {said(index)}")
     if picked.dtype == bool and picked.shape != (num_data,):
-        raise IndexError(f"a boolean index must have {num_data} entries, one a datum, got shape {picked.shape}")
-    rows = torch.as_tensor(picked.nonzero()[0] if picked.dtype == bool else picked, dtype=torch.long)
-    if rows.dim() != 1 or len(rows) == 0 or int(rows.min()) < -num_data or int(rows.max()) >= num_data:
-        raise IndexError(f"index must be a non-empty list of data in 0 … {num_data - 1}, got {index!r}")
-    return rows % num_data
+        raise IndexError(
+            f"{argument}: a boolean index must have {num_data} entries, one a datum, got shape {picked.shape}"
+        )
+    rows = picked.nonzero()[0] if picked.dtype == bool else picked
+    if rows.ndim != 1 or len(rows) == 0 or int(rows.min()) < -num_data or int(rows.max()) >= num_data:
+        raise IndexError(f"{argument} must be a non-empty list of data in 0 … {num_data - 1}, got {said(index)}")
+    return torch.as_tensor(rows, dtype=torch.long) % num_data
+
+
+def _as_array(index: Any) -> np.ndarray:
+    try:
+        return np.asarray(index)
+    except (ValueError, TypeError):  # rows of several lengths, tensors without values
+        return np.asarray("")

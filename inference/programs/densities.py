@@ -22,6 +22,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from elbowroom.entrances.said import said
 from elbowroom.inference.programs import evaluations, terms
 from elbowroom.inference.programs.global_state import quiet_globals
 from elbowroom.inference.programs.handlers import Set
@@ -162,6 +163,7 @@ def log_joint(triple: Triple, layout: Layout, z: Mapping[str, Tensor]) -> tuple[
 
 def log_joint_unconstrained(triple: Triple, layout: Layout, u: Mapping[str, Tensor]) -> tuple[Tensor, Tensor, Values]:
     """log p(x, T(u)) + log |det dT/du| and that log-Jacobian, `[S, B]` each, and z = T(u)."""
+    check_sites(triple, "u", u)
     z, joint = run(triple, layout, terms.joint_density_unconstrained, dict(u), size(u))
     return joint["prior"] + joint["likelihood"] + joint["log_jacobian"], joint["log_jacobian"], z
 
@@ -225,9 +227,7 @@ def checked(triple: Triple, z: Mapping[str, Tensor]) -> Values:
     Raises:
         ValueError: naming the site, its shape and the one expected.
     """
-    missing = [n for n in triple.structure.latents if n not in z]
-    if missing:
-        raise ValueError(f"z lacks the latent sites {missing}; it has {sorted(z)}")
+    check_sites(triple, "z", z)
     for name, shape in triple.latents.items():
         expected = (size(z), len(triple), *shape)
         if tuple(z[name].shape) != expected:
@@ -235,6 +235,22 @@ def checked(triple: Triple, z: Mapping[str, Tensor]) -> Values:
                 f"z['{name}'] has shape {tuple(z[name].shape)}, expected [samples, data, *event] = {expected}"
             )
     return {name: z[name] for name in triple.structure.latents}
+
+
+def check_sites(triple: Triple, argument: str, values: Mapping[str, Tensor]) -> None:
+    """Raise TypeError or ValueError, naming the argument, unless it has a tensor for each latent site."""
+    if not isinstance(values, Mapping):
+        raise TypeError(
+            f"{argument} must be a mapping, latent site -> tensor, as propose returns it, got {said(values)}"
+        )
+    if missing := [name for name in triple.structure.latents if name not in values]:
+        raise ValueError(
+            f"{argument} lacks the latent sites {missing}; it has {sorted(map(str, values))}: give all of them, as "
+            "propose returns them"
+        )
+    for name in triple.structure.latents:
+        if not isinstance(values[name], Tensor) or values[name].is_meta:
+            raise TypeError(f"{argument}['{name}'] must be a tensor that holds values, got {said(values[name])}")
 
 
 def size(values: Mapping[str, Tensor]) -> int:

@@ -24,8 +24,6 @@ def checked_functions(data: tuple[Any, ...], dim: int, num_data: int | None, sup
     for name, function in given.items():
         if not callable(function) and not (name == "sample_prior" and function is None):
             raise TypeError(f"{name} must be a function, got {type(function).__name__}")
-    if dim < 1:
-        raise ValueError(f"dim must be at least 1, got {dim}")
     functions = Functions(**given, dim=dim, num_data=_size(data, num_data), support=_of_vectors(support))
     with quiet_globals(data), torch.no_grad():
         _check_samplers(functions, data)
@@ -47,8 +45,6 @@ def _size(data: tuple[Any, ...], num_data: int | None) -> int | None:
             "give either the data, which the functions then take behind z (and which can be cut), or num_data=, for "
             f"functions that hold their data themselves; got {len(data)} data and num_data={num_data}"
         )
-    if num_data is not None and num_data < 1:
-        raise ValueError(f"num_data must be at least 1, got {num_data}")
     return num_data
 
 

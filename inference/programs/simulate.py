@@ -11,7 +11,7 @@ from pyro.poutine.util import site_is_subsample
 from torch import Tensor
 
 from elbowroom.inference.programs.arguments import Key, as_rows
-from elbowroom.inference.programs.densities import run
+from elbowroom.inference.programs.densities import check_sites, run
 from elbowroom.inference.programs.handlers import Set
 from elbowroom.inference.programs.log_prob import beyond_total, innermost
 from elbowroom.inference.programs.masks import is_deterministic, seen
@@ -48,6 +48,8 @@ def simulate(triple: T, seed: int = 0, given: Values | None = None) -> tuple[T, 
             total than it draws.
     """
     check_drawable(triple)
+    if given is not None:
+        check_sites(triple, "given", given)
     if triple.structure.separate:
         return _each(triple, seed, given)
     z, observe = _draw(triple, seed, triple.keys, given)

@@ -2,7 +2,8 @@
 
 import math
 from collections.abc import Iterable
-from difflib import get_close_matches
+
+from elbowroom.entrances.said import likely
 
 
 def check_integer(name: str, value: object, smallest: int) -> None:
@@ -25,14 +26,11 @@ def check_at_least_zero(name: str, value: object, unit: str) -> None:
         raise ValueError(f"{name} must be a number{unit} >= 0, got {value!r}")
 
 
-def check_registered(name: str, value: str, registry: Iterable[str]) -> None:
+def check_registered(name: str, value: str, registry: Iterable[str], place: str = "") -> None:
     """Raise ValueError, listing the known names and what was likely meant, unless it is one of them."""
     names = sorted(registry)
     if value not in names:
-        by_lower = {name.lower(): name for name in names}
-        near = get_close_matches(str(value).lower(), by_lower, n=1, cutoff=0.7)
-        meant = f" (did you mean {by_lower[near[0]]!r}?)" if near else ""
-        raise ValueError(f"unknown {name} {value!r}{meant}; known: {', '.join(names)}")
+        raise ValueError(f"{place}unknown {name} {value!r}{likely(value, names)}; known: {', '.join(names) or 'none'}")
 
 
 def is_number(value: object) -> bool:

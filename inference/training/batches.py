@@ -9,6 +9,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from elbowroom.entrances.said import said
+
 Array = Tensor | np.ndarray
 Data = Array | Sequence[Array] | None
 Prepare = Callable[..., Any]
@@ -87,9 +89,37 @@ def as_tensors(name: str, data: Data, device: torch.device, *, one_datum: bool =
 
 
 def prepared(prepare: Prepare, batch: tuple[Tensor, ...]) -> tuple[Tensor, ...]:
-    """What `prepare` makes of a minibatch, as the programs' arguments."""
+    """What `prepare` makes of a minibatch, as the programs' arguments.
+
+    Raises:
+        TypeError: if that is no tensor, nor several arguments.
+        ValueError: if a first tensor has another number of rows than the minibatch: its data would be weighed wrongly.
+    """
     made = prepare(*batch)
-    return (made,) if isinstance(made, Tensor) else tuple(made)
+    if not isinstance(made, Tensor | Sequence) or isinstance(made, str):
+        raise TypeError(f"prepare must return a tensor, or a tuple of arguments, got {said(made)}")
+    arguments = (made,) if isinstance(made, Tensor) else tuple(made)
+    first, given = (arguments[:1] or (None,))[0], batch[0] if batch else None
+    if isinstance(first, Tensor) and given is not None and first.shape[:1] != given.shape[:1]:
+        raise ValueError(
+            f"prepare must return a row for each datum, got shape {tuple(first.shape)} of a minibatch "
+            f"{tuple(given.shape)}: it must not drop, add or sum up rows"
+        )
+    return arguments
+
+
+def check_alike(data: tuple[Tensor, ...], validation: tuple[Tensor, ...]) -> None:
+    """Refuse validation data that are of another form than the data.
+
+    Raises:
+        ValueError: naming the numbers of tensors, or of their dims.
+    """
+    forms = [[t.dim() for t in tensors] for tensors in (data, validation)]
+    if validation and forms[0] != forms[1]:
+        raise ValueError(
+            f"validation must be of the form of data: data are {len(data)} tensors with {forms[0]} dims, validation "
+            f"{len(validation)} with {forms[1]}; give the same ones of held-out rows"
+        )
 
 
 def fingerprint(tensors: tuple[Tensor, ...]) -> dict[str, Any]:

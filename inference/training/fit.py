@@ -11,11 +11,12 @@ import pyro
 import torch
 from torch import Tensor
 
+from elbowroom.entrances import checked
 from elbowroom.inference.programs.global_state import module_local_parameters
 from elbowroom.inference.programs.structure import Program
 from elbowroom.inference.progress import progress_bar
 from elbowroom.inference.target import Target
-from elbowroom.inference.training.batches import Batches, Data, Prepare, as_tensors, prepared
+from elbowroom.inference.training.batches import Batches, Data, Prepare, as_tensors, check_alike, prepared
 from elbowroom.inference.training.control import Control
 from elbowroom.inference.training.epoch_state import OnEpoch
 from elbowroom.inference.training.objectives.own import OwnLoss, own_bound
@@ -32,6 +33,7 @@ from elbowroom.inference.training.trainer import Trainer
 logger = logging.getLogger("elbowroom")
 
 
+@checked
 def fit(
     model: Program,
     guide: Program,
@@ -206,7 +208,7 @@ def fit(
         resume=resume,
         checkpoint_seconds=checkpoint_seconds,
         compile=compile,
-        device=torch.device(device),
+        device=_device(device),
         progress=progress,
         config=config,
     )
@@ -214,11 +216,19 @@ def fit(
     return _fit(model, guide, data, settings, control)
 
 
+def _device(device: str | torch.device) -> torch.device:
+    try:
+        return torch.device(device)
+    except RuntimeError as error:
+        raise ValueError(f"device must be one that torch knows, such as 'cpu' or 'cuda:0', got {device!r}") from error
+
+
 def _fit(model: Program, guide: Program, data: Data, settings: Settings, control: Control) -> Fit:
     device, seed, size = control.device, settings.seed, settings.batch_size
     one_datum = settings.plate is None and (size is None or data is None)
     tensors = as_tensors("data", data, device, one_datum=one_datum)
     held_out = as_tensors("validation", control.validation, device, one_datum=one_datum)
+    check_alike(tensors, held_out)
     batches = Batches(tensors, 1 if one_datum else min(size or 128, len(tensors[0])), seed, one_datum)
     settings = resolved(settings, batches, held_out)
 

@@ -7,6 +7,7 @@ from typing import Any
 import pyro
 import torch
 
+from elbowroom.entrances import checked
 from elbowroom.inference.programs.global_state import module_local_parameters
 from elbowroom.inference.programs.structure import Program
 from elbowroom.inference.training.checkpoint import Checkpoint, CheckpointError
@@ -33,6 +34,7 @@ class Loaded:
     path: Path
 
 
+@checked
 def load_checkpoint(run_dir: str | Path, model: Program, guide: Program, *args: Any, which: str = "last") -> Loaded:
     """Put the parameters of a run into programs built like the ones that were trained.
 

@@ -85,7 +85,9 @@ class Settings(KLTerm, Optimisation):
     def _check_objective(self, objective: type[Objective]) -> None:
         if self.alpha is not None and "alpha" not in objective.options():
             having = [repr(name) for name, other in OBJECTIVES.items() if "alpha" in other.options()]
-            raise ValueError(f"alpha={self.alpha} is an option of {', '.join(having)}; loss={self.loss!r} has none")
+            raise ValueError(
+                f"alpha={self.alpha} is an option of {', '.join(having)}; loss={self.loss!r} has none: leave alpha out"
+            )
         if self.alpha is not None and "alpha" in (self.loss_options or {}):
             raise ValueError(f"alpha={self.alpha} is given twice: in loss_options, too")
         objective.check(self.options)

@@ -7,6 +7,7 @@ from typing import Literal
 import torch
 from torch import Tensor
 
+from elbowroom.entrances import checked
 from elbowroom.inference.evaluation.clock import Budget, Clock
 from elbowroom.inference.progress import progress_bar
 from elbowroom.inference.saving.one_writer import only_writer
@@ -21,6 +22,7 @@ from elbowroom.inference.two_models.same_data import check_comparable
 _OTHER_SEED = 1_000_003  # added for the second model: its errors have nothing to do with the first one's
 
 
+@checked
 def versus(
     a: Target,
     b: Target,
@@ -71,10 +73,10 @@ def versus(
         StateError: if `state` belongs to another problem or is damaged.
         InUseError: another call, or another process, goes on from `state` at the same time.
     """
-    _check(names, level, tolerance, about)
+    _check(names, level, about)
     check_comparable(names, a, b)
     clock, where = Clock(budget), None if state is None else Path(state)
-    seeds = (seed, seed + _OTHER_SEED)
+    seeds = (seed, (seed + _OTHER_SEED) % 2**63)
     anew = about == "new data" and len(a) > 1
     with only_writer(where, "state", folder=True):
         contenders = [
@@ -106,12 +108,10 @@ def _difference(contenders: list[Contender], data: Tensor, anew: bool) -> tuple[
     return difference([c.bracket(data, math.inf) for c in contenders], len(contenders[0].target), anew)
 
 
-def _check(names: tuple[str, str], level: float, tolerance: float, about: str) -> None:
+def _check(names: tuple[str, str], level: float, about: str) -> None:
     if len(names) != 2 or names[0] == names[1] or not all(names):
         raise ValueError(f"names: got {names!r}, expected two different ones")
     if not 0.5 <= level < 1:
         raise ValueError(f"level: got {level}, expected the level of an interval, such as 0.999")
-    if not tolerance > 0:
-        raise ValueError(f"tolerance must be positive, got {tolerance}")
     if about not in ("new data", "these data"):
         raise ValueError(f"about: got {about!r}, expected 'new data' or 'these data'")

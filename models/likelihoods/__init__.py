@@ -29,6 +29,7 @@ Read poisson.py first, with likelihood.py and vector.py. Imports: networks, torc
 import inspect
 from typing import Any
 
+from elbowroom.entrances.said import said
 from elbowroom.models.likelihoods.bernoulli import Bernoulli
 from elbowroom.models.likelihoods.beta import Beta
 from elbowroom.models.likelihoods.binomial import Binomial
@@ -80,8 +81,8 @@ def make_likelihood(name: str, *, data_dim: int | None = None, **options: Any) -
         if option not in accepted:
             defaults = ", ".join(f"{key} ({value.default!r})" for key, value in accepted.items()) or "none"
             raise ValueError(
-                f"{option}: got {given[option]!r}, but the likelihood {name!r} has no such option; its options, with "
-                f"their defaults: {defaults}"
+                f"{option}: got {said(given[option])}, but the likelihood {name!r} has no such option (by its own name "
+                f"or in likelihood_options); its options, with their defaults: {defaults}"
             )
     if "data_dim" in accepted:
         given.setdefault("data_dim", data_dim)

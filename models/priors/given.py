@@ -9,6 +9,8 @@ from pyro.distributions.torch_distribution import TorchDistribution
 from torch import Tensor, nn
 from torch.distributions import constraints
 
+from elbowroom.entrances import checked
+from elbowroom.entrances.said import said
 from elbowroom.networks.functions import as_network
 from elbowroom.networks.reading import pair_reader
 
@@ -123,6 +125,7 @@ class PosteriorMixture(nn.Module):
         TypeError, ValueError: as of `from_encoder`.
     """
 
+    @checked
     def __init__(
         self,
         encoder: nn.Module | Callable[..., Any],
@@ -136,6 +139,8 @@ class PosteriorMixture(nn.Module):
         self._read = pair_reader("encoder", output, ("mean_log_var", "mean_std", "mean_log_std"))
         self.__dict__["pseudo_inputs"] = pseudo_inputs
         self.weights = weights
+        if weights is not None:
+            _check_weights(weights)
         if isinstance(pseudo_inputs, nn.Module):
             self.inputs = pseudo_inputs  # a child, for its parameters
 
@@ -146,6 +151,12 @@ class PosteriorMixture(nn.Module):
         mean, std = mean.flatten(1), std.flatten(1)
         weights = mean.new_ones(len(mean)) if self.weights is None else self.weights.to(mean)
         return dist.MixtureSameFamily(dist.Categorical(weights), dist.Normal(mean, std).to_event(1))
+
+
+def _check_weights(weights: Tensor) -> None:
+    known = weights.dim() == 1 and bool((weights.isfinite() & (weights >= 0)).all()) and bool((weights > 0).any())
+    if not known or weights.dtype is torch.bool:
+        raise ValueError(f"weights: got {said(weights)}, expected [K] numbers of at least zero, one a pseudo-input")
 
 
 def _support(base: Any) -> Any:

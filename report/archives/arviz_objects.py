@@ -6,16 +6,19 @@ from typing import Any
 
 import xarray as xr
 
+from elbowroom.entrances import checked
 from elbowroom.inference import Comparison, Draws
 from elbowroom.report.archives.comparison_netcdf import to_datatree
 from elbowroom.report.archives.draws_datatree import draws_datatree
 
 
+@checked
 def draws_to_arviz(draws: Draws, **options: Any) -> Any:
     """`Draws.to_arviz`, which takes the same options."""
     return arviz_object(draws_datatree(draws, **options))
 
 
+@checked
 def comparison_to_arviz(comparison: Comparison, **options: Any) -> Any:
     """`Comparison.to_arviz`, which takes the same options."""
     return arviz_object(to_datatree(comparison, **options))

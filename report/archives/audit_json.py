@@ -5,6 +5,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+from elbowroom.entrances import checked
 from elbowroom.inference.audit import Audit
 from elbowroom.inference.saving.durable import replace_text
 from elbowroom.inference.saving.json_values import json_able
@@ -18,6 +19,7 @@ INTERVAL = 0.95
 """The probability of every interval `low` … `high`."""
 
 
+@checked
 def audit_record(audit: Audit) -> dict[str, Any]:
     """The record that `save_audit_json` writes, as a dict; numbers that are not finite are None. Nats per datum.
 
@@ -87,6 +89,7 @@ def audit_record(audit: Audit) -> dict[str, Any]:
     return {key: json_able(value) for key, value in record.items()}
 
 
+@checked
 def save_audit_json(audit: Audit, path: str | Path) -> Path:
     """Write `audit_record` to a file, whole or not at all, and return its path."""
     text = visible(json.dumps(audit_record(audit), allow_nan=False, ensure_ascii=False)) + "\n"

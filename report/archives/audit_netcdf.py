@@ -9,6 +9,7 @@ import numpy as np
 import xarray as xr
 from torch import Tensor
 
+from elbowroom.entrances import checked
 from elbowroom.inference.audit import Audit, Portrait
 from elbowroom.inference.saving.json_values import json_able
 from elbowroom.report.archives.audit_json import SCHEMA
@@ -19,6 +20,7 @@ from elbowroom.report.records.groups import Group, Variable, observed_data, word
 from elbowroom.report.records.latent_sites import Site
 
 
+@checked
 def audit_datatree(audit: Audit) -> xr.DataTree:
     """One Dataset for each group of `audit_record` (its docstring lists them), and four more.
 
@@ -49,6 +51,7 @@ def audit_datatree(audit: Audit) -> xr.DataTree:
     return datatree(groups, root, {"schema": SCHEMA})
 
 
+@checked
 def save_audit_netcdf(audit: Audit, path: str | Path) -> Path:
     """Write `audit_datatree` to a netCDF file (HDF5, compressed), whole or not at all, and return its path.
 

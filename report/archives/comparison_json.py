@@ -4,6 +4,7 @@ import json
 from pathlib import Path
 from typing import Any
 
+from elbowroom.entrances import checked
 from elbowroom.inference import Comparison
 from elbowroom.inference.saving.durable import replace_text
 from elbowroom.inference.saving.json_values import json_able
@@ -16,6 +17,7 @@ from elbowroom.report.records.versions import versions
 SCHEMA = "elbowroom/comparison/1"
 
 
+@checked
 def comparison_record(comparison: Comparison) -> dict[str, Any]:
     """The record that `save_json` writes, as a dict; numbers that are not finite are None.
 
@@ -51,6 +53,7 @@ def comparison_record(comparison: Comparison) -> dict[str, Any]:
     return {key: json_able(value) for key, value in record.items()}
 
 
+@checked
 def save_json(comparison: Comparison, path: str | Path) -> Path:
     """Write `comparison_record` to a file, whole or not at all, and return its path."""
     text = visible(json.dumps(comparison_record(comparison), indent=1, allow_nan=False, ensure_ascii=False)) + "\n"

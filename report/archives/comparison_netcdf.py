@@ -7,12 +7,14 @@ from typing import Any
 import xarray as xr
 from torch import Tensor
 
+from elbowroom.entrances import checked
 from elbowroom.inference import Comparison
 from elbowroom.report.archives.datatree import datatree, write_tree
 from elbowroom.report.records.comparison_groups import comparison_groups
 from elbowroom.report.records.groups import observed_data
 
 
+@checked
 def to_datatree(
     comparison: Comparison, *, observed: Tensor | None = None, attrs: Mapping[str, Any] | None = None
 ) -> xr.DataTree:
@@ -49,6 +51,7 @@ def to_datatree(
     return datatree(groups, {"title": "VI against MCMC against the exact posterior"}, attrs or {})
 
 
+@checked
 def save_netcdf(
     comparison: Comparison, path: str | Path, *, observed: Tensor | None = None, attrs: Mapping[str, Any] | None = None
 ) -> Path:

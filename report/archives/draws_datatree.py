@@ -5,6 +5,7 @@ from collections.abc import Mapping, Sequence
 import xarray as xr
 from torch import Tensor
 
+from elbowroom.entrances import checked
 from elbowroom.inference import Draws, Estimate
 from elbowroom.report.archives.datatree import datatree
 from elbowroom.report.records.draws_groups import mcmc_groups
@@ -12,6 +13,7 @@ from elbowroom.report.records.estimate_groups import estimates_group
 from elbowroom.report.records.groups import observed_data
 
 
+@checked
 def draws_datatree(
     draws: Draws,
     *,

@@ -5,12 +5,14 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 from torch import Tensor
 
+from elbowroom.entrances import checked
 from elbowroom.report.figures.style import DATA, OTHER, Picture, new_figure, styled
 
 MOST_BAGS, _MOST_WORDS, _COLUMNS = 16, 8, 4
 _COLOURS = (DATA, OTHER)
 
 
+@checked
 def bags_figure(counts: Mapping[str, Tensor], words: Sequence[str] | None = None, *, title: str) -> Picture:
     """A panel for each of up to 16 bags: bars for the words that the first of `counts` has most of.
 
@@ -22,10 +24,14 @@ def bags_figure(counts: Mapping[str, Tensor], words: Sequence[str] | None = None
     Raises:
         ValueError: if the shapes do not fit, or there are no bags.
     """
+    return _panels("counts", counts, words, title)
+
+
+def _panels(argument: str, counts: Mapping[str, Tensor], words: Sequence[str] | None, title: str) -> Picture:
     data = {name: x.detach().cpu().double().numpy() for name, x in counts.items()}
     shapes = {name: x.shape for name, x in data.items()}
     if len(set(shapes.values())) != 1 or any(len(s) != 2 or 0 in s for s in shapes.values()):
-        raise ValueError(f"counts: got the shapes {shapes}, expected [N, W] of at least one bag, all alike")
+        raise ValueError(f"{argument}: got the shapes {shapes}, expected [N, W] of at least one bag, all alike")
     num, width = next(iter(shapes.values()))
     labels = [str(w) for w in range(width)] if words is None else list(words)
     if len(labels) != width:
@@ -50,6 +56,7 @@ def bags_figure(counts: Mapping[str, Tensor], words: Sequence[str] | None = None
     return figure
 
 
+@checked
 def topics_figure(topics: Tensor, words: Sequence[str] = ()) -> Picture:
     """A panel for each of up to 16 topics: its most probable words.
 
@@ -60,4 +67,5 @@ def topics_figure(topics: Tensor, words: Sequence[str] = ()) -> Picture:
     Raises:
         ValueError: as of `bags_figure`.
     """
-    return bags_figure({"": topics}, words or None, title=f"{len(topics)} topics: the probabilities of their words")
+    title = f"{len(topics)} topics: the probabilities of their words"
+    return _panels("topics", {"": topics}, words or None, title)

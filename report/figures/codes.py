@@ -2,12 +2,14 @@
 
 import numpy as np
 
+from elbowroom.entrances import checked
 from elbowroom.inference import CodeUsage
 from elbowroom.report.figures.style import GUIDE, Picture, new_figure, styled
 
 MOST_POSITIONS = 16
 
 
+@checked
 def usage_figure(usage: CodeUsage) -> Picture:
     """A panel for each of up to 16 positions: a bar for each code, the share of the data that have it.
 

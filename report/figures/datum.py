@@ -15,6 +15,8 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
+from elbowroom.entrances import checked
+from elbowroom.entrances.said import said
 from elbowroom.report.figures.bags import MOST_BAGS, bags_figure
 from elbowroom.report.figures.images import prior_samples_figure, reconstruction_figure
 from elbowroom.report.figures.sequences import sequences_figure
@@ -70,6 +72,7 @@ class Drawing(NamedTuple):
     is_picture: bool = True
 
 
+@checked
 def drawn_figure(kind: str, drawn: Drawn) -> Picture:
     """Data from the model, drawn as what they are.
 
@@ -80,9 +83,10 @@ def drawn_figure(kind: str, drawn: Drawn) -> Picture:
     Raises:
         ValueError: if their shapes are not those of the kind.
     """
-    return DRAWN[kind].samples(drawn)
+    return _drawing(kind).samples(drawn)
 
 
+@checked
 def redrawn_figure(kind: str, drawn: Drawn, again: Tensor) -> Picture:
     """Data, and what the model makes of them, drawn as what they are.
 
@@ -94,12 +98,23 @@ def redrawn_figure(kind: str, drawn: Drawn, again: Tensor) -> Picture:
     Raises:
         ValueError: if their shapes are not those of the kind.
     """
-    return DRAWN[kind].pairs(drawn, again)
+    return _drawing(kind).pairs(drawn, again)
 
 
+@checked
 def is_picture(kind: str) -> bool:
-    """Whether one datum of this kind is seen as a small image, of which many in a row show how they change."""
-    return DRAWN[kind].is_picture
+    """Whether one datum of this kind is seen as a small image, of which many in a row show how they change.
+
+    Raises:
+        ValueError: for a kind that is not known.
+    """
+    return _drawing(kind).is_picture
+
+
+def _drawing(kind: str) -> Drawing:
+    if kind not in DRAWN:
+        raise ValueError(f"kind: got {said(kind)}, expected one of {', '.join(map(repr, DRAWN))}")
+    return DRAWN[kind]
 
 
 def _images(drawn: Drawn) -> Picture:

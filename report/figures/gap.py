@@ -8,6 +8,7 @@ from matplotlib.axes import Axes
 from matplotlib.patheffects import withStroke
 from torch import Tensor
 
+from elbowroom.entrances import checked
 from elbowroom.inference import Estimate
 from elbowroom.inference.evidence.importance.importance import ImportanceInfo
 from elbowroom.inference.weights import K_LIMIT
@@ -22,6 +23,7 @@ _NAMED = f"; logarithmic beyond {_LINEAR:g}"
 _HALO = [withStroke(linewidth=2.5, foreground="white")]
 
 
+@checked
 def gap_figure(sampled: Estimate[ImportanceInfo], exact: Estimate | None = None) -> Picture:
     """Left: the room above each bound, datum by datum. Right: importance sampling held against the exact log p(x).
 

@@ -7,12 +7,14 @@ import torch
 from matplotlib.axes import Axes
 from torch import Tensor
 
+from elbowroom.entrances import checked
 from elbowroom.report.figures.style import Picture, new_figure, styled
 
 _GAP = "#FFFFFF"
 _CELL = 0.62  # inches of a picture's side
 
 
+@checked
 def reconstruction_figure(originals: Tensor, reconstructions: Tensor, image_shape: Sequence[int]) -> Picture:
     """Data in the upper rows, what the model makes of their codes below.
 
@@ -44,6 +46,7 @@ def reconstruction_figure(originals: Tensor, reconstructions: Tensor, image_shap
     return figure
 
 
+@checked
 def prior_samples_figure(
     samples: Tensor, image_shape: Sequence[int], *, title: str = "E[x|z] for {} draws of z from the prior"
 ) -> Picture:
@@ -69,6 +72,7 @@ def prior_samples_figure(
     return figure
 
 
+@checked
 def image_rows_figure(rows: Mapping[str, Tensor], image_shape: Sequence[int], *, title: str) -> Picture:
     """Images of several origins, a row of each.
 
@@ -82,7 +86,7 @@ def image_rows_figure(rows: Mapping[str, Tensor], image_shape: Sequence[int], *,
     """
     if not rows:
         raise ValueError("rows: got none, expected images by name")
-    images = [as_images(name, data, image_shape) for name, data in rows.items()]
+    images = [as_images(f"rows[{name!r}]", data, image_shape) for name, data in rows.items()]
     columns = max(map(len, images))
     grid = np.stack([fill_up(row, columns) for row in images])  # [R, C, H, W]
     with styled():

@@ -8,6 +8,7 @@ import torch
 from scipy.special import ndtri
 from torch import Tensor
 
+from elbowroom.entrances import checked
 from elbowroom.report.figures.images import as_images, show_mosaic, value_range
 from elbowroom.report.figures.style import Picture, new_figure, styled
 
@@ -18,6 +19,7 @@ _MOST_ROWS = 12
 _CELL = 0.5
 
 
+@checked
 def traversal_figure(
     decode: Network,
     latent_dim: int,
@@ -79,6 +81,7 @@ def traversal_figure(
     return figure
 
 
+@checked
 def interpolation_figure(
     decode: Network,
     encode: Network,

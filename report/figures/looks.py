@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from elbowroom.entrances import checked
 from elbowroom.report.figures.style import BOUND, DATA, DRAWS, EXACT, GUIDE, OTHER, SAMPLED
 
 LOOKS: dict[str, dict[str, Any]] = {
@@ -16,6 +17,7 @@ LOOKS: dict[str, dict[str, Any]] = {
 """Role -> colour, line and marker: what is exact, q, Markov chains, a bound, weighted draws, another thing, data."""
 
 
+@checked
 def look(role: str, **changes: Any) -> dict[str, Any]:
     """Arguments of `Axes.plot` for one role, the same in every figure.
 

@@ -6,11 +6,13 @@ from typing import Any
 import numpy as np
 from matplotlib.axes import Axes
 
+from elbowroom.entrances import checked
 from elbowroom.report.figures.style import BOUND, DATA, EXACT, GUIDE, OTHER, Picture, new_figure, styled
 
 _SKIPPED = 0.03  # of the epochs: their values do not stretch the axis
 
 
+@checked
 def loss_figure(history: Sequence[Mapping[str, Any]]) -> Picture:
     """ELBO, its two parts, and the KL of each latent dimension over epochs, in nats per datum.
 

@@ -12,6 +12,7 @@ from matplotlib.patches import Patch
 from matplotlib.transforms import ScaledTranslation
 from torch import Tensor
 
+from elbowroom.entrances import checked
 from elbowroom.inference import Comparison, Target
 from elbowroom.report.figures.corner import GUIDE_MASSES, draw_corner
 from elbowroom.report.figures.density_mesh import Mesh, extent, meshes, normalised, region_levels
@@ -26,6 +27,7 @@ _MOST_DRAWS = 600  # shown of the MCMC draws of a datum
 _DOTS: dict[str, Any] = {"markersize": 3, "markeredgewidth": 0, "alpha": 0.55}
 
 
+@checked
 def posterior_figure(
     target: Target,
     comparison: Comparison,
@@ -52,7 +54,9 @@ def posterior_figure(
     """
     shown = _positions(comparison, data)
     pictures = None
-    if images is not None and image_shape is not None:
+    if images is not None:
+        if image_shape is None:
+            raise ValueError("images need image_shape, such as (28, 28), to be drawn: give both, or none")
         if len(images) != len(comparison.data):
             raise ValueError(f"images: got {len(images)}, expected {len(comparison.data)}: x[comparison.data]")
         pictures = as_images("images", images, image_shape)

@@ -6,6 +6,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from torch import Tensor
 
+from elbowroom.entrances import checked
 from elbowroom.report.figures.images import value_range
 from elbowroom.report.figures.style import Picture, new_figure, styled
 
@@ -14,6 +15,7 @@ _COLUMNS = 8
 _COLOURS = ("#1a1a1a", "#8a8a8a", "#555555", "#b4b4b4")  # of the values of a step: none has a meaning of its own
 
 
+@checked
 def sequences_figure(rows: Mapping[str, Tensor], mask: Tensor | None, *, title: str) -> Picture:
     """Panels of sequences, a row for each name and a column for each sequence, at most eight beside each other.
 
@@ -30,6 +32,8 @@ def sequences_figure(rows: Mapping[str, Tensor], mask: Tensor | None, *, title: 
     if len(set(shapes.values())) != 1 or any(len(s) != 3 or 0 in s for s in shapes.values()):
         raise ValueError(f"rows: got the shapes {shapes}, expected [N, T, P] of at least one sequence, all alike")
     num, num_steps, _ = next(iter(shapes.values()))
+    if mask is not None and mask.shape != (num, num_steps):
+        raise ValueError(f"mask: got shape {tuple(mask.shape)}, expected {(num, num_steps)}, the steps of rows")
     there = np.ones((num, num_steps), bool) if mask is None else mask.cpu().numpy().astype(bool)
     limits = value_range(*data.values())
     columns, blocks = min(num, _COLUMNS), -(-num // _COLUMNS)

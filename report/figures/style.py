@@ -10,6 +10,7 @@ from typing import Any
 import matplotlib.style
 from matplotlib.figure import Figure
 
+from elbowroom.entrances import checked
 from elbowroom.inference.saving.durable import replace_file
 from elbowroom.report.records.palette import PALETTE
 
@@ -71,6 +72,7 @@ def new_figure(width: float, height: float) -> Picture:
     return Picture(figsize=(width, height), layout="constrained")
 
 
+@checked
 def save_figure(figure: Figure, path: str | Path) -> Path:
     """Write a figure, cropped, whole or not at all; the same figure gives the same bytes. Closes it.
 

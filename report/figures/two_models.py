@@ -4,6 +4,7 @@ import torch
 from matplotlib.axes import Axes
 from torch import Tensor
 
+from elbowroom.entrances import checked
 from elbowroom.inference import Paired, Versus
 from elbowroom.report.figures.style import BOUND, DATA, EXACT, Picture, new_figure, styled
 from elbowroom.report.records.palette import PALETTE
@@ -12,6 +13,7 @@ _MOST_NUMBERED = 3  # data whose numbers stand beside them
 _AGAINST = "#F4E7DF"  # where the ELBO says the opposite
 
 
+@checked
 def versus_figure(found: Versus) -> Picture:
     """Left: each datum's difference of log p(x), from both sides, against that of the ELBOs. Right: the means.
 

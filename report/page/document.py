@@ -6,6 +6,7 @@ from pathlib import Path
 from jinja2 import Environment, FileSystemLoader, StrictUndefined, Template
 from markupsafe import Markup
 
+from elbowroom.entrances import checked
 from elbowroom.inference.audit import Audit
 from elbowroom.inference.saving.durable import replace_text
 from elbowroom.inference.showing.visible import visible
@@ -37,6 +38,7 @@ SHORT_NOTES = 48
 """Characters of the notes on a datum; longer ones unfold."""
 
 
+@checked
 def save_html(
     audit: Audit, path: str | Path, *, image_shape: tuple[int, ...] | None = None, title: str | None = None
 ) -> Path:

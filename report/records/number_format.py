@@ -5,12 +5,15 @@ import math
 import torch
 from torch import Tensor
 
+from elbowroom.entrances import checked
+
 MAX_DECIMALS = 6
 SIGMAS = 4.0
 """A difference below so many standard errors is noise."""
 _EXACT = 1e-6  # nats: two lattices agree to this, so no difference below it is one
 
 
+@checked
 def with_error(value: float, error: float, *, max_decimals: int = MAX_DECIMALS) -> str:
     """A value and its standard error, for example `-17.812 ± 0.013`.
 

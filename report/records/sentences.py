@@ -1,11 +1,13 @@
 """The results of a comparison in sentences."""
 
+from elbowroom.entrances import checked
 from elbowroom.inference import Comparison
 from elbowroom.inference.showing.numbers import in_short
 from elbowroom.report.records.marginals import label
 from elbowroom.report.records.number_format import SIGMAS, in_standard_errors, plain, significant
 
 
+@checked
 def summary(comparison: Comparison) -> list[str]:
     """What was left out, what is no log-likelihood, sentences on q, on importance sampling, MCMC and the costs."""
     lines = [f"{text}." for text in (*comparison.notes, *in_short(comparison.evidence["importance"].unnormalised))]

@@ -2,6 +2,7 @@
 
 import math
 
+from elbowroom.entrances import checked
 from elbowroom.inference.audit import Audit
 from elbowroom.report.records.audit_means import ROOM, Mean, means
 from elbowroom.report.records.data_rows import DataRows, Row
@@ -15,6 +16,7 @@ _EXPLAINED, _MOST_LETTERS = 3, 160
 """So many of the data that are shown get the reasons why q does not do for them, so long: the page has all."""
 
 
+@checked
 def audit_table(
     audit: Audit, *, most: int = 10, numbers: bool = False, width: int | None = None, color: bool | None = None
 ) -> str:

@@ -1,5 +1,6 @@
 """The bounds of a whole data set, loosest first, as a table."""
 
+from elbowroom.entrances import checked
 from elbowroom.inference import Estimate
 from elbowroom.inference.estimate import with_contradictions
 from elbowroom.inference.evidence.importance.importance import ImportanceInfo
@@ -11,6 +12,7 @@ from elbowroom.report.tables.render import Part, Sheet, note, render, warning
 _BOUNDS = {"lower": "lower bound", "upper": "upper bound", "exact": "exact", "none": "none"}
 
 
+@checked
 def bounds_table(
     sampled: Estimate[ImportanceInfo],
     exact: Estimate | None = None,

@@ -3,6 +3,7 @@
 from collections import Counter
 from collections.abc import Sequence
 
+from elbowroom.entrances import checked
 from elbowroom.inference import Bracket, Estimate
 from elbowroom.inference.showing.numbers import in_short
 from elbowroom.report.records.number_format import significant, with_error
@@ -13,6 +14,7 @@ _DECIMALS = 4
 _COLUMNS = (("datum", "right"), ("lower", "right"), ("upper", "right"), ("width", "right"), ("methods", "left"))
 
 
+@checked
 def bracket_table(
     bracket: Bracket,
     *,

@@ -4,6 +4,7 @@ import math
 from collections.abc import Mapping
 from typing import Any
 
+from elbowroom.entrances import checked
 from elbowroom.inference import Comparison
 from elbowroom.report.records.evidence import evidence_rows
 from elbowroom.report.records.marginals import label, marginal_rows
@@ -15,6 +16,7 @@ from elbowroom.report.tables.render import Part, Sheet, note, render, warning
 _DECIMALS = 4  # of the latents: a fraction of the prior's unit scale is enough
 
 
+@checked
 def comparison_table(comparison: Comparison, *, width: int | None = None, color: bool | None = None) -> str:
     """Everything of a comparison: evidence, the identity, marginals by each method, costs, and what not to trust.
 

@@ -4,6 +4,7 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from elbowroom.entrances import checked
 from elbowroom.inference import Estimate
 from elbowroom.inference.estimate import with_contradictions
 from elbowroom.inference.evidence.importance.importance import ImportanceInfo
@@ -18,6 +19,7 @@ _COLUMNS = (("datum", "right"), ("ELBO", "right"), ("importance log\u00a0p̂(x)"
 _DIVERGENCES = (("KL(q‖p)", "right"), ("KL(p‖q)", "right"))
 
 
+@checked
 def evidence_table(
     sampled: Estimate[ImportanceInfo],
     exact: Estimate[QuadratureInfo] | None = None,

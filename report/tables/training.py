@@ -3,12 +3,14 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from elbowroom.entrances import checked
 from elbowroom.report.records.number_format import with_error
 from elbowroom.report.tables.render import Sheet, note, render
 
 _COLUMNS = ("epoch", "β", "training loss", "held-out ELBO", "reconstruction", "KL", "learning rate", "seconds", "")
 
 
+@checked
 def training_table(
     history: Sequence[Mapping[str, Any]], *, num_rows: int = 10, width: int | None = None, color: bool | None = None
 ) -> str:
@@ -24,6 +26,8 @@ def training_table(
     """
     if not history:
         raise ValueError("history is empty: train for at least one epoch")
+    if odd := [i for i, row in enumerate(history) if "epoch" not in row]:
+        raise ValueError(f"history must be that of Fit.history: no 'epoch' in the entries {odd[:8]}")
     if num_rows < 2:
         raise ValueError(f"num_rows must be at least 2, got {num_rows}")
     elbos = {i: row["elbo"] for i, row in enumerate(history) if row.get("elbo") is not None}

@@ -115,11 +115,11 @@ def test_what_has_no_place_for_it() -> None:
     model, guide = from_vae(vae, x, likelihood="normal-fixed", sigma=0.5, **OUTPUTS)
     with pytest.raises(TypeError, match=r"a σ that was given, expected one built with .*sigma='optimal'"):
         fit_sigma(model, guide, x)
-    with pytest.raises(TypeError, match="sigma: got 'optimal'"):
+    with pytest.raises(TypeError, match=r"sigma.* got 'optimal'"):
         from_vae(vae, x, likelihood="normal-learned", sigma="optimal", **OUTPUTS)
-    with pytest.raises(ValueError, match=r"floor: got 0\.1, but the likelihood 'normal-fixed' has no such option"):
+    with pytest.raises(ValueError, match=r"floor.* got 0\.1, but the likelihood 'normal-fixed' has no such option"):
         from_vae(vae, x, likelihood="normal-fixed", sigma="optimal", likelihood_options={"floor": 0.1}, **OUTPUTS)
-    with pytest.raises(TypeError, match="sigma: got 'optimal'"):  # of a model that is trained here
+    with pytest.raises(TypeError, match=r"sigma.* got 'optimal'"):  # of a model that is trained here
         VAE(P, D, likelihood="normal-fixed", sigma="optimal")  # type: ignore[arg-type]
-    with pytest.raises(ValueError, match="x: got 1 data that do not differ, expected two at least"):
+    with pytest.raises(ValueError, match=r"x.* got 1 data that do not differ, expected two at least"):
         from_vae(vae, x[:1], likelihood="normal-fixed", sigma="optimal", **OUTPUTS)

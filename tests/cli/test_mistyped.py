@@ -86,12 +86,12 @@ MISTYPED = [
     ("rivals --kind binari", "did you mean binary?"),
     ("demo --epocs 3", "did you mean --epochs?"),
     ("families --jsn", "did you mean --json?"),
-    ("train --training.batch_size 0", "--training.batch_size must be at least 1, got 0"),
-    ("train --training.learning_rate=-0.1", "--training.learning_rate must be positive, got -0.1"),
-    ("train --seed -1", "--seed must be at least 0, got -1"),
-    ("evidence --limit 0", "--limit must be at least 1, got 0"),
-    ("evidence --num_particles 5,0", "--num_particles must be at least 1, got 0"),
-    ("audit --budget 0", "--budget must be positive, got 0"),
+    ("train --training.batch_size 0", "--training.batch_size must be a number from 1 to 10^9, got 0"),
+    ("train --training.learning_rate=-0.1", "--training.learning_rate must be a number from 10^-18 to 10^18, got -0.1"),
+    ("train --seed -1", "--seed must be a number from 0 to 2^63 - 1, got -1"),
+    ("evidence --limit 0", "--limit must be a number from 1 to 10^9, got 0"),
+    ("evidence --num_particles 5,0", "--num_particles must be a number from 1 to 10^9, got 0"),
+    ("audit --budget 0", "--budget must be a number > 0 and at most 10^7, got 0"),
 ]
 
 

@@ -117,14 +117,16 @@ def test_check_binary_looks_at_a_data_set_as_the_programs_see_it() -> None:
 def test_modes_and_thresholds() -> None:
     for mode in get_args(Binarize):
         check_mode(mode, 0.5)
-    with pytest.raises(ValueError, match="binarize must be one of none, threshold, static, dynamic, got 'otsu'"):
+    with pytest.raises(
+        ValueError, match="binarize must be one of 'none', 'threshold', 'static', 'dynamic', got 'otsu'"
+    ):
         load("digits", binarize="otsu")  # type: ignore[arg-type]
     for threshold in (-0.1, 1.0, float("nan")):
-        with pytest.raises(ValueError, match=r"threshold must lie in \[0, 1\)"):
+        with pytest.raises(ValueError, match="threshold must be a number from 0 to below 1"):
             load("digits", binarize="threshold", threshold=threshold)
 
 
 @pytest.mark.parametrize("seed", [-1, 2**64, 0.5, "0"])
 def test_bad_seed(seed: object) -> None:
-    with pytest.raises(ValueError, match="seed must"):
+    with pytest.raises((ValueError, TypeError), match="seed must"):
         load("digits", seed=seed)  # type: ignore[arg-type]

@@ -97,7 +97,7 @@ def test_more_than_fits(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None
     with pytest.raises(ValueError, match=r"x\.npy: train \[60, 8, 8\] takes .* limit=…"):
         load(tmp_path / "x.npy")
     assert len(load(tmp_path / "x.npy", limit=5).test) == 5
-    with pytest.raises(ValueError, match="limit: got 0, expected at least 1"):
+    with pytest.raises(ValueError, match=r"limit must be an integer from 1 .* got 0"):
         load(tmp_path / "x.npy", limit=0)
 
 

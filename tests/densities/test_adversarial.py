@@ -137,11 +137,11 @@ def test_the_penalty_of_a_linear_discriminator_is_its_slope() -> None:
 
 
 def test_what_cannot_be_is_refused() -> None:
-    with pytest.raises(ValueError, match="likelihood: got 'gamma', expected one of 'levels', 'normal'"):
+    with pytest.raises(ValueError, match=r"likelihood.* got 'gamma', expected one of 'levels', 'normal'"):
         linear().program(likelihood="gamma")
-    with pytest.raises(ValueError, match=r"sigma: got 0.0, expected a number above 0"):
+    with pytest.raises(ValueError, match=r"sigma.* got 0.0"):
         Adversarial(3, sigma=0.0)
-    with pytest.raises(ValueError, match=r"penalty: got -1.0"):
+    with pytest.raises(ValueError, match=r"penalty.* got -1.0"):
         linear().fit(some(), penalty=-1.0)
 
 

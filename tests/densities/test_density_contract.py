@@ -66,7 +66,7 @@ def test_the_registry_says_what_the_classes_are() -> None:
         assert entry.data in ("binary", "levels", "any")
         assert issubclass(of, Density) and of.bound in ("exact", "lower", "none")
         assert of.avoids and of.cannot and of.__doc__
-    with pytest.raises(ValueError, match=rf"density: got 'gibbs', expected one of {', '.join(DENSITIES)}"):
+    with pytest.raises(ValueError, match=rf"name: got density 'gibbs', expected one of {', '.join(DENSITIES)}"):
         make_density("gibbs", 3)
 
 

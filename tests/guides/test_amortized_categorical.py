@@ -95,9 +95,9 @@ def test_a_guide_that_is_sure_of_the_wrong_component_misses_nothing_silently() -
 @pytest.mark.parametrize(
     ("arguments", "error", "message"),
     [
-        ({"num_components": 0}, ValueError, "num_components: got 0"),
-        ({"hidden": (0,)}, ValueError, r"hidden\[0\]: got 0"),
-        ({"activation": "sin"}, ValueError, "activation: got 'sin', expected one of 'silu'"),
+        ({"num_components": 0}, ValueError, "num_components.* got 0"),
+        ({"hidden": (0,)}, ValueError, r"hidden.* got 0"),
+        ({"activation": "sin"}, ValueError, "activation.* got 'sin', expected one of 'silu'"),
     ],
 )
 def test_constructor_errors(arguments: dict, error: type[Exception], message: str) -> None:

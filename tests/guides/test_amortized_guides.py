@@ -31,7 +31,7 @@ def test_an_encoder_of_counts_reads_their_logarithms() -> None:
     torch.testing.assert_close(guide.encode(x).mean, plain.encode((1 + x).log()).mean)
     with pytest.raises(ValueError, match="x: got values down to -1, and inputs='log1p' is for counts"):
         guide.encode(x - 1)
-    with pytest.raises(ValueError, match="inputs: got 'sqrt', expected one of 'raw', 'log1p'"):
+    with pytest.raises(ValueError, match=r"inputs.* got 'sqrt', expected one of 'raw', 'log1p'"):
         AmortizedNormal(P, D, inputs="sqrt")
 
 
@@ -56,12 +56,12 @@ def test_without_a_floor_a_zero_spread_is_refused() -> None:
 @pytest.mark.parametrize(
     ("arguments", "error", "message"),
     [
-        ({"data_dim": 0}, ValueError, "data_dim: got 0"),
-        ({"latent_dim": 1.5}, TypeError, "latent_dim: got 1.5"),
-        ({"hidden": (0,)}, ValueError, r"hidden\[0\]: got 0"),
-        ({"hidden": "64"}, TypeError, "hidden: got '64'"),
-        ({"activation": "sin"}, ValueError, "activation: got 'sin', expected one of 'silu'"),
-        ({"floor": -1e-6}, ValueError, "floor: got -1e-06"),
+        ({"data_dim": 0}, ValueError, "data_dim.* got 0"),
+        ({"latent_dim": 1.5}, TypeError, "latent_dim.* got 1.5"),
+        ({"hidden": (0,)}, ValueError, r"hidden.* got 0"),
+        ({"hidden": "64"}, TypeError, "hidden.* got '64'"),
+        ({"activation": "sin"}, ValueError, "activation.* got 'sin', expected one of 'silu'"),
+        ({"floor": -1e-6}, ValueError, "floor.* got -1e-06"),
     ],
 )
 def test_constructor_errors(arguments: dict, error: type[Exception], message: str) -> None:
@@ -153,9 +153,9 @@ def test_what_the_encoder_returned_is_named(output, make, error, message, valida
 
 
 def test_adapter_errors() -> None:
-    with pytest.raises(ValueError, match="output: got 'mean', expected one of 'mean_log_var', 'mean_std'"):
+    with pytest.raises(ValueError, match=r"output.* got 'mean', expected one of 'mean_log_var', 'mean_std'"):
         from_encoder(nn.Linear(P, D), output="mean")
-    with pytest.raises(TypeError, match="encoder: got int"):
+    with pytest.raises(TypeError, match=r"encoder must be .*torch.nn.Module, .* got 3"):
         from_encoder(3, output="mean_std")  # type: ignore[arg-type]
 
 
@@ -169,7 +169,7 @@ def test_the_exact_posterior_is_the_models_own() -> None:
 
 
 def test_a_model_without_a_posterior_is_refused() -> None:
-    with pytest.raises(TypeError, match=r"model: got VAE, which has no method posterior.*AmortizedNormal"):
+    with pytest.raises(TypeError, match=r"model.* got VAE, which has no method posterior.*AmortizedNormal"):
         ExactPosterior(VAE(P, D))  # type: ignore[arg-type]
     with pytest.raises(TypeError, match="model: got the class PPCA"):
         ExactPosterior(PPCA)  # type: ignore[arg-type]

@@ -94,9 +94,9 @@ def test_it_begins_at_any_diagonal_normal_of_its_dtype(name: str) -> None:
 @every_guide
 def test_what_it_cannot_begin_at_is_refused(name: str) -> None:
     x = torch.randn(B, P)
-    with pytest.raises(TypeError, match=r"around: got str, expected a torch.nn.Module"):
+    with pytest.raises(TypeError, match=r"around must be an AmortizedGuide, or None, got 'runs/a'"):
         make(name, around="runs/a")
-    with pytest.raises(TypeError, match=r"around: got Linear, which has no method encode"):
+    with pytest.raises(TypeError, match=r"around must be an AmortizedGuide, or None, got the Linear"):
         make(name, around=nn.Linear(2, 2))
     with pytest.raises(
         TypeError,
@@ -107,6 +107,6 @@ def test_what_it_cannot_begin_at_is_refused(name: str) -> None:
         ValueError, match=r"AmortizedNormal: its Normal has shape \(3, 4\) .*\(3, 2\); is latent_dim=4 meant"
     ):
         make(name, around=AmortizedNormal(P, 4)).encode(x)
-    with pytest.raises(ValueError, match=r"x: got 5 values per datum"):
+    with pytest.raises(ValueError, match=r"x.* got 5 values per datum"):
         make(name).encode(torch.randn(B, 5))
     assert issubclass(type(make(name)), AroundNormal)

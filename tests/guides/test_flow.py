@@ -77,10 +77,10 @@ def test_one_latent_will_do(kind: str) -> None:
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        ({"kind": "maf"}, "kind: got 'maf', expected one of 'iaf', 'coupling', 'spline'"),
-        ({"num_transforms": 0}, "num_transforms: got 0"),
-        ({"num_features": 0}, "num_features: got 0"),
-        ({"transform_hidden": (0,)}, r"transform_hidden\[0\]: got 0"),
+        ({"kind": "maf"}, "kind.* got 'maf', expected one of 'iaf', 'coupling', 'spline'"),
+        ({"num_transforms": 0}, "num_transforms.* got 0"),
+        ({"num_features": 0}, "num_features.* got 0"),
+        ({"transform_hidden": (0,)}, r"transform_hidden.* got 0"),
     ],
 )
 def test_what_a_flow_is_refused(arguments: dict[str, Any], message: str) -> None:

@@ -46,5 +46,5 @@ def test_as_it_grows_cold_it_is_the_nearest_code() -> None:
 def test_what_has_no_codebook_is_refused() -> None:
     with pytest.raises(TypeError, match=r"model: got VAE, which has no method distances\(vectors\)"):
         NearestCode(VAE(P, 2))
-    with pytest.raises(ValueError, match="temperature: got -1"):
+    with pytest.raises(ValueError, match="temperature must be a number from 0"):
         pair(-1)

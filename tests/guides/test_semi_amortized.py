@@ -161,11 +161,11 @@ def test_chains_and_ladders_start_from_it() -> None:
 @pytest.mark.parametrize(
     ("arguments", "error", "message"),
     [
-        ({"model": nn.Linear(2, 2)}, TypeError, r"model: got Linear, which has no method log_joint\(x, z\)"),
-        ({"guide": nn.Linear(2, 2)}, TypeError, r"guide: got Linear, which has no method encode"),
-        ({"num_samples": 3}, ValueError, "num_samples: got 3, expected an even number"),
-        ({"num_steps": 0}, ValueError, "num_steps: got 0"),
-        ({"learning_rate": 0.0}, ValueError, "learning_rate: got 0.0"),
+        ({"model": nn.Linear(2, 2)}, TypeError, r"model.* got Linear, which has no method log_joint\(x, z\)"),
+        ({"guide": nn.Linear(2, 2)}, TypeError, r"guide must be an AmortizedGuide, got the Linear"),
+        ({"num_samples": 3}, ValueError, "num_samples.* got 3, expected an even number"),
+        ({"num_steps": 0}, ValueError, "num_steps.* got 0"),
+        ({"learning_rate": 0.0}, ValueError, "learning_rate.* got 0.0"),
     ],
 )
 def test_what_it_is_refused(arguments: dict[str, Any], error: type[Exception], message: str) -> None:

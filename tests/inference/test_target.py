@@ -509,7 +509,7 @@ def test_z_of_the_wrong_shape_is_told() -> None:
         target.log_joint({"z": torch.zeros(3, 5)})
     with pytest.raises(ValueError, match=r"lacks the latent sites \['z'\]"):
         target.log_guide({"w": torch.zeros(3, 5, 2)})
-    with pytest.raises(ValueError, match="num_samples must be at least 1"):
+    with pytest.raises(ValueError, match="num_samples must be an integer from 1"):
         target.propose(0)
 
 

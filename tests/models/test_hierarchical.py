@@ -95,11 +95,11 @@ def test_draws_have_the_moments_of_the_prior(centred: bool) -> None:
 def test_wrong_arguments_are_named() -> None:
     with pytest.raises(ValueError, match=r"latent_dims: got \(3,\), expected a size for each of two layers"):
         HierarchicalVAE(P, (3,))
-    with pytest.raises(TypeError, match=r"latent_dims: got 3, expected a sequence of positive integers"):
+    with pytest.raises(TypeError, match=r"latent_dims.* got 3"):
         HierarchicalVAE(P, 3)
-    with pytest.raises(ValueError, match=r"latent_dims\[1\]: got 0, expected a positive integer"):
+    with pytest.raises(ValueError, match=r"latent_dims.* got 0"):
         HierarchicalVAE(P, (3, 0))
-    with pytest.raises(ValueError, match=r"x: got 4 values per datum .* expected 5"):
+    with pytest.raises(ValueError, match=r"x.* got 4 values per datum .* expected 5"):
         hierarchy(False)(binary(B)[:, 1:])
 
 

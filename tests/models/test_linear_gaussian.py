@@ -149,9 +149,9 @@ def test_closed_form_fit_keeps_the_dtype_of_the_data() -> None:
 
 def test_closed_form_fit_refuses_what_has_no_maximum() -> None:
     x = correlated(50)
-    with pytest.raises(ValueError, match="latent_dim: got 20, expected less than the data's 20"):
+    with pytest.raises(ValueError, match=r"latent_dim.* got 20, expected less than the data's 20"):
         PPCA.fit_closed_form(x, P)
-    with pytest.raises(ValueError, match="latent_dim: got 0"):
+    with pytest.raises(ValueError, match=r"latent_dim.* got 0"):
         PPCA.fit_closed_form(x, 0)
     for flat in (torch.ones(50, P), x[:1], x[: D + 1], x[:, :1].expand(50, P)):
         with pytest.raises(ValueError, match="components explain completely"):
@@ -161,22 +161,22 @@ def test_closed_form_fit_refuses_what_has_no_maximum() -> None:
     for bad in (float("nan"), float("inf")):
         broken = x.clone()
         broken[3, 4] = bad
-        with pytest.raises(ValueError, match="x: got NaN or infinite"):
+        with pytest.raises(ValueError, match=r"x.* got NaN or infinite"):
             PPCA.fit_closed_form(broken, D)
 
 
 @families
 def test_bad_arguments(family: type[LinearGaussian]) -> None:
-    for arguments, message in (((0, 2), "data_dim: got 0"), ((4, -1), "latent_dim: got -1")):
+    for arguments, message in (((0, 2), "data_dim.* got 0"), ((4, -1), "latent_dim.* got -1")):
         with pytest.raises(ValueError, match=message):
             family(*arguments)  # type: ignore[call-arg]
     for sigma in (0.0, -1.0, float("nan"), float("inf")):
-        with pytest.raises(ValueError, match="sigma: got"):
+        with pytest.raises(ValueError, match="sigma must be"):
             make(family, sigma=sigma)
-    with pytest.raises(TypeError, match="sigma: got '1'"):
+    with pytest.raises(TypeError, match=r"sigma.* got '1'"):
         make(family, sigma="1")  # type: ignore[arg-type]
     for method in (make(family).log_prob, make(family).posterior):
-        with pytest.raises(ValueError, match=r"x: got 19 values per datum .*expected 20"):
+        with pytest.raises(ValueError, match=r"x.* got 19 values per datum .*expected 20"):
             method(torch.randn(B, 19))
 
 

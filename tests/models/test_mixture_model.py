@@ -106,23 +106,23 @@ def test_generate_draws_components_by_their_weights() -> None:
     torch.testing.assert_close(mean, model.table.detach()[k].sigmoid())
     counts, share = k.bincount(minlength=K).double(), model.weights.detach()
     assert ((counts / 4000 - share).abs() < 4 * (share * (1 - share) / 4000).sqrt()).all()
-    with pytest.raises(ValueError, match="num_samples: got 0"):
+    with pytest.raises(ValueError, match=r"num_samples.* got 0"):
         model.generate(0)
 
 
 @pytest.mark.parametrize(
     ("arguments", "error", "message"),
     [
-        ({"num_components": 0}, ValueError, "num_components: got 0"),
-        ({"data_dim": 2.0}, TypeError, "data_dim: got 2.0"),
-        ({"likelihood": "gauss"}, ValueError, "likelihood: got 'gauss', expected one of 'bernoulli'"),
-        ({"likelihood": "normal-fixed"}, ValueError, "sigma: got None"),
+        ({"num_components": 0}, ValueError, "num_components.* got 0"),
+        ({"data_dim": 2.0}, TypeError, "data_dim.* got 2.0"),
+        ({"likelihood": "gauss"}, ValueError, "likelihood.* got 'gauss', expected one of 'bernoulli'"),
+        ({"likelihood": "normal-fixed"}, ValueError, "sigma.* got None"),
         (
             {"likelihood": "poisson", "likelihood_options": {"exposure": "total"}},
             ValueError,
             "likelihood: exposure='total' and 'multinomial' are for",
         ),
-        ({"sigma": 1.0}, ValueError, "sigma: got 1.0, but the likelihood 'bernoulli' has no such option"),
+        ({"sigma": 1.0}, ValueError, "sigma.* got 1.0, but the likelihood 'bernoulli' has no such option"),
     ],
 )
 def test_constructor_errors(arguments: dict, error: type[Exception], message: str) -> None:
@@ -133,7 +133,7 @@ def test_constructor_errors(arguments: dict, error: type[Exception], message: st
 @pytest.mark.parametrize(
     ("x", "error", "message"),
     [
-        (lambda: torch.zeros(B, P + 1), ValueError, rf"x: got {P + 1} values per datum .* expected {P} \(data_dim\)"),
+        (lambda: torch.zeros(B, P + 1), ValueError, rf"x.* got {P + 1} values per datum .* expected {P} \(data_dim\)"),
         (lambda: torch.zeros(P), ValueError, r"x: got shape \(6,\), expected a batch"),
         (lambda: torch.full((B, P), 0.5), ValueError, "neither 0 nor 1"),
     ],

@@ -133,7 +133,7 @@ def test_what_the_model_says_of_its_topics() -> None:
         (lambda: ProdLDA(V, 1), "num_topics: got 1"),
         (lambda: ProdLDA(V, K, topics="sum"), "topics: got 'sum', expected one of 'product', 'mixture'"),
         (lambda: ProdLDA(V, K, concentration=(1.0, 2.0)), "concentration: got 2 numbers, expected one, or 3"),
-        (lambda: ProdLDA(V, K, concentration=0.0), "concentration: got 0.0, expected a number above 0"),
+        (lambda: ProdLDA(V, K, concentration=0.0), "concentration must be a number from"),
         (lambda: ProdLDA(V, K).top_words(["a"]), "vocabulary: got 1 words, expected 6"),
         (lambda: ProdLDA(V, K).top_words("abcdef", 7), "num_words: got 7, expected at most 6"),
         (lambda: ProdLDA(V, K)(torch.zeros(2, V + 1)), "got 7 values per datum"),

@@ -118,13 +118,13 @@ def test_neighbours_are_pixels_side_by_side() -> None:
     [
         (lambda: conv_widths((1, 1, 1)), ValueError, r"image_shape: got \(1, 1, 1\), a single pixel.*network='mlp'"),
         (lambda: conv_encoder((28, 28), (4,), 2), ValueError, r"image_shape: got \(28, 28\), expected \(channels, h"),
-        (lambda: conv_decoder(2, (4,), 784), TypeError, "image_shape: got 784"),
-        (lambda: conv_decoder(2, (4,) * 4, (1, 8, 3)), ValueError, "hidden: got 4 .*8 × 3 pixels; .*most 3, .*16"),
-        (lambda: conv_decoder(0, (4,), (1, 8, 8)), ValueError, "num_inputs: got 0"),
-        (lambda: conv_encoder((1, 8, 8), (4,), 0), ValueError, "num_outputs: got 0"),
-        (lambda: conv_encoder((1, 8, 8), (4,), 2, activation="sin"), ValueError, "activation: got 'sin'"),
+        (lambda: conv_decoder(2, (4,), 784), TypeError, "image_shape.* got 784"),
+        (lambda: conv_decoder(2, (4,) * 4, (1, 8, 3)), ValueError, "hidden.* got 4 .*8 × 3 pixels; .*most 3, .*16"),
+        (lambda: conv_decoder(0, (4,), (1, 8, 8)), ValueError, "num_inputs.* got 0"),
+        (lambda: conv_encoder((1, 8, 8), (4,), 0), ValueError, "num_outputs.* got 0"),
+        (lambda: conv_encoder((1, 8, 8), (4,), 2, activation="sin"), ValueError, "activation.* got 'sin'"),
         (lambda: image_shape_of(60, (1, 8, 8)), ValueError, r"image_shape: got \(1, 8, 8\), which has 64 .* has 60"),
-        (lambda: image_shape_of(60), ValueError, "image_shape: got None, but 60 values are no square.*product 60"),
+        (lambda: image_shape_of(60), ValueError, "image_shape.* got None, but 60 values are no square.*product 60"),
     ],
 )
 def test_errors(call, error: type[Exception], message: str) -> None:

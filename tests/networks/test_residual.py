@@ -47,7 +47,7 @@ def test_sizes_and_errors() -> None:
         ((3, (0,), 2), r"hidden\[0\]"),
         ((3, (4,), 0), "num_outputs"),
     ):
-        with pytest.raises(ValueError, match=f"^{name}: got 0"):
+        with pytest.raises(ValueError, match=f"^{name}.* got 0"):
             residual_mlp(*arguments)
-    with pytest.raises(ValueError, match="activation: got 'sin'"):
+    with pytest.raises(ValueError, match=r"activation.* got 'sin'"):
         residual_mlp(3, (), 2, activation="sin")

@@ -85,7 +85,7 @@ def test_gradients_of_the_joint_exist(name: str) -> None:
 
 
 def test_an_unknown_name_lists_the_known_ones() -> None:
-    with pytest.raises(ValueError, match=r"no reference problem 'banan'; there are conjugate-normal, .*banana"):
+    with pytest.raises(ValueError, match=r"no reference problem 'banan'; known are conjugate-normal, .*banana"):
         problem("banan")
 
 

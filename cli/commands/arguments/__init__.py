@@ -9,9 +9,10 @@
     values.py        a value read as its type says: 64,64 and 1e5
     spelling.py      what was likely meant
     names.py         names of models, likelihoods, losses, ...: known without torch
-    ranges.py        numbers that are too small
+    ranges.py        numbers that are out of the library's ranges
+    effects.py       options about what is not named
     places.py        runs, data and checkpoints: whether they are there
     errors.py        what the library says of its arguments, said of options
 
-Read command_line.py first. Imports: options; neither torch nor numpy.
+Read command_line.py first. Imports: options, and the ranges of entrances/; neither torch nor numpy.
 """

@@ -1,36 +1,45 @@
-"""Numbers that no command can do with, known before anything heavy is imported."""
+"""Numbers that no command can do with, known before anything heavy is imported: by the library's own ranges."""
 
 from typing import Any
 
 from elbowroom.commands.arguments.table import options_of
+from elbowroom.entrances.ranges import is_in, range_of
 
-LEAST = {
-    **dict.fromkeys(("epochs", "batch_size", "latent_dim", "num_particles", "num_cycles", "num_compared"), 1),
-    **dict.fromkeys(("num_samples", "num_chains", "num_draws", "limit", "labels_per_class", "memory_mib"), 1),
-    **dict.fromkeys(("seed", "num_warmup", "warmup_epochs"), 0),
+CALLED = {
+    "encoder_hidden": "hidden",
+    "epochs": "num_epochs",
+    "indices": "data",
+    "labels_per_class": "per_class",
+    "memory_mib": "limit",
+    "num_compared": "num_samples",
 }
-"""Last word of an option -> the least that it may be."""
-
-ABOVE_ZERO = ("learning_rate", "tolerance", "budget")
-"""Last words of options that are above zero."""
+"""Last word of an option -> the library's name of such an argument, where that is another."""
 
 
 def check_ranges(options: Any) -> None:
-    """Refuse numbers that are too small.
+    """Refuse numbers that are out of range.
 
     Raises:
         ValueError: naming the option.
     """
     for option in options_of(options.__class__):
         value, name = value_of(options, option), option.rpartition(".")[2]
-        numbers = value if isinstance(value, list) else [value]
-        for number in numbers:
-            if not isinstance(number, int | float):
-                continue
-            if number < LEAST.get(name, number):
-                raise ValueError(f"--{option} must be at least {LEAST[name]}, got {number}")
-            if name in ABOVE_ZERO and not number > 0:
-                raise ValueError(f"--{option} must be positive, got {number:g}")
+        within = range_of(CALLED.get(name, name))
+        if name == "budget" and isinstance(value, str):
+            value = _seconds(value)
+        for number in value if isinstance(value, list) else [value]:
+            if isinstance(number, int | float) and not isinstance(number, bool) and not is_in(number, within):
+                words = within.words or "that is finite"
+                told = f": {within.remedy}" if within.remedy else ""
+                raise ValueError(f"--{option} must be a number {words}, got {number}{told}")
+
+
+def _seconds(text: str) -> float | None:
+    """A budget without a unit; None for one of evaluations."""
+    try:
+        return float(text)
+    except ValueError:
+        return None
 
 
 def value_of(options: Any, option: str) -> Any:

@@ -6,6 +6,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from elbowroom.entrances import checked
 from elbowroom.inference.diagnostics.agreement.classifier import two_sample
 from elbowroom.inference.diagnostics.agreement.divergences import exactly, forward, reverse
 from elbowroom.inference.diagnostics.agreement.errors import moment_errors, of_draws, of_guide, of_quadrature, tail_mass
@@ -15,6 +16,7 @@ from elbowroom.inference.diagnostics.agreement.sides import Sides, effective, pi
 from elbowroom.inference.diagnostics.agreement.uses import Limits, Measured, judge
 from elbowroom.inference.diagnostics.marginals import GRID_LEVELS, Posterior, wasserstein, wasserstein_floor
 from elbowroom.inference.estimate import Estimate
+from elbowroom.inference.evaluation.budget import check_fits
 from elbowroom.inference.evaluation.check_same_data import check_same_data
 from elbowroom.inference.evidence.importance.importance import ImportanceInfo, collect
 from elbowroom.inference.evidence.quadrature.quadrature import QuadratureInfo
@@ -28,6 +30,7 @@ Columns = dict[str, Tensor]
 """Fields of the result by name; the first dim of each is the data."""
 
 
+@checked
 def agreement(
     target: Target,
     draws: Draws,
@@ -205,8 +208,7 @@ def _check(
 ) -> None:
     if num_samples < 50:
         raise ValueError(f"num_samples must be at least 50, got {num_samples}: q's intervals are read off its draws")
-    if draws.latents != target.latent_names:
-        raise ValueError(f"draws are of the latents {draws.latents}, the target has {target.latent_names}")
+    check_fits(target, num_samples=num_samples)
     check_same_data(target, draws=draws, exact=exact, log_p=log_p)
     if exact is not None and "covariance" not in exact.info:
         raise ValueError(

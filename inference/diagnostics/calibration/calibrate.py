@@ -6,6 +6,7 @@ from collections.abc import Mapping
 import torch
 from torch import Tensor
 
+from elbowroom.entrances import checked
 from elbowroom.inference.diagnostics.calibration.ranking import LOG_JOINT, places
 from elbowroom.inference.diagnostics.calibration.result import Calibration
 from elbowroom.inference.diagnostics.calibration.simulations import SOURCES, simulated
@@ -21,6 +22,7 @@ MIN_SIMULATIONS = 20
 _MIN_ESS = 10.0
 
 
+@checked
 def calibrate(
     target: Target,
     *,
@@ -74,7 +76,7 @@ def calibrate(
         ProgramError: if the programs cannot be simulated (see `simulate.py`).
     """
     target = target.collapsed()
-    _check(target, num_simulations, num_draws, kind, level)
+    _check(target, num_simulations, kind)
     check_drawable(target)
     if kind == "prior":  # which is drawn from
         target.check_proper()
@@ -180,15 +182,11 @@ def _flags(good: Tensor, densities: bool, ess: Tensor, weighted: bool) -> tuple[
     return tuple(flags)
 
 
-def _check(target: Target, num_simulations: int, num_draws: int, kind: str, level: float) -> None:
+def _check(target: Target, num_simulations: int, kind: str) -> None:
     if num_simulations < MIN_SIMULATIONS:
         raise ValueError(f"num_simulations must be at least {MIN_SIMULATIONS}, got {num_simulations}")
-    if num_draws < 1:
-        raise ValueError(f"num_draws must be at least 1, got {num_draws}")
     if kind not in SOURCES:
         raise ValueError(f"kind must be one of {sorted(SOURCES)}, got {kind!r}")
-    if not 0 < level < 1:
-        raise ValueError(f"level must lie between 0 and 1, got {level}")
     if not target.latents:
         raise ValueError("this target has no latent that a guide draws: there is no q to calibrate")
     if not target.sliceable:

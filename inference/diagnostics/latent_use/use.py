@@ -5,6 +5,7 @@ import time
 import torch
 from torch import Tensor
 
+from elbowroom.entrances import checked
 from elbowroom.inference.diagnostics.latent_use.collapse import diagnose, sensitivity
 from elbowroom.inference.diagnostics.latent_use.information import (
     activity,
@@ -24,6 +25,7 @@ ACTIVE = 0.01
 """Activity above which a latent is called active, below which dead (Burda, Grosse & Salakhutdinov 2016)."""
 
 
+@checked
 def latent_use(
     target: Target,
     *,

@@ -6,6 +6,7 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
+from elbowroom.entrances import checked
 from elbowroom.inference.estimate import Estimate
 from elbowroom.inference.evaluation.alone_in_company import asked_again
 from elbowroom.inference.evidence.annealing.blocks import Block, blocks, in_ranges
@@ -37,6 +38,7 @@ class AnnealInfo(ChainsInfo):
     thermodynamic: Estimate[ThermodynamicInfo]
 
 
+@checked
 @asked_again
 def anneal(
     target: Target,

@@ -8,6 +8,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from elbowroom.entrances import checked
 from elbowroom.inference.estimate import Estimate, both_sides, reasons
 from elbowroom.inference.evaluation.alone_in_company import asked_again
 from elbowroom.inference.evidence.annealing.ais import forward
@@ -76,6 +77,7 @@ class Bidirectional(Shown):
         return width.mean().item(), (width.std() / len(width) ** 0.5).item() if len(width) > 1 else float("nan")
 
 
+@checked
 def bidirectional(
     target: Target,
     *,
@@ -124,7 +126,6 @@ def bidirectional(
         progress=progress,
         compile=compile,
     )
-    _check_refresh(num_refresh)
     target.check_proper()
     simulated, z = target.simulate(seed)
     up, down = [], []
@@ -144,6 +145,7 @@ def bidirectional(
     )
 
 
+@checked
 @asked_again
 def anneal_reverse(
     target: Target,
@@ -198,7 +200,6 @@ def anneal_reverse(
         progress=progress,
         compile=compile,
     )
-    _check_refresh(num_refresh)
     failed: tuple[str, ...] = ("",) * len(target)
     sampled = posterior if isinstance(posterior, Draws) else None
     if isinstance(posterior, Draws):
@@ -261,11 +262,6 @@ def _reverse_weights(betas: Tensor, differences: Tensor) -> Tensor:
 
 def _of_data(z: Mapping[str, Tensor], data: slice) -> dict[str, Tensor]:
     return {name: value[:, data] for name, value in z.items()}
-
-
-def _check_refresh(num_refresh: int) -> None:
-    if num_refresh < 0:
-        raise ValueError(f"num_refresh must be at least 0, got {num_refresh}")
 
 
 def _check_draws(target: Target, z: Mapping[str, Any]) -> None:

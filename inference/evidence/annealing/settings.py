@@ -26,9 +26,6 @@ class Settings:
     compile: bool
 
     def __post_init__(self) -> None:
-        for name in ("num_steps", "num_chains", "num_leapfrog"):
-            if getattr(self, name) < 1:
-                raise ValueError(f"{name} must be at least 1, got {getattr(self, name)}")
         if self.num_pilot < 2:
             raise ValueError(
                 f"num_pilot must be at least 2, got {self.num_pilot}: kernels are tuned on the spread of pilot chains"

@@ -7,8 +7,10 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from elbowroom.entrances import checked
 from elbowroom.inference.estimate import Estimate
 from elbowroom.inference.evaluation.alone_in_company import asked_again
+from elbowroom.inference.evaluation.budget import check_fits
 from elbowroom.inference.evaluation.random_numbers import RandomNumbers
 from elbowroom.inference.evidence.annealing.blocks import Block, blocks
 from elbowroom.inference.evidence.annealing.randomness import PARTICLES, Randomness
@@ -33,6 +35,7 @@ class SmcInfo(ChainsInfo):
     num_resamplings: Tensor
 
 
+@checked
 @asked_again
 def smc(
     target: Target,
@@ -73,9 +76,7 @@ def smc(
     """
     target = target.collapsed()
     begin = time.perf_counter()
-    for name, size in (("num_particles", num_particles), ("num_runs", num_runs)):
-        if size < 1:
-            raise ValueError(f"{name} must be at least 1, got {size}")
+    check_fits(target, num_particles=num_particles, num_runs=num_runs)
     chains = num_particles * num_runs
     settings = Settings(
         num_steps=num_steps,

@@ -9,6 +9,7 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
+from elbowroom.entrances import checked
 from elbowroom.inference.evaluation.alone_in_company import asked_again
 from elbowroom.inference.evaluation.check_same_data import check_same_data
 from elbowroom.inference.evaluation.clock import Budget, Clock, read_budget
@@ -39,6 +40,7 @@ _LITTLE = 0.1  # share of a budget that may be left
 _CAREFUL, _LAST = 0.8, 0.95  # shares of what is left that are spent in one go, and on the last draws
 
 
+@checked
 @asked_again
 def bracket(
     target: Target,
@@ -100,7 +102,7 @@ def bracket(
         InUseError: another call, or another process, goes on from `state` at the same time.
     """
     target, read_as = target.collapsed(), read_budget(budget)
-    _check(target, tolerance)
+    target.check_proper()
     check_same_data(target, draws=draws)
     clock = Clock(read_as)
     fingerprint, path = fingerprint_of(target, seed), None if state is None else Path(state)
@@ -274,9 +276,3 @@ def _check_first(pace: Pace, stages: list[str], missing: int, num_data: int) -> 
             f"{clock.says(pace.cost('importance', missing))}, all stages about {clock.says(total)}. Give more, or "
             "fewer data (target.select)"
         )
-
-
-def _check(target: Target, tolerance: float) -> None:
-    if not tolerance > 0:
-        raise ValueError(f"tolerance must be positive, got {tolerance}")
-    target.check_proper()

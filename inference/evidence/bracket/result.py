@@ -8,9 +8,11 @@ from typing import Self, TypedDict
 import torch
 from torch import Tensor
 
+from elbowroom.entrances import checked
 from elbowroom.inference.estimate import NORMAL_95, Bound, Estimate, reasons
 from elbowroom.inference.evidence.bracket.choice import LOWER, UPPER, Side, choose, notes, suspicions, width
 from elbowroom.inference.evidence.bracket.ledger import Ledger
+from elbowroom.inference.programs.arguments import picked_rows
 from elbowroom.inference.showing.numbers import flag_counts, flagged_first, in_short, plain
 from elbowroom.inference.showing.printed import Printed
 from elbowroom.inference.showing.shown import Shown
@@ -77,24 +79,31 @@ class Bracket(Shown):
         flags = tuple(reasons(*both) for both in zip(causes, self.flags, strict=True))
         return replace(self, lower=self.lower.flagged(causes), upper=self.upper.flagged(causes), flags=flags)
 
+    @checked
     def interval(self, z: float = NORMAL_95) -> tuple[Tensor, Tensor]:
         """lower − z·stderr and upper + z·stderr, `[B]` each: with the default z, 95 % intervals on each side."""
         return self.lower.value - z * self.lower.stderr, self.upper.value + z * self.upper.stderr
 
+    @checked
     def select(self, rows: Sequence[int]) -> "Bracket":
         """The bracket of some of the data; `seconds` and `forecast` stay what all of them took."""
+        rows = picked_rows(rows, len(self), "rows").tolist()
         unnormalised = tuple(self.unnormalised[b] for b in rows)
         return read(self.ledger.select(rows), self.tolerance, self.forecast, self.unit, unnormalised, self.from_below)
 
+    @checked
     def method(self, b: int) -> str:
         """Which method gave a datum's lower and which its upper value: one name where they are one."""
+        (b,) = picked_rows([b], len(self), "b").tolist()
         lower, upper = self.lower.info["method"][b], self.upper.info["method"][b].removesuffix(", upper")
         return (lower or "none") if lower == upper else f"{lower or 'none'} / {upper or 'none'}"
 
+    @checked
     def least_certain(self, most: int) -> list[int]:
         """The flagged data with the longest intervals, then the others: at most so many."""
         return flagged_first(self.flags, self.width, most)
 
+    @checked
     def table(self, data: list[int] | None = None, most: int = 20) -> Printed:
         """The mean bracket, and a row for each of the chosen data, or of the `most` data that are least certain; nats.
 

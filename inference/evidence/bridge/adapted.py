@@ -4,6 +4,7 @@ from typing import NamedTuple
 
 from torch import Tensor
 
+from elbowroom.entrances import checked
 from elbowroom.inference.estimate import Estimate, both_sides
 from elbowroom.inference.evaluation.check_same_data import check_same_data
 from elbowroom.inference.evaluation.coordinates import Coordinates
@@ -34,6 +35,7 @@ class Adapted(Shown, _Sides):
         )
 
 
+@checked
 def adapted_importance(
     target: Target, draws: Draws, *, num_samples: int = 4000, seed: int = 0, memory_bytes: int | None = None
 ) -> Adapted:

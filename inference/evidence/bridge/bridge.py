@@ -8,6 +8,7 @@ from typing import NamedTuple, TypedDict
 import torch
 from torch import Tensor
 
+from elbowroom.entrances import checked
 from elbowroom.inference.estimate import Estimate
 from elbowroom.inference.evaluation import budget
 from elbowroom.inference.evaluation.alone_in_company import asked_again
@@ -71,6 +72,7 @@ class BridgeInfo(TypedDict):
     proposal: str
 
 
+@checked
 @asked_again
 def bridge(
     target: Target,

@@ -7,6 +7,7 @@ from dataclasses import replace
 import torch
 from torch import Tensor
 
+from elbowroom.entrances import checked
 from elbowroom.inference.estimate import Bound, Estimate
 from elbowroom.inference.evaluation.alone_in_company import asked_again
 from elbowroom.inference.evaluation.check_same_data import check_same_data
@@ -32,6 +33,7 @@ from elbowroom.inference.weights.ratio_bound import ratio_upper
 PARTICLES = (1, 5, 50, 500)
 
 
+@checked
 @asked_again
 def bounds(
     target: Target,

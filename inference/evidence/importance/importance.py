@@ -7,6 +7,7 @@ from typing import NotRequired, TypedDict
 import torch
 from torch import Tensor
 
+from elbowroom.entrances import checked
 from elbowroom.inference import weights
 from elbowroom.inference.estimate import Estimate, reasons
 from elbowroom.inference.evaluation.alone_in_company import asked_again
@@ -74,6 +75,7 @@ class ImportanceInfo(TypedDict):
     summed_out: NotRequired[tuple[str, ...]]
 
 
+@checked
 @asked_again
 def importance(
     target: Target,
@@ -158,11 +160,9 @@ def _weighed(
 
 
 def check_counts(num_samples: int, num_particles: Sequence[int] = ()) -> None:
-    """Raise ValueError unless 1 ≤ K ≤ S for every K."""
-    if num_samples < 1:
-        raise ValueError(f"num_samples must be at least 1, got {num_samples}")
+    """Raise ValueError unless K ≤ S for every K."""
     for k in num_particles:
-        if not 1 <= k <= num_samples:
+        if k > num_samples:
             raise ValueError(f"num_particles must lie in 1 … num_samples = {num_samples}, got {k}")
 
 

@@ -7,6 +7,7 @@ from typing import Required, TypedDict
 import torch
 from torch import Tensor
 
+from elbowroom.entrances import checked
 from elbowroom.inference.estimate import Estimate
 from elbowroom.inference.evaluation.alone_in_company import asked_again
 from elbowroom.inference.evaluation.at_points import at_points
@@ -23,6 +24,9 @@ from elbowroom.inference.target import Target
 MAX_DIM = 3
 MAX_LATTICE_DIM = 2
 """Up to here a lattice is cheaper than chains or annealing, so it is taken without being asked for."""
+
+MOST_TOLERANCE = 1.0
+"""Nats: lattices that differ by more have not found the integral."""
 
 LEVELS = (0.05, 0.5, 0.95)
 _DATA_AT_ONCE = 256  # data integrated at once: bounds the lattice points held in memory
@@ -70,6 +74,7 @@ class QuadratureInfo(TypedDict, total=False):
     num_evaluations: Tensor
 
 
+@checked
 @asked_again
 def quadrature(
     target: Target,
@@ -100,9 +105,11 @@ def quadrature(
         rounding of the programs' dtype), nats; `info`: see `QuadratureInfo`.
 
     Raises:
-        ValueError: with four or more latent dimensions (a lattice grows as n^D), a discrete latent in the guide
-            that cannot be summed out, or an improper prior.
+        ValueError: for an argument out of its range; with four or more latent dimensions (a lattice grows as n^D), a
+            discrete latent in the guide that cannot be summed out, or an improper prior.
     """
+    if tolerance > MOST_TOLERANCE:
+        raise ValueError(f"tolerance must be at most {MOST_TOLERANCE:g} nat, got {tolerance}: more is no exact number")
     target.check_proper()
     target = target.collapsed()
     coordinates = Coordinates.of(target)

@@ -83,7 +83,7 @@ class Objective:
     def check(cls, options: Mapping[str, Any]) -> None:
         """Raise ValueError unless these options are the constructor's, with values that it takes."""
         for name in options:
-            check_registered("option of the loss", name, cls.options())
+            check_registered("option of the loss", name, cls.options(), "loss_options: ")
 
     @classmethod
     def bounds(cls, options: Mapping[str, Any]) -> str:

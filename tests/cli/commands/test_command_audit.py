@@ -194,8 +194,8 @@ def test_what_is_refused_before_any_work(
 
 def test_what_is_refused(run: Run, trained: Path) -> None:
     assert run("audit", "--run=nowhere").refused("no run at nowhere", "elbowroom train")
-    for option, told in (("--budget=0", "budget must be positive"), ("--limit=0", "limit must be at least 1"),
-                         ("--tolerance=-1", "tolerance must be positive")):  # fmt: skip
+    for option, told in (("--budget=0", "budget must be a number > 0"), ("--limit=0", "limit must be a number from 1"),
+                         ("--tolerance=-1", "tolerance must be a number > 0")):  # fmt: skip
         assert run("audit", f"--run={trained}", *QUICK, option).refused(told), option
     soon = run("audit", "--budget=soon")
     assert (soon.code, soon.err) == (

@@ -63,7 +63,10 @@ def test_a_second_call_goes_on(run: Run, trained: Path) -> None:
 
 
 def test_what_cannot_be_continued_or_answered(run: Run, trained: Path) -> None:
-    for option, told in (("--budget=0", "budget must be positive"), ("--tolerance=-1", "tolerance must be positive")):
+    for option, told in (
+        ("--budget=0", "budget must be a number > 0"),
+        ("--tolerance=-1", "tolerance must be a number > 0"),
+    ):
         assert run("evidence", f"--run={trained}", "--method=bracket", option).refused(told)
     assert run("evidence", f"--run={trained}", "--method=bracket", "--budget=1e-9").refused("too small to answer")
     assert run("evidence", f"--run={trained}", "--method=guess").code == 2

@@ -212,7 +212,7 @@ def test_a_state_of_another_version_is_refused(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("budget", [0.0, -1.0, math.nan])
 def test_a_budget_must_be_positive(budget: float) -> None:
-    with pytest.raises(ValueError, match="budget must be positive"):
+    with pytest.raises(ValueError, match="budget must be a number > 0"):
         audited(None, budget, num_data=2)
 
 

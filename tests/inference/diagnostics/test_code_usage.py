@@ -38,7 +38,7 @@ def test_the_error_is_the_spread_over_samples_of_data() -> None:
     ("codes", "message"),
     [
         (CODES.double(), r"got shape \(4, 2\) of torch.float64"),
-        (CODES[:0], r"got shape \(0, 2\)"),
+        (CODES[:0], r"got a tensor \(0, 2\)"),
         (CODES - 1, "got -1 to 2, expected 0 to 3"),
         (CODES + 1, "got 1 to 4, expected 0 to 3"),
     ],

@@ -46,7 +46,11 @@ def test_a_sampler_that_is_off_is_contradicted() -> None:
 
 
 @pytest.mark.parametrize(
-    ("options", "words"), [({"mcmc": "gibbs"}, "mcmc: got 'gibbs'"), ({"num_checked": 2}, "num_checked")]
+    ("options", "words"),
+    [
+        ({"mcmc": "gibbs"}, "mcmc must be True or False, or one of 'nuts', 'hmc', got 'gibbs'"),
+        ({"num_checked": 2}, "num_checked"),
+    ],
 )
 def test_refusals(options: dict, words: str) -> None:
     with pytest.raises(ValueError, match=words):

@@ -206,11 +206,11 @@ def test_reference_problems_are_right_or_flagged(name: str) -> None:
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        ({"num_chains": 0}, "num_chains must be at least 1"),
-        ({"num_draws": 0}, "num_draws must be at least 1"),
-        ({"num_warmup": -1}, "num_warmup must not be negative"),
+        ({"num_chains": 0}, "num_chains must be an integer from 1"),
+        ({"num_draws": 0}, "num_draws must be an integer from 1"),
+        ({"num_warmup": -1}, "num_warmup must be an integer from 0"),
         ({"start": "nowhere"}, "start must be one of"),
-        ({"target_accept": 1.5}, "target_accept must lie between"),
+        ({"target_accept": 1.5}, "target_accept must be a number between 0 and 1"),
         ({"memory_bytes": 1}, "too small"),
     ],
 )

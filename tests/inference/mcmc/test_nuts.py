@@ -114,7 +114,7 @@ def test_gates_each_refuse_for_their_own_reason() -> None:
 
 def test_bad_sizes_are_named() -> None:
     target = Target(model, guide, torch.tensor([1.0]))
-    with pytest.raises(ValueError, match="num_draws must be at least 1, got 0"):
+    with pytest.raises(ValueError, match=r"num_draws must be an integer from 1 to .*got 0"):
         nuts(target, num_draws=0)
-    with pytest.raises(IndexError, match="index must be"):
+    with pytest.raises(IndexError, match="data must be a non-empty list"):
         nuts(target, [7])

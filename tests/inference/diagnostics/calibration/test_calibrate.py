@@ -225,10 +225,10 @@ def test_dependent_posterior_draws_are_told() -> None:
     ("options", "words"),
     [
         ({"num_simulations": 19}, "num_simulations must be at least 20, got 19"),
-        ({"num_draws": 0}, "num_draws must be at least 1, got 0"),
+        ({"num_draws": 0}, "num_draws must be an integer from 1 .* got 0"),
         ({"kind": "likelihood"}, r"kind must be one of \['posterior', 'prior'\], got 'likelihood'"),
-        ({"level": 0.0}, "level must lie between 0 and 1, got 0.0"),
-        ({"level": 1.0}, "level must lie between 0 and 1, got 1.0"),
+        ({"level": 0.0}, "level must be a number between 0 and 1, both excluded, got 0.0"),
+        ({"level": 1.0}, "level must be a number between 0 and 1, both excluded, got 1.0"),
         ({"memory_bytes": 100}, "memory_bytes"),
     ],
 )

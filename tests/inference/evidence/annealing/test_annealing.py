@@ -375,9 +375,9 @@ def test_guide_without_a_density_is_sent_to_the_prior() -> None:
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"num_steps": 0}, "num_steps must be at least 1, got 0"),
-        ({"num_chains": 0}, "num_chains must be at least 1, got 0"),
-        ({"num_leapfrog": 0}, "num_leapfrog must be at least 1, got 0"),
+        ({"num_steps": 0}, "num_steps must be an integer from 1 .* got 0"),
+        ({"num_chains": 0}, "num_chains must be an integer from 1 .* got 0"),
+        ({"num_leapfrog": 0}, "num_leapfrog must be an integer from 1 .* got 0"),
         ({"num_pilot": 1}, "num_pilot must be at least 2, got 1"),
         ({"start": "posterior"}, "start must be one of guide, prior, got 'posterior'"),
         ({"schedule": "geometric"}, "schedule must be one of sigmoid, linear, adaptive, got 'geometric'"),

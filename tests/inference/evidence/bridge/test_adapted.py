@@ -125,8 +125,8 @@ def test_programs_that_are_nan_where_the_draws_are(limit: float, flagged: bool) 
 
 def test_bad_arguments() -> None:
     target, draws, _ = conjugate(3)
-    for size in (1, 0, -4):
-        with pytest.raises(ValueError, match=rf"num_samples must be at least 2 \(two halves\), got {size}"):
+    for size, least in ((1, "at least 2 \\(two halves\\)"), (0, "an integer from 1"), (-4, "an integer from 1")):
+        with pytest.raises(ValueError, match=rf"num_samples must be {least}.*got {size}"):
             adapted_importance(target, draws, num_samples=size)
     with pytest.raises(ValueError, match="draws has 2 data, the target has 3: select the same data for both"):
         adapted_importance(target, draws.select([0, 1]))

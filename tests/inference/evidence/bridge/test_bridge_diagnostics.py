@@ -157,8 +157,8 @@ def test_the_two_errors_make_up_the_estimates() -> None:
 
 def test_bad_numbers_of_exchanges() -> None:
     target = Target(normal_model, normal_guide(0.8), data(2))
-    for number in (-1, 4):
-        with pytest.raises(ValueError, match=rf"num_exchanges must lie in 0 … 3, got {number}"):
+    for number, words in ((-1, "be an integer from 0"), (4, "lie in 0 … 3")):
+        with pytest.raises(ValueError, match=rf"num_exchanges must {words}.*, got {number}"):
             bridge(target, packed(target, exact(data(2), 80)), num_exchanges=number)
 
 

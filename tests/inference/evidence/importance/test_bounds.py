@@ -451,11 +451,11 @@ def test_a_prior_that_cannot_be_drawn_from_is_told() -> None:
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"num_samples": 0}, "num_samples must be at least 1, got 0"),
+        ({"num_samples": 0}, "num_samples must be an integer from 1 to .*got 0"),
         ({"num_samples": 10, "num_particles": [11]}, r"num_particles must lie in 1 … num_samples = 10, got 11"),
         ({"alphas": [1.0]}, "alpha = 1 is the ELBO"),
-        ({"alphas": [math.nan]}, "alpha must be finite, got nan"),
-        ({"orders": [0.5]}, "order must be at least 1 .* got 0.5"),
+        ({"alphas": [math.nan]}, "alphas\\[0\\] must be a number from -1000 to 1000, got nan"),
+        ({"orders": [0.5]}, "orders\\[0\\] must be a number from 1 to 1000, got 0.5"),
         ({"num_samples": 10, "memory_bytes": 1}, "memory_bytes=1 is too small"),
         (
             {"num_samples": 10_000, "num_particles": [10_000], "memory_bytes": 100_000},

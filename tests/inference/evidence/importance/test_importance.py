@@ -377,10 +377,10 @@ def test_rows_do_not_see_each_other() -> None:
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"num_samples": 0}, "num_samples must be at least 1, got 0"),
-        ({"num_samples": -3}, "num_samples must be at least 1, got -3"),
+        ({"num_samples": 0}, "num_samples must be an integer from 1 to .*got 0"),
+        ({"num_samples": -3}, "num_samples must be an integer from 1 to .*got -3"),
         ({"num_samples": 10, "num_particles": [11]}, r"num_particles must lie in 1 … num_samples = 10, got 11"),
-        ({"num_samples": 10, "num_particles": [0]}, r"num_particles .* got 0"),
+        ({"num_samples": 10, "num_particles": [0]}, r"num_particles\[0\] must be an integer from 1 .* got 0"),
         (
             {"num_samples": 10, "memory_bytes": 1},
             r"memory_bytes=1 is too small: one sample of one datum takes about \d+",

@@ -60,7 +60,7 @@ def test_a_run_goes_on_with_the_same_function_alone(tmp_path: Path) -> None:
     [
         (lambda model, guide, x: x.sum(-1), {}, TypeError, r"scalar tensor.* gave shape \(16,\)"),
         (lambda model, guide, x: 3.0, {}, TypeError, "scalar tensor.* gave float"),
-        (3, {}, TypeError, "a name or a function of .*got int"),
+        (3, {}, TypeError, "loss must be a str, or a callable .*got 3"),
         (mine, {"num_particles": 2}, ValueError, "how often it draws is its own"),
         (mine, {"loss_options": {"phi": "wake"}}, ValueError, "loss_options is for losses by name"),
         (mine, {"alpha": 1.0}, ValueError, "alpha is for losses by name"),

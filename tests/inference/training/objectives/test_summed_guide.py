@@ -1,5 +1,6 @@
 """Labels that the guide draws, summed over exactly: values and gradients against sums by hand, which have no noise."""
 
+import math
 from typing import Any
 
 import pyro
@@ -124,6 +125,10 @@ def test_what_cannot_be_summed_over_is_said() -> None:
     ):
         with pytest.raises(ValueError, match=match):
             fit(*pair, data, loss=loss, num_epochs=1, progress=False)
-    for alpha in (-1.0, float("nan"), "much"):
-        with pytest.raises(ValueError, match="alpha must be a number >= 0"):
+    for alpha, error, words in (
+        (-1.0, ValueError, ">= 0"),
+        (math.nan, ValueError, "from"),
+        ("much", TypeError, "from"),
+    ):
+        with pytest.raises(error, match=f"alpha must be a number {words}"):
             fit(LabelledModel(), LabelledGuide(), rows("semi-supervised"), loss="semi-supervised", alpha=alpha)
