@@ -35,4 +35,5 @@ def test_a_few_brackets_are_killed(tmp_path: Path) -> None:
 @pytest.mark.parametrize("job", TRIALS)
 def test_a_hundred_are_killed(tmp_path: Path, job: str) -> None:
     report = killed(tmp_path, job, *TRIALS[job], 2)
-    assert report["killed"] >= 0.8 * report["tried"] and report["refused"] >= 0.8 * report["meanwhile"]
+    # A second process that comes when the first is dead already is let in, and goes on from what that has left.
+    assert report["killed"] >= 0.8 * report["tried"] and report["refused"] >= 0.5 * report["meanwhile"]
