@@ -103,13 +103,13 @@ _COUNTS = """num_samples num_chains num_steps num_draws num_runs num_pilot num_l
     num_values"""
 _COUNTS_OR_NONE = "num_warmup num_exchanges num_checked num_refresh num_given num_simulations max_decimals most"
 _SIZE = """data_dim hidden prior_hidden transition_hidden transform_hidden context_dim num_classes num_topics num_codes
-    num_positions code_dim num_features num_hidden num_inputs num_outputs per_value dim trials"""
+    num_positions code_dim num_features num_hidden num_inputs num_outputs per_value dim trials image_shape"""
 
 RANGES: dict[str, Range] = {
     **dict.fromkeys(_COUNTS.split(), COUNT),
     **dict.fromkeys(_COUNTS_OR_NONE.split(), COUNT_OR_NONE),
     **dict.fromkeys(_SIZE.split(), SIZE),
-    **dict.fromkeys(("latent_dim", "latent_dims", "image_shape", "latent_shape"), SIZES),
+    **dict.fromkeys(("latent_dim", "latent_dims", "latent_shape"), SIZES),
     **dict.fromkeys(("learning_rate", "sigma", "scale", "beta", "clip_norm", "concentration"), SCALE),
     **dict.fromkeys(("ess_per_chain", "rhat"), POSITIVE),
     **dict.fromkeys(

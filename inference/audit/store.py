@@ -93,10 +93,7 @@ def _decoded(encoded: Any, tensors: dict[str, Tensor], target: Target) -> Any:
 
 
 def _made(kind: str, values: dict[str, Any]) -> Any:
-    """The dataclass with these fields. Files from before `Estimate.flags` was one have the flags in `info`."""
-    if kind == "Estimate" and "flags" not in values:
-        info = dict(values["info"])
-        values = values | {"flags": info.pop("flags", ()), "info": info}
+    """The dataclass with these fields."""
     return _TYPES[kind](**values)
 
 

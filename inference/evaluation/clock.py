@@ -70,7 +70,7 @@ def _parsed(text: str) -> float | Evaluations:
         match = None
     if match is None:
         raise ValueError(f"budget must be seconds, or a text such as '2e5 evaluations', got {text!r}")
-    return Evaluations(number) if match[2] == "evaluations" else number
+    return Evaluations(number) if match[2] == "evaluations" and number > 0 else number
 
 
 class Spent(Exception):

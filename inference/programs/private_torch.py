@@ -14,7 +14,7 @@ try:
     from torch._guards import TracingContext, tracing
     from torch._ops import OpOverload
     from torch.utils._python_dispatch import TorchDispatchMode
-    from torch.utils._pytree import tree_iter, tree_map_only
+    from torch.utils._pytree import tree_iter, tree_map, tree_map_only
 except ImportError as error:  # pragma: no cover
     raise ImportError(
         f"torch {torch.__version__} lacks a name that elbowroom uses ({error}). It was tried with torch {TRIED}: "
@@ -34,6 +34,7 @@ __all__ = [
     "schema_of",
     "tracing",
     "tree_iter",
+    "tree_map",
     "tree_map_only",
     "validation_switched_off",
 ]

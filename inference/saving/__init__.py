@@ -20,5 +20,5 @@ built than is stored.
     links.py          places that lie in another folder than it seems
     json_values.py    what JSON can hold: no NaN, no NumPy
 
-Read durable.py first. Imports: target; nothing above it.
+Read durable.py first. Imports: target, programs; nothing above them.
 """

@@ -9,8 +9,8 @@ from typing import Any
 
 import torch
 from torch import Tensor
-from torch.utils._python_dispatch import TorchDispatchMode
-from torch.utils._pytree import tree_flatten, tree_map
+
+from elbowroom.inference.programs.private_torch import TorchDispatchMode, schema_of, tree_iter, tree_map
 
 
 class TooMuchError(ValueError):
@@ -38,7 +38,7 @@ class Allowance(TorchDispatchMode):
     def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         kwargs = kwargs or {}
         self.operations_left -= 1
-        if not func._schema.is_mutable and not func.is_view:
+        if not schema_of(func).is_mutable and not func.is_view:
             self.bytes_left -= _bytes_of(func, args, kwargs)
         if self.bytes_left < 0 or self.operations_left < 0:
             raise TooMuchError("more tensors, or larger ones, were to be made than are stored")
@@ -57,14 +57,14 @@ def _bytes_of(func: Callable[..., Any], args: Any, kwargs: dict[str, Any]) -> in
         made = func(*shaped, **named)
     except (NotImplementedError, RuntimeError):  # its shape depends on values, of which there are no more than given
         return 0
-    return sum(one.nbytes for one in tree_flatten(made)[0] if isinstance(one, Tensor))
+    return sum(one.nbytes for one in tree_iter(made) if isinstance(one, Tensor))
 
 
 def _on_meta(func: Any, kwargs: dict[str, Any]) -> dict[str, Any]:
     """The device, of an operation that is told one; its generator is of another."""
     told = {"device": torch.device("meta"), "pin_memory": None, "generator": None}
     return {
-        one.name: told[one.name] for one in func._schema.arguments if one.name in told and one.name in kwargs | told
+        one.name: told[one.name] for one in schema_of(func).arguments if one.name in told and one.name in kwargs | told
     }
 
 

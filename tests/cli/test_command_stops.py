@@ -43,8 +43,7 @@ def test_a_stopped_run_resumes_as_if_nothing_had_happened(
 
 def test_a_finished_run_resumes_at_once(run: Run, trained: Path) -> None:
     before = parameters(trained)
-    options = (f"--data.dir={trained.parent}", "--data.name=pixels.npy", *SMALL)
-    ended = run("train", *options, f"--output={trained}", "--resume")
+    ended = run("train", "--data.name=pixels.npy", *SMALL, f"--output={trained}", "--resume")
     assert ended.code == 0 and "9 steps" in ended.out
     assert all(torch.equal(before[name], value) for name, value in parameters(trained).items())
 

@@ -27,7 +27,7 @@ from torch import Tensor
 
 from elbowroom.inference import InUseError, Target, audit_target, bracket
 from elbowroom.inference.audit import block_sizes, examination
-from elbowroom.inference.training.checkpoint import read_checkpoint
+from elbowroom.inference.training.checkpoint_reading import read_checkpoint
 from elbowroom.report.audit_files import save_audit
 from toys.audit import Line
 from toys.programs import data, normal_guide, normal_model

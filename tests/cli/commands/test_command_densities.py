@@ -83,7 +83,7 @@ def test_zeros_and_ones_are_the_default_where_a_density_takes_both(run: Run, pix
     ("options", "told"),
     [
         (("--density_options.hidden=3",), ("density_options: RBM has no option 'hidden'", "it takes num_hidden=16")),
-        (("--density_options.num_hidden=0",), ("num_hidden: got 0",)),
+        (("--density_options.num_hidden=0",), ("num_hidden must be an integer from 1", "got 0")),
         (("--fit_options.epochs=3",), ("RBM.fit has no option 'epochs' (did you mean 'num_epochs'?)", "method='pcd'")),
         (("--fit_options.seed=3",), ("no option 'seed'",)),
         (("--fit_options.method=ml",), ("method: got 'ml', expected one of 'pcd', 'exact'",)),

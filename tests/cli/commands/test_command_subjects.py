@@ -220,7 +220,7 @@ def test_one_subject_is_named(run: Run, trained: Path, command: str) -> None:
     assert run(command, run_option, "--data.name=pixels.npy").refused(
         "data: got Data(name='pixels.npy'", "knows its own"
     )
-    assert run(command, run_option, "--networks.sigma=0.3").refused("networks: got", "knows its own")
+    assert run(command, run_option, "--networks.sigma=0.3").refused("--networks.sigma is about plain networks")
     assert run(command, "--model=mine:model").refused("model and guide go together")
     assert not Path(command).exists()
 

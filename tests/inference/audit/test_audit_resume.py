@@ -222,4 +222,4 @@ def test_a_state_has_one_writer(tmp_path: Path, calls: list[Any]) -> None:
         pytest.raises(InUseError, match=r"state='.*state' is in use: this process"),
     ):
         audited(tmp_path / "state")
-    assert not calls and not list((tmp_path / "state").iterdir())
+    assert not calls and not list(tmp_path.glob("state/*"))

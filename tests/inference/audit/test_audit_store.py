@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor
 
-from elbowroom.inference import Estimate, Target, agreement, audit_target, decompose, importance
+from elbowroom.inference import Estimate, Target, agreement, audit_target, decompose
 from elbowroom.inference.audit.joined_blocks import joined
 from elbowroom.inference.audit.store import _TYPES, load_result, save_result
 from elbowroom.inference.mcmc import hmc
@@ -117,19 +117,6 @@ def test_numbers_that_are_not_finite_come_back() -> None:
     assert math.copysign(1, through(-0.0)) == -1
     found = through(torch.tensor([math.nan, math.inf]))
     assert found[0] != found[0] and found[1] == math.inf
-
-
-def test_flags_that_were_kept_in_info_are_read() -> None:
-    """A file of `importance(Line(0.3).target(3), num_samples=100)`, 0.5 s, from before `Estimate.flags` was a field."""
-    target = Line(0.3).target(3)
-    path = Path(__file__).with_name("flags_in_info.safetensors")
-    found, seconds = load_result(path, "importance", TOLD, target)
-    assert seconds == 0.5 and ["Pareto" in flag for flag in found.flags] == [False, True, True]
-    fresh = importance(target, num_samples=100)
-    same(found.value, fresh.value, 1e-5)
-    same(found.stderr, fresh.info["delta_stderr"], 1e-5)  # all that an error was then
-    same(found.info, {name: fresh.info[name] for name in found.info}, 1e-5)
-    same(through(found), found)
 
 
 def test_what_is_not_known_is_refused_and_nothing_is_written(tmp_path: Path) -> None:

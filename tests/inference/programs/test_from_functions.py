@@ -231,11 +231,11 @@ def test_arguments_that_are_refused() -> None:
         Target.from_functions(*functions, dim=2)
     with pytest.raises(ValueError, match="either the data"):
         Target.from_functions(*functions, X, dim=2, num_data=5)
-    with pytest.raises(ValueError, match="dim must be at least 1"):
+    with pytest.raises(ValueError, match="dim must be an integer from 1"):
         Target.from_functions(*functions, X, dim=0)
     with pytest.raises(TypeError, match=r"data 1 must be a tensor with a row for each datum.*\(3, 2\)"):
         Target.from_functions(*functions, X, X[:3], dim=2)
-    with pytest.raises(TypeError, match="log_q must be a function"):
+    with pytest.raises(TypeError, match="log_q must be a callable such as a function"):
         Target.from_functions(sample, 3, log_joint, X, dim=2)  # type: ignore[arg-type]
 
 

@@ -314,13 +314,14 @@ def test_streams_are_uncorrelated(dtype: torch.dtype) -> None:
     assert off.abs().max() < sigmas(len(off) // 2) / math.sqrt(n)
 
 
-def test_any_integer_is_a_seed() -> None:
+def test_seeds_are_integers_from_zero_on_and_no_two_are_alike() -> None:
     target = conjugate().target()
-    draws = [
-        target.propose(2, seed=seed)[0]["z"] for seed in (7, np.int64(7), np.uint64(2**63), 2**63, -1, -2, 2**64 - 1)
-    ]
-    for i, j in itertools.combinations(range(7), 2):
-        assert torch.equal(draws[i], draws[j]) == ((i, j) in [(0, 1), (2, 3), (4, 6)])
+    draws = [target.propose(2, seed=seed)[0]["z"] for seed in (7, np.int64(7), np.uint64(7), 0, 2**32, 2**63 - 1)]
+    for i, j in itertools.combinations(range(6), 2):
+        assert torch.equal(draws[i], draws[j]) == (j < 3)
+    for wrong in (-1, 2**63, 2**64, np.uint64(2**63), 1.5, True):  # 2^64 was taken for 0, and 1.5 for 1
+        with pytest.raises((ValueError, TypeError), match="seed must be an integer from 0"):
+            target.propose(2, seed=wrong)
 
 
 class Zeros(Noise):

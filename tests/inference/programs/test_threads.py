@@ -1,9 +1,11 @@
 """Two threads that run programs get the numbers that one alone gets, and leave nothing behind."""
 
+import copy
 import os
 import threading
 import warnings
 from collections.abc import Callable
+from functools import partial
 
 import pyro
 import pytest
@@ -81,29 +83,21 @@ def test_chains_in_one_thread_and_programs_read_in_another() -> None:
 
 def test_training_in_two_threads_is_training_in_one_after_the_other() -> None:
     x = torch.bernoulli(torch.full((40, 6), 0.3))
+    pairs = [(VAE(6, 2, hidden=(5,)), AmortizedNormal(6, 2, hidden=(5,))) for _ in range(2)]
+    twins = copy.deepcopy(pairs)
 
-    def trained(seed: int) -> list[Tensor]:
-        torch.manual_seed(seed)
-        model, guide = VAE(6, 2, hidden=(5,)), AmortizedNormal(6, 2, hidden=(5,))
-        fit(model, guide, x, num_epochs=3, seed=seed, progress=False, compile=False)
-        return [p.detach().clone() for p in (*model.parameters(), *guide.parameters())]
+    def train(pair: tuple[VAE, AmortizedNormal], seed: int) -> None:
+        fit(*pair, x, num_epochs=3, seed=seed, progress=False, compile=False)
 
-    expected, found = [trained(seed) for seed in (0, 1)], {}
-    made = threading.Lock()  # torch's generator is the process's, and modules draw from it when they are made
-
-    def work(seed: int) -> None:
-        with made:
-            torch.manual_seed(seed)
-            model, guide = VAE(6, 2, hidden=(5,)), AmortizedNormal(6, 2, hidden=(5,))
-        fit(model, guide, x, num_epochs=3, seed=seed, progress=False, compile=False)
-        found[seed] = [p.detach() for p in (*model.parameters(), *guide.parameters())]
-
+    for seed, pair in enumerate(twins):
+        train(pair, seed)
     before = state()
-    in_threads(lambda: work(0), lambda: work(1))
+    in_threads(*(partial(train, pair, seed) for seed, pair in enumerate(pairs)))
     assert state() == before
-    for seed in (0, 1):
-        for mine, theirs in zip(found[seed], expected[seed], strict=True):
-            torch.testing.assert_close(mine, theirs, rtol=0, atol=0)
+    for pair, twin in zip(pairs, twins, strict=True):
+        for mine, theirs in zip(pair, twin, strict=True):
+            for p, q in zip(mine.parameters(), theirs.parameters(), strict=True):
+                assert torch.equal(p, q)
 
 
 def test_a_thread_that_fails_lets_others_go_on() -> None:

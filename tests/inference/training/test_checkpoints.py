@@ -216,12 +216,10 @@ def test_training_on_a_full_disk_can_be_continued(tmp_path: Path) -> None:
 
 def test_a_place_that_cannot_be_written(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
-    for name, told in (
-        ("file/run", "file is no directory; remove or rename it"),
-        ("n" * 300, "too long; give a short"),
-    ):
-        with pytest.raises(CheckpointError, match=f"could not begin a run in .*{told}"):
-            train(tmp_path / name)
+    with pytest.raises(CheckpointError, match=r"could not begin a run in .*file is no directory; remove or rename it"):
+        train(tmp_path / "file/run")
+    with pytest.raises(ValueError, match=r"run_dir must be a path .*names of at most 255 bytes"):
+        train(tmp_path / ("n" * 300))
 
 
 def test_loading_last_and_best(tmp_path: Path) -> None:

@@ -116,7 +116,7 @@ def test_empty_data(empty: Any) -> None:
 def test_types_of_data() -> None:
     refuse(TypeError, "data is int64, expected floating point", torch.ones(4, SIZE, dtype=torch.int64))
     refuse(TypeError, "data is bool, expected floating point", torch.ones(4, SIZE, dtype=torch.bool))
-    refuse(TypeError, "data must be a torch.Tensor .*, or a NumPy array.* got 'mnist'", "mnist")
+    refuse(TypeError, "must be a torch.Tensor .*, or a NumPy array.* got 'mnist'", "mnist")
     refuse(TypeError, r"data\[1\] must be a torch.Tensor .*, or a NumPy array", [make_data(), [1, 2]])
     refuse(ValueError, r"\[40, 3\] rows", [make_data(), torch.zeros(3)])
     refuse(ProgramError, "float32", make_data().float())

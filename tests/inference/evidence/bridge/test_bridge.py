@@ -182,7 +182,7 @@ def test_bad_input() -> None:
     with pytest.raises(ValueError, match="at least 8"):
         bridge(target, packed(target, exact(x, 24)))
     other = TRIPLES["ppca"]().target().select([0, 1, 2])
-    with pytest.raises(ValueError, match=r"draws of site 'z' have shape \(\) a datum, the target's have \(2,\)"):
+    with pytest.raises(ValueError, match=r"draws are of the latents \['z'\] .*, the target has \['z\[0\]', 'z\[1\]'\]"):
         bridge(other, draws)
 
     def unknown(z: Any) -> Tensor:
