@@ -24,7 +24,7 @@ def ask(
     seed: int = 0,
     tolerance: float = 0.1,
     quantiles: Sequence[float] = (0.5,),
-    image_shape: Sequence[int] | None = None,
+    latent_shape: Sequence[int] | None = None,
     budget: float | str | Evaluations = 1.0,
     gates: Gates | None = None,
     start: Literal["guide", "prior"] = "guide",
@@ -56,7 +56,7 @@ REFUSED: list[tuple[str, Any, type[Exception], str]] = [
     ("tolerance", "0.1", TypeError, "got '0.1'"),
     ("quantiles", [0.5, 2.0], ValueError, r"quantiles\[1\] must be a number between 0 and 1, both excluded, got 2.0"),
     ("quantiles", 0.5, TypeError, "quantiles must be a sequence such as a list, each a number between"),
-    ("image_shape", [], ValueError, r"sequence such as a list, not empty, each .*, got \[\] \(list\)"),
+    ("latent_shape", [], ValueError, r"sequence such as a list, not empty, each .*, got \[\] \(list\)"),
     (
         "budget",
         -1,
