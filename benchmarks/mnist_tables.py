@@ -202,7 +202,7 @@ def what(sampled: Estimate, seconds: float, sides: Bracket, options: argparse.Na
     """The lines on how good it is."""
     value, error = sampled.mean()
     both = sides.lower.value.isfinite() & sides.upper.value.isfinite()
-    lower, upper = (float(side.value[both].mean()) for side in (sides.lower, sides.upper))
+    lower, upper = (f"{-side.value[both].mean():.3f} ± {_error(side, both):.3f}" for side in (sides.lower, sides.upper))
     same = sampled.value[: len(sides)][both.to(sampled.value.device)].mean()
     return [
         ("ELBO", f"{-sampled.info['elbo'].mean():.2f}"),
@@ -212,10 +212,15 @@ def what(sampled: Estimate, seconds: float, sides: Bracket, options: argparse.Na
         ),
         (
             f"bracket of {len(sides)} images in {options.budget:g} s",
-            f"{-upper:.3f} to {-lower:.3f} of {int(both.sum())} with both sides (importance samples of these: "
+            f"{upper} to {lower} of {int(both.sum())} with both sides (importance samples of these: "
             f"{-same:.2f}); {int(sides.settled.sum())} settled",
         ),
     ]
+
+
+def _error(side: Estimate, chosen: torch.Tensor) -> float:
+    """Of the mean over the chosen data."""
+    return float(side.stderr[chosen].square().sum().sqrt() / chosen.sum())
 
 
 def _has_kl(name: str) -> bool:

@@ -3,7 +3,7 @@
 import os
 from pathlib import Path
 
-NO_LINK = getattr(os, "O_NOFOLLOW", 0)
+from elbowroom.inference.saving.locks import NO_LINK
 
 
 def own_folder(root: Path, name: str) -> Path:
