@@ -103,6 +103,7 @@ def test_wheel_has_every_module_under_one_name(wheel_python: Path, tmp_path: Pat
     assert (digits, typed) == ("360", "True"), "the data or the mark of types are missing"
 
 
+@pytest.mark.slow
 @pytest.mark.timeout(300)
 def test_sdist_holds_what_its_tests_need_and_gives_the_same_wheel(wheel: Path, tmp_path: Path) -> None:
     """What pip installs from the sdist is a wheel that it builds there."""

@@ -128,6 +128,7 @@ def test_a_second_command_is_refused(run: Run, trained: Path, what: str) -> None
     assert ("--output busy is in use" in ended.err) == (what == "train")
 
 
+@pytest.mark.slow
 def test_a_result_that_cannot_be_printed(folder: Path) -> None:
     if not Path("/dev/full").exists():
         pytest.skip("this system has no /dev/full")

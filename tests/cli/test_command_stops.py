@@ -65,6 +65,7 @@ def test_numbers_that_are_not_finite_exit_with_4(run: Run, folder: Path) -> None
     assert read_json(folder / "run" / "nonfinite.json")["rows"] == [5]
 
 
+@pytest.mark.slow
 def test_sigterm_from_outside_after_the_reader_has_left(folder: Path, pixels: Path) -> None:
     """A real process, told to stop while it trains for `| head -0`: one message, no traceback."""
     endless = ("--data.name=pixels.npy", "--training.epochs=1000000", "--output=run")

@@ -46,6 +46,7 @@ def files(run: Run, *options: str) -> dict:
     return {"drawn": {Path(file).stem for file in ended["files"]}, "left out": set(ended["left_out"])}
 
 
+@pytest.mark.slow
 def test_several_latents_a_switch_and_labels(run: Run, labelled: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Killed after three steps and resumed it is the uninterrupted run; then all that is asked of a run is answered."""
     train = ("train", *LABELLED, "--programs.model=switched", *SHORT)
@@ -92,6 +93,7 @@ def test_latents_that_are_all_summed_out(run: Run, pixels: Path) -> None:
     assert files(run, "--run=run")["drawn"] == {"prior-samples", "samples"}
 
 
+@pytest.mark.slow
 def test_sequences_with_a_latent_each_step(run: Run, pixels: Path) -> None:
     grey = ("--data.name=pixels.npy", "--data.binarize=none")
     assert run("train", *grey, "--programs.model=chain", *SHORT, "--output=run").code == 0

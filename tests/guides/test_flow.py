@@ -121,6 +121,7 @@ def room_of_a_normal() -> tuple[Tensor, Tensor]:
     return room(AmortizedNormal(1, 2, (8,)))
 
 
+@pytest.mark.slow
 @needs_zuko
 @pytest.mark.parametrize("kind", ["iaf", *(pytest.param(k, marks=pytest.mark.slow) for k in (*KINDS[1:], "planar"))])
 def test_a_bent_posterior_leaves_a_normal_more_room(kind: str) -> None:
@@ -133,6 +134,7 @@ def test_a_bent_posterior_leaves_a_normal_more_room(kind: str) -> None:
     assert float(bent.mean()) < 0.6 * float(normal.mean())
 
 
+@pytest.mark.slow
 @needs_zuko
 def test_chains_brackets_and_ladders_start_from_a_flow() -> None:
     target = REGISTERED["vae, iaf"].target(2)

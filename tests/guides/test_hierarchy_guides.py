@@ -32,6 +32,7 @@ def test_each_is_the_posterior_where_its_family_holds_it(name: str, centred: boo
     torch.testing.assert_close(log_w, as_ppca(model).log_prob(x).expand(S, -1), rtol=1e-10, atol=1e-10)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["top-down", "ladder"])
 def test_centred_or_not_it_is_the_same_guide(name: str) -> None:
     """log q(z) = log q(e) − Σ log s_l: the weights are those of the other way of writing the model."""

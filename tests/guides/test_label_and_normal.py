@@ -40,6 +40,7 @@ def test_pyro_sums_the_label_out_as_by_hand() -> None:
 EXAMPLE = dedent(re.search(r":\n\n(        import.*?)\n\n    Args:", LabelAndNormal.__doc__ or "", re.DOTALL).group(1))
 
 
+@pytest.mark.slow
 def test_the_example_runs() -> None:
     """Two epochs of it already classify better than chance."""
     torch.set_default_dtype(torch.float32)

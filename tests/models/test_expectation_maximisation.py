@@ -61,6 +61,7 @@ def test_the_objective_rises_to_a_stationary_point_of_the_gradient(likelihood: s
     assert all(gradient.abs().max() < 2e-6 for gradient in gradients), [g.abs().max() for g in gradients]
 
 
+@pytest.mark.slow
 def test_digits_never_fall_and_are_learnt() -> None:
     x = load("digits", binarize="threshold")
     assert Mixture.fit_em(x.train, 50, num_starts=10).model.log_prob(x.test).mean() > -17.4

@@ -70,6 +70,7 @@ def test_a_linear_hierarchy_is_ppca(dims: tuple[int, ...]) -> None:
     torch.testing.assert_close(found, expected, rtol=1e-12, atol=1e-12)
 
 
+@pytest.mark.slow
 def test_log_p_of_a_centred_linear_hierarchy() -> None:
     model, x = linear_hierarchy((2, 1), centred=True), torch.randn(2, 3)
     found = quadrature(Target(model, BottomUp(model, ()), x)).value

@@ -38,6 +38,7 @@ def test_a_nearly_exact_observation_of_many_values_loses_no_digits() -> None:
     torch.testing.assert_close(model.log_prob(x, mask), expected, rtol=1e-8, atol=0.0)
 
 
+@pytest.mark.slow
 def test_quadrature_and_importance_sampling_find_the_filters_value() -> None:
     model = moved(LinearDynamicalSystem(2, 1, sigma=0.6))
     guide, x, mask = DeepKalmanSmoother(model, 8), torch.randn(5, 3, 2), MASK[[0, 0, 1, 2, 3], :3]

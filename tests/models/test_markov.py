@@ -49,6 +49,7 @@ def test_the_density_written_out(transition: str) -> None:
         model.log_joint(x, paths[0, :, 0], mask)
 
 
+@pytest.mark.slow
 def test_padding_and_company_change_nothing() -> None:
     (model, guide), (x, mask) = programs(), ragged(T, P, LENGTHS)
     target = Target(model, guide, x, mask)
@@ -91,6 +92,7 @@ def test_of_one_step_it_is_the_vae_with_its_decoder() -> None:
     torch.testing.assert_close(torch.stack(found), torch.stack(expected), rtol=1e-12, atol=1e-12)
 
 
+@pytest.mark.slow
 def test_data_are_simulated_whatever_stands_behind_a_sequence() -> None:
     (model, guide), (x, mask) = programs(), ragged(T, P, LENGTHS)
     for value in (0.0, 7.0, torch.nan):

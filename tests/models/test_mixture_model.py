@@ -143,6 +143,7 @@ def test_refused_data(x: Callable[[], Tensor], error: type[Exception], message: 
         make().log_prob(x())
 
 
+@pytest.mark.slow
 def test_the_script_of_the_docstring(capsys: pytest.CaptureFixture[str]) -> None:
     """As it stands but for fewer epochs: both ways end near each other, and the guide's ELBO not far below."""
     torch.set_default_dtype(torch.float32)

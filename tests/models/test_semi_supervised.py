@@ -45,6 +45,7 @@ def log_joint(model: SemiSupervisedVAE, x: Tensor) -> Tensor:
     return model.label_logits.log_softmax(-1) + torch.stack(each, -1)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("guide", GUIDES.values(), ids=list(GUIDES))
 def test_told_labels_give_the_joint_and_others_its_sum(guide: Any) -> None:
     model, x = made(), data()

@@ -145,6 +145,7 @@ def test_refusals(wrong, message: str) -> None:
         wrong()
 
 
+@pytest.mark.slow
 def test_with_the_generators_own_topics_all_ways_agree() -> None:
     """log p(x) of what the data were drawn from, by quadrature over three latents, and by what needs no lattice."""
     bags = simulate_topics(2, seed=3)

@@ -51,6 +51,7 @@ def test_an_exact_row_sums_to_one_and_draws_what_it_says(levels: int, row: str) 
     assert ((x.double().mean(0) - expected).abs() < sigmas(4 * 8) * spread / 500**0.5).all()
 
 
+@pytest.mark.slow
 def test_a_row_from_both_sides_holds_the_lattice_sum(monkeypatch: pytest.MonkeyPatch) -> None:
     """A hierarchy of one and one latents: two dimensions, so that the truth is known."""
     monkeypatch.setattr(with_latents, "LOOKED", 5)

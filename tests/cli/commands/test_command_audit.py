@@ -205,6 +205,7 @@ def test_what_is_refused(run: Run, trained: Path) -> None:
     assert not (trained / "audit" / "audit.json").exists()
 
 
+@pytest.mark.slow
 def test_units_of_bits_stand_beside_the_nats(run: Run, trained: Path) -> None:
     ended = run("audit", f"--run={trained}", "--limit=3", "--units=bits", *QUICK)
     assert ended.code == 0, ended

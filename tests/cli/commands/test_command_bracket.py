@@ -13,6 +13,7 @@ from toys.strict_json import read_json
 BRACKET = ("--method=bracket", "--budget=120")
 
 
+@pytest.mark.slow
 def test_what_is_written_is_the_librarys(run: Run, trained: Path) -> None:
     ended = run("evidence", f"--run={trained}", *BRACKET, "--tolerance=0.2", "--seed=4", "--json=true")
     found = ended.json()

@@ -14,6 +14,7 @@ MODEL = ("--programs.model=vector-quantized", "--programs.options={num_codes: 5,
 DATA = ("--data.name=pixels.npy", "--data.dir=.")
 
 
+@pytest.mark.slow
 def test_a_codebook_is_trained_measured_audited_and_drawn(run: Run, pixels: Path) -> None:
     told = run("train", *DATA, *MODEL, *SMALL, "--output=run", "--json").json()
     assert (told["loss"], told["bound"]) == ("quantized", "lower")

@@ -40,6 +40,7 @@ def test_data_given_their_label(run: Run, labelled: Path) -> None:
     assert not any("latents.network" in name for name in parameters(Path("run")))
 
 
+@pytest.mark.slow
 def test_the_rest_of_an_image(run: Run, labelled: Path) -> None:
     drawn = answered(run, "--programs.model=completion-vae")
     assert drawn == {"prior-samples", "reconstructions", "samples"}
@@ -50,6 +51,7 @@ def test_the_rest_of_an_image(run: Run, labelled: Path) -> None:
     assert compared.code == 0 and Path("run/compare/posteriors.png").stat().st_size > 1000, compared.err
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("guide", "drawn"), [("normal", set()), ("label-and-normal", {"reconstructions"})], ids=["z", "y and z"]
 )

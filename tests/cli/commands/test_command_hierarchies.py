@@ -7,6 +7,7 @@ import pytest
 from toys.commands import SMALL, Run, parameters
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("model", "guide", "pictures"),
     [

@@ -177,6 +177,7 @@ def test_the_best_checkpoint_is_not_the_last(run: Run, folder: Path, pixels: Pat
     assert means["best"] > means["last"]
 
 
+@pytest.mark.slow
 def test_compare_writes_tables_that_agree(run: Run, trained: Path) -> None:
     import xarray as xr
 

@@ -27,6 +27,7 @@ def ragged(folder: Path) -> Path:
     return folder
 
 
+@pytest.mark.slow
 def test_a_model_of_sequences_is_trained_resumed_measured_audited_and_drawn(run: Run, ragged: Path) -> None:
     ended = run("train", *DATA, *PROGRAMS, *SMALL, "--output=whole")
     assert ended.code == 0, ended.err

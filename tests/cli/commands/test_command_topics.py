@@ -34,6 +34,7 @@ def bags(folder: Path) -> Path:
     return folder / "bags.npy"
 
 
+@pytest.mark.slow
 def test_a_topic_model_is_asked_everything(run: Run, bags: Path) -> None:
     assert run(*TRAIN, "--programs.options={num_topics: 2, topics: mixture}", "--output=run").code == 0
     assert read_json(Path("run/config.json"))["record"]["programs"]["options"] == {"num_topics": 2, "topics": "mixture"}

@@ -23,6 +23,7 @@ def _quick(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(examination, "decompose", partial(decompose, families=["mean-field"]))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("seconds", [0.3, pytest.param(1.5, marks=pytest.mark.slow)])
 def test_seconds_are_kept(seconds: float, clock: Clock) -> None:
     target, begin = Plane().target(12), clock.seconds
@@ -39,6 +40,7 @@ def test_what_there_is_no_room_for_is_said_with_what_it_takes() -> None:
     assert found.decomposition is None and found.calibration is None
 
 
+@pytest.mark.slow
 def test_evaluations_give_the_same_bits(clock: Clock, tmp_path: Path) -> None:
     target, begin, budget = Line(0.8).target(8), evaluations.total(), "2e5 evaluations"
     first = audit_target(target, budget=budget, num_simulations=40)
@@ -61,6 +63,7 @@ def means(found: Audit) -> tuple[float, float]:
     return found.numbers["log_p"].value, found.numbers["gap"].value
 
 
+@pytest.mark.slow
 def test_means_are_of_all_data_if_all_are_known() -> None:
     """The headline is of what the lattice knows."""
     found, (x,) = of_twenty(), Line(0.6).target(20).args
@@ -81,6 +84,7 @@ def test_some_known_data_do_not_speak_for_all() -> None:
     assert left_out is not None and left_out.population == 19 == len(left_out.room)
 
 
+@pytest.mark.slow
 def test_chains_that_took_nearly_all_leave_something_to_say(clock: Clock, monkeypatch: pytest.MonkeyPatch) -> None:
     """What they have cost is not thrown away: the first block is finished with whatever is left."""
     used, budget = examination.hmc, 20.0

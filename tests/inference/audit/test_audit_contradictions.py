@@ -38,6 +38,7 @@ def blind() -> tuple[Decomposition, Agreement]:
     return found(MISSED)
 
 
+@pytest.mark.slow
 def test_the_least_room_is_that_of_the_missed_mass(blind: tuple[Decomposition, Agreement]) -> None:
     least, error = least_room(blind[1])
     assert bool(((least - MISSED).abs() < 4 * error).all()) and float(error.max()) < 0.03
@@ -78,6 +79,7 @@ def test_chains_that_did_not_pass_raise_nothing(blind: tuple[Decomposition, Agre
     assert "did not pass their gates" in told.flags[1]
 
 
+@pytest.mark.slow
 def test_room_that_holds_the_missed_modes_is_left_alone() -> None:
     room, judged = found(0.0)
     assert reconciled(room, judged) is room

@@ -76,6 +76,7 @@ def test_what_cannot_be_read_is_refused(condition: str) -> None:
         terms(condition)
 
 
+@pytest.mark.slow
 @given(
     st.lists(
         st.tuples(

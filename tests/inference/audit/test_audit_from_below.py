@@ -51,6 +51,7 @@ def truth(kind: str, x: Tensor) -> Tensor:
     return (fn.log_prob(k)[:, None] + dist.Normal(k[:, None], 1.25**0.5).log_prob(x)).logsumexp(0)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", ["Poisson", "event", "sites"])
 def test_what_can_be_said_is_said(kind: str) -> None:
     x = torch.tensor(X)

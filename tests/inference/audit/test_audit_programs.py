@@ -88,6 +88,7 @@ def test_global_latents() -> None:
     assert found.numbers["gap"].low > 0 and math.isfinite(found.numbers["gap"].high)
 
 
+@pytest.mark.slow
 def test_a_hierarchy_of_two_sites() -> None:
     """Two sites, labels as a second argument, a keyword that has no row for each datum."""
     x, y = torch.randn(5, 3), torch.tensor([0.0, 1.0, 1.0, 0.0, 1.0])
@@ -113,6 +114,7 @@ def test_a_hierarchy_of_two_sites() -> None:
     assert in_short.tone == "warning" and in_short.sentence.startswith("In short: use q with care")
 
 
+@pytest.mark.slow
 def test_discrete_latents_of_the_guide_are_weighed_only() -> None:
     """Chains, lattices and local fits need coordinates; values without end cannot be summed: the site is named."""
 
@@ -140,6 +142,7 @@ def test_no_continuous_latent_at_all() -> None:
     assert "no continuous latent" in found.skipped["examination"]
 
 
+@pytest.mark.slow
 def test_one_number_a_datum() -> None:
     """Data `[B]`, without an event: the smallest model that there is."""
     found = audit_target(problem("conjugate-normal-0.7").target(), budget=GENEROUS, num_simulations=30)
@@ -147,6 +150,7 @@ def test_one_number_a_datum() -> None:
     assert found.latent_use is not None and found.latent_use.sigma["value"] == 1.0
 
 
+@pytest.mark.slow
 def test_single_precision() -> None:
     torch.set_default_dtype(torch.float32)
     line = Line(0.7)
@@ -172,6 +176,7 @@ def test_an_improper_prior_is_refused() -> None:
         audit(model, guide, torch.zeros(3), budget=GENEROUS)
 
 
+@pytest.mark.slow
 def test_a_guide_whose_density_at_a_point_is_unknown() -> None:
     """Its own draws tell the room; what asks for log q at other points says that it cannot, or goes without."""
 
@@ -191,6 +196,7 @@ def test_a_guide_whose_density_at_a_point_is_unknown() -> None:
     assert {"settled", "k_hat_too_high"} <= set(found.numbers)
 
 
+@pytest.mark.slow
 def test_a_part_that_these_programs_do_not_allow_is_skipped(monkeypatch: pytest.MonkeyPatch) -> None:
     """What a part says against it is told; the other parts answer."""
 
@@ -227,6 +233,7 @@ def test_without_an_examination_the_verdict_says_so(monkeypatch: pytest.MonkeyPa
     assert found.table().rstrip() == found.verdict
 
 
+@pytest.mark.slow
 def test_chains_that_do_not_converge_are_no_ground_for_trust(monkeypatch: pytest.MonkeyPatch) -> None:
     """An exact guide whose posterior cannot be sampled: nothing is said of its uses, and that is said."""
     monkeypatch.setattr(examination, "GATES", Gates(rhat=0.5))
@@ -237,6 +244,7 @@ def test_chains_that_do_not_converge_are_no_ground_for_trust(monkeypatch: pytest
     assert first.tone == "warning" and first.numbers == ("unconverged",) and "can be trusted" not in found.verdict
 
 
+@pytest.mark.slow
 def test_the_table_of_chosen_data() -> None:
     with one_block():
         found = audit_target(Line(0.6).target(20), budget=GENEROUS, num_simulations=30)

@@ -70,6 +70,7 @@ def per_datum(audit: Audit) -> dict[str, Tensor]:
     return {name: column[order] for name, column in columns.items()}
 
 
+@pytest.mark.slow
 def test_an_audit_that_ran_out_of_time_goes_on(
     tmp_path: Path, calls: list[Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -133,6 +134,7 @@ def test_an_audit_that_was_interrupted_goes_on(
     assert len(calls) == 1 and full.rows["decomposition"] == (*done[0], *calls[0])
 
 
+@pytest.mark.slow
 def test_data_are_examined_once_whatever_is_the_worst_by_now(
     tmp_path: Path, calls: list[Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -149,6 +151,7 @@ def test_data_are_examined_once_whatever_is_the_worst_by_now(
     assert full.numbers["examined"].value == 2
 
 
+@pytest.mark.slow
 def test_other_numbers_of_simulations_are_other_calibrations(tmp_path: Path, calls: list[Any]) -> None:
     target = Line(0.8).target(4)
     for number in (30, 50, 30):
@@ -157,6 +160,7 @@ def test_other_numbers_of_simulations_are_other_calibrations(tmp_path: Path, cal
     assert calls.count("calibrate") == 2
 
 
+@pytest.mark.slow
 def test_a_state_of_something_else_is_refused(tmp_path: Path) -> None:
     audited(tmp_path, num_data=4)
     before = {path.name: path.read_bytes() for path in tmp_path.iterdir()}
@@ -172,6 +176,7 @@ def test_a_state_of_something_else_is_refused(tmp_path: Path) -> None:
         assert {path.name: path.read_bytes() for path in tmp_path.iterdir()} == before
 
 
+@pytest.mark.slow
 def test_damaged_files_are_refused(tmp_path: Path) -> None:
     """Each of them, cut short, with one bit turned, empty, or of another part: named, and left as it is."""
     audited(tmp_path, num_data=8)
@@ -191,6 +196,7 @@ def test_damaged_files_are_refused(tmp_path: Path) -> None:
     audited(tmp_path, num_data=8)
 
 
+@pytest.mark.slow
 def test_a_state_of_another_version_is_refused(tmp_path: Path) -> None:
     """A field that is no more, a type that is not known: a reason, not a riddle."""
     from elbowroom.inference.saving.state_file import _digest

@@ -49,6 +49,7 @@ def comparison():
     return x[[3, 1]], result
 
 
+@pytest.mark.slow
 def test_every_method_finds_the_posterior_and_the_guide_shows_its_error(comparison) -> None:
     x, result = comparison
     assert result.data == [3, 1]
@@ -122,6 +123,7 @@ def test_record_is_json_with_a_row_for_each_datum_latent_and_method(comparison) 
     assert nuts["seconds"] > 0
 
 
+@pytest.mark.slow
 def test_four_latents_fall_back_to_mcmc_as_the_reference() -> None:
     def wide_model(x: Tensor) -> None:
         with pyro.plate("data", len(x)):

@@ -24,6 +24,7 @@ def found() -> Comparison:
     return compare(target(), [2, 0], mcmc="hmc", num_checked=1, num_samples=500, **sizes)  # type: ignore[arg-type]
 
 
+@pytest.mark.slow
 def test_hmc_has_the_exact_means_and_nuts_agrees(found: Comparison) -> None:
     exact, draws = found.posteriors["quadrature"], found.posteriors["hmc"]
     assert list(found.posteriors) == ["guide", "importance", "hmc", "quadrature"]

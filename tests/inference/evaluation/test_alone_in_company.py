@@ -61,6 +61,7 @@ def test_estimators_flag_data_that_are_mixed_later(name: str) -> None:
     assert len(flags) == 6 and all(flag.startswith("log p(x|z) of datum ") and FLAG in flag for flag in flags)
 
 
+@pytest.mark.slow
 def test_a_bridge_is_asked_too() -> None:
     toy = Changeable()
     target = toy.target()

@@ -55,6 +55,7 @@ WAYS = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("how", WAYS)
 def test_what_the_compiler_gives_is_tried(how: str, small: None, monkeypatch: pytest.MonkeyPatch) -> None:
     calls, target = compiles(monkeypatch, WAYS[how]), vae()
@@ -67,6 +68,7 @@ def test_what_the_compiler_gives_is_tried(how: str, small: None, monkeypatch: py
     assert len(calls) == 1
 
 
+@pytest.mark.slow
 def test_automatically_only_where_it_pays(small: None, monkeypatch: pytest.MonkeyPatch) -> None:
     calls, target = compiles(monkeypatch, lambda graph: graph), vae()
     assert importance(target, num_samples=300).info["evaluated"] == "run"

@@ -54,6 +54,7 @@ def test_blocks_are_plain_runs(layout: str) -> None:
                 torch.testing.assert_close(term, plain, rtol=1e-12, atol=1e-12)
 
 
+@pytest.mark.slow
 def test_importance_is_the_same_in_blocks(always: None, monkeypatch: pytest.MonkeyPatch) -> None:
     target, made = vae(), []
     evaluate = JointInBlocks.__call__

@@ -57,6 +57,7 @@ def test_lower_bounds_stay_what_they_are() -> None:
     assert found["elbo"].flags == ("", "") and all("a search" in flag for flag in found["importance"].flags)
 
 
+@pytest.mark.slow
 def test_chains_know_both_modes_and_what_rests_on_them_does() -> None:
     modes = SeparateModes(4)
     target = modes.target(COPIES)
@@ -70,6 +71,7 @@ def test_chains_know_both_modes_and_what_rests_on_them_does() -> None:
     assert bool(sides.settled.all()) and float((sides.lower.value - modes.evidence).abs().max()) < 0.05
 
 
+@pytest.mark.slow
 def test_chains_that_were_kept_in_one_mode_are_held_against_their_own_search() -> None:
     modes = SeparateModes(4)
     target = modes.target(2)
@@ -94,6 +96,7 @@ def test_good_guides_are_not_doubted() -> None:
     assert not any("a search" in flag for flag in importance(rates).flags)
 
 
+@pytest.mark.slow
 def test_particles_that_have_collapsed_in_single_precision_claim_nothing() -> None:
     """A posterior a thousandth as wide as its prior leaves one particle, whose width no number near it can tell."""
     problem = Ppca.make(64, 10, 0.1)
@@ -157,6 +160,7 @@ def test_an_opinion_with_even_weights_speaks_against_values_above_it_too() -> No
     assert found_more(Estimate(value.value, value.stderr, "upper"), opinion) == [""] * 4
 
 
+@pytest.mark.slow
 def test_so_many_modes_that_others_may_be_missing() -> None:
     target = problem("twenty-modes-4").target()
     draws = hmc(target, num_warmup=50, num_draws=50)

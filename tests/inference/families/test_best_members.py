@@ -69,6 +69,7 @@ def mean_field_by_scipy(toy: Pixels, x: Tensor) -> float:
     return -min(minimize(loss, start, jac=True, method="L-BFGS-B").fun for start in starts)
 
 
+@pytest.mark.slow
 def test_the_best_mean_field_member_is_that_of_another_optimiser() -> None:
     toy = Pixels()
     target = toy.target(8)

@@ -60,6 +60,7 @@ def test_an_exact_guide_has_no_room() -> None:
         close(value.value, 0.0, 1e-6)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("rho", [slow(0.3), slow(0.6), 0.9])
 def test_correlated_gaussian_under_both_families(rho: float) -> None:
     known = problem(f"correlated-gaussian-{rho:g}")
@@ -73,6 +74,7 @@ def test_correlated_gaussian_under_both_families(rho: float) -> None:
     close(full.amortization.value, lost, 0.01)
 
 
+@pytest.mark.slow
 def test_a_full_covariance_guide_that_is_off_is_all_amortization() -> None:
     known = problem("correlated-gaussian-0.6")
     factor = torch.tensor([[1.0, 0.0], [-0.5, 0.9]])
@@ -85,6 +87,7 @@ def test_a_full_covariance_guide_that_is_off_is_all_amortization() -> None:
     close(d.approximation.value, 0.0, 1e-6)
 
 
+@pytest.mark.slow
 def test_a_guide_that_is_no_gaussian_is_noted() -> None:
     d = decompose(problem("banana").target(), families=["mean-field", "full covariance", "mixture"])
     assert d.family == "full covariance"
@@ -185,6 +188,7 @@ def test_an_encoder_that_is_far_off_or_not_finite_is_named() -> None:
     assert bool(d.amortization.value[[0, 2]].isfinite().all())
 
 
+@pytest.mark.slow
 def test_what_a_rung_must_gain_is_a_matter_of_the_datum() -> None:
     """Some of these are near the limit, so that the spread of others would be seen in chunks of four."""
     target = Pixels().target(11)
@@ -206,6 +210,7 @@ def test_float32_programs_give_the_same_to_their_rounding() -> None:
         assert bool(((double.ladder[rung].value - single.ladder[rung].value).abs() < 4 * error + 1e-4).all())
 
 
+@pytest.mark.slow
 def test_constrained_sites_are_refined_where_they_are_real() -> None:
     d = decompose(Target(positive_model, positive_guide, torch.tensor(POSITIVE)))
     assert d.family == "mean-field"
@@ -234,6 +239,7 @@ def test_programs_whose_data_cannot_be_cut() -> None:
     close(d.amortization.value, torch.distributions.kl_divergence(q, posterior).item(), 1e-4)
 
 
+@pytest.mark.slow
 def test_many_latents_are_refined_without_covariances() -> None:
     def model(x: Tensor) -> None:
         with pyro.plate("data", len(x)):
@@ -254,6 +260,7 @@ def test_many_latents_are_refined_without_covariances() -> None:
     assert list(decompose(target, log_p=log_p, num_samples=64).refined.families) == ["mean-field"]
 
 
+@pytest.mark.slow
 def test_log_p_may_be_given() -> None:
     known = problem("banana-mean-field")
     target = known.target()
@@ -267,6 +274,7 @@ def test_log_p_may_be_given() -> None:
     close(lower.amortization.value, d.amortization.value, 0.0)
 
 
+@pytest.mark.slow
 def test_a_bracket_is_taken_by_its_middle_and_its_width_is_error() -> None:
     known = problem("conjugate-normal-0.9")
     target, truth = known.target(), known.log_evidence
@@ -286,6 +294,7 @@ def test_a_bracket_is_taken_by_its_middle_and_its_width_is_error() -> None:
     assert d.log_p.info["method"][5] == "annealing"
 
 
+@pytest.mark.slow
 def test_programs_that_take_all_of_several_data_at_once() -> None:
     """A plate of fixed size: data that rest are run along; only those that are no Gaussian take their own draws."""
     x = torch.tensor([-1.0, 0.4, 2.0])

@@ -71,6 +71,7 @@ def banana() -> Decomposition:
     return decompose(problem("banana-mean-field").target(), families=[*GAUSSIANS, "flow"])
 
 
+@pytest.mark.slow
 def test_a_flow_follows_a_banana() -> None:
     d, truth = banana(), problem("banana-mean-field").log_evidence
     left = truth - d.ladder["flow"].value
@@ -112,6 +113,7 @@ def standard(x: Tensor) -> None:
         pyro.sample("z", dist.Normal(x.new_zeros(()), 1.0))
 
 
+@pytest.mark.slow
 def test_one_latent_is_skewed() -> None:
     target = Target(skewed, standard, torch.tensor([0.0, 1.0]))
     d = decompose(target, families=["mean-field", "flow"])

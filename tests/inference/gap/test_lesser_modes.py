@@ -63,6 +63,7 @@ def test_the_encoder_on_the_lesser_mode_is_the_encoders_room(num_latents: int) -
         assert all("holds 90 % of the posterior (0.11 nats)" in note for note in d.notes)
 
 
+@pytest.mark.slow
 def test_what_chains_have_seen_is_a_start_too() -> None:
     modes = TwoModes()
     target = modes.target(SMALL)
@@ -72,6 +73,7 @@ def test_what_chains_have_seen_is_a_start_too() -> None:
     assert "lesser mode" in d.notes[0]
 
 
+@pytest.mark.slow
 def test_a_datum_is_the_same_in_any_company() -> None:
     """Whether a neighbour's search begins anew changes nothing, in a chunk or alone."""
     modes, options = TwoModes(3), {"num_samples": 32, "families": ["mean-field"]}
@@ -89,6 +91,7 @@ def known(modes: TwoModes, num_data: int) -> Estimate:
     return Estimate(torch.full((num_data,), modes.log_p), torch.zeros(num_data), "exact")
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("nowhere")
 def test_a_search_that_stays_in_the_lesser_mode_is_flagged_and_its_room_is_the_searchs() -> None:
     modes = TwoModes()
@@ -101,6 +104,7 @@ def test_a_search_that_stays_in_the_lesser_mode_is_flagged_and_its_room_is_the_s
     assert bool((d.optimisation.stderr[0] < 0.05) & (d.approximation.stderr < 0.05).all())
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("nowhere")
 def test_no_number_of_the_members_goes_without_a_flag() -> None:
     """Both: one is 2.30 nats low, the other .105."""
@@ -117,6 +121,7 @@ def test_no_number_of_the_members_goes_without_a_flag() -> None:
     assert importance(d.refined.base, search=False).flags == ("", "")
 
 
+@pytest.mark.slow
 def test_a_mixture_that_covers_both_is_not_doubted() -> None:
     modes = TwoModes(3)
     d = decompose(modes.target(SMALL), log_p=known(modes, 1))
@@ -124,6 +129,7 @@ def test_a_mixture_that_covers_both_is_not_doubted() -> None:
     assert d.refined.doubts["mixture"] == ("",) and d.refined.doubts["mean-field"] != ("",)
 
 
+@pytest.mark.slow
 def test_a_value_that_the_members_contradict_from_below_is_flagged() -> None:
     modes = TwoModes(2)
     target = modes.target(LARGE, SMALL)
@@ -145,6 +151,7 @@ def unknown(num_data: int) -> Estimate:
     return Estimate(nothing, nothing, "lower")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("searched", [False, True])
 def test_a_second_opinion_that_lies_above_is_believed_and_told(searched: bool) -> None:
     """The members sit on the small mode; the encoder on the large one, or a search that knows all."""
@@ -157,6 +164,7 @@ def test_a_second_opinion_that_lies_above_is_believed_and_told(searched: bool) -
     assert "they disagree" in found.flags[0] and "-13.1" in found.flags[0]
 
 
+@pytest.mark.slow
 def test_an_encoder_on_the_lesser_mode_does_not_contradict_what_the_prior_confirms() -> None:
     modes = TwoModes(3)
     loc = torch.tensor([[-modes.mean], [modes.mean]]).expand(1, 2, 3)
@@ -186,6 +194,7 @@ def test_without_any_second_opinion_that_is_said() -> None:
     assert "no second opinion" in found.flags[0]
 
 
+@pytest.mark.slow
 def test_the_encoder_is_heard_where_the_prior_cannot_be_drawn_from() -> None:
     modes = TwoModes(3)
 
@@ -199,6 +208,7 @@ def test_the_encoder_is_heard_where_the_prior_cannot_be_drawn_from() -> None:
     assert "annealing from the encoder's output" in found.flags[0]
 
 
+@pytest.mark.slow
 def test_one_of_many_equal_modes_is_the_familys_room() -> None:
     """Eight modes of equal weight, at the corners of a cube. A member holds an eighth, and none holds more."""
     corners = torch.cartesian_prod(*[torch.tensor([-3.0, 3.0])] * 3)

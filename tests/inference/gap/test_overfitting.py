@@ -60,6 +60,7 @@ def test_exploded_data_are_left_out_and_bad_sides_refused(small: Decomposition) 
         encoder_overfitting(good, replace(good, family="mixture"))
 
 
+@pytest.mark.slow
 def test_the_interval_covers(small: Decomposition) -> None:
     """95 % intervals of two samples with one mean: 300 pairs, at most 6 % below the level (4.5 sigma: 5.7 %)."""
     generator, covered = torch.Generator().manual_seed(1), 0

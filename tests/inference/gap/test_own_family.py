@@ -28,6 +28,7 @@ B = 5
 OWN = {"families": [OWN_FAMILY], "num_samples": 64}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("name", "centred"), [("bottom-up", True), ("top-down", False), ("ladder", True)])
 def test_what_was_put_between_the_encoder_and_its_family_is_found(name: str, centred: bool) -> None:
     """KL(q ‖ p) of an exact guide whose Normals are moved and widened is Σ ½ (δ² + e^2γ − 1) − γ: all amortization."""
@@ -63,6 +64,7 @@ def trained(name: str) -> Target:
     return Target(model, guide, x[:12])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["bottom-up", pytest.param("ladder", marks=pytest.mark.slow)])
 def test_encoders_fall_short_of_their_family_on_nearly_all_data(name: str) -> None:
     """Where mean-field gains nothing over a guide whose layers depend on each other."""
@@ -75,6 +77,7 @@ def test_encoders_fall_short_of_their_family_on_nearly_all_data(name: str) -> No
     assert own.value.mean() > 5 * mean_field.value.mean()
 
 
+@pytest.mark.slow
 def test_company_and_chunks_change_nothing() -> None:
     target = trained("bottom-up").select(range(5))
     log_p = importance(target, num_samples=200, search=False)
@@ -90,6 +93,7 @@ def test_company_and_chunks_change_nothing() -> None:
         torch.testing.assert_close(few[path], whole[path][some], rtol=1e-8, atol=1e-8)
 
 
+@pytest.mark.slow
 def test_members_are_a_target_and_a_program() -> None:
     target = trained("ladder").select(range(4))
     refined = decompose(target, log_p=importance(target, num_samples=50, search=False), **OWN)
@@ -150,6 +154,7 @@ def test_a_flow_has_its_own_family() -> None:
     assert ((log_w.mean(0) - d.ladder[OWN_FAMILY].value).abs() < sigmas(3) * error).all()
 
 
+@pytest.mark.slow
 def test_guides_that_are_gaussian_have_no_rung_besides_theirs() -> None:
     for target in (Pixels().target(2), problem("ppca").target()):
         with pytest.raises(ValueError, match="is no family of this guide: the guide is a Gaussian"):
@@ -160,6 +165,7 @@ def test_guides_that_are_gaussian_have_no_rung_besides_theirs() -> None:
     assert torch.equal(d.amortization.value, alone.amortization.value)
 
 
+@pytest.mark.slow
 def test_an_exact_guide_of_two_sites_has_no_room() -> None:
     d = decompose(problem("banana").target(), num_samples=128)
     assert d.family == OWN_FAMILY and d.notes == d.flags == ("",) * len(d)

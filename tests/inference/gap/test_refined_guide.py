@@ -35,6 +35,7 @@ def within(found: Tensor, truth: Tensor, error: Tensor, sigmas: float = 4.5) -> 
     assert bool(((found - truth).abs() <= sigmas * error + 1e-6).all()), (found - truth, error)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["conjugate-normal-0.5", pytest.param("ppca-mean-field", marks=pytest.mark.slow)])
 def test_the_exact_posterior_has_constant_weights(name: str) -> None:
     known = problem(name)
@@ -52,6 +53,7 @@ def test_a_given_posterior_is_exact_to_rounding() -> None:
     torch.testing.assert_close(found.value, known.log_evidence, atol=1e-12, rtol=0)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", MAKERS)
 def test_draws_and_density_agree_with_each_other_and_with_the_family(name: str) -> None:
     guide = refined(MAKERS[name]())
@@ -89,6 +91,7 @@ def test_a_mixture_is_drawn_in_its_shares() -> None:
     torch.testing.assert_close(log_q, family.log_density(z["z"]))
 
 
+@pytest.mark.slow
 def test_members_are_cut_and_ordered_with_the_data() -> None:
     guide = refined(pixels())
     target = guide.target()
@@ -128,6 +131,7 @@ def test_every_estimator_takes_it() -> None:
     assert len(again) == 5
 
 
+@pytest.mark.slow
 def test_rungs_by_name() -> None:
     guide = refined(pixels())
     assert list(guide.families) == list(RUNGS)

@@ -58,6 +58,7 @@ MAKERS = {make.__name__: make for make in (pixels, bent, positive, deep)}
 SLOW = {"deep", "pixels"}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", [pytest.param(n, marks=[pytest.mark.slow] if n in SLOW else []) for n in MAKERS])
 def test_the_chain_of_conditionals_is_the_joint_density(name: str) -> None:
     target = MAKERS[name]()
@@ -77,6 +78,7 @@ def test_the_chain_of_conditionals_is_the_joint_density(name: str) -> None:
         assert abs(value - d.ladder[rung].value.sum()) < 4 * error + 1e-6
 
 
+@pytest.mark.slow
 def test_scales_of_the_model_are_the_programs() -> None:
     """A subsampling plate and a KL weight: model and guide are weighed alike."""
 
@@ -100,6 +102,7 @@ def test_scales_of_the_model_are_the_programs() -> None:
     assert abs(-loss - 40 / 3 / 2 * float(evidence)) < 1e-3
 
 
+@pytest.mark.slow
 def test_predictive_and_batches() -> None:
     target = positive()
     program = found(target, RUNGS[:2]).refined.program()
@@ -150,6 +153,7 @@ def test_members_can_be_trained_and_the_decoder_beneath_them() -> None:
     assert torch.equal(program.loc, held)
 
 
+@pytest.mark.slow
 def test_an_automatic_guide_and_its_auxiliary_sites_leave_no_trace() -> None:
     x = torch.tensor(POSITIVE)
     guide = AutoNormal(positive_model)

@@ -16,6 +16,7 @@ def frozen(module: nn.Module) -> dict[str, Tensor]:
     return {name: value.detach().clone() for name, value in (*module.named_parameters(), *module.named_buffers())}
 
 
+@pytest.mark.slow
 def test_a_new_encoder_gains_what_the_old_one_lost_and_the_model_stays() -> None:
     torch.manual_seed(3)
     decoder, toy = Decoder(), Pixels()

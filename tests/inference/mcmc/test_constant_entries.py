@@ -46,6 +46,7 @@ def test_constants_are_read_off_the_bijection(name: str) -> None:
     assert latent.constant == tuple(bool(mark) for row in constant for mark in row)
 
 
+@pytest.mark.slow
 def test_chains_are_judged_by_what_varies() -> None:
     problem = target()
     assert problem.varying.tolist() == [False, False, True, True]
@@ -73,6 +74,7 @@ def test_a_chain_that_never_moved_is_found() -> None:
     assert "R-hat is undefined" in convergence(z, quiet, varying=torch.zeros(3, dtype=torch.bool)).flags[0]
 
 
+@pytest.mark.slow
 def test_constants_agree_and_are_no_latents() -> None:
     problem = target(10)
     draws = hmc(problem, num_warmup=100, num_draws=250)
@@ -88,6 +90,7 @@ def test_constants_agree_and_are_no_latents() -> None:
     assert bool(use.aggregate_mean.isfinite().all())
 
 
+@pytest.mark.slow
 def test_constants_are_calibrated() -> None:
     """Data that say nothing, and the prior as guide; the first entry differs from 1 by the rounding of another way."""
 

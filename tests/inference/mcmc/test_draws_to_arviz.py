@@ -176,6 +176,7 @@ def test_who_changes_the_object_changes_no_draws() -> None:
     assert not bool((draws.convergence.rhat == 17.0).any())
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("plot", arviz_oracle.PLOTS)
 def test_arviz_draws_it(plot: str) -> None:
     """All data or one of them, with divergences and a site of each kind."""
@@ -198,6 +199,7 @@ def test_arviz_draws_one_datum(plot: str) -> None:
 # Draws by a sampler --------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 def test_draws_of_a_sampler_with_estimates_of_its_target() -> None:
     target = conjugate().target()
     draws = sampled(target, num_chains=4, num_warmup=30, num_draws=60)
@@ -213,6 +215,7 @@ def test_draws_of_a_sampler_with_estimates_of_its_target() -> None:
     np.testing.assert_array_equal(data.sample_stats["energy"], draws.stats["energy"])
 
 
+@pytest.mark.slow
 def test_a_program_that_is_one_datum() -> None:
     """plate=None: global latents, constrained ones among them."""
     draws = sampled(regression().target(), num_chains=2, num_warmup=20, num_draws=20)
@@ -224,6 +227,7 @@ def test_a_program_that_is_one_datum() -> None:
     assert_agrees(data, draws, 0, 0, rtol=1e-10)
 
 
+@pytest.mark.slow
 def test_finite_discrete_latents_are_summed_out() -> None:
     def model(x: Tensor) -> None:
         with pyro.plate("data", len(x)):

@@ -37,6 +37,7 @@ def test_conjugate_posterior() -> None:
     assert mean.square().mean().sqrt() > 0.5  # the errors are of the size that they are said to be
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("start", "jumps"),
     [
@@ -64,6 +65,7 @@ def test_correlated_gaussian_posterior(start: str, jumps: bool) -> None:
     assert (correlation - exact).abs().max() < SIGMA / draws.convergence.ess_moments.min().sqrt()
 
 
+@pytest.mark.slow
 def test_constrained_posterior() -> None:
     x = torch.tensor([0.0, 1.0, 3.0, 10.0, 40.0])
     draws = hmc(Target(gamma_model, gamma_guide, x), num_draws=1000, seed=1)
@@ -73,6 +75,7 @@ def test_constrained_posterior() -> None:
     assert not any(draws.flags)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("default", [torch.float32, torch.float64])
 def test_float32_data_whatever_the_default_is(default: torch.dtype) -> None:
     torch.set_default_dtype(default)
@@ -157,6 +160,7 @@ def test_statistics() -> None:
     assert abs(draws.stats["energy"].mean() - energy) < 0.3
 
 
+@pytest.mark.slow
 def test_a_datum_without_an_answer_leaves_the_others_alone() -> None:
     def guide(x: Tensor) -> None:
         with pyro.plate("data", len(x)):

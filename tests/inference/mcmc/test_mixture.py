@@ -56,6 +56,7 @@ def test_log_density_is_that_of_the_mixture_written_out(dim: int) -> None:
     torch.testing.assert_close(mixture.log_share.exp().sum(1), torch.ones(3))
 
 
+@pytest.mark.slow
 def test_density_integrates_to_one() -> None:
     line = Mixture.fit(two_modes(dim=1))
     grid = torch.linspace(-250, 250, 100_001)

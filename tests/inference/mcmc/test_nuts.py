@@ -26,6 +26,7 @@ def guide(x: Tensor) -> None:
         pyro.sample("z", dist.Normal(x / 2, 0.5))
 
 
+@pytest.mark.slow
 def test_draws_match_the_conjugate_posterior_with_scales_undone() -> None:
     x = torch.tensor([1.0, -3.0, 0.2])
     draws = nuts(Target(model, guide, x), [1, 0], num_chains=2, num_warmup=60, num_draws=150, gates=Gates(1.05, 25))
@@ -49,6 +50,7 @@ def test_equal_data_do_not_share_their_noise() -> None:
     assert not torch.equal(twins.z["z"][:, :, 0], twins.z["z"][:, :, 1])
 
 
+@pytest.mark.slow
 def test_constrained_global_latents() -> None:
     def rates(count: Tensor) -> None:
         rate = pyro.sample("rate", dist.Gamma(2.0, 1.0))
@@ -64,6 +66,7 @@ def test_constrained_global_latents() -> None:
     assert abs(draws.mean.item() - 2.5) < 4 * draws.convergence.mcse_mean.item()
 
 
+@pytest.mark.slow
 def test_a_budget_leaves_out_the_data_it_has_no_room_for() -> None:
     x, small = torch.tensor([1.0, -3.0, 0.2]), {"num_chains": 2, "num_warmup": 10, "num_draws": 10}
     whole = nuts(Target(model, guide, x), **small)
@@ -81,6 +84,7 @@ def test_a_budget_leaves_out_the_data_it_has_no_room_for() -> None:
     assert each[0] / 3 < float(slow.value.needed.split()[1]) < 3 * each[0]
 
 
+@pytest.mark.slow
 def test_chains_that_stay_in_their_modes_are_no_reference() -> None:
     def far(x: Tensor) -> None:
         with pyro.plate("data", len(x)):

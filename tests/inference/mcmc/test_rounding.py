@@ -74,6 +74,7 @@ def vae(shake: float) -> Target:
     return Target(model, guide, (data(6, 16) > 0).double())
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("jumps", [True, pytest.param(False, marks=pytest.mark.slow)])
 def test_chains_do_not_carry_a_last_digit_on(jumps: bool, monkeypatch: pytest.MonkeyPatch) -> None:
     """Warm-up makes of 1e-16 what its last transition does, instead of what all of them do."""

@@ -74,6 +74,7 @@ def run(densities: Densities, tuned: Tuned, num_draws: int, seed: int = 1) -> Ch
     return sample(densities, tuned, RandomNumbers(target, seed), num_draws, lambda _: None)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("acceptance", "easy"),
     [
@@ -99,6 +100,7 @@ def test_chains_that_start_in_the_target_stay_in_it(acceptance: float, easy: boo
     assert moved > 0.3 if acceptance > 0 or not easy else True
 
 
+@pytest.mark.slow
 def test_a_constrained_target_stays_what_it_is() -> None:
     """Gamma posteriors in log coordinates, and a proposal that is far too narrow and off."""
     x = torch.tensor([0.0, 3.0, 20.0])
@@ -209,6 +211,7 @@ def test_the_loop_keeps_what_the_steps_return() -> None:
         assert torch.equal(chains.stats[name], torch.stack([getattr(info, name) for _, _, info in late]))
 
 
+@pytest.mark.slow
 def test_tries_are_each_datums_own() -> None:
     """A datum has as many jumps in a draw as its schedule says, whatever the others have."""
     target, start = conjugate(3)
@@ -232,6 +235,7 @@ def test_draws_of_a_datum_do_not_depend_on_whether_others_are_easy() -> None:
     torch.testing.assert_close(together[:, :, [0, 2]], alone[:, :, [0, 2]], rtol=1e-9, atol=1e-9)
 
 
+@pytest.mark.slow
 def test_draws_do_not_depend_on_how_they_are_cut_into_blocks() -> None:
     target, start = conjugate(3)
     densities, tuned = tuned_at(target, start[:4], 0.4, torch.tensor([True, False, False]))
@@ -271,6 +275,7 @@ def test_schedule() -> None:
     assert jitters[:, 0].tolist() == [halton(index) for index in moves]
 
 
+@pytest.mark.slow
 def test_densities_of_some_rows_are_those_of_the_whole() -> None:
     torch.manual_seed(0)
     for num_data in (3, 20):
@@ -290,6 +295,7 @@ def test_densities_of_some_rows_are_those_of_the_whole() -> None:
         assert small.slice_of(num_data) == 2
 
 
+@pytest.mark.slow
 def test_where_a_budget_ends_the_draws_that_were_made_are_kept() -> None:
     """They are the first draws of the chains that had run to their end, to the bit; too few of them are none."""
     target = Target(VAE(6, 2, (8,)), _guide(), (data(1, 6) > 0).double())

@@ -60,6 +60,7 @@ def test_every_layout_cuts_along_the_axis() -> None:
         torch.testing.assert_close(log_w[:, 2:4], target.select([2, 3]).log_weights(4))
 
 
+@pytest.mark.slow
 def test_what_cuts_and_repeats_the_data() -> None:
     target = Target(model, guide, X)
     torch.testing.assert_close(bracket(target, budget=5).lower.value, TRUTH, rtol=0.0, atol=1e-5)

@@ -34,6 +34,7 @@ def evidence(x: Tensor) -> Tensor:
     return torch.stack(terms).logsumexp(0)
 
 
+@pytest.mark.slow
 def test_every_branch_is_run() -> None:
     x = torch.tensor(1.0)
     target = Target(branching(), guide, x, plate=None)

@@ -146,6 +146,7 @@ def test_quadrature_says_which_of_its_numbers_are_the_guides() -> None:
     assert "cautions" not in quadrature(Target(normal_model, normal_guide(1.0), X)).info
 
 
+@pytest.mark.slow
 def test_reports_on_all_data_name_the_site() -> None:
     used = latent_use(FACTOR, num_samples=20)
     for estimate in (used.rate, used.mutual_information, used.marginal_kl):
@@ -164,6 +165,7 @@ def test_a_bracket_believes_what_does_not_use_log_q() -> None:
     torch.testing.assert_close(found.lower.value, normal_evidence(X), rtol=0.0, atol=1e-4)
 
 
+@pytest.mark.slow
 def test_the_verdict_of_an_audit_says_it() -> None:
     x = data(6)
     audit = audit_target(Target(normal_model, with_factor, x), budget=20.0, num_simulations=20)
@@ -179,6 +181,7 @@ def three_real(x: Tensor) -> None:
         pyro.sample("x", dist.Normal(z, 1.0).to_event(1), obs=x)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("family", "name"),
     [
@@ -291,6 +294,7 @@ def test_every_estimator_refuses_an_improper_prior_by_name(name: str) -> None:
             ESTIMATORS[name].call(target, 0, None)
 
 
+@pytest.mark.slow
 def test_chains_may_run_where_only_the_posterior_is_proper() -> None:
     model, guide = flat(lambda fn: fn)
     draws = hmc(Target(model, guide, X), num_warmup=100, num_draws=400)

@@ -87,6 +87,7 @@ def test_importance_gives_the_summed_value_and_the_bounds_of_the_draws(target: T
     assert smaller.all()
 
 
+@pytest.mark.slow
 def test_what_needs_coordinates_answers(target: Target) -> None:
     """Where a discrete latent of the guide was refused."""
     torch.testing.assert_close(quadrature(target).value, evidence(X), rtol=0.0, atol=1e-6)

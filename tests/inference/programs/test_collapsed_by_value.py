@@ -60,6 +60,7 @@ def test_both_programs_are_summed_value_by_value(guide: object) -> None:
     torch.testing.assert_close(one.log_guide({"z": z["z"][:, 2:]}), log_q[:, 2:])
 
 
+@pytest.mark.slow
 def test_estimators_answer() -> None:
     target, exact = Target(mixture, labelled, X), evidence(X)
     torch.testing.assert_close(quadrature(target).value, exact, rtol=0.0, atol=1e-6)
@@ -85,6 +86,7 @@ def two_labels(x: Tensor) -> None:
         pyro.sample("x", dist.Normal(joined[..., 0], 0.5), obs=x)
 
 
+@pytest.mark.slow
 def test_a_point_that_follows_from_another_site() -> None:
     summed = Target(two_labels, pointing, X).collapsed()
     assert summed.structure.sequential == summed.structure.collapsed and set(summed.latents) == {"z"}
@@ -104,6 +106,7 @@ def running_the_model(x: Tensor) -> None:
     labelled(x)
 
 
+@pytest.mark.slow
 def test_globals_that_a_guide_runs_are_no_part_of_log_q() -> None:
     summed = Target(with_a_global, running_the_model, X).collapsed()
     z, log_q = summed.propose(4)

@@ -129,6 +129,7 @@ def test_a_parameter_for_each_datum_keeps_the_data_whole(
         target.select([4]).program("guide")
 
 
+@pytest.mark.slow
 def test_an_audit_of_such_a_guide_ends(store: None) -> None:
     result = audit_target(Target(shifted_model, of_fixed_size, X), budget=2.0)
     assert result.verdict and result.decomposition is not None

@@ -39,6 +39,7 @@ def rounded(x: Tensor) -> None:
         pyro.sample("z", dist.Normal(0.8 * x + 0.2 * k, 0.5))
 
 
+@pytest.mark.slow
 def test_finite_values_are_summed_out() -> None:
     """log p(x) is that of all values, for every estimator; the point's own weights are told for what they are."""
     x = torch.tensor([-1.0, 1.2, 3.0])

@@ -113,6 +113,7 @@ def test_all_samples_in_one_run(triple: Triple) -> None:
         torch.testing.assert_close(value, one_by_one[name], **EXACT)
 
 
+@pytest.mark.slow
 def test_gradients_are_those_of_plain_runs_recorded_too(triple: Triple) -> None:
     target = triple.target()
     loop = target.replaced(layouts={"model": "loop", "guide": "plate"})

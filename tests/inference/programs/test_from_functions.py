@@ -129,6 +129,7 @@ def test_functions_that_hold_their_data() -> None:
         target.select([1]).program("model")
 
 
+@pytest.mark.slow
 def test_a_state_of_other_data_is_refused(tmp_path: Path) -> None:
     """Keys say nothing of data that functions hold themselves: the first datum is the same here."""
     other = X.clone()
@@ -139,6 +140,7 @@ def test_a_state_of_other_data_is_refused(tmp_path: Path) -> None:
         bracket(closures(other), budget=5, state=tmp_path / "state")
 
 
+@pytest.mark.slow
 def test_without_draws_of_the_prior() -> None:
     """What begins there says so; what looks there does not, and is flagged where it claims to be exact."""
     target = target_of(log_joint=total)
@@ -156,6 +158,7 @@ def test_without_draws_of_the_prior() -> None:
             call()
 
 
+@pytest.mark.slow
 def test_a_bracket_without_a_prior_notes_what_it_did_not_look_for() -> None:
     found = bracket(target_of(log_joint=total), budget=3600)
     low, high = found.interval(4.0)

@@ -31,6 +31,7 @@ def layered(x: Tensor) -> None:
         pyro.sample("x", dist.Normal(z, 1.0), obs=x)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("family", "model"),
     [
@@ -90,6 +91,7 @@ def test_a_guide_that_calls_the_model_by_hand() -> None:
     torch.testing.assert_close(importance(simulated, num_samples=30).value, normal_evidence(simulated.args[0]), **EXACT)
 
 
+@pytest.mark.slow
 def test_fit_takes_the_loss_that_pyro_takes() -> None:
     """The model's observations would cancel in the loss, and nothing would be learned of the data."""
     pyro.set_rng_seed(0)

@@ -55,6 +55,7 @@ def sequential_with_labels() -> Programs:
     return model, guide
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("make", [sizeless_with_a_global, sequential_with_labels])
 def test_discrete_latents_in_plates_of_other_kinds(make: Callable[[], Programs]) -> None:
     target = Target(*make(), X).collapsed()
@@ -119,6 +120,7 @@ def test_grey_data_with_labels_in_a_plate_without_a_size() -> None:
     assert all(found.unnormalised)
 
 
+@pytest.mark.slow
 def test_functions_that_hold_their_data_under_a_budget_of_evaluations() -> None:
     x = data(5, 2)
     target = Target.from_functions(

@@ -102,6 +102,7 @@ def test_the_elbo_is_pyros() -> None:
     assert float(found.info["elbo"].sum()) == pytest.approx(elbo, abs=5 * stderr)
 
 
+@pytest.mark.slow
 def test_estimators_know_the_evidence() -> None:
     target = walk()
     exact = quadrature(target)
@@ -116,6 +117,7 @@ def test_estimators_know_the_evidence() -> None:
     assert (room.approximation.value.abs() < 0.02).all()  # the posterior is Gaussian
 
 
+@pytest.mark.slow
 def test_chains_and_diagnostics_see_a_proper_latent() -> None:
     target = walk()
     draws = hmc(target, num_warmup=150, num_draws=1000)
@@ -221,6 +223,7 @@ def test_calibration_finds_the_prior_where_it_is_drawn_from() -> None:
     assert not any(found.flags) and not any(check.rejected for check in found.checks)
 
 
+@pytest.mark.slow
 def test_a_hidden_latent_whose_prior_is_a_mixture() -> None:
     """Its discrete parent is summed out: drawn from the mixture, whose density counts on both sides."""
     x, m = data(4), torch.tensor([True, False, True, False])
@@ -249,6 +252,7 @@ def test_a_hidden_latent_whose_prior_is_a_mixture() -> None:
     assert (z["z"][:, ~m].mean(0) - (share @ means)).abs().max() < 5 * 2.6 / math.sqrt(4000)
 
 
+@pytest.mark.slow
 def test_a_guide_that_reads_what_is_hidden_draws_it_itself() -> None:
     """Left padding: a walk goes on from steps that are hidden. log p(x) is that of the unmasked walk all the same."""
     m = torch.tensor([[True, True], [False, True], [False, True]])
@@ -315,6 +319,7 @@ def partly_guided(x: Tensor, seen: Tensor) -> None:
             pyro.sample("x_unobserved", dist.Normal(z, 0.6))
 
 
+@pytest.mark.slow
 def test_partly_observed_values() -> None:
     target = Target(partly_observed, partly_guided, PARTLY, SEEN)
     truth = torch.where(SEEN, normal(0.0, math.sqrt(1.25), PARTLY), 0.0)
@@ -397,6 +402,7 @@ def test_masked_latents_in_inner_plates(plate: str | None, outer: bool) -> None:
     torch.testing.assert_close(z["z"].square().mean(), torch.tensor(4.0), rtol=1.0, atol=0.0, check_dtype=False)
 
 
+@pytest.mark.slow
 def test_pyros_sampler_sees_no_mask_on_a_latent() -> None:
     draws = nuts(walk(), [1], num_chains=1, num_warmup=50, num_draws=200)
     assert 0.8 < float(draws.sd[0, 1]) < 1.8  # √1.5; a flat coordinate would drift
@@ -442,6 +448,7 @@ def test_a_prior_masked_away_as_a_whole_is_refused() -> None:
         Target(own_model, own_guide, X[:, 0])
 
 
+@pytest.mark.slow
 @given(st.integers(0, 2**12 - 1), st.booleans())
 @settings(max_examples=15, deadline=None)
 def test_any_mask_of_elements(bits: int, inside: bool) -> None:
@@ -454,6 +461,7 @@ def test_any_mask_of_elements(bits: int, inside: bool) -> None:
     torch.testing.assert_close(target.log_weights(2), truth.expand(2, 4), **EXACT)
 
 
+@pytest.mark.slow
 def test_left_and_right_padding_in_company_are_as_alone() -> None:
     """Whether a datum's hidden latents are filled from the prior is its own affair."""
     m = torch.tensor([[True, True], [False, True], [True, False]])
@@ -485,6 +493,7 @@ def test_left_and_right_padding_in_company_are_as_alone() -> None:
     assert ((found.value - truth).abs() < 5 * found.stderr).all()
 
 
+@pytest.mark.slow
 def test_a_guide_that_runs_the_model_is_masked_as_it_is() -> None:
     pyro.set_rng_seed(0)
     messenger = AutoNormalMessenger(model, init_scale=0.8)

@@ -58,6 +58,7 @@ def chain(y: Tensor, hide: Callable[[int, Any], Any]) -> None:
             pyro.sample(f"y_{t}", hide(t, dist.Bernoulli(SHOWS[k])), obs=y[:, t])
 
 
+@pytest.mark.slow
 def test_absent_steps_of_a_chain_count_nothing() -> None:
     """Against the forward algorithm over the steps that exist, and Pyro's own enumeration."""
     expected = torch.stack([forward(row, int(n)) for row, n in zip(Y, LENGTHS, strict=True)])
@@ -244,6 +245,7 @@ class _MaskInside(poutine.messenger.Messenger):
             msg["fn"] = msg["fn"].mask(self.mask)
 
 
+@pytest.mark.slow
 @given(st.sampled_from([(), (1,), (4,), (1, 4), (3, 1), (3, 4), (1, 1)]), st.integers(0, 2**12 - 1))
 @settings(max_examples=25, deadline=None)
 def test_masks_of_observations_broadcast(shape: tuple[int, ...], bits: int) -> None:

@@ -75,6 +75,7 @@ def test_gradients_and_records_of_picked_data(target: Target) -> None:
         torch.testing.assert_close(traced(u)[0], other(u + 0.0)[0])
 
 
+@pytest.mark.slow
 def test_estimators_answer_all_data(target: Target) -> None:
     for value in (quadrature(target).value, quadrature(target.select([5, 2])).value):
         torch.testing.assert_close(value, torch.full_like(value, EVIDENCE), rtol=0.0, atol=1e-6)
@@ -99,6 +100,7 @@ def test_the_evidence_of_their_refined_members(target: Target) -> None:
     assert ((room.log_p.value - EVIDENCE).abs() <= 4 * room.log_p.stderr + 1e-3).all()
 
 
+@pytest.mark.slow
 def test_an_audit_of_them_keeps_its_data_in_order(target: Target) -> None:
     """The examination takes the worst first; each datum's numbers are its own."""
     result = audit(players, target.guide, HITS, plate="players", budget="1e6 evaluations")
@@ -113,6 +115,7 @@ def test_pyros_samplers_cannot_be_given_some(target: Target) -> None:
         target.select([1]).program("model")
 
 
+@pytest.mark.slow
 def test_a_datum_that_cannot_be_evaluated_does_not_touch_the_others() -> None:
     """Another datum's gradient is NaN at the values that it is lent."""
     x = data(3)

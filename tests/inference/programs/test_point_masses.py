@@ -187,6 +187,7 @@ def test_discrete_helpers_may_stay_for_a_while() -> None:
     assert ((found.value - truth).abs() < 5 * found.stderr).all()
 
 
+@pytest.mark.slow
 def test_easyguides_mix_point_estimates_and_groups() -> None:
     """`map_estimate` is a point mass and named; a `group` draws one auxiliary vector and carries its density."""
     from pyro.contrib.easyguide import EasyGuide

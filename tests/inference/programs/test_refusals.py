@@ -102,6 +102,7 @@ def test_gradients_and_records(target: Target) -> None:
         torch.testing.assert_close(plain[~bad], value[~bad])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "target", ["a Cholesky factor", pytest.param("a check of its own", marks=pytest.mark.slow)], indirect=True
 )
@@ -175,6 +176,7 @@ def test_one_datum_that_raises_does_not_touch_the_others_of_a_fixed_plate() -> N
     torch.testing.assert_close(sum(target.log_joint({"z": z})), expected)
 
 
+@pytest.mark.slow
 def test_a_decoder_whose_deviation_underflows() -> None:
     """exp(log_var / 2) is zero far out, which our own decoder refuses: the chains go on."""
 

@@ -78,6 +78,7 @@ def test_the_numbers_of_a_vectorised_plate() -> None:
     assert weighed[0].flags == weighed[1].flags
 
 
+@pytest.mark.slow
 def test_what_rests_on_it() -> None:
     target = Target(model, wide, X)
     torch.testing.assert_close(quadrature(target).value, TRUTH, rtol=0.0, atol=1e-8)

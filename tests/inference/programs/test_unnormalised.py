@@ -326,6 +326,7 @@ def test_check_program_and_tables_say_it_first_and_once() -> None:
     assert "NO LOG" not in bounds(target, num_samples=50).table(1)
 
 
+@pytest.mark.slow
 def test_nothing_is_simulated_and_an_audit_says_why(tmp_path: Path) -> None:
     target = target_of()
     for call in (Target.simulate, bidirectional, lambda t: calibrate(t, num_simulations=20, num_draws=5)):

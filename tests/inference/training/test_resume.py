@@ -140,6 +140,7 @@ def test_cut_and_resumed_many_times(tmp_path: Path) -> None:
     assert equal(whole, resumed)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("forgotten", ["generator", "optimiser", "step_in_epoch"])
 def test_forgetting_a_part_of_the_state_is_noticed(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, forgotten: str
@@ -269,6 +270,7 @@ def test_another_configuration_is_refused_key_by_key(tmp_path: Path) -> None:
     assert "arguments.seed" not in told
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("cut", [None, 5])
 def test_a_run_may_be_trained_for_longer(tmp_path: Path, cut: int | None) -> None:
     """With a constant learning rate it is the longer run, whether the shorter one had ended or was cut."""
@@ -333,6 +335,7 @@ def killed(folder: Path, mode: str, number: int) -> dict[str, int]:
     return report
 
 
+@pytest.mark.slow
 def test_kill_9_inside_saves(tmp_path: Path) -> None:
     report = killed(tmp_path, "points", 97)
     assert report["killed"] == report["tried"] >= 2

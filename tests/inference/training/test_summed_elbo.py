@@ -212,6 +212,7 @@ class Cut(Exception):
     """Stands for a crash."""
 
 
+@pytest.mark.slow
 def test_a_cut_run_ends_with_the_same_bits(tmp_path: Path) -> None:
     def train(run_dir: Path, stop: int | None = None) -> list[Tensor]:
         seen = 0

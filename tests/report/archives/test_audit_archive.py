@@ -31,6 +31,7 @@ def bad_file(file_of: Callable[[Any], Path]) -> Path:
     return file_of(bad_audit)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", KINDS)
 def test_the_file_holds_what_the_json_holds(kind: Any, file_of: Callable[[Any], Path]) -> None:
     audit = kind()

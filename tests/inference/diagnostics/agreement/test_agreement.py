@@ -241,6 +241,7 @@ def test_a_guide_with_wrong_weights_on_both_modes_misses_none() -> None:
     assert "posterior sds" in found.why_not["means"][0]
 
 
+@pytest.mark.slow
 def test_quadrature_takes_the_place_of_chains_where_it_is_given() -> None:
     reference = problem("banana-mean-field")
     target = reference.target()

@@ -115,6 +115,7 @@ def test_guide_that_ignores_the_data() -> None:
     assert "it does not follow x" in said(found, f"ranks of {LOG_JOINT}")
 
 
+@pytest.mark.slow
 def test_posterior_kind_sees_what_is_wrong_where_the_data_are() -> None:
     """A guide that is off beyond x = 2 only, where the model seldom goes and data like the observed ones are."""
 
@@ -206,6 +207,7 @@ def test_data_whose_chains_failed_are_left_out() -> None:
         calibrate(target, kind="posterior", draws=flagged(draws, list(range(8))))
 
 
+@pytest.mark.slow
 def test_weights_that_leave_little_are_told() -> None:
     found = calibrate(problem("ppca-10").target(), kind="posterior", num_draws=30, level=ACCIDENT)
     assert any("the tests are valid but have little power" in flag for flag in found.flags)

@@ -79,6 +79,7 @@ def relative_evidence(start: str, num_steps: int) -> tuple[float, float]:
     return relative.mean().item(), (relative.std() / math.sqrt(len(relative))).item()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("start", "num_steps"),
     [("prior", 2), *(pytest.param(*c, marks=pytest.mark.slow) for c in [("guide", 2), ("guide", 12), ("prior", 12)])],
@@ -122,6 +123,7 @@ def check_law(estimate: Estimate, truth: Tensor, error: Tensor | float = 0.0) ->
     assert estimate.stderr.max() < 0.25, "the test would see nothing"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("start", "schedule_name"),
     [("guide", "sigmoid"), ("prior", "adaptive"), pytest.param("prior", "linear", marks=pytest.mark.slow)],
@@ -166,6 +168,7 @@ def test_correlated_posterior() -> None:
     assert bool((importance(Target(model, guide, x), num_samples=200).info["elbo"] < truth - 0.2).all())
 
 
+@pytest.mark.slow
 def test_positive_latents() -> None:
     """Gamma–Poisson: z ~ Gamma(a, b), x ~ Poisson(z); p(x) is negative binomial."""
     x = torch.tensor([0.0, 1.0, 3.0, 7.0, 20.0])
@@ -184,6 +187,7 @@ def test_positive_latents() -> None:
         check_law(anneal(Target(model, guide, x), num_steps=40, num_chains=300, start=start), truth)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", [pytest.param("convolution", marks=pytest.mark.slow), "regression"])
 def test_other_programs(name: str) -> None:
     """A small VAE against quadrature, and programs of other shapes against plenty of importance samples."""
@@ -258,6 +262,7 @@ def test_pilot_chains_find_step_sizes_and_scales() -> None:
     assert tuning.num_evaluations == 256 + 8 * (1 + 3 * (30 + 2 * 8))
 
 
+@pytest.mark.slow
 def test_no_more_points_are_evaluated_at_once_than_the_budget_holds(monkeypatch: pytest.MonkeyPatch) -> None:
     """Nor where kernels are tuned, for which the start is drawn from 256 times whatever the number of chains."""
     target, size = Target(normal_model, normal_guide(0.8), data(40)), {"num_steps": 4, "num_chains": 4, "num_pilot": 4}
@@ -336,6 +341,7 @@ def test_nothing_but_zero_weights_is_flagged() -> None:
     assert ((estimate.value - truth) / estimate.stderr)[1:].abs().max() < sigmas(2)
 
 
+@pytest.mark.slow
 def test_few_effective_chains_are_flagged() -> None:
     """One step from a prior that is far from the posterior."""
     problem = Ppca.make(100, 5, 0.1)

@@ -41,6 +41,7 @@ def test_exact_guide_makes_the_upper_bound_the_evidence() -> None:
     assert estimate.bound == "upper" and bool((estimate.stderr == 0).all()) and set(estimate.flags) == {""}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("num_steps", [*(pytest.param(n, marks=pytest.mark.slow) for n in (1, 4)), 2])
 def test_reverse_weights_are_unbiased(num_steps: int) -> None:
     """E[1/w] = 1/p(x) from exact draws, over 8,000 repeats of one datum with two chains each."""

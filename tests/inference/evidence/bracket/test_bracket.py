@@ -193,6 +193,7 @@ def scale_guide(x: Tensor) -> None:
         pyro.sample("s", dist.LogNormal(torch.zeros(len(x)), 1.0))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("lattice", [True, pytest.param(False, marks=pytest.mark.slow)])
 def test_an_infinite_evidence_is_flagged(lattice: bool, monkeypatch: pytest.MonkeyPatch) -> None:
     """The posterior ends only where floating-point numbers do; each method gives a finite value, and they agree."""
@@ -243,6 +244,7 @@ def test_an_unbounded_likelihood_is_flagged(monkeypatch: pytest.MonkeyPatch) -> 
     assert found.flags[1] == "" and abs(found.lower.value[1] + 0.5 * math.log(2)) < NUMERICAL
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("lattice", [pytest.param(True, marks=pytest.mark.slow), False])
 def test_data_of_probability_zero(lattice: bool, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(methods, "MAX_LATTICE_DIM", 2 if lattice else -1)

@@ -81,6 +81,7 @@ def test_seconds_are_kept_and_spent(make: Any, seconds: float, clock: Clock) -> 
     assert bool(found.settled.all()) or used >= 0.5, (used, found.flags, found.forecast)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("make", "number"),
     [
@@ -109,6 +110,7 @@ def evaluations_of(number: float) -> Any:
     return Evaluations(number)
 
 
+@pytest.mark.slow
 def test_a_state_and_evaluations(tmp_path: Path) -> None:
     """Two calls of half a budget are a function of their arguments too, and a state changes no number."""
     target, half = line(4), "5e4 evaluations"

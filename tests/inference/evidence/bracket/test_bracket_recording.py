@@ -51,6 +51,7 @@ def ledger_of(target: Target, stage: str) -> Ledger:
     return work.ledger
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("dim", "stage", "names"), [(4, "population", POPULATION), (17, "refined", REFINED)])
 def test_blocks_that_share_records_give_what_runs_give(
     dim: int, stage: str, names: tuple[str, str], monkeypatch: pytest.MonkeyPatch

@@ -99,6 +99,7 @@ def test_single_precision_gives_the_same_within_its_errors() -> None:
         assert bool((error <= sigmas(8) * column.stderr + 1e-4).all()), (error, column.stderr)
 
 
+@pytest.mark.slow
 def test_chains_are_run_for_none_that_is_settled(monkeypatch: pytest.MonkeyPatch) -> None:
     target, _ = ppca(6)
     settled = read(few_stages(target)[0], 0.1, {}).settled

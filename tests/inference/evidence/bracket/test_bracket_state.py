@@ -23,6 +23,7 @@ def conjugate(num_data: int, s: float = 0.8) -> Target:
     return Target(normal_model, normal_guide(s), data(num_data) * math.sqrt(2.0))
 
 
+@pytest.mark.slow
 def test_a_run_that_was_stopped_goes_on(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Interrupted after its first blocks and continued, it says what an uninterrupted one does, and repeats nothing."""
     target = conjugate(6)

@@ -82,6 +82,7 @@ def test_positive_latents() -> None:
         assert ((side.value - truth) / side.stderr).abs().max() < sigmas(8)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["modes-large", "modes-small"])
 def test_chains_find_the_mode_that_the_guide_misses(name: str) -> None:
     reference = problem(name)

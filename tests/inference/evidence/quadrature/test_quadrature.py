@@ -220,6 +220,7 @@ def test_four_latents_are_refused_with_a_reason() -> None:
         quadrature(Target(model, guide, torch.zeros(2)))
 
 
+@pytest.mark.slow
 def test_improper_posterior_is_flagged_not_answered_quietly() -> None:
     def model(x: Tensor) -> None:
         with pyro.plate("data", len(x)):
