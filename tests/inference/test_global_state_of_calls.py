@@ -159,7 +159,12 @@ CALLS: dict[str, Callable[[Any, Any, Path], Any]] = {
     "code_usage": lambda model, guide, _: code_usage((Target(model, guide, X).log_weights(3) > 0).long(), 2),
     **{name: evaluate(entry.call) for name, entry in ESTIMATORS.items()},
 }
-QUICK = [name for name in CALLS if name not in ESTIMATORS or (name in FIRST.values() and not ESTIMATORS[name].slow)]
+LONG = {"encoder_overfitting", "bidirectional", "bracket", "decompose", "versus"}
+QUICK = [
+    name
+    for name in CALLS
+    if name not in LONG and (name not in ESTIMATORS or (name in FIRST.values() and not ESTIMATORS[name].slow))
+]
 SLOW = [name for name in CALLS if name not in QUICK]
 every_call = pytest.mark.parametrize("name", [*QUICK, *(pytest.param(n, marks=pytest.mark.slow) for n in SLOW)])
 

@@ -68,7 +68,7 @@ def test_every_public_call_is_here() -> None:
     assert {name.split()[0] for name in ESTIMATORS} == calls - UNCHANGING
 
 
-@entries()
+@entries(quick=FIRST.values())
 def test_an_answer_and_all_its_parts_print_as_short_tables(name: str) -> None:
     for part in shown_parts(answer(name)):
         check_shown(part)
@@ -114,7 +114,7 @@ def test_the_order_of_the_data_does_not_matter(name: str) -> None:
         same(found[path], turned, ESTIMATORS[name].tolerance, path)
 
 
-@entries(lambda entry: entry.cut, quick=FIRST.values())
+@entries(lambda entry: entry.cut, quick=("importance", "bounds", "quadrature", "anneal", "hmc"))
 def test_the_byte_budget_changes_nothing(name: str, clock: Clock) -> None:
     """Neither how many data nor how many samples are evaluated at once; and a small budget does cut."""
     expected, (found, evaluations) = whole(name), in_pieces(name, clock)

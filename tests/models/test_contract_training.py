@@ -11,6 +11,7 @@ from torch import Tensor, nn
 
 from elbowroom.inference import fit
 from toys.contract import REGISTERED, B, Pair, S, terms
+from toys.selections import rest_slow
 
 every_pair = pytest.mark.parametrize("pair", REGISTERED.values(), ids=list(REGISTERED))
 
@@ -86,7 +87,7 @@ class CutAfter:
         return batch
 
 
-@every_pair
+@pytest.mark.parametrize("pair", rest_slow(REGISTERED.values(), 12), ids=list(REGISTERED))
 def test_three_steps_cut_and_resumed_are_three_steps(pair: Pair, tmp_path: Path) -> None:
     def train(run_dir: Path | None, cut: int | None = None) -> list[Tensor]:
         model, guide = pair.build()

@@ -14,6 +14,7 @@ import torch
 from elbowroom import datasets, inference
 from elbowroom.models import LatentModel
 from elbowroom.models.registry import MODELS, class_at
+from toys.selections import all_but_slow
 
 LIMITS = {"train": 200, "validation": 2, "test": 2}
 """Data of each split, enough to see that all fits together."""
@@ -44,7 +45,9 @@ def few_samples(importance: Any, target: inference.Target, **options: Any) -> in
     return importance(target, num_samples=50, search=False)
 
 
-@pytest.mark.parametrize("family", MODELS)
+@pytest.mark.parametrize(
+    "family", all_but_slow(MODELS, ("deep-markov", "linear-dynamical-system", "semi-supervised-vae"))
+)
 def test_the_script_of_the_docstring_runs(family: str, monkeypatch: pytest.MonkeyPatch) -> None:
     torch.set_default_dtype(torch.float32)
     constructor = class_at(MODELS[family].where)

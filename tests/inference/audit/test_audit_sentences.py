@@ -14,6 +14,7 @@ from elbowroom.inference.audit.result import Number
 from elbowroom.inference.audit.verdict.wording import decimals, listed, nats, percent, plural, whole
 from elbowroom.inference.evaluation.clock import Clock
 from toys.audit import clean_audit, exploded_audit, modes_audit, narrow_audit, untraced
+from toys.selections import all_but_slow
 
 AUDITS = {
     "a mode missed": lambda: modes_audit("large"),
@@ -26,7 +27,7 @@ UNBOUNDED = {"gap_with_exploded"}
 """Numbers that have no interval: one value that is not finite or as good as that decides them."""
 
 
-@pytest.fixture(params=AUDITS)
+@pytest.fixture(params=all_but_slow(AUDITS, ("the mode missed", "exploded", "narrow")))
 def audit(request: pytest.FixtureRequest) -> Audit:
     return AUDITS[request.param]()
 

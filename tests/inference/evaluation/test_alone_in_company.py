@@ -14,6 +14,7 @@ from elbowroom.inference.evaluation import alone_in_company
 from elbowroom.inference.evaluation.alone_in_company import depends_on_company
 from elbowroom.inference.programs.evaluations import total
 from toys.programs import Ppca
+from toys.selections import all_but_slow
 
 FLAG = "the programs mix data"
 
@@ -50,7 +51,7 @@ ESTIMATORS: dict[str, Callable[[Target], Any]] = {
 }
 
 
-@pytest.mark.parametrize("name", ESTIMATORS)
+@pytest.mark.parametrize("name", all_but_slow(ESTIMATORS, ("anneal", "smc", "quadrature", "bracket")))
 def test_estimators_flag_data_that_are_mixed_later(name: str) -> None:
     toy = Changeable()
     sound = ESTIMATORS[name](toy.target())

@@ -32,6 +32,7 @@ from elbowroom.reference import problem
 from toys.counted import Counted
 from toys.failure_budget import sigmas
 from toys.programs import Ppca, data, gamma_guide, gamma_model, normal_evidence, normal_guide, normal_model
+from toys.selections import rest_slow
 from toys.separate_modes import SeparateModes
 
 COPIES = 4
@@ -43,7 +44,7 @@ BY_GUIDE: dict[str, Callable[[Target], Estimate]] = {
 }
 
 
-@pytest.mark.parametrize("on", ["small", "large"])
+@pytest.mark.parametrize("on", rest_slow(["small", "large"], 1))
 @pytest.mark.parametrize("name", BY_GUIDE)
 def test_what_a_guide_misses_is_flagged(name: str, on: str) -> None:
     modes = SeparateModes(4, on=on)

@@ -38,6 +38,7 @@ from elbowroom.inference import (
 )
 from toys.estimators import ESTIMATORS, stand_in
 from toys.programs import data, normal, normal_evidence, normal_guide, normal_model
+from toys.selections import rest_slow
 
 X = data(4)
 SMALL: dict[str, Any] = {"num_steps": 5, "num_chains": 4, "num_pilot": 4}
@@ -97,23 +98,26 @@ def test_a_guide_that_observes_what_the_model_does_not() -> None:
 
 @pytest.mark.parametrize(
     "call",
-    [
-        lambda t: importance(t, num_samples=50),
-        lambda t: bounds(t, num_samples=50)["elbo"],
-        lambda t: bounds(t, num_samples=50)["upper-2"],
-        lambda t: bounds(t, num_samples=50)["harmonic"],
-        lambda t: anneal(t, **SMALL),
-        lambda t: smc(t, num_particles=4, num_runs=2, num_steps=5, num_pilot=4),
-        lambda t: anneal_reverse(t, stand_in(t), allow_failed=True, **SMALL),
-        lambda t: bridge(t, stand_in(t), proposal="guide"),
-        lambda t: agreement(t, stand_in(t), num_samples=60).kl_q_p,
-        lambda t: agreement(t, stand_in(t), num_samples=60, exact=quadrature(t)).kl_p_q,
-        lambda t: decompose(t, families=["mean-field"], num_samples=32),
-        lambda t: decompose(t, families=["mean-field"], num_samples=32).amortization,
-        lambda t: decompose(t, families=["mean-field"], num_samples=32).elbo,
-        lambda t: attribute_sites(t, num_outer=4, num_inner=4),
-        lambda t: compare(t, num_samples=50, mcmc=False).posteriors["importance"],
-    ],
+    rest_slow(
+        [
+            lambda t: importance(t, num_samples=50),
+            lambda t: bounds(t, num_samples=50)["elbo"],
+            lambda t: bounds(t, num_samples=50)["upper-2"],
+            lambda t: bounds(t, num_samples=50)["harmonic"],
+            lambda t: anneal(t, **SMALL),
+            lambda t: smc(t, num_particles=4, num_runs=2, num_steps=5, num_pilot=4),
+            lambda t: anneal_reverse(t, stand_in(t), allow_failed=True, **SMALL),
+            lambda t: bridge(t, stand_in(t), proposal="guide"),
+            lambda t: agreement(t, stand_in(t), num_samples=60).kl_q_p,
+            lambda t: agreement(t, stand_in(t), num_samples=60, exact=quadrature(t)).kl_p_q,
+            lambda t: decompose(t, families=["mean-field"], num_samples=32),
+            lambda t: decompose(t, families=["mean-field"], num_samples=32).amortization,
+            lambda t: decompose(t, families=["mean-field"], num_samples=32).elbo,
+            lambda t: attribute_sites(t, num_outer=4, num_inner=4),
+            lambda t: compare(t, num_samples=50, mcmc=False).posteriors["importance"],
+        ],
+        7,
+    ),
 )
 def test_what_uses_log_q_is_flagged(call: Callable[[Target], Any]) -> None:
     assert told(call(FACTOR).flags) == ABOVE
@@ -283,7 +287,7 @@ def test_an_improper_prior_is_seen_through_wrappers(wrap: Callable[[Any], Any]) 
     assert any("improper priors: z" in note for note in check_program(model, guide, X).notes)
 
 
-@pytest.mark.parametrize("name", NO_EVIDENCE)
+@pytest.mark.parametrize("name", rest_slow(NO_EVIDENCE, 8))
 def test_every_estimator_refuses_an_improper_prior_by_name(name: str) -> None:
     model, guide = flat(lambda fn: fn)
     draws_of = Target(normal_model, normal_guide(1.0), X)  # of the same shapes, to be refused before they are looked at

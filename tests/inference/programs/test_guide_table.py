@@ -15,6 +15,7 @@ from elbowroom.inference import Target, importance
 from elbowroom.inference.programs.structure import ProgramError
 from toys.failure_budget import sigmas
 from toys.guides import GUIDES, X, choices, exact_choices, exact_line, exact_points, line, points
+from toys.selections import rest_slow
 
 PAGE = Path(__file__).parents[3] / "docs" / "compatibility.md"
 WORLDS = {"one datum": (None, line, exact_line), "data plate": ("data", points, exact_points)}
@@ -64,7 +65,7 @@ def check_numbers(target: Target, guide: object, x: Tensor, truth: Tensor) -> No
     assert float((found.info["elbo"].sum() - elbos.mean()).abs()) <= SIGMAS * error + 1e-9
 
 
-@pytest.mark.parametrize("name", sorted(GUIDES))
+@pytest.mark.parametrize("name", rest_slow(sorted(GUIDES), 6))
 def test_the_table_is_what_is_measured(name: str) -> None:
     for column, world in enumerate(WORLDS):
         status, why = measured(name, world)

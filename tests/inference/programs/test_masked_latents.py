@@ -32,6 +32,7 @@ from elbowroom.inference import (
     quadrature,
 )
 from toys.programs import data, normal
+from toys.selections import rest_slow
 
 EXACT = {"rtol": 1e-10, "atol": 1e-10}
 X = torch.tensor([[1.5410, -0.2934], [-2.1788, 0.0], [-1.0845, 0.0]], dtype=torch.float64)
@@ -198,14 +199,17 @@ def masked_by(mask: Any, inside: bool) -> tuple[Callable[..., None], Callable[..
 
 @pytest.mark.parametrize(
     ("mask", "inside"),
-    [
-        (torch.tensor([True, False, True]), True),
-        (torch.tensor([[True, True, False], [False, True, True], [True, True, True], [False, False, False]]), True),
-        (torch.tensor([True, False, False, True]), False),
-        (False, False),
-        (torch.tensor(False), False),
-        (torch.tensor([False]), False),
-    ],
+    rest_slow(
+        [
+            (torch.tensor([True, False, True]), True),
+            (torch.tensor([[True, True, False], [False, True, True], [True, True, True], [False, False, False]]), True),
+            (torch.tensor([True, False, False, True]), False),
+            (False, False),
+            (torch.tensor(False), False),
+            (torch.tensor([False]), False),
+        ],
+        2,
+    ),
 )
 def test_masks_of_elements_and_of_whole_events(mask: Any, inside: bool) -> None:
     """The guide is the exact posterior of what is there: every weight is the evidence of what is there."""

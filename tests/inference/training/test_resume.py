@@ -21,6 +21,7 @@ from elbowroom.inference.training.optimiser import JointOptimiser
 from elbowroom.inference.training.run_seal import UNSEALED
 from elbowroom.inference.training.trainer import Trainer
 from toys.forged import of_before, resealed
+from toys.selections import rest_slow
 from toys.training import NormalisedGuide, ToyModel, equal, make_data, make_pair, values
 
 
@@ -62,7 +63,7 @@ def rows_of(run_dir: Path) -> list[dict[str, Any]]:
     return [{k: v for k, v in row.items() if k != "seconds"} for row in rows]
 
 
-@pytest.mark.parametrize("steps", [1, 5, 6, 9, *(pytest.param(n, marks=pytest.mark.slow) for n in (2, 3, 4, 7, 8))])
+@pytest.mark.parametrize("steps", rest_slow([5, 6, 1, 2, 3, 4, 7, 8, 9], 2))
 def test_cut_at_any_step(tmp_path: Path, steps: int) -> None:
     """Crash at step 0 … 8 of 9, resume: parameters, buffers, history and metrics are those of the whole run."""
     whole, expected = train(tmp_path / "whole")
@@ -93,7 +94,7 @@ def test_cut_with_several_particles(tmp_path: Path) -> None:
     ],
     ids=["AdamW, cyclical", "SGD, free bits", "patience"],
 )
-@pytest.mark.parametrize("steps", [2, 6])
+@pytest.mark.parametrize("steps", rest_slow([6, 2], 1))
 def test_cut_with_every_optimiser_weight_and_stop(tmp_path: Path, options: dict[str, Any], steps: int) -> None:
     options = {"warmup_epochs": 0} | options
     whole, expected = train(tmp_path / "whole", **options)

@@ -27,6 +27,7 @@ from toys.programs import (
     normal_guide,
     normal_model,
 )
+from toys.selections import all_but_slow
 
 TIGHT = {"rtol": 1e-12, "atol": 1e-12}
 
@@ -248,7 +249,7 @@ def streamed() -> Target:
     return conjugate(s=0.7, num_data=5).target()
 
 
-@pytest.mark.parametrize("name", sorted(TRIPLES))
+@pytest.mark.parametrize("name", all_but_slow(sorted(TRIPLES), ("convolution", "constrained")))
 def test_the_budget_changes_nothing_for_any_program(name: str) -> None:
     target = TRIPLES[name]().target()
     budget = int(measure(target)(1 if target.sliceable else len(target), 40)) + 1

@@ -13,6 +13,7 @@ from torch import Tensor, nn
 from elbowroom.inference.target import Target
 from elbowroom.inference.training import OBJECTIVES, NonFiniteError, evaluate
 from toys.objective_programs import LABELLED, programs, rows, train
+from toys.selections import rest_slow
 from toys.training import equal, values
 
 NAMES = sorted(OBJECTIVES)
@@ -37,7 +38,7 @@ def cut_after(steps: int | None) -> Any:
     return prepare
 
 
-@pytest.mark.parametrize("name", NEW)
+@pytest.mark.parametrize("name", rest_slow(NEW, 4))
 def test_a_cut_run_goes_on_to_the_same_bits(name: str, tmp_path: Path) -> None:
     """Metrics too, and what they and the checkpoint say of the objective."""
     options: dict[str, Any] = {"checkpoint_seconds": 0}
