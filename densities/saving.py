@@ -13,6 +13,7 @@ from safetensors import SafetensorError
 from elbowroom.densities.density import Density
 from elbowroom.densities.registry import density_class, make_density
 from elbowroom.entrances import checked
+from elbowroom.entrances.visible import one_line
 from elbowroom.inference.saving.allowance import TooMuchError, allowance_for
 from elbowroom.inference.saving.durable import replace_file
 from elbowroom.inference.saving.reading import UnreadableError, memory, read_bytes, read_json
@@ -86,7 +87,7 @@ def load_density(path: str | Path) -> Density:
         _logger.warning(
             "%s was written by an earlier version of elbowroom and has no digest: whether it was changed since is not "
             "known. Save the density again to give it one.",
-            description,
+            one_line(str(description)),
         )
     if hashlib.sha256(content).hexdigest() != digest:
         raise ValueError(f"{parameters} is damaged, or not of {description}: its sha256 differs")

@@ -12,8 +12,9 @@ name means one thing everywhere). What depends on several arguments, or on the d
     kinds.py           an annotation -> what it admits
     ranges.py          a name -> the range of its values
     said.py            how a wrong value is shown
+    visible.py         characters that show as something else, as escapes: of whatever is printed or kept
 
-Imports torch and NumPy alone; every other folder may import it. Read ranges.py first.
+Imports torch and NumPy alone, ranges.py and visible.py neither; every other folder may import it. Read ranges.py first.
 """
 
 from elbowroom.entrances.checked import check_fields, checked

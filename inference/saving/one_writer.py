@@ -13,6 +13,7 @@ from errno import EWOULDBLOCK
 from pathlib import Path
 from typing import Any
 
+from elbowroom.entrances.visible import one_line
 from elbowroom.inference.saving.disk import WriteError, writing
 from elbowroom.inference.saving.leftovers import sweep
 from elbowroom.inference.saving.locks import NO_LINK, hold, is_same
@@ -81,7 +82,9 @@ def _taken(lock: Path, what: str) -> int:
                 raise WriteError(EWOULDBLOCK, f"{lock} is no file of elbowroom's; remove it, or give another place")
             if is_same(lock, descriptor):
                 if held is None:
-                    logger.warning("%s: no locks are to be had there, so nothing keeps a second writer out", what)
+                    logger.warning(
+                        "%s: no locks are to be had there, so nothing keeps a second writer out", one_line(what)
+                    )
                 _held.add(descriptor)
                 _sign(lock, descriptor)
                 return descriptor
