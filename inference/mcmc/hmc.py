@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 
 from elbowroom.entrances import checked
+from elbowroom.inference.evaluation.alone_in_company import asked_again
 from elbowroom.inference.evaluation.budget import cells_within, check_fits, plan
 from elbowroom.inference.evaluation.coordinates import Coordinates
 from elbowroom.inference.evaluation.random_numbers import RandomNumbers
@@ -29,6 +30,7 @@ _AT_ONCE = 256  # samples of a datum that a search draws from the prior at once
 
 
 @checked
+@asked_again
 def hmc(
     target: Target,
     *,

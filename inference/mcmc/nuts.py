@@ -11,6 +11,7 @@ from pyro.infer import MCMC, NUTS
 from torch import Tensor
 
 from elbowroom.entrances import checked
+from elbowroom.inference.evaluation.alone_in_company import asked_again
 from elbowroom.inference.evaluation.budget import check_fits
 from elbowroom.inference.evaluation.clock import Budget, Clock, Spent, read_budget
 from elbowroom.inference.evaluation.coordinates import Coordinates
@@ -24,6 +25,7 @@ from elbowroom.inference.target import Target
 
 
 @checked
+@asked_again
 def nuts(
     target: Target,
     data: Sequence[int] | None = None,

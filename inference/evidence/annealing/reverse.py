@@ -2,8 +2,8 @@
 
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import Any
+from dataclasses import dataclass, replace
+from typing import Any, Self
 
 import torch
 from torch import Tensor
@@ -71,6 +71,11 @@ class Bidirectional(Shown):
         title = f"bounds on log p(x) of {len(self)} data simulated from the model"
         return both_sides(title, self.lower, self.upper)
 
+    @checked
+    def doubted(self, reason: str) -> Self:
+        """The same with a further reason for every datum in both bounds."""
+        return replace(self, lower=self.lower.doubted(reason), upper=self.upper.doubted(reason))
+
     def mean_width(self) -> tuple[float, float]:
         """The mean width over data and its standard error from the spread over data, nats per datum."""
         width = self.width
@@ -78,6 +83,7 @@ class Bidirectional(Shown):
 
 
 @checked
+@asked_again
 def bidirectional(
     target: Target,
     *,
