@@ -16,6 +16,7 @@ from elbowroom.entrances import checked
 from elbowroom.entrances.visible import one_line
 from elbowroom.inference.saving.allowance import TooMuchError, allowance_for
 from elbowroom.inference.saving.durable import replace_file
+from elbowroom.inference.saving.one_writer import only_writer
 from elbowroom.inference.saving.reading import UnreadableError, memory, read_bytes, read_json
 from elbowroom.inference.saving.seal import has_seal, sealed
 
@@ -39,6 +40,8 @@ def save_density(density: Density, path: str | Path, name: str, options: Mapping
 
     Raises:
         ValueError, TypeError: for an unknown name, or options that are no numbers, texts and lists of these.
+        InUseError: another process or thread writes a density or a run there.
+        WriteError: it cannot be written there.
     """
     density_class(name)
     try:
@@ -56,8 +59,9 @@ def save_density(density: Density, path: str | Path, name: str, options: Mapping
         "options": dict(options or {}),
         "sha256": hashlib.sha256(content).hexdigest(),
     }
-    replace_file(place / PARAMETERS, content)
-    replace_file(place / DESCRIPTION, json.dumps(sealed(described), indent=1).encode())
+    with only_writer(place, "path", folder=True):  # or the parameters of one might meet the description of another
+        replace_file(place / PARAMETERS, content)
+        replace_file(place / DESCRIPTION, json.dumps(sealed(described), indent=1).encode())
 
 
 @checked
