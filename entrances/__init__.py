@@ -11,6 +11,7 @@ name means one thing everywhere). What depends on several arguments, or on the d
     arguments_read.py  one call's arguments, and the sentences that refuse them
     kinds.py           an annotation -> what it admits
     ranges.py          a name -> the range of its values
+    values.py          one value by itself, of which a function knows more than its annotation
     said.py            how a wrong value is shown
     visible.py         characters that show as something else, as escapes: of whatever is printed or kept
 

@@ -7,7 +7,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from elbowroom.entrances import checked
-from elbowroom.networks.checks import check_choice, check_size, check_sizes
+from elbowroom.entrances.values import check_choice, check_size, check_sizes
 
 ACTIVATIONS: dict[str, Callable[[], nn.Module]] = {
     "silu": nn.SiLU,

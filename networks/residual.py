@@ -5,7 +5,7 @@ from itertools import pairwise
 from torch import Tensor, nn
 
 from elbowroom.entrances import checked
-from elbowroom.networks.checks import check_choice, check_size, check_sizes
+from elbowroom.entrances.values import check_choice, check_size, check_sizes
 from elbowroom.networks.mlp import ACTIVATIONS, DEFAULT_ACTIVATION
 
 

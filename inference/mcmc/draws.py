@@ -70,6 +70,7 @@ class Draws(Shown):
             constants of their support, and no gate asks whether they moved. None: all of them.
         doubts: for each datum why its draws are no reference whatever their gates say, or an empty string; by default B
             empty ones.
+        digests: a digest of each datum, `[B]` int64, by which draws of other data are refused; None: nothing is known.
     """
 
     z: dict[str, Tensor]
@@ -79,6 +80,7 @@ class Draws(Shown):
     gates: Gates = field(default_factory=Gates)
     varying: Tensor | None = None
     doubts: tuple[str, ...] = ()
+    digests: Tensor | None = None
 
     def __post_init__(self) -> None:
         if not self.doubts:
@@ -166,6 +168,7 @@ class Draws(Shown):
             gates=self.gates,
             varying=self.varying,
             doubts=tuple(self.doubts[b] for b in index),
+            digests=None if self.digests is None else self.digests[index],
         )
 
     def reference(self) -> Tensor:

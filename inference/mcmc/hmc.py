@@ -224,7 +224,7 @@ def _collect(
         _joined([{name: value[:, :made] for name, value in part.items()} for part in parts], 2)
         for parts in ([piece.z for piece in pieces], [piece.stats for piece in pieces])
     )
-    return Draws(z, target.latent_names, stats, info, gates or Gates(), target.varying)
+    return Draws(z, target.latent_names, stats, info, gates or Gates(), target.varying, digests=target.digests)
 
 
 def _joined(parts: list[dict[str, Tensor]], dim: int) -> dict[str, Tensor]:

@@ -94,7 +94,8 @@ def nuts(
     }
     z = _stacked([[chain.z for chain in datum] for datum in chains])
     stats = _stacked([[chain.stats for chain in datum] for datum in chains])
-    return Draws(z, target.latent_names, stats, info, gates or Gates(), target.varying)
+    digests = torch.cat([single.digests for single in singles[: len(chains)]])
+    return Draws(z, target.latent_names, stats, info, gates or Gates(), target.varying, digests=digests)
 
 
 class TooSlow(ValueError):

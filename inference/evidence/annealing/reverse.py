@@ -11,6 +11,7 @@ from torch import Tensor
 from elbowroom.entrances import checked
 from elbowroom.inference.estimate import Estimate, both_sides, reasons
 from elbowroom.inference.evaluation.alone_in_company import asked_again
+from elbowroom.inference.evaluation.check_same_data import check_same_data
 from elbowroom.inference.evidence.annealing.ais import forward
 from elbowroom.inference.evidence.annealing.blocks import Block, blocks, in_ranges
 from elbowroom.inference.evidence.annealing.randomness import REVERSE, Randomness
@@ -216,6 +217,7 @@ def anneal_reverse(
     else:
         z = dict(posterior)
     _check_draws(target, z)
+    check_same_data(target, posterior=sampled)
     pieces = [
         observe(block, _backward(block, settings, _of_data(z, block.data), num_refresh), _reverse_weights)
         for block in blocks(target, settings, "reverse AIS")
