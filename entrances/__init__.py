@@ -6,6 +6,8 @@
 A wrong argument is refused before any work, by a sentence that names it, what it may be and what was given. Two things
 say what it may be, and no function says it again: its annotation (the type) and its name (the range of its numbers: one
 name means one thing everywhere). What depends on several arguments, or on the data, the function checks itself.
+Sections `Raises:` speak of the latter; TypeError on a wrong type, and ValueError on a number that is out of its range,
+hold of every function that is decorated.
 
     checked.py         the decorator, and the same of a dataclass's fields
     arguments_read.py  one call's arguments, and the sentences that refuse them

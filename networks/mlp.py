@@ -34,7 +34,7 @@ def mlp(
     With `hidden=()` it is a single linear map. Inputs are `[*batch, num_inputs]`.
 
     Raises:
-        TypeError, ValueError: if a size is not a positive integer or the activation is unknown.
+        TypeError, ValueError: if a size is out of range or the activation is unknown.
     """
     make_activation = ACTIVATIONS[check_choice("activation", activation, ACTIVATIONS)]
     sizes = (

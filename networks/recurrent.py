@@ -26,7 +26,7 @@ class BackwardGRU(nn.Module):
         num_features: H.
 
     Raises:
-        TypeError, ValueError: if a size is not a positive integer.
+        TypeError, ValueError: if a size is out of range.
     """
 
     @checked

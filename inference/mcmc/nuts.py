@@ -60,7 +60,7 @@ def nuts(
         Draws with `.flags` (empty where R-hat ≤ 1.01, bulk and tail ESS ≥ 100 a chain and nothing diverged).
 
     Raises:
-        ValueError: on non-positive sizes.
+        ValueError: on a number out of range, or a target without continuous latents.
         TooSlow: if the budget has no room for a single datum: it ended before, or half of it did before half of the
             steps.
         ProgramError: if `data` is given but the programs cannot be given part of their data.

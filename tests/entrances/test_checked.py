@@ -1,6 +1,7 @@
 """Arguments held against annotation and name: what is refused in which words, what is handed on, what stays."""
 
 import inspect
+import re
 from collections.abc import Mapping, Sequence
 from functools import partial
 from pathlib import Path
@@ -209,3 +210,11 @@ def test_a_value_by_itself_is_handed_on_as_pythons_own() -> None:
     assert check_at_least("floor", 0, 0) == 0.0 and check_choice("kind", "maf", {"maf": 1}) == "maf"
     with pytest.raises(ValueError, match="did you mean 'maf'"):
         check_choice("kind", "mafs", ["maf", "iaf"])
+
+
+def test_docstrings_say_out_of_range_as_errors_do() -> None:
+    old = re.compile(r"non-positive|not\s+positive|negative|bad size|positive integer")
+    public = {name: getattr(inference, name).__doc__ or "" for name in inference.__all__}
+    said = {name: text.partition("Raises:")[2] for name, text in public.items()}
+    assert sum(map(bool, said.values())) > 20
+    assert [name for name, text in said.items() if old.search(text)] == []
