@@ -10,7 +10,6 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-import torch
 import xarray as xr
 from PIL import Image
 
@@ -18,6 +17,7 @@ from elbowroom.commands.output import finish, write_arrays
 from elbowroom.densities import load_density, make_density, save_density
 from elbowroom.inference import InUseError
 from elbowroom.inference.saving.durable import replacing
+from elbowroom.inference.saving.one_writer import only_writer
 from elbowroom.report.archives.audit_json import save_audit_json
 from elbowroom.report.archives.datatree import write_tree
 from elbowroom.report.figures.style import new_figure, save_figure
@@ -130,20 +130,9 @@ def test_readers_meet_whole_files(name: str, tmp_path: Path) -> None:
 
 
 def test_parameters_of_one_density_never_meet_the_description_of_another(tmp_path: Path) -> None:
-    place = tmp_path / "density"
-
-    def writer(hidden: int) -> Callable[[], object]:
-        def work() -> None:
-            density, done = make_density("made", 4, levels=2, hidden=(hidden,)), 0
-            while done < 10:
-                try:
-                    save_density(density, place, "made", {"levels": 2, "hidden": [hidden]})
-                    done += 1
-                except InUseError:
-                    pass
-
-        return work
-
-    assert ended(in_children(*map(writer, (3, 40))), lambda: None) == [0, 0]
-    assert sum(p.numel() for p in load_density(place).parameters()) > 0
-    assert torch.get_default_dtype() == torch.float64
+    place, density = tmp_path / "density", make_density("made", 4, levels=2, hidden=(3,))
+    save_density(density, place, "made", {"levels": 2, "hidden": [3]})
+    with only_writer(place, "path", folder=True), pytest.raises(InUseError):  # another one writes there
+        save_density(make_density("made", 4, levels=2, hidden=(5,)), place, "made", {"levels": 2, "hidden": [5]})
+    assert load_density(place).num_parameters == density.num_parameters
+    assert sorted(file.name for file in place.iterdir()) == ["density.json", "parameters.safetensors"]
