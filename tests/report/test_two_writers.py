@@ -135,4 +135,4 @@ def test_parameters_of_one_density_never_meet_the_description_of_another(tmp_pat
     with only_writer(place, "path", folder=True), pytest.raises(InUseError):  # another one writes there
         save_density(make_density("made", 4, levels=2, hidden=(5,)), place, "made", {"levels": 2, "hidden": [5]})
     assert load_density(place).num_parameters == density.num_parameters
-    assert sorted(file.name for file in place.iterdir()) == ["density.json", "parameters.safetensors"]
+    assert sorted(file.name for file in place.iterdir()) == ["density.json", "density.safetensors"]
