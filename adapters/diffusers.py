@@ -32,7 +32,7 @@ def from_autoencoder_kl(vae: Any, x: Tensor, *, sigma: float | str) -> tuple[Dec
 
     Raises:
         TypeError: if the object does not encode and decode as `AutoencoderKL` does.
-        ValueError: if x are no images of the VAE's channels within [−1, 1], the VAE blends tiles, or σ ≤ 0.
+        ValueError: if x are no images of the VAE's channels within [−1, 1], the VAE blends tiles, or σ is out of range.
     """
     _check_images(vae, x)
     if getattr(vae, "use_tiling", False):

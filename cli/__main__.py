@@ -5,7 +5,6 @@ import sys
 import traceback
 from argparse import ArgumentError
 from collections.abc import Sequence
-from contextlib import suppress
 from dataclasses import fields
 from importlib import import_module
 from typing import Any
@@ -29,9 +28,10 @@ from elbowroom.commands.options import (
     TrainOptions,
     VersusOptions,
 )
-from elbowroom.commands.output import flush, lost
+from elbowroom.commands.output import flush, lost, print_error
 from elbowroom.commands.outputs import check_outputs
 from elbowroom.commands.two_runs import two_runs
+from elbowroom.entrances.visible import one_line, visible
 
 COMMANDS: dict[str, type] = {
     "demo": DemoOptions,
@@ -128,21 +128,21 @@ def _guarded(name: str, options: Any, *, whole: bool) -> int:
         TrainingInterrupted, NonFiniteError, ValueError, TypeError, CheckpointError, ImportError, OSError,
     ) as error:  # fmt: skip
         if whole:
-            traceback.print_exc()
+            print_error(traceback.format_exc())
         code = {NonFiniteError: 4, TrainingInterrupted: getattr(error, "exit_code", 3)}.get(type(error), 3)
         return _say(in_words(error, COMMANDS[name]), code, name)
     return 0
 
 
 def _say(message: object, code: int, command: str | None = None) -> int:
-    with suppress(BrokenPipeError):
-        print(f"elbowroom{f' {command}' if command else ''}: {message}", file=sys.stderr, flush=True)
+    print_error(one_line(f"elbowroom{f' {command}' if command else ''}: {message}"))
     return code
 
 
 def _parser() -> Any:
-    from jsonargparse import ArgumentParser
+    from jsonargparse import ArgumentParser, set_dumper
 
+    set_dumper("yaml", _dump)
     parser = ArgumentParser(
         prog="elbowroom",
         description="How much room is between an ELBO and log p(x), and can q be trusted?",
@@ -180,6 +180,14 @@ def _shared_last(parser: Any) -> None:
     shared = {field.name for field in fields(EveryCommand)}
     for actions in (parser._actions, *(group._group_actions for group in parser._action_groups)):
         actions.sort(key=lambda action: action.dest in shared)
+
+
+def _dump(options: Any) -> str:
+    """Options as YAML, for --print_config: letters of all languages as they are, unless something hides among them."""
+    import yaml
+
+    text = yaml.safe_dump(options, default_flow_style=False, sort_keys=False, allow_unicode=True)
+    return text if visible(text) == text else yaml.safe_dump(options, default_flow_style=False, sort_keys=False)
 
 
 def _formatter() -> type:

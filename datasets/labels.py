@@ -18,7 +18,7 @@ def keep_labels(data: Dataset, per_class: int, *, seed: int = 0) -> Dataset:
     a part of more. Held-out data keep theirs.
 
     Raises:
-        ValueError: if the number is below 1, there are no labels, or a class has fewer.
+        ValueError: if the number is out of range, there are no labels, or a class has fewer.
     """
     if per_class < 1:
         raise ValueError(f"labels_per_class must be at least 1, got {per_class}")

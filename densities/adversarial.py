@@ -13,9 +13,9 @@ from elbowroom.densities.adversarial_training import TrainingOptions, train
 from elbowroom.densities.density import Cost, Density
 from elbowroom.densities.discretised_normal import DiscretisedNormal
 from elbowroom.entrances import checked
+from elbowroom.entrances.values import check_above, check_choice, check_size, check_sizes
 from elbowroom.inference import Estimate, Target, anneal
 from elbowroom.inference.estimate import Bound
-from elbowroom.networks.checks import check_above, check_choice, check_size, check_sizes
 from elbowroom.networks.mlp import mlp
 
 Program = Callable[[Tensor], None]

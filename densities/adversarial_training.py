@@ -14,8 +14,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import softplus
 
+from elbowroom.entrances.values import check_above, check_at_least, check_size
 from elbowroom.inference.progress import progress_bar
-from elbowroom.networks.checks import check_above, check_at_least, check_size
 
 
 class TrainingOptions(NamedTuple):

@@ -11,9 +11,9 @@ from torch.nn.functional import binary_cross_entropy_with_logits, linear, silu
 from elbowroom.densities.density import Cost, Density
 from elbowroom.densities.training import minimise
 from elbowroom.entrances import checked
+from elbowroom.entrances.values import check_at_least, check_size, check_sizes
 from elbowroom.inference import Estimate
 from elbowroom.inference.estimate import Bound
-from elbowroom.networks.checks import check_at_least, check_size, check_sizes
 
 
 class MADE(Density):

@@ -7,9 +7,9 @@ import torch
 from torch import Tensor, nn
 
 from elbowroom.entrances import checked
+from elbowroom.entrances.values import check_size
 from elbowroom.inference import Estimate
 from elbowroom.inference.estimate import Bound
-from elbowroom.networks.checks import check_size
 
 
 class Cost(NamedTuple):

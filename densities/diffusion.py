@@ -15,9 +15,9 @@ from elbowroom.densities.diffusion_bound import denoising_term, level_logits, pr
 from elbowroom.densities.probability_flow import log_density_by_flow
 from elbowroom.densities.training import minimise
 from elbowroom.entrances import checked
+from elbowroom.entrances.values import check_above, check_choice, check_size, check_sizes
 from elbowroom.inference import Estimate
 from elbowroom.inference.estimate import Bound
-from elbowroom.networks.checks import check_above, check_choice, check_size, check_sizes
 
 NUM_TIMES, NUM_REPEATS, NUM_STEPS = 16, 8, 100
 """Times of a repeat of the bound, and repeats; steps of a draw."""

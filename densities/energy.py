@@ -11,9 +11,9 @@ from elbowroom.densities.density import Cost, Density
 from elbowroom.densities.partition_function import LogPartition, anneal_log_partition
 from elbowroom.densities.training import Loss, minimise
 from elbowroom.entrances import checked
+from elbowroom.entrances.values import check_choice, check_size
 from elbowroom.inference import Estimate
 from elbowroom.inference.estimate import Bound
-from elbowroom.networks.checks import check_choice, check_size
 
 MOST_SUMMED = 20
 """Units of the smaller layer, visible or hidden, of which all states are summed."""

@@ -12,9 +12,9 @@ from elbowroom.densities.datum_noise import DatumNoise
 from elbowroom.densities.density import Cost, Density
 from elbowroom.densities.training import minimise
 from elbowroom.entrances import checked
+from elbowroom.entrances.values import check_choice, check_size, check_sizes
 from elbowroom.inference import Estimate
 from elbowroom.inference.estimate import Bound
-from elbowroom.networks.checks import check_choice, check_size, check_sizes
 from elbowroom.networks.zuko_library import import_zuko
 
 LAYERS = {"spline": 2, "maf": 3, "coupling": 6}

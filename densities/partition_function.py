@@ -15,8 +15,8 @@ import torch
 from torch import Tensor
 from torch.nn.functional import softplus
 
+from elbowroom.entrances.values import check_size
 from elbowroom.inference.weights import ess, k_limit, log_marginal, log_marginal_stderr, pareto_k
-from elbowroom.networks.checks import check_size
 
 
 class Couplings(Protocol):

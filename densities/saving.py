@@ -13,8 +13,10 @@ from safetensors import SafetensorError
 from elbowroom.densities.density import Density
 from elbowroom.densities.registry import density_class, make_density
 from elbowroom.entrances import checked
+from elbowroom.entrances.visible import one_line
 from elbowroom.inference.saving.allowance import TooMuchError, allowance_for
 from elbowroom.inference.saving.durable import replace_file
+from elbowroom.inference.saving.one_writer import only_writer
 from elbowroom.inference.saving.reading import UnreadableError, memory, read_bytes, read_json
 from elbowroom.inference.saving.seal import has_seal, sealed
 
@@ -38,6 +40,8 @@ def save_density(density: Density, path: str | Path, name: str, options: Mapping
 
     Raises:
         ValueError, TypeError: for an unknown name, or options that are no numbers, texts and lists of these.
+        InUseError: another process or thread writes a density or a run there.
+        WriteError: it cannot be written there.
     """
     density_class(name)
     try:
@@ -55,8 +59,9 @@ def save_density(density: Density, path: str | Path, name: str, options: Mapping
         "options": dict(options or {}),
         "sha256": hashlib.sha256(content).hexdigest(),
     }
-    replace_file(place / PARAMETERS, content)
-    replace_file(place / DESCRIPTION, json.dumps(sealed(described), indent=1).encode())
+    with only_writer(place, "path", folder=True):  # or the parameters of one might meet the description of another
+        replace_file(place / PARAMETERS, content)
+        replace_file(place / DESCRIPTION, json.dumps(sealed(described), indent=1).encode())
 
 
 @checked
@@ -86,7 +91,7 @@ def load_density(path: str | Path) -> Density:
         _logger.warning(
             "%s was written by an earlier version of elbowroom and has no digest: whether it was changed since is not "
             "known. Save the density again to give it one.",
-            description,
+            one_line(str(description)),
         )
     if hashlib.sha256(content).hexdigest() != digest:
         raise ValueError(f"{parameters} is damaged, or not of {description}: its sha256 differs")

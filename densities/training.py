@@ -6,9 +6,9 @@ from collections.abc import Callable
 import torch
 from torch import Tensor, nn
 
+from elbowroom.entrances.values import check_above, check_choice, check_size
 from elbowroom.inference.progress import progress_bar
 from elbowroom.inference.training.schedule import SCHEDULES
-from elbowroom.networks.checks import check_above, check_choice, check_size
 
 Loss = Callable[[Tensor, torch.Generator], Tensor]
 """Data `[b, P]` and where random numbers come from, to a loss of each datum `[b]`."""

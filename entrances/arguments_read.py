@@ -7,7 +7,7 @@ from typing import Any, NoReturn, get_type_hints
 from torch import Tensor
 
 from elbowroom.entrances.kinds import REFUSED, Kind, kind_of
-from elbowroom.entrances.ranges import EVERY, range_of
+from elbowroom.entrances.ranges import EVERY, Range, range_of
 from elbowroom.entrances.said import likely, said
 
 Reader = Callable[[tuple[Any, ...], dict[str, Any]], list[Any]]
@@ -57,6 +57,19 @@ def read_fields(result: Any) -> None:
             object.__setattr__(result, name, found)
 
 
+def read_value(name: str, value: Any, hint: Any, within: Range) -> Any:
+    """A value as a type hint and a range say.
+
+    Raises:
+        TypeError: if it is of a wrong type.
+        ValueError: if it is out of range.
+    """
+    kind = kind_of(hint, within)
+    if kind is None or (found := kind.read(value)) is not REFUSED:
+        return value if kind is None else found
+    raise _refusal(name, value, kind, hint, within.remedy)
+
+
 def kinds_of(function: Callable[..., Any]) -> dict[str, Kind]:
     """Argument -> what it may be, of those that may not be anything."""
     kinds = {name: kind_of(hint, range_of(name)) for name, hint in get_type_hints(function).items() if name != "return"}
@@ -64,17 +77,21 @@ def kinds_of(function: Callable[..., Any]) -> dict[str, Kind]:
 
 
 def _refuse(function: Callable[..., Any], name: str, value: Any, kind: Kind) -> NoReturn:
-    """Raise ValueError where the type is right, else TypeError."""
-    open_kind = kind_of(get_type_hints(function)[name], EVERY)
+    hint = get_type_hints(function)[name]
+    raise _refusal(name, value, kind, hint, range_of(name).remedy)
+
+
+def _refusal(name: str, value: Any, kind: Kind, hint: Any, remedy: str) -> Exception:
+    """ValueError where the type is right, else TypeError."""
+    open_kind = kind_of(hint, EVERY)
     is_right = open_kind is None or open_kind.read(value) is not REFUSED
     if kind.element is not None and isinstance(value, list | tuple):
         wrong = [i for i, entry in enumerate(value) if kind.element.read(entry) is REFUSED]
         if wrong:
             name, value, kind = f"{name}[{wrong[0]}]", value[wrong[0]], kind.element
-    remedy = range_of(name.partition("[")[0]).remedy
     instead = f": {remedy}" if remedy and is_right and not isinstance(value, Tensor) else ""
     error = ValueError if is_right else TypeError
-    raise error(f"{name} must be {kind.words}, got {said(value)}{instead}")
+    return error(f"{name} must be {kind.words}, got {said(value)}{instead}")
 
 
 def _unknown(function: Callable[..., Any], name: str, parameters: Mapping[str, Any]) -> NoReturn:

@@ -5,6 +5,8 @@ from typing import Any
 
 from torch import Tensor, nn
 
+from elbowroom.entrances.visible import one_line
+
 _LONGEST = 60  # characters of a value that are shown
 
 
@@ -48,5 +50,5 @@ def _shown(value: Any) -> str:
 
 
 def _cut(text: str) -> str:
-    text = text.replace("\n", " ")
+    text = one_line(text)
     return text if len(text) <= _LONGEST else f"{text[: _LONGEST - 1]}…"

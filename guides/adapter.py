@@ -8,8 +8,9 @@ import pyro.distributions as dist
 from torch import Tensor, nn
 
 from elbowroom.entrances import checked
+from elbowroom.entrances.values import check_choice
 from elbowroom.guides.amortized import AmortizedGuide
-from elbowroom.networks.checks import check_batch, check_choice, reference_tensor
+from elbowroom.networks.checks import check_batch, reference_tensor
 from elbowroom.networks.failing import noted, telling
 from elbowroom.networks.functions import as_network
 from elbowroom.networks.reading import STACKED, pair_reader

@@ -8,9 +8,10 @@ import pyro.distributions as dist
 import torch
 from torch import Tensor, nn
 
+from elbowroom.entrances.values import check_module, check_size
 from elbowroom.guides.amortized import AmortizedGuide
 from elbowroom.guides.normal import AmortizedNormal
-from elbowroom.networks.checks import check_batch, check_module, check_size, check_width, reference_tensor
+from elbowroom.networks.checks import check_batch, check_width, reference_tensor
 from elbowroom.networks.registry import make_encoder
 
 

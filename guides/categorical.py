@@ -5,8 +5,9 @@ import pyro.distributions as dist
 from torch import Tensor
 
 from elbowroom.entrances import checked
+from elbowroom.entrances.values import check_size
 from elbowroom.guides.amortized import AmortizedGuide
-from elbowroom.networks.checks import check_batch, check_size, check_width, reference_tensor
+from elbowroom.networks.checks import check_batch, check_width, reference_tensor
 from elbowroom.networks.mlp import DEFAULT_ACTIVATION, mlp
 
 

@@ -5,7 +5,8 @@ import pyro.distributions as dist
 from torch import Tensor
 
 from elbowroom.entrances import checked
-from elbowroom.networks.checks import check_at_least, check_batch, check_size, check_width, reference_tensor
+from elbowroom.entrances.values import check_at_least, check_size
+from elbowroom.networks.checks import check_batch, check_width, reference_tensor
 from elbowroom.networks.context import beside, check_context
 from elbowroom.networks.mlp import DEFAULT_ACTIVATION
 from elbowroom.networks.program import Program

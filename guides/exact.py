@@ -6,8 +6,8 @@ import pyro.distributions as dist
 from torch import Tensor
 
 from elbowroom.entrances import checked
+from elbowroom.entrances.values import check_module
 from elbowroom.guides.amortized import AmortizedGuide
-from elbowroom.networks.checks import check_module
 
 
 class KnowsPosterior(Protocol):

@@ -7,11 +7,12 @@ import pyro.distributions as dist
 from torch import Tensor
 
 from elbowroom.entrances import checked
+from elbowroom.entrances.values import check_choice, check_size, check_sizes
 from elbowroom.guides.amortized import AmortizedGuide
 from elbowroom.guides.around_normal import AroundNormal, quieten
 from elbowroom.guides.bent_normal import bent_normal
 from elbowroom.guides.flow_layers import KINDS, flow_layers
-from elbowroom.networks.checks import check_choice, check_size, check_sizes, reference_tensor
+from elbowroom.networks.checks import reference_tensor
 from elbowroom.networks.mlp import DEFAULT_ACTIVATION
 
 

@@ -7,9 +7,9 @@ import torch
 from torch import Tensor
 
 from elbowroom.entrances import checked
+from elbowroom.entrances.values import check_size
 from elbowroom.guides.amortized import AmortizedGuide
 from elbowroom.guides.around_normal import AroundNormal
-from elbowroom.networks.checks import check_size
 from elbowroom.networks.mlp import DEFAULT_ACTIVATION
 
 

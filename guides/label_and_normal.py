@@ -6,7 +6,8 @@ import torch
 from torch import Tensor
 
 from elbowroom.entrances import checked
-from elbowroom.networks.checks import check_at_least, check_batch, check_size, check_width, reference_tensor
+from elbowroom.entrances.values import check_at_least, check_size
+from elbowroom.networks.checks import check_batch, check_width, reference_tensor
 from elbowroom.networks.context import beside, one_hot
 from elbowroom.networks.mlp import DEFAULT_ACTIVATION, mlp
 from elbowroom.networks.program import Program

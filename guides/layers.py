@@ -6,7 +6,7 @@ from typing import Any, Protocol
 import pyro.distributions as dist
 from torch import Tensor, nn
 
-from elbowroom.networks.checks import check_module, check_sizes
+from elbowroom.entrances.values import check_module, check_sizes
 from elbowroom.networks.mlp import ACTIVATIONS, mlp
 
 

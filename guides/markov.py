@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from elbowroom.entrances import checked
-from elbowroom.networks.checks import check_at_least, check_module, check_size
+from elbowroom.entrances.values import check_at_least, check_module, check_size
 from elbowroom.networks.mlp import MeanStd
 from elbowroom.networks.program import Program
 from elbowroom.networks.recurrent import BackwardGRU

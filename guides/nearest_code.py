@@ -8,8 +8,9 @@ import torch
 from torch import Tensor
 
 from elbowroom.entrances import checked
+from elbowroom.entrances.values import check_at_least, check_module
 from elbowroom.guides.amortized import AmortizedGuide
-from elbowroom.networks.checks import check_at_least, check_batch, check_module, check_width, reference_tensor
+from elbowroom.networks.checks import check_batch, check_width, reference_tensor
 from elbowroom.networks.mlp import DEFAULT_ACTIVATION, mlp
 from elbowroom.networks.registry import HIDDEN
 

@@ -6,15 +6,9 @@ import pyro.distributions as dist
 from torch import Tensor
 
 from elbowroom.entrances import checked
+from elbowroom.entrances.values import check_at_least, check_choice, check_size
 from elbowroom.guides.amortized import AmortizedGuide
-from elbowroom.networks.checks import (
-    check_at_least,
-    check_batch,
-    check_choice,
-    check_size,
-    check_width,
-    reference_tensor,
-)
+from elbowroom.networks.checks import check_batch, check_width, reference_tensor
 from elbowroom.networks.inputs import INPUTS
 from elbowroom.networks.mlp import DEFAULT_ACTIVATION
 from elbowroom.networks.registry import make_encoder

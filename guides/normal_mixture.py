@@ -8,10 +8,10 @@ import torch
 from torch import Tensor
 
 from elbowroom.entrances import checked
+from elbowroom.entrances.values import check_size
 from elbowroom.guides.amortized import AmortizedGuide
 from elbowroom.guides.around_normal import AroundNormal
 from elbowroom.guides.mixture_of_normals import MixtureOfNormals
-from elbowroom.networks.checks import check_size
 from elbowroom.networks.mlp import DEFAULT_ACTIVATION
 
 _WIDEST = math.log(100.0)

@@ -9,10 +9,11 @@ from torch import Tensor, nn
 from torch.nn.functional import softplus
 
 from elbowroom.entrances import checked
+from elbowroom.entrances.values import check_size
 from elbowroom.guides.amortized import AmortizedGuide
 from elbowroom.guides.around_normal import AroundNormal
 from elbowroom.guides.bent_normal import bent_normal
-from elbowroom.networks.checks import check_size, reference_tensor
+from elbowroom.networks.checks import reference_tensor
 from elbowroom.networks.mlp import DEFAULT_ACTIVATION
 
 _LEAST_SLOPE = 1e-3  # of a layer along w: above zero it is invertible, and in single precision, too

@@ -9,10 +9,10 @@ import torch
 from torch import Tensor
 
 from elbowroom.entrances import checked
+from elbowroom.entrances.values import check_above, check_module, check_size
 from elbowroom.guides.amortized import AmortizedGuide
 from elbowroom.guides.around_normal import check_encoder, moments
 from elbowroom.guides.normal import AmortizedNormal
-from elbowroom.networks.checks import check_above, check_module, check_size
 from elbowroom.networks.mlp import DEFAULT_ACTIVATION
 
 _DECAY, _DECAY_OF_SQUARES, _EPSILON = 0.9, 0.999, 1e-8  # Adam's β₁, β₂ and ε

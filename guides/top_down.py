@@ -7,8 +7,9 @@ import pyro.distributions as dist
 from torch import Tensor, nn
 
 from elbowroom.entrances import checked
+from elbowroom.entrances.values import check_at_least
 from elbowroom.guides.layers import HasLayers, UpwardPass, check_layers
-from elbowroom.networks.checks import check_at_least, check_batch, check_width, reference_tensor
+from elbowroom.networks.checks import check_batch, check_width, reference_tensor
 from elbowroom.networks.context import beside
 from elbowroom.networks.mlp import DEFAULT_ACTIVATION, MeanStd
 from elbowroom.networks.program import Program

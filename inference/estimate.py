@@ -72,6 +72,11 @@ class Estimate(Shown, Generic[Info]):
             raise ValueError(f"causes must have a text for each of {len(self)} data, got {len(causes)}")
         return replace(self, flags=tuple(reasons(*both) for both in zip(causes, self.flags, strict=True)))
 
+    @checked
+    def doubted(self, reason: str) -> Self:
+        """The same with a further reason for every datum before its own ones."""
+        return self.flagged((reason,) * len(self))
+
     def mean(self) -> tuple[float, float]:
         """The mean over data and the standard error of *estimating* it (data held fixed), in nats per datum.
 

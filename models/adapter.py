@@ -7,11 +7,12 @@ from typing import Any
 from torch import nn
 
 from elbowroom.entrances import checked
+from elbowroom.entrances.values import check_count, check_sizes
 from elbowroom.models.given_decoder import GivenDecoder
 from elbowroom.models.likelihoods import make_likelihood
 from elbowroom.models.likelihoods.normal import NormalFixed
 from elbowroom.models.priors.given import PriorProgram
-from elbowroom.networks.checks import check_count, check_sizes, reference_tensor
+from elbowroom.networks.checks import reference_tensor
 from elbowroom.networks.functions import as_network
 from elbowroom.networks.reading import STACKED, DecoderReader
 

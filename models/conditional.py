@@ -8,9 +8,10 @@ import pyro.distributions as dist
 from torch import Tensor
 
 from elbowroom.entrances import checked
+from elbowroom.entrances.values import check_choice, check_sizes
 from elbowroom.models.context_model import ContextModel
 from elbowroom.models.priors import CONDITIONAL_PRIORS
-from elbowroom.networks.checks import check_batch, check_choice, check_sizes, check_width
+from elbowroom.networks.checks import check_batch, check_width
 from elbowroom.networks.context import check_context, context_size
 from elbowroom.networks.mlp import DEFAULT_ACTIVATION
 from elbowroom.networks.registry import HIDDEN

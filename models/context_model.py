@@ -8,11 +8,11 @@ import torch
 from torch import Tensor
 
 from elbowroom.entrances import checked
+from elbowroom.entrances.values import check_size
 from elbowroom.models.latent_model import Generated
 from elbowroom.models.likelihoods import make_likelihood
 from elbowroom.models.likelihoods.exposure import check_no_exposure
 from elbowroom.models.priors import draw_standard_normal
-from elbowroom.networks.checks import check_size
 from elbowroom.networks.context import beside, check_context
 from elbowroom.networks.mlp import DEFAULT_ACTIVATION
 from elbowroom.networks.program import Program

@@ -6,9 +6,9 @@ import pyro.distributions as dist
 import torch
 from torch import Tensor
 
+from elbowroom.entrances.values import check_size
 from elbowroom.models.decoder_model import DecoderModel
 from elbowroom.models.latent_model import Generated
-from elbowroom.networks.checks import check_size
 
 
 class GivenDecoder(DecoderModel):

@@ -10,10 +10,10 @@ import torch
 from torch import Tensor, nn
 
 from elbowroom.entrances import checked
+from elbowroom.entrances.values import check_size, check_sizes
 from elbowroom.models.latent_model import Generated
 from elbowroom.models.priors import CONDITIONAL_PRIORS, standard_normal
 from elbowroom.models.vae import VAE
-from elbowroom.networks.checks import check_size, check_sizes
 from elbowroom.networks.mlp import DEFAULT_ACTIVATION
 from elbowroom.networks.registry import HIDDEN
 

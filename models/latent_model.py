@@ -10,8 +10,9 @@ import torch
 from torch import Tensor, nn
 
 from elbowroom.entrances import checked
+from elbowroom.entrances.values import check_size
 from elbowroom.models.priors import draw_standard_normal, standard_normal
-from elbowroom.networks.checks import check_batch, check_size, check_width
+from elbowroom.networks.checks import check_batch, check_width
 from elbowroom.networks.failing import telling
 from elbowroom.networks.program import Program
 

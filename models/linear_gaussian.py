@@ -7,9 +7,10 @@ import torch
 from torch import Tensor, nn
 
 from elbowroom.entrances import checked
+from elbowroom.entrances.values import check_above, check_size
 from elbowroom.models.latent_model import LatentModel
 from elbowroom.models.likelihoods.normal import NormalVector
-from elbowroom.networks.checks import check_above, check_batch, check_size, check_width
+from elbowroom.networks.checks import check_batch, check_width
 
 
 class LinearGaussian(LatentModel):

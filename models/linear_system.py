@@ -7,10 +7,10 @@ import torch
 from torch import Tensor, nn
 
 from elbowroom.entrances import checked
+from elbowroom.entrances.values import check_above
 from elbowroom.models.likelihoods.normal import NormalLearned
 from elbowroom.models.markov import DeepMarkov
 from elbowroom.models.transitions import FLOOR, LinearTransition
-from elbowroom.networks.checks import check_above
 from elbowroom.networks.sequences import check_sequences, without_padding
 
 

@@ -9,11 +9,11 @@ import torch
 from torch import Tensor
 
 from elbowroom.entrances import checked
+from elbowroom.entrances.values import check_choice, check_size, check_sizes
 from elbowroom.models.latent_model import Generated
 from elbowroom.models.likelihoods.exposure import check_no_exposure
 from elbowroom.models.transitions import TRANSITIONS
 from elbowroom.models.vae import VAE
-from elbowroom.networks.checks import check_choice, check_size, check_sizes
 from elbowroom.networks.mlp import DEFAULT_ACTIVATION
 from elbowroom.networks.sequences import check_sequences, without_padding
 

@@ -9,11 +9,12 @@ import torch
 from torch import Tensor, nn
 
 from elbowroom.entrances import checked
+from elbowroom.entrances.values import check_at_least, check_choice, check_size
 from elbowroom.models.expectation_maximisation import FAMILIES, maximise
 from elbowroom.models.latent_model import Generated
 from elbowroom.models.likelihoods import make_likelihood
 from elbowroom.models.likelihoods.exposure import check_no_exposure
-from elbowroom.networks.checks import check_at_least, check_batch, check_choice, check_size, check_width
+from elbowroom.networks.checks import check_batch, check_width
 from elbowroom.networks.mlp import DEFAULT_ACTIVATION
 from elbowroom.networks.program import Program
 from elbowroom.networks.registry import HEADS

@@ -8,9 +8,10 @@ import torch
 from torch import Tensor, nn
 
 from elbowroom.entrances import checked
+from elbowroom.entrances.values import check_above, check_choice, check_size
 from elbowroom.models.latent_model import LatentModel
 from elbowroom.models.likelihoods.multinomial import MultinomialVector
-from elbowroom.networks.checks import check_above, check_batch, check_choice, check_size
+from elbowroom.networks.checks import check_batch
 
 
 class ProdLDA(LatentModel):

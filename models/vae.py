@@ -4,9 +4,9 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from elbowroom.entrances import checked
+from elbowroom.entrances.values import check_size
 from elbowroom.models.decoder_model import DecoderModel
 from elbowroom.models.likelihoods import make_likelihood
-from elbowroom.networks.checks import check_size
 from elbowroom.networks.mlp import DEFAULT_ACTIVATION
 from elbowroom.networks.registry import make_decoder
 

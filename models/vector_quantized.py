@@ -11,12 +11,13 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from elbowroom.entrances import checked
+from elbowroom.entrances.values import check_choice, check_size, check_sizes
 from elbowroom.models.latent_model import Generated
 from elbowroom.models.likelihoods import make_likelihood
 from elbowroom.models.likelihoods.exposure import check_no_exposure
 from elbowroom.models.priors import CODE_PRIORS
 from elbowroom.models.priors.codes import Codes, all_codes
-from elbowroom.networks.checks import check_batch, check_choice, check_size, check_sizes, check_width
+from elbowroom.networks.checks import check_batch, check_width
 from elbowroom.networks.mlp import DEFAULT_ACTIVATION
 from elbowroom.networks.program import Program
 from elbowroom.networks.registry import HIDDEN, make_decoder

@@ -19,7 +19,7 @@ What a model and a guide both need is here, so that neither imports the other:
     functions.py     functions and methods of networks as modules
     failing.py       a network that fails, in one sentence
     weights_file.py  trained weights from a file into a network
-    checks.py        arguments and batches, refused by name with what to try
+    checks.py        batches of data, refused by name with what to try
     program.py       a module that runs in either of Pyro's parameter modes
     zuko_library.py  the library of flows, imported without what that changes for the process
 

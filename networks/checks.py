@@ -1,97 +1,10 @@
-"""Checks of constructor arguments and of data: each names the argument, what was got and what to try."""
+"""Checks of data by programs: each names the argument, what was got and what to try."""
 
-import math
-import operator
-from collections.abc import Iterable, Sequence
 from itertools import chain
-from numbers import Real
 from typing import Any
 
 import torch
 from torch import Tensor, nn
-
-
-def check_size(name: str, value: Any) -> int:
-    """`value` as a positive integer.
-
-    Raises:
-        TypeError: if it is not an integer.
-        ValueError: if it is below one.
-    """
-    if isinstance(value, bool) or not hasattr(value, "__index__"):
-        raise TypeError(f"{name}: got {value!r} ({type(value).__name__}), expected a positive integer")
-    size = operator.index(value)
-    if size < 1:
-        raise ValueError(f"{name}: got {size}, expected a positive integer")
-    return size
-
-
-def check_count(name: str, value: Any) -> int:
-    """`value` as an integer of at least zero.
-
-    Raises:
-        TypeError: if it is not an integer.
-        ValueError: if it is negative.
-    """
-    return 0 if value == 0 and not isinstance(value, bool) else check_size(name, value)
-
-
-def check_sizes(name: str, values: Any) -> tuple[int, ...]:
-    """`values` as a tuple of positive integers; it may be empty."""
-    if not isinstance(values, Sequence) or isinstance(values, str):
-        raise TypeError(f"{name}: got {values!r}, expected a sequence of positive integers such as (64, 64)")
-    return tuple(check_size(f"{name}[{i}]", value) for i, value in enumerate(values))
-
-
-def check_above(name: str, value: Any, bound: float) -> float:
-    """`value` as a finite float strictly above `bound`.
-
-    Raises:
-        TypeError: if it is not a number.
-        ValueError: if it is out of range.
-    """
-    number = _number(name, value)
-    if not number > bound:
-        raise ValueError(f"{name}: got {number}, expected a number above {bound}")
-    return number
-
-
-def check_at_least(name: str, value: Any, bound: float) -> float:
-    """`value` as a finite float of at least `bound`.
-
-    Raises:
-        TypeError: if it is not a number.
-        ValueError: if it is out of range.
-    """
-    number = _number(name, value)
-    if not number >= bound:
-        raise ValueError(f"{name}: got {number}, expected a number of at least {bound}")
-    return number
-
-
-def check_choice(name: str, value: Any, known: Iterable[str]) -> str:
-    """`value`, one of the `known` names.
-
-    Raises:
-        ValueError: listing the known names.
-    """
-    names = tuple(known)
-    if value not in names:
-        raise ValueError(f"{name}: got {value!r}, expected one of {', '.join(map(repr, names))}")
-    return str(value)
-
-
-def check_module(name: str, value: Any) -> nn.Module:
-    """`value`, an instance of `nn.Module`.
-
-    Raises:
-        TypeError: if it is a class or anything else.
-    """
-    if isinstance(value, type) and issubclass(value, nn.Module):
-        raise TypeError(f"{name}: got the class {value.__name__}, expected an instance of it; call it first")
-    if not isinstance(value, nn.Module):
-        raise TypeError(f"{name}: got {type(value).__name__}, expected a torch.nn.Module; wrap it in one")
-    return value
 
 
 def check_batch(x: Any, like: Tensor) -> Tensor:
@@ -142,13 +55,3 @@ def reference_tensor(module: nn.Module) -> Tensor:
         if tensor.is_floating_point():
             return tensor
     return torch.empty(())
-
-
-def _number(name: str, value: Any) -> float:
-    """`value` as a finite float."""
-    if isinstance(value, bool) or not isinstance(value, Real):
-        raise TypeError(f"{name}: got {value!r} ({type(value).__name__}), expected a number")
-    number = float(value)
-    if not math.isfinite(number):
-        raise ValueError(f"{name}: got {number}, expected a finite number")
-    return number

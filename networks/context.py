@@ -3,7 +3,7 @@
 import torch
 from torch import Tensor
 
-from elbowroom.networks.checks import check_size
+from elbowroom.entrances.values import check_size
 
 
 def one_hot(labels: Tensor, num_classes: int, like: Tensor) -> Tensor:

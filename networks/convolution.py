@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from elbowroom.entrances import checked
-from elbowroom.networks.checks import check_choice, check_size, check_sizes
+from elbowroom.entrances.values import check_choice, check_size, check_sizes
 from elbowroom.networks.mlp import ACTIVATIONS, DEFAULT_ACTIVATION
 
 ImageShape = tuple[int, int, int]
@@ -54,7 +54,7 @@ def conv_encoder(
         activation: after every map.
 
     Raises:
-        TypeError, ValueError: if a size is not a positive integer, the sides cannot be halved so often, or the
+        TypeError, ValueError: if a size is out of range, the sides cannot be halved so often, or the
             activation is unknown.
     """
     shape, widths = check_image_shape("image_shape", image_shape), check_sizes("hidden", hidden)

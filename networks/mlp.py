@@ -7,7 +7,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from elbowroom.entrances import checked
-from elbowroom.networks.checks import check_choice, check_size, check_sizes
+from elbowroom.entrances.values import check_choice, check_size, check_sizes
 
 ACTIVATIONS: dict[str, Callable[[], nn.Module]] = {
     "silu": nn.SiLU,
@@ -34,7 +34,7 @@ def mlp(
     With `hidden=()` it is a single linear map. Inputs are `[*batch, num_inputs]`.
 
     Raises:
-        TypeError, ValueError: if a size is not a positive integer or the activation is unknown.
+        TypeError, ValueError: if a size is out of range or the activation is unknown.
     """
     make_activation = ACTIVATIONS[check_choice("activation", activation, ACTIVATIONS)]
     sizes = (

@@ -6,7 +6,7 @@ from typing import Any
 from torch import Tensor
 from torch.distributions import Distribution
 
-from elbowroom.networks.checks import check_choice
+from elbowroom.entrances.values import check_choice
 from elbowroom.networks.outputs import OUTPUTS, Output, check_parts, describe
 from elbowroom.networks.said import one_of, pair_of, parts_of, single_entries
 

@@ -4,7 +4,7 @@ import torch
 from torch import Tensor, nn
 
 from elbowroom.entrances import checked
-from elbowroom.networks.checks import check_size
+from elbowroom.entrances.values import check_size
 
 
 class BackwardGRU(nn.Module):
@@ -26,7 +26,7 @@ class BackwardGRU(nn.Module):
         num_features: H.
 
     Raises:
-        TypeError, ValueError: if a size is not a positive integer.
+        TypeError, ValueError: if a size is out of range.
     """
 
     @checked

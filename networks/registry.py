@@ -7,7 +7,7 @@ from typing import Any, NamedTuple, Self
 from torch import Tensor, nn
 
 from elbowroom.entrances import checked
-from elbowroom.networks.checks import check_choice, check_size
+from elbowroom.entrances.values import check_choice, check_size
 from elbowroom.networks.convolution import (
     ImageShape,
     check_image_shape,

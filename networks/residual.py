@@ -5,7 +5,7 @@ from itertools import pairwise
 from torch import Tensor, nn
 
 from elbowroom.entrances import checked
-from elbowroom.networks.checks import check_choice, check_size, check_sizes
+from elbowroom.entrances.values import check_choice, check_size, check_sizes
 from elbowroom.networks.mlp import ACTIVATIONS, DEFAULT_ACTIVATION
 
 
@@ -41,7 +41,7 @@ def residual_mlp(
     linear map. Inputs are `[*batch, num_inputs]`.
 
     Raises:
-        TypeError, ValueError: if a size is not a positive integer or the activation is unknown.
+        TypeError, ValueError: if a size is out of range or the activation is unknown.
     """
     num_inputs, num_outputs = check_size("num_inputs", num_inputs), check_size("num_outputs", num_outputs)
     widths = check_sizes("hidden", hidden)

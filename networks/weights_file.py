@@ -17,7 +17,7 @@ import torch
 from torch import Tensor, nn
 
 from elbowroom.entrances import checked
-from elbowroom.networks.checks import check_module
+from elbowroom.entrances.values import check_module
 
 _OPTIONAL = "num_batches_tracked"  # counts of batch normalisation, which evaluation does not read
 _STARTS = (b"PK", b"\x80")  # of a zip, and of the pickle that it was before PyTorch 1.6

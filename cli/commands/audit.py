@@ -8,7 +8,7 @@ from typing import Any
 import torch
 
 from elbowroom.commands.options import AuditOptions
-from elbowroom.commands.output import ConditionHolds, finish, say
+from elbowroom.commands.output import ConditionHolds, finish, named, say
 from elbowroom.commands.subject import Subject, say_subject, state_name, subject_of
 from elbowroom.inference.audit import Audit, audit_target, check_condition, failed
 from elbowroom.inference.evaluation.clock import budget_words, read_budget
@@ -40,7 +40,7 @@ def run(options: AuditOptions) -> Audit:
     state = where / f"state-{state_name(options, subject.part)}"
     say_subject(subject, options.json)
     if state.exists():
-        say(f"Going on from {state}.", options.json)
+        say(f"Going on from {named(state)}.", options.json)
     result = audit_target(
         subject.target,
         budget=options.budget,
@@ -84,7 +84,7 @@ def bits_of(result: Audit, subject: Subject) -> dict[str, str]:
 def _write(result: Audit, subject: Subject, where: Path, options: AuditOptions) -> None:
     files = save_audit(result, where, image_shape=subject.image_shape, title=subject.title)
     finish(audit_record(result), where / RECORD, options.json)
-    say("Written: " + ", ".join(map(str, files)), options.json)
+    say("Written: " + named(*files), options.json)
     unfinished = "examination" not in result.skipped and len(result.rows["decomposition"]) < len(result)
     if unfinished:
         say(f"The same command again goes on from there, with {budget_words(options.budget)} more.", options.json)

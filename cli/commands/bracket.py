@@ -3,7 +3,7 @@
 from typing import Any
 
 from elbowroom.commands.options import EvidenceOptions
-from elbowroom.commands.output import finish, say
+from elbowroom.commands.output import finish, named, say
 from elbowroom.commands.readings import say_readings
 from elbowroom.commands.subject import Subject, state_name
 from elbowroom.inference import Bracket, bracket
@@ -37,7 +37,7 @@ def run_bracket(subject: Subject, options: EvidenceOptions) -> Bracket:
     where = subject.folder(options.output, "evidence")
     state = where / f"evidence-{state_name(options, subject.part)}.state.safetensors"
     if state.exists():
-        say(f"Going on from {state}.", options.json)
+        say(f"Going on from {named(state)}.", options.json)
     result = bracket(
         subject.target,
         budget=options.budget,
@@ -51,9 +51,12 @@ def run_bracket(subject: Subject, options: EvidenceOptions) -> Bracket:
     sides = {"lower": result.lower, "upper": result.upper}
     readings = say_readings(subject, sides, options.json, options.units)
     finish(record(result, subject, options) | readings, where / "evidence.json", options.json)
-    say(f"Per-datum values: {where / 'evidence.json'}", options.json)
+    say(f"Per-datum values: {named(where / 'evidence.json')}", options.json)
     if not bool(result.settled.all()):
-        say(f"The same command again goes on from {state}, with {budget_words(options.budget)} more.", options.json)
+        say(
+            f"The same command again goes on from {named(state)}, with {budget_words(options.budget)} more.",
+            options.json,
+        )
     return result
 
 

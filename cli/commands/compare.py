@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import cast
 
 from elbowroom.commands.options import CompareOptions
-from elbowroom.commands.output import finish, say
+from elbowroom.commands.output import finish, named, say
 from elbowroom.commands.readings import say_bits
 from elbowroom.commands.subject import Subject, say_notes, say_subject, subject_of
 from elbowroom.inference import Comparison, Estimate, compare, importance
@@ -51,7 +51,7 @@ def run(options: CompareOptions) -> Comparison:
         where / "comparison.json",
         options.json,
     )
-    say("Written: " + ", ".join(str(f) for f in [where / "comparison.json", *files]), options.json)
+    say("Written: " + named(where / "comparison.json", *files), options.json)
     say("With ArviZ: " + read_with_arviz(result, files[0]), options.json)
     return result
 

@@ -16,7 +16,7 @@ from elbowroom.commands.options import (
     Training,
     TrainOptions,
 )
-from elbowroom.commands.output import finish, say, write_json
+from elbowroom.commands.output import finish, named, say, write_json
 from elbowroom.inference import Audit, Comparison, Estimate
 from elbowroom.inference.estimate import contradictions
 from elbowroom.inference.evidence.importance.importance import ImportanceInfo
@@ -55,8 +55,8 @@ def run(options: DemoOptions) -> None:
         "verdict": verdict.splitlines(),
     }
     finish(result, where / MARK, options.json)
-    files = f"{where}/room.png, {where}/compare/posteriors.png"
-    say(f"\nDone in {seconds:.0f} s. Open {where}/audit/report.html; look at {files}.", options.json)
+    files = f"{named(where)}/room.png, {named(where)}/compare/posteriors.png"
+    say(f"\nDone in {seconds:.0f} s. Open {named(where)}/audit/report.html; look at {files}.", options.json)
 
 
 def _show_training(options: DemoOptions, where: Path) -> None:

@@ -5,7 +5,7 @@ from typing import Any
 
 from elbowroom.commands.density_runs import DensityRun
 from elbowroom.commands.options import EvidenceOptions, GenerateOptions
-from elbowroom.commands.output import finish, say, write_arrays
+from elbowroom.commands.output import finish, named, say, write_arrays
 from elbowroom.densities import HeldOut, held_out
 from elbowroom.inference.saving.links import own_folder
 from elbowroom.report import Drawn, drawn_figure, save_figure
@@ -24,7 +24,7 @@ def density_evidence(opened: DensityRun, options: EvidenceOptions) -> HeldOut:
     say(f"{opened.name} on the {split} data. {result}", options.json)
     where = Path(options.output or options.run) / "evidence.json"
     finish(held_out_record(result) | {"split": split, "seed": options.seed}, where, options.json)
-    say(f"Per-datum values: {where}", options.json)
+    say(f"Per-datum values: {named(where)}", options.json)
     return result
 
 
@@ -61,5 +61,5 @@ def density_pictures(opened: DensityRun, options: GenerateOptions) -> list[Path]
     files.append(write_arrays(where / "samples.npz", {"x": x.numpy()}))
     left_out = dict.fromkeys(("reconstructions", "traversal", "interpolations"), "a density has no latents")
     finish({"files": [str(f) for f in files], "left_out": left_out}, where / "generate.json", options.json)
-    say("Written: " + ", ".join(str(f) for f in files), options.json)
+    say("Written: " + named(*files), options.json)
     return files

@@ -7,7 +7,7 @@ from elbowroom.commands.bracket import run_bracket
 from elbowroom.commands.density_answers import density_evidence
 from elbowroom.commands.density_runs import open_density
 from elbowroom.commands.options import EvidenceOptions
-from elbowroom.commands.output import finish, say
+from elbowroom.commands.output import finish, named, say
 from elbowroom.commands.readings import say_readings
 from elbowroom.commands.subject import Subject, is_run, say_notes, say_subject, subject_of
 from elbowroom.densities import HeldOut
@@ -60,7 +60,7 @@ def _run_importance(
     readings = say_readings(subject, _best(sampled, exact), options.json, options.units)
     where = subject.folder(options.output, "evidence") / "evidence.json"
     finish(record(subject, sampled, exact, seconds, options) | readings, where, options.json)
-    say(f"Per-datum values: {where}", options.json)
+    say(f"Per-datum values: {named(where)}", options.json)
     return sampled, exact
 
 

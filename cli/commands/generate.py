@@ -11,7 +11,7 @@ from elbowroom.commands.density_answers import density_pictures
 from elbowroom.commands.density_runs import open_density
 from elbowroom.commands.latent_vector import LatentVector, Unknown, check_standard_normal, has_vector, takes_given
 from elbowroom.commands.options import GenerateOptions
-from elbowroom.commands.output import finish, say, write_arrays
+from elbowroom.commands.output import finish, named, say, write_arrays
 from elbowroom.commands.subject import Subject, is_run, say_notes, say_subject, subject_of
 from elbowroom.inference import CodeUsage, ProgramError, code_usage
 from elbowroom.report import (
@@ -45,7 +45,7 @@ def run(options: GenerateOptions) -> list[Path]:
     files, left_out = write(subject, where, options.num_samples, options.seed)
     told = {"files": [str(f) for f in files], "left_out": left_out} | subject.record
     finish(told, where / "generate.json", options.json)
-    say("Written: " + ", ".join(str(f) for f in files), options.json)
+    say("Written: " + named(*files), options.json)
     for name, reason in left_out.items():
         say(f"No {name}: {reason}.", options.json)
     return files

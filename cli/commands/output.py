@@ -5,8 +5,11 @@ import json
 import os
 import sys
 from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
-from typing import Any
+from typing import Any, TextIO
+
+from elbowroom.entrances.visible import one_line, visible
 
 
 class ConditionHolds(Exception):
@@ -14,9 +17,23 @@ class ConditionHolds(Exception):
 
 
 def say(text: str, quiet: bool) -> None:
-    """Print text for a person, unless JSON was asked for."""
+    """Print text for a person, unless JSON was asked for. What hides in it is shown as escapes.
+
+    Of what is laid out, such as coloured tables (`Printed`), the cells have been looked at, and the colours stay.
+    """
     if not quiet:
-        _print(text)
+        _print(visible(text) if type(text) is str else text)
+
+
+def print_error(text: str) -> None:
+    """Print text on standard error, with what hides in it as escapes."""
+    with suppress(BrokenPipeError):
+        print(_encodable(visible(text), sys.stderr), file=sys.stderr, flush=True)
+
+
+def named(*files: object) -> str:
+    """Files as they are told: each on one line, whatever is in its name."""
+    return ", ".join(one_line(str(file)) for file in files)
 
 
 _lost: list[str] = []  # why something was not printed
@@ -79,10 +96,16 @@ def print_json(value: Any) -> None:
 
 def _print(text: str) -> None:
     try:
-        print(text)
+        print(_encodable(text, sys.stdout))
     except OSError as error:
         _stop_printing(error)
     flush()
+
+
+def _encodable(text: str, stream: TextIO) -> str:
+    """The text with escapes for the letters that a terminal of another encoding lacks."""
+    encoding = getattr(stream, "encoding", None)
+    return text.encode(encoding, "backslashreplace").decode(encoding) if isinstance(encoding, str) else text
 
 
 def _stop_printing(error: OSError) -> None:

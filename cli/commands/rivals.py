@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from elbowroom.commands.options import RivalsOptions
-from elbowroom.commands.output import print_json, say, write_json
+from elbowroom.commands.output import named, print_json, say, write_json
 from elbowroom.inference.saving.durable import replace_text
 from elbowroom.inference.saving.json_values import json_able
 from elbowroom.report import image_rows_figure, save_figure
@@ -24,7 +24,7 @@ def run(options: RivalsOptions) -> RivalsTable:
         scaled = {name: x / (data.levels - 1) for name, x in rows.items()}
         title = "Held-out digits, and draws of each model"
         save_figure(image_rows_figure(scaled, data.image_shape, title=title), where / "draws.png")
-        say(f"Written: {where / 'rivals.json'}, {where / 'rivals.md'}, {where / 'draws.png'}", options.json)
+        say(f"Written: {named(where / 'rivals.json', where / 'rivals.md', where / 'draws.png')}", options.json)
     if options.json:
         print_json(record)
     return result

@@ -28,6 +28,7 @@ from elbowroom.commands.runs import (
     torch_device,
 )
 from elbowroom.datasets import Dataset
+from elbowroom.entrances.visible import one_line
 from elbowroom.inference import Target
 from elbowroom.inference.audit.about import about_target, merged
 
@@ -91,19 +92,20 @@ def state_name(options: OfSubject, part: str) -> str:
 
 def say_subject(subject: Subject, quiet: bool) -> None:
     """Which data and weights these are, and what nobody asked for."""
-    say(f"Data: {subject.data}.", quiet)
+    say(one_line(f"Data: {subject.data}."), quiet)
     for part, record in subject.about.items():
         if "tensors" in record:
             under = f", under {record['prefix']!r}" if record["prefix"] else ""
-            say(f"{part.capitalize()}: {record['tensors']} tensors of {record['file']}{under}.", quiet)
+            told = f"{part.capitalize()}: {record['tensors']} tensors of {record['file']}{under}."
+            say(one_line(told), quiet)
     for sentence in subject.announced:
-        say(f"Note: {sentence}.", quiet)
+        say(one_line(f"Note: {sentence}."), quiet)
 
 
 def say_notes(subject: Subject, quiet: bool) -> None:
     """What the programs give reason to say, for commands that come to no verdict."""
     for note in subject.target.notes:
-        say(f"Note: {note}.", quiet)
+        say(one_line(f"Note: {note}."), quiet)
 
 
 def is_run(options: OfSubject) -> bool:

@@ -10,7 +10,7 @@ from torch import Tensor
 from elbowroom.commands.density_answers import held_out_record
 from elbowroom.commands.density_runs import fit_density
 from elbowroom.commands.options import Training, TrainOptions
-from elbowroom.commands.output import finish, say
+from elbowroom.commands.output import finish, named, say
 from elbowroom.commands.programs import build
 from elbowroom.commands.registered import check_given, kind_of, loss_of
 from elbowroom.commands.runs import (
@@ -23,6 +23,7 @@ from elbowroom.commands.runs import (
     torch_device,
 )
 from elbowroom.densities import HeldOut, held_out
+from elbowroom.entrances.visible import one_line
 from elbowroom.inference import Fit, fit
 from elbowroom.inference.audit.verdict.wording import plural
 
@@ -43,8 +44,8 @@ def _run_density(options: TrainOptions) -> HeldOut:
     result = held_out(fitted.density, fitted.x("validation"), fitted.x("train"), seed=options.seed)
     say(
         f"Fitted {fitted.name}, {fitted.density.num_parameters} parameters, to {len(fitted.data.train)} of "
-        f"{fitted.data.name} ({fitted.data.binarize}) in {seconds:.1f} s, into {options.output}; the held-out data are "
-        f"the validation split.\n{result}",
+        f"{named(fitted.data.name)} ({fitted.data.binarize}) in {seconds:.1f} s, "
+        f"into {named(options.output)}; the held-out data are the validation split.\n{result}",
         options.json,
     )
     told = {"seconds": seconds, "parameters": fitted.density.num_parameters, "validation": held_out_record(result)}
@@ -63,8 +64,8 @@ def _run_programs(options: TrainOptions) -> Fit:
     chosen["epochs"] = num_epochs = epochs_of(options.training, len(data.train))
     steps = num_epochs * steps_of(options.training, len(data.train))
     say(
-        f"Training on {len(data.train)} of {data.name} ({binarize}), validating on {len(data.validation)}, "
-        f"into {options.output}: {plural(num_epochs, 'epoch', 'epochs')}, {plural(steps, 'step', 'steps')}",
+        f"Training on {len(data.train)} of {named(data.name)} ({binarize}), validating on {len(data.validation)}, "
+        f"into {named(options.output)}: {plural(num_epochs, 'epoch', 'epochs')}, {plural(steps, 'step', 'steps')}",
         options.json,
     )
     chosen["loss"] = chosen["loss"] or loss_of(options.programs)
@@ -85,7 +86,7 @@ def _run_programs(options: TrainOptions) -> Fit:
         config=run_record(options, data),
     )
     for note in dict.fromkeys(note for row in result.history for note in row.get("notes", [])):
-        say(f"Note: {note}.", options.json)
+        say(one_line(f"Note: {note}."), options.json)
     say(summary(result), options.json)
     finish(record(result, model), Path(options.output) / "result.json", options.json)
     return result

@@ -8,8 +8,9 @@ import torch
 
 from elbowroom.commands.options import OfSubject, VersusOptions
 from elbowroom.commands.options.subjects import Contestant
-from elbowroom.commands.output import finish, say
+from elbowroom.commands.output import finish, named, say
 from elbowroom.commands.subject import Subject, say_notes, say_subject, subject_of
+from elbowroom.entrances.visible import one_line
 from elbowroom.inference import Versus, versus
 from elbowroom.inference.evaluation.clock import budget_words
 from elbowroom.inference.evidence.bits import unit_of
@@ -27,7 +28,7 @@ def run(options: VersusOptions) -> Versus:
         raise ValueError(f"run: got {options.a.run} twice, expected two models: --run A --run B")
     subjects = [subject_of(_of(contestant, options)) for contestant in (options.a, options.b)]
     for name, subject in zip(names, subjects, strict=True):
-        say(f"{name}: {subject.title}", options.json)
+        say(one_line(f"{name}: {subject.title}"), options.json)
         say_subject(subject, options.json)
         say_notes(subject, options.json)
     one, other = (subject.target for subject in subjects)
@@ -51,7 +52,7 @@ def run(options: VersusOptions) -> Versus:
     record |= _bits(found, subjects[0]) if options.units == "bits" else {}
     finish(record, where / RESULT, options.json)
     written = [where / RESULT, *_figure(found, where)]
-    say(f"Written: {', '.join(map(str, written))}.", options.json)
+    say(f"Written: {named(*written)}.", options.json)
     if len(found) < found.num_data or found.better is None:
         say(f"The same command again goes on, with {budget_words(options.budget)} more.", options.json)
     say("\n" + "\n".join([*sentences, *_in_bits(record)]), options.json)

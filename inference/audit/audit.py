@@ -105,7 +105,7 @@ def audit(
 
     Raises:
         ProgramError: the pair cannot be evaluated datum by datum.
-        ValueError: on a budget or a tolerance that is not positive, or an improper prior.
+        ValueError: on a number out of range, or an improper prior.
         StateError: if `state` belongs to another problem or is damaged.
         InUseError: another call, or another process, goes on from `state` at the same time.
     """

@@ -2,13 +2,15 @@
 
 A program may begin to mix its data after its target was made: a buffer or a global is written, a part is exchanged, a
 branch is met that no draw had met before. So two data, chosen at random, are evaluated at a few draws of the guide by
-themselves and among others, and if they differ all numbers of the call are flagged.
+themselves and among others, and if they differ all numbers of the call are flagged. What only reduces results of such
+calls, or makes all its numbers by one of them at its start, has their flags.
 """
 
 import random
 import threading
 import weakref
-from collections.abc import Callable, Sequence
+from collections import Counter
+from collections.abc import Callable
 from functools import wraps
 from typing import Any, ParamSpec, Protocol, Self, TypeVar
 
@@ -25,18 +27,18 @@ P = ParamSpec("P")
 _NUM_DRAWS, _NUM_DATA = 4, 2
 _MANY = 50_000  # evaluations of a call, of which the check is a small part
 
-_CHECKED: "weakref.WeakKeyDictionary[Target, int]" = weakref.WeakKeyDictionary()
-"""How often each target was asked."""
+_CHECKED: "weakref.WeakKeyDictionary[Target, Counter[str]]" = weakref.WeakKeyDictionary()
+"""How often each target was asked at the end of each estimator."""
 
 
-class Flagged(Protocol):
-    """A result with a flag for each datum."""
+class Doubtable(Protocol):
+    """A result that can say why it is not to be trusted."""
 
-    def flagged(self, causes: Sequence[str]) -> Self:
-        """The same with a further reason for each datum."""
+    def doubted(self, reason: str) -> Self:
+        """The same with a further reason to doubt all of it."""
 
 
-R = TypeVar("R", bound=Flagged)
+R = TypeVar("R", bound=Doubtable)
 
 
 class _Inside(threading.local):
@@ -49,9 +51,9 @@ _INSIDE = _Inside()
 
 
 def asked_again(estimator: Callable[P, R]) -> Callable[P, R]:
-    """The estimator of a target, its first argument; its numbers are flagged if the programs mix their data.
+    """What is computed of a target, its first argument; its numbers are flagged if the programs mix their data.
 
-    It is asked at the end of the first call of a target, and of each that takes long; that counts as no evaluation.
+    It is asked at the end of its first call of a target, and of each that takes long; that counts as no evaluation.
     """
 
     @wraps(estimator)
@@ -64,13 +66,14 @@ def asked_again(estimator: Callable[P, R]) -> Callable[P, R]:
         finally:
             _INSIDE.yes = False
         target: Any = args[0] if args else kwargs["target"]
-        times = _CHECKED.get(target, 0)
-        if times and total() - before < _MANY:
+        times = _CHECKED.setdefault(target, Counter())
+        if times[estimator.__name__] and total() - before < _MANY:
             return found
-        _CHECKED[target] = times + 1
+        seed = times.total()  # other data each time
+        times[estimator.__name__] += 1
         with unasked(), counting(0):
-            reason = depends_on_company(target, seed=times)
-        return found.flagged((reason,) * len(target)) if reason else found
+            reason = depends_on_company(target, seed)
+        return found.doubted(reason) if reason else found
 
     return checked
 

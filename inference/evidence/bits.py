@@ -155,7 +155,7 @@ def bits_per_dimension(
 
     Raises:
         ValueError: if x are not as many as the estimate has data, if the estimate is no log-likelihood, or on a scale
-            that is not positive.
+            out of range.
     """
     if isinstance(x, Tensor):
         if len(x) != len(estimate):

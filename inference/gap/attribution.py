@@ -4,6 +4,7 @@ import math
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from functools import partial
+from typing import Self
 
 import torch
 from torch import Tensor
@@ -11,6 +12,7 @@ from torch import Tensor
 from elbowroom.entrances import checked
 from elbowroom.inference import weights
 from elbowroom.inference.estimate import Estimate, reasons
+from elbowroom.inference.evaluation.alone_in_company import asked_again
 from elbowroom.inference.evaluation.budget import cells_within
 from elbowroom.inference.evaluation.check_same_data import check_same_data
 from elbowroom.inference.gap.log_p import log_evidence_from_guide
@@ -65,6 +67,16 @@ class SiteAttribution(Shown):
         """The latent sites in the order in which the guide draws them."""
         return tuple(self.terms)
 
+    @checked
+    def doubted(self, reason: str) -> Self:
+        """The same with a further reason for every datum before its own ones, in every term, too."""
+        return replace(
+            self,
+            terms={site: term.doubted(reason) for site, term in self.terms.items()},
+            **{name: getattr(self, name).doubted(reason) for name in ("gap", "log_p", "elbo")},
+            flags=tuple(reasons(reason, flag) for flag in self.flags),
+        )
+
     def as_table(self) -> Table:
         """The mean gap, and the mean term of each site, with what the inner estimates may have moved to it."""
         rows = [
@@ -86,6 +98,7 @@ class SiteAttribution(Shown):
 
 
 @checked
+@asked_again
 def attribute_sites(
     target: Target,
     *,

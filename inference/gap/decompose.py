@@ -10,6 +10,7 @@ from torch import Tensor
 
 from elbowroom.entrances import checked
 from elbowroom.inference.estimate import Estimate, reasons
+from elbowroom.inference.evaluation.alone_in_company import asked_again
 from elbowroom.inference.evaluation.check_same_data import check_same_data
 from elbowroom.inference.evaluation.coordinates import Coordinates
 from elbowroom.inference.evidence.bracket.bracket import told
@@ -37,6 +38,7 @@ _NOT_GAUSSIAN = "the guide is not Gaussian in unconstrained coordinates: its bes
 
 
 @checked
+@asked_again
 def decompose(
     target: Target,
     *,

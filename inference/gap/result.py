@@ -1,11 +1,13 @@
 """Where the room between an ELBO and log p(x) comes from, datum by datum."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import Self
 
 import torch
 from torch import Tensor
 
-from elbowroom.inference.estimate import Estimate
+from elbowroom.entrances import checked
+from elbowroom.inference.estimate import Estimate, reasons
 from elbowroom.inference.gap.climbed import ENCODER
 from elbowroom.inference.gap.log_p import LogPInfo, Sides, sides_of
 from elbowroom.inference.gap.refined import RefinedGuide
@@ -63,6 +65,17 @@ class Decomposition(Shown):
     def usable(self) -> Tensor:
         """Which data enter means: finite, and the encoder's output has not exploded, `[B]`."""
         return ~self.exploded & self.elbo.value.isfinite() & self.log_p.value.isfinite()
+
+    @checked
+    def doubted(self, reason: str) -> Self:
+        """The same with a further reason for every datum before its own ones, in every term, too."""
+        return replace(
+            self,
+            ladder={rung: elbo.doubted(reason) for rung, elbo in self.ladder.items()},
+            gains={rung: gain.doubted(reason) for rung, gain in self.gains.items()},
+            **{name: getattr(self, name).doubted(reason) for name in ("log_p", *_TERMS)},
+            flags=tuple(reasons(reason, flag) for flag in self.flags),
+        )
 
     def as_table(self) -> Table:
         """The mean of each term over the usable data, and the flagged data, or those with the largest room."""

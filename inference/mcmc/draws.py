@@ -1,16 +1,16 @@
 """The result of every sampler: draws of the latents of each datum, their statistics and whether to believe them."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
-from typing import Any, NotRequired, TypedDict, cast
+from typing import Any, NotRequired, Self, TypedDict, cast
 
 import torch
 from torch import Tensor
 
 from elbowroom.entrances import checked
 from elbowroom.inference.entry_points import report_function
-from elbowroom.inference.estimate import Estimate
+from elbowroom.inference.estimate import Estimate, reasons
 from elbowroom.inference.mcmc.convergence import Convergence, Gates, convergence
 from elbowroom.inference.programs.arguments import picked_rows
 from elbowroom.inference.showing.numbers import flag_counts, flagged_first, with_error
@@ -68,6 +68,9 @@ class Draws(Shown):
         gates: what the draws must pass to be called a reference.
         varying: which of the N scalars can vary, `[N]`; the others (zeros above the diagonal of a Cholesky factor) are
             constants of their support, and no gate asks whether they moved. None: all of them.
+        doubts: for each datum why its draws are no reference whatever their gates say, or an empty string; by default B
+            empty ones.
+        digests: a digest of each datum, `[B]` int64, by which draws of other data are refused; None: nothing is known.
     """
 
     z: dict[str, Tensor]
@@ -76,6 +79,12 @@ class Draws(Shown):
     info: DrawsInfo
     gates: Gates = field(default_factory=Gates)
     varying: Tensor | None = None
+    doubts: tuple[str, ...] = ()
+    digests: Tensor | None = None
+
+    def __post_init__(self) -> None:
+        if not self.doubts:
+            object.__setattr__(self, "doubts", ("",) * next(iter(self.z.values())).shape[2])
 
     def __len__(self) -> int:
         return self.flat.shape[2]
@@ -124,8 +133,8 @@ class Draws(Shown):
 
     @cached_property
     def convergence(self) -> Convergence:
-        """R-hat, effective sample sizes, Monte Carlo errors, divergences and E-BFMI."""
-        return convergence(
+        """R-hat, effective sample sizes, Monte Carlo errors, divergences and E-BFMI; `doubts` are among its flags."""
+        found = convergence(
             self.flat,
             self.stats["diverging"],
             self.gates,
@@ -134,11 +143,17 @@ class Draws(Shown):
             names=self.latents,
             step_size=self.stats.get("step_size"),
         )
+        return replace(found, flags=tuple(map(reasons, self.doubts, found.flags)))
 
     @property
     def flags(self) -> tuple[str, ...]:
         """For each datum the reason why its draws are no reference; an empty string where they are one."""
         return self.convergence.flags
+
+    @checked
+    def doubted(self, reason: str) -> Self:
+        """The same with a further reason for every datum why its draws are no reference: no gate lets them pass."""
+        return replace(self, doubts=tuple(reasons(reason, doubt) for doubt in self.doubts))
 
     @checked
     def select(self, data: Sequence[int]) -> "Draws":
@@ -152,6 +167,8 @@ class Draws(Shown):
             info=cast(DrawsInfo, info),
             gates=self.gates,
             varying=self.varying,
+            doubts=tuple(self.doubts[b] for b in index),
+            digests=None if self.digests is None else self.digests[index],
         )
 
     def reference(self) -> Tensor:

@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 
 from elbowroom.entrances import checked
+from elbowroom.inference.evaluation.alone_in_company import asked_again
 from elbowroom.inference.evaluation.budget import cells_within, check_fits, plan
 from elbowroom.inference.evaluation.coordinates import Coordinates
 from elbowroom.inference.evaluation.random_numbers import RandomNumbers
@@ -29,6 +30,7 @@ _AT_ONCE = 256  # samples of a datum that a search draws from the prior at once
 
 
 @checked
+@asked_again
 def hmc(
     target: Target,
     *,
@@ -222,7 +224,7 @@ def _collect(
         _joined([{name: value[:, :made] for name, value in part.items()} for part in parts], 2)
         for parts in ([piece.z for piece in pieces], [piece.stats for piece in pieces])
     )
-    return Draws(z, target.latent_names, stats, info, gates or Gates(), target.varying)
+    return Draws(z, target.latent_names, stats, info, gates or Gates(), target.varying, digests=target.digests)
 
 
 def _joined(parts: list[dict[str, Tensor]], dim: int) -> dict[str, Tensor]:

@@ -11,6 +11,7 @@ from pyro.infer import MCMC, NUTS
 from torch import Tensor
 
 from elbowroom.entrances import checked
+from elbowroom.inference.evaluation.alone_in_company import asked_again
 from elbowroom.inference.evaluation.budget import check_fits
 from elbowroom.inference.evaluation.clock import Budget, Clock, Spent, read_budget
 from elbowroom.inference.evaluation.coordinates import Coordinates
@@ -24,6 +25,7 @@ from elbowroom.inference.target import Target
 
 
 @checked
+@asked_again
 def nuts(
     target: Target,
     data: Sequence[int] | None = None,
@@ -58,7 +60,7 @@ def nuts(
         Draws with `.flags` (empty where R-hat ≤ 1.01, bulk and tail ESS ≥ 100 a chain and nothing diverged).
 
     Raises:
-        ValueError: on non-positive sizes.
+        ValueError: on a number out of range, or a target without continuous latents.
         TooSlow: if the budget has no room for a single datum: it ended before, or half of it did before half of the
             steps.
         ProgramError: if `data` is given but the programs cannot be given part of their data.
@@ -92,7 +94,8 @@ def nuts(
     }
     z = _stacked([[chain.z for chain in datum] for datum in chains])
     stats = _stacked([[chain.stats for chain in datum] for datum in chains])
-    return Draws(z, target.latent_names, stats, info, gates or Gates(), target.varying)
+    digests = torch.cat([single.digests for single in singles[: len(chains)]])
+    return Draws(z, target.latent_names, stats, info, gates or Gates(), target.varying, digests=digests)
 
 
 class TooSlow(ValueError):

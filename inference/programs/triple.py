@@ -42,7 +42,7 @@ from elbowroom.inference.programs.arguments import (
     picked_rows,
     refuse_empty,
 )
-from elbowroom.inference.programs.datum_keys import datum_keys
+from elbowroom.inference.programs.datum_keys import datum_digests, datum_keys
 from elbowroom.inference.programs.fixed_globals import check_fixed
 from elbowroom.inference.programs.flat_priors import Flatten
 from elbowroom.inference.programs.handlers import Pin, Unmask, Weigh, last_site, under
@@ -154,6 +154,13 @@ class Triple:
         """The per-datum arguments, `[B, ...]` each whatever the axis of their data, in the order of `per_datum`."""
         arguments = named(self.args, self.kwargs)
         return [as_rows(arguments[key], axis) for key, axis in self.per_datum.items()]
+
+    @property
+    def digests(self) -> Tensor:
+        """A digest of each datum, `[B]` int64, equal for equal data."""
+        if self.whole is not None and self.picked is not None:
+            return self.whole.digests[self.picked]
+        return datum_digests(self.data, len(self))
 
     @property
     def device(self) -> torch.device:

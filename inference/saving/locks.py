@@ -1,4 +1,8 @@
-"""Locks on open files, which the system lets go of when their process ends, however it ends."""
+"""Locks on open files, which the system lets go of when their process ends, however it ends.
+
+They need a POSIX system. Elsewhere (Windows) nothing is locked, and whoever asks is told so. All that systems do in
+different ways for locks is here.
+"""
 
 import os
 from contextlib import suppress
@@ -27,6 +31,19 @@ def hold(descriptor: int) -> bool | None:
     except OSError:
         return None
     return True
+
+
+def write_note(descriptor: int, note: bytes) -> None:
+    """Put a note into a file that is held, in the place of what is in it."""
+    os.ftruncate(descriptor, 0)
+    os.lseek(descriptor, 0, os.SEEK_SET)  # not pwrite, which Windows lacks
+    os.write(descriptor, note)
+
+
+def read_note(descriptor: int) -> bytes:
+    """The note in a file that somebody holds; its first kilobyte."""
+    os.lseek(descriptor, 0, os.SEEK_SET)
+    return os.read(descriptor, 1024)
 
 
 def is_same(path: Path, descriptor: int) -> bool:

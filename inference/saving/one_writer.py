@@ -13,9 +13,10 @@ from errno import EWOULDBLOCK
 from pathlib import Path
 from typing import Any
 
+from elbowroom.entrances.visible import one_line
 from elbowroom.inference.saving.disk import WriteError, writing
 from elbowroom.inference.saving.leftovers import sweep
-from elbowroom.inference.saving.locks import NO_LINK, hold, is_same
+from elbowroom.inference.saving.locks import NO_LINK, hold, is_same, read_note, write_note
 
 LOCK = ".lock"
 """The lock's name in a folder; the lock of a file lies beside it, as `.<name>.lock`."""
@@ -81,7 +82,9 @@ def _taken(lock: Path, what: str) -> int:
                 raise WriteError(EWOULDBLOCK, f"{lock} is no file of elbowroom's; remove it, or give another place")
             if is_same(lock, descriptor):
                 if held is None:
-                    logger.warning("%s: no locks are to be had there, so nothing keeps a second writer out", what)
+                    logger.warning(
+                        "%s: no locks are to be had there, so nothing keeps a second writer out", one_line(what)
+                    )
                 _held.add(descriptor)
                 _sign(lock, descriptor)
                 return descriptor
@@ -97,8 +100,7 @@ def _sign(lock: Path, descriptor: int) -> None:
     since = datetime.now(UTC).strftime("%Y-%m-%d %H:%M:%S UTC")
     said = json.dumps({"pid": os.getpid(), "host": socket.gethostname(), "since": since}) + "\n"
     try:
-        os.ftruncate(descriptor, 0)
-        os.pwrite(descriptor, said.encode(), 0)
+        write_note(descriptor, said.encode())
     except OSError:  # a full disk
         lock.unlink()
         raise
@@ -122,7 +124,7 @@ def _holder(descriptor: int) -> dict[str, Any]:
     end = time.monotonic() + _PATIENCE
     while time.monotonic() < end:
         with suppress(ValueError, TypeError, KeyError, OSError):
-            said = json.loads(os.pread(descriptor, 1024, 0))
+            said = json.loads(read_note(descriptor))
             return {"pid": int(said["pid"]), "host": str(said["host"]), "since": str(said["since"])}
         time.sleep(0.01)
     return {}

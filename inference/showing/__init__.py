@@ -4,8 +4,7 @@
     table.py        Table: sentences, and rows of which some are shown; as text and as HTML
     numbers.py      numbers with their errors, counts of flags, which data come first
     printed.py      Printed: laid-out text that shows its lines in a notebook
-    visible.py      characters that show as something else, as escapes
     shown.py        Shown: str, repr and `_repr_html_` of a result that describes itself as a Table
 
-Any wing may use it; it imports torch and nothing of the house.
+Any wing may use it; it imports torch and entrances/, which knows what hides in text.
 """

@@ -6,8 +6,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 
+from elbowroom.entrances.visible import visible
 from elbowroom.inference.showing.text_table import aligned
-from elbowroom.inference.showing.visible import visible
 
 LINES = 40
 """Lines that a table takes at most, however many data there are."""

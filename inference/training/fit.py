@@ -12,6 +12,7 @@ import torch
 from torch import Tensor
 
 from elbowroom.entrances import checked
+from elbowroom.entrances.visible import one_line
 from elbowroom.inference.programs.global_state import module_local_parameters
 from elbowroom.inference.programs.structure import Program
 from elbowroom.inference.progress import progress_bar
@@ -293,7 +294,7 @@ def _train(trainer: Trainer, stop: StopRequest, control: Control) -> None:
     """Run the steps that are left after the last checkpoint, if there is one."""
     trainer.restore()
     for note in trainer.progress.notes:
-        logger.warning(note)
+        logger.warning(one_line(note))
     with progress_bar(trainer.num_steps, "fit", "step", control.progress, done=trainer.progress.step) as bar:
         trainer.run(stop, bar, control.checkpoint_seconds)
 

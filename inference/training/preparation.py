@@ -7,6 +7,7 @@ import pyro
 import torch
 from torch import Tensor
 
+from elbowroom.entrances.visible import one_line
 from elbowroom.inference.programs.structure import Program, Structure
 from elbowroom.inference.showing.numbers import in_short
 from elbowroom.inference.target import Target
@@ -62,7 +63,7 @@ def examine(
         target = Target(model, guide, *example, plate=settings.plate)
         _check_structure(target, example, settings)
         for text in in_short(target.unnormalised):
-            logger.warning(text)
+            logger.warning(one_line(text))
         objective = _objective(target, settings) if own is None else Own(own)
         with pyro.settings.context(validate_infer=True):  # Pyro's own checks of the pair, once
             objective.loss(model, guide, *example)

@@ -13,6 +13,7 @@ from pyro import poutine
 from pyro.infer import SVI
 from torch import Tensor
 
+from elbowroom.entrances.visible import one_line
 from elbowroom.inference.programs.handlers import Weigh
 from elbowroom.inference.programs.structure import Program
 from elbowroom.inference.progress import Bar
@@ -198,7 +199,7 @@ class Trainer:
         return loss
 
     def _note(self, text: str) -> None:
-        logger.warning(text)
+        logger.warning(one_line(text))
         self.progress.notes.append(text)
 
     def _close_epoch(self, bar: Bar) -> None:

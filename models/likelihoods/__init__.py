@@ -30,6 +30,7 @@ import inspect
 from typing import Any
 
 from elbowroom.entrances.said import said
+from elbowroom.entrances.values import check_choice
 from elbowroom.models.likelihoods.bernoulli import Bernoulli
 from elbowroom.models.likelihoods.beta import Beta
 from elbowroom.models.likelihoods.binomial import Binomial
@@ -42,7 +43,6 @@ from elbowroom.models.likelihoods.negative_binomial import NegativeBinomial
 from elbowroom.models.likelihoods.normal import NormalFixed, NormalHeteroscedastic, NormalLearned
 from elbowroom.models.likelihoods.poisson import Poisson
 from elbowroom.models.likelihoods.zero_inflated import ZeroInflatedNegativeBinomial
-from elbowroom.networks.checks import check_choice
 
 __all__ = ["LIKELIHOODS", "Likelihood", "make_likelihood"]
 

@@ -8,9 +8,9 @@ from torch import Tensor, distributions
 from torch.distributions import constraints
 from torch.nn import functional
 
+from elbowroom.entrances.values import check_size
 from elbowroom.models.likelihoods.likelihood import Likelihood, Size
 from elbowroom.models.likelihoods.vector import Vector, is_whole, level_advice
-from elbowroom.networks.checks import check_size
 from elbowroom.networks.outputs import named_outputs
 
 

@@ -7,9 +7,9 @@ import torch
 from torch import Tensor, distributions
 from torch.distributions import constraints
 
+from elbowroom.entrances.values import check_size
 from elbowroom.models.likelihoods.likelihood import Likelihood, Size
 from elbowroom.models.likelihoods.vector import Vector, is_whole, level_advice
-from elbowroom.networks.checks import check_size
 from elbowroom.networks.outputs import named_outputs, shares
 
 

@@ -26,8 +26,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from elbowroom.entrances.values import check_choice
 from elbowroom.models.likelihoods.likelihood import Likelihood
-from elbowroom.networks.checks import check_choice
 from elbowroom.networks.outputs import Output, check_sums
 
 

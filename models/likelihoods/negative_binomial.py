@@ -9,12 +9,12 @@ from torch import Tensor, distributions, nn
 from torch.distributions import constraints
 from torch.nn import functional
 
+from elbowroom.entrances.values import check_size
 from elbowroom.models.likelihoods.exposure import CountLikelihood, log_of_mean
 from elbowroom.models.likelihoods.gamma import log_rising
 from elbowroom.models.likelihoods.likelihood import Size
 from elbowroom.models.likelihoods.poisson import COUNTS
 from elbowroom.models.likelihoods.vector import Vector, is_whole
-from elbowroom.networks.checks import check_size
 from elbowroom.networks.count_outputs import log_of_theta, negative_binomial_outputs, says_dispersion
 
 

@@ -8,8 +8,8 @@ import torch
 from torch import Tensor, distributions, nn
 from torch.distributions import constraints
 
+from elbowroom.entrances.values import check_above, check_at_least
 from elbowroom.models.likelihoods.likelihood import Likelihood, Size, is_vector
-from elbowroom.networks.checks import check_above, check_at_least
 from elbowroom.networks.outputs import named_outputs
 
 FLOOR = 1e-3

@@ -6,10 +6,10 @@ from pathlib import Path
 from typing import Any
 
 from elbowroom.entrances import checked
+from elbowroom.entrances.visible import visible
 from elbowroom.inference.audit import Audit
 from elbowroom.inference.saving.durable import replace_text
 from elbowroom.inference.saving.json_values import json_able
-from elbowroom.inference.showing.visible import visible
 from elbowroom.report.records.audit_variables import audit_groups
 from elbowroom.report.records.groups import Group
 from elbowroom.report.records.versions import versions

@@ -5,10 +5,10 @@ from pathlib import Path
 from typing import Any
 
 from elbowroom.entrances import checked
+from elbowroom.entrances.visible import visible
 from elbowroom.inference import Comparison
 from elbowroom.inference.saving.durable import replace_text
 from elbowroom.inference.saving.json_values import json_able
-from elbowroom.inference.showing.visible import visible
 from elbowroom.report.records.evidence import evidence_rows
 from elbowroom.report.records.marginals import marginal_rows
 from elbowroom.report.records.sentences import summary

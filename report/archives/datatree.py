@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 import xarray as xr
 
+from elbowroom.entrances.visible import visible
 from elbowroom.inference.saving.durable import replace_file, replacing
-from elbowroom.inference.showing.visible import visible
 from elbowroom.report.records.groups import Group, Variable
 from elbowroom.report.records.versions import versions
 

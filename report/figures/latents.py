@@ -44,7 +44,7 @@ def traversal_figure(
         given: what else the decoder is given, for the title.
 
     Raises:
-        ValueError: if a size is not positive, `tail` not in (0, 0.5), a latent not in 0 … D − 1, or the decoder's
+        ValueError: if a number is out of range, `tail` not in (0, 0.5), a latent not in 0 … D − 1, or the decoder's
             output has not the values of `image_shape`.
     """
     if latent_dim < 1 or num_steps < 2 or not 0 < tail < 0.5:

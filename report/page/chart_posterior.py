@@ -8,8 +8,8 @@ from contourpy import contour_generator
 from markupsafe import Markup
 from scipy.stats import gaussian_kde
 
+from elbowroom.entrances.visible import short_name
 from elbowroom.inference.audit import Portrait
-from elbowroom.inference.showing.visible import short_name
 from elbowroom.report.page.svg import Plot, nice_ticks, tick_text
 
 MOST_DATA, MOST_MARGINALS = 8, 3

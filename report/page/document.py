@@ -7,9 +7,9 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined, Template
 from markupsafe import Markup
 
 from elbowroom.entrances import checked
+from elbowroom.entrances.visible import visible
 from elbowroom.inference.audit import Audit
 from elbowroom.inference.saving.durable import replace_text
-from elbowroom.inference.showing.visible import visible
 from elbowroom.report.page.chart_posterior import MOST_DATA, portraits
 from elbowroom.report.page.findings import brief_section, finding_groups
 from elbowroom.report.page.origins import origins

@@ -6,13 +6,13 @@ from typing import Any
 
 from torch import Tensor
 
+from elbowroom.entrances.visible import short_name
 from elbowroom.inference.audit import Audit, Chains
 from elbowroom.inference.diagnostics.agreement import Agreement
 from elbowroom.inference.diagnostics.calibration import Calibration
 from elbowroom.inference.diagnostics.latent_use import LatentUse
 from elbowroom.inference.estimate import Estimate
 from elbowroom.inference.evidence.bracket.choice import EXPEDITION
-from elbowroom.inference.showing.visible import short_name
 from elbowroom.inference.weights import K_LIMIT
 from elbowroom.report.page.chart_calibration import coverage_chart, rank_charts, tarp_chart
 from elbowroom.report.page.chart_room import room_histogram, waterfall

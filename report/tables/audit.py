@@ -29,7 +29,7 @@ def audit_table(
         width, color: see `render`.
 
     Raises:
-        ValueError: if `most` is negative.
+        ValueError: if `most` is out of range.
     """
     if most < 0:
         raise ValueError(f"most must not be negative, got {most}: so many data are shown")

@@ -14,6 +14,7 @@ from rich.measure import Measurement
 from rich.table import Table
 from rich.text import Text
 
+from elbowroom.entrances.visible import one_line, visible
 from elbowroom.inference.showing.printed import Printed
 
 LEAST_WIDTH = 100
@@ -35,8 +36,8 @@ class Sheet:
     rows: list[tuple[tuple[str, ...], str] | None] = field(default_factory=list)
 
     def add(self, *cells: str, style: str = "") -> None:
-        """Add a row."""
-        self.rows.append((cells, style))
+        """Add a row; names in its cells stay on their lines, with what hides in them visible."""
+        self.rows.append((tuple(map(one_line, cells)), style))
 
     def add_line(self) -> None:
         """Set the rows that follow apart."""
@@ -45,7 +46,7 @@ class Sheet:
     def table(self, stacked: bool) -> Table:
         """As a rich table; `stacked` puts each error on a line below its value, to need fewer columns."""
         table = Table(
-            title=Text(self.title, style="bold"),
+            title=Text(one_line(self.title), style="bold"),
             title_justify="left",
             box=SIMPLE_HEAD,
             header_style="bold",
@@ -66,7 +67,7 @@ class Sheet:
 
     def as_list(self, width: int) -> Text:
         """Row by row, for narrow places: its first cell, and below it the others, each after its header."""
-        said = Text("\n".join(textwrap.wrap(self.title, width)), style="bold")
+        said = Text("\n".join(textwrap.wrap(one_line(self.title), width)), style="bold")
         for row in self.rows:
             if row is None:
                 continue
@@ -115,12 +116,12 @@ def render(parts: Sequence[Part], *, width: int | None = None, color: bool | Non
 
 def note(text: str, style: str = "dim") -> Text:
     """A line of prose."""
-    return Text(text, style=style)
+    return Text(visible(text), style=style)
 
 
 def warning(text: str) -> Text:
     """A reason not to trust a number."""
-    return Text(text, style="bold red")
+    return Text(one_line(text), style="bold red")
 
 
 def _stacked(cell: str) -> str:
@@ -144,5 +145,6 @@ def _console(width: int, color: bool) -> Console:
         color_system="standard" if color else None,
         highlight=False,
         emoji=False,
+        markup=False,  # names may have brackets
         legacy_windows=False,
     )

@@ -143,7 +143,7 @@ def test_the_network_is_a_running_mean_and_fitted_afterwards() -> None:
 
 
 def test_what_cannot_be_is_refused() -> None:
-    with pytest.raises(ValueError, match=r"ends\[1\]: got -8.0, expected a number above -7"):
+    with pytest.raises(ValueError, match=r"ends\[1\] must be a number above -7 and finite, got -8.0"):
         Diffusion(2, ends=(-7.0, -8.0))
     with pytest.raises(ValueError, match="method: got 'sde', expected one of 'bound', 'ode'"):
         independent().log_prob(states(), method="sde")

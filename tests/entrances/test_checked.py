@@ -1,7 +1,9 @@
 """Arguments held against annotation and name: what is refused in which words, what is handed on, what stays."""
 
 import inspect
+import re
 from collections.abc import Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any, Literal, get_type_hints
 
@@ -13,6 +15,15 @@ from torch import Tensor, nn
 from elbowroom import inference
 from elbowroom.entrances import check_fields, checked
 from elbowroom.entrances.ranges import RANGES
+from elbowroom.entrances.values import (
+    check_above,
+    check_at_least,
+    check_choice,
+    check_count,
+    check_module,
+    check_size,
+    check_sizes,
+)
 from elbowroom.inference import Evaluations, Gates
 
 
@@ -157,3 +168,53 @@ def test_every_public_estimator_has_an_entrance() -> None:
         thing = getattr(inference, name)
         if inspect.isfunction(thing):
             assert hasattr(thing, "__wrapped__"), name
+
+
+@pytest.mark.parametrize(
+    ("check", "wrong", "error", "message"),
+    [
+        (partial(check_size, "width"), 0, ValueError, "width must be an integer from 1 to 2^24, got 0: give a size"),
+        (partial(check_size, "width"), 1.5, TypeError, "width must be an integer from 1 to 2^24, got 1.5"),
+        (partial(check_size, "width"), True, TypeError, "width must be an integer from 1 to 2^24, got True"),
+        (partial(check_count, "given"), -1, ValueError, "given must be an integer from 0 to 2^24, got -1"),
+        (partial(check_sizes, "hidden"), (3, 0), ValueError, "hidden[1] must be an integer from 1 to 2^24, got 0"),
+        (partial(check_sizes, "hidden"), "64", TypeError, "hidden must be a sequence such as a list"),
+        (partial(check_above, "std", bound=0.5), 0.5, ValueError, "std must be a number above 0.5 and finite, got 0.5"),
+        (partial(check_above, "std", bound=0.5), float("nan"), ValueError, "std must be a number above 0.5"),
+        (partial(check_at_least, "floor", bound=0), -0.1, ValueError, "floor must be a number from 0 on, finite, got"),
+        (
+            partial(check_at_least, "floor", bound=0),
+            "1",
+            TypeError,
+            "floor must be a number from 0 on",
+        ),
+        (
+            partial(check_module, "net"),
+            nn.Linear,
+            TypeError,
+            "net must be an instance of a torch.nn.Module",
+        ),
+        (partial(check_choice, "kind", known=["maf", "iaf"]), "mafs", ValueError, "kind: got 'mafs', expected one of"),
+    ],
+)
+def test_a_value_by_itself_is_refused_in_the_same_words(check: Any, wrong: Any, error: type, message: str) -> None:
+    with pytest.raises(error) as refused:
+        check(value=wrong) if check.func is not check_sizes else check(values=wrong)
+    assert str(refused.value).startswith(message)
+
+
+def test_a_value_by_itself_is_handed_on_as_pythons_own() -> None:
+    read = check_size("width", np.int64(3)), check_count("given", 0), check_above("std", torch.tensor(0.75), 0.5)
+    assert read == (3, 0, 0.75) and [type(one) for one in read] == [int, int, float]
+    assert check_sizes("hidden", []) == () and check_sizes("hidden", [np.int64(3), 4]) == (3, 4)
+    assert check_at_least("floor", 0, 0) == 0.0 and check_choice("kind", "maf", {"maf": 1}) == "maf"
+    with pytest.raises(ValueError, match="did you mean 'maf'"):
+        check_choice("kind", "mafs", ["maf", "iaf"])
+
+
+def test_docstrings_say_out_of_range_as_errors_do() -> None:
+    old = re.compile(r"non-positive|not\s+positive|negative|bad size|positive integer")
+    public = {name: getattr(inference, name).__doc__ or "" for name in inference.__all__}
+    said = {name: text.partition("Raises:")[2] for name, text in public.items()}
+    assert sum(map(bool, said.values())) > 20
+    assert [name for name, text in said.items() if old.search(text)] == []

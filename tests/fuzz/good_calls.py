@@ -166,6 +166,9 @@ def _inference() -> dict[str, tuple[Any, dict[str, Any]]]:
         "Bracket.least_certain": (bracket().least_certain, {"most": 2}),
         "Audit.table": (bad_audit().table, {}),
         "Estimate.flagged": (e.flagged, {"causes": [""] * 5}),
+        "Estimate.doubted": (e.doubted, {"reason": "made up"}),
+        "Draws.doubted": (d.doubted, {"reason": "made up"}),
+        "Bracket.doubted": (bracket().doubted, {"reason": "made up"}),
     }
 
 

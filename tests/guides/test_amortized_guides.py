@@ -171,7 +171,7 @@ def test_the_exact_posterior_is_the_models_own() -> None:
 def test_a_model_without_a_posterior_is_refused() -> None:
     with pytest.raises(TypeError, match=r"model.* got VAE, which has no method posterior.*AmortizedNormal"):
         ExactPosterior(VAE(P, D))  # type: ignore[arg-type]
-    with pytest.raises(TypeError, match="model: got the class PPCA"):
+    with pytest.raises(TypeError, match=r"model must be an instance of a torch.nn.Module, got the class PPCA"):
         ExactPosterior(PPCA)  # type: ignore[arg-type]
 
 

@@ -161,9 +161,14 @@ def test_it_stops_where_it_is_told() -> None:
         (torch.full((4, 2), 0.5), {}, ValueError, "neither 0 nor 1"),
         (torch.zeros(1, 2), {}, ValueError, "num_components: got 2, expected at most the 1 data"),
         (torch.zeros(4, 2), {"likelihood": "poisson"}, ValueError, "likelihood: got 'poisson', expected one of 'bern"),
-        (torch.zeros(4, 2), {"concentration": -1.0}, ValueError, "concentration: got -1.0"),
-        (torch.zeros(4, 2), {"max_steps": -1}, ValueError, "max_steps: got -1"),
-        (torch.zeros(4, 2), {"num_starts": 0}, ValueError, "num_starts: got 0"),
+        (
+            torch.zeros(4, 2),
+            {"concentration": -1.0},
+            ValueError,
+            "concentration must be a number .*, got -1.0",
+        ),
+        (torch.zeros(4, 2), {"max_steps": -1}, ValueError, "max_steps must be an integer from 1 to .*, got -1"),
+        (torch.zeros(4, 2), {"num_starts": 0}, ValueError, "num_starts must be an integer from 1 to .*, got 0"),
         (torch.zeros(4, 2), {"likelihood": "normal-learned", "floor": 0.0}, ValueError, "all the same"),
     ],
 )

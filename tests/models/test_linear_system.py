@@ -83,5 +83,5 @@ def test_the_simulated_data_are_draws_of_the_system_they_name() -> None:
 
 
 def test_a_system_of_no_noise_is_refused() -> None:
-    with pytest.raises(ValueError, match=r"transition_std: got 0.0, expected a number above 0.001"):
+    with pytest.raises(ValueError, match=r"transition_std must be a number above 0.001 and finite, got 0.0"):
         LinearDynamicalSystem.of_parameters(torch.eye(2), torch.tensor([0.0, 1.0]), torch.ones(3, 2), sigma=1.0)

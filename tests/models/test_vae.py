@@ -126,7 +126,11 @@ def test_a_fixed_sigma_is_saved_with_the_parameters() -> None:
         ({"likelihood": "normal-fixed", "sigma": 0.0}, ValueError, r"sigma.* got 0\.0"),
         ({"likelihood": "normal-fixed", "sigma": math.nan}, ValueError, "sigma.* got nan"),
         ({"likelihood": "normal-fixed", "sigma": "0.1"}, TypeError, "sigma must be a number .*got '0.1'"),
-        ({"likelihood": "normal-learned", "sigma": 0.1, "floor": 0.1}, ValueError, r"sigma.* got 0\.1, .*above 0\.1"),
+        (
+            {"likelihood": "normal-learned", "sigma": 0.1, "floor": 0.1},
+            ValueError,
+            r"sigma must .* above 0\.1 .*got 0\.1",
+        ),
         ({"likelihood": "normal-learned", "floor": -1.0}, ValueError, r"floor.* got -1\.0"),
         ({"likelihood": "bernoulli", "sigma": 0.1}, ValueError, "sigma.* got 0.1, but the likelihood 'bernoulli'"),
         ({"likelihood": "normal-fixed", "sigma": 1.0, "floor": 0.1}, ValueError, "floor.* got 0.1, but"),

@@ -21,7 +21,7 @@ import safetensors.torch
 import torch
 import torch._dynamo  # which torch imports at its first optimiser: once here, not in every child
 
-from elbowroom.inference.saving import durable
+from elbowroom.inference.saving import durable, one_writer
 from elbowroom.inference.training import checkpoint, fit
 from elbowroom.inference.training.run_directory import RunDirectory
 from toys.training import NormalisedGuide, ToyModel, equal, make_data, values
@@ -59,7 +59,7 @@ class Assassin:
     def arm(self) -> None:
         """Put a place before and after each file operation of a save, and in the middle of each write and removal."""
         os.fsync, os.rename, os.replace = (self._around(f) for f in (os.fsync, os.rename, os.replace))
-        os.pwrite, os.unlink = self._around(os.pwrite), self._around(os.unlink)  # a lock is signed, and goes
+        one_writer.write_note, os.unlink = self._around(one_writer.write_note), self._around(os.unlink)  # of a lock
         real_write, real_remove, real_append = durable._fill, shutil.rmtree, RunDirectory.append
 
         def write(descriptor: int, content: bytes) -> None:

@@ -43,8 +43,9 @@ def read_yaml(text: str) -> Any:
     """
     import yaml
 
-    loader = yaml.SafeLoader(text)
+    loader = None
     try:
+        loader = yaml.SafeLoader(text)  # refuses control characters already
         node = loader.get_single_node()
         if node is not None and _size(node, {}, DEEPEST) > MOST_VALUES:
             raise TooLargeError(f"holds more than {MOST_VALUES:,} values, with what its aliases stand for")
@@ -59,7 +60,8 @@ def read_yaml(text: str) -> Any:
     except (ValueError, TypeError, OverflowError) as error:  # such as the 99th of a month
         raise NoYamlError(f"holds a value that is none ({error})") from error
     finally:
-        loader.dispose()
+        if loader is not None:
+            loader.dispose()
 
 
 def _size(node: Any, known: dict[int, int], deepest: int) -> int:

@@ -16,6 +16,7 @@ from elbowroom.inference.diagnostics.agreement.sides import Sides, effective, pi
 from elbowroom.inference.diagnostics.agreement.uses import Limits, Measured, judge
 from elbowroom.inference.diagnostics.marginals import GRID_LEVELS, Posterior, wasserstein, wasserstein_floor
 from elbowroom.inference.estimate import Estimate
+from elbowroom.inference.evaluation.alone_in_company import asked_again
 from elbowroom.inference.evaluation.budget import check_fits
 from elbowroom.inference.evaluation.check_same_data import check_same_data
 from elbowroom.inference.evidence.importance.importance import ImportanceInfo, collect
@@ -31,6 +32,7 @@ Columns = dict[str, Tensor]
 
 
 @checked
+@asked_again
 def agreement(
     target: Target,
     draws: Draws,

@@ -1,11 +1,13 @@
 """How q and p(z|x) differ, datum by datum."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import Self
 
 import torch
 from torch import Tensor
 
-from elbowroom.inference.estimate import Estimate
+from elbowroom.entrances import checked
+from elbowroom.inference.estimate import Estimate, reasons
 from elbowroom.inference.showing.numbers import flag_counts, flagged_first, with_error
 from elbowroom.inference.showing.shown import Shown
 from elbowroom.inference.showing.table import Table
@@ -71,6 +73,12 @@ class Agreement(Shown):
 
     def __len__(self) -> int:
         return len(self.flags)
+
+    @checked
+    def doubted(self, reason: str) -> Self:
+        """The same with a further reason for every datum before its own ones, in both divergences, too."""
+        flags = tuple(reasons(reason, flag) for flag in self.flags)
+        return replace(self, kl_q_p=self.kl_q_p.doubted(reason), kl_p_q=self.kl_p_q.doubted(reason), flags=flags)
 
     def as_table(self) -> Table:
         """For which share of the data q is good enough for each use, and the data for which it is good for least."""

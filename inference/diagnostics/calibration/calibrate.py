@@ -12,6 +12,7 @@ from elbowroom.inference.diagnostics.calibration.result import Calibration
 from elbowroom.inference.diagnostics.calibration.simulations import SOURCES, simulated
 from elbowroom.inference.diagnostics.calibration.uniformity import GRID, WORTH, Uniformity, band
 from elbowroom.inference.diagnostics.calibration.verdicts import verdicts
+from elbowroom.inference.evaluation.alone_in_company import asked_again
 from elbowroom.inference.evaluation.budget import plan
 from elbowroom.inference.mcmc.draws import Draws
 from elbowroom.inference.programs.simulate import check_drawable
@@ -23,6 +24,7 @@ _MIN_ESS = 10.0
 
 
 @checked
+@asked_again
 def calibrate(
     target: Target,
     *,

@@ -1,9 +1,11 @@
 """The results of a calibration of a guide over many data sets."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import Self
 
 from torch import Tensor
 
+from elbowroom.entrances import checked
 from elbowroom.inference.showing.shown import Shown
 from elbowroom.inference.showing.table import Table
 
@@ -68,6 +70,11 @@ class Calibration(Shown):
     checks: tuple[Check, ...]
     flags: tuple[str, ...]
     seconds: float
+
+    @checked
+    def doubted(self, reason: str) -> Self:
+        """The same with a further flag before its own ones."""
+        return replace(self, flags=(reason, *self.flags))
 
     def as_table(self) -> Table:
         """Every test with its p-value, the rejected ones first, the smallest first."""

@@ -1,10 +1,12 @@
 """What a model does with its latents."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import Self
 
 import torch
 from torch import Tensor
 
+from elbowroom.entrances import checked
 from elbowroom.inference.diagnostics.latent_use.information import InformationInfo
 from elbowroom.inference.diagnostics.latent_use.pruning import PruningInfo
 from elbowroom.inference.estimate import Estimate
@@ -59,6 +61,17 @@ class LatentUse(Shown):
     sigma: dict[str, float]
     sigma_told: str
     seconds: float
+
+    @checked
+    def doubted(self, reason: str) -> Self:
+        """The same with a further flag of every estimate."""
+        return replace(
+            self,
+            rate=self.rate.doubted(reason),
+            mutual_information=self.mutual_information.doubted(reason),
+            marginal_kl=self.marginal_kl.doubted(reason),
+            pruned=None if self.pruned is None else self.pruned.doubted(reason),
+        )
 
     def as_table(self) -> Table:
         """What the latents carry together, and each of them, the most active first."""

@@ -18,6 +18,7 @@ from elbowroom.inference.diagnostics.latent_use.pruning import prune
 from elbowroom.inference.diagnostics.latent_use.result import LatentUse
 from elbowroom.inference.diagnostics.latent_use.summary import summarise
 from elbowroom.inference.estimate import Estimate, reasons
+from elbowroom.inference.evaluation.alone_in_company import asked_again
 from elbowroom.inference.evaluation.check_same_data import check_same_data
 from elbowroom.inference.target import Target
 
@@ -26,6 +27,7 @@ ACTIVE = 0.01
 
 
 @checked
+@asked_again
 def latent_use(
     target: Target,
     *,

@@ -84,8 +84,8 @@ def anneal(
         with few of them, too, and where they are 100 or more by what their tail leaves open, as of `importance`.
 
     Raises:
-        ValueError: on a bad size or name, a budget too small, a target without continuous latents, or
-            `start="guide"` with a guide whose density at a given point is unknown.
+        ValueError: on a number out of range, an unknown name, a budget too small, a target without continuous latents,
+            or `start="guide"` with a guide whose density at a given point is unknown.
     """
     target = target.collapsed()
     begin = time.perf_counter()

@@ -2,8 +2,8 @@
 
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import Any
+from dataclasses import dataclass, replace
+from typing import Any, Self
 
 import torch
 from torch import Tensor
@@ -11,6 +11,7 @@ from torch import Tensor
 from elbowroom.entrances import checked
 from elbowroom.inference.estimate import Estimate, both_sides, reasons
 from elbowroom.inference.evaluation.alone_in_company import asked_again
+from elbowroom.inference.evaluation.check_same_data import check_same_data
 from elbowroom.inference.evidence.annealing.ais import forward
 from elbowroom.inference.evidence.annealing.blocks import Block, blocks, in_ranges
 from elbowroom.inference.evidence.annealing.randomness import REVERSE, Randomness
@@ -71,6 +72,11 @@ class Bidirectional(Shown):
         title = f"bounds on log p(x) of {len(self)} data simulated from the model"
         return both_sides(title, self.lower, self.upper)
 
+    @checked
+    def doubted(self, reason: str) -> Self:
+        """The same with a further reason for every datum in both bounds."""
+        return replace(self, lower=self.lower.doubted(reason), upper=self.upper.doubted(reason))
+
     def mean_width(self) -> tuple[float, float]:
         """The mean width over data and its standard error from the spread over data, nats per datum."""
         width = self.width
@@ -78,6 +84,7 @@ class Bidirectional(Shown):
 
 
 @checked
+@asked_again
 def bidirectional(
     target: Target,
     *,
@@ -210,6 +217,7 @@ def anneal_reverse(
     else:
         z = dict(posterior)
     _check_draws(target, z)
+    check_same_data(target, posterior=sampled)
     pieces = [
         observe(block, _backward(block, settings, _of_data(z, block.data), num_refresh), _reverse_weights)
         for block in blocks(target, settings, "reverse AIS")

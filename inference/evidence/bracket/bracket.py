@@ -96,8 +96,8 @@ def bracket(
         Bracket; `print(result.table())`.
 
     Raises:
-        ValueError: on draws of other data, an improper prior (the evidence does not exist), a budget that is not
-            positive or too small to answer at all (the message says what would do), or a tolerance not positive.
+        ValueError: on draws of other data, an improper prior (the evidence does not exist), a number out of range, or a
+            budget too small to answer at all (the message says what would do).
         StateError: if `state` belongs to another problem or is damaged; it is left as it is.
         InUseError: another call, or another process, goes on from `state` at the same time.
     """

@@ -74,10 +74,11 @@ class Bracket(Shown):
         """For each datum why its values are no log-likelihoods, or an empty string (`Target.unnormalised`)."""
         return self.lower.unnormalised
 
-    def flagged(self, causes: Sequence[str]) -> Self:
-        """The same with a further reason for each datum before its own ones; empty texts say nothing."""
-        flags = tuple(reasons(*both) for both in zip(causes, self.flags, strict=True))
-        return replace(self, lower=self.lower.flagged(causes), upper=self.upper.flagged(causes), flags=flags)
+    @checked
+    def doubted(self, reason: str) -> Self:
+        """The same with a further reason for every datum before its own ones."""
+        flags = tuple(reasons(reason, flag) for flag in self.flags)
+        return replace(self, lower=self.lower.doubted(reason), upper=self.upper.doubted(reason), flags=flags)
 
     @checked
     def interval(self, z: float = NORMAL_95) -> tuple[Tensor, Tensor]:

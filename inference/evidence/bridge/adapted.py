@@ -1,11 +1,12 @@
 """Importance sampling from mixtures that were fitted to posterior draws: log p(x) from below and from above."""
 
-from typing import NamedTuple
+from typing import NamedTuple, Self
 
 from torch import Tensor
 
 from elbowroom.entrances import checked
 from elbowroom.inference.estimate import Estimate, both_sides
+from elbowroom.inference.evaluation.alone_in_company import asked_again
 from elbowroom.inference.evaluation.check_same_data import check_same_data
 from elbowroom.inference.evaluation.coordinates import Coordinates
 from elbowroom.inference.evidence.bridge.both_sides import Proposal, both_sides_of, from_mixture
@@ -34,8 +35,14 @@ class Adapted(Shown, _Sides):
             f"bounds on log p(x) of {len(self.lower)} data from one set of weights", self.lower, self.upper
         )
 
+    @checked
+    def doubted(self, reason: str) -> Self:
+        """The same with a further reason for every datum in both bounds."""
+        return type(self)(self.lower.doubted(reason), self.upper.doubted(reason))
+
 
 @checked
+@asked_again
 def adapted_importance(
     target: Target, draws: Draws, *, num_samples: int = 4000, seed: int = 0, memory_bytes: int | None = None
 ) -> Adapted:

@@ -75,7 +75,7 @@ def bounds(
         see `IwaeInfo`; `importance` and `prior` have an `ImportanceInfo`.
 
     Raises:
-        ValueError: on a non-positive `num_samples`, a K outside 1 … S, α = 1 (the ELBO), an order below 1, draws of
+        ValueError: on a number out of range, a K outside 1 … S, α = 1 (the ELBO), an order below 1, draws of
             other data, another `compile`, or a budget too small.
     """
     target.check_proper()

@@ -1,11 +1,12 @@
 """Bounds on log p(x) by name, and what is said of the weights besides them."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import NotRequired, Self, TypedDict
 
 from torch import Tensor
 
+from elbowroom.entrances import checked
 from elbowroom.inference.estimate import Estimate
 from elbowroom.inference.showing.numbers import in_short
 from elbowroom.inference.showing.printed import Printed
@@ -71,9 +72,10 @@ class Bounds(Shown, Mapping[str, Estimate]):
     estimates: dict[str, Estimate]
     info: BoundsInfo
 
-    def flagged(self, causes: Sequence[str]) -> Self:
-        """The same with a further reason for each datum in every bound; empty texts say nothing."""
-        return replace(self, estimates={name: bound.flagged(causes) for name, bound in self.estimates.items()})
+    @checked
+    def doubted(self, reason: str) -> Self:
+        """The same with a further reason for every datum in every bound."""
+        return replace(self, estimates={name: bound.doubted(reason) for name, bound in self.estimates.items()})
 
     def __getitem__(self, name: str) -> Estimate:
         if name not in self.estimates:

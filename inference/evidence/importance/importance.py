@@ -119,7 +119,7 @@ def importance(
         (`weights/tail.py`).
 
     Raises:
-        ValueError: on a non-positive `num_samples`, a K outside 1 … S, a budget too small for one sample, another
+        ValueError: on a number out of range, a K outside 1 … S, a budget too small for one sample, another
             `compile`, or an improper prior.
     """
     target.check_proper()

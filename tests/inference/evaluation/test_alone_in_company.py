@@ -9,10 +9,34 @@ import pytest
 import torch
 from torch import Tensor
 
-from elbowroom.inference import Target, anneal, bounds, bracket, bridge, hmc, importance, quadrature, smc
+from elbowroom.inference import (
+    Draws,
+    Estimate,
+    NotAReference,
+    Target,
+    adapted_importance,
+    agreement,
+    anneal,
+    anneal_reverse,
+    attribute_sites,
+    bidirectional,
+    bounds,
+    bracket,
+    bridge,
+    calibrate,
+    compare,
+    decompose,
+    hmc,
+    importance,
+    latent_use,
+    nuts,
+    quadrature,
+    smc,
+)
 from elbowroom.inference.evaluation import alone_in_company
 from elbowroom.inference.evaluation.alone_in_company import depends_on_company
 from elbowroom.inference.programs.evaluations import total
+from toys.estimators import stand_in
 from toys.programs import Ppca
 from toys.selections import all_but_slow
 
@@ -41,34 +65,104 @@ class Changeable:
         return Target(self.model, self.guide, self.exact.sample(num_data))
 
 
-ESTIMATORS: dict[str, Callable[[Target], Any]] = {
-    "importance": lambda target: importance(target, num_samples=50, search=False),
-    "bounds": lambda target: bounds(target, num_samples=50)["importance"],
-    "anneal": lambda target: anneal(target, num_steps=4, num_chains=2, num_pilot=2, search=False),
-    "smc": lambda target: smc(target, num_steps=4, num_particles=4, num_pilot=2, search=False),
-    "quadrature": quadrature,
-    "bracket": lambda target: bracket(target, budget="2e4 evaluations"),
+SHORT: dict[str, Any] = {"num_steps": 4, "num_chains": 2, "num_pilot": 2}
+
+
+def weakest(*columns: tuple[str, ...]) -> tuple[str, ...]:
+    """For each datum one of its flags, one that says nothing of company if there is such a one."""
+    return tuple(min(flags, key=lambda flag: FLAG in flag) for flags in zip(*columns, strict=True))
+
+
+def made_up(target: Target) -> Estimate:
+    """A log p(x) that nobody has asked the programs for."""
+    return Estimate(torch.zeros(len(target)), torch.zeros(len(target)), "none")
+
+
+def of_bidirectional(target: Target) -> tuple[str, ...]:
+    found = bidirectional(target, **SHORT)
+    return weakest(found.lower.flags, found.upper.flags)
+
+
+def of_adapted(target: Target) -> tuple[str, ...]:
+    return weakest(*(side.flags for side in adapted_importance(target, stand_in(target), num_samples=50)))
+
+
+def of_bracket(target: Target) -> tuple[str, ...]:
+    found = bracket(target, budget="2e4 evaluations")
+    return weakest(found.flags, found.lower.flags, found.upper.flags)
+
+
+def of_draws(draws: Draws) -> tuple[str, ...]:
+    chosen = draws.select([1, 0])
+    with pytest.raises(NotAReference):
+        chosen.reference()
+    return weakest(draws.flags, draws.convergence.flags) if chosen.flags == draws.flags[:2][::-1] else ()
+
+
+def of_decomposition(target: Target) -> tuple[str, ...]:
+    found = decompose(target, log_p=made_up(target), families=["mean-field"], num_samples=32)
+    terms = (found.elbo, found.log_p, found.amortization, found.optimisation, found.approximation, found.room())
+    return weakest(found.flags, *(term.flags for term in (*terms, *found.ladder.values(), *found.gains.values())))
+
+
+def of_sites(target: Target) -> tuple[str, ...]:
+    found = attribute_sites(target, log_p=made_up(target), num_outer=4, num_inner=8)
+    return weakest(found.flags, found.gap.flags, found.elbo.flags, *(term.flags for term in found.terms.values()))
+
+
+def of_agreement(target: Target) -> tuple[str, ...]:
+    found = agreement(target, stand_in(target), num_samples=50)
+    return weakest(found.flags, found.kl_q_p.flags, found.kl_p_q.flags)
+
+
+def of_comparison(target: Target) -> tuple[str, ...]:
+    found = compare(target, num_samples=50, mcmc=False)
+    return weakest(*(estimate.flags for estimate in found.evidence.values()))
+
+
+def of_latent_use(target: Target) -> tuple[str, ...]:
+    found = latent_use(target, num_samples=50)
+    return weakest(found.rate.flags, found.mutual_information.flags, found.marginal_kl.flags)
+
+
+FLAGS: dict[str, Callable[[Target], tuple[str, ...]]] = {
+    "importance": lambda target: importance(target, num_samples=50, search=False).flags,
+    "bounds": lambda target: bounds(target, num_samples=50)["importance"].flags,
+    "anneal": lambda target: anneal(target, search=False, **SHORT).flags,
+    "anneal_reverse": lambda target: anneal_reverse(target, stand_in(target), allow_failed=True, **SHORT).flags,
+    "bidirectional": of_bidirectional,
+    "smc": lambda target: smc(target, num_steps=4, num_particles=4, num_pilot=2, search=False).flags,
+    "quadrature": lambda target: quadrature(target).flags,
+    "bridge": lambda target: bridge(target, stand_in(target)).flags,
+    "adapted_importance": of_adapted,
+    "bracket": of_bracket,
+    "hmc": lambda target: of_draws(hmc(target, num_chains=2, num_warmup=4, num_draws=4)),
+    "nuts": lambda target: of_draws(nuts(target, range(6), num_chains=1, num_warmup=1, num_draws=2)),
+    "decompose": of_decomposition,
+    "attribute_sites": of_sites,
+    "agreement": of_agreement,
+    "compare": of_comparison,
 }
+"""What is computed of a target for each datum, by its flags."""
+
+IN_ALL: dict[str, Callable[[Target], tuple[str, ...]]] = {
+    "calibrate": lambda target: calibrate(target, num_simulations=30, num_draws=20).flags[:1],
+    "latent_use": of_latent_use,
+}
+"""What speaks of all data together, by its one flag."""
+
+LONG = ("anneal", "bidirectional", "smc", "quadrature", "bracket", "decompose", "attribute_sites", "compare")
 
 
-@pytest.mark.parametrize("name", all_but_slow(ESTIMATORS, ("anneal", "smc", "quadrature", "bracket")))
-def test_estimators_flag_data_that_are_mixed_later(name: str) -> None:
-    toy = Changeable()
-    sound = ESTIMATORS[name](toy.target())
-    assert not any(FLAG in flag for flag in sound.flags)
+@pytest.mark.parametrize("name", all_but_slow(FLAGS | IN_ALL, LONG))
+def test_numbers_of_data_that_are_mixed_later_are_flagged(name: str) -> None:
+    call, toy = (FLAGS | IN_ALL)[name], Changeable()
+    assert not any(FLAG in flag for flag in call(toy.target()))
     target = toy.target()
     toy.mixed = "model"
-    flags = ESTIMATORS[name](target).flags
-    assert len(flags) == 6 and all(flag.startswith("log p(x|z) of datum ") and FLAG in flag for flag in flags)
-
-
-@pytest.mark.slow
-def test_a_bridge_is_asked_too() -> None:
-    toy = Changeable()
-    target = toy.target()
-    draws = hmc(target, num_chains=4, num_warmup=50, num_draws=100)
-    toy.mixed = "model"
-    assert all(FLAG in flag for flag in bridge(target, draws).flags)
+    flags = call(target)
+    assert len(flags) == (6 if name in FLAGS else 1)
+    assert all(flag.startswith("log p(x|z) of datum ") and FLAG in flag for flag in flags), flags
 
 
 @pytest.mark.parametrize(("mixed", "name"), [("model", "log p(x|z)"), ("guide", "log q(z|x)")])
@@ -89,7 +183,15 @@ def test_other_calls_choose_other_data() -> None:
     assert len(told) > 4
 
 
-def test_the_first_call_is_asked_and_those_that_take_long(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_draws_of_some_of_the_data_are_asked_too() -> None:
+    toy = Changeable()
+    target = toy.target()
+    toy.mixed = "model"
+    draws = nuts(target, [4, 1], num_chains=1, num_warmup=1, num_draws=2)
+    assert len(draws.flags) == 2 and all(FLAG in flag for flag in draws.flags)
+
+
+def test_the_first_call_of_each_is_asked_and_those_that_take_long(monkeypatch: pytest.MonkeyPatch) -> None:
     asked: list[int] = []
     monkeypatch.setattr(alone_in_company, "depends_on_company", lambda target, seed: asked.append(seed) or "")
     target = Changeable().target()
@@ -98,8 +200,11 @@ def test_the_first_call_is_asked_and_those_that_take_long(monkeypatch: pytest.Mo
     assert asked == [0]
     importance(target, num_samples=10_000, search=False)
     assert asked == [0, 1]
+    quadrature(target)
+    quadrature(target)
+    assert asked == [0, 1, 2]
     bracket(Changeable().target(), budget="2e4 evaluations")  # whatever it calls
-    assert asked == [0, 1, 0]
+    assert asked == [0, 1, 2, 0]
 
 
 def test_it_counts_as_no_evaluation() -> None:

@@ -118,7 +118,7 @@ def test_a_full_disk_takes_no_lock(tmp_path: Path, monkeypatch: pytest.MonkeyPat
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
     with monkeypatch.context() as patch:
-        patch.setattr(os, "pwrite", full)
+        patch.setattr(os, "write", full)
         with (
             pytest.raises(WriteError, match=r"\.s\.lock: No space .* are free\); free some space"),
             only_writer(tmp_path / "s", "state", folder=False),
@@ -194,6 +194,23 @@ def test_where_there_are_no_locks_the_log_says_so(
     with only_writer(tmp_path / "run", "run_dir", folder=True), only_writer(tmp_path / "run", "run_dir", folder=True):
         assert "nothing keeps a second writer out" in caplog.text
     assert not list(tmp_path.iterdir())
+
+
+def test_a_system_without_posix_locks_writes_all_the_same(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """As Windows is: no flock, no pwrite, no flag against links."""
+    monkeypatch.setattr(locks, "fcntl", None)
+    monkeypatch.setattr(one_writer, "NO_LINK", 0)
+    for name in ("pwrite", "pread"):
+        monkeypatch.delattr(os, name)
+    path = tmp_path / "state.safetensors"
+    with only_writer(path, "state", folder=False):
+        assert json.loads((tmp_path / ".state.safetensors.lock").read_text())["pid"] == os.getpid()
+        write_state(path, "bracket", {"a": 1}, {"x": torch.ones(3)}, {"seconds": 1})
+    assert "nothing keeps a second writer out" in caplog.text
+    assert torch.equal(read_state(path, "bracket", {"a": 1})[1]["x"], torch.ones(3))
+    assert [p.name for p in tmp_path.iterdir()] == ["state.safetensors"]
 
 
 def test_nothing_is_locked_where_nothing_is_written() -> None:

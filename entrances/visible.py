@@ -24,6 +24,11 @@ def visible(text: str) -> str:
     return text if text.isascii() and text.isprintable() else text.translate(_ESCAPED)
 
 
+def one_line(text: str) -> str:
+    """The text on one line, visible: what a name holds is not taken for a line that somebody else has said."""
+    return visible(" ".join(text.splitlines()))
+
+
 def short_name(name: str) -> str:
     """A name as it is shown: on one line, visible, and without its middle where it is longer than can be read."""
     shown, half = visible(" ".join(name.split())), MOST_NAME // 2
