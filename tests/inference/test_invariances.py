@@ -10,7 +10,7 @@ from elbowroom import inference
 from elbowroom.inference import Target
 from elbowroom.inference.evaluation.budget import measure
 from toys.clock import Clock
-from toys.estimators import ESTIMATORS, FIRST, Pixels
+from toys.estimators import ESTIMATORS, Pixels
 from toys.failure_budget import sigmas
 from toys.leaves import Leaves, data_axes, leaves, same, taken
 from toys.shown import check_shown, shown_parts
@@ -24,6 +24,10 @@ UNCHANGING = {
 """Public calls that train, describe or combine results: they evaluate no target."""
 AGAIN: dict[str, tuple[Leaves, int]] = {}
 """Filled by `again`, for the tests that need a second run of a call."""
+
+
+FEW = ("importance", "bounds", "quadrature", "anneal", "bracket", "hmc")
+"""What takes a second is quickly tried on these alone."""
 
 
 def entries(wanted: Any = lambda entry: True, quick: Any = ESTIMATORS) -> pytest.MarkDecorator:
@@ -68,7 +72,7 @@ def test_every_public_call_is_here() -> None:
     assert {name.split()[0] for name in ESTIMATORS} == calls - UNCHANGING
 
 
-@entries(quick=FIRST.values())
+@entries(quick=FEW)
 def test_an_answer_and_all_its_parts_print_as_short_tables(name: str) -> None:
     for part in shown_parts(answer(name)):
         check_shown(part)
@@ -86,8 +90,8 @@ def test_functions_in_place_of_programs_give_the_same(name: str) -> None:
 @pytest.mark.parametrize(
     ("name", "rows"),
     [
-        pytest.param(name, rows, marks=[] if (place + len(rows)) % 2 and not entry.slow else [pytest.mark.slow])
-        for place, (name, entry) in enumerate(ESTIMATORS.items())
+        pytest.param(name, rows, marks=[] if name in FEW and len(rows) == 2 else [pytest.mark.slow])
+        for name, entry in ESTIMATORS.items()
         for rows in ([3], [6, 0])
         if not entry.collective
     ],
@@ -114,7 +118,7 @@ def test_the_order_of_the_data_does_not_matter(name: str) -> None:
         same(found[path], turned, ESTIMATORS[name].tolerance, path)
 
 
-@entries(lambda entry: entry.cut, quick=("importance", "bounds", "quadrature", "anneal", "hmc"))
+@entries(lambda entry: entry.cut, quick=FEW[:3])
 def test_the_byte_budget_changes_nothing(name: str, clock: Clock) -> None:
     """Neither how many data nor how many samples are evaluated at once; and a small budget does cut."""
     expected, (found, evaluations) = whole(name), in_pieces(name, clock)
@@ -136,7 +140,7 @@ def in_pieces(name: str, clock: Clock) -> tuple[Leaves, int]:
             memory *= 2
 
 
-@entries(quick=FIRST.values())
+@entries(quick=FEW)
 def test_the_seed_is_all_that_is_random(name: str, clock: Clock) -> None:
     expected = whole(name)
     (repeated, _), other = again(name, clock), run(name, target_of(name), seed=SEED + 1)
@@ -145,7 +149,7 @@ def test_the_seed_is_all_that_is_random(name: str, clock: Clock) -> None:
     assert ESTIMATORS[name].random == any(differs(other[path], value) for path, value in expected.items())
 
 
-@entries(lambda entry: not entry.collective, quick=FIRST.values())
+@entries(lambda entry: not entry.collective, quick=FEW)
 def test_float32_programs(name: str) -> None:
     """Other noise, and rounding: what single precision says differs by the errors that both report."""
     entry, expected = ESTIMATORS[name], whole(name)

@@ -13,12 +13,8 @@ from torch import Tensor
 from elbowroom.inference import Estimate, Target, fit, importance, quadrature
 from toys.contract import ALSO, REGISTERED, B, Pair
 from toys.failure_budget import sigmas
-from toys.selections import all_but_slow
+from toys.selections import rest_slow
 
-LONG = (
-    "vae, spline", "vae, coupling", "hierarchical-vae, top-down", "hierarchical-vae, ladder",
-    "hierarchical-vae-centred, ladder", "deep-markov, deep-kalman-smoother", "semi-supervised-vae, label-and-normal",
-)  # fmt: skip
 SIGMAS = sigmas(B * len(REGISTERED))  # of one test of all these comparisons: about 4
 
 
@@ -64,7 +60,7 @@ def trained(pair: Pair) -> Target:
     return Target(model, guide, *pair.data(B))
 
 
-@pytest.mark.parametrize("name", all_but_slow(REGISTERED, LONG))
+@pytest.mark.parametrize("name", rest_slow(REGISTERED, 12))
 def test_log_p_is_the_one_that_is_known_exactly(name: str) -> None:
     pair = REGISTERED[name]
     target = trained(pair)

@@ -9,6 +9,7 @@ from elbowroom.guides.registry import GUIDES
 from elbowroom.models.registry import MODELS
 from toys.contract import PAIRS, B, Pair, S, plainly, terms
 from toys.data_kinds import TOYS
+from toys.selections import rest_slow
 
 every_pair = pytest.mark.parametrize("pair", PAIRS.values(), ids=list(PAIRS))
 
@@ -21,7 +22,7 @@ def test_the_registries_name_each_other_and_their_data() -> None:
 
 
 @every_pair
-@pytest.mark.parametrize("num_data", [1, B])
+@pytest.mark.parametrize("num_data", rest_slow([B, 1], 1))
 def test_draws_and_terms_have_a_place_for_each_sample_and_datum(pair: Pair, num_data: int) -> None:
     target = pair.target(num_data)
     assert len(target) == num_data and target.latents.keys() | set(target.structure.discrete)

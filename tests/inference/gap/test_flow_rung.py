@@ -80,6 +80,7 @@ def test_a_flow_follows_a_banana() -> None:
     assert d.flags == ("",) * len(d)
 
 
+@pytest.mark.slow
 def test_bent_members_are_a_guide_whose_draws_have_their_density() -> None:
     target = banana().refined.target("flow")
     z, log_q = target.propose(200, seed=3)

@@ -26,6 +26,7 @@ def killed(folder: Path, job: str, trials: int, meanwhile: int, seed: int) -> di
     return report
 
 
+@pytest.mark.slow
 def test_a_few_brackets_are_killed(tmp_path: Path) -> None:
     report = killed(tmp_path, "bracket", 4, 1, 1)
     assert report["killed"] >= 2

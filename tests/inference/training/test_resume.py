@@ -107,6 +107,7 @@ def test_cut_with_every_optimiser_weight_and_stop(tmp_path: Path, options: dict[
     assert (fitted.stopped == "patience") == ("patience" in options) and len(fitted.history) < 9
 
 
+@pytest.mark.slow
 def test_a_run_of_before_there_were_these_options_goes_on(tmp_path: Path) -> None:
     """Its record lacks their names, which then had one meaning: that of the defaults, and no other."""
     whole, _ = train(None)
