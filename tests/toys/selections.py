@@ -14,6 +14,14 @@ def rest_slow(values: Iterable[Any], quick: int) -> list[Any]:
     ]
 
 
+def every(step: int, values: Iterable[Any]) -> list[Any]:
+    """The values as parameters of a test, of which every so many-th is tried by `make test`, and all by `test-all`."""
+    return [
+        value if place % step == 0 else pytest.param(*_each(value), marks=pytest.mark.slow)
+        for place, value in enumerate(values)
+    ]
+
+
 def all_but_slow(values: Iterable[str], slow: Iterable[str]) -> list[Any]:
     """The names as parameters of a test, of which those in `slow` take long and are tried by `make test-all`."""
     names, long = list(values), set(slow)
