@@ -75,6 +75,7 @@ from elbowroom.inference.training import (
     Fit,
     NonFiniteError,
     TrainingInterrupted,
+    WorkersError,
     fit,
     load_checkpoint,
 )
@@ -115,6 +116,7 @@ __all__ = [
     "StateError",
     "Target",
     "TrainingInterrupted",
+    "WorkersError",
     "Versus",
     "adapted_importance",
     "agreement",

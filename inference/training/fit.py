@@ -28,7 +28,9 @@ from elbowroom.inference.training.run_directory import RunDirectory
 from elbowroom.inference.training.settings import Settings
 from elbowroom.inference.training.signals import StopRequest
 from elbowroom.inference.training.stepping import compiles
+from elbowroom.inference.training.together import by_first, check_called_alike, check_divisible, only_first_speaks
 from elbowroom.inference.training.trainer import Trainer
+from elbowroom.inference.training.workers import Workers, joined, own_device
 
 logger = logging.getLogger("elbowroom")
 
@@ -208,7 +210,7 @@ def fit(
         resume=resume,
         checkpoint_seconds=checkpoint_seconds,
         compile=compile,
-        device=_device(device),
+        device=own_device(_device(device)),
         progress=progress,
         config=config,
     )
@@ -234,22 +236,40 @@ def _fit(model: Program, guide: Program, data: Data, settings: Settings, control
 
     compiled = compiles(control.compile, settings.num_epochs * len(batches))
 
-    def directory(parameters: Parameters) -> RunDirectory | None:
-        if control.run_dir is None:
-            return None
-        by_name = {"data": tensors, "validation": held_out}
-        record = describe_run(settings, model, guide, parameters, by_name, control.config, device, compiled)
-        found = RunDirectory(control.run_dir, record, control.resume)
-        held.callback(found.close)
-        return found
+    with (
+        joined(device) as workers,
+        only_first_speaks(workers),
+        _surroundings(device, seed),
+        StopRequest() as stop,
+        ExitStack() as held,
+    ):
+        if workers.size > 1:
+            check_divisible(settings, workers)
 
-    with _surroundings(device, seed), StopRequest() as stop, ExitStack() as held:
-        trainer = _trainer(model, guide, batches, settings, control, held_out, directory)
+        def directory(parameters: Parameters) -> RunDirectory | None:
+            by_name = {"data": tensors, "validation": held_out}
+            if control.run_dir is None and workers.size == 1:
+                return None
+            record = describe_run(
+                settings, model, guide, parameters, by_name, control.config, device, compiled, workers.size
+            )
+            check_called_alike(workers, record)
+            return by_first(workers, lambda: _directory(control, record, held))
+
+        trainer, example = _trainer(model, guide, batches, settings, control, held_out, directory, workers)
         torch.manual_seed(seed)
-        _train(trainer, stop, control)
+        _train(trainer, example, stop, control)
         if control.keep == "best":
             trainer.keep_best()
     return _result(trainer, control.run_dir)
+
+
+def _directory(control: Control, record: dict[str, Any], held: ExitStack) -> RunDirectory | None:
+    if control.run_dir is None:
+        return None
+    found = RunDirectory(control.run_dir, record, control.resume)
+    held.callback(found.close)
+    return found
 
 
 def _trainer(
@@ -260,19 +280,20 @@ def _trainer(
     control: Control,
     held_out: tuple[Tensor, ...],
     directory: Callable[[Parameters], RunDirectory | None],
-) -> Trainer:
-    """The training loop of programs that have been moved to the device and run once on a minibatch."""
+    workers: Workers,
+) -> tuple[Trainer, tuple[Tensor, ...]]:
+    """The training loop of programs that have been moved to the device and run once on a minibatch; and that."""
     for program in (model, guide):
         if (module := owner_of(program)) is not None:
             module.to(control.device)
     example = batches.take(batches.order(0)[: batches.batch_size])
     if control.prepare is not None:
         example = prepared(control.prepare, example)
-    objective, data_dim, parameters = examine(model, guide, example, settings, control.own_loss)
+    objective, data_dim, parameters, particles = examine(model, guide, example, settings, control.own_loss)
     run_directory = directory(parameters)
     with parameters.evaluating():
         target = Target(model, guide, *held_out, plate=settings.plate) if held_out else None
-    return Trainer(
+    trainer = Trainer(
         model,
         guide,
         loss=objective,
@@ -286,15 +307,20 @@ def _trainer(
         directory=run_directory,
         device=control.device,
         compile=control.compile,
+        workers=workers,
+        num_particles=particles,
     )
+    return trainer, example
 
 
-def _train(trainer: Trainer, stop: StopRequest, control: Control) -> None:
+def _train(trainer: Trainer, example: tuple[Tensor, ...], stop: StopRequest, control: Control) -> None:
     """Run the steps that are left after the last checkpoint, if there is one."""
     trainer.restore()
     for note in trainer.progress.notes:
         logger.warning(note)
-    with progress_bar(trainer.num_steps, "fit", "step", control.progress, done=trainer.progress.step) as bar:
+    trainer.divide(example)
+    shown = control.progress and trainer.workers.rank == 0
+    with progress_bar(trainer.num_steps, "fit", "step", shown, done=trainer.progress.step) as bar:
         trainer.run(stop, bar, control.checkpoint_seconds)
 
 
@@ -312,6 +338,7 @@ def _result(trainer: Trainer, path: Path | None) -> Fit:
         beta=trainer.history[-1]["beta"],
         bound=trainer.history[-1].get("bound", "lower"),
         steps=trainer.stepping.how,
+        workers=trainer.workers.size,
     )
 
 
