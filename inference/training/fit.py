@@ -93,6 +93,13 @@ def fit(
     Those that the guide draws are summed over in the expectation of the default loss if the guide marks them for
     enumeration (`infer={"enumerate": "parallel"}`, `config_enumerate`), and drawn otherwise.
 
+    In a script that `torchrun` has started in W processes, `fit` trains over these workers: each takes its rows of a
+    minibatch, with the noise that they have in one process, and gradients are added, so that W workers take the steps
+    of one up to rounding. Where that cannot be (batch normalisation, gamma draws, a loss that is no sum over rows), a
+    note says so; objectives that couple the rows of a minibatch are refused. All must be called alike; the first one
+    writes, logs and shows progress. A run is resumed to the same bits by as many workers. A process group of
+    `torch.distributed` that the caller has begun is used as it is.
+
     Args:
         model, guide: Pyro programs, called with the data. Modules are trained in the mode (train or eval) that they
             are in, and validated in eval mode.
@@ -147,9 +154,9 @@ def fit(
         num_validation_samples: draws of the guide for each held-out datum, at least 2.
         patience: training ends at a validation this many epochs after the best one, counted from the end of the warm-up
             at the earliest; None never.
-        on_epoch: called with an `EpochState` after each epoch; training ends if it returns True. The programs are in
-            eval mode meanwhile, and the random generator and gradients are put back. If it raises, the run is saved
-            first and can be resumed; it is then not called again for that epoch.
+        on_epoch: called with an `EpochState` after each epoch (in every worker); training ends if it returns True. The
+            programs are in eval mode meanwhile, and the random generator and gradients are put back. If it raises, the
+            run is saved first and can be resumed; it is then not called again for that epoch.
         keep: "last" or "best".
         checkpoint_seconds: time between checkpoints; there also is one at the start and one at the end.
         compile: whether a step replays what Pyro was once seen to do, to the same bits, where that can be had (no
@@ -157,7 +164,7 @@ def fit(
             300 steps or more, compiled by torch from 20 000 on, where a compiler is found; True: compiled at once (half
             a minute; results differ from the others in their last digits); False: the programs are run at each step.
             `Fit.steps` says what was done.
-        device: where the data are put, and the modules with them.
+        device: where the data are put, and the modules with them; of "cuda" each of several workers takes its own.
         progress: show a bar on stderr if training takes longer than two seconds.
         config: anything JSON-able to be kept in config.json, for example which data these are.
 
@@ -171,7 +178,8 @@ def fit(
         InUseError: another process or thread trains in `run_dir`.
         CheckpointError: a damaged checkpoint, a run of another configuration, a full disk.
         NonFiniteError: a NaN or infinite loss or gradient; the rows of the data are named.
-        TrainingInterrupted: SIGINT or SIGTERM came; the step was finished and saved.
+        TrainingInterrupted: SIGINT or SIGTERM came (to any worker); the step was finished and saved.
+        WorkersError: another worker has ended or hangs, or they no longer hold the same parameters.
         Whatever `on_epoch` raises.
     """
     settings = Settings(

@@ -13,6 +13,7 @@ import os
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from datetime import timedelta
+from itertools import count
 from typing import Any, NamedTuple, Protocol
 
 import safetensors.torch
@@ -95,7 +96,7 @@ def joined(device: torch.device) -> Iterator[Workers]:
         yield Alone()
         return
     try:
-        distributed.init_process_group("nccl" if device.type == "cuda" else "gloo", timeout=PATIENCE)
+        _begin("nccl" if device.type == "cuda" else "gloo")
     except (RuntimeError, ValueError) as error:
         raise WorkersError(
             f"RANK and WORLD_SIZE say that this is one of {num_workers()} workers, and they do not meet: {error}. "
@@ -105,6 +106,21 @@ def joined(device: torch.device) -> Iterator[Workers]:
         yield Group(device)
     finally:
         distributed.destroy_process_group()
+
+
+_BEGUN = count()  # groups of this process: each has names of its own in the store
+
+
+def _begin(backend: str) -> None:
+    """Begin torch's default group.
+
+    Its store may be the one of an attempt before, which torchrun has ended: what that left there would be taken for
+    addresses of workers that are alive.
+    """
+    store, rank, size = next(iter(distributed.rendezvous("env://", timeout=PATIENCE)))
+    attempt = os.environ.get("TORCHELASTIC_RESTART_COUNT", "0")
+    own = distributed.PrefixStore(f"elbowroom/{attempt}/{next(_BEGUN)}", store)
+    distributed.init_process_group(backend, store=own, rank=rank, world_size=size, timeout=PATIENCE)
 
 
 def num_workers() -> int:

@@ -19,15 +19,16 @@ TESTS = Path(__file__).parents[2]
 def torchrun(*arguments: str, size: int = 2, restarts: int = 0) -> subprocess.CompletedProcess[str]:
     """So many workers on this machine; their output together."""
     launcher = ["-m", "torch.distributed.run", "--standalone", f"--nproc-per-node={size}", f"--max-restarts={restarts}"]
-    return subprocess.run(
-        [sys.executable, *(launcher if size > 1 else []), "-m", *arguments],
-        cwd=TESTS,
-        env={**os.environ, "OMP_NUM_THREADS": "1"},
-        capture_output=True,
-        text=True,
-        check=False,
-        timeout=300,
-    )
+    command = [sys.executable, *(launcher if size > 1 else []), "-m", *arguments]
+    environment = {**os.environ, "OMP_NUM_THREADS": "1"}
+    pipe = subprocess.PIPE
+    with subprocess.Popen(command, cwd=TESTS, env=environment, stdout=pipe, stderr=pipe, text=True) as process:
+        try:
+            output, errors = process.communicate(timeout=300)
+        except BaseException:
+            process.terminate()  # which ends the workers, too
+            raise
+    return subprocess.CompletedProcess(command, process.returncode, output, errors)
 
 
 def said(run: subprocess.CompletedProcess[str]) -> list[dict[str, Any]]:
