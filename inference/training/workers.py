@@ -95,6 +95,11 @@ def joined(device: torch.device) -> Iterator[Workers]:
     if num_workers() == 1:
         yield Alone()
         return
+    if not distributed.is_available():
+        raise WorkersError(
+            f"WORLD_SIZE={num_workers()} asks for several workers, and this torch was built without torch.distributed: "
+            "unset it to train in one process"
+        )
     try:
         _begin("nccl" if device.type == "cuda" else "gloo")
     except (RuntimeError, ValueError) as error:
