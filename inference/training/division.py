@@ -40,7 +40,7 @@ class Division:
         tell: is told what should be known of the run.
 
     Attributes:
-        part: of the minibatch of the moment; None outside of steps.
+        part: of the minibatch of the moment; None before the first.
         unshared: why each worker has noise of its own; empty where they share that of the whole.
     """
 

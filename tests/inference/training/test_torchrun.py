@@ -5,7 +5,6 @@ import os
 import signal
 import subprocess
 import sys
-import time
 from pathlib import Path
 from typing import Any
 
@@ -65,8 +64,7 @@ def test_a_killed_worker_is_started_again_and_the_result_is_the_same(
 
 
 def test_a_dead_worker_ends_the_other_with_one_sentence(tmp_path: Path) -> None:
-    """Started by hand, without a launcher that would end it."""
-    begin = time.monotonic()
+    """Started by hand, without a launcher that would end it; long before the half hour that a hanging one is given."""
     processes = [
         subprocess.Popen(
             [sys.executable, "-m", "toys.trained_by_workers", str(tmp_path / "run"), "9", "20", "1"],
@@ -80,10 +78,13 @@ def test_a_dead_worker_ends_the_other_with_one_sentence(tmp_path: Path) -> None:
         )
         for rank in range(2)
     ]  # fmt: skip
-    outputs = [process.communicate(timeout=120)[0] for process in processes]
+    try:
+        outputs = [process.communicate(timeout=300)[0] for process in processes]
+    finally:
+        for process in processes:
+            process.kill()
     assert [process.returncode for process in processes] == [3, -signal.SIGKILL]
     assert "worker 0 of 2 stops, for another one has ended" in json.loads(outputs[0].splitlines()[-1])["ended"]
-    assert time.monotonic() - begin < 120
 
 
 def test_a_signal_to_one_worker_stops_both_and_the_run_goes_on(whole: dict[str, Any], tmp_path: Path) -> None:
