@@ -51,7 +51,7 @@ EXIT_CODES = """exit codes:
   1    a defect of elbowroom itself (with a traceback: please report it)
   2    unknown option or a value that cannot be parsed
   3    unusable input: data, programs, run directory or values, or a place that cannot be written or in which another
-       process writes; the message says what to do
+       process writes, or another worker that has ended; the message says what to do
   4    training met a NaN or infinite loss or gradient; the rows are saved in the run directory
   5    audit has answered, and the condition of --fail-if holds
   130  interrupted by SIGINT (Ctrl-C); a training run has been saved and can be resumed
@@ -118,6 +118,7 @@ def _guarded(name: str, options: Any, *, whole: bool) -> int:
     """
     from elbowroom.commands.output import ConditionHolds
     from elbowroom.inference import CheckpointError, NonFiniteError, TrainingInterrupted
+    from elbowroom.inference.training import WorkersError
 
     try:
         check_outputs(name, options)
@@ -126,6 +127,7 @@ def _guarded(name: str, options: Any, *, whole: bool) -> int:
         return _say(condition, 5, name)
     except (
         TrainingInterrupted, NonFiniteError, ValueError, TypeError, CheckpointError, ImportError, OSError,
+        WorkersError,
     ) as error:  # fmt: skip
         if whole:
             print_error(traceback.format_exc())

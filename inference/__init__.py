@@ -75,6 +75,7 @@ from elbowroom.inference.training import (
     Fit,
     NonFiniteError,
     TrainingInterrupted,
+    WorkersError,
     fit,
     load_checkpoint,
 )
@@ -116,6 +117,7 @@ __all__ = [
     "Target",
     "TrainingInterrupted",
     "Versus",
+    "WorkersError",
     "adapted_importance",
     "agreement",
     "anneal",

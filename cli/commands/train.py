@@ -26,14 +26,22 @@ from elbowroom.densities import HeldOut, held_out
 from elbowroom.entrances.visible import one_line
 from elbowroom.inference import Fit, fit
 from elbowroom.inference.audit.verdict.wording import plural
+from elbowroom.inference.training.workers import is_first, num_workers
 
 NUM_STEPS, MOST_EPOCHS = 3500, 350
 """Steps of training where nothing is said, and the most passes that they may take: of the digits both."""
 
 
 def run(options: TrainOptions) -> Fit | HeldOut:
-    """Train and report, in nats per datum of the validation split."""
-    return _run_programs(options) if options.density is None else _run_density(options)
+    """Train and report, in nats per datum of the validation split; of several workers the first one reports."""
+    if options.density is None:
+        return _run_programs(options)
+    if num_workers() > 1:
+        raise ValueError(
+            f"density: {num_workers()} workers were started, and densities are fitted by one process: run this without "
+            "torchrun, or with WORLD_SIZE unset"
+        )
+    return _run_density(options)
 
 
 def _run_density(options: TrainOptions) -> HeldOut:
@@ -54,7 +62,7 @@ def _run_density(options: TrainOptions) -> HeldOut:
 
 
 def _run_programs(options: TrainOptions) -> Fit:
-    device = torch_device(options.device)
+    device, quiet = torch_device(options.device), options.json or not is_first()
     binarize = binarize_of(options.data, options.programs)
     options = replace(options, data=replace(options.data, binarize=binarize))  # recorded, whatever the default was
     check_given(options.programs, binarize)
@@ -65,8 +73,9 @@ def _run_programs(options: TrainOptions) -> Fit:
     steps = num_epochs * steps_of(options.training, len(data.train))
     say(
         f"Training on {len(data.train)} of {named(data.name)} ({binarize}), validating on {len(data.validation)}, "
-        f"into {named(options.output)}: {plural(num_epochs, 'epoch', 'epochs')}, {plural(steps, 'step', 'steps')}",
-        options.json,
+        f"into {named(options.output)}: {plural(num_epochs, 'epoch', 'epochs')}, {plural(steps, 'step', 'steps')}"
+        f"{by_workers()}",
+        quiet,
     )
     chosen["loss"] = chosen["loss"] or loss_of(options.programs)
     result = fit(
@@ -86,10 +95,17 @@ def _run_programs(options: TrainOptions) -> Fit:
         config=run_record(options, data),
     )
     for note in dict.fromkeys(note for row in result.history for note in row.get("notes", [])):
-        say(one_line(f"Note: {note}."), options.json)
+        say(one_line(f"Note: {note}."), quiet)
+    if not is_first():
+        return result
     say(summary(result), options.json)
     finish(record(result, model), Path(options.output) / "result.json", options.json)
     return result
+
+
+def by_workers() -> str:
+    """How many processes train, if they are several."""
+    return f", by {num_workers()} workers" if num_workers() > 1 else ""
 
 
 def steps_of(options: Training, num_data: int) -> int:
@@ -107,7 +123,8 @@ def epochs_of(options: Training, num_data: int) -> int:
 def summary(result: Fit) -> str:
     """The end of training in three lines."""
     early = f", ended by {result.stopped} after epoch {len(result.history)}" if result.stopped else ""
-    ended = f"{result.num_steps} steps in {result.seconds:.1f} s{early}.\n"
+    by = f" by {result.workers} workers" if result.workers > 1 else ""
+    ended = f"{result.num_steps} steps in {result.seconds:.1f} s{by}{early}.\n"
     if "(" in result.steps:
         ended += f"Steps were taken more slowly than they might be, {result.steps}.\n"
     if result.bound == "none":
@@ -140,6 +157,7 @@ def record(result: Fit, model: Any) -> dict[str, Any]:
     return {
         "steps": result.num_steps,
         "steps_taken": result.steps,
+        "workers": result.workers,
         "seconds": result.seconds,
         "best_epoch": result.best_epoch,
         "best_elbo": result.best_elbo,

@@ -21,6 +21,12 @@ same last bit.
     stepping.py         a step by the programs, or by replaying a record that gives the same bits
     recorded_step.py    loss and gradients as a pure tensor program, whatever the objective
     standing.py         where it stands
+    workers.py          processes that train together, and all that passes between them: sums
+    together.py           before the first step: whether they can, and are called alike
+    division.py           how a step is divided over them, and what of that is not as in one process
+    parts.py              whose rows of a minibatch
+    shared_noise.py       the random numbers of these
+    sums.py               loss and gradients of a step, added
     objectives/         what it climbs: the ELBO, importance-weighted and Rényi's bounds, wake-sleep, …
     weighed.py          the programs as SVI sees them
     batches.py          minibatches in a seeded order
@@ -52,6 +58,7 @@ from elbowroom.inference.training.optimiser import OPTIMIZERS
 from elbowroom.inference.training.result import Fit
 from elbowroom.inference.training.schedule import KL_WEIGHTS, SCHEDULES
 from elbowroom.inference.training.signals import TrainingInterrupted
+from elbowroom.inference.training.workers import WorkersError
 
 __all__ = [
     "KL_WEIGHTS",
@@ -65,6 +72,7 @@ __all__ = [
     "Loaded",
     "NonFiniteError",
     "TrainingInterrupted",
+    "WorkersError",
     "evaluate",
     "fit",
     "load_checkpoint",

@@ -21,6 +21,7 @@ class EpochState(Shown):
         learning_rate: of its last step.
         best_epoch: the epoch with the highest validation ELBO so far; None without validation.
         best_elbo: that ELBO, nats per datum.
+        worker: which of the processes that train together this is; 0 of one, and of several the one that saves.
     """
 
     epoch: int
@@ -31,6 +32,7 @@ class EpochState(Shown):
     learning_rate: float
     best_epoch: int | None
     best_elbo: float | None
+    worker: int = 0
 
     def as_table(self) -> Table:
         """Its numbers; the programs by the names of their types."""

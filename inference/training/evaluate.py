@@ -13,6 +13,8 @@ from elbowroom.inference.showing.numbers import with_error
 from elbowroom.inference.showing.shown import Shown
 from elbowroom.inference.showing.table import Table
 from elbowroom.inference.target import Target
+from elbowroom.inference.training.parts import Part, part_of
+from elbowroom.inference.training.workers import ALONE, Workers
 
 
 @dataclass(frozen=True, repr=False)
@@ -54,16 +56,26 @@ def evaluate(target: Target, *, num_samples: int = 4, seed: int = 0) -> Evaluati
     The draws are a function of (seed, datum): the global generator is not touched, and two evaluations of different
     parameters share their noise, so that their difference is sharper than either.
     """
+    return evaluated(target, num_samples, seed, ALONE)
+
+
+def evaluated(target: Target, num_samples: int, seed: int, workers: Workers) -> Evaluation:
+    """The same by several workers, each of whom takes a part of the data; all of them know the result."""
+    share = part_of(len(target) if target.sliceable else 1, workers)
+    own = target.select(range(share.begin, share.end)) if share.size < len(target) and target.sliceable else target
     parts: list[tuple[Tensor, Tensor, Tensor, dict[str, Tensor]]] = []
     with torch.no_grad():
-        for _, piece in plan(target, num_samples).data(target):
+        for _, piece in plan(own, num_samples).data(own):
             parts.append(_moments(piece, num_samples, seed))
-    log_w, reconstruction, kl = (torch.cat([p[i] for p in parts], 1).double() for i in range(3))  # type: ignore[misc]
+    columns = [torch.cat([p[i] for p in parts], 1).double() for i in range(3)]  # type: ignore[misc]
+    sums = {name: sum((p[3][name] for p in parts[1:]), parts[0][3][name]) for name in parts[0][3]}
+    log_w, reconstruction, kl = (_gathered(column, len(target), share, workers) for column in columns)
     num_data = log_w.shape[1]
-    per_dim = {
-        name: (sum(p[3][name] for p in parts) / (num_samples * num_data)).tolist()  # type: ignore[union-attr]
-        for name in parts[0][3]
-    }
+    for total in sums.values():
+        if not share.counts:
+            total.zero_()
+        workers.add(total)
+    per_dim = {name: (total / (num_samples * num_data)).tolist() for name, total in sums.items()}
     spread = log_w.var(0).sum().sqrt() / num_data / math.sqrt(num_samples)
     return Evaluation(
         elbo=log_w.mean().item(),
@@ -83,6 +95,18 @@ def default_interval(num_samples: int, num_validation: int, num_particles: int, 
     ones.
     """
     return max(1, math.ceil(20 * 2 * num_samples * num_validation / (3 * num_particles * num_training)))
+
+
+def _gathered(own: Tensor, num_data: int, share: Part, workers: Workers) -> Tensor:
+    """`[S, N]` of the columns that each worker has, in the order of the data."""
+    if workers.size == 1:
+        return own
+    begin, end = (0, num_data) if share.num_rows == 1 else (share.begin, share.end)
+    whole = own.new_zeros(len(own), num_data)
+    if share.counts:
+        whole[:, begin:end] = own
+    workers.add(whole)
+    return whole
 
 
 def _moments(target: Target, num_samples: int, seed: int) -> tuple[Tensor, Tensor, Tensor, dict[str, Tensor]]:

@@ -29,7 +29,9 @@ from elbowroom.inference.training.run_directory import RunDirectory
 from elbowroom.inference.training.settings import Settings
 from elbowroom.inference.training.signals import StopRequest
 from elbowroom.inference.training.stepping import compiles
+from elbowroom.inference.training.together import by_first, check_called_alike, check_divisible, only_first_speaks
 from elbowroom.inference.training.trainer import Trainer
+from elbowroom.inference.training.workers import Workers, joined, own_device
 
 logger = logging.getLogger("elbowroom")
 
@@ -92,6 +94,13 @@ def fit(
     Those that the guide draws are summed over in the expectation of the default loss if the guide marks them for
     enumeration (`infer={"enumerate": "parallel"}`, `config_enumerate`), and drawn otherwise.
 
+    In a script that `torchrun` has started in W processes, `fit` trains over these workers: each takes its rows of a
+    minibatch, with the noise that they have in one process, and gradients are added, so that W workers take the steps
+    of one up to rounding. Where that cannot be (batch normalisation, gamma draws, a loss that is no sum over rows), a
+    note says so; objectives that couple the rows of a minibatch are refused. All must be called alike; the first one
+    writes, logs and shows progress. A run is resumed to the same bits by as many workers. A process group of
+    `torch.distributed` that the caller has begun is used as it is.
+
     Args:
         model, guide: Pyro programs, called with the data. Modules are trained in the mode (train or eval) that they
             are in, and validated in eval mode.
@@ -146,9 +155,9 @@ def fit(
         num_validation_samples: draws of the guide for each held-out datum, at least 2.
         patience: training ends at a validation this many epochs after the best one, counted from the end of the warm-up
             at the earliest; None never.
-        on_epoch: called with an `EpochState` after each epoch; training ends if it returns True. The programs are in
-            eval mode meanwhile, and the random generator and gradients are put back. If it raises, the run is saved
-            first and can be resumed; it is then not called again for that epoch.
+        on_epoch: called with an `EpochState` after each epoch (in every worker); training ends if it returns True. The
+            programs are in eval mode meanwhile, and the random generator and gradients are put back. If it raises, the
+            run is saved first and can be resumed; it is then not called again for that epoch.
         keep: "last" or "best".
         checkpoint_seconds: time between checkpoints; there also is one at the start and one at the end.
         compile: whether a step replays what Pyro was once seen to do, to the same bits, where that can be had (no
@@ -156,7 +165,7 @@ def fit(
             300 steps or more, compiled by torch from 20 000 on, where a compiler is found; True: compiled at once (half
             a minute; results differ from the others in their last digits); False: the programs are run at each step.
             `Fit.steps` says what was done.
-        device: where the data are put, and the modules with them.
+        device: where the data are put, and the modules with them; of "cuda" each of several workers takes its own.
         progress: show a bar on stderr if training takes longer than two seconds.
         config: anything JSON-able to be kept in config.json, for example which data these are.
 
@@ -170,7 +179,8 @@ def fit(
         InUseError: another process or thread trains in `run_dir`.
         CheckpointError: a damaged checkpoint, a run of another configuration, a full disk.
         NonFiniteError: a NaN or infinite loss or gradient; the rows of the data are named.
-        TrainingInterrupted: SIGINT or SIGTERM came; the step was finished and saved.
+        TrainingInterrupted: SIGINT or SIGTERM came (to any worker); the step was finished and saved.
+        WorkersError: another worker has ended or hangs, or they no longer hold the same parameters.
         Whatever `on_epoch` raises.
     """
     settings = Settings(
@@ -209,7 +219,7 @@ def fit(
         resume=resume,
         checkpoint_seconds=checkpoint_seconds,
         compile=compile,
-        device=_device(device),
+        device=own_device(_device(device)),
         progress=progress,
         config=config,
     )
@@ -235,22 +245,40 @@ def _fit(model: Program, guide: Program, data: Data, settings: Settings, control
 
     compiled = compiles(control.compile, settings.num_epochs * len(batches))
 
-    def directory(parameters: Parameters) -> RunDirectory | None:
-        if control.run_dir is None:
-            return None
-        by_name = {"data": tensors, "validation": held_out}
-        record = describe_run(settings, model, guide, parameters, by_name, control.config, device, compiled)
-        found = RunDirectory(control.run_dir, record, control.resume)
-        held.callback(found.close)
-        return found
+    with (
+        joined(device) as workers,
+        only_first_speaks(workers),
+        _surroundings(device, seed),
+        StopRequest() as stop,
+        ExitStack() as held,
+    ):
+        if workers.size > 1:
+            check_divisible(settings, workers)
 
-    with _surroundings(device, seed), StopRequest() as stop, ExitStack() as held:
-        trainer = _trainer(model, guide, batches, settings, control, held_out, directory)
+        def directory(parameters: Parameters) -> RunDirectory | None:
+            by_name = {"data": tensors, "validation": held_out}
+            if control.run_dir is None and workers.size == 1:
+                return None
+            record = describe_run(
+                settings, model, guide, parameters, by_name, control.config, device, compiled, workers.size
+            )
+            check_called_alike(workers, record)
+            return by_first(workers, lambda: _directory(control, record, held))
+
+        trainer, example = _trainer(model, guide, batches, settings, control, held_out, directory, workers)
         torch.manual_seed(seed)
-        _train(trainer, stop, control)
+        _train(trainer, example, stop, control)
         if control.keep == "best":
             trainer.keep_best()
     return _result(trainer, control.run_dir)
+
+
+def _directory(control: Control, record: dict[str, Any], held: ExitStack) -> RunDirectory | None:
+    if control.run_dir is None:
+        return None
+    found = RunDirectory(control.run_dir, record, control.resume)
+    held.callback(found.close)
+    return found
 
 
 def _trainer(
@@ -261,19 +289,20 @@ def _trainer(
     control: Control,
     held_out: tuple[Tensor, ...],
     directory: Callable[[Parameters], RunDirectory | None],
-) -> Trainer:
-    """The training loop of programs that have been moved to the device and run once on a minibatch."""
+    workers: Workers,
+) -> tuple[Trainer, tuple[Tensor, ...]]:
+    """The training loop of programs that have been moved to the device and run once on a minibatch; and that."""
     for program in (model, guide):
         if (module := owner_of(program)) is not None:
             module.to(control.device)
     example = batches.take(batches.order(0)[: batches.batch_size])
     if control.prepare is not None:
         example = prepared(control.prepare, example)
-    objective, data_dim, parameters = examine(model, guide, example, settings, control.own_loss)
+    objective, data_dim, parameters, particles = examine(model, guide, example, settings, control.own_loss)
     run_directory = directory(parameters)
     with parameters.evaluating():
         target = Target(model, guide, *held_out, plate=settings.plate) if held_out else None
-    return Trainer(
+    trainer = Trainer(
         model,
         guide,
         loss=objective,
@@ -287,15 +316,20 @@ def _trainer(
         directory=run_directory,
         device=control.device,
         compile=control.compile,
+        workers=workers,
+        num_particles=particles,
     )
+    return trainer, example
 
 
-def _train(trainer: Trainer, stop: StopRequest, control: Control) -> None:
+def _train(trainer: Trainer, example: tuple[Tensor, ...], stop: StopRequest, control: Control) -> None:
     """Run the steps that are left after the last checkpoint, if there is one."""
     trainer.restore()
     for note in trainer.progress.notes:
         logger.warning(one_line(note))
-    with progress_bar(trainer.num_steps, "fit", "step", control.progress, done=trainer.progress.step) as bar:
+    trainer.divide(example)
+    shown = control.progress and trainer.workers.rank == 0
+    with progress_bar(trainer.num_steps, "fit", "step", shown, done=trainer.progress.step) as bar:
         trainer.run(stop, bar, control.checkpoint_seconds)
 
 
@@ -313,6 +347,7 @@ def _result(trainer: Trainer, path: Path | None) -> Fit:
         beta=trainer.history[-1]["beta"],
         bound=trainer.history[-1].get("bound", "lower"),
         steps=trainer.stepping.how,
+        workers=trainer.workers.size,
     )
 
 

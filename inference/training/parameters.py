@@ -1,6 +1,7 @@
 """The parameters of a pair of programs: found, named, copied and put back."""
 
 import functools
+import hashlib
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -152,6 +153,12 @@ def check_alike(into: Mapping[str, Tensor], values: Mapping[str, Tensor], source
             f"these programs are not the ones that were saved ({len(differences)} differences):\n  {shown}\n"
             "Build model and guide with the arguments they had when the run was made (see its config.json)."
         )
+
+
+def digest(tensor: Tensor) -> int:
+    """A number of 63 bits that another tensor of other bits does not have."""
+    content = tensor.detach().cpu().contiguous().reshape(-1).view(torch.uint8).numpy()
+    return int.from_bytes(hashlib.blake2b(content.data, digest_size=8).digest(), "little") >> 1
 
 
 class _Statements(Messenger):

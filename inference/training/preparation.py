@@ -2,6 +2,7 @@
 
 import logging
 from dataclasses import replace
+from typing import NamedTuple
 
 import pyro
 import torch
@@ -39,10 +40,26 @@ def resolved(settings: Settings, batches: Batches, held_out: tuple[Tensor, ...])
     )
 
 
+class Examined(NamedTuple):
+    """What is known of the programs before the first step.
+
+    Attributes:
+        loss: the one that fits them.
+        data_dim: of the plate over data, counted from the right; None without one.
+        parameters: of both.
+        particles: of a datum that are drawn in one run.
+    """
+
+    loss: Loss
+    data_dim: int | None
+    parameters: Parameters
+    particles: int
+
+
 def examine(
     model: Program, guide: Program, example: tuple[Tensor, ...], settings: Settings, own: OwnLoss | None = None
-) -> tuple[Loss, int | None, Parameters]:
-    """Run the programs on one minibatch: readable errors, then the loss that fits them, the plate's dim, parameters.
+) -> Examined:
+    """Run the programs on one minibatch: readable errors, then what fits them.
 
     `own` is the loss that the caller wrote, if there is one.
     """
@@ -64,10 +81,12 @@ def examine(
         _check_structure(target, example, settings)
         for text in in_short(target.unnormalised):
             logger.warning(one_line(text))
-        objective = _objective(target, settings) if own is None else Own(own)
+        setting = _setting(target, settings)
+        objective = OBJECTIVES[settings.loss].make(setting, **settings.options) if own is None else Own(own)
         with pyro.settings.context(validate_infer=True):  # Pyro's own checks of the pair, once
             objective.loss(model, guide, *example)
-    return objective, target.structure.data_dim, parameters
+    particles = settings.num_particles if setting.broadcasts else 1
+    return Examined(objective, target.structure.data_dim, parameters, particles)
 
 
 def _check_structure(target: Target, example: tuple[Tensor, ...], settings: Settings) -> None:
@@ -109,16 +128,15 @@ def _check_summed(structure: Structure, settings: Settings) -> None:
         )
 
 
-def _objective(target: Target, settings: Settings) -> Loss:
-    """The loss that fits the programs."""
-    setting = Setting(
+def _setting(target: Target, settings: Settings) -> Setting:
+    """What objectives are told of the programs."""
+    return Setting(
         structure=target.structure,
         plate=settings.plate,
         num_particles=settings.num_particles,
         broadcasts=set(target.layouts.values()) == {"plate"},
         free_bits=settings.free_bits,
     )
-    return OBJECTIVES[settings.loss].make(setting, **settings.options)
 
 
 def _owners(model: Program, guide: Program) -> dict[str, torch.nn.Module]:

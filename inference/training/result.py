@@ -34,6 +34,7 @@ class Fit(Shown):
         loss: name of the objective, or of the caller's own function.
         steps: how those of this call were taken: "run" by the programs, "recorded" or "compiled", and why not better
             if that was asked for.
+        workers: processes that trained together.
     """
 
     history: list[dict[str, Any]]
@@ -47,10 +48,12 @@ class Fit(Shown):
     bound: str = "lower"
     loss: str = "Trace_ELBO"
     steps: str = "run"
+    workers: int = 1
 
     def as_table(self) -> Table:
         """The best epoch, and the losses and validation ELBOs of the epochs, the last first."""
-        head = [f"a training run of {len(self.history)} epochs, {self.num_steps} steps, {self.seconds:.1f} s"]
+        by = f", {self.workers} workers" if self.workers > 1 else ""
+        head = [f"a training run of {len(self.history)} epochs, {self.num_steps} steps, {self.seconds:.1f} s{by}"]
         if self.stopped is not None:
             head.append(f"ended by {self.stopped}")
         if self.bound == "none":

@@ -26,6 +26,7 @@ def describe_run(
     record: Any,
     device: torch.device,
     compiled: bool,
+    num_workers: int = 1,
 ) -> dict[str, Any]:
     """The resolved configuration of a run; all but "environment" must be the same for it to be resumed."""
     return {
@@ -34,7 +35,9 @@ def describe_run(
         "parameters": parameters.shapes(),
         "data": {name: fingerprint(tensors) if tensors else None for name, tensors in data.items()},
         "record": record,
-        "environment": environment(device) | ({"steps": "compiled"} if compiled else {}),
+        "environment": environment(device)
+        | ({"steps": "compiled"} if compiled else {})
+        | ({"workers": num_workers} if num_workers > 1 else {}),
     }
 
 
@@ -84,6 +87,17 @@ def environment(device: torch.device) -> dict[str, Any]:
         "deterministic_algorithms": torch.are_deterministic_algorithms_enabled(),
         **hardware,
     }
+
+
+def other_workers(ours: Mapping[str, Any], theirs: Mapping[str, Any]) -> str:
+    """What it means that a run is resumed by another number of workers, from both environments; empty if it is not."""
+    now, before = ours.get("workers", 1), theirs.get("workers", 1)
+    if now == before:
+        return ""
+    return (
+        f"resumed by {now} {'worker' if now == 1 else 'workers'}, before by {before}: the same minibatches, summed in "
+        "another order, so the result is the same up to rounding and not to the last bit"
+    )
 
 
 def differences(ours: Mapping[str, Any], theirs: Mapping[str, Any]) -> list[str]:

@@ -16,7 +16,7 @@ from elbowroom.inference.saving.reading import UnreadableError, memory, opened, 
 from elbowroom.inference.training.checkpoint import POINTER, Checkpoint, CheckpointError, Tensors, sweep
 from elbowroom.inference.training.checkpoint import write_checkpoint as _write_checkpoint
 from elbowroom.inference.training.checkpoint_reading import damaged, read_checkpoint
-from elbowroom.inference.training.run_config import completed, differences, extension
+from elbowroom.inference.training.run_config import completed, differences, extension, other_workers
 from elbowroom.inference.training.run_seal import (
     CONFIG,
     check_config,
@@ -147,7 +147,10 @@ class RunDirectory:
                 + "\nContinue it with the arguments and data it was begun with, or give a new directory."
             )
         check_tensors(found, config["parameters"])
-        drift = differences(config["environment"], earlier.get("environment", {}))
+        here, there = config["environment"], earlier.get("environment", {})
+        if note := other_workers(here, there):
+            self.notes.append(note)
+        drift = differences(*({k: v for k, v in one.items() if k != "workers"} for one in (here, there)))
         self.notes += [f"resumed in another environment, so exactness is not promised: {change}" for change in drift]
         self.config = {**earlier, "arguments": {**earlier["arguments"], "num_epochs": _epochs(config)}}
         if longer.note:

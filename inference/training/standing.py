@@ -21,6 +21,7 @@ class Progress:
     best_elbo: float | None = None
     notes: list[str] = field(default_factory=list)  # for the metrics of the next epoch
     stopped: str | None = None  # what ended training before its last epoch
+    unshared: str = ""  # why each of several workers has noise of its own
 
 
 def recorded(held_out: Evaluation) -> dict[str, Any]:

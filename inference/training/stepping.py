@@ -6,7 +6,7 @@ programs. Programs that cannot be recorded (they branch on values, or leave torc
 were.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Hashable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
@@ -49,6 +49,7 @@ class Stepping:
             the data are no rows.
         varies: whether β does.
         tell: is told what should be known of the run.
+        part: which part of a minibatch a step is of, where it is divided; a record is of one.
         shortcoming: why there is no record, or why it is not compiled.
     """
 
@@ -62,6 +63,7 @@ class Stepping:
     usual_size: int | None
     varies: bool
     tell: Callable[[str], None]
+    part: Callable[[], Hashable] = lambda: None
     shortcoming: str = ""
     _records: dict[Any, tuple[Record, Record] | None] = field(default_factory=dict)
     _replays: int = 0
@@ -72,7 +74,7 @@ class Stepping:
         if not self._records_at_all:
             return None
         inputs = (*batch, torch.tensor(self.weigh.latent, dtype=torch.float64)) if self.varies else batch
-        key = tuple((tuple(t.shape), t.dtype, t.device) for t in inputs)
+        key = self.part(), tuple((tuple(t.shape), t.dtype, t.device) for t in inputs)
         if key not in self._records:
             self._records[key] = self._made(inputs)
         elif self._replays >= self._due:
@@ -100,7 +102,7 @@ class Stepping:
 
     def _made(self, inputs: tuple[Tensor, ...]) -> tuple[Record, Record] | None:
         """A record, and what is called in its place: it itself, or compiled, for minibatches of the usual size."""
-        with self._as_it_was():
+        with self.as_it_was():
             try:
                 record = recorded(self._weighed, inputs, list(self.parameters.trainable.values()), self._changing())
             except Exception as error:  # whatever a program does that cannot be recorded, it can be run
@@ -160,7 +162,7 @@ class Stepping:
 
     def _outcome(self, step: Step, inputs: tuple[Tensor, ...], moved: bool) -> dict[str, Tensor]:
         """All that a step leaves behind, by name; everything is put back."""
-        with self._as_it_was():
+        with self.as_it_was():
             if moved:
                 with torch.no_grad():
                     for tensor in self.parameters.trainable.values():
@@ -187,7 +189,7 @@ class Stepping:
             self.weigh.latent = before
 
     @contextmanager
-    def _as_it_was(self) -> Iterator[None]:
+    def as_it_was(self) -> Iterator[None]:
         """Parameters, buffers (those that a step replaces, too) and generators are put back at the end."""
         values, noise = [(tensor, tensor.detach().clone()) for tensor in self._changing()], self.state()
         modules = {id(m): m for owner in self.parameters.modules.values() for m in owner.modules()}

@@ -3,6 +3,7 @@
 import logging
 import math
 import time
+from collections.abc import Mapping
 from copy import deepcopy
 from dataclasses import asdict, fields
 from functools import partial
@@ -19,18 +20,21 @@ from elbowroom.inference.programs.structure import Program
 from elbowroom.inference.progress import Bar
 from elbowroom.inference.target import Target
 from elbowroom.inference.training.batches import Batches, Prepare, prepared
+from elbowroom.inference.training.division import Division
 from elbowroom.inference.training.epoch_state import EpochState, OnEpoch
-from elbowroom.inference.training.evaluate import evaluate
+from elbowroom.inference.training.evaluate import evaluated
 from elbowroom.inference.training.nonfinite import NonFiniteError, NonFiniteStep, find_rows, report
 from elbowroom.inference.training.objectives.contract import Loss
 from elbowroom.inference.training.optimiser import JointOptimiser
 from elbowroom.inference.training.parameters import Parameters
+from elbowroom.inference.training.parts import part_of
 from elbowroom.inference.training.run_directory import RunDirectory
 from elbowroom.inference.training.settings import Settings
 from elbowroom.inference.training.signals import StopRequest, TrainingInterrupted
 from elbowroom.inference.training.standing import Progress, recorded
 from elbowroom.inference.training.stepping import Stepping
 from elbowroom.inference.training.weighed import weighed
+from elbowroom.inference.training.workers import ALONE, Workers, WorkersError, anywhere, sent
 
 logger = logging.getLogger("elbowroom")
 
@@ -51,6 +55,8 @@ class Trainer:
         directory: where to save, or None.
         device: where the data are.
         compile: whether steps are replayed from a record, see `Stepping`.
+        workers: who train together; each has all of the above but the directory, which is the first one's.
+        num_particles: that the programs draw at once.
     """
 
     def __init__(
@@ -69,6 +75,8 @@ class Trainer:
         directory: RunDirectory | None,
         device: torch.device,
         compile: bool | str = False,
+        workers: Workers = ALONE,
+        num_particles: int = 1,
     ) -> None:
         self.parameters, self.batches, self.settings = parameters, batches, settings
         self.prepare, self.validation, self.directory, self.device = prepare, validation, directory, device
@@ -86,21 +94,29 @@ class Trainer:
         )
         self.num_steps = settings.num_epochs * len(batches)
         self.programs = (weighed(model, self.weigh, announce=True), weighed(guide, self.weigh, announce=False))
-        self.loss, self.data_dim = loss, data_dim
+        self.data_dim, self.workers = data_dim, workers
+        self.stop: StopRequest | None = None
+        step = partial(loss.loss_and_grads, *self.programs)
+        self.division: Division | None = None
         self.stepping = Stepping(
-            run=partial(loss.loss_and_grads, *self.programs),
+            run=lambda *batch: step(*batch) if self.division is None else self.division.run(*batch),
             parameters=parameters,
             weigh=self.weigh,
             state=self._generator,
             put_back=self._set_generator,
             compile=compile,
             num_steps=self.num_steps,
-            usual_size=None if batches.one_datum else batches.batch_size,
+            usual_size=None if batches.one_datum else part_of(batches.batch_size, workers).size,
             varies=settings.warmup_ends(settings.num_epochs) > 0,
             tell=self._note,
+            part=lambda: None if self.division is None else self.division.part,
         )
+        if workers.size > 1:
+            unchanged = self.stepping.as_it_was
+            self.division = Division(workers, step, parameters, settings.seed, num_particles, unchanged, self._note)
         self.svi = SVI(*self.programs, self.optimiser, loss.loss, self._loss_and_grads)
         self._saved_at: int | None = None
+        self._signum: int | None = None
         self._clock = time.monotonic()
 
     def run(self, stop: StopRequest, bar: Bar, checkpoint_seconds: float) -> None:
@@ -109,17 +125,20 @@ class Trainer:
         Raises:
             TrainingInterrupted, NonFiniteError, CheckpointError
         """
+        self.stop = stop
         self.save()
         saved = time.monotonic()
         while self.progress.epoch < self.settings.num_epochs and self.progress.stopped is None:
             order = self.batches.order(self.progress.epoch)
             for index in order.split(self.batches.batch_size)[self.progress.step_in_epoch :]:
                 self._step(index)
+                if self.division is not None:
+                    self.division.compare(self.progress.step, self.num_steps, self._generator())
                 if self.progress.step_in_epoch == len(self.batches):
                     self._close_epoch(bar)
                 bar()
-                if stop.signum is not None:
-                    self._interrupt(stop.signum)
+                if (signum := stop.signum if self.division is None else self._signum) is not None:
+                    self._interrupt(signum)
                 if time.monotonic() - saved >= checkpoint_seconds:
                     self.save()
                     saved = time.monotonic()
@@ -130,42 +149,63 @@ class Trainer:
         self._tick()
         if self.directory is None or self._saved_at == self.progress.step:
             return
+        beta = self._beta(max(self.progress.step - 1, 0))
+        objective = {"loss": self.settings.loss, "beta": beta, "bound": self.settings.bound([beta])}
+        progress = asdict(self.progress) | {"objective": objective}
+        self.directory.save(f"step-{self.progress.step:09d}", self._tensors(), progress)
+        self._saved_at = self.progress.step
+
+    def restore(self) -> None:
+        """Stand where the directory's checkpoint stands; other workers where the first one stands."""
+        if self.directory is not None and self.directory.checkpoint is not None:
+            checkpoint = self.directory.checkpoint
+            self._stand(checkpoint.tensors, checkpoint.progress, str(checkpoint.path))
+            self.progress.notes = list(dict.fromkeys(self.progress.notes + self.directory.notes))
+            self.history = self.directory.history
+            self._saved_at = self.progress.step
+        if self.division is not None:
+            state = sent(self.workers, self._tensors(), {"progress": asdict(self.progress), "history": self.history})
+            if self.workers.rank:
+                self._stand(state.tensors, state.said["progress"], "worker 0")
+                self.history = state.said["history"]
+            self.division.unshared = self.progress.unshared
+
+    def divide(self, example: tuple[Tensor, ...]) -> None:
+        """Before the first step: how it is divided over workers, if there are several."""
+        if self.division is not None:
+            weight, self.weigh.latent = self.weigh.latent, self.settings.beta
+            self.division.learn(example)
+            self.weigh.latent, self.progress.unshared = weight, self.division.unshared
+
+    def _tensors(self) -> dict[str, dict[str, Tensor]]:
         tensors = {
             "parameters": self.parameters.snapshot(),
             "optimiser": self.optimiser.state_tensors(),
             "generator": self._generator(),
         }
-        if self.best:
-            tensors["best"] = self.best
-        beta = self._beta(max(self.progress.step - 1, 0))
-        objective = {"loss": self.settings.loss, "beta": beta, "bound": self.settings.bound([beta])}
-        self.directory.save(f"step-{self.progress.step:09d}", tensors, asdict(self.progress) | {"objective": objective})
-        self._saved_at = self.progress.step
+        return tensors | ({"best": self.best} if self.best else {})
 
-    def restore(self) -> None:
-        """Stand where the directory's checkpoint stands."""
-        if self.directory is None or self.directory.checkpoint is None:
-            return
-        checkpoint = self.directory.checkpoint
-        self.parameters.load(checkpoint.tensors["parameters"], str(checkpoint.path))
-        self.optimiser.load_state_tensors(checkpoint.tensors["optimiser"])
-        self.best = checkpoint.tensors.get("best", {})
+    def _stand(self, tensors: Mapping[str, dict[str, Tensor]], progress: Mapping[str, Any], source: str) -> None:
+        self.parameters.load(tensors["parameters"], source)
+        self.optimiser.load_state_tensors(tensors["optimiser"])
+        self.best = tensors.get("best", {})
         own = {field.name for field in fields(Progress)}
-        self.progress = Progress(**{k: v for k, v in checkpoint.progress.items() if k in own})
-        self.progress.notes = list(dict.fromkeys(self.progress.notes + self.directory.notes))
-        self.history = self.directory.history
-        self._saved_at = self.progress.step
-        self._set_generator(checkpoint.tensors["generator"])
+        self.progress = Progress(**{k: v for k, v in progress.items() if k in own})
+        self._set_generator(tensors["generator"])
 
     def keep_best(self) -> None:
         """Put the parameters of the best epoch into the programs."""
         self.parameters.load(self.best, "the best epoch")
 
     def _step(self, index: Tensor) -> None:
+        progress, settings = self.progress, self.settings
+        if self.division is not None:
+            self.division.begin(progress.step)
         batch = self.batches.take(index)
         if self.prepare is not None:
             batch = prepared(self.prepare, batch)
-        progress, settings = self.progress, self.settings
+        if self.division is not None:
+            batch = self.division.of(batch, len(index))
         self.weigh.latent = self._beta(progress.step)
         self.optimiser.learning_rate = settings.learning_rate_at(progress.step, self.num_steps)
         self.optimiser.divisor = len(index) if settings.plate is not None else 1
@@ -185,12 +225,20 @@ class Trainer:
         loss = self.stepping.replayed(*batch)
         if loss is None:
             return self.svi.step(*batch)
-        self._finite(loss)
+        loss = self._finite(self._whole(loss))
         self.optimiser()
         return loss
 
     def _loss_and_grads(self, model: Program, guide: Program, *batch: Tensor) -> float:
-        return self._finite(self.loss.loss_and_grads(model, guide, *batch))
+        return self._finite(self._whole(self.stepping.run(*batch)))
+
+    def _whole(self, loss: float) -> float:
+        """The loss of the whole minibatch, and its gradients, of those of this worker's part."""
+        if self.division is None:
+            return loss
+        sums = self.division.add(loss, None if self.stop is None else self.stop.signum)
+        self._signum, self.progress.unshared = sums.signum, self.division.unshared
+        return sums.loss
 
     def _finite(self, loss: float) -> float:
         if not math.isfinite(loss):
@@ -242,22 +290,26 @@ class Trainer:
             learning_rate=metrics["learning_rate"],
             best_epoch=progress.best_epoch,
             best_elbo=progress.best_elbo,
+            worker=self.workers.rank,
         )
-        noise = self._generator()
+        noise, failure, ends = self._generator(), None, False
         try:
             with self.parameters.evaluating():
-                return on_epoch(state) is True
-        except BaseException:
-            self._set_generator(noise)
-            self.save()
-            raise
+                ends = on_epoch(state) is True
+        except BaseException as error:
+            failure = error
         finally:
             self._set_generator(noise)
             self.optimiser.clear()
+        if anywhere(self.workers, failure is not None):
+            self.save()
+            raise failure or WorkersError("on_epoch raised in another worker, and training ends in all of them")
+        return anywhere(self.workers, ends)
 
     def _validate(self, target: Target, metrics: dict[str, Any], bar: Bar) -> None:
         with self.parameters.evaluating():
-            held_out = evaluate(target, num_samples=self.settings.num_validation_samples, seed=self.settings.seed)
+            settings = self.settings
+            held_out = evaluated(target, settings.num_validation_samples, settings.seed, self.workers)
         metrics |= recorded(held_out)
         progress = self.progress
         if held_out.non_finite:
@@ -291,7 +343,7 @@ class Trainer:
             try:
                 inner = [1] * (-1 - (self.data_dim or -1))  # batch dims of plates inside the data plate
                 with poutine.mask(mask=mask.reshape(-1, *inner)):  # type: ignore[call-overload]
-                    self._loss_and_grads(*self.programs, *trial)
+                    self._finite(self.stepping.run(*trial))
                 return what == "loss" or self.optimiser.is_finite()
             except NonFiniteStep:
                 return False
@@ -299,6 +351,8 @@ class Trainer:
                 self.optimiser.clear()
 
         positions = find_rows(batch, is_finite) if self.settings.plate is not None else []
+        if self.division is not None:
+            positions = self.division.of_all(positions)
         rows, progress = sorted(index[positions].tolist()), self.progress
         write = None if self.directory is None else self.directory.write
         broken = self.parameters.non_finite()

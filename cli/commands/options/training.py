@@ -59,7 +59,7 @@ class Training:
 
     Attributes:
         epochs: passes over the training data (null: as many as make 3500 steps, at most 350; of the digits 350).
-        batch_size: data in a minibatch.
+        batch_size: data in a minibatch; of several workers (torchrun -m elbowroom train …) that of all together.
         optimizer: Adam, AdamW or SGD.
         learning_rate: the optimiser's step size at the start.
         schedule: of the learning rate; constant, cosine or exponential.
@@ -110,8 +110,8 @@ class TrainOptions(EveryCommand):
         data: which data.
         programs: which model and guide.
         training: how to train.
-        resume: continue the run in the directory; the result is that of an uninterrupted run. More epochs than it was
-            begun with train it for longer.
+        resume: continue the run in the directory; the result is that of an uninterrupted run (of another number of
+            workers up to rounding). More epochs than it was begun with train it for longer.
         density: a density in the place of model and guide, by its name in `elbowroom families`.
         density_options: arguments of the density, such as '{num_hidden: 10}'.
         fit_options: how the density is fitted, such as '{num_epochs: 50}'.

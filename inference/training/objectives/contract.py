@@ -55,6 +55,7 @@ class Objective:
         floors_kl: whether that can have free bits.
         least_particles: the fewest draws of each datum with which it is what it is called.
         sums_out: whether finite latents that the guide leaves to the model are summed out of it.
+        couples: what of it is no sum over the rows of a minibatch, so that it cannot be had of parts; empty of most.
     """
 
     what: ClassVar[str]
@@ -63,6 +64,7 @@ class Objective:
     floors_kl: ClassVar[bool] = False
     least_particles: ClassVar[int] = 1
     sums_out: ClassVar[bool] = True
+    couples: ClassVar[str] = ""
 
     @classmethod
     def make(cls, setting: Setting, **options: Any) -> Loss:

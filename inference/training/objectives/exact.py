@@ -53,6 +53,7 @@ class Exact(PerDatumObjective):
     """
 
     what = "log p(x) itself, by a lattice over up to two latents of a datum: maximum likelihood, the guide left alone"
+    couples = "its lattice fills a box around draws of the prior for all of them"
 
     def __init__(self, setting: Setting, *, points: int = 40, half_width: float = 4.5, guide: str = "left") -> None:
         structure = setting.structure.summing(finite(setting), at_once=True)

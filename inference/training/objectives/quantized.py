@@ -61,6 +61,7 @@ class Quantized(PerDatumObjective):
     """
 
     what = "log p(x, k*) at the nearest codes, less distances to the codebook (van den Oord et al. 2017)"
+    couples = "which codes are idle is a question about all of them"
 
     def __init__(self, setting: Setting, *, commitment: float = 0.25) -> None:
         super().__init__(setting)
