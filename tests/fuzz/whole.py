@@ -3,12 +3,14 @@
 import sys
 from fnmatch import fnmatch
 
+import torch
 from fuzz.good_calls import good_calls
 from fuzz.trials import run, table, trials_of
 
 
 def main(patterns: list[str]) -> None:
     """Print the counts and every trial that was not answered well."""
+    torch.set_default_dtype(torch.float64)  # as in all tests
     calls = [call for call in good_calls() if not patterns or any(fnmatch(call.name, p) for p in patterns)]
     outcomes = []
     for call in calls:
