@@ -4,6 +4,7 @@ import inspect
 import shutil
 import time
 from functools import cache
+from io import StringIO
 from pathlib import Path
 from typing import Any
 from unittest.mock import patch
@@ -76,7 +77,7 @@ def commands(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setattr(__main__, "_parser", cache(__main__._parser))
     monkeypatch.chdir(tmp_path)
     torch.set_default_dtype(torch.float32)
-    with patch("sys.stdout"), patch("sys.stderr"):
+    with patch("sys.stdout", StringIO()), patch("sys.stderr", StringIO()):
         assert main(["train", "--output=run", "--data.name=digits", "--data.limit=60", *SMALL]) == 0
     return tmp_path
 
