@@ -3,6 +3,7 @@
 import sys
 import time
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
@@ -41,6 +42,19 @@ class Cost(Shown):
         """For so many workers like this one: a worker does whole chunks."""
         each = -(-self.plan.num_chunks // num_workers)
         return self.counting + each * self.seconds
+
+    def record(self) -> dict[str, Any]:
+        """As JSON."""
+        return {
+            "num_data": self.plan.num_data,
+            "num_chunks": self.plan.num_chunks,
+            "chunk": self.plan.chunk,
+            "seconds_a_chunk": self.seconds,
+            "bytes_a_chunk": self.bytes,
+            "memory_bytes": self.memory,
+            "seconds_counting": self.counting,
+            "seconds": {str(number): self.seconds_by(number) for number in WORKERS},
+        }
 
     def as_table(self) -> Table:
         """Chunks, files and bytes, and the time by the number of workers."""

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 from elbowroom.inference.saving.places import Place
 from elbowroom.inference.shards.attempts import MOST, Attempts
@@ -65,6 +66,19 @@ class Standing(Shown):
         if len(self.failed) > 2:
             told.append(f"{len(self.failed) - 2} more chunks left out")
         return "shards: " + ", ".join(told)
+
+    def record(self) -> dict[str, Any]:
+        """As JSON."""
+        return {
+            "place": self.place,
+            "num_data": self.plan.num_data,
+            "num_chunks": self.plan.num_chunks,
+            "num_done": len(self.done),
+            "data_per_second": self.rate,
+            "seconds_left": self.seconds_left,
+            "failed": {str(chunk): list(reasons) for chunk, reasons in self.failed.items()},
+            "tried": {str(chunk): list(reasons) for chunk, reasons in self.tried.items()},
+        }
 
     def as_table(self) -> Table:
         """The line, and the chunks in trouble."""
