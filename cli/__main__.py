@@ -40,11 +40,11 @@ COMMANDS: dict[str, type] = {
     "train": TrainOptions,
     "evidence": EvidenceOptions,
     "audit": AuditOptions,
-    "shard": ShardOptions,
-    "merge": MergeOptions,
     "versus": VersusOptions,
     "compare": CompareOptions,
     "generate": GenerateOptions,
+    "shard": ShardOptions,
+    "merge": MergeOptions,
     "rivals": RivalsOptions,
     "families": FamiliesOptions,
 }

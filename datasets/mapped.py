@@ -4,7 +4,7 @@ import os
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -78,22 +78,21 @@ def mapped(
     path = Path(path)
     found = stored(path)
     if found.ndim < 1 or found.dtype.kind not in "biuf" or not len(found):
-        raise ValueError(
-            f"{path}: expected numbers with a row for each datum, got {found.dtype} of shape {found.shape}"
-        )
+        got = f"{found.dtype} of shape {found.shape}"
+        raise ValueError(f"{path}: expected numbers with a row for each datum, got {got}")
     scale = 255.0 if found.dtype == np.uint8 and any(piece.max() > 1 for piece in _pieces(path)) else 1.0
     width = int(np.prod(found.shape[1:], dtype=np.int64))
     return Mapped(path, len(found), width, scale, threshold if binarize == "threshold" else None)
 
 
-def _pieces(path: Path) -> Iterator[NDArray[np.uint8]]:
+def _pieces(path: Path) -> Iterator[NDArray[Any]]:
     array = _map(path)
     for start in range(0, len(array), _PIECE):
         yield array[start : start + _PIECE]
 
 
-def _map(path: Path) -> NDArray[np.generic]:
+def _map(path: Path) -> NDArray[Any]:
     """Mapped anew each time: a map that stays open counts all that was ever read as memory in use."""
     with explained(path, ".npy"):
-        array: NDArray[np.generic] = np.load(path, mmap_mode="r", allow_pickle=False)
+        array: NDArray[Any] = np.load(path, mmap_mode="r", allow_pickle=False)
         return array

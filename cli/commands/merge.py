@@ -7,7 +7,7 @@ from elbowroom.inference import merge_shards, shards_standing
 
 def run(options: MergeOptions) -> None:
     """Write the table, and say where it is."""
-    where = merge_shards(options.shards, file=options.output, partial=options.partial)
+    where = merge_shards(options.shards, file=options.file, partial=options.partial)
     standing = shards_standing(options.shards)
     say(standing.line(), options.json)
     say(f"Table: {where}", options.json)

@@ -63,7 +63,9 @@ def _of(subject: Subject, options: ShardOptions) -> tuple[Target, Any]:
             f"--array {options.array}: these programs take data that were drawn ({how}), which cannot be drawn anew "
             "row by row. Save the array as the programs are to see it, and name programs or a run without such draws"
         )
-    rows = mapped(options.array, binarize=known.binarize, threshold=known.threshold)
+    rows = mapped(
+        options.array, binarize="none" if known.binarize == "none" else "threshold", threshold=known.threshold
+    )
     sizes = [Totals(rows)] if needs_sizes(target.model) else []
     if len(target.per_datum) != 1 + len(sizes):
         raise ValueError(

@@ -28,7 +28,7 @@ def _bracketed(target: Target, **options: Any) -> Answer:
     """Both sides of a bracket; its flags are those of both, its notes stand beside the lower one."""
     found = bracket(target, **options)
     info: dict[str, Any] = {**found.lower.info, "note": found.notes}
-    lower: Estimate[Any] = replace(found.lower, flags=found.flags, info=info)
+    lower = Estimate[Any](found.lower.value, found.lower.stderr, "lower", info, found.flags, found.lower.unnormalised)
     return {"lower": lower, "upper": replace(found.upper, flags=found.flags)}
 
 

@@ -66,6 +66,9 @@ def read_shards(file: str | Path) -> Merged:
         ValueError: if it is no table of shards.
     """
     path = Path(file)
-    table = read_table(path / "evidence.nc" if path.is_dir() else path)
+    path = path / "evidence.nc" if path.is_dir() else path
+    if not path.exists():
+        raise FileNotFoundError(f"file: no table at {path}; make one with merge_shards(output)")
+    table = read_table(path)
     about = {name: value for name, value in table.attributes.items() if name != "constants"}
     return Merged(table.estimates, table.data, table.keys, about)

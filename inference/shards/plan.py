@@ -83,7 +83,9 @@ class Plan:
         try:
             content = place.read(FILE)
         except FileNotFoundError as error:
-            raise FileNotFoundError(f"no shards at {place.name} (it has no {FILE})") from error
+            raise FileNotFoundError(
+                f"output: no shards at {place.name} (it has no {FILE}); give the place that shard was given"
+            ) from error
         try:
             record = parse_json(_named(place), content)
             if not has_seal(_named(place), record) or record.pop("format", None) != _FORMAT:

@@ -13,8 +13,9 @@ from typing import Any, Protocol
 
 import numpy as np
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
+from elbowroom.entrances.said import said
 from elbowroom.inference.programs.datum_keys import content_digests, likes_before, numbered_keys
 from elbowroom.inference.target import Target
 
@@ -164,6 +165,30 @@ def rows_of(target: Target, data: Data | None) -> Rows:
     """
     if data is None:
         return Held(target)
-    several = isinstance(data, list | tuple) and not isinstance(data, str)
-    sources = tuple(data) if several else (data,)  # type: ignore[arg-type]
-    return Stored(target, tuple(NpyFile(Path(one)) if isinstance(one, str | Path) else one for one in sources))
+    several = tuple(data) if isinstance(data, list | tuple) else (data,)
+    return Stored(target, tuple(map(_source, several)))
+
+
+def _source(one: Any) -> Rowed:
+    """What rows are read from, by itself or by its path.
+
+    Raises:
+        TypeError, FileNotFoundError: naming what was got, and what to give.
+    """
+    expected = "give an .npy file with a row of numbers for each datum, or an array or memory map of such rows"
+    if isinstance(one, str | Path):
+        if "\0" in str(one) or not _is_file(Path(one)):
+            raise FileNotFoundError(f"data: there is no file {str(one)[:200]!r}; {expected}")
+        return NpyFile(Path(one))
+    kind = getattr(getattr(one, "dtype", None), "kind", None)
+    slices = hasattr(one, "__len__") and hasattr(one, "__getitem__") and not isinstance(one, str | bytes | type)
+    if not slices or isinstance(one, list | tuple | nn.Module) or (kind is not None and kind not in "biuf"):
+        raise TypeError(f"data: got {said(one)}; {expected}")
+    return one
+
+
+def _is_file(path: Path) -> bool:
+    try:
+        return path.is_file()
+    except OSError:  # a name that is too long
+        return False

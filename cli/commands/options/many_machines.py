@@ -44,12 +44,12 @@ class MergeOptions:
 
     Attributes:
         shards: the folder or URL that shard wrote to.
-        output: the table (null: evidence.nc there).
+        file: the table (null: evidence.nc there).
         partial: merge what there is; else missing data are an error that names them.
         json: print the result as JSON.
     """
 
     shards: str = "shards"
-    output: str | None = None
+    file: str | None = None
     partial: bool = False
     json: bool = False

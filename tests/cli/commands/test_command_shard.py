@@ -25,7 +25,7 @@ def test_a_runs_own_data_in_chunks_by_two_tasks(run: Run, trained: Path, monkeyp
     assert half["num_done"] < half["num_chunks"] and half["failed"] == {}
     refused = run("merge", "--shards=two")
     assert refused.code == 3 and "data are missing in two: 0 … 3" in refused.err
-    partial = run("merge", "--shards=two", "--partial", "--output=some.nc")
+    partial = run("merge", "--shards=two", "--partial", "--file=some.nc")
     assert partial.code == 0 and read_shards("some.nc").data[0] == 4
     monkeypatch.setenv("SLURM_ARRAY_TASK_ID", "0")
     assert run("shard", *FEW, "--output=two", "--chunk=4").code == 0
