@@ -17,6 +17,9 @@ from elbowroom.inference.estimate import Estimate
 KEY = "key"
 """The column of keys: which datum this is, as 64 bits of a signed integer."""
 
+FIRST = "first_log_weight"
+"""The column of log w of the guide's first draw for each datum, nats: which programs these are."""
+
 _OF_THE_CLOCK = ("seconds",)
 
 
@@ -38,9 +41,9 @@ class Columns:
         return len(self.numbers[KEY])
 
 
-def columns_of(answer: Mapping[str, Estimate[Any]], keys: Tensor) -> Columns:
-    """The columns of estimates of the same data, which have these keys `[R]`, int64."""
-    numbers: dict[str, Tensor] = {KEY: keys}
+def columns_of(answer: Mapping[str, Estimate[Any]], keys: Tensor, first: Tensor) -> Columns:
+    """The columns of estimates of the same data, which have these keys `[R]`, int64, and first weights `[R]`."""
+    numbers: dict[str, Tensor] = {KEY: keys, FIRST: first.detach().double().cpu()}
     texts: dict[str, tuple[str, ...]] = {}
     constants: dict[str, tuple[Any, ...]] = {}
     for name, estimate in answer.items():

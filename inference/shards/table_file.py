@@ -10,7 +10,7 @@ import numpy as np
 import torch
 
 from elbowroom.inference.estimate import Estimate
-from elbowroom.inference.shards.columns import KEY, Columns, estimates_of, number, text_of
+from elbowroom.inference.shards.columns import FIRST, KEY, Columns, estimates_of, number, text_of
 from elbowroom.inference.showing.visible import visible
 
 PIECE = 4096
@@ -79,12 +79,14 @@ class Table:
         estimates: name -> estimate of all its rows.
         data: the index of each row's datum in the whole dataset, `[R]`.
         keys: which datum it is, `[R]` uint64, as of `datum_keys`.
+        first: log w of the guide's first draw for it, `[R]`, nats.
         attributes: what is said of the whole.
     """
 
     estimates: Mapping[str, Estimate[Any]]
     data: torch.Tensor
     keys: np.ndarray
+    first: torch.Tensor
     attributes: Mapping[str, str]
 
 
@@ -116,7 +118,7 @@ def read_table(path: Path) -> Table:
         data = torch.from_numpy(np.asarray(file.variables["datum"][...], np.int64))
     constants = {name: tuple(values) for name, values in json.loads(attributes["constants"]).items()}
     keys = numbers[KEY].numpy().view(np.uint64)
-    return Table(estimates_of(Columns(numbers, texts, constants)), data, keys, attributes)
+    return Table(estimates_of(Columns(numbers, texts, constants)), data, keys, numbers[FIRST], attributes)
 
 
 def _name(column: str) -> str:

@@ -116,5 +116,7 @@ class Work:
         options = dict(self.plan.options)
         if takes_seed(self.plan.estimator):
             options["seed"] = self.plan.seed
+        with torch.no_grad():
+            (weights,) = target.log_weights(1, seed=self.plan.seed)
         answer = ESTIMATORS[self.plan.estimator](target, **options)
-        return columns_of(answer, torch.from_numpy(np.array(target.keys).view(np.int64)))
+        return columns_of(answer, torch.from_numpy(np.array(target.keys).view(np.int64)), weights)
