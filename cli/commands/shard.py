@@ -1,6 +1,9 @@
 """`elbowroom shard`: this worker's share of log p(x) of very many data."""
 
+import os
 from typing import Any
+
+import torch
 
 from elbowroom.commands.options import ShardOptions
 from elbowroom.commands.output import ChunksLeftOut, print_json, say
@@ -31,6 +34,7 @@ def run(options: ShardOptions) -> None:
     if options.status is not None:
         _tell(shards_standing(options.status), options)
         return
+    _own_card(options.device)
     subject = subject_of(options)
     say_subject(subject, options.json)
     say_notes(subject, options.json)
@@ -50,6 +54,12 @@ def run(options: ShardOptions) -> None:
         **given,
     )  # fmt: skip
     _tell(standing, options)
+
+
+def _own_card(device: str) -> None:
+    """Of a machine with several cards each of torchrun's workers takes its own."""
+    if device == "cuda" and "LOCAL_RANK" in os.environ and torch.cuda.is_available():
+        torch.cuda.set_device(int(os.environ["LOCAL_RANK"]) % torch.cuda.device_count())
 
 
 def _of(subject: Subject, options: ShardOptions) -> tuple[Target, Any]:

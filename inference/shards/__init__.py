@@ -16,6 +16,7 @@ there is. No worker waits for another.
     chunk_files.py   the file of a chunk
     attempts.py      chunks in trouble, and why
     work.py          what a worker does with a chunk
+    stopping.py      SIGTERM as an exception
     launchers.py     who does which chunk: one process, torchrun, Slurm, Ray
     over_ray.py      the same on a Ray cluster
     standing.py      how far all workers are

@@ -19,6 +19,7 @@ from elbowroom.inference.shards.likes import counted
 from elbowroom.inference.shards.plan import Plan
 from elbowroom.inference.shards.rows import Data, Rows, Stored, rows_of
 from elbowroom.inference.shards.standing import Standing, standing_of
+from elbowroom.inference.shards.stopping import softly
 from elbowroom.inference.shards.work import Work, silent
 from elbowroom.inference.target import Target
 
@@ -94,7 +95,8 @@ def shard(
             Attempts(place).clear(failed)
     work = Work(place, plan, rows, likes, _say if progress else silent, teller.tick)
     teller.tell()
-    LAUNCHERS[engine].run(work, os.environ)
+    with softly():
+        LAUNCHERS[engine].run(work, os.environ)
     teller.tell()
     return standing_of(place, plan)
 

@@ -5,6 +5,7 @@ import os
 import signal
 import time
 from functools import cache
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -33,12 +34,36 @@ def target_of(x: Tensor | None = None, stored: bool = False) -> Target:
     return Target(normal_model, normal_guide(0.9), x[:5] if stored else x)
 
 
-def share(output: str, chunk: int, x: Tensor | None = None, stored: bool = False, **options: Any) -> Standing:
+class Deadly:
+    """The toy's data, of which some kill the first process but this one that reads them."""
+
+    def __init__(self, row: int, marker: Path) -> None:
+        self.x, self.row, self.marker, self.harmless = with_equal_ones(), row, marker, os.getpid()
+
+    def __len__(self) -> int:
+        return len(self.x)
+
+    def __getitem__(self, rows: slice) -> Tensor:
+        if rows.start == self.row and os.getpid() != self.harmless and not self.marker.exists():
+            self.marker.write_text(str(os.getpid()))
+            os.kill(os.getpid(), signal.SIGKILL)
+        return self.x[rows]
+
+
+def share(
+    output: str,
+    chunk: int,
+    x: Tensor | None = None,
+    stored: bool = False,
+    source: Any = None,
+    **options: Any,
+) -> Standing:
     """This process's share of the toy's data."""
     target = target_of(x, stored)
     x = with_equal_ones() if x is None else x
     given: dict[str, Any] = {"batch": BATCH, "options": OPTIONS, "progress": False, "seed": 3}
-    return shard(target, x if stored else None, output=output, chunk=chunk, **{**given, **options})
+    source = x if stored and source is None else source
+    return shard(target, source, output=output, chunk=chunk, **{**given, **options})
 
 
 def main() -> None:

@@ -1,5 +1,8 @@
 """What becomes of chunks that are damaged, foreign, failing or missing; and what is said of them."""
 
+import os
+import signal
+import time
 from pathlib import Path
 from typing import Any
 
@@ -121,6 +124,19 @@ def test_an_interrupt_is_no_attempt(tmp_path: Path, monkeypatch: pytest.MonkeyPa
     monkeypatch.setitem(ESTIMATORS, "importance", interrupted)  # type: ignore[index]
     with pytest.raises(KeyboardInterrupt):
         share(str(tmp_path), 8)
+    assert not Attempts(place_of(tmp_path)).all()
+
+
+def test_sigterm_is_no_attempt_and_its_handler_is_put_back(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def told_to_stop(target: Target, **options: Any) -> Any:
+        os.kill(os.getpid(), signal.SIGTERM)
+        time.sleep(5)
+
+    monkeypatch.setitem(ESTIMATORS, "importance", told_to_stop)  # type: ignore[index]
+    before = signal.getsignal(signal.SIGTERM)
+    with pytest.raises(SystemExit) as ended:
+        share(str(tmp_path), 8)
+    assert ended.value.code == 143 and signal.getsignal(signal.SIGTERM) is before
     assert not Attempts(place_of(tmp_path)).all()
 
 
