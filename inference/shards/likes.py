@@ -1,8 +1,8 @@
 """How many data like each one came before, counted once over all data and kept beside the shards.
 
 One worker reads all data, in pieces, and hashes each; equal hashes are then counted bucket by bucket of a file of
-hashes. Memory is that of a piece, however many data there are; on disk a datum takes four bytes that stay and twelve
-that do not.
+hashes. Memory is that of a bucket, a 64th of the hashes; on disk a datum takes four bytes that stay and twelve that do
+not.
 """
 
 import json
@@ -23,7 +23,7 @@ from elbowroom.inference.saving.places import LocalPlace, Place
 _FOLDER = "likes"
 _DONE = "likes.json"
 _PART = 1 << 20  # data whose counts are in one file
-_BUCKET = 1 << 20  # hashes that are sorted at once, about
+_BUCKET, _PASSES = 1 << 18, 64  # hashes that are sorted at once, about; more where that takes more passes over all
 _READ = 4096  # data that are read at once
 _WAIT = 0.5  # seconds between two looks whether another worker is done
 
@@ -108,13 +108,13 @@ def _count(place: Place, data: Hashed, tick: Tick) -> None:
         for begin, end in pieces(len(data), _READ):
             digests[begin:end] = data.digests(begin, end)
             tick(end - begin)
-        count_by_buckets(digests, counts)
+        count_by_buckets(digests, counts, max(_BUCKET, len(data) // _PASSES))
         for part, (begin, end) in enumerate(pieces(len(data), _PART)):
             place.write(_name(part), counts[begin:end].tobytes())
         place.write(_DONE, json.dumps({"num_data": len(data)}).encode())
 
 
-def count_by_buckets(digests: np.ndarray, counts: np.ndarray, at_once: int = _BUCKET) -> None:
+def count_by_buckets(digests: np.ndarray, counts: np.ndarray, at_once: int) -> None:
     """Write how many equal ones stand before each digest `[N]` into `counts`, about so many digests at a time."""
     buckets = -(-len(digests) // at_once)
     for bucket in range(buckets):

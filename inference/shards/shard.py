@@ -90,7 +90,9 @@ def shard(
     if isinstance(rows, Stored):
         with progress_bar(len(rows), "equal data", "datum", progress and number == 0) as bar:
             likes = counted(place, rows, bar, lambda: _say("shards: another worker counts equal data"))
-    if retry and number == 0:
+    # Tasks of an array begin when they like; torchrun's other workers wait for the first, and go on after a restart.
+    begins = engine == "slurm" or (number == 0 and os.environ.get("TORCHELASTIC_RESTART_COUNT", "0") == "0")
+    if retry and begins:
         for failed in standing_of(place, plan).failed:
             Attempts(place).clear(failed)
     work = Work(place, plan, rows, likes, _say if progress else silent, teller.tick)
