@@ -41,6 +41,7 @@ FREE = (
     "file",
     "array",
     "status",
+    "evidence",
     "run",
     "name",
     "dir",

@@ -1,13 +1,15 @@
 """elbowroom shard and merge: a run's programs on its own data, on an array of many, and by several workers."""
 
+import shutil
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 import torch
 
 from elbowroom.commands.options import ShardOptions
-from elbowroom.inference import read_shards
+from elbowroom.inference import Target, read_shards
 from elbowroom.inference.shards import estimators
 from elbowroom.inference.shards.launchers import LAUNCHERS
 from elbowroom.inference.shards.shard import BATCH, CHUNK
@@ -72,6 +74,29 @@ def test_what_cannot_be_done_is_refused(run: Run, trained: Path) -> None:
     assert run("shard", "--run=run", "--engine=slurm").refused("SLURM_ARRAY_TASK_ID")
     assert run("merge", "--shards=nowhere").refused("no shards at nowhere")
     assert run("shard", "--status=nowhere").refused("no shards at nowhere")
+
+
+def test_audit_and_versus_are_told_what_shards_have(run: Run, trained: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from elbowroom.commands import audit, versus
+
+    told: list[Any] = []
+
+    def take(*targets: Target, evidence: Any, **options: object) -> None:
+        told.append(evidence)
+        raise ValueError("enough")
+
+    monkeypatch.setattr(audit, "audit_target", take)
+    monkeypatch.setattr(versus, "versus", take)
+    assert run("shard", *FEW).code == run("merge").code == 0
+    shutil.copytree("run", "other")
+    both = ("--run=run", "--run=other", "--b.name=other")
+    assert run("audit", "--run=run", "--limit=3", "--evidence=shards").refused("enough")
+    assert run("versus", *both, "--a.evidence=shards", "--b.evidence=shards/evidence.nc").refused("enough")
+    merged = read_shards("shards")["importance"]
+    assert torch.equal(told[0].value, merged.value[:3]) and torch.equal(told[1][1].value, merged.value)
+    assert run("versus", *both, "--a.evidence=shards").refused("go together")
+    assert run("audit", "--run=run", "--split=train", "--evidence=shards").refused("are not among these")
+    assert run("audit", "--run=run", "--evidence=none.nc").refused("no table at none.nc")
 
 
 def test_names_and_numbers_are_the_librarys() -> None:

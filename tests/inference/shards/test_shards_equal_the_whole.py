@@ -16,7 +16,11 @@ import torch
 
 from elbowroom.inference import ProgramError, Target, importance, merge_shards, read_shards, shard
 from elbowroom.inference.programs.datum_keys import datum_keys, likes_before
+from elbowroom.inference.saving.places import place_of
+from elbowroom.inference.shards import merge
+from elbowroom.inference.shards.chunk_files import ChunkFiles
 from elbowroom.inference.shards.likes import count_by_buckets
+from elbowroom.inference.shards.plan import Plan
 from toys.programs import data, normal_guide, normal_model
 from toys.shard_worker import BATCH, NUM_DATA, OPTIONS, share, with_equal_ones
 
@@ -52,6 +56,17 @@ def test_pieces_of_the_table_may_be_smaller_than_chunks(
     small = digest(tmp_path)
     assert small == digest(whole)
     assert torch.equal(read_shards(tmp_path)["importance"].value, read_shards(whole)["importance"].value)
+
+
+def test_pieces_begin_at_multiples_of_their_size(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What lies together in the file must not depend on the chunks."""
+    monkeypatch.setattr("elbowroom.inference.shards.merge.PIECE", 8)
+    for chunk in (4, 12):
+        folder = place_of(tmp_path / str(chunk))
+        share(folder.name, chunk)
+        files = ChunkFiles(folder, Plan.read(folder))
+        pieces = [(list(rows), len(columns)) for rows, columns in merge._in_pieces(files, files.there())]
+        assert pieces == [(list(range(i, min(i + 8, NUM_DATA))), min(8, NUM_DATA - i)) for i in range(0, NUM_DATA, 8)]
 
 
 def test_the_table_is_what_one_call_says(whole: Path) -> None:
