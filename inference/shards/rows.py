@@ -152,7 +152,9 @@ class Stored:
             value = rows if isinstance(rows, Tensor) else torch.from_numpy(np.ascontiguousarray(rows))
             if value[0].numel() != math.prod(shape):
                 raise ValueError(f"data have rows of shape {tuple(value.shape[1:])}, and the programs take {shape}")
-            found.append(value.to(device, dtype).reshape(len(value), *shape))
+            # Memory of torch's own, which begins at a round address: last bits of matrix products depend on that, too.
+            fresh = torch.empty((len(value), *shape), dtype=dtype, device=device)
+            found.append(fresh.copy_(value.reshape(fresh.shape)))
         return found
 
 
