@@ -36,6 +36,7 @@ MINUTE, HOUR = 60, 3600
 SCRIPTS: tuple[Script, ...] = (
     Script("command_help", "how long the command line's help takes", _seconds(4, 12)),
     Script("growth", "how seconds and memory grow with data, samples, latents, chains, pixels", _seconds(12, 150)),
+    Script("shards_digits", "very many data by two workers: seconds, memory", _seconds(15, 60, 15 * MINUTE)),
     Script("svi_step", "a training step beside Pyro's SVI and torch by hand", _seconds(10, 100, 4 * MINUTE)),
     Script("enumerated", "discrete latents summed out: all samples in one run", _seconds(4, 8)),
     Script("importance_mnist", "importance samples a second beside Pyro and the products' limit", _seconds(25, 100)),

@@ -24,7 +24,9 @@ from elbowroom.commands.options import (
     EvidenceOptions,
     FamiliesOptions,
     GenerateOptions,
+    MergeOptions,
     RivalsOptions,
+    ShardOptions,
     TrainOptions,
     VersusOptions,
 )
@@ -41,6 +43,8 @@ COMMANDS: dict[str, type] = {
     "versus": VersusOptions,
     "compare": CompareOptions,
     "generate": GenerateOptions,
+    "shard": ShardOptions,
+    "merge": MergeOptions,
     "rivals": RivalsOptions,
     "families": FamiliesOptions,
 }
@@ -54,6 +58,7 @@ EXIT_CODES = """exit codes:
        process writes, or another worker that has ended; the message says what to do
   4    training met a NaN or infinite loss or gradient; the rows are saved in the run directory
   5    audit has answered, and the condition of --fail-if holds
+  6    shard has left out chunks that failed three times; the message names them
   130  interrupted by SIGINT (Ctrl-C); a training run has been saved and can be resumed
   143  interrupted by SIGTERM; a training run has been saved and can be resumed"""
 
@@ -116,7 +121,7 @@ def _guarded(name: str, options: Any, *, whole: bool) -> int:
         options: of it.
         whole: whether tracebacks are shown.
     """
-    from elbowroom.commands.output import ConditionHolds
+    from elbowroom.commands.output import ChunksLeftOut, ConditionHolds
     from elbowroom.inference import CheckpointError, NonFiniteError, TrainingInterrupted
     from elbowroom.inference.training import WorkersError
 
@@ -125,6 +130,8 @@ def _guarded(name: str, options: Any, *, whole: bool) -> int:
         import_module(f"elbowroom.commands.{name}").run(options)
     except ConditionHolds as condition:
         return _say(condition, 5, name)
+    except ChunksLeftOut as left_out:
+        return _say(left_out, 6, name)
     except (
         TrainingInterrupted, NonFiniteError, ValueError, TypeError, CheckpointError, ImportError, OSError,
         WorkersError,

@@ -16,6 +16,7 @@ keys.py           the names under which files hold data, labels and masks
 refusals.py       files that are not read, and how to convert them
 arrays.py         what a reader hands on, and the checks that they are data
 stored.py         arrays in files, of which some rows are read
+mapped.py         very many data of an .npy, of which only the rows that are asked for are in memory
 few.py            a few data of each split, and how many fit
 masks.py          sequences of different lengths
 splits.py         which data are held out
@@ -35,6 +36,7 @@ from elbowroom.datasets.dequantize import Dequantize, dequantized
 from elbowroom.datasets.kinds import KINDS
 from elbowroom.datasets.labels import keep_labels
 from elbowroom.datasets.load import load
+from elbowroom.datasets.mapped import Mapped, mapped
 from elbowroom.datasets.sources import NAMES
 from elbowroom.datasets.splits import SPLITS
 
@@ -45,8 +47,10 @@ __all__ = [
     "Binarize",
     "Dataset",
     "Dequantize",
+    "Mapped",
     "check_binary",
     "dequantized",
     "keep_labels",
     "load",
+    "mapped",
 ]

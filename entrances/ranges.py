@@ -100,7 +100,7 @@ LEVELS = SIZE._replace(tensor="of one axis with values from 0 to 1", fits=_are_s
 _COUNTS = """num_samples num_chains num_steps num_draws num_runs num_pilot num_leapfrog max_steps max_points num_epochs
     batch_size num_particles num_outer num_inner num_validation_samples validate_every patience num_cycles
     num_components num_transforms num_layers num_orders per_class limit num_data num_rows width num_words every
-    num_values"""
+    num_values chunk batch"""
 _COUNTS_OR_NONE = "num_warmup num_exchanges num_checked num_refresh num_given num_simulations max_decimals most"
 _SIZE = """data_dim hidden prior_hidden transition_hidden transform_hidden context_dim num_classes num_topics num_codes
     num_positions code_dim num_features num_hidden num_inputs num_outputs per_value dim trials image_shape"""

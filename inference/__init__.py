@@ -26,10 +26,11 @@ trusted.
     gap/            where does the room come from?
     diagnostics/    may q be used?
     two_models/     which of two models is better?
+    shards/         how are very many data shared out over workers?
     audit/          all of it in one call
 
 Read target.py first, then evidence/importance/importance.py. A wing imports wings that stand above it in this list;
-gap, diagnostics and two_models do not know each other, nor do mcmc and training. docs/house.md has the picture.
+gap, diagnostics, two_models and shards do not know each other, nor do mcmc and training. docs/house.md has the picture.
 """
 
 from elbowroom.inference.audit import Audit, audit, audit_target
@@ -68,6 +69,16 @@ from elbowroom.inference.mcmc.draws import Draws, NotAReference
 from elbowroom.inference.mcmc.nuts import nuts
 from elbowroom.inference.programs.structure import ProgramError
 from elbowroom.inference.saving.one_writer import InUseError
+from elbowroom.inference.shards import (
+    Merged,
+    MissingShards,
+    Standing,
+    merge_shards,
+    read_shards,
+    shard,
+    shard_cost,
+    shards_standing,
+)
 from elbowroom.inference.target import Target
 from elbowroom.inference.training import (
     CheckpointError,
@@ -104,6 +115,8 @@ __all__ = [
     "Gates",
     "InUseError",
     "LatentUse",
+    "Merged",
+    "MissingShards",
     "NonFiniteError",
     "NotAReference",
     "Paired",
@@ -113,6 +126,7 @@ __all__ = [
     "RefinedGuide",
     "RetrainedGuide",
     "SiteAttribution",
+    "Standing",
     "StateError",
     "Target",
     "TrainingInterrupted",
@@ -141,10 +155,15 @@ __all__ = [
     "importance",
     "latent_use",
     "load_checkpoint",
+    "merge_shards",
     "nuts",
     "perplexity",
     "quadrature",
+    "read_shards",
     "retrain_guide",
+    "shard",
+    "shard_cost",
+    "shards_standing",
     "smc",
     "versus",
 ]

@@ -77,6 +77,20 @@ class Estimate(Shown, Generic[Info]):
         """The same with a further reason for every datum before its own ones."""
         return self.flagged((reason,) * len(self))
 
+    def at(self, index: Tensor) -> "Estimate[Info]":
+        """The same of some of the data, by their index `[R]`; what `info` says of all of them stays."""
+        rows, count = index.tolist(), len(self)
+
+        def some(value: Any) -> Any:
+            if isinstance(value, Tensor) and value.dim() and len(value) == count:
+                return value[index.to(value.device)]
+            if isinstance(value, tuple) and len(value) == count:
+                return tuple(value[b] for b in rows)
+            return {key: some(one) for key, one in value.items()} if isinstance(value, Mapping) else value
+
+        texts = (some(self.flags), some(self.unnormalised))
+        return Estimate(some(self.value), some(self.stderr), self.bound, some(self.info), *texts)
+
     def mean(self) -> tuple[float, float]:
         """The mean over data and the standard error of *estimating* it (data held fixed), in nats per datum.
 

@@ -47,10 +47,11 @@ class Choice:
 
 
 def declared() -> list[Requirement]:
-    """What pyproject.toml says that the package needs on this Python, for flows and .parquet files too."""
+    """What pyproject.toml says that the package needs on this Python, for flows, .parquet files and URLs too."""
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
     extras = project["optional-dependencies"]
-    every = [Requirement(text) for text in (*project["dependencies"], *extras["flows"], *extras["parquet"])]
+    texts = (*project["dependencies"], *extras["flows"], *extras["parquet"], *extras["remote"])
+    every = [Requirement(text) for text in texts]
     return [requirement for requirement in every if requirement.marker is None or requirement.marker.evaluate()]
 
 

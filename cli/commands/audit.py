@@ -10,6 +10,7 @@ import torch
 from elbowroom.commands.options import AuditOptions
 from elbowroom.commands.output import ConditionHolds, finish, named, say
 from elbowroom.commands.subject import Subject, say_subject, state_name, subject_of
+from elbowroom.inference import read_shards
 from elbowroom.inference.audit import Audit, audit_target, check_condition, failed
 from elbowroom.inference.evaluation.clock import budget_words, read_budget
 from elbowroom.inference.evidence.bits import unit_of
@@ -43,6 +44,7 @@ def run(options: AuditOptions) -> Audit:
         say(f"Going on from {named(state)}.", options.json)
     result = audit_target(
         subject.target,
+        evidence=None if options.evidence is None else read_shards(options.evidence).of(subject.target),
         budget=options.budget,
         seed=options.seed,
         tolerance=options.tolerance,

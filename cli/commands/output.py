@@ -16,6 +16,10 @@ class ConditionHolds(Exception):
     """The condition of which the user asked for an exit code holds."""
 
 
+class ChunksLeftOut(Exception):
+    """Some chunks failed each time that they were tried; the others are done, or will be by other workers."""
+
+
 def say(text: str, quiet: bool) -> None:
     """Print text for a person, unless JSON was asked for. What hides in it is shown as escapes.
 

@@ -11,6 +11,7 @@ OUTPUTS: Mapping[str, tuple[str, ...]] = {
     "train": ("config.json", "metrics.jsonl", "last.json", "result.json"),
     "evidence": ("evidence.json",),
     "audit": ("report.html", "audit.json", "audit.nc"),
+    "shard": ("plan.json",),
     "versus": ("versus.json", "versus.png"),
     "compare": ("comparison.json", "comparison.nc", "posteriors.png"),
     "generate": ("generate.json", "prior-samples.png", "samples.npz", "samples.png"),
@@ -36,6 +37,8 @@ def folder_of(command: str, options: Any) -> Path | None:
 
     Of a run `evidence` writes beside what `train` wrote.
     """
+    if command == "shard" and (options.status is not None or options.dry_run or "://" in options.output):
+        return None  # nothing is written, or not on this machine
     if options.output is not None or command == "rivals":
         return None if options.output is None else Path(options.output)
     return default_folder(command, None if is_other(options) else Path(options.run))

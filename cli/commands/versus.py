@@ -11,7 +11,7 @@ from elbowroom.commands.options.subjects import Contestant
 from elbowroom.commands.output import finish, named, say
 from elbowroom.commands.subject import Subject, say_notes, say_subject, subject_of
 from elbowroom.entrances.visible import one_line
-from elbowroom.inference import Versus, versus
+from elbowroom.inference import Estimate, Target, Versus, read_shards, versus
 from elbowroom.inference.evaluation.clock import budget_words
 from elbowroom.inference.evidence.bits import unit_of
 from elbowroom.inference.showing.numbers import plain
@@ -36,6 +36,7 @@ def run(options: VersusOptions) -> Versus:
     found = versus(
         one,
         other,
+        evidence=_evidence(options, one, other),
         names=names,
         budget=options.budget,
         about=options.about,
@@ -75,9 +76,27 @@ def _names(options: VersusOptions) -> tuple[str, str]:
     return told[0] or plain_names[0], told[1] or plain_names[1]
 
 
+def _evidence(options: VersusOptions, a: Target, b: Target) -> tuple[Estimate, Estimate] | None:
+    """What shards have of both models.
+
+    Raises:
+        ValueError: if it is there of one of them only.
+    """
+    files = options.a.evidence, options.b.evidence
+    if files == (None, None):
+        return None
+    if files[0] is None or files[1] is None:
+        raise ValueError("--a.evidence and --b.evidence go together: give the tables of both models, or neither")
+    return read_shards(files[0]).of(a), read_shards(files[1]).of(b)
+
+
 def _of(contestant: Contestant, options: VersusOptions) -> OfSubject:
     """One model as the other commands are asked about it."""
-    own = {field.name: getattr(contestant, field.name) for field in fields(Contestant) if field.name != "name"}
+    own = {
+        field.name: getattr(contestant, field.name)
+        for field in fields(Contestant)
+        if field.name not in ("name", "evidence")
+    }
     return OfSubject(
         **own, split=options.split, limit=options.limit, seed=options.seed, device=options.device, json=options.json
     )

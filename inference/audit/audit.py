@@ -35,7 +35,7 @@ from elbowroom.inference.estimate import Estimate, with_contradictions
 from elbowroom.inference.evaluation.clock import Budget, Clock
 from elbowroom.inference.evaluation.coordinates import why_no_coordinates
 from elbowroom.inference.evidence.bracket import Bracket
-from elbowroom.inference.evidence.importance.importance import ImportanceInfo, importance
+from elbowroom.inference.evidence.importance.importance import ImportanceInfo, check_evidence, importance
 from elbowroom.inference.evidence.second_opinion import is_sent
 from elbowroom.inference.gap.exploded_outputs import exploded
 from elbowroom.inference.programs.arguments import PerDatum
@@ -71,6 +71,7 @@ def audit(
     num_simulations: int = 300,
     own_loss: float | None = None,
     state: str | Path | None = None,
+    evidence: Estimate | None = None,
     memory_bytes: int | None = None,
     progress: bool = False,
     **kwargs: Any,
@@ -97,6 +98,8 @@ def audit(
             a difference explained by the usual factors where one fits. Where none does, that is said first.
         state: a directory that keeps every finished part; a later call with the same programs, data and seed goes on
             from there with a fresh budget.
+        evidence: importance sampling of all these data, if it was done before: as `importance(target)` returns, or
+            `read_shards(file).of(target)`. It takes the place of the audit's own, and none of the budget.
         memory_bytes: byte budget for one evaluation (default 256 MiB).
         progress: show progress bars.
 
@@ -118,6 +121,7 @@ def audit(
         num_simulations=num_simulations,
         own_loss=own_loss,
         state=state,
+        evidence=evidence,
         memory_bytes=memory_bytes,
         progress=progress,
     )
@@ -133,10 +137,13 @@ def audit_target(
     num_simulations: int = 300,
     own_loss: float | None = None,
     state: str | Path | None = None,
+    evidence: Estimate | None = None,
     memory_bytes: int | None = None,
     progress: bool = False,
 ) -> Audit:
     """`audit` of programs that are pinned to their data already."""
+    if evidence is not None:
+        check_evidence(evidence, len(target))
     target, clock = target.collapsed(), Clock(budget)
     target.check_proper()
     begin = time.perf_counter()
@@ -145,7 +152,7 @@ def audit_target(
         pace = pace_of(target, clock)
         work = Work(target, where, fingerprint_of(target, seed), pace)
         options: dict[str, Any] = {"seed": seed, "memory_bytes": memory_bytes}
-        parts = _parts(work, tolerance, num_simulations, own_loss, progress, options)
+        parts = _parts(work, tolerance, num_simulations, own_loss, progress, options, evidence)
     return _assembled(work, parts, seed, budget, begin)
 
 
@@ -156,10 +163,11 @@ def _parts(
     own_loss: float | None,
     progress: bool,
     options: dict[str, Any],
+    evidence: Estimate | None,
 ) -> Parts:
     """All that the verdict rests on, as far as the budget reaches."""
     target, pace, seed, memory_bytes = work.target, work.pace, options["seed"], options["memory_bytes"]
-    sampled: Estimate[ImportanceInfo] = work.part("importance", lambda: _sampled(work, options))
+    sampled: Estimate[ImportanceInfo] = evidence or work.part("importance", lambda: _sampled(work, options))
     unusable = _unusable(work, options)
     brackets = Brackets(work, sampled, tolerance, progress, options)
     log_p = brackets.first()

@@ -1,7 +1,14 @@
-"""Which random numbers are a datum's: a key made from its contents, so that they are the same wherever it stands."""
+"""Which random numbers are a datum's: a key made from its contents, so that they are the same wherever it stands.
+
+A datum's key is a hash of its *digest*, a hash of its values, and of how many data like it came before: identical data
+have numbers of their own. A digest is known of a datum alone; how many like it came before is known of all data only.
+Whoever holds some of the data (a shard) makes their digests, is told their counts (`likes_before` of all digests), and
+has the keys that they have among all.
+"""
 
 import hashlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
+from itertools import repeat
 
 import numpy as np
 import torch
@@ -22,13 +29,17 @@ def datum_keys(tensors: Sequence[Tensor], num_data: int) -> np.ndarray:
     Returns:
         keys, `[B]`, uint64.
     """
-    seen: dict[bytes, int] = {}
-    keys = np.empty(num_data, np.uint64)
-    for b, content in enumerate(_digests(tensors, num_data, torch.float64)):
-        seen[content] = seen.get(content, -1) + 1
-        again = hashlib.blake2b(content + seen[content].to_bytes(8, "little"), digest_size=8).digest()
-        keys[b] = np.frombuffer(again, np.uint64)[0]
-    return keys
+    digests = content_digests(tensors, num_data)
+    return numbered_keys(digests, likes_before(digests))
+
+
+def content_digests(tensors: Sequence[Tensor], num_data: int) -> np.ndarray:
+    """A 64-bit hash of the values of each datum, `[B]`, uint64: the same in every dtype that holds them.
+
+    Args:
+        tensors, num_data: as of `datum_keys`.
+    """
+    return _digests(tensors, num_data, torch.float64)
 
 
 def datum_digests(tensors: Sequence[Tensor], num_data: int) -> Tensor:
@@ -39,16 +50,41 @@ def datum_digests(tensors: Sequence[Tensor], num_data: int) -> Tensor:
     Args:
         tensors, num_data: as of `datum_keys`.
     """
-    return torch.from_numpy(np.frombuffer(b"".join(_digests(tensors, num_data, torch.float32)), np.int64).copy())
+    return torch.from_numpy(_digests(tensors, num_data, torch.float32).astype(np.int64))
 
 
-def _digests(tensors: Sequence[Tensor], num_data: int, floats: torch.dtype) -> Iterator[bytes]:
+def _digests(tensors: Sequence[Tensor], num_data: int, floats: torch.dtype) -> np.ndarray:
     rows = [t.detach().cpu().contiguous().reshape(num_data, -1) for t in tensors]
+    digests = bytearray()
     for start in range(0, num_data, _ROWS):
         some = [r[start : start + _ROWS] for r in rows]
         arrays = [(r.to(floats) if r.is_floating_point() else r).numpy() for r in some]
-        for b in range(start, min(start + _ROWS, num_data)):
-            digest = hashlib.blake2b(digest_size=8)
-            for array in arrays:
-                digest.update(array[b - start].tobytes())
-            yield digest.digest()
+        rows_of_each = zip(*arrays, strict=True) if arrays else repeat((), min(_ROWS, num_data - start))
+        digests += b"".join(map(_digest, rows_of_each))
+    return np.frombuffer(bytes(digests), np.uint64)
+
+
+def likes_before(digests: np.ndarray) -> np.ndarray:
+    """For each digest how many equal ones stand before it, `[B]`, uint64."""
+    order = np.argsort(digests, kind="stable")
+    ordered = digests[order]
+    places = np.arange(len(ordered), dtype=np.uint64)
+    first = np.concatenate([[True], ordered[1:] != ordered[:-1]]) if len(ordered) else np.zeros(0, bool)
+    counts = np.empty_like(places)
+    counts[order] = places - np.maximum.accumulate(np.where(first, places, np.uint64(0)))
+    return counts
+
+
+def numbered_keys(digests: np.ndarray, counts: np.ndarray) -> np.ndarray:
+    """The keys of data by their digests and by how many of their like came before, `[B]`, uint64."""
+    both = np.stack([np.asarray(digests, "<u8"), np.asarray(counts, "<u8")], 1).tobytes()
+    hashed = (hashlib.blake2b(both[i : i + 16], digest_size=8).digest() for i in range(0, len(both), 16))
+    return np.frombuffer(b"".join(hashed), np.uint64)
+
+
+def _digest(arrays: tuple[np.ndarray, ...]) -> bytes:
+    """Of one datum's values."""
+    digest = hashlib.blake2b(digest_size=8)
+    for array in arrays:
+        digest.update(array)  # type: ignore[arg-type]
+    return digest.digest()

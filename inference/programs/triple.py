@@ -20,6 +20,7 @@ What comes back is Pyro's trace; `terms.py` reads it. With the plate of samples,
 
 import math
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from functools import cached_property, partial, reduce
 from typing import Any, Literal, Self
 
@@ -222,6 +223,31 @@ class Triple:
             return self.holding(values).replaced(whole=whole, keys=whole.keys[self.picked.numpy()])
         new = self.holding(values)
         return new.replaced(keys=datum_keys(new.data, len(new)))
+
+    def over(self, rows: Sequence[Tensor], keys: np.ndarray) -> Self:
+        """The same programs on other data, however many, with these keys; what is said of each datum is read anew.
+
+        Args:
+            rows: for each per-datum argument, in the order of `data`, the rows `[R, ...]` in its place.
+            keys: of these data, `[R]` uint64.
+
+        Raises:
+            ProgramError: if the programs cannot be given other data, or cannot be read with these.
+        """
+        if not self.sliceable or isinstance(self.model, OfOneDatum):
+            why = "each datum has a program of its own" if self.sliceable else self.why_whole()
+            raise ProgramError(f"these programs cannot be given other data: {why}")
+        placed = {key: as_argument(value, self.per_datum[key]) for key, value in zip(self.per_datum, rows, strict=True)}
+        args = tuple(placed.get(i, a) for i, a in enumerate(self.args))
+        kwargs = {k: placed.get(k, a) for k, a in self.kwargs.items()}
+        structure = read_structure(self.model, self.guide, args, kwargs, self.plate, self.structure.pinned)
+        if structure.num_data != len(keys):
+            raise ProgramError(f"the programs have {structure.num_data} data when they are given {len(keys)}")
+        said = {caution.reason for caution in structure.cautions}
+        of_all = [caution for caution in self.structure.cautions if bool(caution.data.all())]
+        more = [replace(c, data=torch.ones(len(keys), dtype=torch.bool)) for c in of_all if c.reason not in said]
+        structure = replace(structure, cautions=(*structure.cautions, *more))
+        return self.replaced(args=args, kwargs=kwargs, structure=structure, keys=keys)
 
     def along(self, axes: Axes) -> Self:
         """The same programs and data, cut along other axes of their arguments, by position or name."""

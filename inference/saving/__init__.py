@@ -10,6 +10,7 @@ built than is stored.
 
     durable.py        write_directory, replace_file, replace_text; replacing, for what a library writes
     disk.py           WriteError, and whether a file can be written, found out before the work
+    places.py         folders on a disk, or behind a URL
     one_writer.py     the lock on a folder or a file; InUseError
     leftovers.py      temporary files: their names, who holds them, and those that nobody holds any more
     locks.py          the system's lock on an open file

@@ -41,9 +41,14 @@ def write_state(
     path: Path, kind: str, fingerprint: Mapping[str, Any], tensors: dict[str, Tensor], record: dict[str, Any]
 ) -> None:
     """Replace a state file, whole or not at all; `record` is anything that JSON can hold."""
+    replace_file(path, state_bytes(kind, fingerprint, tensors, record))
+
+
+def state_bytes(kind: str, fingerprint: Mapping[str, Any], tensors: dict[str, Tensor], record: dict[str, Any]) -> bytes:
+    """What `write_state` writes."""
     record = {"format": _format(kind), "fingerprint": dict(fingerprint), **record}
     record["digest"] = _digest(tensors, record)
-    replace_file(path, save(tensors, {"elbowroom": json.dumps(record)}))
+    return save(tensors, {"elbowroom": json.dumps(record)})
 
 
 def read_state(path: Path, kind: str, fingerprint: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, Tensor]]:
@@ -52,36 +57,50 @@ def read_state(path: Path, kind: str, fingerprint: Mapping[str, Any]) -> tuple[d
     Raises:
         StateError: if it is damaged, of another kind, or was written for another problem.
     """
+    said = f"state={str(path)!r}"
     try:
         content = read_bytes(path, memory())  # once: it may be replaced meanwhile
+    except (UnreadableError, OSError) as error:
+        raise _unreadable(said, error) from error
+    return parse_state(content, kind, fingerprint, said)
+
+
+def parse_state(
+    content: bytes, kind: str, fingerprint: Mapping[str, Any], said: str
+) -> tuple[dict[str, Any], dict[str, Tensor]]:
+    """As `read_state`, from the bytes of a file that messages call `said`."""
+    try:
         length = int.from_bytes(content[:8], "little")
         if length > MOST_HEADER:
-            raise UnreadableError(path, f"its header has {length:,} bytes, as it says, and more than {MOST_HEADER:,}")
+            reason = f"its header has {length:,} bytes, as it says, and more than {MOST_HEADER:,}"
+            raise UnreadableError(Path(said), reason)
         tensors = load(content)
-        said = json.loads(content[8 : 8 + length]).get("__metadata__", {}).get("elbowroom", "{}")
-        record = parse_json(path, said.encode(), numbers_only=False)
+        told = json.loads(content[8 : 8 + length]).get("__metadata__", {}).get("elbowroom", "{}")
+        record = parse_json(Path(said), told.encode(), numbers_only=False)
         digest = _digest(tensors, {name: value for name, value in record.items() if name != "digest"})
     except (SafetensorError, UnreadableError, OSError, TypeError, KeyError) as error:  # a dtype that torch has not
-        reason = error.reason if isinstance(error, UnreadableError) else error
-        raise StateError(
-            f"state={str(path)!r} is no readable state file ({reason}): remove it to begin anew"
-        ) from error
+        raise _unreadable(said, error) from error
     if record.get("format") == _format(kind, 1):
         raise StateError(
-            f"state={str(path)!r} was written by an earlier version of elbowroom, which did not notice every change of "
-            "such a file: remove it to begin anew"
+            f"{said} was written by an earlier version of elbowroom, which did not notice every change of such a file: "
+            "remove it to begin anew"
         )
     if record.get("format") != _format(kind):
-        raise StateError(f"state={str(path)!r} is not a state of this kind ({kind}): give another path")
+        raise StateError(f"{said} is not a state of this kind ({kind}): give another path")
     if record.pop("digest", None) != digest or not isinstance(record.get("fingerprint"), dict):
-        raise StateError(f"state={str(path)!r} is damaged, its contents have changed: remove it to begin anew")
+        raise StateError(f"{said} is damaged, its contents have changed: remove it to begin anew")
     for name, wanted in fingerprint.items():
         if record["fingerprint"].get(name) != wanted:
             raise StateError(
-                f"state={str(path)!r} was written for other {name}: it holds {record['fingerprint'].get(name)!r}, "
-                f"this call has {wanted!r}. Give another path, or remove it to begin anew"
+                f"{said} was written for other {name}: it holds {record['fingerprint'].get(name)!r}, this call has "
+                f"{wanted!r}. Give another path, or remove it to begin anew"
             )
     return record, tensors
+
+
+def _unreadable(said: str, error: Exception) -> StateError:
+    reason = error.reason if isinstance(error, UnreadableError) else error
+    return StateError(f"{said} is no readable state file ({reason}): remove it to begin anew")
 
 
 def _format(kind: str, version: int = _VERSION) -> str:

@@ -38,6 +38,7 @@ class Contender:
         memory_bytes: byte budget for one evaluation.
         path: a file that keeps what is known, or None.
         clock: shared by all contenders.
+        evidence: importance sampling of all its data, if that was done before.
     """
 
     target: Target
@@ -45,6 +46,7 @@ class Contender:
     memory_bytes: int | None
     path: Path | None
     clock: Clock
+    evidence: Estimate | None = None
 
     def __post_init__(self) -> None:
         self.target = self.target.collapsed()
@@ -95,7 +97,10 @@ class Contender:
 
     def _weigh(self, data: Tensor) -> None:
         options: dict[str, Any] = {"seed": self.seed, "memory_bytes": self.memory_bytes}
-        found = importance(self._part(data), num_samples=NUM_SAMPLES, search=False, **options)
+        if self.evidence is None:
+            found = importance(self._part(data), num_samples=NUM_SAMPLES, search=False, **options)
+        else:
+            found = self.evidence.at(data)
         self.ledger.put("importance", data, found)
         elbo = Estimate(found.info["elbo"], found.info["elbo_stderr"], "lower", flags=("",) * len(data))
         self.ledger.put(_ELBO, data, elbo)

@@ -8,7 +8,9 @@ import torch
 from torch import Tensor
 
 from elbowroom.entrances import checked
+from elbowroom.inference.estimate import Estimate
 from elbowroom.inference.evaluation.clock import Budget, Clock
+from elbowroom.inference.evidence.importance.importance import check_evidence
 from elbowroom.inference.progress import progress_bar
 from elbowroom.inference.saving.one_writer import only_writer
 from elbowroom.inference.target import Target
@@ -34,6 +36,7 @@ def versus(
     seed: int = 0,
     tolerance: float = 0.1,
     state: str | Path | None = None,
+    evidence: tuple[Estimate, Estimate] | None = None,
     memory_bytes: int | None = None,
     progress: bool = False,
 ) -> Versus:
@@ -61,6 +64,8 @@ def versus(
         tolerance: width in nats at which a datum's bracket is settled at first.
         state: a directory that keeps what is known of each model; a later call with the same targets and seed goes on
             from there with a fresh budget.
+        evidence: importance sampling of all these data by each of the models, if it was done before: as
+            `importance(target)` returns, or `read_shards(file).of(target)`. The first estimates are then these.
         memory_bytes: byte budget for one evaluation (default 256 MiB).
         progress: show a progress bar of data.
 
@@ -75,13 +80,17 @@ def versus(
     """
     _check(names, level, about)
     check_comparable(names, a, b)
+    for given in evidence or ():
+        check_evidence(given, len(a))
     clock, where = Clock(budget), None if state is None else Path(state)
     seeds = (seed, (seed + _OTHER_SEED) % 2**63)
     anew = about == "new data" and len(a) > 1
     with only_writer(where, "state", folder=True):
         contenders = [
-            Contender(target, own, memory_bytes, None if where is None else where / f"{place}.safetensors", clock)
-            for target, own, place in zip((a, b), seeds, "ab", strict=True)
+            Contender(
+                target, own, memory_bytes, None if where is None else where / f"{place}.safetensors", clock, known
+            )
+            for target, own, place, known in zip((a, b), seeds, "ab", evidence or (None, None), strict=True)
         ]
         with torch.no_grad(), progress_bar(len(a), "versus", "datum", progress) as bar:
             data, each = take_up(contenders, random_order(len(a), seed), tolerance, bar.reach)

@@ -21,6 +21,8 @@ CHANGED = {
     "versus": ["--run=runs/a", "--b.networks.vae=mine:VAE", "--b.data.name=x.npy", "--about=these data"],
     "compare": ["--indices=[3,1]", "--mcmc=false", "--num_draws=7", "--units=bits"],
     "generate": ["--num_samples=9", "--which=best"],
+    "shard": ["--array=many.npy", "--options={num_samples: 7}", "--engine=one", "--chunk=64", "--dry_run"],
+    "merge": ["--shards=there", "--partial"],
     "rivals": ["--rows=[pixels,made]", "--kind=levels", "--limit=9"],
     "demo": ["--epochs=4", "--output=here"],
     "families": ["--json"],

@@ -14,7 +14,7 @@ from house_imports import FOLDERS, ROOT
 
 NAMES = (
     "README.md", "CONTRIBUTING.md", "SECURITY.md", "docs/house.md", "docs/training.md", "docs/other_ways_round_z.md",
-    "docs/likelihoods.md",
+    "docs/likelihoods.md", "docs/many_machines.md",
 )  # fmt: skip
 PAGES = {name: (ROOT / name).read_text() for name in NAMES}
 PATH = re.compile(r"[\w.<>]+(?:/[\w.<>]+)*(?:/|\.py|\.md|\.svg|\.toml)")

@@ -28,6 +28,8 @@ BASES = {
     "versus": ("--a.run=run", "--b.run=run", "--limit=2", "--budget=2"),
     "compare": ("--run=run", "--limit=1", "--mcmc=false", "--num_samples=20"),
     "generate": ("--run=run", "--num_samples=2"),
+    "shard": ("--run=run", "--limit=2", "--options={num_samples: 20, search: false}", "--output=out"),
+    "merge": ("--shards=shards",),
     "rivals": ("--rows=pixels", "--limit=40"),
     "families": (),
 }
@@ -35,6 +37,11 @@ BASES = {
 
 FREE = (
     "output",
+    "shards",
+    "file",
+    "array",
+    "status",
+    "evidence",
     "run",
     "name",
     "dir",

@@ -8,6 +8,7 @@ from pathlib import Path
 from tempfile import mkdtemp
 from typing import Any, NamedTuple
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 
@@ -81,6 +82,15 @@ def bracket() -> inference.Bracket:
     return bad_audit().bracket
 
 
+@cache
+def _shards() -> Path:
+    """A folder of finished shards."""
+    place = Path(mkdtemp())
+    inference.shard(target(), output=place, options={"num_samples": 20, "search": False}, progress=False)
+    inference.merge_shards(place)
+    return place
+
+
 def pair() -> dict[str, Any]:
     """Programs that can be trained."""
     torch.manual_seed(0)
@@ -94,6 +104,7 @@ def guide() -> Any:
 def _inference() -> dict[str, tuple[Any, dict[str, Any]]]:
     t, d, e = target(), draws(), estimate()
     programs = {"model": PROBLEM.model, "guide": PROBLEM.guide, "*": (X,)}
+    few: dict[str, Any] = {"options": {"num_samples": 20, "search": False}, "progress": False}
     short = {"num_steps": 8, "num_chains": 2, "num_pilot": 2}
     return {
         "Target": (inference.Target, programs),
@@ -154,6 +165,11 @@ def _inference() -> dict[str, tuple[Any, dict[str, Any]]]:
             },
         ),
         "load_checkpoint": (inference.load_checkpoint, {**pair(), "run_dir": Path(mkdtemp())}),
+        "shard": (inference.shard, {"target": t, "output": _shards() / "more", **few}),
+        "shard_cost": (inference.shard_cost, {"target": t, "options": few["options"]}),
+        "shards_standing": (inference.shards_standing, {"output": _shards()}),
+        "merge_shards": (inference.merge_shards, {"output": _shards()}),
+        "read_shards": (inference.read_shards, {"file": _shards()}),
         "Gates": (inference.Gates, {}),
         "Evaluations": (inference.Evaluations, {"number": 100.0}),
         "Draws.select": (d.select, {"data": [0]}),
@@ -230,6 +246,14 @@ def _networks() -> dict[str, tuple[Any, dict[str, Any]]]:
     }
 
 
+@cache
+def _array() -> Path:
+    """A file of data."""
+    path = Path(mkdtemp()) / "x.npy"
+    np.save(path, X.numpy())
+    return path
+
+
 def _others() -> dict[str, tuple[Any, dict[str, Any]]]:
     made = densities.make_density("made", 4, levels=2, hidden=(3,))
     zeros = torch.zeros(5, 4)
@@ -237,6 +261,7 @@ def _others() -> dict[str, tuple[Any, dict[str, Any]]]:
     image: dict[str, Any] = {"image_shape": IMAGE}
     return {
         "load": (datasets.load, {"name": "digits", "limit": 20}),
+        "mapped": (datasets.mapped, {"path": _array()}),
         "check_binary": (datasets.check_binary, {"x": zeros}),
         "dequantized": (datasets.dequantized, {"x": zeros, "levels": 17}),
         "keep_labels": (datasets.keep_labels, {"data": digits, "per_class": 1}),

@@ -24,8 +24,13 @@ from elbowroom.inference import (
     fit,
     importance,
     load_checkpoint,
+    merge_shards,
     perplexity,
+    read_shards,
     retrain_guide,
+    shard,
+    shard_cost,
+    shards_standing,
 )
 from toys.estimators import ESTIMATORS, FIRST
 from toys.global_state import untouched
@@ -96,6 +101,7 @@ class Guide(Program):
 
 
 X = data(2, 4)
+FEW = {"num_samples": 20, "search": False}
 
 
 def evaluate(call: Callable[[Target, int, int | None], Any]) -> Callable[[Any, Any, Path], Any]:
@@ -131,6 +137,13 @@ def loaded(model: Model, guide: Guide, folder: Path) -> None:
     load_checkpoint(trained(model, guide, folder), *copies(model, guide))
 
 
+def sharded(model: Model, guide: Guide, folder: Path) -> None:
+    place = tempfile.mkdtemp(dir=folder)
+    shard(Target(model, guide, X), output=place, options=FEW, progress=False)
+    shards_standing(place)
+    read_shards(merge_shards(place, partial=True))
+
+
 def retrained(model: Model, guide: Guide, _: Path) -> None:
     still = model.without_store()
     retrain_guide(Target(still, guide, X), copies(model, guide)[1], X, num_epochs=1, num_samples=8)
@@ -156,6 +169,8 @@ CALLS: dict[str, Callable[[Any, Any, Path], Any]] = {
     "bits_per_dimension": lambda model, guide, _: bits_per_dimension(
         importance(Target(model, guide, X), num_samples=20, search=False), X
     ),
+    **dict.fromkeys(("shard", "shards_standing", "merge_shards", "read_shards"), sharded),
+    "shard_cost": lambda model, guide, _: shard_cost(Target(model, guide, X), options=FEW),
     "code_usage": lambda model, guide, _: code_usage((Target(model, guide, X).log_weights(3) > 0).long(), 2),
     **{name: evaluate(entry.call) for name, entry in ESTIMATORS.items()},
 }

@@ -35,6 +35,8 @@ def check_places(options: Any) -> None:
         FileNotFoundError: naming the option, and what lies beside it.
         FileExistsError: if a run would be written over what is there.
     """
+    if getattr(options, "status", None) is not None:  # of shard, which asks nothing of a run then
+        return
     for contestant in (getattr(options, "a", None), getattr(options, "b", None)):  # of versus
         if contestant is not None:
             check_places(contestant)

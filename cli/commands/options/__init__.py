@@ -4,6 +4,7 @@
     training.py         train: which model and guide, or which density, and how it is fitted
     subjects.py         what evidence, audit, compare and generate are asked about: a run, programs, plain networks
     questions.py        evidence, versus, compare, audit and generate
+    many_machines.py    shard and merge
     other_commands.py   demo, rivals and families
 
 Options of several commands are written once, in the classes that they inherit; `--help` and the files of `--config`
@@ -11,6 +12,7 @@ show one list, in this order: inherited options, the command's own, and last tho
 of an option is the line of its class's docstring. Imports: the registries' names, nothing else.
 """
 
+from elbowroom.commands.options.many_machines import MergeOptions, ShardOptions
 from elbowroom.commands.options.other_commands import DemoOptions, FamiliesOptions, RivalsOptions
 from elbowroom.commands.options.questions import (
     AuditOptions,
@@ -33,10 +35,12 @@ __all__ = [
     "EvidenceOptions",
     "FamiliesOptions",
     "GenerateOptions",
+    "MergeOptions",
     "Networks",
     "OfSubject",
     "Programs",
     "RivalsOptions",
+    "ShardOptions",
     "Split",
     "TrainOptions",
     "Training",

@@ -100,6 +100,7 @@ class AuditOptions(OfManyData, OfSubject):
             goes on where the first ended.
         num_simulations: data sets that the guide is calibrated on.
         units: nats, or bits: say ELBO, log p(x) and room in bits per dimension of the numbers in the file, too.
+        evidence: a table of merge with importance sampling of these data, in the place of the audit's own.
         own_loss: the loss that training printed; it is compared with minus the ELBO, and what is usually printed in its
             place.
         fail_if: a condition on the audit's numbers, such as 'gap > 5 or missed_modes > 0'; if it holds the exit code is
@@ -110,6 +111,7 @@ class AuditOptions(OfManyData, OfSubject):
     budget: float | str = 120.0
     num_simulations: int = 300
     units: Literal["nats", "bits"] = "nats"
+    evidence: str | None = None
     own_loss: float | None = None
     fail_if: str | None = None
     output: str | None = None

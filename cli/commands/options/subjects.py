@@ -103,11 +103,13 @@ class Contestant(OwnPrograms, OfRun):
         name: what it is called (null: a of the first, b of the second).
         networks: a plain PyTorch VAE; like model and guide, trained already and in the place of run.
         data: which data, for your own programs and networks (a run knows its own).
+        evidence: a table of merge with importance sampling of these data by this model.
     """
 
     name: str | None = None
     networks: Networks = field(default_factory=Networks)
     data: Data = field(default_factory=Data)
+    evidence: str | None = None
 
 
 @dataclass(frozen=True, kw_only=True)

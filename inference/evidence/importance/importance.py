@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import replace
-from typing import NotRequired, TypedDict
+from typing import Any, NotRequired, TypedDict
 
 import torch
 from torch import Tensor
@@ -157,6 +157,15 @@ def _weighed(
     estimate = collect(pieces, num_samples, sizes)
     estimate.info["evaluated"] = drawing.how
     return estimate
+
+
+def check_evidence(evidence: Estimate[Any], num_data: int, argument: str = "evidence") -> None:
+    """Raise ValueError unless this is importance sampling of so many data, as `importance` returns it."""
+    expected = f"expected importance sampling of these {num_data} data, as importance(target) returns"
+    if len(evidence) != num_data:
+        raise ValueError(f"{argument}: got an estimate of {len(evidence)} data, {expected}")
+    if missing := sorted(ImportanceInfo.__required_keys__ - evidence.info.keys()):
+        raise ValueError(f"{argument}: its info lacks {missing}; {expected}")
 
 
 def check_counts(num_samples: int, num_particles: Sequence[int] = ()) -> None:

@@ -17,7 +17,7 @@ from torch import Tensor
 
 from elbowroom.inference import Target
 from elbowroom.inference.programs import noise
-from elbowroom.inference.programs.datum_keys import datum_keys
+from elbowroom.inference.programs.datum_keys import content_digests, datum_keys, likes_before, numbered_keys
 from elbowroom.inference.programs.intercept import intercept
 from elbowroom.inference.programs.noise import BLOCK, Noise, _box_muller
 from toys.failure_budget import BUDGET, sigmas
@@ -363,6 +363,24 @@ def test_keys_are_the_same_however_many_data_are_copied_at_a_time(monkeypatch: p
     keys = datum_keys([x], 7)
     monkeypatch.setattr(f"{datum_keys.__module__}._ROWS", 2)
     assert np.array_equal(datum_keys([x], 7), keys) and len(set(keys.tolist())) == 7
+
+
+def test_keys_of_a_part_are_those_of_the_whole_once_it_is_told_how_many_like_each_came_before() -> None:
+    x = data(9, 3)[[0, 1, 0, 3, 0, 1, 6, 6, 8]]
+    digests = content_digests([x], 9)
+    likes = likes_before(digests)
+    assert likes.tolist() == [0, 0, 1, 0, 2, 1, 0, 1, 0]
+    part = slice(4, 8)
+    assert np.array_equal(digests[part], content_digests([x[part]], 4))
+    assert np.array_equal(numbered_keys(digests[part], likes[part]), datum_keys([x], 9)[part])
+    assert not np.array_equal(datum_keys([x[part]], 4), datum_keys([x], 9)[part])
+
+
+def test_keys_are_those_of_every_release() -> None:
+    """What they were when they were first released: a seed's numbers rest on them."""
+    x, labels = torch.tensor([[0.5, -1.0], [2.0, 0.25], [0.5, -1.0]]), torch.tensor([3, 1, 3])
+    assert datum_keys([x, labels], 3).tolist() == [8611052346572607657, 15012369847652927794, 11656699561371265073]
+    assert datum_keys([], 1).tolist() == [111027054516708525]
 
 
 def test_noise_does_not_depend_on_the_number_of_threads() -> None:

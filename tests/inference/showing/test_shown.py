@@ -9,7 +9,19 @@ import pytest
 import torch
 
 from elbowroom import inference
-from elbowroom.inference import EncoderOverfitting, Estimate, Fit, Target, bounds, check_program, importance
+from elbowroom.inference import (
+    EncoderOverfitting,
+    Estimate,
+    Fit,
+    Target,
+    bounds,
+    check_program,
+    importance,
+    merge_shards,
+    read_shards,
+    shard,
+    shard_cost,
+)
 from elbowroom.inference.showing.shown import Shown
 from toys.audit_results import HOSTILE, bad_audit, good_audit, short_audit
 from toys.estimators import Pixels, stand_in
@@ -59,6 +71,16 @@ def test_results_of_many_data() -> None:
         assert "1000 data" in repr(result)
     assert f"{MANY} of {MANY} data did not pass" in str(draws) or "all passed" in str(draws)
     check_shown(bounds(target, num_samples=20, search=False))
+
+
+def test_shards(tmp_path: Path) -> None:
+    options: dict[str, Any] = {"batch": 2, "options": {"num_samples": 20, "search": False}}
+    target = Pixels().target()
+    standing = shard(target, output=tmp_path, chunk=2, progress=False, **options)
+    cost = shard_cost(target, chunk=2, **options)
+    failed = dict.fromkeys(range(MANY), ("ValueError: no number",) * 3)
+    for result in (standing, replace(standing, failed=failed), cost, read_shards(merge_shards(tmp_path))):
+        check_shown(result)
 
 
 def test_flagged_data_come_first_with_their_reasons() -> None:
