@@ -9,9 +9,9 @@ from typing import Any
 import numpy as np
 import torch
 
+from elbowroom.entrances.visible import visible
 from elbowroom.inference.estimate import Estimate
 from elbowroom.inference.shards.columns import FIRST, KEY, Columns, estimates_of, number, text_of
-from elbowroom.inference.showing.visible import visible
 
 PIECE = 4096
 """Rows that are written at a time, and compressed together."""
