@@ -6,7 +6,7 @@ from typing import Any
 import torch
 
 from elbowroom.commands.options import ShardOptions
-from elbowroom.commands.output import ChunksLeftOut, print_json, say
+from elbowroom.commands.output import ChunksLeftOut, named, print_json, say
 from elbowroom.commands.runs import needs_sizes
 from elbowroom.commands.subject import Subject, say_notes, say_subject, subject_of
 from elbowroom.datasets import Mapped, mapped
@@ -84,7 +84,7 @@ def _of(subject: Subject, options: ShardOptions) -> tuple[Target, Any]:
             "[x, mask, …])"
         )
     few = target.select(range(min(_LIKE_THEM, len(target))))
-    say(f"Data: {len(rows):,} rows of {options.array} in their place.", options.json)
+    say(f"Data: {len(rows):,} rows of {named(options.array)} in their place.", options.json)
     return few, [rows, *sizes]
 
 

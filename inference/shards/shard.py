@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from elbowroom.entrances import checked
+from elbowroom.entrances.visible import one_line
 from elbowroom.inference.progress import progress_bar
 from elbowroom.inference.saving.places import place_of
 from elbowroom.inference.saving.state_file import fingerprint_of
@@ -179,4 +180,4 @@ class _Teller:
 
 
 def _say(text: str) -> None:
-    print(text, file=sys.stderr, flush=True)
+    print(one_line(text), file=sys.stderr, flush=True)
