@@ -168,7 +168,8 @@ def test_whatever_the_noise_and_the_parts_are(case: str, monkeypatch: pytest.Mon
     """Initial values of others than the first do not count: a script that seeds nothing makes some in each process."""
     monkeypatch.setattr(stepping, "WORTH_A_RECORD", 1)
     size, options = CASES[case]
-    several = together(size, lambda rank: run_of(**{"make": lambda: make_pair(rank)} | options))
+    rest = {name: value for name, value in options.items() if name != "make"}
+    several = together(size, lambda rank: run_of(options.get("make", partial(make_pair, rank)), **rest))
     check_same(run_of(**options), several)
     assert not notes(several[0])
 
@@ -346,7 +347,7 @@ def test_a_loss_of_the_callers_that_is_a_sum_is_divided() -> None:
 
 @of_two
 def coupled(rank: int, folder: Path) -> list[str]:
-    return [refusal(lambda name=name: train(name)) for name in COUPLED]
+    return [refusal(partial(train, name)) for name in COUPLED]
 
 
 def refusal(work: Callable[[], Any]) -> str:
