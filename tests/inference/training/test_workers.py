@@ -168,7 +168,7 @@ def test_whatever_the_noise_and_the_parts_are(case: str, monkeypatch: pytest.Mon
     """Initial values of others than the first do not count: a script that seeds nothing makes some in each process."""
     monkeypatch.setattr(stepping, "WORTH_A_RECORD", 1)
     size, options = CASES[case]
-    rest = {name: value for name, value in options.items() if name != "make"}
+    rest: dict[str, Any] = {name: value for name, value in options.items() if name != "make"}
     several = together(size, lambda rank: run_of(options.get("make", partial(make_pair, rank)), **rest))
     check_same(run_of(**options), several)
     assert not notes(several[0])
@@ -293,7 +293,7 @@ def test_a_run_whose_noise_is_not_shared_is_resumed(tmp_path: Path) -> None:
 class Fickle(ToyGuide):
     """Draws another random number first from some step on."""
 
-    fickle = False
+    fickle, first = False, 0.0
 
     def forward(self, x: Tensor) -> None:
         if self.fickle:
@@ -301,23 +301,39 @@ class Fickle(ToyGuide):
         super().forward(x)
 
 
-@of_two
-def lost(rank: int, folder: Path) -> tuple[Run, float]:
+def fickle(rank: int, at: int, **options: Any) -> tuple[Run, float]:
+    """Two steps an epoch, with another random number in that of the minibatch `at`; the first is an example."""
     pair = make(ToyModel, Fickle)()
     seen = []
 
     def prepare(x: Tensor) -> Tensor:
         seen.append(x)
-        pair[1].fickle = len(seen) == 3  # the example, and both steps
+        pair[1].fickle = len(seen) == at
         return x
 
-    return run_of(lambda: pair, prepare=prepare, num_data=16), pair[1].first
+    return run_of(lambda: pair, prepare=prepare, num_data=16, **options), pair[1].first
+
+
+@of_two
+def lost(rank: int, folder: Path) -> tuple[Run, float]:
+    return fickle(rank, 3)
 
 
 def test_noise_that_is_lost_on_the_way_is_told(two: dict[str, list[Any]]) -> None:
     (ours, first), (theirs, second) = two["lost"]
     assert "each draws noise of its own, for the programs draw other random numbers" in notes(ours)
     assert equal(ours[0], theirs[0]) and first != second
+
+
+@pytest.mark.slow
+def test_a_run_whose_noise_was_lost_is_resumed(tmp_path: Path) -> None:
+    def work(rank: int) -> tuple[Run, Run]:
+        whole, _ = fickle(rank, 3, num_epochs=2)
+        fickle(rank, 3, run_dir=tmp_path)
+        return whole, fickle(rank, 0, num_epochs=2, run_dir=tmp_path, resume=True)[0]
+
+    for whole, again in together(2, work):
+        assert equal(whole[0], again[0])
 
 
 def _penalised(model: Any, guide: Any, x: Tensor) -> Tensor:
