@@ -1,6 +1,6 @@
 """What workers add at each step, in one tensor and one message: gradients, the loss, buffers, and what one has to say.
 
-[ gradients | which parameters have one | loss | buffers, weighed | signals, lost noise ]
+[ gradients | which parameters have one | the loss of each worker | buffers, weighed | signals, lost noise ]
 """
 
 import signal
@@ -56,7 +56,9 @@ def added(
     own = [t.grad if part.counts else None for t in trainable]
     parts = [torch.zeros(t.numel()) if g is None else g.reshape(-1) for t, g in zip(trainable, own, strict=True)]
     parts.append(torch.tensor([float(gradient is not None) for gradient in own]))
-    parts.append(_halves(loss if part.counts else 0.0, dtype))
+    losses = torch.zeros(workers.size, 2, dtype=dtype)
+    losses[workers.rank] = _halves(loss if part.counts else 0.0, dtype)
+    parts.append(losses.reshape(-1))
     parts += [
         buffer.reshape(-1) * part.weight if part.counts else torch.zeros(buffer.numel()) for buffer in buffers.values()
     ]
@@ -76,7 +78,7 @@ def added(
 
 
 def _halves(loss: float, dtype: torch.dtype) -> Tensor:
-    """A number of double precision as two of less: the rounded one, and what it lacks."""
+    """A number of double precision as two of less: the rounded one, and what it lacks. Their sums would be rounded."""
     exact = torch.tensor(loss, dtype=torch.float64)
     rounded = exact.to(dtype)
     return torch.stack([rounded, (exact - rounded.double()).to(dtype)])

@@ -10,6 +10,7 @@ each worker, so that parameters stay the same in all of them.
 
 import json
 import os
+import sys
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from datetime import timedelta
@@ -100,6 +101,7 @@ def joined(device: torch.device) -> Iterator[Workers]:
             f"WORLD_SIZE={num_workers()} asks for several workers, and this torch was built without torch.distributed: "
             "unset it to train in one process"
         )
+    hook = sys.excepthook  # torch puts another in its place, and leaves it there
     try:
         _begin("nccl" if device.type == "cuda" else "gloo")
     except (RuntimeError, ValueError) as error:
@@ -111,6 +113,7 @@ def joined(device: torch.device) -> Iterator[Workers]:
         yield Group(device)
     finally:
         distributed.destroy_process_group()
+        sys.excepthook = hook
 
 
 _BEGUN = count()  # groups of this process: each has names of its own in the store
