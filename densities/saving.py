@@ -49,6 +49,12 @@ def save_density(density: Density, path: str | Path, name: str, options: Mapping
     except (TypeError, ValueError) as error:
         raise TypeError(f"options must be as JSON can hold them (numbers, texts, lists): {error}") from error
     place = Path(path)
+    with only_writer(place, "path", folder=True):  # or the parameters of one might meet the description of another
+        write_density(density, place, name, options or {})
+
+
+def write_density(density: Density, place: Path, name: str, options: Mapping[str, Any]) -> None:
+    """As `save_density`, by who has the lock of the directory; name and options are right."""
     content = safetensors.torch.save(
         {key: value.detach().cpu().contiguous() for key, value in density.state_dict().items()}
     )
@@ -56,12 +62,11 @@ def save_density(density: Density, path: str | Path, name: str, options: Mapping
         "format": FORMAT,
         "density": name,
         "data_dim": density.data_dim,
-        "options": dict(options or {}),
+        "options": dict(options),
         "sha256": hashlib.sha256(content).hexdigest(),
     }
-    with only_writer(place, "path", folder=True):  # or the parameters of one might meet the description of another
-        replace_file(place / PARAMETERS, content)
-        replace_file(place / DESCRIPTION, json.dumps(sealed(described), indent=1).encode())
+    replace_file(place / PARAMETERS, content)
+    replace_file(place / DESCRIPTION, json.dumps(sealed(described), indent=1).encode())
 
 
 @checked

@@ -17,8 +17,8 @@ from elbowroom.commands.output import write_json
 from elbowroom.commands.runs import FORMAT, arguments_of, data_again, data_of, load_data, read_record, torch_device
 from elbowroom.datasets import Dataset
 from elbowroom.datasets.splits import SPLITS
-from elbowroom.densities import DENSITIES, Density, density_class, load_density, make_density, save_density
-from elbowroom.densities.saving import DESCRIPTION
+from elbowroom.densities import DENSITIES, Density, density_class, load_density, make_density
+from elbowroom.densities.saving import DESCRIPTION, write_density
 from elbowroom.densities.training import minimise
 from elbowroom.inference.saving.json_values import json_able
 from elbowroom.inference.saving.one_writer import LOCK, only_writer
@@ -77,7 +77,7 @@ def fit_density(options: TrainOptions) -> DensityRun:
     with only_writer(place, "output", folder=True):
         _check_new(place)
         density.fit(x, validation, seed=options.seed, progress=not options.json, **told)
-        save_density(density, place, name, given)
+        write_density(density, place, name, given)
         described = {
             "arguments": {"density_options": given, "fit_options": told},
             "record": record,

@@ -46,6 +46,11 @@ class MemberTarget(Target):
         return new
 
     @property
+    def contents(self) -> list[Tensor]:
+        """The per-datum arguments but for the members: whatever these are, draws of the posterior are of the same data."""
+        return self.rows_of(key for key in self.per_datum if key not in self.KEYS)
+
+    @property
     def cautions(self) -> tuple[str, ...]:
         """For each datum why what rests on its member is to be doubted, known from when it was found; or empty."""
         return self.doubts

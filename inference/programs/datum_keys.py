@@ -61,7 +61,7 @@ def _digests(tensors: Sequence[Tensor], num_data: int, floats: torch.dtype) -> n
         arrays = [(r.to(floats) if r.is_floating_point() else r).numpy() for r in some]
         rows_of_each = zip(*arrays, strict=True) if arrays else repeat((), min(_ROWS, num_data - start))
         digests += b"".join(map(_digest, rows_of_each))
-    return np.frombuffer(bytes(digests), np.uint64)
+    return np.frombuffer(digests, np.uint64)  # of a bytearray: it may be written to
 
 
 def likes_before(digests: np.ndarray) -> np.ndarray:
@@ -79,7 +79,7 @@ def numbered_keys(digests: np.ndarray, counts: np.ndarray) -> np.ndarray:
     """The keys of data by their digests and by how many of their like came before, `[B]`, uint64."""
     both = np.stack([np.asarray(digests, "<u8"), np.asarray(counts, "<u8")], 1).tobytes()
     hashed = (hashlib.blake2b(both[i : i + 16], digest_size=8).digest() for i in range(0, len(both), 16))
-    return np.frombuffer(b"".join(hashed), np.uint64)
+    return np.frombuffer(bytearray(b"".join(hashed)), np.uint64)
 
 
 def _digest(arrays: tuple[np.ndarray, ...]) -> bytes:

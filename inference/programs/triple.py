@@ -19,7 +19,7 @@ What comes back is Pyro's trace; `terms.py` reads it. With the plate of samples,
 """
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from functools import cached_property, partial, reduce
 from typing import Any, Literal, Self
@@ -153,15 +153,24 @@ class Triple:
     @property
     def data(self) -> list[Tensor]:
         """The per-datum arguments, `[B, ...]` each whatever the axis of their data, in the order of `per_datum`."""
+        return self.rows_of(self.per_datum)
+
+    def rows_of(self, keys: Iterable[int | str]) -> list[Tensor]:
+        """Some of the per-datum arguments, `[B, ...]` each."""
         arguments = named(self.args, self.kwargs)
-        return [as_rows(arguments[key], axis) for key, axis in self.per_datum.items()]
+        return [as_rows(arguments[key], self.per_datum[key]) for key in keys]
+
+    @property
+    def contents(self) -> list[Tensor]:
+        """What makes a datum another one, `[B, ...]` each: here all per-datum arguments."""
+        return self.data
 
     @property
     def digests(self) -> Tensor:
         """A digest of each datum, `[B]` int64, equal for equal data."""
         if self.whole is not None and self.picked is not None:
             return self.whole.digests[self.picked]
-        return datum_digests(self.data, len(self))
+        return datum_digests(self.contents, len(self))
 
     @property
     def device(self) -> torch.device:

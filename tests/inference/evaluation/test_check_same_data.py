@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from elbowroom.inference import Target, anneal_reverse, bridge, hmc, nuts
+from elbowroom.inference import Target, anneal_reverse, bridge, decompose, hmc, nuts
 from elbowroom.inference.evaluation.check_same_data import check_same_data
 from toys.programs import conjugate, data, normal_guide, normal_model
 
@@ -37,3 +37,10 @@ def test_draws_of_other_data_of_the_same_shape_are_refused() -> None:
 def test_data_picked_of_programs_that_do_not_follow_have_the_same_digests() -> None:
     target = Target(normal_model, normal_guide(0.9), data(5))
     assert torch.equal(target.pick(torch.tensor([3, 1])).pick(torch.tensor([1])).digests, target.digests[[1]])
+
+
+def test_members_of_a_family_are_no_part_of_the_data() -> None:
+    target = Target(normal_model, normal_guide(0.9), data(5))
+    refined = decompose(target, families=["mean-field"], num_samples=32).refined.target()
+    assert torch.equal(refined.digests, target.digests)
+    assert torch.equal(refined.select([3, 1]).digests, target.digests[[3, 1]])
