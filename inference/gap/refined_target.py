@@ -47,7 +47,7 @@ class MemberTarget(Target):
 
     @property
     def contents(self) -> list[Tensor]:
-        """The per-datum arguments but for the members: whatever these are, draws of the posterior are of the same data."""
+        """The per-datum arguments but for the members: with others, draws of the posterior are of the same data."""
         return self.rows_of(key for key in self.per_datum if key not in self.KEYS)
 
     @property
