@@ -174,7 +174,7 @@ CALLS: dict[str, Callable[[Any, Any, Path], Any]] = {
     "code_usage": lambda model, guide, _: code_usage((Target(model, guide, X).log_weights(3) > 0).long(), 2),
     **{name: evaluate(entry.call) for name, entry in ESTIMATORS.items()},
 }
-LONG = {"encoder_overfitting", "bidirectional", "bracket", "decompose", "versus"}
+LONG = {"anneal_reverse", "encoder_overfitting", "bidirectional", "bracket", "decompose", "smc", "versus"}
 QUICK = [
     name
     for name in CALLS

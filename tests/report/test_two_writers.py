@@ -23,6 +23,7 @@ from elbowroom.report.archives.datatree import write_tree
 from elbowroom.report.figures.style import new_figure, save_figure
 from elbowroom.report.page.document import save_html
 from toys.audit_results import bad_audit
+from toys.selections import all_but_slow
 
 SIZES = (300, 3000)
 """Of what the two write: whose bytes these are can be told, and half of the one is none of the other."""
@@ -111,7 +112,7 @@ def ended(pids: list[int], meanwhile: Callable[[], object]) -> list[int]:
     return codes
 
 
-@pytest.mark.parametrize("name", KINDS)
+@pytest.mark.parametrize("name", all_but_slow(KINDS, ("audit.json", "a.html", "a.svg")))
 def test_readers_meet_whole_files(name: str, tmp_path: Path) -> None:
     write, read = KINDS[name]
     path, seen = tmp_path / name, set()

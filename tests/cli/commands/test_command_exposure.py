@@ -21,6 +21,7 @@ def cells(folder: Path) -> None:
     np.save(folder / "cells.npy", np.stack(counts))
 
 
+@pytest.mark.slow
 def test_sizes_are_given_to_the_programs_and_kept_where_data_are_simulated(run: Run, cells: None) -> None:
     assert run("train", *DATA, OPTIONS, *SMALL, "--output=run").code == 0
     target = open_run("run", "last", "cpu").target("test", 4)

@@ -210,6 +210,7 @@ def test_what_is_refused(
     assert not Path("audit").exists()
 
 
+@pytest.mark.slow
 def test_networks_that_nobody_loaded(run: Run, weights: dict[str, torch.Tensor], audited: list[Target]) -> None:
     """A class, or a function that draws weights, is doubted; one that loads them, and an object, are not."""
 

@@ -82,6 +82,7 @@ def test_an_own_model_takes_a_guide_by_name_and_the_other_way_round(
     assert refused.refused("programs.guide_options: your own guide mine:make_guide takes none")
 
 
+@pytest.mark.slow
 def test_pictures_of_a_walk_need_decode_and_encode(run: Run, folder: Path, pixels: Path, programs: Path) -> None:
     """Samples and reconstructions need no method: the program is run."""
     assert run("train", *DATA, *own("model", "guide"), "--output=run").code == 0
@@ -116,6 +117,7 @@ def make_guide():
 """
 
 
+@pytest.mark.slow
 def test_grey_data_of_own_programs_are_told_as_such(
     run: Run, folder: Path, pixels: Path, caplog: pytest.LogCaptureFixture
 ) -> None:

@@ -11,6 +11,7 @@ from toys.strict_json import read_json
 FEW = ("rivals", "--rows=[pixels,mixture]", "--limit=12")
 
 
+@pytest.mark.slow
 def test_the_table_is_printed_and_written(run: Run, folder: Path) -> None:
     shown = run(*FEW, "--output=here")
     assert shown.code == 0 and "log p(x) of 12 test data (binary) by 2 models, seed 0" in shown.out

@@ -204,6 +204,7 @@ def test_compare_writes_tables_that_agree(run: Run, trained: Path) -> None:
         assert np.array_equal(tree["observed_data"]["x"].values.reshape(2, 9), test[[7, 2]].numpy())
 
 
+@pytest.mark.slow
 def test_compare_chooses_from_typical_to_worst(run: Run, trained: Path) -> None:
     found = run("compare", f"--run={trained}", "--mcmc=false", "--num_samples=300", "--json").json()
     assert found == read_json(trained / "compare" / "comparison.json")

@@ -184,6 +184,7 @@ def test_pictures_are_of_labels(run: Run, plain: dict[str, nn.Module]) -> None:
     )
 
 
+@pytest.mark.slow
 def test_programs_of_ones_own(run: Run, plain: dict[str, nn.Module]) -> None:
     """With decode and encode all is drawn; of two functions, what needs no more than the programs."""
     found = run("evidence", *OWN, *DATA, *QUICK, "--json").json()

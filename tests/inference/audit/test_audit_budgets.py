@@ -73,6 +73,7 @@ def test_means_are_of_all_data_if_all_are_known() -> None:
     assert "of all 20 usable data" in found.numbers["log_p"].about
 
 
+@pytest.mark.slow
 def test_some_known_data_do_not_speak_for_all() -> None:
     """The settled ones are the easy ones: unless all are known, the random sample speaks."""
     found = of_twenty()

@@ -65,6 +65,7 @@ def test_every_part_of_an_audit_comes_back(audit: Any, part: str) -> None:
     same(through(result, target), result)
 
 
+@pytest.mark.slow
 def test_every_type_that_can_be_kept_is_met_here(tmp_path: Path) -> None:
     """A type that is made known to the store is part of something that the tests above bring back."""
     audit_target(Line().target(2), budget=GENEROUS, num_simulations=30, state=tmp_path)
@@ -106,6 +107,7 @@ values = st.recursive(
 )
 
 
+@pytest.mark.slow
 @settings(max_examples=60, deadline=None)
 @given(values)
 def test_what_is_kept_comes_back(value: Any) -> None:

@@ -134,6 +134,7 @@ def test_a_mixture_that_a_bend_does_not_better_stays_as_it_is() -> None:
     torch.testing.assert_close(target.log_guide(z)[:, kept], mixture.log_guide(z)[:, kept], rtol=1e-4, atol=1e-4)
 
 
+@pytest.mark.slow
 def test_what_a_flow_cannot_be() -> None:
     with pytest.raises(ValueError, match="'flow' are densities of all latents together"):
         banana().refined.program("flow")

@@ -69,6 +69,7 @@ def test_two_threads_get_what_one_gets(calls: int) -> None:
     assert Trace_ELBO().loss(exact.model, exact.guide, exact.sample(3)) > 0  # Pyro by itself is as it was
 
 
+@pytest.mark.slow
 def test_chains_in_one_thread_and_programs_read_in_another() -> None:
     pair = targets()
     expected = hmc(pair[0], num_chains=2, num_warmup=10, num_draws=10).z["z"]

@@ -100,6 +100,7 @@ def test_more_than_two_latents_by_chains() -> None:
     assert (found.log_p.low - 0.1 <= exact).all() and (exact <= found.log_p.high + 0.1).all()
 
 
+@pytest.mark.slow
 def test_a_small_budget_takes_data_at_random() -> None:
     first, second, x = pair(num_data=400)
     found = versus(pinned(first, x), pinned(second, x), budget="2e5 evaluations")

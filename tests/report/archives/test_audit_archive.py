@@ -61,6 +61,7 @@ def assert_same(array: np.ndarray, values: Any) -> None:
         assert array.tolist() == values
 
 
+@pytest.mark.slow
 def test_arviz_reads_it(bad_file: Path) -> None:
     audit = bad_audit()
     assert audit.portrait is not None and audit.portrait.posterior is not None and audit.x is not None

@@ -110,6 +110,7 @@ def test_one_latent_is_shown_as_densities() -> None:
         np.testing.assert_allclose(density, q.log_prob(torch.tensor(x)).exp(), atol=5e-3)
 
 
+@pytest.mark.slow
 def test_three_latents_are_shown_pairwise() -> None:
     made = toy(3)
     figure = posterior_figure(made.target, made.comparison, DATA[0])

@@ -18,6 +18,7 @@ from toys.programs import TRIPLES, Ppca, conjugate, data, normal_evidence, norma
 TIGHT = {"rtol": 1e-9, "atol": 1e-9}
 
 
+@pytest.mark.slow
 def test_exact_guide_makes_every_run_the_evidence() -> None:
     problem = Ppca.make(6, 2, 0.7)
     x = problem.sample(4)
@@ -27,6 +28,7 @@ def test_exact_guide_makes_every_run_the_evidence() -> None:
     assert estimate.bound == "lower" and set(estimate.flags) == {""}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("num_steps", [*(pytest.param(n, marks=pytest.mark.slow) for n in (1, 2)), 4])
 def test_evidence_is_unbiased_with_resampling(num_steps: int) -> None:
     """E[Ẑ] = p(x) over 4,000 repeats of one datum, with four particles in a run that must resample."""
