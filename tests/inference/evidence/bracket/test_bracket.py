@@ -34,7 +34,8 @@ LONG = (*SLOW, "ppca-10", "ppca-10-wide", "ppca-mean-field", "regression-mean-fi
         "student-likelihood-3-10", "dirichlet-multinomial", "sblri", "ark", "gp-regr",
         "correlated-gaussian-0.9999")  # fmt: skip
 ALIKE = ("shells-one", "ragged-hmm", "partly-observed-labels", "student-prior-1-1", "student-likelihood-1-1",
-         "beta-binomial", "mixture-two-sites-one-normal", "correlated-gaussian-0.9", "conjugate-normal", "conjugate-normal-0.5", "conjugate-normal-0.9", "conjugate-normal-0.95",
+         "beta-binomial", "mixture-two-sites-one-normal", "correlated-gaussian-0.9",
+         "conjugate-normal", "conjugate-normal-0.5", "conjugate-normal-0.9", "conjugate-normal-0.95",
          "conjugate-normal-1.5", "correlated-gaussian-0.3", "correlated-gaussian-0.6", "modes", "modes-large",
          "two-modes-2-large", "two-modes-2-small", "student-prior-3-1", "student-likelihood-3-1",
          "gamma-poisson-log-normal", "mixture", "mixture-one-normal", "shells", "shells-prior",
