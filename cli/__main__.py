@@ -71,8 +71,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command and return its exit code."""
     typed = list(sys.argv[1:] if arguments is None else arguments)
     words = [word for word in typed if word != "--traceback"]
+    whole = words != typed
+    if words[:1] == ["--"]:  # after which torchrun takes no `--run` for one of its own options
+        words = words[1:]
     try:
-        code = _run(words, whole=words != typed)
+        code = _run(words, whole=whole)
     finally:
         flush()
     return _say(said, 3) if not code and (said := lost()) else code

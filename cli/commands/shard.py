@@ -12,6 +12,7 @@ from elbowroom.commands.subject import Subject, say_notes, say_subject, subject_
 from elbowroom.datasets import Mapped, mapped
 from elbowroom.inference import Standing, Target, shard, shard_cost, shards_standing
 from elbowroom.inference.saving.json_values import json_able
+from elbowroom.inference.training.workers import is_first
 
 _LIKE_THEM = 64  # data of the subject that the programs are read with, where others are evaluated
 
@@ -35,10 +36,11 @@ def run(options: ShardOptions) -> None:
         _tell(shards_standing(options.status), options)
         return
     _own_card(options.device)
+    quiet = options.json or not is_first()
     subject = subject_of(options)
-    say_subject(subject, options.json)
-    say_notes(subject, options.json)
-    target, data = _of(subject, options)
+    say_subject(subject, quiet)
+    say_notes(subject, quiet)
+    target, data = _of(subject, options, quiet)
     given: dict[str, Any] = {
         "chunk": options.chunk, "batch": options.batch, "estimator": options.estimator, "options": options.options,
         "seed": options.seed,
@@ -62,7 +64,7 @@ def _own_card(device: str) -> None:
         torch.cuda.set_device(int(os.environ["LOCAL_RANK"]) % torch.cuda.device_count())
 
 
-def _of(subject: Subject, options: ShardOptions) -> tuple[Target, Any]:
+def _of(subject: Subject, options: ShardOptions, quiet: bool) -> tuple[Target, Any]:
     """The programs with their data; or with a few of them, and the others."""
     if options.array is None:
         return subject.target, None
@@ -84,13 +86,13 @@ def _of(subject: Subject, options: ShardOptions) -> tuple[Target, Any]:
             "[x, mask, …])"
         )
     few = target.select(range(min(_LIKE_THEM, len(target))))
-    say(f"Data: {len(rows):,} rows of {named(options.array)} in their place.", options.json)
+    say(f"Data: {len(rows):,} rows of {named(options.array)} in their place.", quiet)
     return few, [rows, *sizes]
 
 
 def _tell(standing: Standing, options: ShardOptions) -> None:
-    say(str(standing), options.json)
-    if options.json:
+    say(str(standing), options.json or not is_first())
+    if options.json and is_first():
         print_json(json_able(standing.record()))
     if standing.failed:
         chunks = ", ".join(map(str, standing.failed))

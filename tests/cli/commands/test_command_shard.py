@@ -1,6 +1,9 @@
 """elbowroom shard and merge: a run's programs on its own data, on an array of many, and by several workers."""
 
+import os
 import shutil
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -104,3 +107,19 @@ def test_names_and_numbers_are_the_librarys() -> None:
     assert (options.chunk, options.batch) == (CHUNK, BATCH)
     assert set(ShardOptions.__annotations__["engine"].__args__) == {"auto", *LAUNCHERS}
     assert set(ShardOptions.__annotations__["estimator"].__args__) == set(estimators.ESTIMATORS)
+
+
+@pytest.mark.slow
+def test_workers_of_torchrun_are_told_of_the_run_and_speak_with_one_voice(run: Run, trained: Path) -> None:
+    """After `--` torchrun takes `--run` for none of its own options."""
+    start = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node=2", "-m", "elbowroom"]
+    done = subprocess.run(
+        [*start, "--", "shard", *FEW, "--output=two", "--chunk=4"],
+        capture_output=True, text=True, env={**os.environ, "OMP_NUM_THREADS": "1"}, check=False,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.count("Data: ") == 1 and run("merge", "--shards=two").code == 0
+
+
+def test_leading_dashes_are_nothing(run: Run, trained: Path) -> None:
+    assert run("--", "shard", *FEW, "--output=one").code == 0
