@@ -7,7 +7,7 @@ has the keys that they have among all.
 """
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from itertools import repeat
 
 import numpy as np
@@ -39,26 +39,28 @@ def content_digests(tensors: Sequence[Tensor], num_data: int) -> np.ndarray:
     Args:
         tensors, num_data: as of `datum_keys`.
     """
-    return _digests(tensors, num_data, torch.float64)
+    return _digests(tensors, num_data, lambda r: r.double() if r.is_floating_point() else r)
 
 
 def datum_digests(tensors: Sequence[Tensor], num_data: int) -> Tensor:
     """A 64-bit digest of each datum's contents, `[B]` int64: equal data have equal ones, wherever they stand.
 
-    Floats are read in single precision, so that data have the digest that they have in double precision, too.
+    Values are read in single precision, so that data have the digest that they have in double precision, or as
+    integers, too.
 
     Args:
         tensors, num_data: as of `datum_keys`.
     """
-    return torch.from_numpy(_digests(tensors, num_data, torch.float32).astype(np.int64))
+    digests = _digests(tensors, num_data, lambda r: r.float())
+    return torch.from_numpy(digests.astype(np.int64))
 
 
-def _digests(tensors: Sequence[Tensor], num_data: int, floats: torch.dtype) -> np.ndarray:
+def _digests(tensors: Sequence[Tensor], num_data: int, read: Callable[[Tensor], Tensor]) -> np.ndarray:
     rows = [t.detach().cpu().contiguous().reshape(num_data, -1) for t in tensors]
     digests = bytearray()
     for start in range(0, num_data, _ROWS):
         some = [r[start : start + _ROWS] for r in rows]
-        arrays = [(r.to(floats) if r.is_floating_point() else r).numpy() for r in some]
+        arrays = [read(r).numpy() for r in some]
         rows_of_each = zip(*arrays, strict=True) if arrays else repeat((), min(_ROWS, num_data - start))
         digests += b"".join(map(_digest, rows_of_each))
     return np.frombuffer(digests, np.uint64)  # of a bytearray: it may be written to

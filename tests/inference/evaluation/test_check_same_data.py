@@ -5,6 +5,7 @@ import torch
 
 from elbowroom.inference import Target, anneal_reverse, bridge, decompose, hmc, nuts
 from elbowroom.inference.evaluation.check_same_data import check_same_data
+from elbowroom.inference.programs.datum_keys import datum_digests
 from toys.programs import conjugate, data, normal_guide, normal_model
 
 
@@ -37,6 +38,12 @@ def test_draws_of_other_data_of_the_same_shape_are_refused() -> None:
 def test_data_picked_of_programs_that_do_not_follow_have_the_same_digests() -> None:
     target = Target(normal_model, normal_guide(0.9), data(5))
     assert torch.equal(target.pick(torch.tensor([3, 1])).pick(torch.tensor([1])).digests, target.digests[[1]])
+
+
+def test_data_have_the_same_digests_in_every_dtype() -> None:
+    x = torch.tensor([[0.0, 1.0], [1.0, 1.0]])
+    digests = [datum_digests([x.to(dtype)], 2) for dtype in (torch.float64, torch.float32, torch.uint8, torch.bool)]
+    assert all(torch.equal(found, digests[0]) for found in digests) and digests[0][0] != digests[0][1]
 
 
 def test_members_of_a_family_are_no_part_of_the_data() -> None:
