@@ -1,5 +1,6 @@
 """The file of a chunk: its columns, sealed with a digest and with that of the plan it belongs to."""
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -14,6 +15,8 @@ from elbowroom.inference.shards.plan import Plan
 FOLDER = "chunks"
 _ENDING = ".safetensors"
 _KIND = "shard"
+_ADVICE = re.compile(r": (?:remove|give)|\. Give")
+"""Where a message goes on to say what to do."""
 
 
 @dataclass(frozen=True)
@@ -71,7 +74,7 @@ class ChunkFiles:
         except FileNotFoundError:
             return ""
         except StateError as error:
-            return str(error).split(":")[0]
+            return _ADVICE.split(str(error))[0]  # it is evaluated again, without anybody's doing
         return None
 
     def there(self) -> dict[int, float | None]:

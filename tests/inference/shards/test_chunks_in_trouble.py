@@ -69,6 +69,7 @@ def test_a_damaged_or_foreign_file_is_made_again_and_others_are_kept(
     share(str(done), 8, progress=True)
     said = capsys.readouterr().err
     assert "chunk 0 is evaluated again" in said and "chunk 2 is evaluated again" in said and "chunk 1 is" not in said
+    assert said.count("(") == said.count(")") and "remove it" not in said
     assert merge_shards(done).read_bytes() == before and file_of(done, 1).stat().st_mtime_ns == kept
 
 
