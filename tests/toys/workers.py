@@ -58,16 +58,18 @@ def _started(rank: int, size: int, works: Mapping[str, Work], folder: Path, time
 
 def _done(rank: int, size: int, work: Work, store: Path, timeout: float) -> bytes:
     """The pickled result."""
-    distributed.init_process_group(
-        "gloo", init_method=f"file://{store}", rank=rank, world_size=size, timeout=timedelta(seconds=timeout)
-    )
     try:
+        distributed.init_process_group(
+            "gloo", init_method=f"file://{store}", rank=rank, world_size=size, timeout=timedelta(seconds=timeout)
+        )
+        distributed.barrier()  # a worker that is done at once would close what another is still opening
         return pickle.dumps(work(rank))
     except BaseException as error:
         error.add_note(traceback.format_exc())
         return _pickled(error)
     finally:
-        distributed.destroy_process_group()
+        if distributed.is_initialized():
+            distributed.destroy_process_group()
 
 
 def _pickled(error: BaseException) -> bytes:
