@@ -192,7 +192,8 @@ def how(name: str, setting: Setting, tried: str, pair: Trained) -> list[tuple[st
         ("learning rate", f"{setting} ({tried})"),
         (
             "training",
-            f"{trained.seconds:.0f} s, {1000 * trained.seconds / trained.num_steps:.2f} ms a step; {trained.steps}",
+            f"{trained.seconds:.0f} s, {1000 * trained.seconds / trained.num_steps:.2f} ms a step; "
+            + ("in an earlier call" if trained.steps == "none" else trained.steps),
         ),
         ("energy of the training in this call", spent),
     ]

@@ -346,7 +346,7 @@ def _result(trainer: Trainer, path: Path | None) -> Fit:
         loss=trainer.settings.loss,
         beta=trainer.history[-1]["beta"],
         bound=trainer.history[-1].get("bound", "lower"),
-        steps=trainer.stepping.how,
+        steps=trainer.stepping.how if end.step > trainer.first_step else "none",
         workers=trainer.workers.size,
     )
 

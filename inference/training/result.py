@@ -33,7 +33,7 @@ class Fit(Shown):
         bound: as in the last row of `history`.
         loss: name of the objective, or of the caller's own function.
         steps: how those of this call were taken: "run" by the programs, "recorded" or "compiled", and why not better
-            if that was asked for.
+            if that was asked for; "none" where a run was resumed that had ended.
         workers: processes that trained together.
     """
 

@@ -82,6 +82,7 @@ class Trainer:
         self.prepare, self.validation, self.directory, self.device = prepare, validation, directory, device
         self.model, self.guide, self.on_epoch = model, guide, on_epoch
         self.progress = Progress()
+        self.first_step = 0  # of this call
         self.best: dict[str, Tensor] = {}
         self.history: list[dict[str, Any]] = []
         self.weigh = Weigh(replace=settings.plate is not None)
@@ -169,6 +170,7 @@ class Trainer:
                 self._stand(state.tensors, state.said["progress"], "worker 0")
                 self.history = state.said["history"]
             self.division.unshared = self.progress.unshared
+        self.first_step = self.progress.step
 
     def divide(self, example: tuple[Tensor, ...]) -> None:
         """Before the first step: how it is divided over workers, if there are several."""

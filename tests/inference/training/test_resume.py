@@ -215,6 +215,12 @@ def test_resuming_nothing_begins(tmp_path: Path, exists: bool) -> None:
     assert equal(train(None)[0], train(tmp_path / "run", resume=True)[0])
 
 
+def test_a_run_that_had_ended_takes_no_steps(tmp_path: Path) -> None:
+    _, fitted = train(tmp_path / "run")
+    _, again = train(tmp_path / "run", resume=True)
+    assert (fitted.steps, again.steps) == ("run", "none") and again.num_steps == fitted.num_steps
+
+
 def test_a_directory_in_use_is_refused(tmp_path: Path) -> None:
     train(tmp_path / "run")
     before = sorted(p.name for p in (tmp_path / "run").iterdir())
