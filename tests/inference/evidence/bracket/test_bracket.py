@@ -2,7 +2,6 @@
 
 import math
 from importlib import import_module
-from typing import Any
 
 import pyro
 import pyro.distributions as dist
@@ -17,6 +16,7 @@ from elbowroom.inference.evidence.bracket.forecast import Forecast
 from elbowroom.reference import PROBLEMS, problem
 from toys.failure_budget import sigmas
 from toys.programs import Ppca, data, normal_evidence, normal_guide, normal_model
+from toys.selections import all_but_slow
 
 GENEROUS = 300.0  # seconds: more than anything here takes, so that time decides nothing
 NUMERICAL = 1e-6  # nats: errors of quadrature and of the references themselves
@@ -79,11 +79,7 @@ def check(found: Bracket, truth: Tensor, limit: float) -> None:
 # Known evidence ------------------------------------------------------------------------------------------------------
 
 
-def by_speed(slow: tuple[str, ...]) -> list[Any]:
-    return [pytest.param(name, marks=pytest.mark.slow) if name in slow else name for name in PROBLEMS]
-
-
-@pytest.mark.parametrize("name", by_speed((*LONG, *ALIKE)))
+@pytest.mark.parametrize("name", all_but_slow(PROBLEMS, (*LONG, *ALIKE)))
 def test_reference_problems(name: str) -> None:
     """Three standard errors and 0.05 nat, or a flag."""
     reference = problem(name)
