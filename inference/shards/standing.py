@@ -58,7 +58,7 @@ class Standing(Shown):
             f"{len(self.done)} of {self.plan.num_chunks} chunks ({self._num_done():,} of {self.plan.num_data:,} data)"
         ]
         if self.rate is not None:
-            told.append(f"{self.rate:,.3g} data/s")
+            told.append(f"{self.rate:,.0f} data/s" if self.rate >= 100 else f"{self.rate:.3g} data/s")
         if self.seconds_left:
             told.append(f"about {_lasting(self.seconds_left)} more")
         for chunk, reasons in list(self.failed.items())[:2]:

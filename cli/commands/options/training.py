@@ -59,7 +59,7 @@ class Training:
 
     Attributes:
         epochs: passes over the training data (null: as many as make 3500 steps, at most 350; of the digits 350).
-        batch_size: data in a minibatch; of several workers (torchrun -m elbowroom train …) that of all together.
+        batch_size: data in a minibatch; of several workers (torchrun -m elbowroom -- train …) that of all together.
         optimizer: Adam, AdamW or SGD.
         learning_rate: the optimiser's step size at the start.
         schedule: of the learning rate; constant, cosine or exponential.
