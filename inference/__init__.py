@@ -28,6 +28,7 @@ trusted.
     two_models/     which of two models is better?
     shards/         how are very many data shared out over workers?
     audit/          all of it in one call
+    exploration/    what does latent space look like around a datum?
 
 Read target.py first, then evidence/importance/importance.py. A wing imports wings that stand above it in this list;
 gap, diagnostics, two_models and shards do not know each other, nor do mcmc and training. docs/house.md has the picture.
@@ -52,6 +53,7 @@ from elbowroom.inference.evidence.importance.bounds import Bounds, bounds
 from elbowroom.inference.evidence.importance.importance import importance
 from elbowroom.inference.evidence.perplexity import Perplexity, perplexity
 from elbowroom.inference.evidence.quadrature.quadrature import quadrature
+from elbowroom.inference.exploration import Exploration, explore
 from elbowroom.inference.gap import (
     Decomposition,
     EncoderOverfitting,
@@ -111,6 +113,7 @@ __all__ = [
     "EpochState",
     "Estimate",
     "Evaluations",
+    "Exploration",
     "Fit",
     "Gates",
     "InUseError",
@@ -150,6 +153,7 @@ __all__ = [
     "compare",
     "decompose",
     "encoder_overfitting",
+    "explore",
     "fit",
     "hmc",
     "importance",

@@ -276,6 +276,7 @@ def _assembled(work: Work, parts: Parts, seed: int, budget: Budget, begin: float
         sampled=parts.sampled,
         skipped=work.skipped,
         about=about_target(work.target),
+        target=work.target,
     )
 
 

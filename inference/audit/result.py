@@ -21,6 +21,7 @@ from elbowroom.inference.mcmc.convergence import Convergence, Gates
 from elbowroom.inference.showing.printed import Printed
 from elbowroom.inference.showing.shown import Shown
 from elbowroom.inference.showing.table import LINES, Table
+from elbowroom.inference.target import Target
 
 Topic = Literal["verdict", "room", "worth", "source", "next", "worst", "use", "calibration", "latents", "caution"]
 Tone = Literal["good", "note", "warning", "bad"]
@@ -205,6 +206,7 @@ class Audit(Shown):
         skipped: part -> why these programs or this budget did not allow it.
         about: what was audited: part (data, model, guide, …) -> name -> what it is, with digests of the data.
         announced: sentences on what was done to the data and nobody asked for.
+        target: the programs on these data, for `explore`; no file holds them.
     """
 
     num_data: int
@@ -226,6 +228,7 @@ class Audit(Shown):
     skipped: dict[str, str] = field(default_factory=dict)
     about: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     announced: tuple[str, ...] = ()
+    target: Target | None = field(default=None, compare=False)
 
     def __len__(self) -> int:
         return self.num_data

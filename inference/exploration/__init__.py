@@ -7,8 +7,24 @@ On a plane u = origin + a · e₁ + b · e₂ of the latents' unconstrained coor
 with draws of q and of Markov chains where they fall upon it. Up to two latents the plane is all there is; of more it
 goes through the posterior, along the directions in which posterior and q differ most.
 
-    frame.py    a plane
-    result.py   Exploration, and its View of each chosen datum
+    explore.py    the call
+    result.py     Exploration, and its View of each chosen datum
+    looking.py    around some of the data at once
+    columns.py    what an audit knows of each datum
+    overview.py   the map of all data
+    frame.py      a plane
+    planes.py     which plane is looked at, and how much of it
+    windows.py    … until it holds the posterior's mass
+    surfaces.py   densities on it
+    decoding.py   what the model makes of it
+    draws.py      draws of q and of chains
+    modes.py      where they lead uphill
 
-Read frame.py first, then result.py. Imports: audit, mcmc, evaluation, target, programs, estimate.
+Read result.py first, then looking.py. Imports: audit, diagnostics, evidence, mcmc, evaluation, target, programs,
+estimate.
 """
+
+from elbowroom.inference.exploration.explore import explore
+from elbowroom.inference.exploration.result import Exploration
+
+__all__ = ["Exploration", "explore"]

@@ -38,6 +38,7 @@ What is run, and how:
     collapse.py         discrete latents of the guide, summed out of both programs
     autoguides.py       guides that draw in another space than the latents'
     simulate.py         data drawn from the model
+    decoded.py          what it makes of given latents: means and draws of an observed site
     picked.py           some of the data of programs that cannot be cut
     replacement.py      other distributions in the place of a model's latent sites
     guide_noise.py      guides of Normals as maps of noise; the same with each Normal moved and widened

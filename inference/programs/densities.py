@@ -118,7 +118,7 @@ def propose(triple: Triple, layouts: Layouts, num_samples: int, seed: int = 0, s
     if fills is not None and bool(fills.any()):
         noise = Noise(seed, triple.keys, num_samples, start)
         filled = run(
-            triple, _drawing(triple, layouts["model"]), partial(terms.fill, noise=noise), z, num_samples, noise
+            triple, drawing_layout(triple, layouts["model"]), partial(terms.fill, noise=noise), z, num_samples, noise
         )[0]
         marks = fills.to(triple.device)
         z = {name: torch.where(_beside(marks, value), filled[name], value) for name, value in z.items()}
@@ -208,10 +208,12 @@ def sample_prior(triple: Triple, layout: Layout, num_samples: int, seed: int = 0
     """Draws z of the model before any data are seen, site -> `[S, B, *event]`."""
     # Keys of its own: with the same seed, the guide's draws must not be made of the same numbers.
     noise = Noise(seed, ~triple.keys, num_samples, start)
-    return run(triple, _drawing(triple, layout), partial(terms.draw_prior, noise=noise), {}, num_samples, noise)[0]
+    return run(triple, drawing_layout(triple, layout), partial(terms.draw_prior, noise=noise), {}, num_samples, noise)[
+        0
+    ]
 
 
-def _drawing(triple: Triple, layout: Layout) -> Layout:
+def drawing_layout(triple: Triple, layout: Layout) -> Layout:
     """The layout in which all latents of a model are drawn.
 
     vmap evaluates densities only, and a program that branches on a site knows one value of it at a time.

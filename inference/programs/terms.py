@@ -21,6 +21,7 @@ from elbowroom.inference.programs.enumeration import (
     summed_log_masked,
 )
 from elbowroom.inference.programs.handlers import Draw, Fill, Latents, Set, SetUnconstrained
+from elbowroom.inference.programs.latent import Latent
 from elbowroom.inference.programs.log_prob import bijection, log_prob, site_log_prob
 from elbowroom.inference.programs.masks import hidden_log_prob, seen_log_prob
 from elbowroom.inference.programs.noise import Noise
@@ -212,13 +213,19 @@ def place(structure: Structure, given: Values, num_samples: int | None, unconstr
 
 def collected(triple: Triple, values: Values, num_samples: int | None, unconstrained: bool = False) -> Values:
     """Latent values of a run back to `[S, B, ...]`."""
-    structure = triple.structure
-    collection = {}
-    for name, value in values.items():
-        latent = structure.latents[name]
-        event = (latent.unconstrained or ()) if unconstrained else latent.event
-        batch = value.dim() - len(event)
-        full = value.reshape((1,) * (1 + structure.nesting - batch) + value.shape)
-        full = full.expand(num_samples or 1, *full.shape[1:])
-        collection[name] = structure.collect(latent, full, event)
-    return collection
+    latents = triple.structure.latents
+    return {
+        name: gathered(triple.structure, latents[name], value, num_samples, unconstrained)
+        for name, value in values.items()
+    }
+
+
+def gathered(
+    structure: Structure, site: Latent, value: Tensor, num_samples: int | None, unconstrained: bool = False
+) -> Tensor:
+    """The value of one site in a run back to `[S, B, ...]`."""
+    event = (site.unconstrained or ()) if unconstrained else site.event
+    batch = value.dim() - len(event)
+    full = value.reshape((1,) * (1 + structure.nesting - batch) + value.shape)
+    full = full.expand(num_samples or 1, *full.shape[1:])
+    return structure.collect(site, full, event)

@@ -1,0 +1,185 @@
+"""One call: the map of all data, and a plane around each of those that need a look."""
+
+from collections.abc import Mapping, Sequence
+
+import torch
+from torch import Tensor
+
+from elbowroom.entrances import checked
+from elbowroom.inference.audit.audit import audit_target
+from elbowroom.inference.audit.result import Audit
+from elbowroom.inference.evaluation.clock import Budget, Clock
+from elbowroom.inference.evaluation.coordinates import Coordinates
+from elbowroom.inference.evidence.importance.importance import importance
+from elbowroom.inference.exploration.columns import columns_of, flags_of, own_columns
+from elbowroom.inference.exploration.decoding import Decoder, constrained, is_shared, scale_of
+from elbowroom.inference.exploration.frame import Frame
+from elbowroom.inference.exploration.looking import Looker
+from elbowroom.inference.exploration.overview import Overview, code_means, overview_of
+from elbowroom.inference.exploration.result import Column, Exploration, Moment, Scale
+from elbowroom.inference.exploration.surfaces import on_lattices
+from elbowroom.inference.programs.arguments import picked_rows
+from elbowroom.inference.programs.decoded import decoded, observation_of
+from elbowroom.inference.programs.structure import ProgramError
+from elbowroom.inference.target import Target
+
+MOST_VIEWS = 360
+"""Data around which there is a plane, if nobody says which."""
+
+ON_MAP, SHARED = 49, 48
+"""Points along each axis of the map: of the prior's density, and of what a model decodes for all data alike."""
+
+_AUDIT_SHARE = 0.6
+"""Of the budget, for the audit of a target that has none."""
+
+_OF_A_MOMENT = 64
+"""Draws of each datum for its ELBO at an earlier moment."""
+
+
+@checked
+def explore(
+    of: Target | Audit,
+    *,
+    data: Sequence[int] | None = None,
+    labels: Tensor | None = None,
+    columns: Mapping[str, Tensor] | None = None,
+    moments: Mapping[str, Target] | None = None,
+    budget: Budget = 120.0,
+    seed: int = 0,
+    memory_bytes: int | None = None,
+    progress: bool = False,
+) -> Exploration:
+    """What latent space looks like around the data, and what the model makes of each point: for a page to walk through.
+
+        explore(target).save("explore.html")
+
+    Around each chosen datum, on a plane of its latents' unconstrained coordinates, log p(x, u), log p(u) and
+    log q(u | x) at a lattice of points, E[x | z] and a draw of x given z at a coarser one, draws of q and of Markov
+    chains where they fall upon the plane, and modes. With one or two latents the plane is all there is. Of more it goes
+    through a point of high posterior density, along the two directions in which the second moments of the posterior
+    differ most from those of q, by the KL divergence of two Gaussians.
+
+    Args:
+        of: programs pinned to data; or an audit of them, whose numbers are shown then. A target is audited first, with
+            a part of the budget.
+        data: around which of them, in this order; by default around those with the largest room and as many others
+            evenly among the rest, at most 360, as far as the budget reaches.
+        labels: of the data, `[B]`, whole numbers, for the map.
+        columns: further numbers of the data by name, `[B]` each, for the map.
+        moments: programs on the same data at earlier moments of the training, by name, in order: their codes on the
+            map.
+        budget: seconds, or a text such as `"1e7 evaluations"`, by which two calls give the same. Eight data are looked
+            at in any case.
+        seed: of everything random.
+        memory_bytes: byte budget for one evaluation (default 256 MiB).
+        progress: show a progress bar if it takes longer than two seconds.
+
+    Raises:
+        ValueError: if the latents have no unconstrained coordinates, an index is out of range, a column has not a
+            number for each datum, or an audit has no target (it was not made in this process).
+        ProgramError: as of `audit`.
+    """
+    clock = Clock(budget)
+    audit = of if isinstance(of, Audit) else _audited(of, clock, seed, memory_bytes, progress)
+    if audit.target is None:
+        raise ValueError("of: got an audit without its target; explore the target, or audit it again in this process")
+    target = audit.target.collapsed()
+    more = own_columns(labels, columns, len(target))
+    chosen = None if data is None else picked_rows(data, len(target)).tolist()
+    coordinates = Coordinates.of(target, gradients=False)
+    if coordinates.dim == 0:
+        raise ValueError("of: this target has no continuous latent to look at (finite discrete ones are summed out)")
+    overview = overview_of(coordinates, coordinates.names, seed, memory_bytes)
+    decoder, why = _decoder(coordinates, overview, seed, memory_bytes)
+    shared = decoder is not None and is_shared(target, decoder.observation, _corners(overview.frame))
+    found = {**columns_of(audit), **more}
+    order = chosen if chosen is not None else _worst_and_others(found)
+    looker = Looker(coordinates, audit, overview, None if shared and coordinates.dim <= 2 else decoder, decoder)
+    views = looker.views(order, clock, seed, memory_bytes, progress)
+    first = coordinates.at(torch.tensor([0]))
+    return Exploration(
+        num_data=len(target),
+        latents=tuple(coordinates.names),
+        is_constrained=not coordinates.real,
+        observed="" if decoder is None else decoder.observation.name,
+        x=_bytes(decoder, target),
+        scale=Scale(0.0, 1.0) if decoder is None else decoder.scale,
+        columns=found,
+        flags=flags_of(audit),
+        map=overview.frame,
+        codes=overview.frame.places(overview.means),
+        log_prior=on_lattices(first, [overview.frame], ON_MAP, memory_bytes).log_prior[..., 0],
+        decoded=decoder.lattice(first, [overview.frame], SHARED)[0] if shared and decoder else None,
+        views=views,
+        moments=_moments(moments or {}, overview.frame, seed, memory_bytes),
+        notices=(*why, *_fewer(len(views), len(order), len(target), clock)),
+        about=audit.about,
+    )
+
+
+def _audited(target: Target, clock: Clock, seed: int, memory_bytes: int | None, progress: bool) -> Audit:
+    budget = clock.part(_AUDIT_SHARE * clock.left)
+    return audit_target(target, budget=budget, seed=seed, memory_bytes=memory_bytes, progress=progress)
+
+
+def _decoder(
+    coordinates: Coordinates, overview: Overview, seed: int, memory_bytes: int | None
+) -> tuple[Decoder | None, tuple[str, ...]]:
+    """The model as a decoder; or why it cannot be one."""
+    target = coordinates.target
+    try:
+        observation = observation_of(target, target.layouts, target.propose(1, seed=seed)[0])
+        few = coordinates.at(torch.arange(min(len(target), 64)))
+        z = constrained(few, overview.means[: len(few.target)].unsqueeze(0))
+        again = decoded(few.target, few.target.layouts, observation.site, z)
+        decoded(few.target, few.target.layouts, observation.site, z, draw=True)
+    except (ProgramError, ValueError, NotImplementedError, RuntimeError) as error:
+        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
+        return None, (f"What the model makes of a point is not shown: {reason}",)
+    return Decoder(observation, scale_of(observation.x, again), seed, memory_bytes), ()
+
+
+def _bytes(decoder: Decoder | None, target: Target) -> Tensor:
+    """The data in bytes, `[B, *event]`; without a decoder nothing of each."""
+    if decoder is None:
+        return torch.zeros(len(target), 0, dtype=torch.uint8)
+    return decoder.scale.bytes_of(decoder.observation.x.double().cpu())
+
+
+def _corners(frame: Frame) -> Tensor:
+    """A few points of the map, `[S, 1, D]`."""
+    return frame.points(frame.lattice(3)).reshape(-1, 1, len(frame.origin))
+
+
+def _worst_and_others(columns: Mapping[str, Column]) -> list[int]:
+    """Data by falling room; of too many the worst half, and others evenly among the rest."""
+    by = next((columns[name] for name in ("room", "width", "log p(x)") if name in columns), None)
+    values = next(iter(columns.values())).values if by is None else by.values
+    signed = values if by is None or by.worst == "high" else -values
+    order: list[int] = signed.nan_to_num(-torch.inf).argsort(descending=True, stable=True).tolist()
+    if len(order) <= MOST_VIEWS:
+        return order
+    worst, rest = order[: MOST_VIEWS // 2], order[MOST_VIEWS // 2 :]
+    places = torch.linspace(0, len(rest) - 1, MOST_VIEWS - len(worst)).round().long().tolist()
+    return worst + [rest[place] for place in places]
+
+
+def _moments(targets: Mapping[str, Target], frame: Frame, seed: int, memory_bytes: int | None) -> tuple[Moment, ...]:
+    """Where the codes were at earlier moments, and the ELBO then."""
+    found = []
+    for name, target in targets.items():
+        coordinates = Coordinates.of(target.collapsed(), gradients=False)
+        codes = frame.places(code_means(coordinates, seed, memory_bytes))
+        sampled = importance(target, num_samples=_OF_A_MOMENT, seed=seed, search=False, memory_bytes=memory_bytes)
+        found.append(Moment(name, codes, {"ELBO": sampled.info["elbo"]}))
+    return tuple(found)
+
+
+def _fewer(num_views: int, num_asked: int, num_data: int, clock: Clock) -> tuple[str, ...]:
+    """A sentence if there is not a plane around each datum."""
+    if num_views == num_data:
+        return ()
+    worst = f"Planes are shown around {num_views} of {num_data} data"
+    if num_views < num_asked:
+        return (f"{worst}: the budget of {clock.says(clock.budget)} had no room for more.",)
+    return (f"{worst}.",)

@@ -1,0 +1,71 @@
+"""The map of all data: where the mean of q of each falls upon one plane."""
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+
+from elbowroom.inference.evaluation.coordinates import Coordinates
+from elbowroom.inference.evaluation.scalars import side_by_side
+from elbowroom.inference.exploration.draws import guide_draws
+from elbowroom.inference.exploration.frame import Frame
+from elbowroom.inference.exploration.planes import windowed
+
+_SAMPLES = 128
+"""Draws of q whose mean is a datum's code."""
+
+_PRIOR = 400
+"""Draws of the prior that the window of a map of the latents themselves holds."""
+
+
+class Overview(NamedTuple):
+    """The plane of the codes, and the codes: the mean of q of each datum, `[B, D]`."""
+
+    frame: Frame
+    means: Tensor
+
+
+def overview_of(coordinates: Coordinates, names: Sequence[str], seed: int, memory_bytes: int | None) -> Overview:
+    """The latents themselves, one or two of them; of more the plane of the codes' two principal components."""
+    means = code_means(coordinates, seed, memory_bytes)
+    dim = coordinates.dim
+    usable = means[means.isfinite().all(1)]
+    if dim <= 2:
+        one = torch.eye(dim, dtype=torch.float64)
+        says = "The latent itself." if dim == 1 else "The two latents themselves."
+        frame = Frame(torch.zeros(dim, dtype=torch.float64), one, one, torch.zeros(dim, 2), tuple(names), says)
+        return Overview(windowed(frame, usable, prior_draws(coordinates, seed)), means)
+    centre = usable.mean(0)
+    _, sizes, vectors = torch.linalg.svd(usable - centre, full_matrices=False)
+    axes = vectors[:2] if len(vectors) >= 2 else torch.eye(dim, dtype=torch.float64)[:2]
+    axes = axes * torch.where(axes.gather(1, axes.abs().argmax(1, keepdim=True)) < 0, -1.0, 1.0)
+    share = float(sizes[:2].square().sum() / sizes.square().sum().clamp_min(1e-300))
+    says = (
+        f"The plane of the two principal components of the codes, through their mean; {share:.0%} of their variance "
+        "lies in it."
+    )
+    frame = Frame(centre, axes, axes, torch.zeros(2, 2), ("component 1", "component 2"), says)
+    return Overview(windowed(frame, usable), means)
+
+
+def code_means(coordinates: Coordinates, seed: int, memory_bytes: int | None) -> Tensor:
+    """The mean of q of every datum, `[B, D]`."""
+    means = []
+    for rows in torch.arange(len(coordinates.target)).split(256 if coordinates.target.sliceable else 1 << 40):
+        some = coordinates.at(rows)
+        total = sum(part.sum(0) for part in guide_draws(some, _SAMPLES, seed, memory_bytes))
+        means.append(total / _SAMPLES)
+    return torch.cat([torch.as_tensor(mean) for mean in means])
+
+
+def prior_draws(coordinates: Coordinates, seed: int) -> Tensor | None:
+    """Draws of the prior of the first datum, `[S, D]`; None if there are none to be had."""
+    first = coordinates.at(torch.tensor([0]))
+    try:
+        with torch.no_grad():
+            z = first.target.sample_prior(_PRIOR, seed=seed)
+            u = side_by_side(first.target.unconstrain(z)) if not first.real else side_by_side(z)
+    except (NotImplementedError, ValueError, RuntimeError):
+        return None
+    return u[:, 0].double().cpu()
