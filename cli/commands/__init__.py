@@ -1,6 +1,7 @@
 """What can be asked from a shell? One command a file: `run(options)` does the work, prints it and writes it.
 
-    demo.py  train.py  evidence.py (and bracket.py)  audit.py  versus.py  compare.py  generate.py  families.py
+    demo.py  train.py  evidence.py (and bracket.py)  audit.py  explore.py  versus.py  compare.py  generate.py
+    families.py
     shard.py  merge.py  very many data, by any number of workers
     rivals.py        the commands; the last one compares models of many kinds
     arguments/       what was typed, read and checked before torch is imported; errors in its words

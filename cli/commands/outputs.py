@@ -11,6 +11,7 @@ OUTPUTS: Mapping[str, tuple[str, ...]] = {
     "train": ("config.json", "metrics.jsonl", "last.json", "result.json"),
     "evidence": ("evidence.json",),
     "audit": ("report.html", "audit.json", "audit.nc"),
+    "explore": ("explore.html", "explore.json"),
     "shard": ("plan.json",),
     "versus": ("versus.json", "versus.png"),
     "compare": ("comparison.json", "comparison.nc", "posteriors.png"),

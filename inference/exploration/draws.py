@@ -12,7 +12,7 @@ from elbowroom.inference.evaluation.scalars import by_site
 from elbowroom.inference.mcmc.hmc import hmc
 from elbowroom.inference.target import Target
 
-NUM_CHAINS, NUM_WARMUP, NUM_DRAWS = 4, 200, 300
+NUM_CHAINS, NUM_WARMUP, NUM_DRAWS = 4, 200, 500
 
 
 @dataclass(frozen=True)

@@ -15,7 +15,7 @@ from elbowroom.inference.exploration.columns import columns_of, flags_of, own_co
 from elbowroom.inference.exploration.decoding import Decoder, constrained, is_shared, scale_of
 from elbowroom.inference.exploration.frame import Frame
 from elbowroom.inference.exploration.looking import Looker
-from elbowroom.inference.exploration.overview import Overview, code_means, overview_of
+from elbowroom.inference.exploration.overview import Overview, code_means, one_of, overview_of
 from elbowroom.inference.exploration.result import Column, Exploration, Moment, Scale
 from elbowroom.inference.exploration.surfaces import on_lattices
 from elbowroom.inference.programs.arguments import picked_rows
@@ -96,7 +96,7 @@ def explore(
     order = chosen if chosen is not None else _worst_and_others(found)
     looker = Looker(coordinates, audit, overview, None if shared and coordinates.dim <= 2 else decoder, decoder)
     views = looker.views(order, clock, seed, memory_bytes, progress)
-    first = coordinates.at(torch.tensor([0]))
+    first = one_of(coordinates)
     return Exploration(
         num_data=len(target),
         latents=tuple(coordinates.names),

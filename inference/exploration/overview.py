@@ -59,9 +59,14 @@ def code_means(coordinates: Coordinates, seed: int, memory_bytes: int | None) ->
     return torch.cat([torch.as_tensor(mean) for mean in means])
 
 
+def one_of(coordinates: Coordinates) -> Coordinates:
+    """One of the data, whatever their order: what holds for all alike is read off it."""
+    return coordinates.at(torch.tensor([int(coordinates.target.keys.argmin())]))
+
+
 def prior_draws(coordinates: Coordinates, seed: int) -> Tensor | None:
-    """Draws of the prior of the first datum, `[S, D]`; None if there are none to be had."""
-    first = coordinates.at(torch.tensor([0]))
+    """Draws of the prior of one datum, `[S, D]`; None if there are none to be had."""
+    first = one_of(coordinates)
     try:
         with torch.no_grad():
             z = first.target.sample_prior(_PRIOR, seed=seed)

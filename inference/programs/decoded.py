@@ -13,7 +13,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from elbowroom.inference.programs.densities import Layouts, checked, drawing_layout, run, size
+from elbowroom.inference.programs.densities import Layouts, checked, run, size
 from elbowroom.inference.programs.global_state import quiet_globals
 from elbowroom.inference.programs.handlers import Draw, Set
 from elbowroom.inference.programs.latent import Latent
@@ -98,10 +98,13 @@ def decoded(
     Raises:
         ProgramError: if the model's distribution has neither a mean nor draws.
     """
-    values, layout, num_samples = checked(triple, z), drawing_layout(triple, layouts["model"]), size(z)
+    values, num_samples, structure = checked(triple, z), size(z), triple.structure
 
     def once(start: int, draw: bool) -> tuple[Tensor, Tensor]:
-        noise = Noise(seed, triple.keys, num_samples, _FIRST + start * num_samples)
+        layout, noise = layouts["model"], None
+        if draw or structure.discrete:  # what vmap cannot do, nor a program that branches on a discrete site at once
+            layout = "loop" if layout == "vmap" or structure.sequential else layout
+            noise = Noise(seed, triple.keys, num_samples, _FIRST + start * num_samples)
         term = partial(_decode, noise=noise, site=site, draw=draw)
         try:
             found, terms = run(triple, layout, term, values, num_samples, noise)
@@ -110,7 +113,7 @@ def decoded(
         return found[site.name].detach().double(), terms["log_weight"].detach().double()
 
     with torch.no_grad():
-        if triple.structure.discrete:
+        if structure.discrete:
             drawing = draw or _mean(once) is None
             runs = (once(start, drawing) for start in range(_DRAWS))
             return _one_of(runs, seed) if draw else _weighted(runs)
@@ -170,15 +173,15 @@ def _decode(
     num_samples: int | None,
     arrange: Arrange,
     *,
-    noise: Noise,
+    noise: Noise | None,
     site: Latent,
     draw: bool,
 ) -> Result:
     """The mean of the site, or a draw of it; `log_weight` is log p(z) given what was drawn of the discrete latents."""
     structure = triple.structure
+    drawing = [] if noise is None else [Draw(noise, arrange)]
     observe = [Observe(tuple(structure.given))] if draw else []
-    setter = Set(place(structure, given, num_samples))
-    trace = triple.trace("model", num_samples, Draw(noise, arrange), *observe, setter)
+    trace = triple.trace("model", num_samples, *drawing, *observe, Set(place(structure, given, num_samples)))
     node = trace.nodes[site.name]
     value = node["value"] if draw else node["fn"].mean
     parts = [site_log_prob(trace.nodes[name]) for name in structure.latents]

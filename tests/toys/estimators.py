@@ -162,6 +162,20 @@ def _audit_programs(target: Target, seed: int, memory: int | None) -> Any:
     return inference.audit(model, guide, *args, budget=300.0, num_simulations=20, seed=seed, memory_bytes=memory)
 
 
+def _explore(target: Target, seed: int, memory: int | None) -> Any:
+    return inference.explore(target, budget=300.0, seed=seed, memory_bytes=memory)
+
+
+def explored(exploration: inference.Exploration) -> Any:
+    """What the laws are about in an exploration: the map, and what is around each datum, in the order of the data."""
+    views = sorted(exploration.views, key=lambda view: view.datum)
+    around = {
+        name: torch.stack([getattr(view, name) for view in views])
+        for name in ("log_joint", "log_prior", "log_q", "guide", "code")
+    }
+    return exploration.codes, {name: column.values for name, column in exploration.columns.items()}, around
+
+
 ANNEALED: dict[str, Any] = {"num_steps": 12, "num_chains": 6, "num_pilot": 4}
 
 ESTIMATORS: dict[str, Entry] = {
@@ -265,6 +279,7 @@ ESTIMATORS: dict[str, Entry] = {
         lambda t, seed, memory: inference.latent_use(t, num_samples=200, seed=seed, memory_bytes=memory),
         collective=True,
     ),
+    "explore": Entry(_explore, explored, collective=True, tolerance=1e-6, slow=True),
     "audit": Entry(_audit_programs, parts_of, collective=True, tolerance=1e-6, slow=True),
     "audit_target": Entry(_audit, parts_of, collective=True, tolerance=1e-6, slow=True),
 }

@@ -3,7 +3,7 @@
     shared.py           what several commands are told: seed and device, the data, how they are observed
     training.py         train: which model and guide, or which density, and how it is fitted
     subjects.py         what evidence, audit, compare and generate are asked about: a run, programs, plain networks
-    questions.py        evidence, versus, compare, audit and generate
+    questions.py        evidence, versus, compare, audit, explore and generate
     many_machines.py    shard and merge
     other_commands.py   demo, rivals and families
 
@@ -18,6 +18,7 @@ from elbowroom.commands.options.questions import (
     AuditOptions,
     CompareOptions,
     EvidenceOptions,
+    ExploreOptions,
     GenerateOptions,
     VersusOptions,
 )
@@ -33,6 +34,7 @@ __all__ = [
     "DemoOptions",
     "EveryCommand",
     "EvidenceOptions",
+    "ExploreOptions",
     "FamiliesOptions",
     "GenerateOptions",
     "MergeOptions",

@@ -1,4 +1,4 @@
-"""The options of evidence, compare, audit and generate: each of a subject, and its own."""
+"""The options of evidence, compare, audit, explore and generate: each of a subject, and its own."""
 
 from dataclasses import dataclass, field
 from typing import Literal
@@ -114,6 +114,25 @@ class AuditOptions(OfManyData, OfSubject):
     evidence: str | None = None
     own_loss: float | None = None
     fail_if: str | None = None
+    output: str | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class ExploreOptions(OfManyData, OfSubject):
+    """Walk through latent space in one page: the posterior against q around each datum, and what is decoded there.
+
+    Attributes:
+        budget: seconds, or a text such as '1e7 evaluations', by which two calls give the same numbers; what an audit of
+            these data has found before is used.
+        indices: of the data around which to look, in this order, such as [3,141]; null for those with the largest room
+            and as many others.
+        max_megabytes: size of the page; what does not fit is shown more coarsely, or left out, and the page says so.
+        output: where explore.html goes (default: explore/ in the run directory, else explore/).
+    """
+
+    budget: float | str = 120.0
+    indices: list[int] | None = None
+    max_megabytes: float = 3.0
     output: str | None = None
 
 
