@@ -13,7 +13,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from elbowroom.entrances.visible import visible
+from elbowroom.entrances.visible import short_name, visible
 from elbowroom.inference.exploration.frame import Frame
 from elbowroom.inference.exploration.result import ABSENT, Column, Decoded, Exploration, View
 from elbowroom.report.explorer.drawn import Drawn
@@ -52,9 +52,9 @@ def payload(exploration: Exploration, drawn: Drawn) -> dict[str, Any]:
     flags = {str(b): flag for b, flag in enumerate(exploration.flags) if flag}
     parts = {
         "num_data": exploration.num_data,
-        "latents": list(exploration.latents),
+        "latents": [short_name(name) for name in exploration.latents],
         "is_constrained": exploration.is_constrained,
-        "observed": exploration.observed,
+        "observed": short_name(exploration.observed),
         "drawn": {"kind": drawn.kind, "sizes": list(drawn.sizes)},
         "scale": {"low": number(exploration.scale.low), "high": number(exploration.scale.high)},
         "x": bytes_text(exploration.x),
@@ -70,7 +70,7 @@ def payload(exploration: Exploration, drawn: Drawn) -> dict[str, Any]:
             {
                 "name": moment.name,
                 "codes": floats_text(moment.codes),
-                "columns": [{"name": name, "values": floats_text(v)} for name, v in moment.columns.items()],
+                "columns": [{"name": short_name(name), "values": floats_text(v)} for name, v in moment.columns.items()],
             }
             for moment in exploration.moments
         ],
@@ -124,7 +124,7 @@ def _frame(frame: Frame) -> dict[str, Any]:
         "axes": _numbers(frame.axes),
         "duals": _numbers(frame.duals),
         "window": _numbers(frame.window),
-        "names": list(frame.names),
+        "names": [short_name(name) for name in frame.names],
         "says": frame.says,
     }
 
@@ -145,7 +145,7 @@ def _again(exploration: Exploration, size: int) -> Tensor:
 
 def _column(name: str, column: Column) -> dict[str, Any]:
     return {
-        "name": name,
+        "name": short_name(name),
         "values": floats_text(column.values),
         "says": column.says,
         "unit": column.unit,

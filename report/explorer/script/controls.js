@@ -7,6 +7,9 @@ import { BY_INDEX, orderSaid } from "./order.js";
 /** Milliseconds between two moments of the training; longer for those who asked for less motion. */
 const BEAT = { usual: 700, calm: 1600 };
 
+/** Layers that no datum may have -> what they are drawn of. @type {Record<string, string>} */
+const ABSENT_LAYERS = { guide: "log_q", chains: "posterior" };
+
 /** @param {Explorer} explorer */
 export function bindControls(explorer) {
   bindBar(explorer);
@@ -44,12 +47,15 @@ function bindLists(explorer) {
   const order = found("order", HTMLSelectElement);
   const options = [undefined, ...columns].map((column) => made("option", { value: column?.name ?? BY_INDEX }, orderSaid(column)));
   order.replaceChildren(...options);
-  order.addEventListener("change", () => explorer.change({ order: order.value }, "datum"));
+  order.addEventListener("change", () => explorer.change({ order: order.value }, "datum", "table"));
 }
 
 /** @param {Explorer} explorer */
 function bindLayers(explorer) {
   for (const box of layerBoxes()) {
+    const absent = ABSENT_LAYERS[box.name];
+    const views = explorer.explored.text.views;
+    if (box.parentElement && absent && views.every((/** @type {any} */ view) => !view[absent])) box.parentElement.hidden = true;
     box.addEventListener("change", () => {
       const hidden = new Set(explorer.state.hidden);
       if (box.checked) hidden.delete(box.name);
@@ -137,6 +143,7 @@ function about(explorer) {
     const rows = pairs.map((/** @type {[string, string]} */ [name, value]) => made("div", {}, made("dt", {}, name), made("dd", {}, value)));
     says.append(made("details", {}, made("summary", {}, part), made("dl", { class: "explorer-pairs" }, ...rows)));
   }
+  if (!says.childNodes.length) says.append(made("p", {}, "All that was computed is shown."));
   found("exact", HTMLElement).textContent =
-    "Numbers are those of the evaluated point nearest to the cursor, the small cross: exact there, not interpolated. Pictures are bilinear between points that the model decoded.";
+    "Numbers are those of the evaluated point nearest to the cursor, the small cross: exact there, not interpolated; log w = log p(x, z) − log q(z | x). Pictures are bilinear between points that the model decoded.";
 }

@@ -25,7 +25,7 @@ import { lattice } from "./lattice.js";
  * @property {number[][]} draws draws of q
  * @property {Place[]} modes
  * @property {Place} code
- * @property {Uint8Array | null} again
+ * @property {Float32Array | null} again
  * @property {Decoded | null} decoded
  * @property {Rung[]} ladder
  * @property {string[]} says
@@ -162,7 +162,7 @@ export class Explored {
   }
 }
 
-/** @param {Uint8Array} bytes */
+/** Values of a datum as numbers, NaN where there is none; null if there is none at all. @param {Uint8Array} bytes */
 function present(bytes) {
-  return bytes.length && bytes.some((byte) => byte !== ABSENT) ? bytes : null;
+  return bytes.some((byte) => byte !== ABSENT) ? Float32Array.from(bytes, (byte) => (byte === ABSENT ? NaN : byte)) : null;
 }

@@ -9,7 +9,7 @@ import { ladderChart, ladderSaid } from "./ladder.js";
 import { stepped } from "./lattice.js";
 import { drawLine, LINE_WINDOW } from "./line.js";
 import { drawMap, fillLegend, nearestDatum, ring, spot } from "./map.js";
-import { BY_INDEX, ordered } from "./order.js";
+import { ordered } from "./order.js";
 import { drawPlane, levelsOf } from "./plane.js";
 import { planeSaid } from "./says.js";
 import { Seen, numbersSaid } from "./seen.js";
@@ -28,6 +28,7 @@ import { pathCharts, showStrip } from "./walk.js";
 const REACH = { mouse: 16, touch: 28 };
 /** Milliseconds of quiet after which the address is written and the numbers are spoken. */
 const QUIET = 350;
+/** What is drawn when a datum is chosen or sizes change; the table, which takes longest, a frame later. */
 const ALL = ["controls", "map", "plane", "datum", "path", "under"];
 /** Keys -> steps to the right and up. @type {Record<string, [number, number]>} */
 const ARROWS = { ArrowLeft: [-1, 0], ArrowRight: [1, 0], ArrowUp: [0, 1], ArrowDown: [0, -1] };
@@ -91,6 +92,7 @@ export class Explorer {
     if (this.state.datum !== datum) return; // another was chosen meanwhile
     this.view = view;
     this.redraw();
+    this.frames.change("table");
   }
 
   /** The next datum in the order, or the one before. @param {number} steps */
@@ -176,6 +178,7 @@ export class Explorer {
     if (what.has("map")) this.#drawMap();
     if (what.has("plane")) this.#drawPlane();
     if (what.has("datum")) this.#drawDatum();
+    if (what.has("table")) this.#drawTable();
     if (what.has("path")) this.#drawPath();
     if (what.has("under") || what.has("path")) this.#drawUnder();
   }
@@ -211,8 +214,9 @@ export class Explorer {
   #drawDatum() {
     const { explored, view, state } = this;
     this.seen.showDatum(explored.datum(state.datum), view?.again ?? null);
-    const chart = view && ladderChart(view.ladder);
-    found("ladder-chart", HTMLElement).replaceChildren(...(chart ? [chart] : []));
+    const ladder = found("ladder-chart", HTMLElement);
+    const chart = view && ladderChart(view.ladder, Math.max(ladder.clientWidth, 240));
+    ladder.replaceChildren(...(chart ? [chart] : []));
     found("ladder-says", HTMLElement).textContent = view ? ladderSaid(view.ladder) : "No plane was computed for this datum, and no ladder.";
     found("number", HTMLInputElement).value = String(state.datum);
     const rank = this.order.indexOf(state.datum) + 1;
@@ -221,11 +225,15 @@ export class Explorer {
     const flagged = found("flag", HTMLElement);
     flagged.hidden = !flag;
     flagged.textContent = flag && `Not to be trusted: ${flag}.`;
-    const key = explored.column(state.order)?.name ?? BY_INDEX;
-    fillTable(found("table", HTMLElement), explored, this.order, state.datum, key, (datum) => {
-      this.select(datum).then(() => requestAnimationFrame(() => document.querySelector("#explorer-table [aria-current] button") instanceof HTMLElement
-        && /** @type {HTMLElement} */ (document.querySelector("#explorer-table [aria-current] button")).focus()));
-    });
+  }
+
+  #drawTable() {
+    const { explored, order, state } = this;
+    const table = found("table", HTMLElement);
+    const hadFocus = table.contains(document.activeElement);
+    fillTable(table, explored, order, state.datum, state.order, (datum) => this.select(datum));
+    const chosen = table.querySelector("[aria-current] button");
+    if (hadFocus && chosen instanceof HTMLElement) chosen.focus({ preventScroll: true });
   }
 
   #drawPath() {
@@ -239,7 +247,7 @@ export class Explorer {
       : "Drag over the plane or the map: what the model makes of the places along the way, and how probable they are, is then shown here.";
     if (!path) return;
     showStrip(strip, explored, view, path);
-    chart.replaceChildren(...pathCharts(explored, view, path));
+    chart.replaceChildren(...pathCharts(explored, view, path, chart.clientWidth));
   }
 
   #drawUnder() {

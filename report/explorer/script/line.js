@@ -34,12 +34,15 @@ function area({ pen, stage, view, ink }, values, tall) {
   ["posterior-outer", "posterior"].forEach((name, n) => {
     const level = levelOf(values, MASSES[1 - n]);
     pen.fillStyle = ink[name];
-    for (let i = 0; i + 1 < tall.length; i++) {
-      if (Math.min(values[i], values[i + 1]) < level) continue;
-      const [a, b] = [i, i + 1].map((k) => placeOf(view.lattice, k, 0)[0]);
+    for (let first = 0; first < tall.length; first++) {
+      if (!(values[first] >= level)) continue;
+      let last = first;
+      while (last + 1 < tall.length && values[last + 1] >= level) last++;
+      const along = tall.slice(first, last + 1).map((height, n) => [placeOf(view.lattice, first + n, 0)[0], height]);
       pen.beginPath();
-      for (const point of [[a, 0], [a, tall[i]], [b, tall[i + 1]], [b, 0]]) pen.lineTo(...stage.pixel(point));
+      for (const point of [[along[0][0], 0], ...along, [along[along.length - 1][0], 0]]) pen.lineTo(...stage.pixel(point));
       pen.fill();
+      first = last;
     }
   });
 }

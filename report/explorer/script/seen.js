@@ -49,7 +49,7 @@ export class Seen {
     this.list = numbers;
   }
 
-  /** @param {Uint8Array | null} x @param {Uint8Array | null} again */
+  /** @param {Float32Array | null} x @param {Float32Array | null} again */
   showDatum(x, again) {
     this.datum.show(x, x ? "the datum x" : "x is not kept");
     this.again.show(again, again ? "E[x | z] at the mean of q" : "no reconstruction");
@@ -75,7 +75,7 @@ export class Seen {
     if (!onMap) {
       rows.push(["likelihood", "log p(x | z)", said(numbers.joint - numbers.prior, 3)]);
       rows.push(["guide", "log q(z | x)", said(numbers.guide, 3)]);
-      rows.push(["weight", "log w = log p(x, z) − log q(z | x)", said(numbers.joint - numbers.guide, 3)]);
+      rows.push(["weight", "log w", said(numbers.joint - numbers.guide, 3)]);
     }
     this.#fill(rows);
   }

@@ -10,8 +10,11 @@ import { decodedAt } from "./under.js";
 /** @typedef {import("./fragment.js").Path} Path */
 
 export const STOPS = 9;
-const POINTS = 61;
-const CHART = { width: 720, height: 96, left: 108, right: 12 };
+/** Places of the curve: eight steps between two pictures. */
+const POINTS = 65;
+/** Pixels of a chart, and of its words. */
+const CHART_HEIGHT = 84;
+const CHART_HEAD = 26;
 
 /**
  * The strip of pictures from one end to the other.
@@ -41,39 +44,40 @@ export function showStrip(container, explored, view, path) {
 }
 
 /**
- * log p(z), and on a datum's plane log p(x, z), along the path.
+ * log p(z), and on a datum's plane log p(x, z), along the path: below the pictures of the same places.
  * @param {Explored} explored
  * @param {View | null} view
  * @param {Path} path
+ * @param {number} width pixels
  * @returns {SVGElement[]}
  */
-export function pathCharts(explored, view, path) {
+export function pathCharts(explored, view, path, width) {
   const lattice = view ? view.lattice : explored.lattice;
   const along = (/** @type {Float64Array} */ values) =>
     Array.from({ length: POINTS }, (_, n) => between(lattice, values, onTheWay(path.from, path.to, n / (POINTS - 1))));
-  const charts = [chart("log p(z)", along(view ? view.prior : explored.prior), "prior")];
-  if (view) charts.unshift(chart("log p(x, z)", along(view.joint), "posterior"));
+  const charts = [pathChart("log p(z)", along(view ? view.prior : explored.prior), "prior", width)];
+  if (view) charts.unshift(pathChart("log p(x, z)", along(view.joint), "posterior", width));
   return charts;
 }
 
-/** @param {string} name @param {number[]} values @param {string} kind @returns {SVGElement} */
-function chart(name, values, kind) {
+/** @param {string} name @param {number[]} values @param {string} kind @param {number} width @returns {SVGElement} */
+function pathChart(name, values, kind, width) {
   const finite = values.filter(Number.isFinite);
   const [low, high] = [Math.min(...finite), Math.max(...finite)];
-  const span = Math.max(high - low, 1e-9);
-  const x = (/** @type {number} */ n) => CHART.left + ((CHART.width - CHART.left - CHART.right) * n) / (POINTS - 1);
-  const y = (/** @type {number} */ value) => 12 + ((CHART.height - 24) * (high - value)) / span;
-  const words = finite.length ? `${name} along the path: from ${said(values[0])} to ${said(values[POINTS - 1])}, between ${said(low)} and ${said(high)} nats` : `${name} is not known there`;
-  const svg = /** @type {SVGElement} */ (drawnElement("svg", { viewBox: `0 0 ${CHART.width} ${CHART.height}`, role: "img", "aria-label": words, class: "explorer-chart" }));
-  svg.append(drawnElement("text", { x: 0, y: CHART.height / 2 + 4 }, name));
-  if (!finite.length) return svg;
+  const margin = width / STOPS / 2;
+  const x = (/** @type {number} */ n) => margin + ((width - 2 * margin) * n) / (POINTS - 1);
+  const y = (/** @type {number} */ value) => CHART_HEAD + ((CHART_HEIGHT - CHART_HEAD - 8) * (high - value)) / Math.max(high - low, 1e-9);
+  const range = finite.length ? `${name}, from ${said(low)} to ${said(high)} nats` : `${name} is not known there`;
+  const svg = /** @type {SVGElement} */ (drawnElement("svg", { viewBox: `0 0 ${width} ${CHART_HEIGHT}`, role: "img", "aria-label": `Along the path: ${range}`, class: "explorer-chart" }));
+  svg.append(drawnElement("text", { x: 0, y: 14 }, range));
   const parts = [];
   for (let n = 0, down = false; n < POINTS; n++) {
     if (Number.isFinite(values[n])) parts.push(`${down ? "L" : "M"}${x(n).toFixed(1)} ${y(values[n]).toFixed(1)}`);
     down = Number.isFinite(values[n]);
   }
   svg.append(drawnElement("path", { d: parts.join(""), class: `explorer-curve ${kind}` }));
-  svg.append(drawnElement("text", { x: CHART.left - 8, y: 16, "text-anchor": "end", class: "explorer-tick" }, said(high, 1)));
-  svg.append(drawnElement("text", { x: CHART.left - 8, y: CHART.height - 8, "text-anchor": "end", class: "explorer-tick" }, said(low, 1)));
+  for (let n = 0; n < POINTS; n += (POINTS - 1) / (STOPS - 1)) {
+    if (Number.isFinite(values[n])) svg.append(drawnElement("circle", { cx: x(n), cy: y(values[n]), r: 2.5, class: `explorer-stop ${kind}` }));
+  }
   return svg;
 }
