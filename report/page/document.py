@@ -24,7 +24,7 @@ from elbowroom.report.page.sections import (
 )
 from elbowroom.report.page.terms import TERMS
 from elbowroom.report.records.data_rows import MOST_ROWS, DataRows
-from elbowroom.report.records.palette import css
+from elbowroom.report.records.palette import css, paper_css
 from elbowroom.report.records.versions import versions
 from elbowroom.report.records.words import count, interval_text, value_text
 
@@ -70,7 +70,7 @@ def page(audit: Audit, *, image_shape: tuple[int, ...] | None = None, title: str
         title=title or "How much room is above the ELBO, and can q be trusted?",
         subject=title or "",
         terms=TERMS,
-        style=Markup(css()) + _file("page.css"),
+        style=Markup(css()) + Markup(paper_css()) + _file("page.css"),
         script=_file("page.js"),
         num_data=count(audit.num_data),
         brief=brief_section(audit),

@@ -2,15 +2,14 @@
 
 import base64
 import io
-import math
 
 import numpy as np
 from PIL import Image
 from torch import Tensor
 
+from elbowroom.report.records.image_shapes import CHANNELS, image_shape_of
+
 _LARGEST = 64  # pixels of a side
-_CHANNELS = (1, 3)
-_FEWEST = 64  # pixels of a flat row that may be taken for a picture
 
 
 class Pictures:
@@ -44,45 +43,13 @@ class Pictures:
         return "" if self._x is None or self._shape is not None else row_text(self._x[datum])
 
 
-def image_shape_of(x: Tensor, image_shape: tuple[int, ...] | None) -> tuple[int, ...] | None:
-    """Height, width and perhaps channels (or channels, height, width) of a datum; None if the data are no pictures.
-
-    Without a given shape, `[B, H, W]`, `[B, C, H, W]` and `[B, H, W, C]` (C = 1 or 3) are pictures, and so are flat
-    rows between 0 and 1 whose length is a square of at least 8. An empty shape `()` says that they are none.
-
-    Raises:
-        ValueError: if the shape does not fit the data.
-    """
-    size = math.prod(x.shape[1:])
-    if image_shape is not None:
-        if not image_shape:
-            return None
-        coloured = len(image_shape) == 3 and (image_shape[2] in _CHANNELS or image_shape[0] in _CHANNELS)
-        if math.prod(image_shape) != size or not (len(image_shape) == 2 or coloured):
-            raise ValueError(
-                f"image_shape is {image_shape}, but a datum has {size} values: give (height, width), (height, width, "
-                "channels) or (channels, height, width) with that product and 1 or 3 channels, or () for data that are "
-                "no pictures"
-            )
-        return image_shape
-    if x.dim() == 4 and x.shape[1] in _CHANNELS:
-        return (*x.shape[2:], x.shape[1])
-    if x.dim() == 4 and x.shape[3] in _CHANNELS:
-        return tuple(x.shape[1:])
-    if x.dim() == 3 and min(x.shape[1:]) > 3:
-        return tuple(x.shape[1:])
-    side = math.isqrt(size)
-    flat = x.dim() == 2 and side * side == size and size >= _FEWEST
-    return (side, side) if flat and bool(((x >= 0) & (x <= 1)).all()) else None
-
-
 def data_uri(datum: Tensor, shape: tuple[int, ...], ends: tuple[float, float]) -> str:
     """One datum as a PNG in a `data:` address; black is the upper of the two ends, as ink on paper is.
 
     Colours are shown as they are. Sides above 64 pixels are thinned out.
     """
     values = datum.detach().cpu().double().numpy()
-    if len(shape) == 3 and shape[2] not in _CHANNELS:  # as torch has them
+    if len(shape) == 3 and shape[2] not in CHANNELS:  # as torch has them
         values = np.moveaxis(values.reshape(shape), 0, -1)
     elif values.ndim == 3 and len(shape) == 3 and values.shape != tuple(shape):
         values = np.moveaxis(values, 0, -1).reshape(shape)

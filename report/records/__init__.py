@@ -8,7 +8,8 @@
     latent_sites.py    sites behind the names of their coordinates
     audit_fields.py, audit_means.py, audit_variables.py        of audits: named arrays, means, all of it as groups
     data_rows.py       the data of an audit, the worst first
-    palette.py         one colour, one meaning, on pages and in figures
+    palette.py         one colour, one meaning, on pages and in figures; paper.css, what all pages look like
+    image_shapes.py    which data are pictures
     versions.py        the libraries that made it
 
 Read `number_format.py` and `groups.py` first. Imports: `inference/`, torch and numpy; never a room beside

@@ -4,6 +4,7 @@ Figures take the colours by day from here (`figures/style.py`), the page all of 
 and Ito (2008), distinct with every common colour blindness; the parts of the room are three shades of one hue.
 """
 
+from pathlib import Path
 from typing import NamedTuple
 
 
@@ -38,3 +39,8 @@ def css() -> str:
         " ".join(f"--{name}: {getattr(ink, paper)};" for name, ink in PALETTE.items()) for paper in ("light", "dark")
     )
     return f":root {{ {day} }}\n@media screen and (prefers-color-scheme: dark) {{ :root {{ {night} }} }}\n"
+
+
+def paper_css() -> str:
+    """What every page looks like, whatever is on it: paper and ink by day and by night, letters, links, focus."""
+    return Path(__file__).with_name("paper.css").read_text(encoding="utf-8")

@@ -13,7 +13,7 @@ from elbowroom.report import loss_figure
 from elbowroom.report.figures import style
 from elbowroom.report.figures.looks import LOOKS
 from elbowroom.report.page.document import page
-from elbowroom.report.records.palette import PALETTE, css
+from elbowroom.report.records.palette import PALETTE, css, paper_css
 from toys.audit_results import good_audit
 
 COLOUR = re.compile(r"#[0-9a-fA-F]{6}\b")
@@ -39,7 +39,8 @@ def test_what_is_drawn_on_the_page_has_a_colour_of_the_palette() -> None:
         "region.inner": "posterior",
     }  # fmt: skip
     assert {name: drawn.get(name) for name in expected} == expected
-    own = set(re.findall(r"--([a-z-]+): #", rules))
+    own = set(re.findall(r"--([a-z-]+): #", paper_css() + rules))
+    assert "ink" in own
     assert not own & PALETTE.keys()
 
 

@@ -1,0 +1,27 @@
+/** Sentences on a plane. */
+
+/** @typedef {import("./explored.js").Explored} Explored */
+/** @typedef {import("./explored.js").View} View */
+/** @typedef {import("./plane.js").Levels} Levels */
+
+/**
+ * What the plane is, what is to be seen on it, and what cannot be seen.
+ * @param {Explored} explored
+ * @param {View} view
+ * @param {Levels} levels
+ * @returns {string[]}
+ */
+export function planeSaid(explored, view, levels) {
+  const cut = explored.latents.length > view.frame.axes.length;
+  const regions = cut ? "Regions hold 50 and 90 % of the density on this window of the plane, a cut through latent space." : "Regions hold 50 and 90 % of what is on this window.";
+  return [view.frame.says, ...view.says, regions, priorSaid(view, levels), view.guide ? "" : "The density of q at a point is not known."].filter(Boolean);
+}
+
+/** Where the prior is, if no line of it crosses the window. @param {View} view @param {Levels} levels */
+function priorSaid(view, levels) {
+  const [half, most] = levels.prior;
+  const lowest = view.prior.reduce((a, b) => Math.min(a, b), Infinity);
+  const highest = view.prior.reduce((a, b) => Math.max(a, b), -Infinity);
+  if (lowest >= half) return "All of the window lies where the prior has its inner half.";
+  return highest < most ? "All of the window lies outside of 90 % of the prior." : "";
+}
