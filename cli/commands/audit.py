@@ -10,9 +10,9 @@ import torch
 from elbowroom.commands.options import AuditOptions
 from elbowroom.commands.output import ConditionHolds, finish, named, say
 from elbowroom.commands.subject import Subject, say_subject, state_name, subject_of
-from elbowroom.inference import read_shards
+from elbowroom.inference import Exploration, explore, read_shards
 from elbowroom.inference.audit import Audit, audit_target, check_condition, failed
-from elbowroom.inference.evaluation.clock import budget_words, read_budget
+from elbowroom.inference.evaluation.clock import Clock, budget_words, read_budget
 from elbowroom.inference.evidence.bits import unit_of
 from elbowroom.inference.showing.numbers import plain
 from elbowroom.report import audit_record, audit_table, save_audit
@@ -68,6 +68,21 @@ def run(options: AuditOptions) -> Audit:
     return result
 
 
+def _explored(result: Audit, options: AuditOptions) -> dict[str, Exploration]:
+    """The explorer's part of the report, if it was asked for."""
+    if not options.explore:
+        return {}
+    clock = Clock(options.budget)
+    found = explore(
+        result,
+        budget=clock.part(clock.budget / 2),
+        seed=options.seed,
+        memory_bytes=options.memory_mib * 2**20,
+        progress=not options.json,
+    )
+    return {"exploration": found}
+
+
 def bits_of(result: Audit, subject: Subject) -> dict[str, str]:
     """Mean ELBO, log p(x) and room in bits per dimension, in words, as far as they are known."""
     data, said = subject.dataset, {}
@@ -84,7 +99,9 @@ def bits_of(result: Audit, subject: Subject) -> dict[str, str]:
 
 
 def _write(result: Audit, subject: Subject, where: Path, options: AuditOptions) -> None:
-    files = save_audit(result, where, image_shape=subject.image_shape, title=subject.title)
+    files = save_audit(
+        result, where, image_shape=subject.image_shape, title=subject.title, **_explored(result, options)
+    )
     finish(audit_record(result), where / RECORD, options.json)
     say("Written: " + named(*files), options.json)
     unfinished = "examination" not in result.skipped and len(result.rows["decomposition"]) < len(result)

@@ -26,10 +26,11 @@ OF_A_RUN = {
     "generate": ("generate", "--run=run"),
     "compare": ("compare", "--run=run", "--indices=0", "--mcmc=false"),
     "audit": ("audit", "--run=run", "--limit=4", "--budget=2e4 evaluations", "--num_simulations=20"),
+    "explore": ("explore", "--run=run", "--limit=3", "--budget=3e4 evaluations"),
     "versus": ("versus", "--run=run", "--run=other", "--budget=1e5 evaluations"),
 }
 TRAIN = ("train", "--data.name=pixels.npy", *SMALL)
-SLOW = ("generate", "compare", "audit", "versus")
+SLOW = ("generate", "compare", "audit", "explore", "versus")
 
 
 def kept(folder: Path) -> dict[Path, bytes]:

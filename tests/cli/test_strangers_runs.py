@@ -83,7 +83,7 @@ def test_code_that_a_run_names_is_not_imported(
     resealed(trained, lambda config: config["record"]["programs"].update(model="evil:model", guide="evil:model"))
     (folder / "evil.py").write_text(EVIL.format(marker=str(marker)))
     shutil.copy(folder / "evil.py", trained / "evil.py")
-    for command in ("evidence", "audit", "compare", "generate"):
+    for command in ("evidence", "audit", "explore", "compare", "generate"):
         ended = run(command, f"--run={trained}")
         told = f"--run: {trained}/config.json names programs", "evil:model would be imported", "--trust evil:model"
         assert ended.refused(*told), ended

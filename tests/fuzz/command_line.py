@@ -27,6 +27,7 @@ BASES = {
     "audit": ("--run=run", "--limit=2", "--budget=2"),
     "versus": ("--a.run=run", "--b.run=run", "--limit=2", "--budget=2"),
     "compare": ("--run=run", "--limit=1", "--mcmc=false", "--num_samples=20"),
+    "explore": ("--run=run", "--limit=2", "--budget=2"),
     "generate": ("--run=run", "--num_samples=2"),
     "shard": ("--run=run", "--limit=2", "--options={num_samples: 20, search: false}", "--output=out"),
     "merge": ("--shards=shards",),

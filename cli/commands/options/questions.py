@@ -105,6 +105,8 @@ class AuditOptions(OfManyData, OfSubject):
             place.
         fail_if: a condition on the audit's numbers, such as 'gap > 5 or missed_modes > 0'; if it holds the exit code is
             5. The names are those under numbers in audit.json.
+        explore: look around the data, too, with half as much budget again, and put an explorer of latent space into the
+            report (the command explore makes it by itself).
         output: where the report, JSON, netCDF and the state go (default: audit/ in the run directory, else audit/).
     """
 
@@ -114,6 +116,7 @@ class AuditOptions(OfManyData, OfSubject):
     evidence: str | None = None
     own_loss: float | None = None
     fail_if: str | None = None
+    explore: bool = False
     output: str | None = None
 
 
