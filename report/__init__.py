@@ -5,10 +5,11 @@
     figures/    matplotlib
     archives/   JSON and netCDF, for ArviZ, xarray and other programs
     page/       the HTML page of an audit, one file that asks for nothing over the network
+    explorer/   the page to walk through an exploration, alone and as a part of that of an audit
     audit_files.py   all files of an audit: `Audit.save` finds it as the entry point `elbowroom.reports`
 
-The four rooms that draw know `records/` and `inference/`, and not each other: whatever two of them say is said in
-`records/`, once. Read `records/audit_variables.py` first: the JSON, the netCDF and the page of an audit are made of it.
+The rooms that draw know `records/` and `inference/`, and not each other, but that `page/` holds the explorer: whatever
+two of them say is said in `records/`, once. Read `records/audit_variables.py` first: the JSON, the netCDF and the page of an audit are made of it.
 
 Each name loads its file, and its libraries, when it is first used.
 """
@@ -37,6 +38,7 @@ if TYPE_CHECKING:
     from elbowroom.report.figures.sequences import sequences_figure
     from elbowroom.report.figures.style import save_figure
     from elbowroom.report.figures.two_models import versus_figure
+    from elbowroom.report.explorer.document import save_explorer
     from elbowroom.report.page.document import save_html
     from elbowroom.report.records.number_format import with_error
     from elbowroom.report.records.sentences import summary
@@ -75,6 +77,7 @@ __all__ = [
     "save_audit",
     "save_audit_json",
     "save_audit_netcdf",
+    "save_explorer",
     "save_figure",
     "save_html",
     "save_json",
@@ -98,6 +101,7 @@ _FILES = {
     "archives.comparison_netcdf": ("save_netcdf", "to_datatree"),
     "archives.draws_datatree": ("draws_datatree",),
     "audit_files": ("save_audit",),
+    "explorer.document": ("save_explorer",),
     "figures.bags": ("bags_figure", "topics_figure"),
     "figures.codes": ("usage_figure",),
     "figures.datum": ("Drawn", "drawn_figure", "is_picture", "redrawn_figure"),

@@ -28,7 +28,7 @@ FAR = 100_000.0
 PARTS = 1024
 """Steps of a place over the width of the window."""
 
-_ORDERS = ((2, 2), (2, 1), (1, 2), (2, 0), (0, 2), (1, 1), (0, 0))
+_ORDERS = ((2, 2), (2, 0), (0, 2), (1, 1), (0, 0))
 _AXES: tuple[tuple[int, ...], ...] = ((), (1,), (2,), (1, 2))
 
 Encoded = dict[str, Any]

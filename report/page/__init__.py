@@ -9,5 +9,5 @@
     pictures.py    the data themselves, as small pictures
 
 Everything from outside (names of latents, reasons, data) is escaped. Read `document.py` and `page.html.jinja` first.
-Imports: `report.records`, `inference/`, jinja2 and Pillow; no other room of `report/`.
+Imports: `report.records`, `report.explorer`, `inference/`, jinja2 and Pillow; no other room of `report/`.
 """

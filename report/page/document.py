@@ -9,7 +9,9 @@ from markupsafe import Markup
 from elbowroom.entrances import checked
 from elbowroom.entrances.visible import visible
 from elbowroom.inference.audit import Audit
+from elbowroom.inference.exploration.result import Exploration
 from elbowroom.inference.saving.durable import replace_text
+from elbowroom.report.explorer.document import part, part_style
 from elbowroom.report.page.chart_posterior import MOST_DATA, portraits
 from elbowroom.report.page.findings import brief_section, finding_groups
 from elbowroom.report.page.origins import origins
@@ -40,12 +42,18 @@ SHORT_NOTES = 48
 
 @checked
 def save_html(
-    audit: Audit, path: str | Path, *, image_shape: tuple[int, ...] | None = None, title: str | None = None
+    audit: Audit,
+    path: str | Path,
+    *,
+    image_shape: tuple[int, ...] | None = None,
+    title: str | None = None,
+    exploration: Exploration | None = None,
 ) -> Path:
     """Write the report of an audit as one self-contained HTML file, whole or not at all, and return its path.
 
     The file asks for nothing over the network, is readable on a phone, in the dark and on paper, and stays below 8 MB
-    whatever the number of data: it lists the 3000 worst data, the 80 worst of them with a picture, and portrays 8.
+    whatever the number of data: it lists the 3000 worst data, the 80 worst of them with a picture, and portrays 8. An
+    exploration adds 3 MB at most.
 
     Args:
         audit: from `audit`.
@@ -54,11 +62,18 @@ def save_html(
             says that data are no pictures. By default it is guessed: see `image_shape_of`. One that does not fit costs
             the pictures, not the page, which says so.
         title: what was audited, for the title and the first line; by default a general one.
+        exploration: from `explore`, to be walked through in a section of its own.
     """
-    return replace_text(path, page(audit, image_shape=image_shape, title=title))
+    return replace_text(path, page(audit, image_shape=image_shape, title=title, exploration=exploration))
 
 
-def page(audit: Audit, *, image_shape: tuple[int, ...] | None = None, title: str | None = None) -> str:
+def page(
+    audit: Audit,
+    *,
+    image_shape: tuple[int, ...] | None = None,
+    title: str | None = None,
+    exploration: Exploration | None = None,
+) -> str:
     """The page that `save_html` writes."""
     shown_as = Pictures(audit.x, image_shape)
     columns, rows = DataRows(audit).filled()
@@ -70,7 +85,8 @@ def page(audit: Audit, *, image_shape: tuple[int, ...] | None = None, title: str
         title=title or "How much room is above the ELBO, and can q be trusted?",
         subject=title or "",
         terms=TERMS,
-        style=Markup(css()) + Markup(paper_css()) + _file("page.css"),
+        style=Markup(css()) + Markup(paper_css()) + _file("page.css") + ("" if exploration is None else part_style()),
+        explorer=None if exploration is None else part(exploration, image_shape=() if shown_as.why_not else image_shape),
         script=_file("page.js"),
         num_data=count(audit.num_data),
         brief=brief_section(audit),

@@ -11,6 +11,7 @@ import pytest
 
 from elbowroom import report
 from toys.audit_results import bad_audit
+from toys.explorations import sequences
 from toys.figures import FIGURES
 from toys.global_state import untouched
 from toys.report import toy
@@ -42,6 +43,7 @@ REPORTS: dict[str, Callable[[Path], Any]] = {
     "save_audit": lambda path: report.save_audit(bad_audit(), path),
     "save_audit_json": lambda path: report.save_audit_json(bad_audit(), path / "a.json"),
     "save_audit_netcdf": lambda path: report.save_audit_netcdf(bad_audit(), path / "a.nc"),
+    "save_explorer": lambda path: report.save_explorer(sequences(), path / "a.html"),
     "save_figure": lambda path: report.save_figure(FIGURES["loss"](), path / "a.png"),
     "save_html": lambda path: report.save_html(bad_audit(), path / "a.html"),
     "save_json": lambda path: report.save_json(toy().comparison, path / "a.json"),

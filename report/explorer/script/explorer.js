@@ -220,7 +220,7 @@ export class Explorer {
     found("ladder-says", HTMLElement).textContent = view ? ladderSaid(view.ladder) : "No plane was computed for this datum, and no ladder.";
     found("number", HTMLInputElement).value = String(state.datum);
     const rank = this.order.indexOf(state.datum) + 1;
-    found("standing", HTMLElement).textContent = `${rank} of ${explored.numData}`;
+    found("standing", HTMLElement).textContent = `place ${rank} of ${explored.numData}`;
     const flag = explored.flag(state.datum);
     const flagged = found("flag", HTMLElement);
     flagged.hidden = !flag;

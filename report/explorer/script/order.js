@@ -30,6 +30,9 @@ export function orderSaid(column) {
   return `${column.name}, ${column.worst === "low" ? "lowest" : "highest"} first`;
 }
 
+/** Rows of the table before the chosen datum. */
+const BEFORE = 4;
+
 /**
  * The rows of a table around a place in an order.
  * @param {number[]} order
@@ -37,6 +40,6 @@ export function orderSaid(column) {
  * @param {number} most
  */
 export function rowsAround(order, place, most) {
-  const first = Math.min(Math.max(place - Math.floor(most / 3), 0), Math.max(order.length - most, 0));
+  const first = Math.max(place - BEFORE, 0);
   return order.slice(first, first + most).map((datum, n) => ({ datum, rank: first + n + 1 }));
 }

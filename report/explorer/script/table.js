@@ -18,8 +18,8 @@ const MOST = 50;
  */
 export function fillTable(table, explored, order, datum, key, choose) {
   const columns = explored.columns;
-  const kind = (/** @type {string} */ name) => (name === key ? "number key" : "number");
-  const head = made("tr", {}, made("th", { scope: "col", class: "number" }, "datum"));
+  const kind = (/** @type {string} */ name) => (name === key ? "explorer-cell explorer-ordered" : "explorer-cell");
+  const head = made("tr", {}, made("th", { scope: "col", class: "explorer-cell" }, "datum"));
   for (const column of columns) {
     const unit = column.unit ? ` (${column.unit})` : "";
     head.append(made("th", { scope: "col", class: kind(column.name), title: column.says }, column.name + unit));
@@ -28,18 +28,16 @@ export function fillTable(table, explored, order, datum, key, choose) {
   const rows = rowsAround(order, order.indexOf(datum), MOST).map(({ datum: each }) => {
     const button = made("button", { type: "button", "data-datum": String(each) }, String(each));
     button.addEventListener("click", () => choose(each));
-    const row = made("tr", each === datum ? { "aria-current": "true" } : {}, made("th", { scope: "row", class: "number" }, button));
+    const row = made("tr", each === datum ? { "aria-current": "true" } : {}, made("th", { scope: "row", class: "explorer-cell" }, button));
     for (const column of columns) {
       const value = column.values[each];
       const text = column.is_label && Number.isInteger(value) ? String(value) : Number.isNaN(value) ? "–" : said(value);
       row.append(made("td", { class: kind(column.name) }, text));
     }
     const notes = [explored.flag(each), explored.viewOf.has(each) ? "" : "no plane was computed"].filter(Boolean).join("; ");
-    row.append(made("td", { class: "notes" }, notes));
+    row.append(made("td", { class: "explorer-notes" }, notes));
     return row;
   });
   table.replaceChildren(made("thead", {}, head), made("tbody", {}, ...rows));
-  const current = rows.find((row) => row.hasAttribute("aria-current"));
-  const scroll = table.parentElement;
-  if (current && scroll) scroll.scrollTop = current.offsetTop - scroll.clientHeight / 3;
+  if (table.parentElement) table.parentElement.scrollTop = 0;
 }
