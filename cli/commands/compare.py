@@ -21,7 +21,7 @@ def run(options: CompareOptions) -> Comparison:
     say_subject(subject, options.json)
     say_notes(subject, options.json)
     if options.indices is not None:
-        chosen = _checked(options, subject)
+        chosen = subject.checked(options.indices)
     else:
         chosen = typical_to_worst(importance(target, num_samples=1000, seed=options.seed, search=False), 4)
     by_nuts = len(chosen) if options.mcmc in (True, "nuts") else options.num_checked
@@ -80,13 +80,3 @@ def typical_to_worst(estimate: Estimate[ImportanceInfo], num: int) -> list[int]:
     num = min(num, len(half))
     step = (len(half) - 1) / max(num - 1, 1)
     return [half[round(i * step)] for i in range(num)]
-
-
-def _checked(options: CompareOptions, subject: Subject) -> list[int]:
-    chosen, num_data = options.indices or [], len(subject.target)
-    if not chosen or not all(0 <= datum < num_data for datum in chosen) or len(set(chosen)) < len(chosen):
-        raise ValueError(
-            f"indices must be different ones of the {num_data} data ({subject.part}), 0 … {num_data - 1}, such as "
-            f"[0,5]; got {chosen}"
-        )
-    return chosen

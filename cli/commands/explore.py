@@ -21,6 +21,7 @@ def run(options: ExploreOptions) -> Exploration:
     """Audit what is not audited yet, look around the data, and write the page."""
     clock = Clock(options.budget)
     subject = subject_of(options)
+    chosen = None if options.indices is None else subject.checked(options.indices)
     where = subject.folder(options.output, "explore")
     say_subject(subject, options.json)
     say_notes(subject, options.json)
@@ -32,7 +33,7 @@ def run(options: ExploreOptions) -> Exploration:
     }  # fmt: skip
     share = clock.part(_AUDIT_SHARE * clock.left)
     audited = audit_target(subject.target, budget=share, tolerance=options.tolerance, state=state, **settings)
-    result = explore(audited, data=options.indices, labels=_labels(subject, options), budget=rest_of(clock), **settings)
+    result = explore(audited, data=chosen, labels=_labels(subject, options), budget=rest_of(clock), **settings)
     page = save_explorer(
         result,
         where / PAGE,

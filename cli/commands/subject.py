@@ -79,6 +79,20 @@ class Subject:
         """Where a command writes, as of `outputs.folder_of`."""
         return default_folder(command, self.place if self.is_run else None) if output is None else Path(output)
 
+    def checked(self, indices: list[int]) -> list[int]:
+        """Indices of the data.
+
+        Raises:
+            ValueError: naming the option, unless they are different data of these.
+        """
+        num_data = len(self.target)
+        if not indices or not all(0 <= datum < num_data for datum in indices) or len(set(indices)) < len(indices):
+            raise ValueError(
+                f"indices must be different ones of the {num_data} data ({self.part}), 0 … {num_data - 1}, such as "
+                f"[0,5]; got {indices}"
+            )
+        return indices
+
     def first(self, num_data: int) -> Target:
         """The programs pinned to so many of the data."""
         return self.target if num_data >= len(self.target) else self.target.select(range(num_data))

@@ -75,17 +75,20 @@ def explore(
         progress: show a progress bar if it takes longer than two seconds.
 
     Raises:
-        ValueError: if the latents have no unconstrained coordinates, an index is out of range, a column has not a
-            number for each datum, or an audit has no target (it was not made in this process).
+        ValueError: if the latents have no unconstrained coordinates, a column has not a number for each datum, or an
+            audit has no target (it was not made in this process).
+        IndexError: if an index is out of range.
         ProgramError: as of `audit`.
     """
     clock = Clock(budget)
-    audit = of if isinstance(of, Audit) else _audited(of, clock, seed, memory_bytes, progress)
-    if audit.target is None:
+    if isinstance(of, Audit) and of.target is None:
         raise ValueError("of: got an audit without its target; explore the target, or audit it again in this process")
+    num_data = len(of)
+    more = own_columns(labels, columns, num_data)
+    chosen = None if data is None else list(dict.fromkeys(picked_rows(data, num_data, "data").tolist()))
+    audit = of if isinstance(of, Audit) else _audited(of, clock, seed, memory_bytes, progress)
+    assert audit.target is not None
     target = audit.target.collapsed()
-    more = own_columns(labels, columns, len(target))
-    chosen = None if data is None else picked_rows(data, len(target)).tolist()
     coordinates = Coordinates.of(target, gradients=False)
     if coordinates.dim == 0:
         raise ValueError("of: this target has no continuous latent to look at (finite discrete ones are summed out)")

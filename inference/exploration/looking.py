@@ -123,9 +123,9 @@ def _says(dim: int, around: Cloud, b: int) -> tuple[str, ...]:
     """What is to be seen, and what is not."""
     said = []
     if dim > 2:
+        still = "the third direction stands" if dim == 3 else f"the other {dim - 2} directions stand"
         said.append(
-            f"The plane is a slice: the other {dim - 2} directions stand still. Dots are draws from wherever they are, "
-            "where they fall upon it."
+            f"The plane is a slice: {still} still. Dots are draws from wherever they are, where they fall upon it."
         )
     if around.doubts[b]:
         said.append(f"No draws of Markov chains are shown: {around.doubts[b]}.")

