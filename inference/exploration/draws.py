@@ -34,10 +34,9 @@ class Cloud:
         return None if self.posterior is None or self.doubts[b] else self.posterior[:, b]
 
 
-def cloud(coordinates: Coordinates, num_samples: int, seed: int, memory_bytes: int | None) -> Cloud:
-    """Draws of q and of chains for all data of the coordinates."""
+def cloud(coordinates: Coordinates, guide: Tensor, seed: int, memory_bytes: int | None) -> Cloud:
+    """Draws of q, `[S, B, D]`, and of chains for all data of the coordinates."""
     target = coordinates.target
-    guide = torch.cat(list(guide_draws(coordinates, num_samples, seed, memory_bytes)))
     if target.no_gradient:
         return Cloud(guide, None, (target.no_gradient,) * len(target))
     draws = hmc(

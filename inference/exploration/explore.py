@@ -16,7 +16,7 @@ from elbowroom.inference.exploration.decoding import Decoder, constrained, is_sh
 from elbowroom.inference.exploration.frame import Frame
 from elbowroom.inference.exploration.looking import Looker
 from elbowroom.inference.exploration.overview import Overview, code_means, one_of, overview_of
-from elbowroom.inference.exploration.result import Column, Exploration, Moment, Scale
+from elbowroom.inference.exploration.result import Exploration, Moment, Scale
 from elbowroom.inference.exploration.surfaces import on_lattices
 from elbowroom.inference.programs.arguments import picked_rows
 from elbowroom.inference.programs.decoded import decoded, observation_of
@@ -32,8 +32,8 @@ ON_MAP, SHARED = 49, 48
 _AUDIT_SHARE = 0.6
 """Of the budget, for the audit of a target that has none."""
 
-_OF_A_MOMENT = 64
-"""Draws of each datum for its ELBO at an earlier moment."""
+_OF_A_MOMENT = 256
+"""Draws of each datum for its ELBO, and log p̂(x) less that, at an earlier moment."""
 
 
 @checked
@@ -96,9 +96,9 @@ def explore(
     decoder, why = _decoder(coordinates, overview, seed, memory_bytes)
     shared = decoder is not None and is_shared(target, decoder.observation, _corners(overview.frame))
     found = {**columns_of(audit), **more}
-    order = chosen if chosen is not None else _worst_and_others(found)
+    order = chosen if chosen is not None else _worst_and_others(audit)
     looker = Looker(coordinates, audit, overview, None if shared and coordinates.dim <= 2 else decoder, decoder)
-    views = looker.views(order, clock, seed, memory_bytes, progress)
+    views, done = looker.views(order, clock, seed, memory_bytes, progress)
     first = one_of(coordinates)
     return Exploration(
         num_data=len(target),
@@ -115,7 +115,7 @@ def explore(
         decoded=decoder.lattice(first, [overview.frame], SHARED)[0] if shared and decoder else None,
         views=views,
         moments=_moments(moments or {}, overview.frame, seed, memory_bytes),
-        notices=(*why, *_fewer(len(views), len(order), len(target), clock)),
+        notices=(*why, *_fewer(views, done, len(order), len(target), clock)),
         about=audit.about,
     )
 
@@ -154,12 +154,14 @@ def _corners(frame: Frame) -> Tensor:
     return frame.points(frame.lattice(3)).reshape(-1, 1, len(frame.origin))
 
 
-def _worst_and_others(columns: Mapping[str, Column]) -> list[int]:
-    """Data by falling room; of too many the worst half, and others evenly among the rest."""
-    by = next((columns[name] for name in ("room", "width", "log p(x)") if name in columns), None)
-    values = next(iter(columns.values())).values if by is None else by.values
-    signed = values if by is None or by.worst == "high" else -values
-    order: list[int] = signed.nan_to_num(-torch.inf).argsort(descending=True, stable=True).tolist()
+def _worst_and_others(audit: Audit) -> list[int]:
+    """Data by falling room, those whose ELBO is not finite first; of too many the worst half, and others evenly among
+    the rest."""
+    room = audit.bracket.width.double().cpu()
+    if audit.sampled is not None:
+        elbo = audit.sampled.info["elbo"].double().cpu()
+        room = torch.where(elbo.isfinite(), audit.bracket.lower.value.double().cpu() - elbo, torch.inf)
+    order: list[int] = room.nan_to_num(-torch.inf).argsort(descending=True, stable=True).tolist()
     if len(order) <= MOST_VIEWS:
         return order
     worst, rest = order[: MOST_VIEWS // 2], order[MOST_VIEWS // 2 :]
@@ -168,21 +170,25 @@ def _worst_and_others(columns: Mapping[str, Column]) -> list[int]:
 
 
 def _moments(targets: Mapping[str, Target], frame: Frame, seed: int, memory_bytes: int | None) -> tuple[Moment, ...]:
-    """Where the codes were at earlier moments, and the ELBO then."""
+    """Where the codes were at earlier moments, and ELBO and room then, the room by importance sampling: from below."""
     found = []
     for name, target in targets.items():
         coordinates = Coordinates.of(target.collapsed(), gradients=False)
         codes = frame.places(code_means(coordinates, seed, memory_bytes))
         sampled = importance(target, num_samples=_OF_A_MOMENT, seed=seed, search=False, memory_bytes=memory_bytes)
-        found.append(Moment(name, codes, {"ELBO": sampled.info["elbo"]}))
+        elbo = sampled.info["elbo"]
+        found.append(Moment(name, codes, {"ELBO": elbo, "room": sampled.value - elbo}))
     return tuple(found)
 
 
-def _fewer(num_views: int, num_asked: int, num_data: int, clock: Clock) -> tuple[str, ...]:
+def _fewer(views: Sequence[View], done: int, num_asked: int, num_data: int, clock: Clock) -> tuple[str, ...]:
     """A sentence if there is not a plane around each datum."""
-    if num_views == num_data:
+    if len(views) == num_data:
         return ()
-    worst = f"Planes are shown around {num_views} of {num_data} data"
-    if num_views < num_asked:
-        return (f"{worst}: the budget of {clock.says(clock.budget)} had no room for more.",)
-    return (f"{worst}.",)
+    told = f"Planes are shown around {len(views)} of {num_data} data"
+    why = []
+    if done < num_asked:
+        why.append(f"the budget of {clock.says(clock.budget)} had no room for more")
+    if len(views) < done:
+        why.append(f"q has no finite draws of {done - len(views)}")
+    return (f"{told}{': ' if why else ''}{'; '.join(why)}.",)

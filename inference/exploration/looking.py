@@ -12,7 +12,7 @@ from elbowroom.inference.evaluation.clock import Clock
 from elbowroom.inference.evaluation.coordinates import Coordinates
 from elbowroom.inference.exploration.columns import ladder_of
 from elbowroom.inference.exploration.decoding import Decoder
-from elbowroom.inference.exploration.draws import Cloud, cloud
+from elbowroom.inference.exploration.draws import Cloud, cloud, guide_draws
 from elbowroom.inference.exploration.frame import Frame
 from elbowroom.inference.exploration.modes import modes_of
 from elbowroom.inference.exploration.overview import Overview
@@ -52,23 +52,29 @@ class Looker:
 
     def views(
         self, order: Sequence[int], clock: Clock, seed: int, memory_bytes: int | None, progress: bool
-    ) -> tuple[View, ...]:
-        """Around as many data, in order, as the budget has room for."""
+    ) -> tuple[tuple[View, ...], int]:
+        """Around as many data, in order, as the budget has room for; and how many of them were tried."""
         views: list[View] = []
         with progress_bar(len(order), "explore", "datum", progress) as tick:
             size, begin = _FIRST, clock.spent
-            while len(views) < len(order) and size > 0:
-                some = order[len(views) : len(views) + size]
+            done = 0
+            while done < len(order) and size > 0:
+                some = order[done : done + size]
                 views += self.block(some, seed, memory_bytes)
+                done += len(some)
                 tick(len(some))
-                each = (clock.spent - begin) / len(views)
+                each = (clock.spent - begin) / done
                 size = min(_MOST, int(clock.left / each) if each > 0 else _MOST)
-        return tuple(views)
+        return tuple(views), done
 
     def block(self, data: Sequence[int], seed: int, memory_bytes: int | None) -> list[View]:
-        """Around a few data at once."""
+        """Around a few data at once; around one whose draws of q are not finite there is no plane."""
         some = self.coordinates.at(torch.tensor(data))
-        around = cloud(some, _SAMPLES, seed, memory_bytes)
+        guide = torch.cat(list(guide_draws(some, _SAMPLES, seed, memory_bytes)))
+        if bool((lost := ~guide.isfinite().all(2).all(0)).any()):
+            kept = [datum for datum, is_lost in zip(data, lost.tolist(), strict=True) if not is_lost]
+            return self.block(kept, seed, memory_bytes) if kept else []
+        around = cloud(some, guide, seed, memory_bytes)
         posteriors = [around.posterior_of(b) for b in range(len(data))]
         centres = _centres(some, around, memory_bytes)
         frames = [plane_of(some.names, around.guide[:, b], posteriors[b], centres[b]) for b in range(len(data))]

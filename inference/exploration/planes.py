@@ -21,6 +21,9 @@ _ENOUGH = 20
 _TAIL = 0.002
 """Of draws on either side that the window need not hold."""
 
+_BEYOND = 40.0
+"""Times as wide as another cloud that one must be for the window to hold the posterior alone."""
+
 _MARGIN = 0.15
 """Of the window, beyond the draws on each side."""
 
@@ -59,12 +62,14 @@ def plane_of(names: Sequence[str], guide: Tensor, posterior: Tensor | None, cent
 
 
 def windowed(frame: Frame, *clouds: Tensor | None) -> Frame:
-    """The plane with a window that holds clouds of points `[S, D]`, but for their outermost."""
-    ends = []
-    for cloud in clouds:
-        if cloud is not None:
-            ends.append(frame.places(cloud).quantile(torch.tensor([_TAIL, 1 - _TAIL], dtype=torch.float64), 0))
-    low, high = torch.stack(ends)[:, 0].amin(0), torch.stack(ends)[:, 1].amax(0)
+    """The plane with a window that holds clouds of points `[S, D]`, but for their outermost; the last cloud alone, if
+    one is very much wider than another."""
+    levels = torch.tensor([_TAIL, 1 - _TAIL], dtype=torch.float64)
+    ends = torch.stack([frame.places(cloud).quantile(levels, 0) for cloud in clouds if cloud is not None])
+    widths = ends[:, 1] - ends[:, 0]
+    if bool((widths.amax(0) > _BEYOND * widths.amin(0)).any()):  # nothing would be seen of the narrower one
+        ends = ends[-1:]
+    low, high = ends[:, 0].amin(0), ends[:, 1].amax(0)
     width = (high - low).clamp_min(1e-9)
     return with_window(frame, torch.stack([low - _MARGIN * width, high + _MARGIN * width], 1))
 

@@ -78,6 +78,11 @@ def decomposition() -> inference.Decomposition:
 
 
 @cache
+def explored_audit() -> inference.Audit:
+    return inference.audit_target(target(), budget=0.1, num_simulations=20)
+
+
+@cache
 def bracket() -> inference.Bracket:
     return bad_audit().bracket
 
@@ -150,6 +155,7 @@ def _inference() -> dict[str, tuple[Any, dict[str, Any]]]:
         "latent_use": (inference.latent_use, {"target": t, "num_samples": 100}),
         "audit_target": (inference.audit_target, {"target": t, "budget": 3.0, "num_simulations": 20}),
         "audit": (inference.audit, {**programs, "budget": 3.0, "num_simulations": 20}),
+        "explore": (inference.explore, {"of": explored_audit(), "data": [0], "budget": 3.0}),
         "perplexity": (inference.perplexity, {"estimate": e, "x": torch.ones(5, 3)}),
         "bits_per_dimension": (inference.bits_per_dimension, {"estimate": e, "x": X}),
         "code_usage": (inference.code_usage, {"codes": torch.tensor([[0, 1], [1, 1]]), "num_codes": 2}),
