@@ -8,8 +8,9 @@
     explorer/   the page to walk through an exploration, alone and as a part of that of an audit
     audit_files.py   all files of an audit: `Audit.save` finds it as the entry point `elbowroom.reports`
 
-The rooms that draw know `records/` and `inference/`, and not each other, but that `page/` holds the explorer: whatever
-two of them say is said in `records/`, once. Read `records/audit_variables.py` first: the JSON, the netCDF and the page of an audit are made of it.
+The rooms that draw know `records/` and `inference/`, and not each other (but `page/` holds the explorer): whatever two
+of them say is said in `records/`, once. Read `records/audit_variables.py` first: the JSON, the netCDF and the page of
+an audit are made of it.
 
 Each name loads its file, and its libraries, when it is first used.
 """
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
     from elbowroom.report.archives.comparison_netcdf import save_netcdf, to_datatree
     from elbowroom.report.archives.draws_datatree import draws_datatree
     from elbowroom.report.audit_files import save_audit
+    from elbowroom.report.explorer.document import save_explorer
     from elbowroom.report.figures.bags import bags_figure, topics_figure
     from elbowroom.report.figures.codes import usage_figure
     from elbowroom.report.figures.datum import Drawn, drawn_figure, is_picture, redrawn_figure
@@ -38,7 +40,6 @@ if TYPE_CHECKING:
     from elbowroom.report.figures.sequences import sequences_figure
     from elbowroom.report.figures.style import save_figure
     from elbowroom.report.figures.two_models import versus_figure
-    from elbowroom.report.explorer.document import save_explorer
     from elbowroom.report.page.document import save_html
     from elbowroom.report.records.number_format import with_error
     from elbowroom.report.records.sentences import summary

@@ -3,10 +3,11 @@
     values → whole numbers → differences along some axes → bytes → deflated → base64
 
 Neighbours on a lattice are alike, so that their differences are small and deflate well. How often differences are
-taken, and along which axes, is tried out for each array; what was best stands beside the bytes (`orders`, `axes`).
+taken, and along which axes, is tried out for each array (of large ones for a part); what was best stands beside the
+bytes (`orders`, `axes`). An `Encoder` does it once for each array, however often a page is tried in other sizes.
 
     bytes     of pictures, differences modulo 256
-    surface   log densities in steps of 1/2048 nat below the highest one; −∞, and what lies 10⁵ nats below, is one number
+    surface   log densities in steps of 1/2048 nat below the highest; −∞, and what lies 10⁵ nats below, is one number
     places    of draws, in steps of 1/1024 of the window, sorted: their order says nothing
     floats    of 32 bits, as they are
 
@@ -16,6 +17,7 @@ bits, the lowest first, the eighth bit set where more follow.
 
 import base64
 import zlib
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -29,18 +31,43 @@ PARTS = 1024
 """Steps of a place over the width of the window."""
 
 _ORDERS = ((2, 2), (2, 0), (0, 2), (1, 1), (0, 0))
+_TRIED = 2**16  # values of which it is tried which differences are smallest
 _AXES: tuple[tuple[int, ...], ...] = ((), (1,), (2,), (1, 2))
 
 Encoded = dict[str, Any]
+Array = np.ndarray[Any, Any]
+
+
+class Encoder:
+    """Arrays as text, each of them once: whoever asks again for the same one gets the same text."""
+
+    def __init__(self) -> None:
+        self._known: dict[tuple[int, str], tuple[Tensor, Encoded]] = {}
+
+    def text(self, values: Tensor, encode: Callable[[Tensor], Encoded]) -> Encoded:
+        """What `encode` says of an array."""
+        key = (id(values), getattr(encode, "__name__", ""))
+        if key not in self._known:
+            self._known[key] = values, encode(values)  # held, or its id would be another's
+        return self._known[key][1]
 
 
 def bytes_text(values: Tensor) -> Encoded:
     """Bytes of any shape `[N, …]`; differences are taken along axes 1 and 2, if there are such."""
     array = values.detach().cpu().numpy().astype(np.uint8)
     possible = [axes for axes in _AXES if not axes or max(axes) < array.ndim]
-    tried = {axes: _packed(_differences(array, dict.fromkeys(axes, 1)).tobytes()) for axes in possible}
-    best = min(tried, key=lambda axes: len(tried[axes]))
-    return {"shape": list(array.shape), "axes": list(best), "data": tried[best]}
+    part = array[:: -(-array.size // _TRIED) or 1]
+
+    def content(values: Array, axes: tuple[int, ...]) -> bytes:
+        return _differences(values, dict.fromkeys(axes, 1)).tobytes()
+
+    best = min(possible, key=lambda axes: len(zlib.compress(content(part, axes), 1)))
+    return {"shape": list(array.shape), "axes": list(best), "data": _packed(content(array, best))}
+
+
+def lattice_text(pictures: Tensor) -> Encoded:
+    """Bytes `[G, G, n]` on a lattice of `[n, G, G]`: one value at all points, then the next."""
+    return bytes_text(pictures.movedim(-1, 0).contiguous())
 
 
 def surface_text(values: Tensor) -> Encoded:
@@ -73,7 +100,7 @@ def floats_text(values: Tensor) -> Encoded:
     return {"shape": list(array.shape), "data": _packed(array.tobytes())}
 
 
-def varints(numbers: np.ndarray[Any, Any]) -> bytes:
+def varints(numbers: Array) -> bytes:
     """Whole numbers as zigzag varints, in the order of their axes."""
     flat = numbers.reshape(-1).astype(np.int64)
     left = ((flat << 1) ^ (flat >> 63)).astype(np.uint64)
@@ -88,7 +115,7 @@ def varints(numbers: np.ndarray[Any, Any]) -> bytes:
     return written[used].tobytes()
 
 
-def _differences(array: np.ndarray[Any, Any], orders: dict[int, int]) -> np.ndarray[Any, Any]:
+def _differences(array: Array, orders: dict[int, int]) -> Array:
     """Axis -> how often; the first entry stays, as a difference to zero."""
     for axis, order in orders.items():
         for _ in range(order):
@@ -98,4 +125,3 @@ def _differences(array: np.ndarray[Any, Any], orders: dict[int, int]) -> np.ndar
 
 def _packed(content: bytes) -> str:
     return base64.b64encode(zlib.compress(content, 9)).decode("ascii")
-

@@ -14,6 +14,7 @@ from torch import Tensor
 from elbowroom.inference.exploration.frame import Frame
 from elbowroom.inference.exploration.result import ABSENT, Decoded, Exploration, View
 from elbowroom.report.explorer.drawn import Drawn
+from elbowroom.report.explorer.encoded import Encoder
 from elbowroom.report.explorer.payload import flattened, json_text, payload, pictures_changed, view_part
 
 FEWEST_DRAWS = 100
@@ -39,18 +40,19 @@ def fitted(exploration: Exploration, drawn: Drawn, most: int) -> str:
     Raises:
         ValueError: if what cannot be left out is larger.
     """
+    encoder = Encoder()
     content = Content(flattened(exploration, drawn), drawn)
-    text = json_text(payload(*content))
+    text = json_text(payload(*content, encoder))
     for step, notice in STEPS:
         if _size(text) <= most:
             return text
         smaller = step(content)
         if smaller is not None:
             content = _with_notice(smaller, notice)
-            text = json_text(payload(*content))
+            text = json_text(payload(*content, encoder))
     while _size(text) > most and content.exploration.views:
-        content = _with_fewer_views(content, _size(text) - most)
-        text = json_text(payload(*content))
+        content = _with_fewer_views(content, _size(text) - most, encoder)
+        text = json_text(payload(*content, encoder))
     if _size(text) > most:
         raise ValueError(
             f"max_bytes: the page needs {_size(text) - most} bytes more even without any plane or picture: "
@@ -131,11 +133,10 @@ def _no_pictures_elsewhere(content: Content) -> Content | None:
     return content._replace(exploration=replace(exploration, x=x))
 
 
-
-def _with_fewer_views(content: Content, too_much: int) -> Content:
+def _with_fewer_views(content: Content, too_much: int, encoder: Encoder) -> Content:
     """Without the last views: as many as take the bytes that are too much, one at least."""
     views = content.exploration.views
-    from_the_end = accumulate(_size(json_text(view_part(view))) for view in reversed(views))
+    from_the_end = accumulate(_size(json_text(view_part(view, encoder))) for view in reversed(views))
     left = len(views) - next((n for n, taken in enumerate(from_the_end, 1) if taken >= too_much), len(views))
     shown = f"To keep the page small, planes and pictures are shown of {left} data, those that most need a look."
     others = tuple(notice for notice in content.exploration.notices if not notice.startswith(shown[:40]))

@@ -31,7 +31,9 @@ def script(first: str = "main", folder: Path = _FOLDER) -> str:
                 raise ValueError(f"{defined} is defined by {owners[defined]}.js and by {name}.js: rename one of them")
         plain = _EXPORT.sub("", _IMPORT.sub("", text))
         if left := re.search(r"^(import|export)\b.*", plain, re.MULTILINE):
-            raise ValueError(f'{name}.js: {left[0]!r} is not import {{ … }} from "./….js"; nor the export of a definition')
+            raise ValueError(
+                f'{name}.js: {left[0]!r} is not import {{ … }} from "./….js"; nor the export of a definition'
+            )
         parts.append(f"// {name}.js\n{plain.strip()}\n")
     return "\n".join(parts)
 

@@ -17,7 +17,7 @@ from elbowroom.entrances.visible import short_name, visible
 from elbowroom.inference.exploration.frame import Frame
 from elbowroom.inference.exploration.result import ABSENT, Column, Decoded, Exploration, View
 from elbowroom.report.explorer.drawn import Drawn
-from elbowroom.report.explorer.encoded import bytes_text, floats_text, places_text, surface_text
+from elbowroom.report.explorer.encoded import Encoder, bytes_text, floats_text, lattice_text, places_text, surface_text
 
 DIGITS = 9
 """Of numbers that are not encoded: places, axes, coordinates."""
@@ -47,7 +47,7 @@ def pictures_changed(exploration: Exploration, change: Any) -> Exploration:
     return replace(exploration, x=change(exploration.x), decoded=decoded(exploration.decoded), views=views)
 
 
-def payload(exploration: Exploration, drawn: Drawn) -> dict[str, Any]:
+def payload(exploration: Exploration, drawn: Drawn, encoder: Encoder) -> dict[str, Any]:
     """All that the page shows of a flattened exploration. Hidden characters in its words are visible ones."""
     flags = {str(b): flag for b, flag in enumerate(exploration.flags) if flag}
     parts = {
@@ -57,15 +57,15 @@ def payload(exploration: Exploration, drawn: Drawn) -> dict[str, Any]:
         "observed": short_name(exploration.observed),
         "drawn": {"kind": drawn.kind, "sizes": list(drawn.sizes)},
         "scale": {"low": number(exploration.scale.low), "high": number(exploration.scale.high)},
-        "x": bytes_text(exploration.x),
+        "x": encoder.text(exploration.x, bytes_text),
         "again": bytes_text(_again(exploration, math.prod(drawn.sizes))),
         "columns": [_column(name, column) for name, column in exploration.columns.items()],
         "flags": flags,
         "map": _frame(exploration.map),
         "codes": floats_text(exploration.codes),
         "log_prior": surface_text(exploration.log_prior),
-        "decoded": _decoded(exploration.decoded),
-        "views": [view_part(view) for view in exploration.views],
+        "decoded": _decoded(exploration.decoded, encoder),
+        "views": [view_part(view, encoder) for view in exploration.views],
         "moments": [
             {
                 "name": moment.name,
@@ -82,20 +82,20 @@ def payload(exploration: Exploration, drawn: Drawn) -> dict[str, Any]:
     return dict(_visible(parts))
 
 
-def view_part(view: View) -> dict[str, Any]:
+def view_part(view: View, encoder: Encoder) -> dict[str, Any]:
     """What is around one datum."""
     window = view.frame.window
     return {
         "datum": view.datum,
         "frame": _frame(view.frame),
-        "log_joint": surface_text(view.log_joint),
-        "log_prior": surface_text(view.log_prior),
-        "log_q": None if view.log_q is None else surface_text(view.log_q),
+        "log_joint": encoder.text(view.log_joint, surface_text),
+        "log_prior": encoder.text(view.log_prior, surface_text),
+        "log_q": None if view.log_q is None else encoder.text(view.log_q, surface_text),
         "posterior": None if view.posterior is None else places_text(view.posterior, window),
         "guide": places_text(view.guide, window),
         "modes": _numbers(view.modes),
         "code": _numbers(view.code),
-        "decoded": _decoded(view.decoded),
+        "decoded": _decoded(view.decoded, encoder),
         "ladder": [
             {"name": rung.name, "value": number(rung.value), "stderr": number(rung.stderr), "bound": rung.bound}
             for rung in view.ladder
@@ -129,11 +129,12 @@ def _frame(frame: Frame) -> dict[str, Any]:
     }
 
 
-def _decoded(decoded: Decoded | None) -> dict[str, Any] | None:
+def _decoded(decoded: Decoded | None, encoder: Encoder) -> dict[str, Any] | None:
     if decoded is None:
         return None
-    lattice_last = [decoded.mean.movedim(-1, 0), None if decoded.sample is None else decoded.sample.movedim(-1, 0)]
-    mean, sample = (None if each is None else bytes_text(each) for each in lattice_last)
+    mean, sample = (
+        None if each is None else encoder.text(each, lattice_text) for each in (decoded.mean, decoded.sample)
+    )
     return {"window": _numbers(decoded.window), "mean": mean, "sample": sample}
 
 

@@ -86,7 +86,7 @@ def page(
         subject=title or "",
         terms=TERMS,
         style=Markup(css()) + Markup(paper_css()) + _file("page.css") + ("" if exploration is None else part_style()),
-        explorer=None if exploration is None else part(exploration, image_shape=() if shown_as.why_not else image_shape),
+        explorer=exploration and part(exploration, image_shape=() if shown_as.why_not else image_shape),
         script=_file("page.js"),
         num_data=count(audit.num_data),
         brief=brief_section(audit),

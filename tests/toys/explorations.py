@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Callable
+from dataclasses import replace
 from functools import cache
 
 import torch
@@ -31,10 +32,14 @@ def blob(u: Tensor, side: int = SIDE) -> Tensor:
     steps = torch.linspace(-3.5, 3.5, side)
     across, down = torch.meshgrid(steps, steps, indexing="xy")
     a, b = u[..., :1], u[..., 1:2] if u.shape[-1] > 1 else torch.zeros_like(u[..., :1])
-    return torch.exp(-0.5 * ((across.flatten() - a) ** 2 + (down.flatten() + b) ** 2) / (0.6 + 0.2 * torch.tanh(a) ** 2))
+    return torch.exp(
+        -0.5 * ((across.flatten() - a) ** 2 + (down.flatten() + b) ** 2) / (0.6 + 0.2 * torch.tanh(a) ** 2)
+    )
 
 
-def decoded(frame: Frame, make: Callable[[Tensor], Tensor], scale: Scale, size: int = G, sample: bool = True) -> Decoded:
+def decoded(
+    frame: Frame, make: Callable[[Tensor], Tensor], scale: Scale, size: int = G, sample: bool = True
+) -> Decoded:
     """What `make` says on a lattice of the frame."""
     mean = make(frame.points(frame.lattice(size)))
     drawn = scale.bytes_of((torch.rand(mean.shape) < mean) * scale.high) if sample else None
@@ -97,43 +102,55 @@ def digits(count: int = 360, views: int | None = None) -> Exploration:
         sd = 0.12 + 0.25 * float(torch.rand(()))
         other = z[b] + torch.tensor([3.0, -1.5]) * sd if b % 3 == 0 else None
         low, high = z[b] - 4.0 * sd, z[b] + (6.5 if other is not None else 4.0) * sd
-        window = plane(tuple(low.tolist()), tuple(high.tolist()))
-        planes.append(view(b, window, z[b], sd, other=other))
+        around = plane(tuple(low.tolist()), tuple(high.tolist()))
+        planes.append(replace(view(b, around, z[b], sd, other=other), again=UNIT.bytes_of(blob(z[b]))))
     x = (blob(z) + 0.1 * torch.rand(count, SIDE * SIDE)).clamp(0, 1)
+    doubted = tuple("too few draws of the tail" if b % 50 == 4 else "" for b in range(count))
+    about = {"model": {"class": "toys.Blob", "latents": 2}}
+    return replace(
+        whole("z", 2, UNIT.bytes_of(x), UNIT, frame, z, planes),
+        flags=doubted,
+        decoded=decoded(frame, blob, UNIT, 25),
+        moments=moments(z, 5),
+        notices=("Made up: no model was asked.",),
+        about=about,
+    )
+
+
+def whole(name: str, size: int, x: Tensor, scale: Scale, frame: Frame, means: Tensor, views: list[View]) -> Exploration:
+    """What all of them have."""
+    count, prior = len(x), normal(frame.points(frame.lattice(M)), torch.zeros(size), 1.0)
+    latents = tuple(f"{name}[{d}]" for d in range(size))
     return Exploration(
-        count, ("z[0]", "z[1]"), False, "x", UNIT.bytes_of(x), UNIT, columns(count),
-        tuple("too few draws of the tail" if b % 50 == 4 else "" for b in range(count)), frame, z,
-        normal(frame.points(frame.lattice(M)), torch.zeros(2), 1.0), decoded(frame, blob, UNIT, 25),
-        tuple(
-            View(**{**vars(each), "again": UNIT.bytes_of(blob(z[each.datum]))}) for each in planes
-        ),
-        moments(z, 5), ("Made up: no model was asked.",), {"model": {"class": "toys.Blob", "latents": 2}},
+        count, latents, False, "x", x, scale, columns(count), ("",) * count, frame, frame.places(means), prior, None,
+        tuple(views),
     )  # fmt: skip
+
+
+def cut(means: Tensor, axes: Tensor, half: float, says: str) -> Frame:
+    """A plane through a point, along two directions `[2, D]` of length 1."""
+    return Frame(means, axes, axes, torch.tensor([[-half, half], [-half, 1.1 * half]]), ("first", "second"), says)
 
 
 @cache
 def eight_latents(count: int = 40, views: int = 12, side: int = SIDE) -> Exploration:
-    """Eight latents: each view has a plane and decoded points of its own."""
+    """Eight latents: each view has a plane and decoded points of its own; data are `[side, side]`."""
     torch.manual_seed(1)
-    latents = tuple(f"z[{d}]" for d in range(8))
     means = torch.randn(count, 8)
-    axes, _ = torch.linalg.qr(torch.randn(8, 2))
-    whole = Frame(torch.zeros(8), axes.T, axes.T, torch.tensor([[-3.0, 3.0], [-3.0, 3.0]]), ("1st", "2nd"), "Codes, along the two directions in which they differ most.")
+
+    def pictures(u: Tensor) -> Tensor:
+        return blob(u, side).unflatten(-1, (side, side))
+
+    def directions() -> Tensor:
+        return torch.linalg.qr(torch.randn(8, 2))[0].T
+
     planes = []
     for b in range(views):
-        own, _ = torch.linalg.qr(torch.randn(8, 2))
-        frame = Frame(means[b], own.T, own.T, torch.tensor([[-1.2, 1.2], [-1.0, 1.4]]), ("first", "second"), "The two directions in which posterior and q differ most.")
-        one = view(b, frame, means[b], 0.3)
-        planes.append(View(**{**vars(one), "again": UNIT.bytes_of(blob(means[b], side)), "decoded": decoded(frame, lambda u: blob(u, side), UNIT, G)}))
-    return Exploration(
-        count, latents, True, "x", UNIT.bytes_of(blob(means, side)).reshape(count, side, side), UNIT, columns(count), ("",) * count, whole,
-        whole.places(means), normal(whole.points(whole.lattice(M)), torch.zeros(8), 1.0), None,
-        tuple(View(**{**vars(p), "again": None if p.again is None else p.again.reshape(side, side), "decoded": _squared(p.decoded, side)}) for p in planes),
-    )  # fmt: skip
-
-
-def _squared(one: Decoded | None, side: int) -> Decoded | None:
-    return None if one is None else Decoded(one.window, one.mean.unflatten(-1, (side, side)), None if one.sample is None else one.sample.unflatten(-1, (side, side)))
+        frame = cut(means[b], directions(), 1.2, "The two directions in which posterior and q differ most.")
+        again = UNIT.bytes_of(pictures(means[b]))
+        planes.append(replace(view(b, frame, means[b], 0.3), again=again, decoded=decoded(frame, pictures, UNIT)))
+    frame = cut(torch.zeros(8), directions(), 3.0, "All codes, along the two directions in which they differ most.")
+    return replace(whole("z", 8, UNIT.bytes_of(pictures(means)), UNIT, frame, means, planes), is_constrained=True)
 
 
 @cache
@@ -147,13 +164,13 @@ def one_latent(count: int = 30) -> Exploration:
     def counts(u: Tensor) -> Tensor:
         return 20 * torch.exp(-0.5 * (torch.linspace(-3, 3, 12) - u) ** 2)
 
-    planes = tuple(view(b, plane((float(z[b]) - 2,), (float(z[b]) + 2,)), z[b], 0.4, other=z[b] + 1.2 if b % 2 else None) for b in range(count))
-    return Exploration(
-        count, ("z",), False, "words", scale.bytes_of(counts(z)), scale, columns(count), ("",) * count, frame, z,
-        normal(frame.points(frame.lattice(M)), torch.zeros(1), 1.0),
-        Decoded(frame.window, scale.bytes_of(counts(frame.points(frame.lattice(41)))), None),
-        tuple(View(**{**vars(p), "again": scale.bytes_of(counts(z[p.datum]))}) for p in planes),
-    )  # fmt: skip
+    planes = []
+    for b in range(count):
+        around = plane((float(z[b]) - 2,), (float(z[b]) + 2,), "The latent.")
+        one = view(b, around, z[b], 0.4, other=z[b] + 1.2 if b % 2 else None)
+        planes.append(replace(one, again=scale.bytes_of(counts(z[b]))))
+    exploration = whole("z", 1, scale.bytes_of(counts(z)), scale, frame, z, planes)
+    return replace(exploration, decoded=decoded(frame, counts, scale, 41, sample=False))
 
 
 @cache
@@ -166,21 +183,17 @@ def sequences(count: int = 20) -> Exploration:
     def waves(u: Tensor) -> Tensor:
         return torch.stack([torch.sin(time + u[..., :1]), 0.5 * u[..., 1:2] * torch.cos(2 * time)], -1).clamp(-2, 2)
 
-    means = torch.randn(count, 3)
-    axes = torch.eye(3)[:2]
-    whole = Frame(torch.zeros(3), axes, axes, torch.tensor([[-3.0, 3.0], [-3.0, 3.0]]), ("z[0]", "z[1]"), "The first two latents.")
+    means, axes = torch.randn(count, 3), torch.eye(3)[:2]
     x = waves(means)
     x[0, 10:, 1] = float("nan")
     planes = []
     for b in range(6):
-        frame = Frame(means[b], axes, axes, torch.tensor([[-1.5, 1.5], [-1.5, 1.5]]), ("z[0]", "z[1]"), "The first two latents.")
+        frame = cut(means[b], axes, 1.5, "The first two latents.")
+        again, lattice = scale.bytes_of(waves(means[b])), decoded(frame, waves, scale, 13, sample=False)
         one = view(b, frame, means[b], 0.4)
-        event = decoded(frame, waves, scale, 13, sample=False)
-        planes.append(View(**{**vars(one), "log_q": None, "posterior": None, "again": scale.bytes_of(waves(means[b])), "decoded": event}))
-    return Exploration(
-        count, ("z[0]", "z[1]", "z[2]"), False, "y", scale.bytes_of(x), scale, columns(count), ("",) * count, whole, whole.places(means),
-        normal(whole.points(whole.lattice(M)), torch.zeros(3), 1.0), None, tuple(planes),
-    )  # fmt: skip
+        planes.append(replace(one, log_q=None, posterior=None, again=again, decoded=lattice))
+    frame = cut(torch.zeros(3), axes, 3.0, "The first two latents.")
+    return whole("z", 3, scale.bytes_of(x), scale, frame, means, planes)
 
 
 HOSTILE = "</script><script>alert(1)</script>\u202e<img src=x onerror=alert(2)>&amp;"
@@ -190,11 +203,14 @@ HOSTILE = "</script><script>alert(1)</script>\u202e<img src=x onerror=alert(2)>&
 def hostile() -> Exploration:
     """One datum, no decoder, no value known, nothing of finite density somewhere, names that would be code."""
     torch.manual_seed(4)
-    frame = Frame(torch.zeros(2), torch.eye(2), torch.eye(2), torch.tensor([[-1.0, 1.0], [-1.0, 1.0]]), (HOSTILE, "b"), HOSTILE)
+    frame = Frame(
+        torch.zeros(2), torch.eye(2), torch.eye(2), torch.tensor([[-1.0, 1.0], [-1.0, 1.0]]), (HOSTILE, "b"), HOSTILE
+    )
     one = view(0, frame, torch.zeros(2), 0.2)
     joint = one.log_joint.clone()
     joint[:10] = -math.inf
-    bare = View(**{**vars(one), "log_joint": joint, "modes": torch.zeros(0, 2), "posterior": torch.zeros(0, 2), "says": (HOSTILE,), "ladder": (Rung(HOSTILE, -math.inf, math.nan, "lower"),)})
+    nowhere, ladder = torch.zeros(0, 2), (Rung(HOSTILE, -math.inf, math.nan, "lower"),)
+    bare = replace(one, log_joint=joint, modes=nowhere, posterior=nowhere, says=(HOSTILE,), ladder=ladder)
     return Exploration(
         1, (HOSTILE, "z[1]"), False, HOSTILE, torch.full((1, 5), 9, dtype=torch.uint8), UNIT,
         {HOSTILE: Column(torch.tensor([math.nan]), HOSTILE, "nats", "high")}, (HOSTILE,), frame, torch.zeros(1, 2),
