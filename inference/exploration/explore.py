@@ -16,7 +16,7 @@ from elbowroom.inference.exploration.decoding import Decoder, constrained, is_sh
 from elbowroom.inference.exploration.frame import Frame
 from elbowroom.inference.exploration.looking import Looker
 from elbowroom.inference.exploration.overview import Overview, code_means, one_of, overview_of
-from elbowroom.inference.exploration.result import Exploration, Moment, Scale
+from elbowroom.inference.exploration.result import Exploration, Moment, Scale, View
 from elbowroom.inference.exploration.surfaces import on_lattices
 from elbowroom.inference.programs.arguments import picked_rows
 from elbowroom.inference.programs.decoded import decoded, observation_of
