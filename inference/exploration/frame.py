@@ -5,9 +5,13 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from elbowroom.inference.showing.numbers import plain
+from elbowroom.inference.showing.shown import Shown
+from elbowroom.inference.showing.table import Table
 
-@dataclass(frozen=True)
-class Frame:
+
+@dataclass(frozen=True, repr=False)
+class Frame(Shown):
     """A plane in the unconstrained coordinates u of a datum's latents, or a line where there is one latent alone.
 
     Attributes:
@@ -26,6 +30,11 @@ class Frame:
     window: Tensor
     names: tuple[str, ...]
     says: str
+
+    def as_table(self) -> Table:
+        """Which directions these are, and the window."""
+        rows = [(n, plain(float(low), 3), plain(float(high), 3), "") for n, (low, high) in zip(self.names, self.window)]
+        return Table((self.says,), ("axis", "from", "to", ""), "<>><", rows, noun="axes")
 
     def points(self, places: Tensor) -> Tensor:
         """u at places `[..., P]`, `[..., D]`."""

@@ -12,6 +12,7 @@ from elbowroom.entrances import checked
 from elbowroom.inference.entry_points import report_function
 from elbowroom.inference.estimate import Bound
 from elbowroom.inference.exploration.frame import Frame
+from elbowroom.inference.showing.numbers import plain, with_error
 from elbowroom.inference.showing.shown import Shown
 from elbowroom.inference.showing.table import LINES, Table
 
@@ -33,8 +34,8 @@ class Scale:
         return torch.where(values.isnan(), float(ABSENT), steps.nan_to_num(0.0)).to(torch.uint8)
 
 
-@dataclass(frozen=True)
-class Decoded:
+@dataclass(frozen=True, repr=False)
+class Decoded(Shown):
     """What the model makes of a lattice of points on a plane.
 
     Attributes:
@@ -47,6 +48,12 @@ class Decoded:
     mean: Tensor
     sample: Tensor | None
 
+    def as_table(self) -> Table:
+        """How many points there are."""
+        shape = " × ".join(map(str, self.mean.shape[: len(self.window)]))
+        drawn = "" if self.sample is None else ", and a draw of x at each"
+        return Table((f"means of x at {shape} points of a plane{drawn}",))
+
 
 @dataclass(frozen=True)
 class Rung:
@@ -58,8 +65,8 @@ class Rung:
     bound: Bound
 
 
-@dataclass(frozen=True)
-class View:
+@dataclass(frozen=True, repr=False)
+class View(Shown):
     """What is around one datum.
 
     Attributes:
@@ -93,9 +100,15 @@ class View:
     ladder: tuple[Rung, ...]
     says: tuple[str, ...]
 
+    def as_table(self) -> Table:
+        """Which plane it is, and the ladder."""
+        head = (f"the latent space around datum {self.datum}", self.frame.says, *self.says)
+        rows = [(rung.name, with_error(rung.value, rung.stderr), rung.bound) for rung in self.ladder]
+        return Table(head, ("rung", "nats", "bound"), "<><", rows, noun="rungs")
 
-@dataclass(frozen=True)
-class Column:
+
+@dataclass(frozen=True, repr=False)
+class Column(Shown):
     """A number, or a label, of each datum.
 
     Attributes:
@@ -112,9 +125,17 @@ class Column:
     worst: Literal["high", "low"] | None = None
     is_label: bool = False
 
+    def as_table(self) -> Table:
+        """What it is, and its ends."""
+        known = self.values[self.values.isfinite()]
+        ends = (
+            f" from {plain(float(known.min()), 4)} to {plain(float(known.max()), 4)} {self.unit}" if len(known) else ""
+        )
+        return Table((f"{self.says}: {len(known)} of {len(self.values)} data{ends.rstrip()}",))
 
-@dataclass(frozen=True)
-class Moment:
+
+@dataclass(frozen=True, repr=False)
+class Moment(Shown):
     """Where the data were at a moment of the training.
 
     Attributes:
@@ -126,6 +147,10 @@ class Moment:
     name: str
     codes: Tensor
     columns: Mapping[str, Tensor]
+
+    def as_table(self) -> Table:
+        """When, and what is known of the data then."""
+        return Table((f"{len(self.codes)} data at {self.name}: codes, {', '.join(self.columns)}",))
 
 
 @dataclass(frozen=True, repr=False)
