@@ -33,7 +33,10 @@ class Frame(Shown):
 
     def as_table(self) -> Table:
         """Which directions these are, and the window."""
-        rows = [(n, plain(float(low), 3), plain(float(high), 3), "") for n, (low, high) in zip(self.names, self.window)]
+        rows = [
+            (n, plain(float(low), 3), plain(float(high), 3), "")
+            for n, (low, high) in zip(self.names, self.window, strict=True)
+        ]
         return Table((self.says,), ("axis", "from", "to", ""), "<>><", rows, noun="axes")
 
     def points(self, places: Tensor) -> Tensor:
