@@ -44,7 +44,7 @@ export function groups(values, isLabel, scale = values) {
   const count = LIGHT.length;
   const limits = Array.from({ length: count + 1 }, (_, k) => known[Math.round((k / count) * (known.length - 1))]);
   for (let n = 0; n < of.length; n++) {
-    if (Number.isNaN(values[n])) continue;
+    if (!known.length || Number.isNaN(values[n])) continue;
     let k = 0;
     while (k < count - 1 && values[n] > limits[k + 1]) k++;
     of[n] = k;
