@@ -24,7 +24,9 @@ test("arrays that Python wrote are read", { skip: !process.env.ARRAYS && "no ARR
   const cases = JSON.parse(readFileSync(process.env.ARRAYS, "utf-8"));
   assert.ok(cases.length >= 8);
   for (const { kind, text, values, window, within } of cases) {
-    const read = { bytes: bytesOf, surface: surfaceOf, floats: floatsOf, places: (each) => placesOf(each, window) }[kind];
+    const read = { bytes: bytesOf, surface: surfaceOf, floats: floatsOf, places: (each) => placesOf(each, window) }[
+      kind
+    ];
     const found = [...(await read(text))].flat();
     assert.equal(found.length, values.length, kind);
     values.map(number).forEach((expected, n) => {

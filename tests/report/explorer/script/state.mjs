@@ -6,8 +6,15 @@ import { groups } from "../../../../report/explorer/script/inks.js";
 import { ordered, orderSaid, rowsAround } from "../../../../report/explorer/script/order.js";
 
 const state = {
-  datum: 17, over: "map", place: [-0.25, 1.5], path: { over: "plane", from: [0, 1], to: [-2.5, 0.125] }, colour: "log p(x) & k̂,=",
-  order: "room", hidden: new Set(["prior", "draws"]), moment: 3, sample: true,
+  datum: 17,
+  over: "map",
+  place: [-0.25, 1.5],
+  path: { over: "plane", from: [0, 1], to: [-2.5, 0.125] },
+  colour: "log p(x) & k̂,=",
+  order: "room",
+  hidden: new Set(["prior", "draws"]),
+  moment: 3,
+  sample: true,
 };
 
 test("what is seen is in the address, and back", () => {
@@ -28,7 +35,15 @@ test("what is no address of the explorer says nothing, and what cannot be read i
   assert.deepEqual(stateOf("#explorer:at=1&path=map,1,2,3&datum=NaN"), {});
 });
 
-const column = (values, rest = {}) => ({ name: "room", values: Float32Array.from(values), says: "", unit: "", worst: "high", is_label: false, ...rest });
+const column = (values, rest = {}) => ({
+  name: "room",
+  values: Float32Array.from(values),
+  says: "",
+  unit: "",
+  worst: "high",
+  is_label: false,
+  ...rest,
+});
 
 test("worst first, equals by index, what is not known last", () => {
   assert.deepEqual(ordered(5, column([1, NaN, 3, 1, Infinity])), [4, 2, 0, 3, 1]);
@@ -44,15 +59,25 @@ test("an order has words", () => {
 
 test("the table begins a little above the chosen datum", () => {
   const order = [5, 3, 1, 0, 2, 4, 6, 7];
-  assert.deepEqual(rowsAround(order, 5, 3), [{ datum: 3, rank: 2 }, { datum: 1, rank: 3 }, { datum: 0, rank: 4 }]);
+  assert.deepEqual(rowsAround(order, 5, 3), [
+    { datum: 3, rank: 2 },
+    { datum: 1, rank: 3 },
+    { datum: 0, rank: 4 },
+  ]);
   assert.equal(rowsAround(order, 0, 50).length, 8);
 });
 
 test("amounts are grouped by rank, labels by what they are", () => {
-  const { group, limits } = groups(Float32Array.from({ length: 70 }, (_, n) => (n === 9 ? NaN : n ** 3)), false);
+  const { group, limits } = groups(
+    Float32Array.from({ length: 70 }, (_, n) => (n === 9 ? NaN : n ** 3)),
+    false,
+  );
   assert.equal(group[9], -1);
   const sizes = Array.from({ length: 7 }, (_, k) => group.filter((g) => g === k).length);
-  assert.ok(sizes.every((size) => size >= 9 && size <= 11), String(sizes));
+  assert.ok(
+    sizes.every((size) => size >= 9 && size <= 11),
+    String(sizes),
+  );
   assert.deepEqual([limits[0], limits.at(-1)], [0, 69 ** 3]);
   assert.deepEqual([...groups([3, 1, NaN, 3], true).group], [1, 0, -1, 1]);
 });

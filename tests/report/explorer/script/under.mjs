@@ -5,23 +5,78 @@ import { ABSENT } from "../../../../report/explorer/script/explored.js";
 import { lattice } from "../../../../report/explorer/script/lattice.js";
 import { decodedAt, movedMost, numbersAt, numbersOnMap, serving } from "../../../../report/explorer/script/under.js";
 
-const frame = { origin: [1, 1], axes: [[1, 0], [0, 1]], duals: [[1, 0], [0, 1]], window: [[-1, 1], [-1, 1]], names: [], says: "" };
-const map = { ...frame, origin: [0, 0], window: [[-2, 2], [-2, 2]] };
-const decoded = (window, mean, sample = null) => ({ lattice: lattice(window, [2, 2]), mean: Uint8Array.from(mean), sample: sample && Uint8Array.from(sample) });
+const frame = {
+  origin: [1, 1],
+  axes: [
+    [1, 0],
+    [0, 1],
+  ],
+  duals: [
+    [1, 0],
+    [0, 1],
+  ],
+  window: [
+    [-1, 1],
+    [-1, 1],
+  ],
+  names: [],
+  says: "",
+};
+const map = {
+  ...frame,
+  origin: [0, 0],
+  window: [
+    [-2, 2],
+    [-2, 2],
+  ],
+};
+const decoded = (window, mean, sample = null) => ({
+  lattice: lattice(window, [2, 2]),
+  mean: Uint8Array.from(mean),
+  sample: sample && Uint8Array.from(sample),
+});
 /** Two values at four points: one value at all of them, then the next. */
-const own = decoded([[-1, 1], [-1, 1]], [0, 100, 100, 200, 7, 7, 7, ABSENT], [1, 2, 3, 4, 5, 6, 7, 8]);
-const whole = decoded([[-2, 2], [-2, 2]], [0, 0, 40, 40, 10, 20, 10, 20]);
-const explored = { size: 2, latents: ["a", "b"], map, decoded: whole, lattice: lattice(map.window, [3, 3]), prior: Float64Array.from({ length: 9 }, (_, n) => -n) };
+const own = decoded(
+  [
+    [-1, 1],
+    [-1, 1],
+  ],
+  [0, 100, 100, 200, 7, 7, 7, ABSENT],
+  [1, 2, 3, 4, 5, 6, 7, 8],
+);
+const whole = decoded(
+  [
+    [-2, 2],
+    [-2, 2],
+  ],
+  [0, 0, 40, 40, 10, 20, 10, 20],
+);
+const explored = {
+  size: 2,
+  latents: ["a", "b"],
+  map,
+  decoded: whole,
+  lattice: lattice(map.window, [3, 3]),
+  prior: Float64Array.from({ length: 9 }, (_, n) => -n),
+};
 const view = {
-  frame, decoded: null, lattice: lattice(frame.window, [3, 3]), joint: Float64Array.from({ length: 9 }, (_, n) => -10 * n),
-  prior: Float64Array.from({ length: 9 }, (_, n) => -n), guide: null,
+  frame,
+  decoded: null,
+  lattice: lattice(frame.window, [3, 3]),
+  joint: Float64Array.from({ length: 9 }, (_, n) => -10 * n),
+  prior: Float64Array.from({ length: 9 }, (_, n) => -n),
+  guide: null,
 };
 
 test("the mean is bilinear between lattice points; next to what is not there it is not there", () => {
   assert.deepEqual([...decodedAt(explored, { ...view, decoded: own }, [-1, 0])], [50, 7]);
   const [first, second] = decodedAt(explored, { ...view, decoded: own }, [0, 0]);
   assert.ok(first === 100 && Number.isNaN(second));
-  assert.deepEqual([...decodedAt(explored, { ...view, decoded: own }, [-1, 1])], [100, 7], "at a point no other counts");
+  assert.deepEqual(
+    [...decodedAt(explored, { ...view, decoded: own }, [-1, 1])],
+    [100, 7],
+    "at a point no other counts",
+  );
 });
 
 test("a draw is that of the nearest point", () => {
