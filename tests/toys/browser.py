@@ -26,15 +26,22 @@ class Browser:
 
     def __init__(self, driver: Any) -> None:
         self.driver = driver
+        self.pressed = False
 
-    def open(self, path: Path, *, width: int = 1200, dark: bool = False, paper: bool = False) -> None:
+    def open(
+        self, path: Path, *, width: int = 1200, dark: bool = False, paper: bool = False, fragment: str = ""
+    ) -> None:
         """Load a file as a screen so many pixels wide, or paper, would show it; forgets what was before."""
         self.show(dark=dark, paper=paper)
-        screen = {"width": width, "height": 900, "deviceScaleFactor": 1, "mobile": width < 600}
-        self.driver.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", screen)
+        self.resize(width)
         self.driver.get("about:blank")
         self.requests(), self.complaints()
-        self.driver.get(path.as_uri())
+        self.driver.get(path.as_uri() + fragment)
+
+    def resize(self, width: int) -> None:
+        """Make the screen so many pixels wide."""
+        screen = {"width": width, "height": 900, "deviceScaleFactor": 1, "mobile": width < 600}
+        self.driver.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", screen)
 
     def show(self, *, dark: bool = False, paper: bool = False) -> None:
         """Change the colour scheme or the medium of the page that is open."""
@@ -45,6 +52,27 @@ class Browser:
     def run(self, script: str, *arguments: Any) -> Any:
         """What a script returns."""
         return self.driver.execute_script(script, *arguments)
+
+    def wait(self, promise: str) -> Any:
+        """What a promise becomes, an expression; an error of it is raised here."""
+        ended = "Promise.resolve(%s).then((v) => arguments[0]([1, v ?? null]), (e) => arguments[0]([0, String(e)]))"
+        right, value = self.driver.execute_async_script(ended % promise)
+        if not right:
+            raise RuntimeError(value)
+        return value
+
+    def mouse(self, kind: str, x: float, y: float) -> None:
+        """`Moved`, `Pressed` or `Released`, at a place of the window."""
+        held = {} if kind == "Moved" else {"button": "left", "clickCount": 1}
+        event = {"type": f"mouse{kind}", "x": x, "y": y, "buttons": int(self.pressed or kind == "Pressed")}
+        self.pressed = kind == "Pressed" or (self.pressed and kind == "Moved")
+        self.driver.execute_cdp_cmd("Input.dispatchMouseEvent", event | held)
+
+    def busy(self) -> float:
+        """Seconds that the page's own thread has computed: no clock, but what the page costs."""
+        self.driver.execute_cdp_cmd("Performance.enable", {"timeDomain": "threadTicks"})
+        metrics = self.driver.execute_cdp_cmd("Performance.getMetrics", {})["metrics"]
+        return float(next(each["value"] for each in metrics if each["name"] == "TaskDuration"))
 
     def requests(self) -> list[str]:
         """Addresses asked for since the last call."""

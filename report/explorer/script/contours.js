@@ -21,7 +21,12 @@ export function levelOf(values, mass) {
 }
 
 /** Corners of a cell, anticlockwise, and the two ends of each of its sides. */
-const CORNERS = [[0, 0], [1, 0], [1, 1], [0, 1]];
+const CORNERS = [
+  [0, 0],
+  [1, 0],
+  [1, 1],
+  [0, 1],
+];
 
 /**
  * Closed lines around {values ≥ level}, in steps of the lattice: `[i, j]` may lie between points. Beyond the lattice
@@ -45,7 +50,10 @@ export function loops(values, sizes, level) {
   };
   /** @param {number[]} p @param {number[]} q */
   const side = (p, q) => (p[0] < q[0] || (p[0] === q[0] && p[1] < q[1]) ? `${p};${q}` : `${q};${p}`);
-  /** Side where a piece of line begins -> where it ends, with the region on its left. @type {Map<string, {to: string, at: number[]}>} */
+  /**
+   * Side where a piece of line begins -> where it ends.
+   * @type {Map<string, {to: string, at: number[]}>}
+   */
   const pieces = new Map();
   for (let i = -1; i < A; i++) {
     for (let j = -1; j < B; j++) {

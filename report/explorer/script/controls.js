@@ -28,7 +28,8 @@ function bindBar(explorer) {
   number.max = String(explorer.explored.numData - 1);
   const go = () => {
     const datum = Number(number.value);
-    if (number.value !== "" && Number.isInteger(datum) && datum >= 0 && datum < explorer.explored.numData) explorer.select(datum);
+    if (number.value !== "" && Number.isInteger(datum) && datum >= 0 && datum < explorer.explored.numData)
+      explorer.select(datum);
     else number.value = String(explorer.state.datum);
   };
   number.addEventListener("change", go);
@@ -45,7 +46,9 @@ function bindLists(explorer) {
   colour.replaceChildren(...columns.map((column) => made("option", { value: column.name }, column.name)));
   colour.addEventListener("change", () => explorer.change({ colour: colour.value }, "map", "under"));
   const order = found("order", HTMLSelectElement);
-  const options = [undefined, ...columns].map((column) => made("option", { value: column?.name ?? BY_INDEX }, orderSaid(column)));
+  const options = [undefined, ...columns].map((column) =>
+    made("option", { value: column?.name ?? BY_INDEX }, orderSaid(column)),
+  );
   order.replaceChildren(...options);
   order.addEventListener("change", () => explorer.change({ order: order.value }, "datum", "table"));
 }
@@ -55,7 +58,8 @@ function bindLayers(explorer) {
   for (const box of layerBoxes()) {
     const absent = ABSENT_LAYERS[box.name];
     const views = explorer.explored.text.views;
-    if (box.parentElement && absent && views.every((/** @type {any} */ view) => !view[absent])) box.parentElement.hidden = true;
+    if (box.parentElement && absent && views.every((/** @type {any} */ view) => !view[absent]))
+      box.parentElement.hidden = true;
     box.addEventListener("change", () => {
       const hidden = new Set(explorer.state.hidden);
       if (box.checked) hidden.delete(box.name);
@@ -65,7 +69,8 @@ function bindLayers(explorer) {
   }
   const sample = found("sample", HTMLInputElement);
   const { explored } = explorer;
-  found("sample-label", HTMLElement).hidden = !explored.decoded?.sample && !explored.text.views.some((/** @type {any} */ view) => view.decoded?.sample);
+  found("sample-label", HTMLElement).hidden =
+    !explored.decoded?.sample && !explored.text.views.some((/** @type {any} */ view) => view.decoded?.sample);
   sample.addEventListener("change", () => explorer.change({ sample: sample.checked }, "under"));
 }
 
@@ -95,7 +100,8 @@ function bindMoments(explorer) {
   const slider = found("moment", HTMLInputElement);
   const play = found("play", HTMLButtonElement);
   slider.max = String(moments.length);
-  const show = (/** @type {number} */ at) => explorer.change({ moment: at < moments.length ? at : -1 }, "map", "under", "controls");
+  const show = (/** @type {number} */ at) =>
+    explorer.change({ moment: at < moments.length ? at : -1 }, "map", "under", "controls");
   /** @type {ReturnType<typeof setInterval> | undefined} */
   let playing;
   const stop = () => {
@@ -126,8 +132,10 @@ function bindMoments(explorer) {
 /** @param {Explorer} explorer */
 function bindSurroundings(explorer) {
   const sizes = new ResizeObserver(() => explorer.frames.change("map", "plane", "datum", "path", "under"));
-  for (const stage of [explorer.mapStage, explorer.planeStage]) sizes.observe(stage.container.parentElement ?? stage.container);
-  for (const query of ["(prefers-color-scheme: dark)", "print"]) matchMedia(query).addEventListener("change", () => explorer.redraw());
+  for (const stage of [explorer.mapStage, explorer.planeStage])
+    sizes.observe(stage.container.parentElement ?? stage.container);
+  for (const query of ["(prefers-color-scheme: dark)", "print"])
+    matchMedia(query).addEventListener("change", () => explorer.redraw());
 }
 
 /** What is not shown, and what was explored. @param {Explorer} explorer */
@@ -135,15 +143,19 @@ function about(explorer) {
   const { text } = explorer.explored;
   const says = found("about-says", HTMLElement);
   const notices = [...text.notices];
-  if (text.is_constrained) notices.push("Coordinates are the unconstrained ones of the latents, and densities are those of them.");
+  if (text.is_constrained)
+    notices.push("Coordinates are the unconstrained ones of the latents, and densities are those of them.");
   const without = explorer.explored.numData - explorer.explored.viewOf.size;
   if (without) notices.push(`Of ${without} data no plane was computed; they are on the map and in the table.`);
   if (notices.length) says.append(made("ul", {}, ...notices.map((notice) => made("li", {}, notice))));
   for (const [part, pairs] of text.about) {
-    const rows = pairs.map((/** @type {[string, string]} */ [name, value]) => made("div", {}, made("dt", {}, name), made("dd", {}, value)));
+    const rows = pairs.map((/** @type {[string, string]} */ [name, value]) =>
+      made("div", {}, made("dt", {}, name), made("dd", {}, value)),
+    );
     says.append(made("details", {}, made("summary", {}, part), made("dl", { class: "explorer-pairs" }, ...rows)));
   }
   if (!says.childNodes.length) says.append(made("p", {}, "All that was computed is shown."));
   found("exact", HTMLElement).textContent =
-    "Numbers are those of the evaluated point nearest to the cursor, the small cross: exact there, not interpolated; log w = log p(x, z) − log q(z | x). Pictures are bilinear between points that the model decoded.";
+    "Numbers are those of the evaluated point nearest to the cursor, the small cross: exact there, not interpolated; " +
+    "log w = log p(x, z) − log q(z | x). Pictures are bilinear between points that the model decoded.";
 }

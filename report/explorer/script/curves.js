@@ -15,7 +15,10 @@ import { placeOf } from "./lattice.js";
 function outline(stage, lattice, values, level) {
   const last = lattice.sizes.map((size) => size - 1);
   return loops(values, lattice.sizes, level).map((loop) =>
-    loop.map(([i, j]) => ({ at: stage.pixel(placeOf(lattice, i, j)), edges: [i <= 0, i >= last[0], j <= 0, j >= last[1]] })),
+    loop.map(([i, j]) => ({
+      at: stage.pixel(placeOf(lattice, i, j)),
+      edges: [i <= 0, i >= last[0], j <= 0, j >= last[1]],
+    })),
   );
 }
 
@@ -72,7 +75,10 @@ export function lined(pen, stage, lattice, values, level) {
  */
 export function pathLine(pen, stage, path, ink) {
   const [from, to] = [stage.pixel(path.from), stage.pixel(path.to)];
-  for (const [colour, width] of /** @type {[string, number][]} */ ([[ink.paper, 4.5], [ink.ink, 2]])) {
+  for (const [colour, width] of /** @type {[string, number][]} */ ([
+    [ink.paper, 4.5],
+    [ink.ink, 2],
+  ])) {
     pen.strokeStyle = colour;
     pen.lineWidth = width;
     pen.beginPath();
@@ -111,7 +117,10 @@ export function cursor(pen, stage, place, point, ink) {
   pen.stroke();
   pen.globalAlpha = 1;
   const [px, py] = stage.pixel(point);
-  for (const [colour, size] of /** @type {[string, number][]} */ ([[ink.paper, 3.5], [ink.ink, 1.5]])) {
+  for (const [colour, size] of /** @type {[string, number][]} */ ([
+    [ink.paper, 3.5],
+    [ink.ink, 1.5],
+  ])) {
     pen.strokeStyle = colour;
     pen.lineWidth = size;
     pen.beginPath();

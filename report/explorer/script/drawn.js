@@ -2,8 +2,9 @@
 import { isDark } from "./inks.js";
 
 /** @typedef {{kind: string, sizes: number[]}} Drawn */
-/** @typedef {(pen: CanvasRenderingContext2D, values: ArrayLike<number>, sizes: number[], box: Box, zero: number) => void} Way */
 /** @typedef {{x: number, y: number, width: number, height: number}} Box */
+/** @typedef {CanvasRenderingContext2D} Pen */
+/** @typedef {(pen: Pen, values: ArrayLike<number>, sizes: number[], box: Box, zero: number) => void} Way */
 
 const TOP = 254;
 

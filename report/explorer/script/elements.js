@@ -39,7 +39,12 @@ export function drawnElement(tag, attributes = {}, ...children) {
   return element;
 }
 
-/** A canvas of so many CSS pixels, and its pen in them. @param {HTMLCanvasElement} canvas @param {number} width @param {number} height */
+/**
+ * A canvas of so many CSS pixels, and its pen in them.
+ * @param {HTMLCanvasElement} canvas
+ * @param {number} width
+ * @param {number} height
+ */
 export function penOf(canvas, width, height) {
   const density = Math.min(devicePixelRatio || 1, 2);
   const [w, h] = [Math.round(width * density), Math.round(height * density)];

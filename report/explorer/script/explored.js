@@ -10,7 +10,15 @@ import { lattice } from "./lattice.js";
 /** @typedef {import("./lattice.js").Place} Place */
 /** @typedef {{name: string, value: number, stderr: number, bound: string}} Rung */
 /** @typedef {{window: number[][], mean: BytesText, sample: BytesText | null}} DecodedText */
-/** @typedef {{name: string, values: Float32Array, says: string, unit: string, worst: string | null, is_label: boolean}} Column */
+/**
+ * @typedef {object} Column
+ * @property {string} name
+ * @property {Float32Array} values
+ * @property {string} says
+ * @property {string} unit
+ * @property {string | null} worst
+ * @property {boolean} is_label
+ */
 /** @typedef {{lattice: Lattice, mean: Uint8Array, sample: Uint8Array | null}} Decoded */
 /** @typedef {{name: string, codes: Place[], columns: Map<string, Float32Array>}} Moment */
 /**
@@ -63,7 +71,9 @@ export class Explored {
     this.isLine = this.map.axes.length === 1;
     this.lattice = lattice(text.map.window, text.log_prior.shape);
     /** Datum -> place among the views. @type {Map<number, number>} */
-    this.viewOf = new Map(text.views.map((/** @type {{datum: number}} */ view, /** @type {number} */ n) => [view.datum, n]));
+    this.viewOf = new Map(
+      text.views.map((/** @type {{datum: number}} */ view, /** @type {number} */ n) => [view.datum, n]),
+    );
     /** @type {Map<number, Promise<View>>} */
     this.loading = new Map();
     /** @type {Uint8Array} */
@@ -85,7 +95,10 @@ export class Explored {
   /** Read what every view needs. */
   async open() {
     const { text } = this;
-    const columns = text.columns.map(async (/** @type {any} */ column) => ({ ...column, values: await floatsOf(column.values) }));
+    const columns = text.columns.map(async (/** @type {any} */ column) => ({
+      ...column,
+      values: await floatsOf(column.values),
+    }));
     [this.x, this.again, this.prior, this.codes, this.decoded, this.columns, this.moments] = await Promise.all([
       bytesOf(text.x),
       bytesOf(text.again),
@@ -98,7 +111,11 @@ export class Explored {
     return this;
   }
 
-  /** The view of a datum; null if no plane was computed for it. @param {number} datum @returns {Promise<View> | null} */
+  /**
+   * The view of a datum; null if no plane was computed for it.
+   * @param {number} datum
+   * @returns {Promise<View> | null}
+   */
   view(datum) {
     const place = this.viewOf.get(datum);
     if (place === undefined) return null;
@@ -139,11 +156,26 @@ export class Explored {
       placesOf(part.guide, window),
       this.#decoded(part.decoded),
     ]);
-    const ladder = part.ladder.map((/** @type {any} */ rung) => ({ ...rung, value: number(rung.value), stderr: number(rung.stderr) }));
+    const ladder = part.ladder.map((/** @type {any} */ rung) => ({
+      ...rung,
+      value: number(rung.value),
+      stderr: number(rung.stderr),
+    }));
     return {
-      datum: part.datum, frame: part.frame, lattice: lattice(window, part.log_joint.shape), joint, prior, guide, chains, draws,
-      modes: part.modes.map(pair), code: pair(part.code), again: present(this.again.subarray(n * this.size, (n + 1) * this.size)),
-      decoded, ladder, says: part.says,
+      datum: part.datum,
+      frame: part.frame,
+      lattice: lattice(window, part.log_joint.shape),
+      joint,
+      prior,
+      guide,
+      chains,
+      draws,
+      modes: part.modes.map(pair),
+      code: pair(part.code),
+      again: present(this.again.subarray(n * this.size, (n + 1) * this.size)),
+      decoded,
+      ladder,
+      says: part.says,
     };
   }
 
@@ -157,12 +189,16 @@ export class Explored {
   /** @param {any} text @returns {Promise<Moment>} */
   async #moment(text) {
     /** @type {[string, Float32Array][]} */
-    const columns = await Promise.all(text.columns.map(async (/** @type {any} */ c) => [c.name, await floatsOf(c.values)]));
+    const columns = await Promise.all(
+      text.columns.map(async (/** @type {any} */ c) => [c.name, await floatsOf(c.values)]),
+    );
     return { name: text.name, codes: pairs(await floatsOf(text.codes), text.codes.shape), columns: new Map(columns) };
   }
 }
 
 /** Values of a datum as numbers, NaN where there is none; null if there is none at all. @param {Uint8Array} bytes */
 function present(bytes) {
-  return bytes.some((byte) => byte !== ABSENT) ? Float32Array.from(bytes, (byte) => (byte === ABSENT ? NaN : byte)) : null;
+  return bytes.some((byte) => byte !== ABSENT)
+    ? Float32Array.from(bytes, (byte) => (byte === ABSENT ? NaN : byte))
+    : null;
 }

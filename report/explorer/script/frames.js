@@ -1,4 +1,4 @@
-/** One drawing a frame: what changed is drawn once, when the screen is next refreshed; and how many frames that makes. */
+/** One drawing a frame: what changed is drawn once, when the screen is next refreshed; and how fast that goes. */
 
 /** Milliseconds after the last move in which frames are still counted. */
 const STILL = 150;

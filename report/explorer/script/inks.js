@@ -3,11 +3,39 @@
 /** Of amounts, from low to high, by rank: what is high stands out from the paper. */
 const LIGHT = ["#cfe3c4", "#9fd0b8", "#62b4b5", "#3894ac", "#316d9b", "#2f4a85", "#1f2758"];
 /** Of classes, each with a symbol of its own. */
-const CLASSES = ["#0072b2", "#d55e00", "#009e73", "#b5548a", "#b07700", "#3d93c9", "#7a6a4f", "#8b5fbf", "#a32b1f", "#5f7d2c"];
+const CLASSES = [
+  "#0072b2",
+  "#d55e00",
+  "#009e73",
+  "#b5548a",
+  "#b07700",
+  "#3d93c9",
+  "#7a6a4f",
+  "#8b5fbf",
+  "#a32b1f",
+  "#5f7d2c",
+];
 export const SYMBOLS = ["disc", "square", "up", "diamond", "plus", "cross", "down", "ring", "box", "bar"];
 const NAMES = [
-  "paper", "card", "ink", "faint", "line", "track", "accent", "mark", "exact", "posterior", "posterior-outer", "guide", "draws",
-  "bound", "data", "encoder", "family", "rest", "sans",
+  "paper",
+  "card",
+  "ink",
+  "faint",
+  "line",
+  "track",
+  "accent",
+  "mark",
+  "exact",
+  "posterior",
+  "posterior-outer",
+  "guide",
+  "draws",
+  "bound",
+  "data",
+  "encoder",
+  "family",
+  "rest",
+  "sans",
 ];
 
 /** Whether what is drawn now is on dark paper. */
@@ -34,7 +62,9 @@ export const classInk = (n) => CLASSES[n % CLASSES.length];
  *     where the seven groups end, of labels which they are
  */
 export function groups(values, isLabel, scale = values) {
-  const known = Array.from(scale).filter((value) => !Number.isNaN(value)).sort((a, b) => a - b);
+  const known = Array.from(scale)
+    .filter((value) => !Number.isNaN(value))
+    .sort((a, b) => a - b);
   const distinct = [...new Set(known)];
   const of = new Int16Array(values.length).fill(-1);
   if (isLabel) {
@@ -44,7 +74,7 @@ export function groups(values, isLabel, scale = values) {
   const count = LIGHT.length;
   const limits = Array.from({ length: count + 1 }, (_, k) => known[Math.round((k / count) * (known.length - 1))]);
   for (let n = 0; n < of.length; n++) {
-    if (Number.isNaN(values[n])) continue;
+    if (!known.length || Number.isNaN(values[n])) continue;
     let k = 0;
     while (k < count - 1 && values[n] > limits[k + 1]) k++;
     of[n] = k;
@@ -72,7 +102,19 @@ export function mark(pen, symbol, x, y, r) {
     pen.moveTo(x + s, y - c);
     pen.lineTo(x - s, y + c);
   } else {
-    const corners = symbol === "diamond" ? [[0, -1.2], [1, 0], [0, 1.2], [-1, 0]] : [[0, -1], [1, 0.8], [-1, 0.8]];
+    const corners =
+      symbol === "diamond"
+        ? [
+            [0, -1.2],
+            [1, 0],
+            [0, 1.2],
+            [-1, 0],
+          ]
+        : [
+            [0, -1],
+            [1, 0.8],
+            [-1, 0.8],
+          ];
     corners.forEach(([right, down]) => pen.lineTo(x + right * r, y + (symbol === "down" ? -down : down) * r));
     pen.closePath();
   }

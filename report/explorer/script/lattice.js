@@ -2,7 +2,15 @@
 
 /** @typedef {[number, number]} Place */
 /** @typedef {{window: number[][], sizes: [number, number]}} Lattice */
-/** @typedef {{origin: number[], axes: number[][], duals: number[][], window: number[][], names: string[], says: string}} Frame */
+/**
+ * @typedef {object} Frame a plane, as in frame.py
+ * @property {number[]} origin
+ * @property {number[][]} axes
+ * @property {number[][]} duals
+ * @property {number[][]} window
+ * @property {string[]} names
+ * @property {string} says
+ */
 
 /**
  * A lattice of so many points along each axis, ends included.
@@ -70,9 +78,18 @@ export function around(on, place) {
     if (!(at >= -slack && at <= last + slack)) return null;
     const low = Math.min(Math.max(Math.floor(at), 0), Math.max(last - 1, 0));
     const share = Math.min(Math.max(at - low, 0), 1);
-    along.push(last > 0 ? [[low, 1 - share], [low + 1, share]] : [[0, 1]]);
+    along.push(
+      last > 0
+        ? [
+            [low, 1 - share],
+            [low + 1, share],
+          ]
+        : [[0, 1]],
+    );
   }
-  return along[0].flatMap(([i, one]) => along[1].map(([j, other]) => ({ index: i * on.sizes[1] + j, share: one * other })));
+  return along[0].flatMap(([i, one]) =>
+    along[1].map(([j, other]) => ({ index: i * on.sizes[1] + j, share: one * other })),
+  );
 }
 
 /**
@@ -119,7 +136,9 @@ export function pointAt(frame, place) {
  * @returns {Place}
  */
 export function placeOn(frame, u) {
-  const [a, b = 0] = frame.duals.map((dual) => dual.reduce((sum, value, d) => sum + value * (u[d] - frame.origin[d]), 0));
+  const [a, b = 0] = frame.duals.map((dual) =>
+    dual.reduce((sum, value, d) => sum + value * (u[d] - frame.origin[d]), 0),
+  );
   return [a, b];
 }
 

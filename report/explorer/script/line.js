@@ -40,7 +40,8 @@ function area({ pen, stage, view, ink }, values, tall) {
       while (last + 1 < tall.length && values[last + 1] >= level) last++;
       const along = tall.slice(first, last + 1).map((height, n) => [placeOf(view.lattice, first + n, 0)[0], height]);
       pen.beginPath();
-      for (const point of [[along[0][0], 0], ...along, [along[along.length - 1][0], 0]]) pen.lineTo(...stage.pixel(point));
+      for (const point of [[along[0][0], 0], ...along, [along[along.length - 1][0], 0]])
+        pen.lineTo(...stage.pixel(point));
       pen.fill();
       first = last;
     }
@@ -55,8 +56,12 @@ function area({ pen, stage, view, ink }, values, tall) {
 export function drawLine(scene, layers) {
   const { pen, stage, view, ink } = scene;
   const masses = new Map([view.joint, view.prior, ...(view.guide ? [view.guide] : [])].map((v) => [v, logMass(v)]));
-  const shown = [layers.has("posterior") && view.joint, layers.has("guide") && view.guide].filter((v) => v !== false && v !== null);
-  const tops = (shown.length ? shown : [view.prior]).map((values) => values.reduce((a, b) => Math.max(a, b), -Infinity) - (masses.get(values) ?? 0));
+  const shown = [layers.has("posterior") && view.joint, layers.has("guide") && view.guide].filter(
+    (v) => v !== false && v !== null,
+  );
+  const tops = (shown.length ? shown : [view.prior]).map(
+    (values) => values.reduce((a, b) => Math.max(a, b), -Infinity) - (masses.get(values) ?? 0),
+  );
   const highest = Math.max(...tops.filter(Number.isFinite), -50);
   const tall = (/** @type {Float64Array} */ values) => heights(values, highest + (masses.get(values) ?? 0));
   const { x, y, width, height } = stage.box;
@@ -66,7 +71,11 @@ export function drawLine(scene, layers) {
   pen.clip();
   if (layers.has("posterior")) area(scene, view.joint, tall(view.joint));
   /** @type {[string, Float64Array | null, string, number[]][]} */
-  const lines = [["posterior", view.joint, ink.exact, []], ["prior", view.prior, ink.faint, [5, 4]], ["guide", view.guide, ink.guide, []]];
+  const lines = [
+    ["posterior", view.joint, ink.exact, []],
+    ["prior", view.prior, ink.faint, [5, 4]],
+    ["guide", view.guide, ink.guide, []],
+  ];
   for (const [name, values, colour, dashes] of lines) {
     if (!layers.has(name) || !values) continue;
     pen.strokeStyle = colour;

@@ -15,12 +15,24 @@ function first(explored) {
   const worst = explored.columns.find((column) => column.worst !== null);
   const label = explored.columns.find((column) => column.is_label);
   return {
-    datum: explored.text.views[0]?.datum ?? 0, over: "plane", place: null, path: null,
-    colour: (worst ?? label ?? explored.columns[0])?.name ?? "", order: worst?.name ?? BY_INDEX, hidden: new Set(), moment: -1, sample: false,
+    datum: explored.text.views[0]?.datum ?? 0,
+    over: "plane",
+    place: null,
+    path: null,
+    colour: (worst ?? label ?? explored.columns[0])?.name ?? "",
+    order: worst?.name ?? BY_INDEX,
+    hidden: new Set(),
+    moment: -1,
+    sample: false,
   };
 }
 
-/** What a link asks for, where there is such. @param {Explored} explored @param {string} fragment @returns {Partial<State>} */
+/**
+ * What a link asks for, where there is such.
+ * @param {Explored} explored
+ * @param {string} fragment
+ * @returns {Partial<State>}
+ */
 function asked(explored, fragment) {
   const state = stateOf(fragment);
   if (state.datum !== undefined && !(state.datum >= 0 && state.datum < explored.numData)) delete state.datum;
@@ -38,7 +50,8 @@ async function begin() {
   bindControls(explorer);
   addEventListener("hashchange", () => {
     const state = asked(explored, location.hash);
-    if (Object.keys(state).length) explorer.select(state.datum ?? explorer.state.datum, { ...first(explored), ...state });
+    if (Object.keys(state).length)
+      explorer.select(state.datum ?? explorer.state.datum, { ...first(explored), ...state });
   });
   const { datum, ...rest } = explorer.state;
   await explorer.show(datum, rest);
@@ -70,7 +83,14 @@ const asking = {
     const place = [a, b];
     const { place: point, u, joint, prior, guide } = numbersAt(explorer.view, place);
     const values = decodedAt(explorer.explored, explorer.view, place, explorer.state.sample);
-    return { place: point, u, log_joint: joint, log_prior: prior, log_q: guide, decoded: values && Array.from(values, (v) => explorer.explored.value(v)) };
+    return {
+      place: point,
+      u,
+      log_joint: joint,
+      log_prior: prior,
+      log_q: guide,
+      decoded: values && Array.from(values, (v) => explorer.explored.value(v)),
+    };
   },
   /** Frames a second over the last second of moving. */
   pace: () => asking.explorer?.frames.pace() ?? NaN,
@@ -79,6 +99,9 @@ const asking = {
 };
 begun.then((explorer) => {
   asking.explorer = explorer;
-  Object.defineProperty(asking, "state", { get: () => ({ ...explorer.state, hidden: [...explorer.state.hidden] }), enumerable: true });
+  Object.defineProperty(asking, "state", {
+    get: () => ({ ...explorer.state, hidden: [...explorer.state.hidden] }),
+    enumerable: true,
+  });
 });
 Object.assign(globalThis, { explorer: asking });

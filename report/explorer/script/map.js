@@ -11,6 +11,8 @@ import { said } from "./ticks.js";
 /** @typedef {import("./explored.js").Column} Column */
 /** @typedef {import("./lattice.js").Place} Place */
 
+/** Pixels within which a datum of the map is chosen, with a mouse and with a finger. */
+export const REACH = { mouse: 16, touch: 28 };
 /** Golden ratio: data on a line are spread over the height by their index. */
 const SPREAD = 0.6180339887;
 
@@ -104,7 +106,10 @@ export function drawMap(pen, stage, explored, codes, column, values, ink) {
  */
 export function ring(pen, stage, place, ink, chosen) {
   const [x, y] = stage.pixel(place);
-  for (const [colour, width] of /** @type {[string, number][]} */ ([[ink.paper, 4], [chosen ? ink.guide : ink.ink, chosen ? 2.4 : 1.2]])) {
+  for (const [colour, width] of /** @type {[string, number][]} */ ([
+    [ink.paper, 4],
+    [chosen ? ink.guide : ink.ink, chosen ? 2.4 : 1.2],
+  ])) {
     pen.strokeStyle = colour;
     pen.lineWidth = width;
     pen.beginPath();
@@ -123,20 +128,37 @@ export function fillLegend(legend, column) {
   if (!column) return;
   const { limits, group } = groups(column.values, column.is_label);
   const swatch = (/** @type {string} */ symbol, /** @type {string} */ colour) => {
-    const canvas = /** @type {HTMLCanvasElement} */ (made("canvas", { width: "24", height: "24", "aria-hidden": "true" }));
+    const canvas = /** @type {HTMLCanvasElement} */ (
+      made("canvas", { width: "24", height: "24", "aria-hidden": "true" })
+    );
     const pen = /** @type {CanvasRenderingContext2D} */ (canvas.getContext("2d"));
     [pen.fillStyle, pen.strokeStyle, pen.lineWidth] = [colour, colour, 3];
     mark(pen, symbol, 12, 12, 8);
     return canvas;
   };
   if (column.is_label) {
-    limits.forEach((label, n) => legend.append(made("span", {}, swatch(SYMBOLS[n % SYMBOLS.length], classInk(n)), said(label, Number.isInteger(label) ? 0 : 2))));
+    limits.forEach((label, n) =>
+      legend.append(
+        made(
+          "span",
+          {},
+          swatch(SYMBOLS[n % SYMBOLS.length], classInk(n)),
+          said(label, Number.isInteger(label) ? 0 : 2),
+        ),
+      ),
+    );
   } else if (limits.length) {
     const ramp = made("span", { class: "explorer-ramp", "aria-hidden": "true" });
     for (const colour of amounts(isDark())) ramp.append(made("i", { style: `background: ${colour}` }));
     const unit = column.unit ? ` ${column.unit}` : "";
     const [low, middle, high] = [limits[0], (limits[3] + limits[4]) / 2, limits[limits.length - 1]];
-    const ends = made("span", { class: "explorer-ends" }, made("span", {}, said(low)), made("span", {}, said(middle)), made("span", {}, said(high) + unit));
+    const ends = made(
+      "span",
+      { class: "explorer-ends" },
+      made("span", {}, said(low)),
+      made("span", {}, said(middle)),
+      made("span", {}, said(high) + unit),
+    );
     legend.append(made("span", { class: "explorer-scale" }, ramp, ends));
   }
   if (group.includes(-1)) legend.append(made("span", {}, swatch("ring", inkOfUnknown()), "not known"));

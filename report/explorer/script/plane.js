@@ -1,4 +1,4 @@
-/** What lies on the plane of a datum: posterior, q, prior, draws, modes. Each layer is a name of LAYERS in document.py. */
+/** What lies on the plane of a datum: posterior, q, prior, draws, modes. Layers are those of document.py. */
 import { levelOf } from "./contours.js";
 import { filled, lined } from "./curves.js";
 import { mark } from "./inks.js";
@@ -55,7 +55,10 @@ function dots({ pen, stage }, places, colour) {
 
 /** @type {Layer} */
 function modes({ pen, stage, view, ink }) {
-  for (const [colour, width] of /** @type {[string, number][]} */ ([[ink.paper, 4.5], [ink.exact, 2]])) {
+  for (const [colour, width] of /** @type {[string, number][]} */ ([
+    [ink.paper, 4.5],
+    [ink.exact, 2],
+  ])) {
     pen.strokeStyle = colour;
     pen.lineWidth = width;
     for (const place of view.modes) mark(pen, "cross", ...stage.pixel(place), 6);
@@ -82,9 +85,11 @@ const LAYERS = [
   ["code", code],
 ];
 
+export const LAYER_NAMES = LAYERS.map(([name]) => name);
+
 /**
- * Where regions of 50 and 90 % end. Of the prior, where the map is all of latent space, the regions are the whole prior's;
- * all others are of what lies on this window.
+ * Where regions of 50 and 90 % end. Of the prior, where the map is all of latent space, they are the whole prior's; all
+ * others are of what lies on this window.
  * @param {Explored} explored
  * @param {View} view
  * @returns {Levels}

@@ -1,4 +1,4 @@
-/** Sentences on a plane. */
+/** Sentences on a plane and on a path. */
 
 /** @typedef {import("./explored.js").Explored} Explored */
 /** @typedef {import("./explored.js").View} View */
@@ -13,8 +13,31 @@
  */
 export function planeSaid(explored, view, levels) {
   const cut = explored.latents.length > view.frame.axes.length;
-  const regions = cut ? "Regions hold 50 and 90 % of the density on this window of the plane, a cut through latent space." : "Regions hold 50 and 90 % of what is on this window.";
-  return [view.frame.says, ...view.says, regions, priorSaid(view, levels), view.guide ? "" : "The density of q at a point is not known."].filter(Boolean);
+  const regions = cut
+    ? "Regions hold 50 and 90 % of the density on this window of the plane, a cut through latent space."
+    : "Regions hold 50 and 90 % of what is on this window.";
+  return [
+    view.frame.says,
+    ...view.says,
+    regions,
+    priorSaid(view, levels),
+    view.guide ? "" : "The density of q at a point is not known.",
+  ].filter(Boolean);
+}
+
+/** @param {import("./fragment.js").Path | null} path */
+export function pathSaid(path) {
+  if (!path) {
+    return (
+      "Drag over the plane or the map: what the model makes of the places along the way, and how probable they are, " +
+      "is then shown here."
+    );
+  }
+  const where = path.over === "plane" ? "the plane" : "the map";
+  return (
+    `Nine places along the straight path on ${where}, from where it began. Pictures and curves are bilinear between ` +
+    "lattice points. Esc ends it."
+  );
 }
 
 /** Where the prior is, if no line of it crosses the window. @param {View} view @param {Levels} levels */

@@ -66,10 +66,15 @@ export class Seen {
   showUnder(values, isSample, numbers, origin, onMap) {
     this.under.show(values, values ? (isSample ? "a draw of x here" : "E[x | z] here") : "nothing decoded here");
     const names = this.explored.map.axes.length > 1 ? "a, b" : "a";
-    const place = numbers.place.slice(0, this.explored.map.axes.length).map((value) => said(value)).join(", ");
+    const place = numbers.place
+      .slice(0, this.explored.map.axes.length)
+      .map((value) => said(value))
+      .join(", ");
     /** @type {[string, string, string][]} */
     const rows = [["place", `place ${names}`, place]];
-    movedMost(numbers.u, origin).forEach((d, n) => rows.push([`u${n}`, this.explored.latents[d], said(numbers.u[d], 3)]));
+    movedMost(numbers.u, origin).forEach((d, n) =>
+      rows.push([`u${n}`, this.explored.latents[d], said(numbers.u[d], 3)]),
+    );
     if (!onMap) rows.push(["joint", "log p(x, z)", said(numbers.joint, 3)]);
     rows.push(["prior", "log p(z)", said(numbers.prior, 3)]);
     if (!onMap) {
@@ -88,7 +93,12 @@ export class Seen {
       this.list.replaceChildren();
       for (const [key] of wanted) {
         const [name, value] = [made("dt"), made("dd")];
-        const row = made("div", { class: key.startsWith("u") ? "explorer-coordinate" : `explorer-number ${key}` }, name, value);
+        const row = made(
+          "div",
+          { class: key.startsWith("u") ? "explorer-coordinate" : `explorer-number ${key}` },
+          name,
+          value,
+        );
         this.rows.set(key, { row, name, value });
         this.list.append(row);
       }
@@ -106,6 +116,8 @@ export class Seen {
 export function numbersSaid(numbers, onMap) {
   const place = numbers.place.map((value) => said(value)).join(", ");
   if (onMap) return `On the map at ${place}: log p(z) ${said(numbers.prior)}.`;
-  const weight = Number.isNaN(numbers.guide) ? "" : `, log q ${said(numbers.guide)}, log w ${said(numbers.joint - numbers.guide)}`;
+  const weight = Number.isNaN(numbers.guide)
+    ? ""
+    : `, log q ${said(numbers.guide)}, log w ${said(numbers.joint - numbers.guide)}`;
   return `At ${place}: log p(x, z) ${said(numbers.joint)}${weight}.`;
 }

@@ -30,14 +30,17 @@ export class Stage {
     this.still.setAttribute("aria-hidden", "true");
     container.append(this.still, this.moving);
     /** @type {number[][]} */
-    this.window = [[0, 1], [0, 1]];
+    this.window = [
+      [0, 1],
+      [0, 1],
+    ];
     this.size = 0;
     this.height = 0;
     this.density = 1;
     this.#listen(hands);
   }
 
-  /** Take the size that the container has now; whether it is another than before. @param {number} share height over width */
+  /** Take the container's size; whether it is another than before. @param {number} share height over width */
   fit(share = 1) {
     const size = this.container.clientWidth;
     const height = Math.round(size * share);
@@ -64,7 +67,12 @@ export class Stage {
   /** The rectangle of the plane itself. */
   get box() {
     const { left, right, top, bottom } = MARGIN;
-    return { x: left, y: top, width: Math.max(this.size - left - right, 1), height: Math.max(this.height - top - bottom, 1) };
+    return {
+      x: left,
+      y: top,
+      width: Math.max(this.size - left - right, 1),
+      height: Math.max(this.height - top - bottom, 1),
+    };
   }
 
   /** Pixels of a place. @param {number[]} place @returns {[number, number]} */

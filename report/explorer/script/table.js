@@ -28,13 +28,20 @@ export function fillTable(table, explored, order, datum, key, choose) {
   const rows = rowsAround(order, order.indexOf(datum), MOST).map(({ datum: each }) => {
     const button = made("button", { type: "button", "data-datum": String(each) }, String(each));
     button.addEventListener("click", () => choose(each));
-    const row = made("tr", each === datum ? { "aria-current": "true" } : {}, made("th", { scope: "row", class: "explorer-cell" }, button));
+    const row = made(
+      "tr",
+      each === datum ? { "aria-current": "true" } : {},
+      made("th", { scope: "row", class: "explorer-cell" }, button),
+    );
     for (const column of columns) {
       const value = column.values[each];
-      const text = column.is_label && Number.isInteger(value) ? String(value) : Number.isNaN(value) ? "–" : said(value);
+      const known = column.is_label && Number.isInteger(value) ? String(value) : said(value);
+      const text = Number.isNaN(value) ? "–" : known;
       row.append(made("td", { class: kind(column.name) }, text));
     }
-    const notes = [explored.flag(each), explored.viewOf.has(each) ? "" : "no plane was computed"].filter(Boolean).join("; ");
+    const notes = [explored.flag(each), explored.viewOf.has(each) ? "" : "no plane was computed"]
+      .filter(Boolean)
+      .join("; ");
     row.append(made("td", { class: "explorer-notes" }, notes));
     return row;
   });

@@ -21,7 +21,11 @@ export function ticks(low, high, count) {
   return found;
 }
 
-/** A number with so many decimals, or as a power of ten where it is very large. @param {number} value @param {number} decimals */
+/**
+ * A number with so many decimals, or as a power of ten where it is very large.
+ * @param {number} value
+ * @param {number} decimals
+ */
 export function said(value, decimals = 2) {
   if (Number.isNaN(value)) return "not known";
   if (!Number.isFinite(value)) return value > 0 ? "∞" : "−∞";

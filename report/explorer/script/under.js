@@ -33,12 +33,18 @@ export function numbersAt(view, place) {
  */
 export function numbersOnMap(explored, place) {
   const point = nearest(explored.lattice, place);
-  return { place: point.place, u: pointAt(explored.map, point.place), joint: NaN, prior: explored.prior[point.index], guide: NaN };
+  return {
+    place: point.place,
+    u: pointAt(explored.map, point.place),
+    joint: NaN,
+    prior: explored.prior[point.index],
+    guide: NaN,
+  };
 }
 
 /**
- * Which lattice of decoded points serves a view, and where a place of its plane is on it; null: the model was not asked.
- * The map's serves every datum if the map is all of latent space.
+ * Which lattice of decoded points serves a view, and where a place of its plane is on it; null: there is none. The
+ * map's serves every datum if the map is all of latent space.
  * @param {Explored} explored
  * @param {View | null} view null: on the map
  * @param {Place} place
@@ -53,8 +59,8 @@ export function serving(explored, view, place) {
 }
 
 /**
- * What the model makes of a place, in bytes that may have fractions (NaN: not there): the mean, bilinear between lattice
- * points, or the draw at the nearest one. Null where nothing was decoded.
+ * What the model makes of a place, in bytes with fractions (NaN: not there): the mean, bilinear between lattice points,
+ * or the draw at the nearest one. Null where nothing was decoded.
  * @param {Explored} explored
  * @param {View | null} view null: on the map
  * @param {Place} place

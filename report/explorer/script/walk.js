@@ -66,9 +66,17 @@ function pathChart(name, values, kind, width) {
   const [low, high] = [Math.min(...finite), Math.max(...finite)];
   const margin = width / STOPS / 2;
   const x = (/** @type {number} */ n) => margin + ((width - 2 * margin) * n) / (POINTS - 1);
-  const y = (/** @type {number} */ value) => CHART_HEAD + ((CHART_HEIGHT - CHART_HEAD - 8) * (high - value)) / Math.max(high - low, 1e-9);
+  const y = (/** @type {number} */ value) =>
+    CHART_HEAD + ((CHART_HEIGHT - CHART_HEAD - 8) * (high - value)) / Math.max(high - low, 1e-9);
   const range = finite.length ? `${name}, from ${said(low)} to ${said(high)} nats` : `${name} is not known there`;
-  const svg = /** @type {SVGElement} */ (drawnElement("svg", { viewBox: `0 0 ${width} ${CHART_HEIGHT}`, role: "img", "aria-label": `Along the path: ${range}`, class: "explorer-chart" }));
+  const svg = /** @type {SVGElement} */ (
+    drawnElement("svg", {
+      viewBox: `0 0 ${width} ${CHART_HEIGHT}`,
+      role: "img",
+      "aria-label": `Along the path: ${range}`,
+      class: "explorer-chart",
+    })
+  );
   svg.append(drawnElement("text", { x: 0, y: 14 }, range));
   const parts = [];
   for (let n = 0, down = false; n < POINTS; n++) {
@@ -77,7 +85,8 @@ function pathChart(name, values, kind, width) {
   }
   svg.append(drawnElement("path", { d: parts.join(""), class: `explorer-curve ${kind}` }));
   for (let n = 0; n < POINTS; n += (POINTS - 1) / (STOPS - 1)) {
-    if (Number.isFinite(values[n])) svg.append(drawnElement("circle", { cx: x(n), cy: y(values[n]), r: 2.5, class: `explorer-stop ${kind}` }));
+    if (Number.isFinite(values[n]))
+      svg.append(drawnElement("circle", { cx: x(n), cy: y(values[n]), r: 2.5, class: `explorer-stop ${kind}` }));
   }
   return svg;
 }
