@@ -18,7 +18,10 @@ language = "en"
 extensions = ["myst_nb", "sphinx.ext.autodoc", "building"]
 exclude_patterns = ["_build", "building", "**/.ipynb_checkpoints"]
 nitpicky = True
-nitpick_ignore_regex = [(r"py:.*", r"(?!elbowroom).*")]  # names of Python, torch and Pyro: nothing is asked for online
+nitpick_ignore_regex = [
+    (r"py:.*", r"(?!elbowroom\.).*"),  # names of Python, torch and Pyro: nothing is asked for online
+    (r"py:.*", r"elbowroom\.inference\.estimate\.Info"),  # a variable for types
+]
 
 myst_enable_extensions = ["attrs_block", "attrs_inline", "colon_fence", "deflist", "dollarmath"]
 myst_heading_anchors = 4

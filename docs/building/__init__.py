@@ -4,6 +4,8 @@
     docstrings.py       a docstring of this house as reStructuredText
     reference_pages.py  a page for each name, and one for each package
     command_pages.py    a page for each command, from the parser
+    root_pages.py       files of the root that are pages
+    links.py            links of the repository as links of the site
     formulas.py         formulas as MathML: nothing is loaded
 
 Pages that are generated are written beside the others before Sphinx reads them, and are no part of the repository.
@@ -15,10 +17,10 @@ from typing import Any
 
 DOCS = Path(__file__).resolve().parents[1]
 
-WRITERS = {"reference_pages": "reference", "command_pages": "reference/command_line"}
+WRITERS = {"reference_pages": "reference", "command_pages": "reference/command_line", "root_pages": ""}
 """A file of this folder with a `write(folder)` -> what it writes, a folder or a page of docs/."""
 
-PARTS = ("docstrings", "formulas")
+PARTS = ("docstrings", "formulas", "links")
 """Files of this folder with a `setup(app)`."""
 
 

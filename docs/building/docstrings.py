@@ -10,13 +10,13 @@ import re
 from collections.abc import Iterator
 from typing import Any
 
-SECTIONS = {
-    "Args": "Arguments", "Other arguments": "Other arguments", "Returns": "Returns", "Raises": "Raises",
-    "Attributes": "Attributes", "Keys": "Keys", "Groups": "Groups", "More groups": "More groups",
-}  # fmt: skip
-"""The first line of a section, without its colon -> how the site calls it."""
+HEADS = {"Args": "Arguments"}
+"""Sections that the site calls by another name."""
 
-ENTRY = re.compile(r"(\*{0,2}\w[\w.]*(?:, \*{0,2}\w[\w.]*)*): (.*)", re.DOTALL)
+SECTION = re.compile(r"(?m)^([A-Z][^\n]*):\n((?:[ ]{4}[^\n]*(?:\n|\Z))(?:(?:[ ]{4}[^\n]*)?(?:\n|\Z))*)")
+"""A line that ends in a colon, and what is indented below it without a blank line between."""
+
+ENTRY = re.compile(r"(\*{0,2}\w[\w.]*(?:,\s+\*{0,2}\w[\w.]*)*): (.*)", re.DOTALL)
 """`name: text`, or `name, name: text`."""
 
 
@@ -36,14 +36,13 @@ def as_rest(docstring: str) -> list[str]:
         if not name:
             written += body(text)
             continue
-        written += [f":{SECTIONS[name]}:", *_indented(entries(text)), ""]
+        written += [f":{inline(HEADS.get(name, name))}:", *_indented(entries(text)), ""]
     return written
 
 
 def sections(docstring: str) -> Iterator[tuple[str, str]]:
     """(name of the section, empty between sections; its text without its indentation) in their order."""
-    heads = "|".join(SECTIONS)
-    parts = re.split(rf"(?m)^({heads}):\n((?:(?:[ ]{{4}}.*)?(?:\n|\Z))+)", inspect.cleandoc(docstring))
+    parts = SECTION.split(inspect.cleandoc(docstring))
     for i in range(0, len(parts), 3):
         if parts[i].strip():
             yield "", parts[i]
@@ -52,14 +51,17 @@ def sections(docstring: str) -> Iterator[tuple[str, str]]:
 
 
 def entries(text: str) -> list[str]:
-    """A section's entries as a list of definitions; a section without entries is text."""
-    written = []
-    for part in re.split(r"\n(?=\S)", text):
-        found = ENTRY.fullmatch(part.strip("\n"))
-        if not found:
-            return body(text)
-        names = ", ".join(f"``{name}``" for name in found[1].split(", "))
-        written += [names, *_indented(body(inspect.cleandoc(found[2]))), ""]
+    """A section's entries as a list of definitions; what is none of them is text."""
+    parts = [part.strip("\n") for part in re.split(r"\n(?=\S)", text)]
+    if not any(ENTRY.fullmatch(part) for part in parts):
+        return body(text)
+    written: list[str] = []
+    for part in parts:
+        if found := ENTRY.fullmatch(part):
+            names = ", ".join(f"``{name}``" for name in re.split(r",\s+", found[1]))
+            written += [names, *_indented(body(inspect.cleandoc(found[2]))), ""]
+        else:
+            written += [*body(part), ""]
     return written
 
 
@@ -67,13 +69,27 @@ def body(text: str) -> list[str]:
     """Paragraphs and lists with their marks as those of reStructuredText, and what is indented as code."""
     written: list[str] = []
     in_list = False
-    for block in re.split(r"\n\s*\n", text.strip("\n")):
+    for block in _blocks(text):
         if block.startswith("    ") and not in_list:
             written += [f".. code-block:: {language(block)}", "", *_indented(inspect.cleandoc(block).splitlines()), ""]
             continue
-        in_list = bool(re.match(r"- |\d+\. ", block)) or (in_list and block.startswith(" "))
-        written += [*inline(block).splitlines(), ""]
+        in_list = bool(re.match(r"[-*] |\d+\. ", block)) or (in_list and block.startswith(" "))
+        told, _, below = block.partition("\n    ") if not in_list else (block, "", "")
+        written += [*inline(told).splitlines(), ""]
+        if below:
+            written += entries(inspect.cleandoc(f"\n    {below}"))
     return written
+
+
+def _blocks(text: str) -> list[str]:
+    """What stands between blank lines; code goes on over them."""
+    blocks: list[str] = []
+    for block in re.split(r"\n\s*\n", text.strip("\n")):
+        if blocks and blocks[-1].startswith("    ") and block.startswith("    "):
+            blocks[-1] += f"\n\n{block}"
+        else:
+            blocks.append(block)
+    return blocks
 
 
 def language(block: str) -> str:
@@ -104,6 +120,7 @@ def _plain(text: str) -> str:
         kept.append(found[0])
         return "\0"
 
+    text = re.sub(r"(?m)^\* ", "- ", text)
     text = re.sub(r"(?<![\w*])(\*{1,2})(?=[^\s*])[^*]*[^\s*]\1(?![\w*])", keep, text)
     text = re.sub(r"([\\*|`])", r"\\\1", text)
     text = re.sub(r"(?<=\w)_(?!\w)", r"\\_", text)

@@ -3,6 +3,7 @@
 import ast
 import importlib
 import inspect
+import tomllib
 from dataclasses import dataclass
 from functools import cache, cached_property
 from pathlib import Path
@@ -12,6 +13,8 @@ PACKAGES = (
     "inference", "models", "guides", "networks", "datasets", "densities", "adapters", "rivals", "reference", "report",
 )  # fmt: skip
 """Those of which `__all__` is public, in the order in which a reader meets them."""
+
+ROOT = Path(__file__).resolve().parents[2]
 
 
 @dataclass(frozen=True)
@@ -100,3 +103,9 @@ def constants_told(module: str) -> dict[str, str]:
 def source_of(module: str) -> str:
     """The text of a module."""
     return Path(importlib.import_module(module).__file__ or "").read_text(encoding="utf-8")
+
+
+def source_folders() -> list[Path]:
+    """The folders of the package in the repository."""
+    folders = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["setuptools"]["package-dir"]
+    return [ROOT / folder for folder in folders.values()]

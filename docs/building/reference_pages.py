@@ -2,7 +2,8 @@
 
 import inspect
 import typing
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +20,7 @@ Names are imported from their package: `from elbowroom.inference import audit`.
 
 {rows}
 
-The [command line](command_line/index.md) has the same behind `elbowroom`.
+The [command line](command_line/index.rst) has the same behind `elbowroom`.
 
 ```{{toctree}}
 :hidden:
@@ -40,7 +41,7 @@ def pages() -> dict[str, str]:
     found, rows, names = {}, [], []
     for package in PACKAGES:
         members = [name for name in public_names() if name.package == f"elbowroom.{package}"]
-        further = types_named(members)
+        further = [named for named in types_named() if named.__module__.split(".")[1] == package]
         found[f"{package}/index.rst"] = package_page(package, members, further)
         found |= {f"{package}/{name.name}.rst": name_page(name) for name in members}
         if further:
@@ -55,36 +56,34 @@ def package_page(package: str, members: list[PublicName], further: list[type]) -
     """What the package says of itself, and its names in a table."""
     opening = inspect.cleandoc(source_of(f"elbowroom.{package}").split('"""')[1])
     toc = [name.name for name in members] + (["types"] if further else [])
-    rows = "\n".join(
-        f"   * - :py:{'obj' if name.kind == 'data' else name.kind.replace('exception', 'class').replace('function', 'func')}:`~{name.path}`\n     - {inline(first_sentence(name))}"
-        for name in members
-    )
+    rows = "\n".join(f"   * - :py:obj:`~{name.path}`\n     - {inline(name.summary)}" for name in members)
     return "\n".join([
         *titled(f"elbowroom.{package}"), *as_rest(opening.split("\n\n")[0]), "",
         ".. list-table::", "   :widths: 30 70", "", rows, "",
         ".. toctree::", "   :hidden:", "", *(f"   {name}" for name in toc), "",
-        ".. dropdown-like::" if False else "",
     ])  # fmt: skip
-
-
-def first_sentence(name: PublicName) -> str:
-    """Of what is said about a name."""
-    return name.summary
 
 
 def name_page(name: PublicName) -> str:
     """One name, as autodoc reads it; constants as their module says them."""
-    place = f"``from {name.package} import {name.name}``, defined in ``{file_of(name.origin if name.kind == 'data' else name.value.__module__)}``."
+    place = f"``from {name.package} import {name.name}``; it is defined in ``{file_of(name.origin)}``."
     return "\n".join([*titled(name.name), *directive(name), "", place, ""])
 
 
 def directive(name: PublicName) -> list[str]:
     """Autodoc's for functions and classes."""
     if name.kind == "data":
-        keys = ", ".join(f"``{key}``" for key in name.value) if isinstance(name.value, dict | typing.Mapping | tuple) else ""
-        told = [*as_rest(name.docstring), *([f"It holds {keys}." , ""] if keys else [])]
+        told = [*as_rest(name.docstring), "", held(name.value)]
         return [f".. py:data:: {name.path}", "", *(f"   {line}" if line else "" for line in told)]
     return auto(name.value, name.path, name.kind)
+
+
+def held(value: Any) -> str:
+    """What a constant is, or what is in it."""
+    if isinstance(value, Collection) and not isinstance(value, str):
+        return f"It holds {', '.join(f'``{key}``' for key in value)}."
+    words = typing.get_args(value)
+    return f"One of {', '.join(f'``{word}``' for word in words)}." if words else f"It is ``{value!r}``."
 
 
 def auto(value: Any, path: str, kind: str) -> list[str]:
@@ -116,17 +115,18 @@ def types_page(package: str, further: list[type]) -> str:
     return "\n".join(lines)
 
 
-def types_named(members: list[PublicName]) -> list[type]:
-    """Classes of this package in the signatures of its names which are no public names themselves."""
-    public = {id(name.value) for name in public_names()}
+@cache
+def types_named() -> list[type]:
+    """Classes in the signatures of public names, and of each other, that are no public names themselves."""
+    public = {name.value for name in public_names() if name.kind != "data"}
     found: dict[type, None] = {}
-    for member in members:
-        for function in _functions(member.value):
-            for hint in _hints(function):
-                for named in _classes(hint):
-                    if named.__module__.startswith("elbowroom.") and id(named) not in public:
-                        found.setdefault(named)
-    return sorted(found, key=lambda named: named.__name__)
+    waiting = [name.value for name in public_names()]
+    while waiting:
+        for hint in (hint for function in _functions(waiting.pop()) for hint in _hints(function)):
+            new = {named for named in _classes(hint) if named.__module__.startswith("elbowroom.")} - public - set(found)
+            found |= dict.fromkeys(new)
+            waiting += new
+    return sorted(found, key=lambda named: (named.__name__, named.__module__))
 
 
 def _functions(value: Any) -> list[Any]:
