@@ -14,6 +14,7 @@ from elbowroom import __version__  # noqa: E402
 project, author, copyright = "elbowroom", "the elbowroom developers", "the elbowroom developers"
 version = release = __version__
 language = "en"
+smartquotes = False  # what is written is shown
 
 extensions = ["myst_nb", "sphinx.ext.autodoc", "building"]
 exclude_patterns = ["_build", "building", "**/.ipynb_checkpoints"]
@@ -42,6 +43,10 @@ add_module_names = False
 toc_object_entries = False
 
 html_theme = "furo"
+llms_summary = (
+    "How much room is between a variational posterior's ELBO and log p(x), where it comes from, and whether q can be trusted."
+)
+html_extra_path = ["_build/beside"]
 html_title = f"elbowroom {version}"
 html_static_path = ["_static"]
 html_css_files = ["site.css"]

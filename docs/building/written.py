@@ -4,8 +4,8 @@ from collections.abc import Mapping
 from pathlib import Path
 
 
-def write_folder(folder: Path, pages: Mapping[str, str], *, keep: str = "") -> None:
-    """Write `pages` (path in the folder -> text), and remove other files there; not those under the folder `keep`."""
+def write_folder(folder: Path, pages: Mapping[str, str | bytes], *, keep: str = "") -> None:
+    """Write `pages` (path in the folder -> text or bytes), and remove other files there; not those under the folder `keep`."""
     for path, text in pages.items():
         write_page(folder / path, text)
     for old in [file for file in folder.rglob("*") if file.is_file()]:
@@ -14,8 +14,9 @@ def write_folder(folder: Path, pages: Mapping[str, str], *, keep: str = "") -> N
             old.unlink()
 
 
-def write_page(page: Path, text: str) -> None:
-    """Write a page if it says something else than before."""
-    if not page.exists() or page.read_text(encoding="utf-8") != text:
+def write_page(page: Path, text: str | bytes) -> None:
+    """Write a page, or a picture, if it is another than before."""
+    new = text.encode() if isinstance(text, str) else text
+    if not page.exists() or page.read_bytes() != new:
         page.parent.mkdir(parents=True, exist_ok=True)
-        page.write_text(text, encoding="utf-8")
+        page.write_bytes(new)
