@@ -14,6 +14,8 @@
     links.py            links of the repository as links of the site
     names_linked.py     names in the code of a page as links, words in italics too
     formulas.py         formulas as MathML: nothing is loaded
+    not_run.py          code that nothing runs is told so
+    page_checks.py      docs/checks/ as warnings
     alt_texts.py        every picture is told in words, or the build fails
     sidebar.py          which pages the sidebar shows
     llms.py             the site in a file for programs that read
@@ -27,11 +29,17 @@ from typing import Any
 
 DOCS = Path(__file__).resolve().parents[1]
 
-WRITERS = {"reference_pages": "reference", "command_pages": "reference/command_line", "root_pages": "", "glossary_page": "glossary.md",
-    "benchmarks_page": "benchmarks.md", "gallery_pages": "gallery"}
-"""A file of this folder with a `write(folder)` -> what it writes, a folder or a page of docs/."""
+WRITERS = {
+    "reference_pages": "reference",
+    "command_pages": "reference/command_line",
+    "root_pages": "",
+    "glossary_page": "glossary.md",
+    "benchmarks_page": "benchmarks.md",
+    "gallery_pages": "gallery",
+}
+"""A file of this folder with a `write(place)` -> where it writes, a folder or a page of docs/."""
 
-PARTS = ("docstrings", "formulas", "links", "names_linked", "alt_texts", "sidebar", "llms")
+PARTS = ("page_checks", "docstrings", "formulas", "links", "names_linked", "not_run", "alt_texts", "sidebar", "llms")
 """Files of this folder with a `setup(app)`."""
 
 

@@ -17,6 +17,10 @@ BESIDE = ("figures.py", "claims.py", "gallery.py", "execute.py")
 """What notebooks are run with."""
 
 
+QUICK = bool(os.environ.get("QUICK"))
+"""`make docs QUICK=1`: what is not kept is shown without outputs, and not run."""
+
+
 def executed(names: list[str] | None = None) -> dict[str, Path]:
     """Name of each notebook -> the folder with it as it ran and its figures; those that are not kept are run.
 
@@ -28,6 +32,8 @@ def executed(names: list[str] | None = None) -> dict[str, Path]:
     paths = sorted(path for path in NOTEBOOKS.glob("[0-9]*.py") if not names or path.stem in names)
     folders = {path.stem: KEPT / f"{path.stem}-{key_of(path)}" for path in paths}
     missing = [path for path in paths if not (folders[path.stem] / f"{path.stem}.ipynb").exists()]
+    if QUICK or not missing:
+        return folders
     with ProcessPoolExecutor(processors(), mp_context=get_context("spawn")) as pool:
         done = dict(zip(missing, pool.map(_run, missing, [folders[path.stem] for path in missing]), strict=True))
     for old in KEPT.glob("*-*"):

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from building import DOCS
 from building.code_hash import text_hash
+from building.executed import QUICK
 from elbowroom.__main__ import COMMANDS
 
 KEPT = DOCS / "_build" / "executed" / "explorer"
@@ -40,12 +41,17 @@ elbowroom explore --run runs/digits
 
 
 def page() -> str:
-    """The page around it, or an empty text if there is no such command."""
-    if "explore" not in COMMANDS:
+    """The page around it, or an empty text if there is no such command (or it is not to be run)."""
+    if "explore" not in COMMANDS or (QUICK and not kept().exists()):
         return ""
     SHOWN.parent.mkdir(parents=True, exist_ok=True)
     shutil.copyfile(made(), SHOWN)
     return PAGE
+
+
+def kept() -> Path:
+    """Where the file is, or would be."""
+    return KEPT / f"{text_hash(*TRAIN, *EXPLORE)}.html"
 
 
 def made() -> Path:
@@ -54,15 +60,14 @@ def made() -> Path:
     Raises:
         CalledProcessError: a command failed.
     """
-    kept = KEPT / f"{text_hash(*TRAIN, *EXPLORE)}.html"
-    if not kept.exists():
+    if not kept().exists():
         with tempfile.TemporaryDirectory() as place:
             _command(*TRAIN, "--output", f"{place}/run")
             _command(*EXPLORE, "--run", f"{place}/run", "--output", f"{place}/page")
             shutil.rmtree(KEPT, ignore_errors=True)
             KEPT.mkdir(parents=True)
-            shutil.copyfile(Path(place) / "page" / "explore.html", kept)
-    return kept
+            shutil.copyfile(Path(place) / "page" / "explore.html", kept())
+    return kept()
 
 
 def _command(*words: str) -> None:

@@ -4,10 +4,11 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import jupytext
 import nbformat
 
 from building import explorer
-from building.executed import executed
+from building.executed import NOTEBOOKS, executed
 from building.links import moved
 from building.written import write_folder
 
@@ -36,7 +37,7 @@ def pages() -> dict[str, str | bytes]:
     found: dict[str, str | bytes] = {}
     cards, names = [], []
     for name, place in executed().items():
-        notebook = nbformat.read(place / f"{name}.ipynb", 4)
+        notebook = read(name, place)
         found[f"{name}.md"] = page(name, notebook)
         figures = sorted(place.glob(f"{name}_*.svg"))
         found |= {figure.name: figure.read_bytes() for figure in figures}
@@ -50,6 +51,12 @@ def pages() -> dict[str, str | bytes]:
     return {"index.md": index} | found
 
 
+def read(name: str, place: Path) -> Any:
+    """A notebook as it ran; without outputs, where it was not to be run (`QUICK`)."""
+    kept = place / f"{name}.ipynb"
+    return nbformat.read(kept, 4) if kept.exists() else jupytext.read(NOTEBOOKS / f"{name}.py")
+
+
 def question(notebook: Any) -> str:
     """What a notebook asks: its title."""
     return notebook.cells[0].source.splitlines()[0].removeprefix("# ")
@@ -57,7 +64,9 @@ def question(notebook: Any) -> str:
 
 def card(name: str, notebook: Any) -> str:
     """Its first figure above its question, as a link to its page."""
-    alt = next(alt_texts(notebook)).replace("]", "\\]")
+    alt = next(alt_texts(notebook), "").replace("]", "\\]")
+    if not alt:
+        return f"- [{question(notebook)}]({name}.md)"
     return f"- [![{alt}]({name}_1.svg)]({name}.md)\n  [{question(notebook)}]({name}.md)"
 
 
@@ -77,7 +86,7 @@ def page(name: str, notebook: Any) -> str:
             blocks.append(moved(cell.source, f"notebooks/{name}.py", f"docs/gallery/{name}.md"))
             continue
         blocks.append(f"```python\n{cell.source}\n```")
-        for output in cell.outputs:
+        for output in cell.get("outputs", []):
             if output.output_type == "stream" and output.name == "stdout":
                 blocks.append(f"```{{code-block}} text\n:class: printed\n\n{output.text.rstrip()}\n```")
             elif "image/svg+xml" in output.get("data", {}):
