@@ -6,7 +6,7 @@ LOWEST ?= .venv-lowest
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check
 
-.PHONY: demo test test-all test-lowest lint house bench notebooks clean help
+.PHONY: demo test test-all test-lowest lint house bench notebooks docs clean help
 
 help:  ## what each target does
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -68,6 +68,14 @@ bench: $(VENV)/.dev  ## the benchmarks (half an hour), written into benchmarks/R
 notebooks: $(VENV)/.dev  ## execute the notebooks, keep their figures, say which claims changed
 	@$(BIN)/python notebooks/execute.py
 
+# What was executed is kept in docs/_build/executed until it, or the code of the package, is another.
+docs: $(VENV)/.dev  ## the site, into docs/_build/html; what it shows is executed once (a quarter of an hour), QUICK=1: no notebooks
+	@mkdir -p docs/_build/beside
+	@QUICK=$(QUICK) $(BIN)/python -m sphinx --builder html --fail-on-warning --keep-going --jobs auto --quiet \
+	  --doctree-dir docs/_build/doctrees docs docs/_build/html
+	@echo "docs/_build/html/index.html"
+
 clean:  ## remove the environment, caches and outputs
-	rm -rf $(VENV) $(LOWEST) build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache demo-output notebooks/output
+	rm -rf $(VENV) $(LOWEST) build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache demo-output notebooks/output \
+	  docs/_build docs/gallery docs/reference docs/{benchmarks,changelog,contributing,glossary,security}.md
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -133,7 +133,7 @@ def densities_table() -> str:
 
 
 def families_table() -> str:
-    """The models as Markdown, for the README."""
+    """The models as Markdown, for docs/commands.md."""
     rows = [
         (f"`{name}`", ", ".join(family.guides), family.data + _or_else(family), family.exact, family.what)
         for name, family in families().items()

@@ -1,6 +1,7 @@
 """What the pages for readers say is there: paths, links, names in the code, make targets, commands, counts."""
 
 import ast
+import os
 import re
 import subprocess
 from pathlib import Path
@@ -14,7 +15,9 @@ from house_imports import FOLDERS, ROOT
 
 NAMES = (
     "README.md", "CONTRIBUTING.md", "SECURITY.md", "docs/house.md", "docs/training.md", "docs/other_ways_round_z.md",
-    "docs/likelihoods.md", "docs/many_machines.md",
+    "docs/likelihoods.md", "docs/many_machines.md", "docs/which_number.md", "docs/what_is_printed.md", "docs/log_px.md",
+    "docs/room.md", "docs/adapters.md", "docs/commands.md", "docs/data.md", "docs/folders.md",
+    *(f"docs/{folder}/{page.name}" for folder in ("start", "concepts", "how_to") for page in sorted((ROOT / "docs" / folder).glob("*.md"))),
 )  # fmt: skip
 PAGES = {name: (ROOT / name).read_text() for name in NAMES}
 PATH = re.compile(r"[\w.<>]+(?:/[\w.<>]+)*(?:/|\.py|\.md|\.svg|\.toml)")
@@ -60,7 +63,7 @@ def defined_in(file: Path) -> set[str]:
 @every_page
 def test_every_path_on_a_page_exists(page: str) -> None:
     paths = paths_of(PAGES[page])
-    assert len(paths) >= {"docs/house.md": 80, "CONTRIBUTING.md": 35, "README.md": 25}.get(page, 0)
+    assert len(paths) >= {"docs/house.md": 80, "CONTRIBUTING.md": 35, "docs/folders.md": 25}.get(page, 0)
     assert [path for path, line in paths if not place_of(path, line).exists()] == []
 
 
@@ -114,10 +117,31 @@ def test_every_make_target_is_explained_to_contributors_and_no_other_is_named() 
     assert named <= targets
 
 
-def test_the_readme_has_every_command_and_counts_the_reference_problems() -> None:
-    answered = re.findall(r"(?m)^\| `elbowroom (\w+)", README)
+def test_the_page_of_commands_has_every_command() -> None:
+    answered = re.findall(r"(?m)^\| `elbowroom (\w+)", PAGES["docs/commands.md"])
     assert set(answered) == set(COMMANDS)
-    assert f"`elbowroom.reference` holds {len(PROBLEMS)} small problems" in README
+
+
+def test_the_reference_problems_are_counted() -> None:
+    assert f"`elbowroom.reference` holds {len(PROBLEMS)} small problems" in PAGES["docs/log_px.md"]
+
+
+def test_the_readme_is_one_screen_of_two_commands() -> None:
+    assert len(README.splitlines()) <= 60
+    assert re.findall(r"(?m)^make (\w+)", README) == ["demo", "test"]
+
+
+def test_every_page_can_be_reached_from_the_readme() -> None:
+    """By links between files, as a code host shows them; the lists of the site's sidebar do not count."""
+    seen, open_ = set(), ["README.md"]
+    while open_:
+        page = open_.pop()
+        if page in seen or not page.endswith(".md") or not (ROOT / page).is_file():
+            continue
+        seen.add(page)
+        links = re.findall(r"\]\(([^)#\s]+)", (ROOT / page).read_text())
+        open_ += [os.path.normpath(Path(page).parent / link) for link in links if "://" not in link]
+    assert set(NAMES) - seen == set()
 
 
 def test_the_page_of_families_is_as_the_registries_make_it() -> None:

@@ -1,0 +1,74 @@
+"""A page to walk through the latent space of the digits: `elbowroom explore` on a VAE that `elbowroom train` trains."""
+
+import shutil
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+from building import DOCS
+from building.code_hash import text_hash
+from building.executed import QUICK
+from elbowroom.__main__ import COMMANDS
+
+KEPT = DOCS / "_build" / "executed" / "explorer"
+SHOWN = DOCS / "_build" / "beside" / "explorer.html"
+"""What Sphinx copies as it is, beside the pages (`html_extra_path`)."""
+
+TRAIN = ("train", "--seed", "0")
+EXPLORE = ("explore", "--budget", "60")
+
+POINTER = """\
+**[A walk through latent space](explorer.md)**: around some digits what q, the prior and the posterior are in the plane
+of two latents, and what the decoder draws at each point.
+
+"""
+
+PAGE = """\
+# A walk through latent space
+
+A VAE of the handwritten digits with two latents, as `elbowroom train` makes it, and what `elbowroom explore` says of it.
+Point at a place in the plane to see what the decoder draws there. [As a page by itself](../explorer.html){.external}.
+
+<iframe class="explorer" src="../explorer.html" title="The plane of two latents around some digits: posterior, q, prior,
+and what the decoder draws at a point" loading="lazy"></iframe>
+
+```sh
+elbowroom train --output runs/digits
+elbowroom explore --run runs/digits
+```
+"""
+
+
+def page() -> str:
+    """The page around it, or an empty text if there is no such command (or it is not to be run)."""
+    if "explore" not in COMMANDS or (QUICK and not kept().exists()):
+        return ""
+    SHOWN.parent.mkdir(parents=True, exist_ok=True)
+    shutil.copyfile(made(), SHOWN)
+    return PAGE
+
+
+def kept() -> Path:
+    """Where the file is, or would be."""
+    return KEPT / f"{text_hash(*TRAIN, *EXPLORE)}.html"
+
+
+def made() -> Path:
+    """The file, made anew if the code is another.
+
+    Raises:
+        CalledProcessError: a command failed.
+    """
+    if not kept().exists():
+        with tempfile.TemporaryDirectory() as place:
+            _command(*TRAIN, "--output", f"{place}/run")
+            _command(*EXPLORE, "--run", f"{place}/run", "--output", f"{place}/page")
+            shutil.rmtree(KEPT, ignore_errors=True)
+            KEPT.mkdir(parents=True)
+            shutil.copyfile(Path(place) / "page" / "explore.html", kept())
+    return kept()
+
+
+def _command(*words: str) -> None:
+    subprocess.run([sys.executable, "-m", "elbowroom", *words], check=True, stdout=subprocess.DEVNULL)

@@ -1,0 +1,27 @@
+"""Formulas as MathML, which browsers draw by themselves: a page loads no program and no font for them."""
+
+from typing import Any
+
+from docutils import nodes
+
+
+def setup(app: Any) -> None:
+    """The renderer `mathml`, which conf.py names."""
+    app.add_html_math_renderer("mathml", (_inline, None), (_display, None))
+
+
+def mathml(formula: str, display: str) -> str:
+    """A formula of LaTeX as an element of a page; the formula itself is what is read aloud and copied."""
+    from latex2mathml.converter import convert
+
+    return convert(formula, display=display)
+
+
+def _inline(translator: Any, node: nodes.math) -> None:
+    translator.body.append(mathml(node.astext(), "inline"))
+    raise nodes.SkipNode
+
+
+def _display(translator: Any, node: nodes.math_block) -> None:
+    translator.body.append(f'<div class="formula">{mathml(node.astext(), "block")}</div>')
+    raise nodes.SkipNode

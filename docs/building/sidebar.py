@@ -1,0 +1,14 @@
+"""The sidebar opens where the reader is: with all names of the reference on each page the site would be ten times as large."""
+
+from typing import Any
+
+
+def setup(app: Any) -> None:
+    """Before the theme asks for the tree of pages."""
+    app.connect("html-page-context", _collapse, priority=100)
+
+
+def _collapse(app: Any, page: str, template: str, context: dict[str, Any], document: Any) -> None:
+    whole = context.get("toctree")
+    if whole is not None:
+        context["toctree"] = lambda **options: whole(**options | {"collapse": True})
