@@ -51,5 +51,7 @@ html_title = f"elbowroom {version}"
 html_static_path = ["_static"]
 html_css_files = ["site.css"]
 html_copy_source = False
+html_show_search_summary = False  # browsers let no page read another one of a disk
+html_theme_options = {"navigation_with_keys": True}
 html_show_sphinx = False
 html_math_renderer = "mathml"
