@@ -9,6 +9,7 @@ sys.path.insert(0, str(HERE))
 os.environ["PYTHONPATH"] = os.pathsep.join([str(HERE.parent / "typings"), str(HERE.parent / "notebooks")])
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
+from building.executed import pages_kept  # noqa: E402
 from elbowroom import __version__  # noqa: E402
 
 project, author, copyright = "elbowroom", "the elbowroom developers", "the elbowroom developers"
@@ -29,7 +30,7 @@ myst_heading_anchors = 4
 myst_dmath_double_inline = True
 
 nb_execution_mode = "cache"
-nb_execution_cache_path = str(HERE / "_build" / "executed")
+nb_execution_cache_path = str(pages_kept())
 nb_execution_raise_on_error = True
 nb_execution_timeout = 300
 nb_merge_streams = True
