@@ -81,7 +81,7 @@ SIZES = SIZE._replace(least=1)
 SEED = _integers(0, 2**63 - 1, "2^63 - 1", "any of them will do, such as 0")
 FIRST = _integers(0, 2**63 - 1, "2^63 - 1", "it is the number of the first sample")
 BYTES = _integers(1, 2**63 - 1, "2^63 - 1", "leave it out, or give None, for the default of 256 MiB")
-PAGE_BYTES = _integers(1, 2**63 - 1, "2^63 - 1", "such as 3_000_000, a page that a phone loads at once")
+PAGE_BYTES = _integers(1, MOST, "10^9", "such as 3_000_000, a page that a phone loads at once")
 POSITIVE = Range("> 0 and finite", lambda value: value > 0)
 # Squares of scales are numbers of single precision, too.
 SCALE = Range("from 10^-18 to 10^18", lambda value: 1e-18 <= value <= 1e18, "give a number in that range")
