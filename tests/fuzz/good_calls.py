@@ -15,6 +15,7 @@ from torch import Tensor, nn
 from elbowroom import adapters, datasets, densities, guides, inference, models, networks, reference, report, rivals
 from toys.audit_results import bad_audit
 from toys.estimators import stand_in
+from toys.explorations import one_latent
 from toys.figures import IMAGE, decode, pictures
 from toys.gap import Amortized, Decoder
 from toys.programs import Ppca
@@ -347,6 +348,7 @@ def _reports() -> dict[str, tuple[Any, dict[str, Any]]]:
         "save_audit": (report.save_audit, {"audit": audit, "directory": folder}),
         "save_audit_json": (report.save_audit_json, {"audit": audit, "path": folder / "a.json"}),
         "save_audit_netcdf": (report.save_audit_netcdf, {"audit": audit, "path": folder / "a.nc"}),
+        "save_explorer": (report.save_explorer, {"exploration": one_latent(), "path": folder / "e.html"}),
         "save_html": (report.save_html, {"audit": audit, "path": folder / "a.html"}),
         "save_figure": (report.save_figure, {"figure": report.loss_figure(history), "path": folder / "a.png"}),
         "save_json": (report.save_json, {"comparison": c, "path": folder / "c.json"}),

@@ -47,7 +47,7 @@ LEGAL: list[tuple[str, str, str, str]] = [
     ),
     ("PosteriorMixture", "pseudo_inputs", "many axes", "the encoder says what it takes, when it is run"),
     ("*", "title|given|name|reason", "no such name|a NUL|400 letters", "free text"),
-    ("posterior_figure|save_audit|save_html", "image_shape", "an empty list", "data are no pictures"),
+    ("posterior_figure|save_audit|save_explorer|save_html", "image_shape", "an empty list", "data are no pictures"),
     ("*", "path|state|directory|run_dir", "no such name", "a file that is made"),
     ("shard", "output", "no such name", "a folder that is made"),
     ("merge_shards", "file", "no such name", "a file that is made"),

@@ -63,6 +63,6 @@ def test_every_public_name_is_here() -> None:
 
 @pytest.mark.parametrize("name", REPORTS)
 def test_nothing_is_changed(name: str, tmp_path: Path) -> None:
-    toy(), bad_audit()
+    toy(), bad_audit(), sequences()
     with untouched():
         REPORTS[name](tmp_path)

@@ -80,6 +80,7 @@ def columns(count: int) -> dict[str, Column]:
     return {
         "room": Column(room, "log p(x) − ELBO", "nats", "high"),
         "log p(x)": Column(-50 - torch.arange(count) / 7, "by quadrature", "nats", "low"),
+        "amortization": Column(torch.full((count,), 0.9), "the encoder's part", "nats", "high"),
         "k̂": Column(k, "how heavy the tail of the weights is", "", "high"),
         "label": Column(torch.arange(count) % 10.0, "the digit", "", None, is_label=True),
     }

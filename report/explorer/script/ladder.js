@@ -5,23 +5,42 @@ import { said, ticks } from "./ticks.js";
 /** @typedef {import("./explored.js").Rung} Rung */
 
 const ROW = 30;
-const LEFT = 118;
 const RIGHT = 74;
+/** Pixels of a letter of a name, and the share of the width that names may take. */
+const LETTER = 7;
+const MOST_NAMES = 0.48;
 /** Standard errors of a 95 % interval. */
 const NORMAL_95 = 1.96;
-/** How many steps between rungs -> their parts of the room. @type {Record<number, string[]>} */
-const STEPS_INKS = { 1: ["rest"], 2: ["encoder", "family"] };
+/** Nats within which a value is that of the best member of q's family. */
+const CLOSE = 0.02;
 
 /** @param {Rung[]} ladder */
 const finiteRungs = (ladder) => ladder.filter((rung) => Number.isFinite(rung.value));
 
 /**
+ * Which part of the room the step to each rung is: the encoder's as far as the amortization gap reaches from the ELBO,
+ * then the family's; what lies between two bounds of log p(x) is none.
+ * @param {Rung[]} rungs
+ * @param {number} amortization NaN: the room was not taken apart
+ * @returns {string[]}
+ */
+export function stepParts(rungs, amortization) {
+  const reached = rungs[0].value + amortization;
+  return rungs.slice(1).map((rung) => {
+    if (rung.bound === "upper") return "unsure";
+    if (Number.isNaN(reached)) return "rest";
+    return rung.value <= reached + CLOSE ? "encoder" : "family";
+  });
+}
+
+/**
  * The chart; null if no value is known.
  * @param {Rung[]} ladder
+ * @param {number} amortization of the datum, nats; NaN if it is not known
  * @param {number} width pixels
  * @returns {SVGElement | null}
  */
-export function ladderChart(ladder, width) {
+export function ladderChart(ladder, amortization, width) {
   const rungs = finiteRungs(ladder);
   if (!rungs.length) return null;
   const errors = rungs.map((rung) => (Number.isFinite(rung.stderr) ? NORMAL_95 * rung.stderr : 0));
@@ -31,7 +50,8 @@ export function ladderChart(ladder, width) {
   ];
   const pad = Math.max(high - low, 0.02) * 0.08;
   [low, high] = [low - pad, high + pad];
-  const x = (/** @type {number} */ value) => LEFT + ((width - LEFT - RIGHT) * (value - low)) / (high - low);
+  const left = Math.min(LETTER * Math.max(...rungs.map(({ name }) => name.length)) + 20, MOST_NAMES * width);
+  const x = (/** @type {number} */ value) => left + ((width - left - RIGHT) * (value - low)) / (high - low);
   const height = ROW * rungs.length + 26;
   const chart = /** @type {SVGElement} */ (
     drawnElement("svg", {
@@ -41,7 +61,7 @@ export function ladderChart(ladder, width) {
       class: "explorer-chart",
     })
   );
-  const inks = STEPS_INKS[rungs.length - 1] ?? rungs.map(() => "rest");
+  const parts = stepParts(rungs, amortization);
   rungs.forEach((rung, n) => {
     const y = ROW * n + ROW / 2;
     if (n > 0) {
@@ -52,7 +72,7 @@ export function ladderChart(ladder, width) {
           y: y - ROW + 3,
           width: Math.max(to - from, 0.5),
           height: ROW - 6,
-          class: `explorer-step ${inks[n - 1]}`,
+          class: `explorer-step ${parts[n - 1]}`,
         }),
       );
     }
@@ -71,11 +91,11 @@ export function ladderChart(ladder, width) {
         }),
       );
     chart.append(drawnElement("circle", { cx: x(rung.value), cy: y, r: 5, class: `explorer-rung ${kind}` }));
-    chart.append(drawnElement("text", { x: LEFT - 14, y: y + 4, "text-anchor": "end" }, rung.name));
+    chart.append(drawnElement("text", { x: left - 14, y: y + 4, "text-anchor": "end" }, rung.name));
     chart.append(drawnElement("text", { x: width - RIGHT + 12, y: y + 4, class: "explorer-value" }, said(rung.value)));
   });
   const ground = ROW * rungs.length + 2;
-  chart.append(drawnElement("line", { x1: LEFT, x2: width - RIGHT, y1: ground, y2: ground, class: "explorer-axis" }));
+  chart.append(drawnElement("line", { x1: left, x2: width - RIGHT, y1: ground, y2: ground, class: "explorer-axis" }));
   for (const tick of ticks(low, high, 4)) {
     chart.append(
       drawnElement(
@@ -94,7 +114,7 @@ export function ladderSaid(ladder) {
   if (!rungs.length) return "No value of this datum is known.";
   const [first, last] = [rungs[0], rungs[rungs.length - 1]];
   const error = (/** @type {Rung} */ rung) =>
-    Number.isFinite(rung.stderr) && rung.stderr > 0 ? ` ± ${said(rung.stderr, rung.stderr < 0.01 ? 4 : 2)}` : "";
+    rung.stderr >= 5e-4 && Number.isFinite(rung.stderr) ? ` ± ${said(rung.stderr, rung.stderr < 0.01 ? 3 : 2)}` : "";
   if (first === last) return `${first.name} ${said(first.value)}${error(first)} nats.`;
   const room = last.value - first.value;
   const steps = rungs.slice(1).map((rung, n) => `${said(rung.value - rungs[n].value)} up to ${rung.name}`);

@@ -59,7 +59,7 @@ function planePart(explorer) {
   const levels = levelsOf(explored, view);
   const scene = { pen: stage.pen(stage.still), stage, view, ink, levels };
   (explored.isLine ? drawLine : drawPlane)(scene, layers);
-  says.replaceChildren(...planeSaid(explored, view, levels).map((words) => made("p", {}, words)));
+  says.replaceChildren(...planeSaid(view, levels).map((words) => made("p", {}, words)));
 }
 
 /** @param {Explorer} explorer */
@@ -67,7 +67,8 @@ function datumPart(explorer) {
   const { explored, view, state } = explorer;
   explorer.seen.showDatum(explored.datum(state.datum), view?.again ?? null);
   const ladder = found("ladder-chart", HTMLElement);
-  const chart = view && ladderChart(view.ladder, Math.max(ladder.clientWidth, 240));
+  const amortization = explored.column("amortization")?.values[state.datum] ?? NaN;
+  const chart = view && ladderChart(view.ladder, amortization, Math.max(ladder.clientWidth, 240));
   ladder.replaceChildren(...(chart ? [chart] : []));
   found("ladder-says", HTMLElement).textContent = view
     ? ladderSaid(view.ladder)

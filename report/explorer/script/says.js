@@ -1,21 +1,16 @@
 /** Sentences on a plane and on a path. */
 
-/** @typedef {import("./explored.js").Explored} Explored */
 /** @typedef {import("./explored.js").View} View */
 /** @typedef {import("./plane.js").Levels} Levels */
 
 /**
  * What the plane is, what is to be seen on it, and what cannot be seen.
- * @param {Explored} explored
  * @param {View} view
  * @param {Levels} levels
  * @returns {string[]}
  */
-export function planeSaid(explored, view, levels) {
-  const cut = explored.latents.length > view.frame.axes.length;
-  const regions = cut
-    ? "Regions hold 50 and 90 % of the density on this window of the plane, a cut through latent space."
-    : "Regions hold 50 and 90 % of what is on this window.";
+export function planeSaid(view, levels) {
+  const regions = "Regions hold 50 and 90 % of what is on this window.";
   return [
     view.frame.says,
     ...view.says,

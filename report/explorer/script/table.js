@@ -39,10 +39,10 @@ export function fillTable(table, explored, order, datum, key, choose) {
       const text = Number.isNaN(value) ? "–" : known;
       row.append(made("td", { class: kind(column.name) }, text));
     }
-    const notes = [explored.flag(each), explored.viewOf.has(each) ? "" : "no plane was computed"]
+    const notes = [explored.viewOf.has(each) ? "" : "no plane was computed", explored.flag(each)]
       .filter(Boolean)
       .join("; ");
-    row.append(made("td", { class: "explorer-notes" }, notes));
+    row.append(made("td", { class: "explorer-notes" }, made("span", { title: notes }, notes)));
     return row;
   });
   table.replaceChildren(made("thead", {}, head), made("tbody", {}, ...rows));

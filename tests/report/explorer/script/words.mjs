@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 
-import { ladderSaid } from "../../../../report/explorer/script/ladder.js";
+import { ladderSaid, stepParts } from "../../../../report/explorer/script/ladder.js";
 import { planeSaid } from "../../../../report/explorer/script/says.js";
 import { numbersSaid } from "../../../../report/explorer/script/seen.js";
 import { said, ticks } from "../../../../report/explorer/script/ticks.js";
@@ -47,6 +47,19 @@ test("a ladder has a sentence, whatever of it is known", () => {
   assert.equal(ladderSaid([rung("ELBO", -Infinity)]), "No value of this datum is known.");
 });
 
+test("steps are parts of the room as far as the amortization gap reaches", () => {
+  const steps = [
+    rung("ELBO", -10),
+    rung("best", -9.6),
+    rung("better", -9),
+    rung("below", -8),
+    { ...rung("above", -7.9), bound: "upper" },
+  ];
+  assert.deepEqual(stepParts(steps, 0.4), ["encoder", "family", "family", "unsure"]);
+  assert.deepEqual(stepParts(steps, 1), ["encoder", "encoder", "family", "unsure"]);
+  assert.deepEqual(stepParts(steps, NaN), ["rest", "rest", "rest", "unsure"]);
+});
+
 test("numbers are told to those who hear them, and only those that are known", () => {
   const numbers = { place: [1, 2], u: [], joint: -3, prior: -1, guide: NaN };
   assert.equal(numbersSaid(numbers, false), "At 1.00, 2.00: log p(x, z) −3.00.");
@@ -59,13 +72,13 @@ test("numbers are told to those who hear them, and only those that are known", (
 
 const view = { frame: { axes: [1, 2], says: "Here." }, says: ["There."], prior: Float64Array.of(-1, -2), guide: null };
 
-test("a plane says that it is a cut, that q is not known, and where the prior is if it cannot be seen", () => {
+test("a plane says that q is not known, and where the prior is if it cannot be seen", () => {
   const levels = (half, most) => ({ posterior: [], guide: [], prior: [half, most] });
-  const said = planeSaid({ latents: [1, 2, 3] }, view, levels(-3, -5)).join(" ");
+  const said = planeSaid(view, levels(-3, -5)).join(" ");
   assert.match(
     said,
-    /^Here\. There\. .* a cut through latent space\. All of the window lies where the prior has its inner half\. The density of q/,
+    /^Here\. There\. Regions .* window\. All of the window lies where the prior has its inner half\. The density of q/,
   );
-  assert.match(planeSaid({ latents: [1, 2] }, view, levels(0, -0.5)).join(" "), /outside of 90 % of the prior/);
-  assert.doesNotMatch(planeSaid({ latents: [1, 2] }, view, levels(-1.5, -5)).join(" "), /window lies/);
+  assert.match(planeSaid(view, levels(0, -0.5)).join(" "), /outside of 90 % of the prior/);
+  assert.doesNotMatch(planeSaid(view, levels(-1.5, -5)).join(" "), /window lies/);
 });
