@@ -70,7 +70,7 @@ notebooks: $(VENV)/.dev  ## execute the notebooks, keep their figures, say which
 
 # What was executed is kept in docs/_build/executed until it, or the code of the package, is another.
 docs: $(VENV)/.dev  ## the site, into docs/_build/html; what it shows is executed once (a quarter of an hour), QUICK=1: no notebooks
-	@mkdir -p docs/_build/beside
+	@rm -rf docs/_build/html && mkdir -p docs/_build/beside
 	@QUICK=$(QUICK) $(BIN)/python -m sphinx --builder html --fail-on-warning --keep-going --jobs auto --quiet \
 	  --doctree-dir docs/_build/doctrees docs docs/_build/html
 	@echo "docs/_build/html/index.html"

@@ -14,6 +14,7 @@ from elbowroom.datasets.dataset import Dataset
 from elbowroom.entrances import checked
 
 Binarize = Literal["none", "threshold", "static", "dynamic"]
+"""How grey values become zeros and ones: not at all, by a threshold, by one draw, by a new draw each time."""
 
 
 def binarize_rows(

@@ -14,6 +14,7 @@ from elbowroom.datasets.arrays import name_rows
 from elbowroom.entrances import checked
 
 Dequantize = Literal["none", "static", "dynamic"]
+"""How stored integers become real numbers: not at all, by one uniform draw each, by a new draw each time."""
 MODES: tuple[str, ...] = ("none", "static", "dynamic")
 
 

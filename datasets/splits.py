@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from elbowroom.datasets import philox
 
 SPLITS = ("train", "validation", "test")
+"""What a data set is split into."""
 
 Plan = dict[str, tuple[str, NDArray[np.int64]]]
 """split -> (the array it is taken from, the rows taken)."""

@@ -45,6 +45,7 @@ DENSITIES: dict[str, Entry] = {
         {"latent_dim": 2, "hidden": (8,), "num_steps": 4, "num_chains": 16, "sigma": 0.3},
     ),
 }
+"""Name -> where the class is, the kind of its data, and a tiny instance of it for tests."""
 
 
 @checked

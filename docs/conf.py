@@ -9,6 +9,7 @@ sys.path.insert(0, str(HERE))
 os.environ["PYTHONPATH"] = os.pathsep.join([str(HERE.parent / "typings"), str(HERE.parent / "notebooks")])
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
+from building.executed import pages_kept  # noqa: E402
 from elbowroom import __version__  # noqa: E402
 
 project, author, copyright = "elbowroom", "the elbowroom developers", "the elbowroom developers"
@@ -29,7 +30,7 @@ myst_heading_anchors = 4
 myst_dmath_double_inline = True
 
 nb_execution_mode = "cache"
-nb_execution_cache_path = str(HERE / "_build" / "executed")
+nb_execution_cache_path = str(pages_kept())
 nb_execution_raise_on_error = True
 nb_execution_timeout = 300
 nb_merge_streams = True
@@ -51,5 +52,7 @@ html_title = f"elbowroom {version}"
 html_static_path = ["_static"]
 html_css_files = ["site.css"]
 html_copy_source = False
+html_show_search_summary = False  # browsers let no page read another one of a disk
+html_theme_options = {"navigation_with_keys": True}
 html_show_sphinx = False
 html_math_renderer = "mathml"

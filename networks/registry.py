@@ -162,12 +162,14 @@ ENCODERS: dict[str, Make] = {
     "residual": _perceptron(residual_mlp),
     "convolution": _conv_encoder,
 }
+"""Name -> how a network from data to the outputs of q(z|x) is made."""
 
 DECODERS: dict[str, Make] = {
     "mlp": _perceptron(mlp),
     "residual": _perceptron(residual_mlp),
     "convolution": _conv_decoder,
 }
+"""Name -> how a network from latents to the outputs of p(x|z) is made."""
 
 HEADS: dict[str, Make] = {
     "logits": _one,

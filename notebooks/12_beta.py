@@ -128,7 +128,7 @@ for beta, pair in programs.items():
     sides = {}
     for split, x in (("test", some), ("train", data.train[::31])):
         target = Target(*pair, x)
-        both = bracket(target, budget=60)
+        both = bracket(target, budget=240)
         sides[split] = (both.lower.value + both.upper.value) / 2
         width = (both.upper.value - both.lower.value).mean().item()
         assert abs(width) < 0.1 and both.settled.all(), f"the two sides of β = {beta} ({split}) should meet"

@@ -81,8 +81,8 @@ def option(action: Any) -> list[str]:
     """An option: its name, what it is, what may be given, the default."""
     names = ", ".join(f"{name} <{kind}>" if (kind := value(action)) else name for name in action.option_strings[:1])
     told = inline(" ".join((action.help or "").split()))
-    lines = [f".. option:: {names}", "", f"   {told[:1].upper()}{told[1:]}", ""]
-    if action.default != "==SUPPRESS==":
+    lines = [f".. option:: {names}", "", f"   {told}", ""]
+    if action.default != "==SUPPRESS==" and action.dest != "config":
         lines += [f"   Default: ``{default(action.default)}``", ""]
     return lines
 
@@ -104,4 +104,6 @@ def _words(hint: Any) -> list[str]:
 
 def default(given: Any) -> str:
     """As it is typed."""
-    return {None: "null", True: "true", False: "false"}.get(given, given) if not isinstance(given, list | dict) else str(given).replace(" ", "")
+    if given is None or isinstance(given, bool):
+        return {None: "null", True: "true", False: "false"}[given]
+    return str(given).replace(" ", "") if isinstance(given, list | dict) else str(given)

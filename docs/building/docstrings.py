@@ -8,6 +8,7 @@ reStructuredText would read a mark in it.
 import inspect
 import re
 from collections.abc import Iterator
+from textwrap import dedent
 from typing import Any
 
 HEADS = {"Args": "Arguments"}
@@ -71,7 +72,7 @@ def body(text: str) -> list[str]:
     in_list = False
     for block in _blocks(text):
         if block.startswith("    ") and not in_list:
-            written += [f".. code-block:: {language(block)}", "", *_indented(inspect.cleandoc(block).splitlines()), ""]
+            written += [f".. code-block:: {language(block)}", "", *_indented(dedent(block).splitlines()), ""]
             continue
         in_list = bool(re.match(r"[-*] |\d+\. ", block)) or (in_list and block.startswith(" "))
         told, _, below = block.partition("\n    ") if not in_list else (block, "", "")
@@ -95,7 +96,7 @@ def _blocks(text: str) -> list[str]:
 def language(block: str) -> str:
     """`python` of what is code, `text` of formulas in plain letters."""
     try:
-        compile(inspect.cleandoc(block), "", "exec")
+        compile(dedent(block), "", "exec")
     except SyntaxError:
         return "text"
     return "python"

@@ -1,4 +1,8 @@
-"""The notebooks, executed: each kept under a name that changes with its text and with the package's code."""
+"""The notebooks, executed: each kept under a name that changes with its text and with the package's code.
+
+Pages with `{code-cell}` are executed by MyST-NB, which keeps them by their code; where it keeps them changes with the
+package's code, too.
+"""
 
 import os
 import shutil
@@ -9,7 +13,7 @@ from multiprocessing import get_context
 from pathlib import Path
 
 from building import DOCS
-from building.code_hash import text_hash
+from building.code_hash import code_hash, text_hash
 
 NOTEBOOKS = DOCS.parent / "notebooks"
 KEPT = DOCS / "_build" / "executed" / "notebooks"
@@ -42,6 +46,15 @@ def executed(names: list[str] | None = None) -> dict[str, Path]:
     if failed := [path.stem for path in missing if not done[path]]:
         raise RuntimeError(f"notebooks that failed: {', '.join(failed)}")
     return folders
+
+
+def pages_kept() -> Path:
+    """Where MyST-NB keeps the pages that it has executed; those of other code are removed."""
+    place = KEPT.parent / f"pages-{code_hash()}"
+    for old in KEPT.parent.glob("pages-*"):
+        if old != place:
+            shutil.rmtree(old)
+    return place
 
 
 def processors() -> int:

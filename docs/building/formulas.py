@@ -1,5 +1,6 @@
 """Formulas as MathML, which browsers draw by themselves: a page loads no program and no font for them."""
 
+import re
 from typing import Any
 
 from docutils import nodes
@@ -14,7 +15,12 @@ def mathml(formula: str, display: str) -> str:
     """A formula of LaTeX as an element of a page; the formula itself is what is read aloud and copied."""
     from latex2mathml.converter import convert
 
-    return convert(formula, display=display)
+    return convert(_apart(formula), display=display)
+
+
+def _apart(formula: str) -> str:
+    """With a little space between log and what follows it, which LaTeX sets by itself."""
+    return re.sub(r"\\(log|exp|max|min)\b\s*(?=[A-Za-z\\])", r"\\\1\\,", formula)
 
 
 def _inline(translator: Any, node: nodes.math) -> None:

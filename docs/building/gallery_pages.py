@@ -64,10 +64,15 @@ def question(notebook: Any) -> str:
 
 def card(name: str, notebook: Any) -> str:
     """Its first figure above its question, as a link to its page."""
-    alt = next(alt_texts(notebook), "").replace("]", "\\]")
+    alt = escaped(next(alt_texts(notebook), ""))
     if not alt:
         return f"- [{question(notebook)}]({name}.md)"
     return f"- [![{alt}]({name}_1.svg)]({name}.md)\n  [{question(notebook)}]({name}.md)"
+
+
+def escaped(alt: str) -> str:
+    """Words between brackets, in which one more would end them."""
+    return alt.replace("]", "\\]")
 
 
 def alt_texts(notebook: Any) -> Iterator[str]:
@@ -91,5 +96,5 @@ def page(name: str, notebook: Any) -> str:
                 blocks.append(f"```{{code-block}} text\n:class: printed\n\n{output.text.rstrip()}\n```")
             elif "image/svg+xml" in output.get("data", {}):
                 number += 1
-                blocks.append(f"![{output.metadata.get('alt', '')}]({name}_{number}.svg)")
+                blocks.append(f"![{escaped(output.metadata.get('alt', ''))}]({name}_{number}.svg)")
     return "\n\n".join(blocks) + "\n"

@@ -38,6 +38,12 @@ def targets() -> dict[str, str]:
     return {said: path for said, path in found.items() if path}
 
 
+@cache
+def pages() -> dict[str, str]:
+    """The name that the reference has -> its page."""
+    return {name.path: f"reference/{name.package.rpartition('.')[2]}/{name.page}" for name in public_names()}
+
+
 def target_of(code: str) -> tuple[str, str, str] | None:
     """(domain, role, target) of what stands between backticks; None if it is none of ours."""
     if command := re.fullmatch(r"elbowroom (\w+)", code):
@@ -59,7 +65,7 @@ class Linked(SphinxPostTransform):
         place = self.env.docname
         for node in list(self.document.findall(nodes.literal)):
             found = target_of(node.astext())
-            if found and not place.endswith(f"/{found[2].rpartition('.')[2]}") and not _is_quiet(node):
+            if found and place != pages().get(found[2]) and not _is_quiet(node):
                 self._link(node, *found)
         for node in list(self.document.findall(nodes.emphasis)):
             if node.astext() in meanings() and place != "glossary" and not _is_quiet(node):

@@ -36,6 +36,11 @@ class PublicName:
         """The way in which it is imported."""
         return f"{self.package}.{self.name}"
 
+    @property
+    def page(self) -> str:
+        """The name of its page in the folder of its package; `Bracket` and `bracket` are one file to some systems."""
+        return f"{self.name}-class" if self.name[:1].isupper() and self.name.lower() in small_names(self.package) else self.name
+
     @cached_property
     def value(self) -> Any:
         """The object itself."""
@@ -69,6 +74,12 @@ def public_names() -> tuple[PublicName, ...]:
         for package in (f"elbowroom.{name}" for name in PACKAGES)
         for name in importlib.import_module(package).__all__
     )
+
+
+@cache
+def small_names(package: str) -> frozenset[str]:
+    """The names of a package that are written small."""
+    return frozenset(name for name in importlib.import_module(package).__all__ if name.islower())
 
 
 def origin_of(module: str, name: str) -> str:

@@ -43,7 +43,7 @@ def pages() -> dict[str, str]:
         members = [name for name in public_names() if name.package == f"elbowroom.{package}"]
         further = [named for named in types_named() if named.__module__.split(".")[1] == package]
         found[f"{package}/index.rst"] = package_page(package, members, further)
-        found |= {f"{package}/{name.name}.rst": name_page(name) for name in members}
+        found |= {f"{package}/{name.page}.rst": name_page(name) for name in members}
         if further:
             found[f"{package}/types.rst"] = types_page(package, further)
         question = source_of(f"elbowroom.{package}").split('"""')[1].strip().split("\n")[0]
@@ -55,7 +55,7 @@ def pages() -> dict[str, str]:
 def package_page(package: str, members: list[PublicName], further: list[type]) -> str:
     """What the package says of itself, and its names in a table."""
     opening = inspect.cleandoc(source_of(f"elbowroom.{package}").split('"""')[1])
-    toc = [name.name for name in members] + (["types"] if further else [])
+    toc = [name.page for name in members] + (["types"] if further else [])
     rows = "\n".join(f"   * - :py:obj:`~{name.path}`\n     - {inline(name.summary)}" for name in members)
     return "\n".join([
         *titled(f"elbowroom.{package}"), *as_rest(opening.split("\n\n")[0]), "",

@@ -84,7 +84,8 @@ def in_blocks(page: Page) -> Iterator[str]:
 
 def parsed(code: str) -> ast.Module:
     """A block without the lines of its options and of IPython; empty if it is no Python."""
-    lines = ["" if re.match(r"\s*[%!:]|---$", line) else line for line in code.splitlines()]
+    code = re.sub(r"\A---\n.*?^---$", "", code, flags=re.DOTALL | re.MULTILINE)
+    lines = ["" if re.match(r"\s*[%!:]", line) else line for line in code.splitlines()]
     try:
         return ast.parse("\n".join(lines))
     except SyntaxError:

@@ -13,6 +13,7 @@ As q's point has log q(k*|x) = 0 and distances are not negative, the value is a 
 not the gradient of that. `evaluate` and the estimators say how much lower.
 """
 
+import math
 from collections.abc import Mapping
 from contextlib import AbstractContextManager
 from inspect import unwrap
@@ -102,7 +103,7 @@ class Quantized(PerDatumObjective):
         to_codebook = distances.gather(-1, nearest.unsqueeze(-1)).squeeze(-1).sum(-1)
         commitment = (said - model.codebook.detach()[nearest]).square().sum((-1, -2))
         value = log_p - torch.where(counted, to_codebook + self.commitment * commitment, 0.0)
-        return Estimate(value, value.sum() - _of_idle_codes(distances[counted]))
+        return Estimate(value, value.sum() - _of_idle_codes(distances, counted))
 
 
 def module_with(methods: tuple[str, ...], program: Program, what: str) -> nn.Module:
@@ -129,11 +130,13 @@ def _counted(site: Any, nearest: Tensor) -> Tensor:
     return torch.as_tensor(mask, device=nearest.device).expand(nearest.shape[:1])
 
 
-def _of_idle_codes(distances: Tensor) -> Tensor:
-    """Of each code that is nearest to none of the vectors, the distance to the one that is nearest to it: their sum."""
-    to_each = distances.flatten(0, 1)  # [N, K]
-    if not len(to_each):
-        return distances.sum()
-    idle = torch.ones(to_each.shape[1], dtype=torch.bool, device=distances.device)
-    idle[to_each.argmin(1)] = False
-    return to_each.amin(0)[idle].sum()
+def _of_idle_codes(distances: Tensor, counted: Tensor) -> Tensor:
+    """Of each code that is nearest to none of the vectors, the distance to the one that is nearest to it: their sum.
+
+    Of shapes that do not depend on which codes are idle: a step is recorded as a list of tensor operations.
+    """
+    seen = counted[:, None, None]
+    codes = torch.arange(distances.shape[-1], device=distances.device)
+    taken = ((distances.argmin(-1, keepdim=True) == codes) & seen).flatten(0, 1).any(0)  # [K]
+    least = distances.masked_fill(~seen, math.inf).flatten(0, 1).amin(0)  # [K], infinite if no datum counts
+    return torch.where(taken | least.isinf(), 0.0, least).sum()

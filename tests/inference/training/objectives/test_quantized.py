@@ -4,6 +4,7 @@ import pyro.poutine as poutine
 import pytest
 import torch
 from torch import Tensor, nn
+from torch.fx.experimental.proxy_tensor import make_fx
 
 from elbowroom.guides import AmortizedNormal, NearestCode, NoLatents
 from elbowroom.inference import Target, fit
@@ -77,7 +78,7 @@ def test_codes_that_are_far_away_come_alive(pulled: bool, monkeypatch: pytest.Mo
         model.codebook[1:] += 5
     assert len(guide.nearest(x).unique()) == 1
     if not pulled:
-        monkeypatch.setattr(quantized, "_of_idle_codes", lambda distances: 0)
+        monkeypatch.setattr(quantized, "_of_idle_codes", lambda distances, counted: 0)
     fit(model, guide, x, loss="quantized", num_epochs=40, batch_size=50, learning_rate=0.05, progress=False)
     assert (len(guide.nearest(x).unique()) > 1) is pulled
 
@@ -131,3 +132,17 @@ def test_digits_reach_their_bar_and_no_estimate_of_a_sum_misses_silently() -> No
             for flag, value, truth in zip(found.flags, found.value, exact, strict=True)
         ]
         assert not any(silent) and abs(found.value.mean() - exact.mean()) < 0.1
+
+
+def test_a_recorded_step_follows_which_codes_are_idle() -> None:
+    """Two of three in the record, one where it is replayed; and none of a batch in which no datum counts."""
+    two, one = torch.tensor([[[1.0, 2.0, 3.0], [3.0, 4.0, 6.0]]]), torch.tensor([[[1.0, 2.0, 3.0], [4.0, 3.0, 5.0]]])
+
+    def pulled(distances: Tensor) -> tuple[Tensor, Tensor]:
+        asked = distances.detach().requires_grad_()
+        value = quantized._of_idle_codes(asked, torch.tensor([True]))
+        return value.detach(), torch.autograd.grad(value, asked)[0]
+
+    value, gradient = make_fx(pulled)(two)(one)
+    assert value == 3 and gradient.tolist() == [[[0, 0, 1], [0, 0, 0]]]
+    assert quantized._of_idle_codes(two, torch.tensor([False])) == 0
