@@ -13,11 +13,16 @@ from elbowroom.reference import PROBLEMS
 from families_page import families_page
 from house_imports import FOLDERS, ROOT
 
+WRITTEN = sorted(
+    f"docs/{folder}/{page.name}"
+    for folder in ("start", "concepts", "how_to")
+    for page in (ROOT / "docs" / folder).glob("*.md")
+)
 NAMES = (
     "README.md", "CONTRIBUTING.md", "SECURITY.md", "docs/house.md", "docs/training.md", "docs/other_ways_round_z.md",
     "docs/likelihoods.md", "docs/many_machines.md", "docs/which_number.md", "docs/what_is_printed.md", "docs/log_px.md",
     "docs/room.md", "docs/adapters.md", "docs/commands.md", "docs/data.md", "docs/folders.md",
-    *(f"docs/{folder}/{page.name}" for folder in ("start", "concepts", "how_to") for page in sorted((ROOT / "docs" / folder).glob("*.md"))),
+    *WRITTEN,
 )  # fmt: skip
 PAGES = {name: (ROOT / name).read_text() for name in NAMES}
 PATH = re.compile(r"[\w.<>]+(?:/[\w.<>]+)*(?:/|\.py|\.md|\.svg|\.toml)")
