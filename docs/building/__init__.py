@@ -1,4 +1,4 @@
-"""How is the site made? `docs/conf.py` names this as an extension of Sphinx; `make docs` builds the site into docs/_build.
+"""How is the site made? `docs/conf.py` names this as an extension of Sphinx, and `make docs` runs it.
 
     public_names.py     every public name of the package, where it is defined, what it is
     docstrings.py       a docstring of this house as reStructuredText

@@ -83,5 +83,9 @@ def test_docutils_reads_every_public_docstring() -> None:
             told |= {f"{name.path}.{m}": inspect.getdoc(getattr(name.value, m)) or "" for m in own_members(name.value)}
     assert len(told) > 400
     text = "\n\n".join(f".. {path}\n\n" + "\n".join(as_rest(doc)) for path, doc in told.items())
-    document = core.publish_doctree(text, settings_overrides={"report_level": 2, "halt_level": 5, "warning_stream": StringIO()})
-    assert [node.astext() for node in document.findall() if node.tagname == "system_message" and node["level"] > 1] == []
+    document = core.publish_doctree(
+        text, settings_overrides={"report_level": 2, "halt_level": 5, "warning_stream": StringIO()}
+    )
+    assert [
+        node.astext() for node in document.findall() if node.tagname == "system_message" and node["level"] > 1
+    ] == []
