@@ -69,6 +69,13 @@ def test_code_is_told_from_formulas() -> None:
     assert language("    log p(x) = 1") == "text" and language("    x = f(1)") == "python"
 
 
+def test_code_and_a_formula_below_it_are_two_blocks() -> None:
+    text = "\n".join(as_rest("So:\n\n    f(1)\n\n    p(x) = 1\n\n    for i in x:\n\n        f(i)\n"))
+    assert [line for line in text.splitlines() if line.startswith("..")] == [
+        ".. code-block:: python", ".. code-block:: text", ".. code-block:: python",
+    ]  # fmt: skip
+
+
 def test_sections_are_told_from_headings() -> None:
     """With a blank line below it, a line with a colon is text."""
     assert [name for name, _ in sections(DOCSTRING)] == ["", "Args", "Raises"]
