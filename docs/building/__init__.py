@@ -41,8 +41,17 @@ WRITERS = {
 """A file of this folder with a `write(place)` -> where it writes, a folder or a page of docs/."""
 
 PARTS = (
-    "page_checks", "docstrings", "formulas", "kernels", "links", "names_linked", "not_run", "alt_texts", "sidebar", "llms",
-)  # fmt: skip
+    "page_checks",
+    "docstrings",
+    "formulas",
+    "kernels",
+    "links",
+    "names_linked",
+    "not_run",
+    "alt_texts",
+    "sidebar",
+    "llms",
+)
 """Files of this folder with a `setup(app)`."""
 
 
