@@ -73,7 +73,13 @@ class Linked(SphinxPostTransform):
 
     def _link(self, node: nodes.Element, domain: str, role: str, target: str) -> None:
         link = addnodes.pending_xref(
-            "", refdomain=domain, reftype=role, reftarget=target, refdoc=self.env.docname, refwarn=True, refexplicit=True
+            "",
+            refdomain=domain,
+            reftype=role,
+            reftarget=target,
+            refdoc=self.env.docname,
+            refwarn=True,
+            refexplicit=True,
         )
         node.replace_self(link)
         link += node
