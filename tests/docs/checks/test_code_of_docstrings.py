@@ -73,7 +73,10 @@ def meant(path: str, names: dict[str, Any]) -> dict[str, Any]:
 
 
 BLOCKS = blocks()
-SLOW = ("elbowroom.adapters.Monitor", "elbowroom.inference.Comparison.to_arviz", "elbowroom.inference.Draws.to_arviz")
+SLOW = (
+    "elbowroom.adapters.Monitor", "elbowroom.adapters.from_posterior", "elbowroom.inference.Comparison.to_arviz",
+    "elbowroom.inference.Draws.to_arviz", "elbowroom.inference.explore",
+)  # fmt: skip
 
 
 @pytest.mark.parametrize("path", all_but_slow(sorted(set(BLOCKS) - set(UNTRIED)), SLOW))
