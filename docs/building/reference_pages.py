@@ -111,7 +111,11 @@ def own_members(value: type) -> list[str]:
 
 def types_page(package: str, further: list[type]) -> str:
     """Classes that are not imported by hand: what functions return or take beside the public ones."""
-    lines = [*titled("Other types"), f"What the names of ``elbowroom.{package}`` take and return beside them.", ""]
+    lines = [
+        *titled(f"Other types of elbowroom.{package}"),
+        f"What the names of ``elbowroom.{package}`` take and return beside them.",
+        "",
+    ]
     for value in further:
         lines += [*auto(value, f"{value.__module__}.{value.__qualname__}", "class"), ""]
     return "\n".join(lines)

@@ -33,6 +33,7 @@ def test_links_are_moved(link: str, place: str, to: str | None, there: str) -> N
         ("Estimate.flags", ("py", "obj", "elbowroom.inference.Estimate")),
         ("models.VAE", ("py", "obj", "elbowroom.models.VAE")),
         ("elbowroom.models.VAE", ("py", "obj", "elbowroom.models.VAE")),
+        ("ImportanceInfo", ("py", "obj", "elbowroom.inference.evidence.importance.importance.ImportanceInfo")),
         ("elbowroom audit", ("std", "doc", "/reference/command_line/audit")),
         ("elbowroom adit", None),
         ("num_samples", None),
