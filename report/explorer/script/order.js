@@ -18,8 +18,8 @@ export function ordered(count, column) {
   const { values } = column;
   return all.sort((m, n) => {
     const [a, b] = [values[m], values[n]];
-    if (Number.isNaN(a) || Number.isNaN(b)) return Number(Number.isNaN(a)) - Number(Number.isNaN(b)) || m - n;
-    return a === b ? m - n : sign * (a < b ? -1 : 1);
+    if (Number.isNaN(a) || Number.isNaN(b)) return Number(Number.isNaN(a)) - Number(Number.isNaN(b));
+    return a === b ? 0 : sign * (a < b ? -1 : 1); // equals stay in their order
   });
 }
 

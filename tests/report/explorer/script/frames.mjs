@@ -28,13 +28,15 @@ test("what changes often is drawn once a frame, and nothing is drawn for nothing
 
 test("the pace is that of frames while something moves", () => {
   const display = screen();
-  const frames = new Frames(() => {});
+  let drawings = 0;
+  const frames = new Frames(() => drawings++);
   assert.ok(Number.isNaN(frames.pace()));
   for (let n = 0; n < 200; n++) {
     frames.move();
     display.refresh(20);
   }
   assert.ok(Math.abs(frames.pace() - 50) < 1e-9);
+  assert.equal(drawings, 0, "a move that changes nothing draws nothing");
   for (let n = 0; n < 20; n++) display.refresh(20);
   assert.equal(display.waiting.length, 0, "still: no frames are asked for");
   for (let n = 0; n < 30; n++) {
