@@ -4,6 +4,7 @@ tests/models/test_scripts.py and tests/guides/.
 
 import contextlib
 import inspect
+from pathlib import Path
 from textwrap import dedent
 from typing import Any
 
@@ -80,7 +81,8 @@ SLOW = (
 
 
 @pytest.mark.parametrize("path", all_but_slow(sorted(set(BLOCKS) - set(UNTRIED)), SLOW))
-def test_the_code_of_a_docstring_runs(path: str) -> None:
+def test_the_code_of_a_docstring_runs(path: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)  # some of it writes a file
     names = given()
     names |= meant(path, names)
     names |= {name.name: name.value for name in public_names() if name.package in path}
