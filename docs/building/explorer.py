@@ -16,7 +16,7 @@ SHOWN = DOCS / "_build" / "beside" / "explorer.html"
 """What Sphinx copies as it is, beside the pages (`html_extra_path`)."""
 
 TRAIN = ("train", "--seed", "0")
-EXPLORE = ("explore", "--budget", "60")
+EXPLORE = ("explore", "--budget", "1e7 evaluations")
 
 POINTER = """\
 **[A walk through latent space](explorer.md)**: around some digits what q, the prior and the posterior are in the plane
