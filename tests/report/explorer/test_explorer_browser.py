@@ -9,7 +9,9 @@ import torch
 
 from elbowroom.inference.exploration.result import Exploration
 from elbowroom.report.explorer.document import save_explorer
+from elbowroom.report.page.document import save_html
 from elbowroom.report.records.palette import PALETTE
+from toys.audit_results import bad_audit
 from toys.browser import Browser, browser
 from toys.contrast import CONTRAST
 from toys.explorations import EXPLORATIONS, digits, eight_latents
@@ -340,6 +342,22 @@ def test_a_datum_without_a_plane_is_on_the_map_and_says_so(pages: dict[str, Path
     )
     rows = tab.run("return document.querySelectorAll('#explorer-numbers .explorer-coordinate').length")
     assert rows == 6  # of eight
+
+
+def test_it_is_at_home_in_a_report(tmp_path: Path, tab: Browser) -> None:
+    path = save_html(bad_audit(), tmp_path / "report.html", exploration=digits(FEW))
+    begin(tab, path, fragment="#explorer:datum=7&colour=label")
+    assert state(tab)["datum"] == 7 and tab.complaints() == []
+    tab.run("document.querySelector('nav a[href=\"#room\"]').click()")
+    assert tab.run("return location.hash") == "#room" and state(tab)["datum"] == 7
+    for width in (1200, 360):
+        tab.resize(width)
+        drawn(tab)
+        wide, inner = tab.run("return [document.scrollingElement.scrollWidth, window.innerWidth]")
+        assert wide <= inner == width
+    ratio, where = tab.run(CONTRAST)
+    assert ratio >= 4.5, where
+    assert tab.run("return document.querySelectorAll('#data thead [aria-sort=descending]').length") == 1
 
 
 def test_names_are_shown_as_they_are_spelt(pages: dict[str, Path], tab: Browser) -> None:
