@@ -45,9 +45,7 @@ add_module_names = False
 toc_object_entries = False
 
 html_theme = "furo"
-llms_summary = (
-    "How much room is between a variational posterior's ELBO and log p(x), where it comes from, and whether q can be trusted."
-)
+llms_summary = "How much room is between an ELBO and log p(x), where it comes from, and whether q can be trusted."
 html_extra_path = ["_build/beside"]
 html_title = f"elbowroom {version}"
 html_static_path = ["_static"]

@@ -142,7 +142,8 @@ def test_declared_ranges_hold_what_is_pinned_and_installed() -> None:
     pinned = [Requirement(line) for line in lines if "==" in line]
     here = [pin for pin in pinned if pin.marker is None or pin.marker.evaluate()]  # some are of other Pythons
     pins = {re.sub(r"[-_.]+", "-", pin.name).lower(): str(pin.specifier).removeprefix("==") for pin in here}
-    declared = [*PROJECT["project"]["dependencies"], *PROJECT["project"]["optional-dependencies"]["dev"]]
+    extras = PROJECT["project"]["optional-dependencies"]
+    declared = [*PROJECT["project"]["dependencies"], *extras["dev"], *extras["docs"]]
     for text in declared:
         requirement = Requirement(text)
         if requirement.name == "elbowroom":

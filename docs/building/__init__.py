@@ -1,4 +1,4 @@
-"""How is the site made? `docs/conf.py` names this as an extension of Sphinx; `make docs` builds the site into docs/_build.
+"""How is the site made? `docs/conf.py` names this as an extension of Sphinx, and `make docs` runs it.
 
     public_names.py     every public name of the package, where it is defined, what it is
     docstrings.py       a docstring of this house as reStructuredText
@@ -14,6 +14,7 @@
     links.py            links of the repository as links of the site
     names_linked.py     names in the code of a page as links, words in italics too
     formulas.py         formulas as MathML: nothing is loaded
+    kernels.py          what executes pages
     not_run.py          code that nothing runs is told so
     page_checks.py      docs/checks/ as warnings
     alt_texts.py        every picture is told in words, or the build fails
@@ -39,7 +40,18 @@ WRITERS = {
 }
 """A file of this folder with a `write(place)` -> where it writes, a folder or a page of docs/."""
 
-PARTS = ("page_checks", "docstrings", "formulas", "links", "names_linked", "not_run", "alt_texts", "sidebar", "llms")
+PARTS = (
+    "page_checks",
+    "docstrings",
+    "formulas",
+    "kernels",
+    "links",
+    "names_linked",
+    "not_run",
+    "alt_texts",
+    "sidebar",
+    "llms",
+)
 """Files of this folder with a `setup(app)`."""
 
 

@@ -15,9 +15,9 @@ from benchmarks.registry import SCRIPTS
 PAGE = """\
 # Benchmarks
 
-What `make bench` measured last: {count} scripts, each with one question. Ratios of one run on one machine matter; the line
-above a table says which machine, and which form of the script. Longer tables are folded. The scripts are in
-the folder `benchmarks/` of the repository; `python -m benchmarks --list` says what there is.
+What `make bench` measured last: {count} scripts, each with one question. Ratios of one run on one machine matter; the
+line above a table says which machine, and which form of the script. Longer tables are folded. The scripts are in the
+folder `benchmarks/` of the repository; `python -m benchmarks --list` says what there is.
 
 {questions}
 
@@ -71,4 +71,5 @@ def section(result: Result) -> str:
     """One table, folded if it is long."""
     if result.table.count("\n") - 1 <= FOLDED:
         return f"**{result.title}**\n\n{result.machine}\n\n{result.table}"
-    return f"<details><summary><strong>{result.title}</strong></summary>\n\n{result.machine}\n\n{result.table}\n\n</details>"
+    head = f"<details><summary><strong>{result.title}</strong></summary>"
+    return f"{head}\n\n{result.machine}\n\n{result.table}\n\n</details>"

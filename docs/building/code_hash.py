@@ -7,7 +7,6 @@ the site describes.
 import ast
 import hashlib
 from functools import cache
-from pathlib import Path
 
 from building.public_names import ROOT, source_folders
 
@@ -17,9 +16,13 @@ def code_hash() -> str:
     """Sixteen hexadecimal digits of all modules, docstrings and comments apart, and of the data among them."""
     found = hashlib.sha256()
     for folder in source_folders():
-        for file in sorted(path for path in folder.rglob("*") if path.suffix in {".py", ".npz", ".jinja", ".css", ".js"}):
+        for file in sorted(
+            path for path in folder.rglob("*") if path.suffix in {".py", ".npz", ".jinja", ".css", ".js"}
+        ):
             found.update(file.relative_to(ROOT).as_posix().encode())
-            found.update(code_of(file.read_text(encoding="utf-8")).encode() if file.suffix == ".py" else file.read_bytes())
+            found.update(
+                code_of(file.read_text(encoding="utf-8")).encode() if file.suffix == ".py" else file.read_bytes()
+            )
     return found.hexdigest()[:16]
 
 

@@ -22,8 +22,8 @@ The command line
 
 {rows}
 
-``elbowroom COMMAND --help`` prints what stands here. ``elbowroom --version`` prints the version, ``--traceback`` with any
-command where an error comes from. {lists}
+``elbowroom COMMAND --help`` prints what stands here. ``elbowroom --version`` prints the version,
+``--traceback`` with any command where an error comes from. {lists}
 
 {codes}
 

@@ -31,7 +31,7 @@ def _convert(app: Any, what: str, name: str, value: Any, options: Any, lines: li
 
 
 def as_rest(docstring: str) -> list[str]:
-    """The lines of reStructuredText that say what the docstring says."""
+    """The lines of reStructuredText that say what the docstring says, as `inspect.getdoc` gives it."""
     written: list[str] = []
     for name, text in sections(docstring):
         if not name:
@@ -43,7 +43,7 @@ def as_rest(docstring: str) -> list[str]:
 
 def sections(docstring: str) -> Iterator[tuple[str, str]]:
     """(name of the section, empty between sections; its text without its indentation) in their order."""
-    parts = SECTION.split(inspect.cleandoc(docstring))
+    parts = SECTION.split(docstring.strip("\n"))
     for i in range(0, len(parts), 3):
         if parts[i].strip():
             yield "", parts[i]
@@ -83,14 +83,20 @@ def body(text: str) -> list[str]:
 
 
 def _blocks(text: str) -> list[str]:
-    """What stands between blank lines; code goes on over them."""
+    """What stands between blank lines; code goes on over them, and so does a formula."""
     blocks: list[str] = []
     for block in re.split(r"\n\s*\n", text.strip("\n")):
-        if blocks and blocks[-1].startswith("    ") and block.startswith("    "):
+        if blocks and _go_together(blocks[-1], block):
             blocks[-1] += f"\n\n{block}"
         else:
             blocks.append(block)
     return blocks
+
+
+def _go_together(one: str, other: str) -> bool:
+    if not (one.startswith("    ") and other.startswith("    ")):
+        return False
+    return language(f"{one}\n\n{other}") == "python" or language(one) == language(other) == "text"
 
 
 def language(block: str) -> str:

@@ -27,8 +27,9 @@ of two latents, and what the decoder draws at each point.
 PAGE = """\
 # A walk through latent space
 
-A VAE of the handwritten digits with two latents, as `elbowroom train` makes it, and what `elbowroom explore` says of it.
-Point at a place in the plane to see what the decoder draws there. [As a page by itself](../explorer.html){.external}.
+A VAE of the handwritten digits with two latents, as `elbowroom train` makes it, and what `elbowroom explore` says of
+it. Point at a place in the plane to see what the decoder draws there.
+[As a page by itself](../explorer.html){.external}.
 
 <iframe class="explorer" src="../explorer.html" title="The plane of two latents around some digits: posterior, q, prior,
 and what the decoder draws at a point" loading="lazy"></iframe>

@@ -27,6 +27,7 @@ Questions, each with a measured answer. All code of a page was run when the site
 ```
 """
 
+
 def write(folder: Path) -> None:
     """All pages of the gallery, in docs/gallery/."""
     write_folder(folder, pages())

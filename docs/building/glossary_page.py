@@ -1,4 +1,4 @@
-"""The glossary: the words that a report explains to its readers, and those of the house with the file that defines them."""
+"""The glossary: the words that a report explains to its readers, and those of the house with their files."""
 
 import re
 from pathlib import Path

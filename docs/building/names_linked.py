@@ -14,7 +14,7 @@ from sphinx.transforms.post_transforms import SphinxPostTransform
 
 from building.glossary_page import meanings
 from building.public_names import public_names
-from building.reference_pages import own_members
+from building.reference_pages import own_members, types_named
 from elbowroom.__main__ import COMMANDS
 
 QUIET = (nodes.title, nodes.term, nodes.reference, addnodes.pending_xref, addnodes.desc_signature)
@@ -35,6 +35,8 @@ def targets() -> dict[str, str]:
         found[name.path] = found[name.path.removeprefix("elbowroom.")] = name.path
         for member in own_members(name.value) if name.kind in ("class", "exception") else ():
             found[f"{name.name}.{member}"] = f"{name.path}.{member}"
+    for named in types_named():
+        found[named.__name__] = None if named.__name__ in found else f"{named.__module__}.{named.__qualname__}"
     return {said: path for said, path in found.items() if path}
 
 
@@ -73,7 +75,13 @@ class Linked(SphinxPostTransform):
 
     def _link(self, node: nodes.Element, domain: str, role: str, target: str) -> None:
         link = addnodes.pending_xref(
-            "", refdomain=domain, reftype=role, reftarget=target, refdoc=self.env.docname, refwarn=True, refexplicit=True
+            "",
+            refdomain=domain,
+            reftype=role,
+            reftarget=target,
+            refdoc=self.env.docname,
+            refwarn=True,
+            refexplicit=True,
         )
         node.replace_self(link)
         link += node

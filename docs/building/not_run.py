@@ -1,4 +1,4 @@
-"""A block of code that nothing runs says so on the site: `<!-- not run: why -->` above it, and every line for a terminal."""
+"""A block of code that nothing runs says so on the site: by `<!-- not run: why -->` above it, or as a terminal's."""
 
 from typing import Any
 

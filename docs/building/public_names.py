@@ -6,6 +6,7 @@ import inspect
 import tomllib
 from dataclasses import dataclass
 from functools import cache, cached_property
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -39,7 +40,11 @@ class PublicName:
     @property
     def page(self) -> str:
         """The name of its page in the folder of its package; `Bracket` and `bracket` are one file to some systems."""
-        return f"{self.name}-class" if self.name[:1].isupper() and self.name.lower() in small_names(self.package) else self.name
+        return (
+            f"{self.name}-class"
+            if self.name[:1].isupper() and self.name.lower() in small_names(self.package)
+            else self.name
+        )
 
     @cached_property
     def value(self) -> Any:
@@ -104,7 +109,7 @@ def imports_of(module: str) -> dict[str, str]:
 def constants_told(module: str) -> dict[str, str]:
     """Name -> the text that follows its assignment, in a module."""
     body, told = ast.parse(source_of(module)).body, {}
-    for node, after in zip(body, body[1:], strict=False):
+    for node, after in pairwise(body):
         targets = node.targets if isinstance(node, ast.Assign) else [getattr(node, "target", None)]
         if isinstance(after, ast.Expr) and isinstance(after.value, ast.Constant) and isinstance(after.value.value, str):
             told.update({t.id: inspect.cleandoc(after.value.value) for t in targets if isinstance(t, ast.Name)})

@@ -8,15 +8,15 @@ from pathlib import Path
 from typing import Any
 
 from building.docstrings import as_rest, inline
-from building.public_names import PACKAGES, PublicName, origin_of, public_names, source_of
+from building.public_names import PACKAGES, PublicName, public_names, source_of
 from building.written import write_folder
 
 INDEX = """\
 # Reference
 
-Every public name, as its docstring says it: the formula, shapes, units, what is refused, and where it is from. S samples,
-B data, C chains, T draws, D unconstrained coordinates, P values of a datum; the [glossary](../glossary.md) has the words.
-Names are imported from their package: `from elbowroom.inference import audit`.
+Every public name, as its docstring says it: the formula, shapes, units, what is refused, and where it is from. S
+samples, B data, C chains, T draws, D unconstrained coordinates, P values of a datum; the [glossary](../glossary.md) has
+the words. Names are imported from their package: `from elbowroom.inference import audit`.
 
 {rows}
 
@@ -101,7 +101,9 @@ def own_members(value: type) -> list[str]:
         if owner is not value and (id(owner) in public or not owner.__module__.startswith("elbowroom")):
             continue
         for name, member in vars(owner).items():
-            told = member if inspect.isroutine(member) or isinstance(member, property) else getattr(member, "func", None)
+            told = (
+                member if inspect.isroutine(member) or isinstance(member, property) else getattr(member, "func", None)
+            )
             if not name.startswith("_") and inspect.getdoc(told) and told is not None:
                 found.setdefault(name)
     return list(found)
@@ -109,7 +111,11 @@ def own_members(value: type) -> list[str]:
 
 def types_page(package: str, further: list[type]) -> str:
     """Classes that are not imported by hand: what functions return or take beside the public ones."""
-    lines = [*titled("Other types"), f"What the names of ``elbowroom.{package}`` take and return beside them.", ""]
+    lines = [
+        *titled(f"Other types of elbowroom.{package}"),
+        f"What the names of ``elbowroom.{package}`` take and return beside them.",
+        "",
+    ]
     for value in further:
         lines += [*auto(value, f"{value.__module__}.{value.__qualname__}", "class"), ""]
     return "\n".join(lines)

@@ -1,4 +1,4 @@
-"""The sidebar opens where the reader is: with all names of the reference on each page the site would be ten times as large."""
+"""The sidebar opens where the reader is: all names of the reference on each page made the site twice as large."""
 
 from typing import Any
 

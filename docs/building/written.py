@@ -5,7 +5,7 @@ from pathlib import Path
 
 
 def write_folder(folder: Path, pages: Mapping[str, str | bytes], *, keep: str = "") -> None:
-    """Write `pages` (path in the folder -> text or bytes), and remove other files there; not those under the folder `keep`."""
+    """Write `pages` (path in the folder -> text or bytes), and remove other files there, but those under `keep`."""
     for path, text in pages.items():
         write_page(folder / path, text)
     for old in [file for file in folder.rglob("*") if file.is_file()]:

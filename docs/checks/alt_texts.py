@@ -1,4 +1,4 @@
-"""Pictures are told in words: those of Markdown, and those that an executed cell draws (as far as its options say so)."""
+"""Pictures are told in words. Of those that an executed cell draws the build asks it (`building/alt_texts.py`)."""
 
 import re
 from collections.abc import Sequence

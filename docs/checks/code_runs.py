@@ -1,9 +1,8 @@
 """A block of code runs, or says that it does not.
 
-`{code-cell}` runs when the site is built. Blocks of `python` run in tests/docs/test_code_of_pages.py, unless a comment
-`<!-- not run: why -->` stands above them, which the site shows. Blocks of `sh` are for a terminal: they are held against
-the parser (`commands_exist.py`), and the site says of each that it is not run. Everything else names what it is: `text`,
-`json`, …
+`{code-cell}` runs when the site is built. Blocks of `python` run in tests/docs/checks/test_code_of_pages.py, unless a
+comment `<!-- not run: why -->` stands above them, which the site shows. Blocks of `sh` are for a terminal, as the site
+says; they are held against the parser (`commands_exist.py`). Everything else names what it is: `text`, …
 """
 
 import ast

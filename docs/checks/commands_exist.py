@@ -23,8 +23,12 @@ def lines(page: Page) -> list[tuple[str, str]]:
     for block in page.blocks:
         if block.language in ("sh", "{code-cell}"):
             joined = re.sub(r"\\\n\s*", " ", block.code)
-            found += [(str(block), line) for line in re.findall(r"(?m)^[^#\n]*?(?<![\w./])elbowroom (?!import)(.+)$", joined)]
-    found += [(place, code.removeprefix("elbowroom ")) for place, code in page.inline() if code.startswith("elbowroom ")]
+            found += [
+                (str(block), line) for line in re.findall(r"(?m)^[^#\n]*?(?<![\w./])elbowroom (?!import)(.+)$", joined)
+            ]
+    found += [
+        (place, code.removeprefix("elbowroom ")) for place, code in page.inline() if code.startswith("elbowroom ")
+    ]
     return found
 
 

@@ -26,7 +26,7 @@ def fault_of(place: str, path: str, anchor: str, headings: dict[str, set[str]]) 
     file = os.path.normpath(PurePosixPath(place).parent / path) if path else place
     if is_generated(file):
         return ""
-    if not (ROOT / file).exists():
+    if file not in headings and not (ROOT / file).exists():
         return f"the link {path} leads nowhere"
     if anchor and file in headings and anchor not in headings[file]:
         return f"{file} has no heading #{anchor}; it has {', '.join(sorted(headings[file]))}"

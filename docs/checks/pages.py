@@ -8,7 +8,16 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
 
-GENERATED = ("_build", "gallery", "reference", "benchmarks.md", "changelog.md", "contributing.md", "glossary.md", "security.md")
+GENERATED = (
+    "_build",
+    "gallery",
+    "reference",
+    "benchmarks.md",
+    "changelog.md",
+    "contributing.md",
+    "glossary.md",
+    "security.md",
+)
 """What is in docs/ and written by `docs/building/`."""
 
 AT_ROOT = ("README.md", "CONTRIBUTING.md", "SECURITY.md")
@@ -71,7 +80,9 @@ class Page:
 def pages(root: Path = ROOT) -> list[Page]:
     """All of them."""
     written = [
-        path for path in sorted((root / "docs").rglob("*.md")) if path.relative_to(root / "docs").parts[0] not in GENERATED
+        path
+        for path in sorted((root / "docs").rglob("*.md"))
+        if path.relative_to(root / "docs").parts[0] not in GENERATED
     ]
     paths = [*(root / name for name in AT_ROOT), *written]
     return [Page(path.relative_to(root).as_posix(), path.read_text(encoding="utf-8")) for path in paths]

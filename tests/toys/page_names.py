@@ -58,7 +58,8 @@ def given() -> dict[str, Any]:
     model, guide = VAE(64, 2, (8,)).eval(), AmortizedNormal(64, 2, (8,)).eval()
     target = Target(model, guide, x)
     return {name: getattr(inference, name) for name in inference.__all__} | {
-        "data": data, "guide": guide, "model": model, "target": target, "torch": torch, "vae": PlainVAE(64), "x": x, "x_train": data.train, "x_validation": data.validation,
+        "data": data, "guide": guide, "model": model, "target": target, "torch": torch, "vae": PlainVAE(64),
+        "x": x, "x_train": data.train, "x_validation": data.validation,
         "estimate": importance(target, num_samples=50, search=False),
         "model_a": model, "guide_a": guide, "model_b": VAE(64, 2, (8,)).eval(), "guide_b": guide,
     }  # fmt: skip

@@ -69,6 +69,13 @@ def test_code_is_told_from_formulas() -> None:
     assert language("    log p(x) = 1") == "text" and language("    x = f(1)") == "python"
 
 
+def test_code_and_a_formula_below_it_are_two_blocks() -> None:
+    text = "\n".join(as_rest("So:\n\n    f(1)\n\n    p(x) = 1\n\n    for i in x:\n\n        f(i)\n"))
+    assert [line for line in text.splitlines() if line.startswith("..")] == [
+        ".. code-block:: python", ".. code-block:: text", ".. code-block:: python",
+    ]  # fmt: skip
+
+
 def test_sections_are_told_from_headings() -> None:
     """With a blank line below it, a line with a colon is text."""
     assert [name for name, _ in sections(DOCSTRING)] == ["", "Args", "Raises"]
@@ -83,5 +90,9 @@ def test_docutils_reads_every_public_docstring() -> None:
             told |= {f"{name.path}.{m}": inspect.getdoc(getattr(name.value, m)) or "" for m in own_members(name.value)}
     assert len(told) > 400
     text = "\n\n".join(f".. {path}\n\n" + "\n".join(as_rest(doc)) for path, doc in told.items())
-    document = core.publish_doctree(text, settings_overrides={"report_level": 2, "halt_level": 5, "warning_stream": StringIO()})
-    assert [node.astext() for node in document.findall() if node.tagname == "system_message" and node["level"] > 1] == []
+    document = core.publish_doctree(
+        text, settings_overrides={"report_level": 2, "halt_level": 5, "warning_stream": StringIO()}
+    )
+    assert [
+        node.astext() for node in document.findall() if node.tagname == "system_message" and node["level"] > 1
+    ] == []

@@ -24,7 +24,9 @@ def _few_files(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
 
 
 def test_docstrings_and_comments_change_no_code() -> None:
-    told = '"""What it is."""\n\n\ndef f(x):\n    """One more."""\n    return x + 1  # why\n\n\nA = 1\n"""What A is."""\n'
+    told = (
+        '"""What it is."""\n\n\ndef f(x):\n    """One more."""\n    return x + 1  # why\n\n\nA = 1\n"""What A is."""\n'
+    )
     assert code_of(told) == code_of(SOURCE + "A = 1\n")
     assert code_of(SOURCE) != code_of(SOURCE.replace("+ 1", "+ 2"))
     assert code_of("x = 'a'") != code_of("x = 'b'"), "only strings that stand alone are words"
@@ -66,9 +68,7 @@ def notebook() -> NotebookNode:
     code.outputs = [
         v4.new_output("stream", name="stderr", text="a warning"),
         v4.new_output("stream", name="stdout", text="1\n"),
-        v4.new_output(
-            "display_data", {"image/png": "", "image/svg+xml": "<svg/>"}, metadata={"alt": "A [0, 1] line."}
-        ),
+        v4.new_output("display_data", {"image/png": "", "image/svg+xml": "<svg/>"}, metadata={"alt": "A [0, 1] line."}),
     ]
     return v4.new_notebook(cells=[text, code])
 
@@ -81,9 +81,7 @@ def test_a_notebook_as_a_page() -> None:
 
 
 def test_a_notebook_as_a_card() -> None:
-    assert gallery_pages.card("01_a", notebook()) == (
-        "- [![A [0, 1\\] line.](01_a_1.svg)](01_a.md)\n  [Why?](01_a.md)"
-    )
+    assert gallery_pages.card("01_a", notebook()) == ("- [![A [0, 1\\] line.](01_a_1.svg)](01_a.md)\n  [Why?](01_a.md)")
     bare = v4.new_notebook(cells=[v4.new_markdown_cell("# Why?")])
     assert gallery_pages.card("01_a", bare) == "- [Why?](01_a.md)"
 
@@ -106,4 +104,6 @@ def test_the_explorer_is_made_by_two_commands_once(tmp_path: Path, monkeypatch: 
     monkeypatch.setattr(explorer, "COMMANDS", {"explore": None})
     assert explorer.page() == explorer.page() == explorer.PAGE
     assert explorer.SHOWN.read_text() == "<html>"
-    assert [words[0] for words in asked] == ["train", "explore"] and asked[1][asked[1].index("--run") + 1] == asked[0][-1]
+    assert [words[0] for words in asked] == ["train", "explore"] and asked[1][asked[1].index("--run") + 1] == asked[0][
+        -1
+    ]

@@ -84,7 +84,9 @@ def test_pages_of_the_root_have_their_links_moved(tmp_path: Path) -> None:
     for name in root_pages.SHOWN:
         (tmp_path / name).write_text("# T\n\n[a](docs/house.md), [b](SECURITY.md#x), [c](https://x.y)\n")
     root_pages.write(tmp_path / "docs")
-    assert (tmp_path / "docs" / "changelog.md").read_text() == "# T\n\n[a](house.md), [b](security.md#x), [c](https://x.y)\n"
+    assert (
+        tmp_path / "docs" / "changelog.md"
+    ).read_text() == "# T\n\n[a](house.md), [b](security.md#x), [c](https://x.y)\n"
 
 
 def test_only_what_changed_is_written_and_what_is_gone_is_removed(tmp_path: Path) -> None:
@@ -92,4 +94,7 @@ def test_only_what_changed_is_written_and_what_is_gone_is_removed(tmp_path: Path
     before = (tmp_path / "a.md").stat().st_mtime_ns
     write_folder(tmp_path, {"a.md": "1"}, keep="keep")
     assert (tmp_path / "a.md").stat().st_mtime_ns == before
-    assert sorted(p.relative_to(tmp_path).as_posix() for p in tmp_path.rglob("*") if p.is_file()) == ["a.md", "keep/d.md"]
+    assert sorted(p.relative_to(tmp_path).as_posix() for p in tmp_path.rglob("*") if p.is_file()) == [
+        "a.md",
+        "keep/d.md",
+    ]
