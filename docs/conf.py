@@ -8,6 +8,7 @@ HERE = Path(__file__).resolve().parent
 sys.path.insert(0, str(HERE))
 os.environ["PYTHONPATH"] = os.pathsep.join([str(HERE.parent / "typings"), str(HERE.parent / "notebooks")])
 os.environ.setdefault("OMP_NUM_THREADS", "1")
+os.environ["PYTHONWARNINGS"] = "ignore:IProgress not found"  # tqdm in a kernel without widgets; it names our folders
 
 from building.executed import pages_kept  # noqa: E402
 from elbowroom import __version__  # noqa: E402
