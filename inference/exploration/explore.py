@@ -68,8 +68,8 @@ def explore(
         columns: further numbers of the data by name, `[B]` each, for the map.
         moments: programs on the same data at earlier moments of the training, by name, in order: their codes on the
             map.
-        budget: seconds, or a text such as `"1e7 evaluations"`, by which two calls give the same. Eight data are looked
-            at in any case.
+        budget: seconds, or a text such as `"1e7 evaluations"`, by which two calls give the same. Two data are looked at
+            in any case.
         seed: of everything random.
         memory_bytes: byte budget for one evaluation (default 256 MiB).
         progress: show a progress bar if it takes longer than two seconds.

@@ -28,7 +28,7 @@ DENSITY, DECODED = 49, 13
 _SAMPLES, _SHOWN = 2000, 200
 """Draws of q from which planes are found, and those of each kind that are kept."""
 
-_FIRST, _MOST = 8, 128
+_FIRST, _MOST = 2, 128
 """Data that are looked at whatever the budget, and those that are looked at together."""
 
 
