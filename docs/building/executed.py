@@ -28,7 +28,8 @@ QUICK = bool(os.environ.get("QUICK"))
 def executed(names: list[str] | None = None) -> dict[str, Path]:
     """Name of each notebook -> the folder with it as it ran and its figures; those that are not kept are run.
 
-    As many run at once as there are processors, the last ones first: those take longest. What they measure of claims goes nowhere: `make notebooks` is for that.
+    As many run at once as there are processors, the last ones first: those take longest. What they measure of claims
+    goes nowhere: `make notebooks` is for that.
 
     Raises:
         RuntimeError: a cell failed; its traceback has been printed.
