@@ -21,6 +21,7 @@
     sidebar.py          which pages the sidebar shows
     offline.py          no page asks for anything over the network
     llms.py             the site in a file for programs that read
+    written.py          a page is written only if it is another than before
 
 Pages that are generated are written beside the others before Sphinx reads them, and are no part of the repository.
 """
