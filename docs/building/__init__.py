@@ -19,7 +19,9 @@
     page_checks.py      docs/checks/ as warnings
     alt_texts.py        every picture is told in words, or the build fails
     sidebar.py          which pages the sidebar shows
+    offline.py          no page asks for anything over the network
     llms.py             the site in a file for programs that read
+    written.py          a page is written only if it is another than before
 
 Pages that are generated are written beside the others before Sphinx reads them, and are no part of the repository.
 """
@@ -51,6 +53,7 @@ PARTS = (
     "alt_texts",
     "sidebar",
     "llms",
+    "offline",
 )
 """Files of this folder with a `setup(app)`."""
 

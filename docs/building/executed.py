@@ -28,14 +28,15 @@ QUICK = bool(os.environ.get("QUICK"))
 def executed(names: list[str] | None = None) -> dict[str, Path]:
     """Name of each notebook -> the folder with it as it ran and its figures; those that are not kept are run.
 
-    As many run at once as there are processors. What they measure of claims goes nowhere: `make notebooks` is for that.
+    As many run at once as there are processors, the last ones first: those take longest. What they measure of claims
+    goes nowhere: `make notebooks` is for that.
 
     Raises:
         RuntimeError: a cell failed; its traceback has been printed.
     """
     paths = sorted(path for path in NOTEBOOKS.glob("[0-9]*.py") if not names or path.stem in names)
     folders = {path.stem: KEPT / f"{path.stem}-{key_of(path)}" for path in paths}
-    missing = [path for path in paths if not (folders[path.stem] / f"{path.stem}.ipynb").exists()]
+    missing = [path for path in reversed(paths) if not (folders[path.stem] / f"{path.stem}.ipynb").exists()]
     if QUICK or not missing:
         return folders
     with ProcessPoolExecutor(processors(), mp_context=get_context("spawn")) as pool:

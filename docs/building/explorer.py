@@ -16,7 +16,9 @@ SHOWN = DOCS / "_build" / "beside" / "explorer.html"
 """What Sphinx copies as it is, beside the pages (`html_extra_path`)."""
 
 TRAIN = ("train", "--seed", "0")
-EXPLORE = ("explore", "--budget", "60")
+EXPLORE = ("explore", "--budget", "1e7 evaluations")
+
+RUN = "runs/digits"
 
 POINTER = """\
 **[A walk through latent space](explorer.md)**: around some digits what q, the prior and the posterior are in the plane
@@ -59,17 +61,19 @@ def made() -> Path:
     """The file, made anew if the code is another.
 
     Raises:
-        CalledProcessError: a command failed.
+        RuntimeError: a command failed.
     """
     if not kept().exists():
         with tempfile.TemporaryDirectory() as place:
-            _command(*TRAIN, "--output", f"{place}/run")
-            _command(*EXPLORE, "--run", f"{place}/run", "--output", f"{place}/page")
+            _command(place, *TRAIN, "--output", RUN)  # the page is called by where its run is
+            _command(place, *EXPLORE, "--run", RUN, "--output", "page")
             shutil.rmtree(KEPT, ignore_errors=True)
             KEPT.mkdir(parents=True)
             shutil.copyfile(Path(place) / "page" / "explore.html", kept())
     return kept()
 
 
-def _command(*words: str) -> None:
-    subprocess.run([sys.executable, "-m", "elbowroom", *words], check=True, stdout=subprocess.DEVNULL)
+def _command(place: str, *words: str) -> None:
+    done = subprocess.run([sys.executable, "-m", "elbowroom", *words], cwd=place, capture_output=True, text=True)
+    if done.returncode:
+        raise RuntimeError(f"elbowroom {' '.join(words)} ended with {done.returncode}: {done.stderr}")

@@ -1,6 +1,7 @@
 """The gallery: a page for each notebook as it ran, and one with a figure of each."""
 
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -37,14 +38,16 @@ def pages() -> dict[str, str | bytes]:
     """Path in the folder -> text, or the bytes of a figure."""
     found: dict[str, str | bytes] = {}
     cards, names = [], []
-    for name, place in executed().items():
+    with ThreadPoolExecutor(1) as beside:
+        waiting = beside.submit(explorer.page)  # while the notebooks run
+        ran, walk = executed(), waiting.result()
+    for name, place in ran.items():
         notebook = read(name, place)
         found[f"{name}.md"] = page(name, notebook)
         figures = sorted(place.glob(f"{name}_*.svg"))
         found |= {figure.name: figure.read_bytes() for figure in figures}
         cards.append(card(name, notebook))
         names.append(name)
-    walk = explorer.page()
     if walk:
         found["explorer.md"] = walk
         names.append("explorer")

@@ -89,10 +89,10 @@ def test_a_notebook_as_a_card() -> None:
 def test_the_explorer_is_made_by_two_commands_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     asked: list[tuple[str, ...]] = []
 
-    def command(*words: str) -> None:
+    def command(place: str, *words: str) -> None:
         asked.append(words)
         if words[0] == "explore":
-            page = Path(words[words.index("--output") + 1])
+            page = Path(place) / words[words.index("--output") + 1]
             page.mkdir()
             (page / "explore.html").write_text("<html>")
 

@@ -1,6 +1,7 @@
 """What the build does to a page that it has read: code that is not run, pictures without words, formulas."""
 
 import re
+from pathlib import Path
 
 import pytest
 
@@ -8,7 +9,7 @@ nodes = pytest.importorskip("docutils.nodes", reason="docutils comes with the ex
 pytest.importorskip("sphinx", reason="Sphinx comes with the extra docs")
 pytest.importorskip("latex2mathml", reason="latex2mathml comes with the extra docs")
 
-from building import alt_texts, formulas, not_run  # noqa: E402
+from building import alt_texts, formulas, not_run, offline  # noqa: E402
 from building.public_names import ROOT  # noqa: E402
 
 
@@ -28,6 +29,26 @@ def test_pictures_without_words_are_found() -> None:
     told["alt"], file["alt"] = "What is to be seen.", "figure.svg"
     document = nodes.section("", told, file, none)
     assert alt_texts.untold(document) == [file, none]
+
+
+@pytest.mark.parametrize(
+    ("text", "asks"),
+    [
+        ('<script src="https://x.y/a.js"></script>', True),
+        ("<img alt='' src='//x.y/a.png'>", True),
+        ('<link rel="stylesheet" href="https://x.y/a.css">', True),
+        ('<link href="http://x.y/f" rel="preconnect">', True),
+        ("<style>@import 'https://x.y/a.css'</style>", True),
+        ("<style>a { src: url(https://x.y/a.woff) }</style>", True),
+        ('<a href="https://x.y">followed by hand</a>', False),
+        ('<script src="_static/a.js"></script><img src="data:image/png;base64,x">', False),
+        ('<link rel="canonical" href="https://x.y/">', False),
+    ],
+)
+def test_what_asks_over_the_network_is_found(text: str, asks: bool, tmp_path: Path) -> None:
+    (tmp_path / "a").mkdir()
+    (tmp_path / "a" / "b.html").write_text(text)
+    assert bool(offline.requests(tmp_path)) == asks
 
 
 def test_every_formula_of_the_notebooks_is_drawn() -> None:
