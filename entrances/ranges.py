@@ -82,7 +82,6 @@ SEED = _integers(0, 2**63 - 1, "2^63 - 1", "any of them will do, such as 0")
 FIRST = _integers(0, 2**63 - 1, "2^63 - 1", "it is the number of the first sample")
 BYTES = _integers(1, 2**63 - 1, "2^63 - 1", "leave it out, or give None, for the default of 256 MiB")
 PAGE_BYTES = _integers(1, MOST, "10^9", "such as 3_000_000, a page that a phone loads at once")
-MEGABYTES = Range("> 0 and at most 1000", lambda value: 0 < value <= 1000, "give the size of a page, such as 3")
 POSITIVE = Range("> 0 and finite", lambda value: value > 0)
 # Squares of scales are numbers of single precision, too.
 SCALE = Range("from 10^-18 to 10^18", lambda value: 1e-18 <= value <= 1e18, "give a number in that range")
@@ -130,7 +129,6 @@ RANGES: dict[str, Range] = {
     "dropout": SHARE_OR_NONE,
     "levels": LEVELS,
     "max_bytes": PAGE_BYTES,
-    "max_megabytes": MEGABYTES,
     "memory_bytes": BYTES,
     "number": EVALUATIONS,
     "observed": ROWS,

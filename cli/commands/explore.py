@@ -39,7 +39,7 @@ def run(options: ExploreOptions) -> Exploration:
         where / PAGE,
         image_shape=subject.image_shape,
         title=subject.title,
-        max_bytes=int(1e6 * options.max_megabytes),
+        max_bytes=options.max_bytes,
     )
     say(str(result).split("\n(", 1)[0], options.json)
     finish(record(result, page, subject), where / "explore.json", options.json)

@@ -20,7 +20,7 @@ CHANGED = {
     "audit": ["--networks.image_shape=[1,8,8]", "--fail-if=gap > 5", "--budget=7.5", "--data.binarize=none"],
     "versus": ["--run=runs/a", "--b.networks.vae=mine:VAE", "--b.data.name=x.npy", "--about=these data"],
     "compare": ["--indices=[3,1]", "--mcmc=false", "--num_draws=7", "--units=bits"],
-    "explore": ["--indices=[3,1]", "--max_megabytes=1.5", "--limit=9"],
+    "explore": ["--indices=[3,1]", "--max_bytes=1500000", "--limit=9"],
     "generate": ["--num_samples=9", "--which=best"],
     "shard": ["--array=many.npy", "--options={num_samples: 7}", "--engine=one", "--chunk=64", "--dry_run"],
     "merge": ["--shards=there", "--partial"],

@@ -101,7 +101,7 @@ def heavy_after(arguments: list[str]) -> subprocess.CompletedProcess[str]:
 @pytest.mark.parametrize(
     ("arguments", "told"),
     [
-        ([], "demo, train, evidence, audit, versus, compare"),
+        ([], "demo, train, evidence, audit, explore, versus, compare"),
         (["trian"], "did you mean train?"),
         (["train", "--epochs", "3"], "did you mean --training.epochs?"),
         (["train", "--training.epochs", "many"], "many"),

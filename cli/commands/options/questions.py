@@ -129,13 +129,13 @@ class ExploreOptions(OfManyData, OfSubject):
             these data has found before is used.
         indices: of the data around which to look, in this order, such as [3,141]; null for those with the largest room
             and as many others.
-        max_megabytes: size of the page; what does not fit is shown more coarsely, or left out, and the page says so.
+        max_bytes: size of the page; what does not fit is shown more coarsely, or left out, and the page says so.
         output: where explore.html goes (default: explore/ in the run directory, else explore/).
     """
 
     budget: float | str = 120.0
     indices: list[int] | None = None
-    max_megabytes: float = 3.0
+    max_bytes: int = 3_000_000
     output: str | None = None
 
 

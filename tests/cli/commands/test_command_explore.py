@@ -30,7 +30,7 @@ def test_what_an_audit_knows_is_used_and_the_report_may_hold_the_explorer(run: R
 
 @pytest.mark.parametrize(
     ("option", "told"),
-    [("--indices=[99]", "indices must be different ones of the 4"), ("--max_megabytes=0", "--max_megabytes must be")],
+    [("--indices=[99]", "indices must be different ones of the 4"), ("--max_bytes=0", "--max_bytes must be")],
 )
 def test_bad_values_are_named(run: Run, trained: Path, option: str, told: str) -> None:
     assert run("explore", f"--run={trained}", *SHORT, option).refused(told)
