@@ -21,7 +21,6 @@
     sidebar.py          which pages the sidebar shows
     offline.py          no page asks for anything over the network
     llms.py             the site in a file for programs that read
-    spread.py           pages that are executed, shared out evenly
     written.py          a page is written only if it is another than before
 
 Pages that are generated are written beside the others before Sphinx reads them, and are no part of the repository.
@@ -55,7 +54,6 @@ PARTS = (
     "sidebar",
     "llms",
     "offline",
-    "spread",
 )
 """Files of this folder with a `setup(app)`."""
 
