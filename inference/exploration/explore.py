@@ -16,6 +16,7 @@ from elbowroom.inference.exploration.decoding import Decoder, constrained, is_sh
 from elbowroom.inference.exploration.frame import Frame
 from elbowroom.inference.exploration.looking import Looker
 from elbowroom.inference.exploration.overview import Overview, code_means, one_of, overview_of
+from elbowroom.inference.exploration.planes import with_window
 from elbowroom.inference.exploration.result import Exploration, Moment, Scale, View
 from elbowroom.inference.exploration.surfaces import on_lattices
 from elbowroom.inference.programs.arguments import picked_rows
@@ -112,7 +113,7 @@ def explore(
         map=overview.frame,
         codes=overview.frame.places(overview.means),
         log_prior=on_lattices(first, [overview.frame], ON_MAP, memory_bytes).log_prior[..., 0],
-        decoded=decoder.lattice(first, [overview.frame], SHARED)[0] if shared and decoder else None,
+        decoded=decoder.lattice(first, [_covering(overview.frame, views)], SHARED)[0] if shared and decoder else None,
         views=views,
         moments=_moments(moments or {}, overview.frame, seed, memory_bytes),
         notices=(*why, *_fewer(views, done, len(order), len(target), clock)),
@@ -179,6 +180,14 @@ def _moments(targets: Mapping[str, Target], frame: Frame, seed: int, memory_byte
         elbo = sampled.info["elbo"]
         found.append(Moment(name, codes, {"ELBO": elbo, "room": sampled.value - elbo}))
     return tuple(found)
+
+
+def _covering(frame: Frame, views: Sequence[View]) -> Frame:
+    """The map, and all windows of views that lie in it: of one or two latents."""
+    if len(frame.origin) > len(frame.axes):
+        return frame
+    windows = torch.stack([frame.window, *(view.frame.window for view in views)])
+    return with_window(frame, torch.stack([windows[..., 0].amin(0), windows[..., 1].amax(0)], 1))
 
 
 def _fewer(views: Sequence[View], done: int, num_asked: int, num_data: int, clock: Clock) -> tuple[str, ...]:

@@ -12,6 +12,7 @@ import torch
 from torch import Tensor
 
 from elbowroom.inference import Exploration, Target, audit_target, explore
+from elbowroom.inference.exploration.planes import with_window
 from elbowroom.inference.exploration.result import ABSENT, Scale
 from toys.estimators import Pixels
 from toys.programs import TRIPLES, data, gamma_guide, gamma_model, normal, normal_guide, normal_model
@@ -113,7 +114,9 @@ def test_what_is_decoded_is_the_mean_in_steps_of_the_scale(dim: int) -> None:
     for view in found.views:
         decoded, frame = (found.decoded, found.map) if dim <= 2 else (view.decoded, view.frame)
         assert decoded is not None and (view.decoded is None) == (dim <= 2)
-        u = frame.points(frame.lattice(decoded.mean.shape[0]))
+        window, size = decoded.window, decoded.mean.shape[0]
+        assert bool((window[:, 0] <= view.frame.window[:, 0]).all() and (window[:, 1] >= view.frame.window[:, 1]).all())
+        u = frame.points(with_window(frame, window).lattice(size))
         step = (found.scale.high - found.scale.low) / 254
         values = found.scale.low + step * decoded.mean.double()
         expected = (u @ W[:dim]).clamp(found.scale.low, found.scale.high)
