@@ -35,7 +35,7 @@ demo: $(VENV)/.runtime  ## the main job on the embedded digits: train, evidence,
 # A worker for each processor, of one thread each: more threads than processors only wait for each other.
 PYTEST := OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n logical --dist worksteal
 
-test: $(VENV)/.dev  ## the quick tests (five minutes on 2 cores)
+test: $(VENV)/.dev  ## the quick tests (six minutes on 2 cores)
 	@$(PYTEST)
 
 test-all: $(VENV)/.dev  ## every test, the slow statistical ones and the notebooks included
