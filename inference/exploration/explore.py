@@ -133,8 +133,9 @@ def _decoder(
     target = coordinates.target
     try:
         observation = observation_of(target, target.layouts, target.propose(1, seed=seed)[0])
-        few = coordinates.at(torch.arange(min(len(target), 64)))
-        z = constrained(few, overview.means[: len(few.target)].unsqueeze(0))
+        rows = overview.means.isfinite().all(1).nonzero().flatten()[:64]  # not those whose encoder has exploded
+        few = coordinates.at(rows)
+        z = constrained(few, overview.means[rows].unsqueeze(0))
         again = decoded(few.target, few.target.layouts, observation.site, z)
         decoded(few.target, few.target.layouts, observation.site, z, draw=True)
     except (ProgramError, ValueError, NotImplementedError, RuntimeError) as error:

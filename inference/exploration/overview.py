@@ -10,7 +10,7 @@ from elbowroom.inference.evaluation.coordinates import Coordinates
 from elbowroom.inference.evaluation.scalars import side_by_side
 from elbowroom.inference.exploration.draws import guide_draws
 from elbowroom.inference.exploration.frame import Frame
-from elbowroom.inference.exploration.planes import windowed
+from elbowroom.inference.exploration.planes import of_latents, windowed
 
 _SAMPLES = 128
 """Draws of q whose mean is a datum's code."""
@@ -32,10 +32,7 @@ def overview_of(coordinates: Coordinates, names: Sequence[str], seed: int, memor
     dim = coordinates.dim
     usable = means[means.isfinite().all(1)]
     if dim <= 2:
-        one = torch.eye(dim, dtype=torch.float64)
-        says = "The latent itself." if dim == 1 else "The two latents themselves."
-        frame = Frame(torch.zeros(dim, dtype=torch.float64), one, one, torch.zeros(dim, 2), tuple(names), says)
-        return Overview(windowed(frame, usable, prior_draws(coordinates, seed)), means)
+        return Overview(windowed(of_latents(names), usable, prior_draws(coordinates, seed)), means)
     centre = usable.mean(0)
     _, sizes, vectors = torch.linalg.svd(usable - centre, full_matrices=False)
     axes = vectors[:2] if len(vectors) >= 2 else torch.eye(dim, dtype=torch.float64)[:2]

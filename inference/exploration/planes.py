@@ -42,10 +42,7 @@ def plane_of(names: Sequence[str], guide: Tensor, posterior: Tensor | None, cent
     """
     dim = guide.shape[1]
     if dim <= 2:
-        one = torch.eye(dim, dtype=torch.float64)
-        says = "The latent itself." if dim == 1 else "The two latents themselves."
-        frame = Frame(torch.zeros(dim, dtype=torch.float64), one, one, torch.zeros(dim, 2), tuple(names), says)
-        return windowed(frame, guide, posterior)
+        return windowed(of_latents(names), guide, posterior)
     mean, root = guide.mean(0), _root(guide)
     inverse = torch.linalg.inv(root)
     if posterior is None:
@@ -59,6 +56,14 @@ def plane_of(names: Sequence[str], guide: Tensor, posterior: Tensor | None, cent
     frame = Frame(origin, axes, duals, torch.zeros(2, 2), ("direction 1", "direction 2"), "")
     says = _says(names, frame, posterior)
     return windowed(Frame(origin, axes, duals, frame.window, frame.names, says), guide, posterior)
+
+
+def of_latents(names: Sequence[str]) -> Frame:
+    """The latents themselves, one or two of them; the window is not set yet."""
+    dim = len(names)
+    one = torch.eye(dim, dtype=torch.float64)
+    says = "The latent itself." if dim == 1 else "The two latents themselves."
+    return Frame(torch.zeros(dim, dtype=torch.float64), one, one, torch.zeros(dim, 2), tuple(names), says)
 
 
 def windowed(frame: Frame, *clouds: Tensor | None) -> Frame:
