@@ -4,8 +4,8 @@ For each row the size of batches and the learning rate are chosen on validation 
 as long or of 100 epochs, log p(x) by importance sampling), and then whether the KL term is warmed up for a fifth of the
 epochs; the pair is trained on all 60,000 images, as the published protocol has it: dynamic binarisation, a cosine from
 the rate to 0. log p(x) of all 10,000 test images is importance-sampled, as in the papers, and of the first 1000 it is
-bracketed. Published (Burda, Grosse & Salakhutdinov 2016, tables 1 and 2): 3280 epochs, 5000 samples. Runs go on from where
-they are in --run; rows are reported as they are done, and those of earlier calls stay.
+bracketed. Published (Burda, Grosse & Salakhutdinov 2016, tables 1 and 2): 3280 epochs, 5000 samples. Runs go on from
+where they are in --run; rows are reported as they are done, and those of earlier calls stay.
 
 Run with MNIST in ELBOWROOM_DATA: python -m benchmarks.mnist_tables --run DIR [--rows VAE IWAE-50] [--epochs 100]
 """
