@@ -157,9 +157,7 @@ def _weigh(work: Work, data: Tensor, draws: Draws, num_samples: int, seed: int) 
 
 def _promising(work: Work, data: Tensor) -> Tensor:
     """Which of these data have sound weights that are merely too few, as positions in `data`."""
-    unsettled = ~work.is_settled(data)
-    sound = torch.tensor([not any(work.ledger.columns[name].flags[b] for name in ADAPTED) for b in data.tolist()])
-    return (unsettled & sound).nonzero().flatten()
+    return (~work.is_settled(data) & work.is_unflagged(data, ADAPTED)).nonzero().flatten()
 
 
 def _anneal(work: Work, data: Tensor, draws: Draws, effort: float) -> None:

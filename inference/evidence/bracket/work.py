@@ -1,5 +1,6 @@
 """What every stage of a bracket needs: the target, what is known by now, and how much there is room for."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 import torch
@@ -58,6 +59,11 @@ class Work:
     def is_settled(self, data: Tensor) -> Tensor:
         """Whether each of these data is settled, `[b]`; others are not looked at, of which there may be very many."""
         return settled(self.ledger.select(data.tolist()), self.tolerance)
+
+    def is_unflagged(self, data: Tensor, columns: Sequence[str]) -> Tensor:
+        """Whether none of these columns of the ledger has a flag for each of these data, `[b]`."""
+        flags = [self.ledger.columns[name].flags for name in columns]
+        return torch.tensor([not any(column[b] for column in flags) for b in data.tolist()], dtype=torch.bool)
 
 
 def fitting(work: Work, step: str, places: Tensor, effort: float) -> tuple[Tensor, float]:

@@ -3,6 +3,7 @@
 import math
 from dataclasses import replace
 from functools import partial
+from types import SimpleNamespace
 
 import pyro
 import pyro.distributions as dist
@@ -13,15 +14,17 @@ from torch import Tensor
 from elbowroom.inference import Estimate, Target, bracket
 from elbowroom.inference.evaluation.clock import Clock, Evaluations
 from elbowroom.inference.evaluation.random_numbers import RandomNumbers
-from elbowroom.inference.evidence.bracket import stages
+from elbowroom.inference.evidence.bracket import stages, weighed_stage
 from elbowroom.inference.evidence.bracket.bracket import continued
 from elbowroom.inference.evidence.bracket.choice import PARTICLES, REFINED
 from elbowroom.inference.evidence.bracket.forecast import Forecast
 from elbowroom.inference.evidence.bracket.ledger import Ledger
 from elbowroom.inference.evidence.bracket.pace import Pace
 from elbowroom.inference.evidence.bracket.particles import Particles
+from elbowroom.inference.evidence.bracket.proposals import Kind
 from elbowroom.inference.evidence.bracket.refined import Refined
 from elbowroom.inference.evidence.bracket.result import read
+from elbowroom.inference.evidence.bracket.sizes import NUM_TRIED
 from elbowroom.inference.evidence.bracket.work import Work
 from elbowroom.inference.families.family import Family
 from toys.failure_budget import sigmas
@@ -151,6 +154,46 @@ def test_no_room_for_it_is_no_answer() -> None:
     target, _ = ppca()
     ledger, pace = few_stages(target, number=20_000)
     assert "refined importance" not in ledger.columns and pace.clock.spent <= 20_000
+
+
+def weighings(monkeypatch: pytest.MonkeyPatch, spread: list[float], flags: tuple[str, ...]) -> list[dict[int, int]]:
+    """What is weighed after the few draws that were tried: of each round, which datum with how many draws.
+
+    `spread` of a datum is its standard error times the root of the number of draws.
+    """
+    target, _ = ppca(len(spread))
+    work = Work(
+        target, Ledger.empty(len(target)), 0, 0.1, None, Pace(Clock(Evaluations(1e12)), Forecast.counted(target))
+    )
+    rounds: list[dict[int, int]] = []
+    deviation = torch.tensor(spread)
+
+    def weigh(kind: Kind, work: Work, data: Tensor, proposals: object, number: int) -> None:
+        stderr, told = deviation[data] / number**0.5, tuple(flags[b] for b in data.tolist())
+        for name in kind.columns:
+            work.ledger.put(name, data, Estimate(torch.zeros(len(data)), stderr, "none"), told)
+        if not rounds or any(b in rounds[-1] for b in data.tolist()):
+            rounds.append({})
+        rounds[-1] |= dict.fromkeys(data.tolist(), number)
+
+    monkeypatch.setattr(weighed_stage, "_weigh", weigh)
+    everything, proposals = torch.arange(len(target)), SimpleNamespace(select=lambda places: None)
+    weighed_stage._settle(weighed_stage.WEIGHED["refined"], work, everything, proposals, deviation / NUM_TRIED**0.5)
+    return rounds
+
+
+def test_as_many_draws_as_settle_a_datum_in_one_go(monkeypatch: pytest.MonkeyPatch) -> None:
+    """An interval of 2 · 1.96 s / √S is to be .1 nat long: S = 1537 s², and about twice as many, as s is not known."""
+    (only,) = weighings(monkeypatch, [1.0, 1.5, 2.2], ("",) * 3)
+    for b, spread in enumerate((1.0, 1.5, 2.2)):
+        assert 1.9 < only[b] / (1537 * spread**2) < 3.0, only
+
+
+def test_many_draws_are_for_data_that_they_settle(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of 10 with 150,000 draws, of 1000 with none that can be afforded; weights with a flag need other things."""
+    first, second, *third = weighings(monkeypatch, [8.0, 8.0, 1000.0], ("", "a part is missing", ""))
+    assert max(first.values()) < 20_000 and max(second.values()) < 60_000
+    assert len(third) == 1 and list(third[0]) == [0] and 100_000 < third[0][0] < 200_000
 
 
 def test_draws_have_the_density_that_is_said() -> None:
