@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 
 import { ladderSaid, stepParts } from "../../../../report/explorer/script/ladder.js";
-import { planeSaid } from "../../../../report/explorer/script/says.js";
+import { beyondSaid, planeSaid } from "../../../../report/explorer/script/says.js";
 import { numbersSaid } from "../../../../report/explorer/script/seen.js";
 import { said, ticks } from "../../../../report/explorer/script/ticks.js";
 
@@ -70,10 +70,11 @@ test("numbers are told to those who hear them, and only those that are known", (
   assert.equal(numbersSaid(numbers, true), "On the map at 1.00, 2.00: log p(z) −1.00.");
 });
 
-const view = { frame: { axes: [1, 2], says: "Here." }, says: ["There."], prior: Float64Array.of(-1, -2), guide: null };
+const frame = { axes: [1, 2], window: [[0, 1]], says: "Here." };
+const view = { frame, says: ["There."], prior: Float64Array.of(-1, -2), guide: null, code: [0.5, 0] };
+const levels = (half, most) => ({ posterior: [], guide: [], prior: [half, most] });
 
 test("a plane says that q is not known, and where the prior is if it cannot be seen", () => {
-  const levels = (half, most) => ({ posterior: [], guide: [], prior: [half, most] });
   const said = planeSaid(view, levels(-3, -5)).join(" ");
   assert.match(
     said,
@@ -81,4 +82,21 @@ test("a plane says that q is not known, and where the prior is if it cannot be s
   );
   assert.match(planeSaid(view, levels(0, -0.5)).join(" "), /outside of 90 % of the prior/);
   assert.doesNotMatch(planeSaid(view, levels(-1.5, -5)).join(" "), /window lies/);
+});
+
+test("codes that are not where they are drawn are told", () => {
+  assert.deepEqual(beyondSaid({ beyond: 0, nowhere: 0 }).filter(Boolean), []);
+  assert.deepEqual(beyondSaid({ beyond: 1, nowhere: 1 }), [
+    "One code lies beyond this window: an arrow at its border points there.",
+    "One code is not finite, and not drawn.",
+  ]);
+  assert.deepEqual(beyondSaid({ beyond: 3, nowhere: 2 }), [
+    "3 codes lie beyond this window: arrows at its border point there.",
+    "2 codes are not finite, and not drawn.",
+  ]);
+});
+
+test("it is told if the mean of q is not on the plane", () => {
+  assert.doesNotMatch(planeSaid(view, levels(0, -0.5)).join(" "), /beyond/);
+  assert.match(planeSaid({ ...view, code: [1e9, 0] }, levels(0, -0.5)).join(" "), /mean of q lies beyond this window/);
 });
