@@ -20,7 +20,7 @@ _FAR = 10.0
 """Times that distance from which on a code is far out."""
 
 _SMALL = 40.0
-"""Times as wide as the codes that a window may be: wider, they would be a dot."""
+"""Times as wide as what lies in it that a window may be: wider, it would be a dot."""
 
 
 def far_out(codes: Tensor, prior: Tensor | None) -> Tensor:
@@ -50,11 +50,21 @@ def holding(frame: Frame, codes: Tensor, prior: Tensor | None) -> Frame:
     window = reach_of(frame, *clouds)
     if len(clouds) == 1 or bool((codes == codes[0]).all()):
         return with_window(frame, window)
-    alone = reach_of(frame, codes)
-    if bool((window.diff() <= _SMALL * alone.diff()).any()):
-        return with_window(frame, window)
-    says = f"{frame.says} The window is the codes' alone: beside all of the prior they would be a dot."
-    return replace(frame, window=alone, says=says)
+    of_codes, of_prior = (reach_of(frame, cloud) for cloud in clouds)
+    if _is_dot(of_codes, window):
+        says = f"{frame.says} The window is the codes' alone: beside all of the prior they would be a dot."
+        return replace(frame, window=of_codes, says=says)
+    says = (
+        f"{frame.says} The prior is a dot: the codes spread very much wider."
+        if _is_dot(of_prior, window)
+        else frame.says
+    )
+    return replace(frame, window=window, says=says)
+
+
+def _is_dot(part: Tensor, window: Tensor) -> bool:
+    """Whether next to nothing is seen of a part of a window."""
+    return bool((window.diff() > _SMALL * part.diff()).all())
 
 
 def _distances(points: Tensor) -> tuple[Tensor, float]:

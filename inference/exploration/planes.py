@@ -22,7 +22,7 @@ _TAIL = 0.002
 """Of draws on either side that the window need not hold."""
 
 _BEYOND = 40.0
-"""Times as wide as another cloud that one must be for the window to hold the posterior alone."""
+"""Times as wide as the narrowest cloud that a window of all must be for it to hold the posterior alone."""
 
 _MARGIN = 0.15
 """Of the window, beyond the draws on each side."""
@@ -68,12 +68,13 @@ def of_latents(names: Sequence[str]) -> Frame:
 
 def windowed(frame: Frame, *clouds: Tensor | None) -> Frame:
     """The plane with a window that holds clouds of points `[S, D]`, but for their outermost; the last cloud alone, if
-    one is very much wider than another."""
+    one of them would be a dot beside the others: they are very much wider, or far away."""
     known = [cloud for cloud in clouds if cloud is not None]
-    widths = torch.stack([reach_of(frame, cloud).diff()[:, 0] for cloud in known])
-    if bool((widths.amax(0) > _BEYOND * widths.amin(0)).any()):  # nothing would be seen of the narrower one
-        known = known[-1:]
-    return with_window(frame, reach_of(frame, *known))
+    window = reach_of(frame, *known)
+    narrowest = torch.stack([reach_of(frame, cloud).diff() for cloud in known]).amin(0)
+    return with_window(
+        frame, reach_of(frame, known[-1]) if bool((window.diff() > _BEYOND * narrowest).any()) else window
+    )
 
 
 def reach_of(frame: Frame, *clouds: Tensor) -> Tensor:
