@@ -19,6 +19,7 @@ test("ticks are round, within the ends, and about as many as asked for", () => {
     [0, 1],
     [-1e-5, 1e-5],
     [1234, 5678],
+    [-3e7, 1e8],
     [-51.6, -49.9],
   ]) {
     const found = ticks(low, high, 5);
@@ -26,6 +27,10 @@ test("ticks are round, within the ends, and about as many as asked for", () => {
     assert.ok(found.every(({ value }) => value >= low - 1e-9 && value <= high + 1e-9));
     assert.equal(new Set(found.map(({ text }) => text)).size, found.length);
   }
+  const texts = (...ends) => ticks(...ends).map(({ text }) => text);
+  assert.deepEqual(texts(-25e3, 25e3, 5), ["−2e4", "−1e4", "0", "1e4", "2e4"], "which has room beside the axis");
+  assert.deepEqual(texts(-1.5e-10, 1.5e-10, 3), ["−1e−10", "0", "1e−10"]);
+  assert.deepEqual(texts(123450, 123456, 3), ["1.2345e5", "1.23452e5", "1.23454e5", "1.23456e5"]);
   assert.deepEqual([ticks(1, 1, 5), ticks(0, NaN, 5), ticks(0, Infinity, 5)], [[], [], []]);
 });
 
