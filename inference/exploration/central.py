@@ -1,8 +1,8 @@
 """Which codes lie far outside of all others, and how much of a plane is shown so that the others can be seen.
 
 A code is far out where its distance from the median code is ten times that within which three quarters of the codes lie
-(or of the prior's draws around theirs, where these lie wider). An encoder that has exploded for one datum then takes
-neither the map nor the scale of pictures from the others.
+(or of the prior's draws around theirs, where these lie wider), measured along each latent by the prior's spread. An
+encoder that has exploded for one datum then takes neither the map nor the scale of pictures from the others.
 """
 
 from dataclasses import replace
@@ -33,9 +33,10 @@ def far_out(codes: Tensor, prior: Tensor | None) -> Tensor:
     finite = codes.isfinite().all(1)
     if not bool(finite.any()):
         return ~finite
-    distances, radius = _distances(codes[finite])
+    unit = _unit(codes, prior)
+    distances, radius = _distances(codes[finite] / unit)
     if prior is not None:
-        radius = max(radius, _distances(prior)[1])
+        radius = max(radius, _distances(prior / unit)[1])
     far = ~finite
     far[finite] = distances > _FAR * radius if radius > 0 else False
     return far
@@ -65,6 +66,14 @@ def holding(frame: Frame, codes: Tensor, prior: Tensor | None) -> Frame:
 def _is_dot(part: Tensor, window: Tensor) -> bool:
     """Whether next to nothing is seen of a part of a window."""
     return bool((window.diff() > _SMALL * part.diff()).all())
+
+
+def _unit(codes: Tensor, prior: Tensor | None) -> Tensor:
+    """What distances along each latent are measured by, `[D]`: how widely the prior is spread, if that is known."""
+    spread = torch.ones(codes.shape[1], dtype=codes.dtype)
+    if prior is not None:
+        spread = (prior - prior.median(0).values).abs().median(0).values.to(codes.dtype)
+    return torch.where(spread > 0, spread, 1.0)
 
 
 def _distances(points: Tensor) -> tuple[Tensor, float]:

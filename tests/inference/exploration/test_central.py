@@ -40,6 +40,15 @@ def test_few_and_collapsed_codes_are_measured_by_the_prior() -> None:
     assert far_out(torch.tensor([[0.0], [1e3]]), data(400, 1)).tolist() == [False, True]
 
 
+def test_latents_are_measured_each_by_its_own_prior() -> None:
+    """A code 300 prior standard deviations away along a narrow latent is far, whatever another one is measured in."""
+    units = torch.tensor([1e4, 1.0, 1.0])
+    codes = data(30, 3, seed=1)
+    codes[4, 1] = 300.0
+    assert far_out(codes * units, data(400, 3, seed=2) * units).nonzero().flatten().tolist() == [4]
+    assert not bool(far_out(codes * units, None).any())  # nothing is known of what is far along which
+
+
 @pytest.mark.parametrize(("codes", "ends"), [(0.3, 4.2), (30.0, 130.0), (3000.0, 13000.0)])
 def test_the_window_holds_the_codes_and_the_prior(codes: float, ends: float) -> None:
     """Codes a thousand times as wide as the prior are seen, and so is where the prior is."""
