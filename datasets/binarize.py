@@ -58,9 +58,10 @@ def check_binary(x: Tensor | Dataset, name: str | None = None) -> None:
             example = values.reshape(grey.shape)[grey][0].item()
             raise ValueError(
                 f"{part}: a Bernoulli likelihood on grey values (such as {example:.6g}; {name_rows(rows)}), but it "
-                "gives probability to 0 and 1 alone. Ways out: (1) binarize='threshold', one fixed cut; "
-                "(2) binarize='static', one seeded draw, or binarize='dynamic', a new draw for each minibatch; "
-                "(3) a Normal likelihood (normal-fixed, normal-learned), which takes grey values as they are"
+                "gives probability to 0 and 1 alone. Ways out, of which a trained model wants the one that it was "
+                "trained with: (1) binarize='threshold', one fixed cut, x > 0.5; (2) binarize='static', one seeded "
+                "draw, torch.bernoulli(x), or binarize='dynamic', a new draw for each minibatch of training; (3) a "
+                "Normal likelihood (normal-fixed, normal-learned), which takes grey values as they are"
             )
 
 

@@ -192,13 +192,13 @@ def _parts(
     known = known_of_all(log_p, checked, examination, unusable) if unusable else None
     notes = tuple(note for note in target.notes if note not in target.suspicions)
     usable = tuple(b for b in range(len(target)) if not (unusable and unusable[b] and target.sliceable))
-    sound = target if len(usable) == len(target) else target.select(usable)
+    sound = target if len(usable) == len(target) else target.select(usable) if usable else None
     beside: dict[str, Any] = {
         "notes": notes,
         "suspicions": target.suspicions,
-        "baseline": independent_entries(sound),
+        "baseline": None if sound is None else independent_entries(sound),
         "usable": usable,
-        "silence": work.guarded("what q says", lambda: silence(sound, seed)),
+        "silence": None if sound is None else work.guarded("what q says", lambda: silence(sound, seed)),
         "respread": work.guarded("spread of q", lambda: respread(target, seed)),
         "better_read": work.guarded("changed data", lambda: better_read(target, seed)),
         "own_loss": None if own_loss is None else _own_loss(work, own_loss, options),

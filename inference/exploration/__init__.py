@@ -12,11 +12,13 @@ goes through the posterior, along the directions in which posterior and q differ
     looking.py    around some of the data at once
     columns.py    what an audit knows of each datum
     overview.py   the map of all data
+    central.py    which codes are far outside of the others
     frame.py      a plane
     planes.py     which plane is looked at, and how much of it
     windows.py    … until it holds the posterior's mass
     surfaces.py   densities on it
     decoding.py   what the model makes of it
+    shared.py     … for all data alike
     draws.py      draws of q and of chains
     modes.py      where they lead uphill
 

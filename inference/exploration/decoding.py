@@ -9,8 +9,10 @@ from torch import Tensor
 from elbowroom.inference.evaluation.coordinates import Coordinates
 from elbowroom.inference.exploration.draws import samples_within
 from elbowroom.inference.exploration.frame import Frame
+from elbowroom.inference.exploration.overview import Overview
 from elbowroom.inference.exploration.result import Decoded, Scale
-from elbowroom.inference.programs.decoded import Observation, decoded
+from elbowroom.inference.programs.decoded import Observation, decoded, observation_of
+from elbowroom.inference.programs.structure import ProgramError
 from elbowroom.inference.target import Target
 
 _ALIKE = 16
@@ -56,6 +58,24 @@ class Decoder:
             target, target.layouts, self.observation.site, constrained(coordinates, u), draw=draw, seed=self.seed
         )
         return values.double().cpu()
+
+
+def decoder_of(
+    coordinates: Coordinates, overview: Overview, seed: int, memory_bytes: int | None
+) -> tuple[Decoder | None, tuple[str, ...]]:
+    """The model as a decoder; or why it cannot be one, a sentence. Its bytes are for codes that are not far out."""
+    target = coordinates.target
+    try:
+        observation = observation_of(target, target.layouts, target.propose(1, seed=seed)[0])
+        rows = (~overview.far).nonzero().flatten()[:64]
+        few = coordinates.at(rows)
+        z = constrained(few, overview.means[rows].unsqueeze(0))
+        again = decoded(few.target, few.target.layouts, observation.site, z)
+        decoded(few.target, few.target.layouts, observation.site, z, draw=True)
+    except (ProgramError, ValueError, NotImplementedError, RuntimeError) as error:
+        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
+        return None, (f"What the model makes of a point is not shown: {reason}",)
+    return Decoder(observation, scale_of(observation.x, again), seed, memory_bytes), ()
 
 
 def constrained(coordinates: Coordinates, u: Tensor) -> dict[str, Tensor]:

@@ -12,23 +12,21 @@ from elbowroom.inference.evaluation.clock import Budget, Clock
 from elbowroom.inference.evaluation.coordinates import Coordinates
 from elbowroom.inference.evidence.importance.importance import importance
 from elbowroom.inference.exploration.columns import columns_of, flags_of, own_columns
-from elbowroom.inference.exploration.decoding import Decoder, constrained, is_shared, scale_of
+from elbowroom.inference.exploration.decoding import Decoder, decoder_of
 from elbowroom.inference.exploration.frame import Frame
 from elbowroom.inference.exploration.looking import Looker
-from elbowroom.inference.exploration.overview import Overview, code_means, one_of, overview_of
-from elbowroom.inference.exploration.planes import with_window
+from elbowroom.inference.exploration.overview import code_means, one_of, overview_of
 from elbowroom.inference.exploration.result import Exploration, Moment, Scale, View
+from elbowroom.inference.exploration.shared import on_the_map, serves_all
 from elbowroom.inference.exploration.surfaces import on_lattices
 from elbowroom.inference.programs.arguments import picked_rows
-from elbowroom.inference.programs.decoded import decoded, observation_of
-from elbowroom.inference.programs.structure import ProgramError
 from elbowroom.inference.target import Target
 
 MOST_VIEWS = 360
 """Data around which there is a plane, if nobody says which."""
 
-ON_MAP, SHARED = 49, 48
-"""Points along each axis of the map: of the prior's density, and of what a model decodes for all data alike."""
+ON_MAP = 49
+"""Points along each axis of the map at which the prior's density is evaluated."""
 
 _AUDIT_SHARE = 0.6
 """Of the budget, for the audit of a target that has none."""
@@ -84,64 +82,56 @@ def explore(
     clock = Clock(budget)
     if isinstance(of, Audit) and of.target is None:
         raise ValueError("of: got an audit without its target; explore the target, or audit it again in this process")
-    num_data = len(of)
-    more = own_columns(labels, columns, num_data)
-    chosen = None if data is None else list(dict.fromkeys(picked_rows(data, num_data, "data").tolist()))
-    audit = of if isinstance(of, Audit) else _audited(of, clock, seed, memory_bytes, progress)
-    assert audit.target is not None
-    target = audit.target.collapsed()
-    coordinates = Coordinates.of(target, gradients=False)
-    if coordinates.dim == 0:
-        raise ValueError("of: this target has no continuous latent to look at (finite discrete ones are summed out)")
+    more, asked = own_columns(labels, columns, len(of)), _asked_for(data, len(of))
+    audit = _audited(of, clock, seed, memory_bytes, progress)
+    coordinates = _coordinates_of(audit)
     overview = overview_of(coordinates, coordinates.names, seed, memory_bytes)
-    decoder, why = _decoder(coordinates, overview, seed, memory_bytes)
-    shared = decoder is not None and is_shared(target, decoder.observation, _corners(overview.frame))
-    found = {**columns_of(audit), **more}
-    order = chosen if chosen is not None else _worst_and_others(audit)
+    decoder, why = decoder_of(coordinates, overview, seed, memory_bytes)
+    shared = decoder if decoder and serves_all(coordinates.target, decoder, overview.frame) else None
+    order = _worst_and_others(audit) if asked is None else asked
     looker = Looker(coordinates, audit, overview, None if shared and coordinates.dim <= 2 else decoder, decoder)
     views, done = looker.views(order, clock, seed, memory_bytes, progress)
-    first = one_of(coordinates)
+    decoded, views = on_the_map(coordinates, shared, overview.frame, views) if shared else (None, views)
+    prior = on_lattices(one_of(coordinates), [overview.frame], ON_MAP, memory_bytes).log_prior
     return Exploration(
-        num_data=len(target),
+        num_data=len(of),
         latents=tuple(coordinates.names),
         is_constrained=not coordinates.real,
         observed="" if decoder is None else decoder.observation.name,
-        x=_bytes(decoder, target),
+        x=_bytes(decoder, coordinates.target),
         scale=Scale(0.0, 1.0) if decoder is None else decoder.scale,
-        columns=found,
+        columns={**columns_of(audit), **more},
         flags=flags_of(audit),
         map=overview.frame,
         codes=overview.frame.places(overview.means),
-        log_prior=on_lattices(first, [overview.frame], ON_MAP, memory_bytes).log_prior[..., 0],
-        decoded=decoder.lattice(first, [_covering(overview.frame, views)], SHARED)[0] if shared and decoder else None,
+        log_prior=prior[..., 0],
+        decoded=decoded,
         views=views,
         moments=_moments(moments or {}, overview.frame, seed, memory_bytes),
-        notices=(*why, *_fewer(views, done, len(order), len(target), clock)),
+        notices=(*why, *_fewer(views, done, len(order), len(of), clock)),
         about=audit.about,
     )
 
 
-def _audited(target: Target, clock: Clock, seed: int, memory_bytes: int | None, progress: bool) -> Audit:
+def _asked_for(data: Sequence[int] | None, num_data: int) -> list[int] | None:
+    """The data that the caller named, each once."""
+    return None if data is None else list(dict.fromkeys(picked_rows(data, num_data, "data").tolist()))
+
+
+def _audited(of: Target | Audit, clock: Clock, seed: int, memory_bytes: int | None, progress: bool) -> Audit:
+    if isinstance(of, Audit):
+        return of
     budget = clock.part(_AUDIT_SHARE * clock.left)
-    return audit_target(target, budget=budget, seed=seed, memory_bytes=memory_bytes, progress=progress)
+    return audit_target(of, budget=budget, seed=seed, memory_bytes=memory_bytes, progress=progress)
 
 
-def _decoder(
-    coordinates: Coordinates, overview: Overview, seed: int, memory_bytes: int | None
-) -> tuple[Decoder | None, tuple[str, ...]]:
-    """The model as a decoder; or why it cannot be one."""
-    target = coordinates.target
-    try:
-        observation = observation_of(target, target.layouts, target.propose(1, seed=seed)[0])
-        rows = overview.means.isfinite().all(1).nonzero().flatten()[:64]  # not those whose encoder has exploded
-        few = coordinates.at(rows)
-        z = constrained(few, overview.means[rows].unsqueeze(0))
-        again = decoded(few.target, few.target.layouts, observation.site, z)
-        decoded(few.target, few.target.layouts, observation.site, z, draw=True)
-    except (ProgramError, ValueError, NotImplementedError, RuntimeError) as error:
-        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
-        return None, (f"What the model makes of a point is not shown: {reason}",)
-    return Decoder(observation, scale_of(observation.x, again), seed, memory_bytes), ()
+def _coordinates_of(audit: Audit) -> Coordinates:
+    """Of all data of an audit."""
+    assert audit.target is not None
+    coordinates = Coordinates.of(audit.target.collapsed(), gradients=False)
+    if coordinates.dim == 0:
+        raise ValueError("of: this target has no continuous latent to look at (finite discrete ones are summed out)")
+    return coordinates
 
 
 def _bytes(decoder: Decoder | None, target: Target) -> Tensor:
@@ -149,11 +139,6 @@ def _bytes(decoder: Decoder | None, target: Target) -> Tensor:
     if decoder is None:
         return torch.zeros(len(target), 0, dtype=torch.uint8)
     return decoder.scale.bytes_of(decoder.observation.x.double().cpu())
-
-
-def _corners(frame: Frame) -> Tensor:
-    """A few points of the map, `[S, 1, D]`."""
-    return frame.points(frame.lattice(3)).reshape(-1, 1, len(frame.origin))
 
 
 def _worst_and_others(audit: Audit) -> list[int]:
@@ -181,14 +166,6 @@ def _moments(targets: Mapping[str, Target], frame: Frame, seed: int, memory_byte
         elbo = sampled.info["elbo"]
         found.append(Moment(name, codes, {"ELBO": elbo, "room": sampled.value - elbo}))
     return tuple(found)
-
-
-def _covering(frame: Frame, views: Sequence[View]) -> Frame:
-    """The map, and all windows of views that lie in it: of one or two latents."""
-    if len(frame.origin) > len(frame.axes):
-        return frame
-    windows = torch.stack([frame.window, *(view.frame.window for view in views)])
-    return with_window(frame, torch.stack([windows[..., 0].amin(0), windows[..., 1].amax(0)], 1))
 
 
 def _fewer(views: Sequence[View], done: int, num_asked: int, num_data: int, clock: Clock) -> tuple[str, ...]:

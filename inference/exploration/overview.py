@@ -8,33 +8,42 @@ from torch import Tensor
 
 from elbowroom.inference.evaluation.coordinates import Coordinates
 from elbowroom.inference.evaluation.scalars import side_by_side
+from elbowroom.inference.exploration.central import far_out, holding
 from elbowroom.inference.exploration.draws import guide_draws
 from elbowroom.inference.exploration.frame import Frame
-from elbowroom.inference.exploration.planes import of_latents, windowed
+from elbowroom.inference.exploration.planes import of_latents
 
 _SAMPLES = 128
 """Draws of q whose mean is a datum's code."""
 
 _PRIOR = 400
-"""Draws of the prior that the window of a map of the latents themselves holds."""
+"""Draws of the prior that tell how far it reaches: a map of the latents themselves holds it."""
 
 
 class Overview(NamedTuple):
-    """The plane of the codes, and the codes: the mean of q of each datum, `[B, D]`."""
+    """The plane of the codes; the codes, the mean of q of each datum, `[B, D]`; and which of them are far outside of
+    the others, or not finite, `[B]`."""
 
     frame: Frame
     means: Tensor
+    far: Tensor
 
 
 def overview_of(coordinates: Coordinates, names: Sequence[str], seed: int, memory_bytes: int | None) -> Overview:
     """The latents themselves, one or two of them; of more the plane of the codes' two principal components."""
-    means = code_means(coordinates, seed, memory_bytes)
-    dim = coordinates.dim
-    usable = means[means.isfinite().all(1)]
-    if dim <= 2:
-        return Overview(windowed(of_latents(names), usable, prior_draws(coordinates, seed)), means)
-    centre = usable.mean(0)
-    _, sizes, vectors = torch.linalg.svd(usable - centre, full_matrices=False)
+    means, prior = code_means(coordinates, seed, memory_bytes), prior_draws(coordinates, seed)
+    far = far_out(means, prior)
+    near = means[~far]
+    if coordinates.dim <= 2:
+        return Overview(holding(of_latents(names), near, prior), means, far)
+    return Overview(holding(_of_components(near), near, None), means, far)
+
+
+def _of_components(codes: Tensor) -> Frame:
+    """The plane of the two principal components of codes `[K, D]`; of none, the first two latents."""
+    dim = codes.shape[1]
+    centre = codes.mean(0) if len(codes) else codes.new_zeros(dim)
+    _, sizes, vectors = torch.linalg.svd(codes - centre, full_matrices=False)
     axes = vectors[:2] if len(vectors) >= 2 else torch.eye(dim, dtype=torch.float64)[:2]
     axes = axes * torch.where(axes.gather(1, axes.abs().argmax(1, keepdim=True)) < 0, -1.0, 1.0)
     share = float(sizes[:2].square().sum() / sizes.square().sum().clamp_min(1e-300))
@@ -42,8 +51,7 @@ def overview_of(coordinates: Coordinates, names: Sequence[str], seed: int, memor
         f"The plane of the two principal components of the codes, through their mean; {share:.0%} of their variance "
         "lies in it."
     )
-    frame = Frame(centre, axes, axes, torch.zeros(2, 2), ("component 1", "component 2"), says)
-    return Overview(windowed(frame, usable), means)
+    return Frame(centre, axes, axes, torch.zeros(2, 2), ("component 1", "component 2"), says)
 
 
 def code_means(coordinates: Coordinates, seed: int, memory_bytes: int | None) -> Tensor:

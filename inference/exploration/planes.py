@@ -22,7 +22,7 @@ _TAIL = 0.002
 """Of draws on either side that the window need not hold."""
 
 _BEYOND = 40.0
-"""Times as wide as another cloud that one must be for the window to hold the posterior alone."""
+"""Times as wide as the narrowest cloud that a window of all must be for it to hold the posterior alone."""
 
 _MARGIN = 0.15
 """Of the window, beyond the draws on each side."""
@@ -68,15 +68,22 @@ def of_latents(names: Sequence[str]) -> Frame:
 
 def windowed(frame: Frame, *clouds: Tensor | None) -> Frame:
     """The plane with a window that holds clouds of points `[S, D]`, but for their outermost; the last cloud alone, if
-    one is very much wider than another."""
+    one of them would be a dot beside the others: they are very much wider, or far away."""
+    known = [cloud for cloud in clouds if cloud is not None]
+    window = reach_of(frame, *known)
+    narrowest = torch.stack([reach_of(frame, cloud).diff() for cloud in known]).amin(0)
+    return with_window(
+        frame, reach_of(frame, known[-1]) if bool((window.diff() > _BEYOND * narrowest).any()) else window
+    )
+
+
+def reach_of(frame: Frame, *clouds: Tensor) -> Tensor:
+    """How far clouds of points `[S, D]` reach on the plane, but for their outermost, with a margin: `[P, 2]`."""
     levels = torch.tensor([_TAIL, 1 - _TAIL], dtype=torch.float64)
-    ends = torch.stack([frame.places(cloud).quantile(levels, 0) for cloud in clouds if cloud is not None])
-    widths = ends[:, 1] - ends[:, 0]
-    if bool((widths.amax(0) > _BEYOND * widths.amin(0)).any()):  # nothing would be seen of the narrower one
-        ends = ends[-1:]
+    ends = torch.stack([frame.places(cloud).quantile(levels, 0) for cloud in clouds])
     low, high = ends[:, 0].amin(0), ends[:, 1].amax(0)
     width = (high - low).clamp_min(1e-9)
-    return with_window(frame, torch.stack([low - _MARGIN * width, high + _MARGIN * width], 1))
+    return torch.stack([low - _MARGIN * width, high + _MARGIN * width], 1)
 
 
 def with_window(frame: Frame, window: Tensor) -> Frame:

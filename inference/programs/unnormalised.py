@@ -50,9 +50,10 @@ def grey_values(fn: Any, value: Tensor) -> tuple[str, str] | None:
     if not _is_binary(support_of(fn)) or not other.numel() or not bool(((other > 0) & (other < 1)).all()):
         return None
     ways = (
-        "Ways out: (1) one fixed cut, x = (x > 0.5).to(x), or binarize='threshold' of elbowroom.datasets.load; (2) one "
-        "draw, x = torch.bernoulli(x), or a new one for each minibatch of training (binarize='static', 'dynamic'); (3) "
-        "a likelihood of real values, Normal or ContinuousBernoulli."
+        "Ways out, of which a trained model wants the one that it was trained with: (1) one fixed cut, x = (x > "
+        "0.5).to(x), or binarize='threshold' of elbowroom.datasets.load; (2) one draw, x = torch.bernoulli(x), also of "
+        "a model that saw a new one in each minibatch (binarize='static', 'dynamic'); (3) a likelihood of real values, "
+        "Normal or ContinuousBernoulli."
     )
     kind = innermost(fn)
     name = type(kind).__name__

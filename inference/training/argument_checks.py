@@ -1,9 +1,11 @@
 """Checks of single arguments: what was got, what was expected."""
 
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 
 from elbowroom.entrances.said import likely
+from elbowroom.inference.programs.structure import ProgramError
 
 
 def check_integer(name: str, value: object, smallest: int) -> None:
@@ -36,3 +38,12 @@ def check_registered(name: str, value: str, registry: Iterable[str], place: str 
 def is_number(value: object) -> bool:
     """Whether it is an int or a float; True and False are none."""
     return isinstance(value, int | float) and not isinstance(value, bool)
+
+
+@contextmanager
+def of_argument(name: str) -> Iterator[None]:
+    """Errors of programs and their data say which argument the data are."""
+    try:
+        yield
+    except ProgramError as error:
+        raise type(error)(f"{name}: {error}") from error

@@ -17,6 +17,7 @@ from elbowroom.inference.programs.global_state import module_local_parameters
 from elbowroom.inference.programs.structure import Program
 from elbowroom.inference.progress import progress_bar
 from elbowroom.inference.target import Target
+from elbowroom.inference.training.argument_checks import of_argument
 from elbowroom.inference.training.batches import Batches, Data, Prepare, as_tensors, check_alike, prepared
 from elbowroom.inference.training.control import Control
 from elbowroom.inference.training.epoch_state import OnEpoch
@@ -300,7 +301,7 @@ def _trainer(
         example = prepared(control.prepare, example)
     objective, data_dim, parameters, particles = examine(model, guide, example, settings, control.own_loss)
     run_directory = directory(parameters)
-    with parameters.evaluating():
+    with parameters.evaluating(), of_argument("validation"):
         target = Target(model, guide, *held_out, plate=settings.plate) if held_out else None
     trainer = Trainer(
         model,

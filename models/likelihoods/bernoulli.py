@@ -100,8 +100,9 @@ class BernoulliVector(dist.TorchDistribution):
 
 
 _ADVICE = (
-    "expected zeros and ones under a Bernoulli likelihood; binarise the data (threshold, static or dynamic), or choose "
-    "the likelihood 'continuous-bernoulli' or a Normal likelihood"
+    "expected zeros and ones under a Bernoulli likelihood; binarise the data, of a trained model as it was trained: x "
+    "= (x > 0.5).to(x), or a draw, x = torch.bernoulli(x); or choose the likelihood 'continuous-bernoulli' or a Normal "
+    "likelihood"
 )
 
 

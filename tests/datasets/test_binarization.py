@@ -102,6 +102,7 @@ def test_bernoulli_on_grey_values_is_refused_with_three_ways_out() -> None:
         check_binary(x, "pixels")
     for way in ("threshold", "static", "dynamic", "Normal likelihood"):
         assert way in str(e.value)
+    assert "of which a trained model wants the one that it was trained with" in str(e.value)
 
 
 def test_check_binary_looks_at_a_data_set_as_the_programs_see_it() -> None:

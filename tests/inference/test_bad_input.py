@@ -61,7 +61,12 @@ def particular_guide(x: Tensor) -> None:
 def test_values_outside_the_likelihoods_support() -> None:
     x = (X > 0).double()
     x[2, 1] = 0.5
-    ways = ("(1) one fixed cut", "(2) one draw", "(3) a likelihood of real values", "validate_args=False")
+    ways = (
+        "of which a trained model wants the one that it was trained with: (1) one fixed cut",
+        "(2) one draw",
+        "(3) a likelihood of real values",
+        "validate_args=False",
+    )
     refused("'x'", "grey values (such as 0.5)", "first rows: [2]", *ways, model=bernoulli_model, guide=loose_guide, x=x)
     x[2, 1] = 1.5
     refused("'x'", "outside the support", "Bernoulli", "first rows: [2]", model=bernoulli_model, guide=loose_guide, x=x)

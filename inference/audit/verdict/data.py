@@ -70,6 +70,8 @@ def tell_worst(parts: Parts, numbers: Numbers) -> list[Finding]:
     decomposition, data, gap = examination.decomposition, examination.data, examination.decomposition.room()
     room = gap.value.masked_fill(~decomposition.usable, -1)
     order = [i for i in room.argsort(descending=True)[:_NAMED].tolist() if bool(decomposition.usable[i])]
+    if not order:  # of all that were looked at the encoder has exploded
+        return []
     data_by_reason: dict[str, list[str]] = {}
     for i in order:
         data_by_reason.setdefault(_why(examination.agreement, decomposition, i), []).append(

@@ -5,9 +5,10 @@ import { fragmentOf } from "./fragment.js";
 import { Frames } from "./frames.js";
 import { inks } from "./inks.js";
 import { stepped } from "./lattice.js";
-import { REACH, nearestDatum } from "./map.js";
 import { ordered } from "./order.js";
+import { homeOf } from "./plane.js";
 import { Seen, numbersSaid } from "./seen.js";
+import { REACH, nearestDatum } from "./spots.js";
 import { Stage } from "./stage.js";
 import { numbersAt, numbersOnMap } from "./under.js";
 
@@ -72,7 +73,7 @@ export class Explorer {
   get cursor() {
     const over = this.view ? this.state.over : "map";
     const place = over === this.state.over ? this.state.place : null;
-    return { over, place: place ?? (over === "plane" && this.view ? this.view.code : this.codes[this.state.datum]) };
+    return { over, place: place ?? (over === "plane" && this.view ? homeOf(this.view) : this.codes[this.state.datum]) };
   }
 
   /** Choose a datum; all of the page is then about it. @param {number} datum @param {Partial<State>} rest */

@@ -4,49 +4,13 @@ import { lined } from "./curves.js";
 import { made } from "./elements.js";
 import { SYMBOLS, amounts, classInk, groups, isDark, mark } from "./inks.js";
 import { MASSES } from "./plane.js";
+import { INSET, spot } from "./spots.js";
 import { said } from "./ticks.js";
 
 /** @typedef {import("./stage.js").Stage} Stage */
 /** @typedef {import("./explored.js").Explored} Explored */
 /** @typedef {import("./explored.js").Column} Column */
 /** @typedef {import("./lattice.js").Place} Place */
-
-/** Pixels within which a datum of the map is chosen, with a mouse and with a finger. */
-export const REACH = { mouse: 16, touch: 28 };
-/** Golden ratio: data on a line are spread over the height by their index. */
-const SPREAD = 0.6180339887;
-
-/**
- * Where a datum is drawn.
- * @param {Explored} explored
- * @param {Place[]} codes
- * @param {number} datum
- * @returns {Place}
- */
-export function spot(explored, codes, datum) {
-  const [a, b] = codes[datum];
-  return explored.isLine ? [a, 0.08 + 0.84 * ((datum * SPREAD) % 1)] : [a, b];
-}
-
-/**
- * The datum whose code is nearest to a pixel; −1 if none is near.
- * @param {Stage} stage
- * @param {Explored} explored
- * @param {Place[]} codes
- * @param {Place} place
- * @param {number} reach pixels
- */
-export function nearestDatum(stage, explored, codes, place, reach) {
-  const [x, y] = stage.pixel(place);
-  let best = -1;
-  let least = reach;
-  for (let n = 0; n < codes.length; n++) {
-    const [px, py] = stage.pixel(spot(explored, codes, n));
-    const far = Math.hypot(px - x, py - y);
-    if (far <= least) [best, least] = [n, far];
-  }
-  return best;
-}
 
 /**
  * Draw the map.
@@ -75,7 +39,11 @@ export function drawMap(pen, stage, explored, codes, column, values, ink) {
   const colours = amounts(dark);
   const radius = codes.length > 2000 ? 2 : 3.6;
   for (let n = 0; n < codes.length; n++) {
-    const [px, py] = stage.pixel(spot(explored, codes, n));
+    const {
+      at: [px, py],
+      out,
+    } = spot(stage, explored, codes, n);
+    if (out) arrow(pen, px, py, out, ink.ink);
     const of = column ? group[n] : -1;
     pen.lineWidth = 1.5;
     if (of < 0) {
@@ -97,15 +65,31 @@ export function drawMap(pen, stage, explored, codes, column, values, ink) {
 }
 
 /**
+ * An arrow from a datum at the border to where its code is.
+ * @param {CanvasRenderingContext2D} pen
+ * @param {number} x
+ * @param {number} y
+ * @param {[number, number]} out
+ * @param {string} colour
+ */
+function arrow(pen, x, y, [right, down], colour) {
+  const [base, tip, half] = [INSET - 7, INSET - 1, 4];
+  pen.fillStyle = colour;
+  pen.beginPath();
+  pen.moveTo(x + tip * right, y + tip * down);
+  pen.lineTo(x + base * right - half * down, y + base * down + half * right);
+  pen.lineTo(x + base * right + half * down, y + base * down - half * right);
+  pen.fill();
+}
+
+/**
  * A ring around a datum.
  * @param {CanvasRenderingContext2D} pen
- * @param {Stage} stage
- * @param {Place} place
+ * @param {[number, number]} at pixels
  * @param {Record<string, string>} ink
  * @param {boolean} chosen or only under the cursor
  */
-export function ring(pen, stage, place, ink, chosen) {
-  const [x, y] = stage.pixel(place);
+export function ring(pen, [x, y], ink, chosen) {
   for (const [colour, width] of /** @type {[string, number][]} */ ([
     [ink.paper, 4],
     [chosen ? ink.guide : ink.ink, chosen ? 2.4 : 1.2],

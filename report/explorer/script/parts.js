@@ -4,9 +4,10 @@ import { cursor, pathLine } from "./curves.js";
 import { found, made } from "./elements.js";
 import { ladderChart, ladderSaid } from "./ladder.js";
 import { drawLine, LINE_WINDOW } from "./line.js";
-import { REACH, drawMap, fillLegend, nearestDatum, ring, spot } from "./map.js";
+import { drawMap, fillLegend, ring } from "./map.js";
 import { LAYER_NAMES, drawPlane, levelsOf } from "./plane.js";
-import { pathSaid, planeSaid } from "./says.js";
+import { beyondSaid, pathSaid, planeSaid } from "./says.js";
+import { REACH, beyondMap, nearestDatum, spot } from "./spots.js";
 import { fillTable } from "./table.js";
 import { decodedAt } from "./under.js";
 import { pathCharts, showStrip } from "./walk.js";
@@ -41,7 +42,13 @@ function mapPart(explorer) {
   drawMap(stage.pen(stage.still), stage, explored, explorer.codes, column, values, explorer.ink);
   fillLegend(found("legend", HTMLElement), column);
   const moment = explored.moments[state.moment];
-  found("map-says", HTMLElement).textContent = explored.map.says + (moment ? ` As they were at ${moment.name}.` : "");
+  found("map-says", HTMLElement).textContent = [
+    explored.map.says,
+    moment ? `As they were at ${moment.name}.` : "",
+    ...beyondSaid(beyondMap(explored, explorer.codes)),
+  ]
+    .filter(Boolean)
+    .join(" ");
 }
 
 /** @param {Explorer} explorer */
@@ -116,11 +123,11 @@ function underPart(explorer) {
   const map = explorer.mapStage;
   const pen = map.pen(map.moving);
   if (state.path?.over === "map") pathLine(pen, map, onLine(explored, state.path), ink);
-  ring(pen, map, spot(explored, explorer.codes, state.datum), ink, true);
+  ring(pen, spot(map, explored, explorer.codes, state.datum).at, ink, true);
   if (onMap && state.place) {
     const shown = explored.isLine ? [place[0], state.place[1]] : place;
     const near = nearestDatum(map, explored, explorer.codes, /** @type {Place} */ (shown), REACH.mouse);
-    if (near >= 0 && near !== state.datum) ring(pen, map, spot(explored, explorer.codes, near), ink, false);
+    if (near >= 0 && near !== state.datum) ring(pen, spot(map, explored, explorer.codes, near).at, ink, false);
     cursor(pen, map, shown, explored.isLine ? [numbers.place[0], 0] : numbers.place, ink);
   }
   if (!view) return;

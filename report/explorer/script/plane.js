@@ -2,10 +2,12 @@
 import { levelOf } from "./contours.js";
 import { filled, lined } from "./curves.js";
 import { mark } from "./inks.js";
+import { within } from "./spots.js";
 
 /** @typedef {import("./stage.js").Stage} Stage */
 /** @typedef {import("./explored.js").View} View */
 /** @typedef {import("./explored.js").Explored} Explored */
+/** @typedef {import("./lattice.js").Place} Place */
 /** @typedef {Record<string, string>} Inks */
 /** @typedef {{pen: CanvasRenderingContext2D, stage: Stage, view: View, ink: Inks, levels: Levels}} Scene */
 /** @typedef {{posterior: number[], guide: number[], prior: number[]}} Levels of 50 and of 90 % */
@@ -88,6 +90,20 @@ const LAYERS = [
 export const LAYER_NAMES = LAYERS.map(([name]) => name);
 
 /**
+ * Whether a lattice shows a density whole: its region of 90 % ends within the window, and is not one of a few points.
+ * @param {Float64Array} values log densities
+ * @param {number} across points along the second axis
+ */
+export function isWhole(values, across) {
+  const outer = levelOf(values, MASSES[1]);
+  const last = values.length / across - 1;
+  const isEnd = (/** @type {number} */ n) =>
+    [0, last].includes(Math.floor(n / across)) || (across > 1 && [0, across - 1].includes(n % across));
+  const region = [...values.keys()].filter((n) => values[n] >= outer);
+  return region.length > 3 && !region.some(isEnd);
+}
+
+/**
  * Where regions of 50 and 90 % end. Of the prior, where the map is all of latent space, they are the whole prior's; all
  * others are of what lies on this window.
  * @param {Explored} explored
@@ -95,9 +111,21 @@ export const LAYER_NAMES = LAYERS.map(([name]) => name);
  * @returns {Levels}
  */
 export function levelsOf(explored, view) {
-  const whole = explored.latents.length === explored.map.axes.length ? explored.prior : view.prior;
+  const isAll = explored.latents.length === explored.map.axes.length;
+  const whole = isAll && isWhole(explored.prior, explored.lattice.sizes[1]) ? explored.prior : view.prior;
   const of = (/** @type {Float64Array | null} */ values) => (values ? MASSES.map((mass) => levelOf(values, mass)) : []);
   return { posterior: of(view.joint), guide: of(view.guide), prior: of(whole) };
+}
+
+/**
+ * Where the cursor is before somebody moves it: at the mean of q, or if that lies beyond the window at the highest mode.
+ * @param {View} view
+ * @returns {Place}
+ */
+export function homeOf({ code, modes, frame }) {
+  const [[left, right], [low, high] = [0, 0]] = frame.window;
+  const middle = /** @type {Place} */ ([(left + right) / 2, (low + high) / 2]);
+  return [code, ...modes].find((place) => within(frame.window, place)) ?? middle;
 }
 
 /**

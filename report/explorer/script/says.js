@@ -1,4 +1,5 @@
-/** Sentences on a plane and on a path. */
+/** Sentences on the map, on a plane and on a path. */
+import { within } from "./spots.js";
 
 /** @typedef {import("./explored.js").View} View */
 /** @typedef {import("./plane.js").Levels} Levels */
@@ -17,7 +18,21 @@ export function planeSaid(view, levels) {
     regions,
     priorSaid(view, levels),
     view.guide ? "" : "The density of q at a point is not known.",
+    within(view.frame.window, view.code) ? "" : "The mean of q lies beyond this window.",
   ].filter(Boolean);
+}
+
+/**
+ * Which codes are not where they are drawn, or not drawn.
+ * @param {{beyond: number, nowhere: number}} counts
+ * @returns {string[]}
+ */
+export function beyondSaid({ beyond, nowhere }) {
+  const [one, more] = ["lies beyond this window: an arrow at its border", "lie beyond this window: arrows at its border"];
+  return [
+    beyond ? `${beyond === 1 ? `One code ${one} points` : `${beyond} codes ${more} point`} there.` : "",
+    nowhere ? `${nowhere === 1 ? "One code is" : `${nowhere} codes are`} not finite, and not drawn.` : "",
+  ];
 }
 
 /** @param {import("./fragment.js").Path | null} path */

@@ -13,12 +13,26 @@ export function ticks(low, high, count) {
   const rough = width / Math.max(count, 1);
   const power = 10 ** Math.floor(Math.log10(rough));
   const step = /** @type {number} */ ([1, 2, 5, 10].map((n) => n * power).find((size) => size >= rough * 0.999));
-  const decimals = Math.max(0, -Math.floor(Math.log10(step * 1.001)));
+  const largest = Math.max(Math.abs(low), Math.abs(high));
+  const text = largest >= 1e4 || largest < 1e-3 ? asPower(largest, step) : asDecimals(step);
   const found = [];
   for (let n = Math.ceil(low / step - 1e-9); n <= Math.floor(high / step + 1e-9); n++) {
-    found.push({ value: n * step, text: signed((n * step).toFixed(Math.min(decimals, 12))) });
+    found.push({ value: n * step, text: signed(text(n * step)) });
   }
   return found;
+}
+
+/** Numbers in steps, with as many decimals as these have. @param {number} step */
+function asDecimals(step) {
+  const decimals = Math.min(Math.max(0, -Math.floor(Math.log10(step * 1.001))), 12);
+  return (/** @type {number} */ value) => value.toFixed(decimals);
+}
+
+/** The same as powers of ten, which are short: 2e4. @param {number} largest @param {number} step */
+function asPower(largest, step) {
+  const digits = Math.min(Math.max(1, Math.ceil(Math.log10(largest / step)) + 1), 15);
+  return (/** @type {number} */ value) =>
+    value === 0 ? "0" : Number(value.toPrecision(digits)).toExponential().replace("e+", "e");
 }
 
 /**

@@ -26,18 +26,20 @@ export function numbersAt(view, place) {
 }
 
 /**
- * The same on the map, where log p(z) alone is known.
+ * The same on the map, where log p(z) alone is known; beyond its window nothing is.
  * @param {Explored} explored
  * @param {Place} place
  * @returns {Numbers}
  */
 export function numbersOnMap(explored, place) {
+  const isThere = around(explored.lattice, place) !== null;
   const point = nearest(explored.lattice, place);
+  const there = isThere ? point.place : place;
   return {
-    place: point.place,
-    u: pointAt(explored.map, point.place),
+    place: there,
+    u: pointAt(explored.map, there),
     joint: NaN,
-    prior: explored.prior[point.index],
+    prior: isThere ? explored.prior[point.index] : NaN,
     guide: NaN,
   };
 }

@@ -240,7 +240,9 @@ def test_grey_values_that_nobody_asked_to_cut(run: Run, plain: dict[str, nn.Modu
     own = ("evidence", *FUNCTIONS, "--data.dir=.", "--data.name=grey.npy", *QUICK)
     assert said in run(*own).out
     refused = run(*own, "--datum=unit")  # then they stay as they are, and this likelihood cannot take them
-    assert refused.refused("grey values", "Ways out"), refused
+    assert refused.refused(
+        "grey values", "a trained model wants the one that it was trained with", "--data.binarize"
+    ), refused
 
 
 def test_colours_stored_last_are_given_first(folder: Path) -> None:

@@ -1,6 +1,8 @@
 """Verdicts on guides whose faults are known: a missed mode, an exploded output, a spread that is off, none."""
 
 import math
+from dataclasses import replace
+from types import SimpleNamespace
 
 import pytest
 import torch
@@ -8,10 +10,11 @@ from torch import Tensor
 
 from elbowroom.inference import Audit, audit_target
 from elbowroom.inference.audit import Finding
+from elbowroom.inference.audit.verdict.data import tell_worst
 from elbowroom.reference import problem
 from elbowroom.reference.algebra import log_normal
 from elbowroom.reference.modes import CENTRES, NOISE, SPREAD, WEIGHTS
-from toys.audit import GENEROUS, Line, Plane, clean_audit, exploded_audit, modes_audit, narrow_audit
+from toys.audit import GENEROUS, Exploding, Line, Plane, clean_audit, exploded_audit, modes_audit, narrow_audit
 
 
 def tones(audit: Audit, *wanted: str) -> list[Finding]:
@@ -88,6 +91,20 @@ class TestExploded:
         assert number["gap_with_exploded"].value > 1e12
         room = told(exploded_audit(True), "room")
         assert "With exploded data left in" in room and "gap_with_exploded" not in clean_audit().numbers
+
+    def test_an_audit_of_nothing_else_has_no_number_of_the_others(self) -> None:
+        audit = audit_target(Exploding().target([3]), budget="1e4 evaluations")
+        assert audit.findings and not {"baseline", "above_baseline", "gap"} & set(audit.numbers)
+
+    def test_no_worst_datum_is_named_if_all_that_were_examined_have_exploded(self) -> None:
+        found = exploded_audit(True).decomposition
+        assert found is not None
+        examination = SimpleNamespace(
+            decomposition=replace(found, exploded=torch.ones_like(found.exploded)), data=(3,) * len(found.exploded)
+        )
+        numbers = exploded_audit(True).numbers
+        numbers = {**numbers, "gap_largest": replace(numbers["gap_largest"], value=9.0)}
+        assert tell_worst(SimpleNamespace(examination=examination), numbers) == []  # type: ignore[arg-type]
 
     @pytest.mark.slow
     def test_everything_else_is_as_without_it(self) -> None:

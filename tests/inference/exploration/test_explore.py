@@ -226,27 +226,3 @@ def test_an_audit_from_elsewhere_is_refused() -> None:
     found = replace(audit_target(Target(normal_model, normal_guide(1.0), data(4)), budget=0.1), target=None)
     with pytest.raises(ValueError, match="audit without its target"):
         explore(found)
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize(("log_scale", "views"), [(30.0, 5), (800.0, 4)])
-def test_an_exploded_datum_comes_first_or_is_told(log_scale: float, views: int) -> None:
-    """q 10^13 times as wide as it should be is shown in the posterior's window; one without finite draws is not."""
-    x = data(5)
-    scale = torch.full((5,), math.sqrt(0.5))
-    scale[3] = math.exp(log_scale) if log_scale < 700 else math.inf
-
-    def guide(x: Tensor, scale: Tensor) -> None:
-        with pyro.plate("data", len(x)):
-            pyro.sample("z", dist.Normal(x / 2, scale, validate_args=False))
-
-    def model(x: Tensor, scale: Tensor) -> None:
-        normal_model(x)
-
-    found = quickly(Target(model, guide, x, scale))
-    assert len(found.views) == views
-    if views == 5:
-        first = found.views[0]
-        assert first.datum == 3 and float(first.frame.window[0].diff()) < 10
-    else:
-        assert found.notices == ("Planes are shown around 4 of 5 data: q has no finite draws of 1.",)

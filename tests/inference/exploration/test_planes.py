@@ -78,3 +78,13 @@ def test_without_draws_of_the_posterior_q_s_widest_directions_are_taken() -> Non
     guide = data(4000, 4, seed=1) * torch.tensor([1.0, 5.0, 1.0, 3.0])
     found = plane(4, None, guide)
     assert sorted(found.axes.abs().argmax(1).tolist()) == [1, 3] and "q is widest" in found.says
+
+
+@pytest.mark.parametrize(("wide", "away"), [(1e6, 0.0), (1.0, 1e3)])
+def test_a_guide_beside_which_the_posterior_would_be_a_dot_is_not_held(wide: float, away: float) -> None:
+    """Nor the one that is as wide and far away, of which nothing would be seen either."""
+    posterior = data(500, 2, seed=3)
+    found = plane(2, posterior, wide * data(600, 2, seed=4) + away)
+    assert torch.equal(found.window, plane(2, posterior, posterior).window)
+    near = plane(2, posterior, 2 * data(600, 2, seed=4) + 9)
+    assert bool((near.window[:, 1] > 12).all()) and bool((near.window[:, 0] < -2).all())

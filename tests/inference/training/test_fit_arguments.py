@@ -10,8 +10,10 @@ import torch
 from pyro.nn import PyroModule
 from torch import Tensor
 
+from elbowroom.guides import AmortizedNormal
 from elbowroom.inference.programs.structure import ProgramError
 from elbowroom.inference.training import OBJECTIVES, fit
+from elbowroom.models import VAE
 from toys.training import SIZE, ToyGuide, ToyModel, equal, make_data, make_pair, values
 
 
@@ -104,6 +106,18 @@ def test_rows_that_are_not_finite_are_named(bad: float, name: str) -> None:
         data,
         validation=validation,
     )
+
+
+def test_grey_values_are_refused_as_data_and_by_name_as_validation() -> None:
+    """Those that `prepare` would make zeros and ones, too: it is for minibatches of training alone."""
+    x = (make_data() > 0).to(torch.get_default_dtype())
+    model, guide = VAE(SIZE, 2, (4,)), AmortizedNormal(SIZE, 2, (4,))
+    options: dict[str, Any] = {"num_epochs": 1, "progress": False}
+    with pytest.raises(ProgramError, match=r"^observed site 'x' has grey values \(such as 0\.25\)"):
+        fit(model, guide, x / 4, **options)
+    told = r"^validation: observed site 'x' has grey values \(such as 0\.25\).* a trained model .*torch\.bernoulli\(x\)"
+    with pytest.raises(ProgramError, match=told):
+        fit(model, guide, x, validation=x / 4, prepare=torch.bernoulli, **options)
 
 
 @pytest.mark.parametrize("empty", [torch.zeros(0, SIZE), torch.zeros(4, 0), torch.tensor(1.0), ()])

@@ -1,6 +1,8 @@
 """The explorer in a real browser: no network, no complaints, the right numbers, hands and keys, phones, the dark."""
 
+import math
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -15,10 +17,13 @@ from toys.audit_results import bad_audit
 from toys.browser import Browser, browser
 from toys.contrast import CONTRAST
 from toys.explorations import EXPLORATIONS, digits, eight_latents
+from toys.scrolling import check_width, scrolled_parts
 
 every_page = pytest.mark.parametrize("name", EXPLORATIONS)
 FEW = 40
 """Data of the pages that are walked through; those of all 360 are measured."""
+
+CANVAS = "return explorer.explorer[arguments[0]].still.toDataURL()"
 
 
 @pytest.fixture(scope="module")
@@ -76,8 +81,7 @@ def test_it_opens_offline_without_a_complaint_on_any_screen(name: str, pages: di
     for width in (1200, 800, 360):
         tab.resize(width)
         drawn(tab)
-        wide, inner = tab.run("return [document.scrollingElement.scrollWidth, window.innerWidth]")
-        assert wide <= inner == width
+        check_width(tab, width)
 
 
 def test_on_a_phone_the_pictures_are_below_the_plane_and_nothing_scrolls_within(
@@ -88,12 +92,7 @@ def test_on_a_phone_the_pictures_are_below_the_plane_and_nothing_scrolls_within(
     tops = """return ['#explorer-plane-stage', '#explorer-pictures', '.explorer-layers', '#explorer-map-stage'].map(
       (s) => document.querySelector(s).getBoundingClientRect().top)"""
     assert tab.run(tops) == sorted(tab.run(tops))
-    inner = """return [...document.querySelectorAll('main *')].filter((e) => {
-      const s = getComputedStyle(e);
-      return (e.scrollWidth > e.clientWidth + 1 || e.scrollHeight > e.clientHeight + 1)
-        && [s.overflowX, s.overflowY].some((o) => o === 'auto' || o === 'scroll');
-    }).map((e) => e.className)"""
-    assert tab.run(inner) == []
+    assert scrolled_parts(tab) == []
     rows = """return [...document.querySelectorAll('#explorer-table tbody tr')].filter(
       (r) => r.getClientRects().length).map((r) => r.ariaCurrent)"""
     assert "true" in tab.run(rows) and len(tab.run(rows)) == 12
@@ -200,6 +199,32 @@ def test_a_click_on_the_map_chooses_the_datum_there(pages: dict[str, Path], tab:
     assert tab.run(shown) == str(far) == tab.run("return document.getElementById('explorer-number').value")
 
 
+def test_codes_beyond_the_map_are_at_its_border_told_and_chosen_there(tmp_path: Path, tab: Browser) -> None:
+    few = digits(FEW)
+    codes = few.codes.clone()
+    codes[3], codes[7] = torch.tensor([1e12, 0.0]), torch.tensor([math.nan, 0.0])
+    views = tuple(replace(view, code=codes[view.datum]) for view in few.views if view.datum != 7)
+    begin(tab, save_explorer(replace(few, codes=codes, views=views), tmp_path / "far.html"))
+    before = tab.run(CANVAS, "mapStage")
+    told = "return document.getElementById('explorer-map-says').textContent"
+    assert "One code lies beyond this window: an arrow at its border points there. One code is not" in tab.run(told)
+    x, y = pixel(tab, "map", (0.96, 0.5))
+    tab.mouse("Pressed", x, y)
+    tab.mouse("Released", x, y)
+    drawn(tab)
+    assert state(tab)["datum"] == 3
+    assert "The mean of q lies beyond" in tab.run("return document.getElementById('explorer-plane-says').textContent")
+    cursor = tab.run("return explorer.explorer.cursor.place")
+    assert cursor == pytest.approx(few.views[3].modes[0].tolist(), abs=1e-6)  # the highest mode, in the mean's place
+    tab.wait("explorer.select(7)")
+    drawn(tab)
+    shown = tab.run("return document.querySelector('#explorer-numbers .prior dd').textContent")
+    assert shown == "not known" and tab.complaints() == []
+    tab.run("explorer.explorer.change({ moment: 4 })")  # of these codes all lie within
+    drawn(tab)
+    assert "beyond" not in tab.run(told) and tab.run(CANVAS, "mapStage") != before
+
+
 def test_keys_walk_over_the_plane(pages: dict[str, Path], tab: Browser) -> None:
     begin(tab, pages["digits"])
     plane = tab.driver.find_element("css selector", "#explorer-plane-stage [tabindex]")
@@ -291,9 +316,6 @@ def test_a_link_that_cannot_be_read_shows_the_beginning(fragment: str, pages: di
     assert state(tab)["datum"] == 0 and state(tab)["colour"] == "room" and tab.complaints() == []
 
 
-CANVAS = "return explorer.explorer[arguments[0]].still.toDataURL()"
-
-
 def test_layers_colours_moments_and_the_dark_are_drawn(pages: dict[str, Path], tab: Browser) -> None:
     begin(tab, pages["digits"])
     seen = [tab.run(CANVAS, "planeStage")]
@@ -353,8 +375,7 @@ def test_it_is_at_home_in_a_report(tmp_path: Path, tab: Browser) -> None:
     for width in (1200, 360):
         tab.resize(width)
         drawn(tab)
-        wide, inner = tab.run("return [document.scrollingElement.scrollWidth, window.innerWidth]")
-        assert wide <= inner == width
+        check_width(tab, width)
     ratio, where = tab.run(CONTRAST)
     assert ratio >= 4.5, where
     assert tab.run("return document.querySelectorAll('#data thead [aria-sort=descending]').length") == 1

@@ -10,6 +10,7 @@ from elbowroom.report.page.document import save_html
 from toys.audit_results import AUDITS, every_audit
 from toys.browser import Browser, browser
 from toys.contrast import CONTRAST
+from toys.scrolling import check_width, scrolled_parts
 
 COLUMN = """
 const index = [...document.querySelectorAll('#data thead th')].findIndex(
@@ -77,8 +78,7 @@ def test_headings_sort_by_click_and_by_key(key: str, pages: dict[str, Path], tab
 @every_audit
 def test_no_page_is_wider_than_its_screen(kind: str, width: int, pages: dict[str, Path], tab: Browser) -> None:
     tab.open(pages[kind], width=width)
-    wide, inner = tab.run("return [document.scrollingElement.scrollWidth, window.innerWidth]")
-    assert wide <= inner == width
+    check_width(tab, width)
 
 
 @pytest.mark.parametrize(("width", "height"), [(1200, 800), (400, 800)])
@@ -95,12 +95,7 @@ def test_the_verdict_is_on_the_first_screen(
 def test_a_phone_scrolls_one_way_only(kind: str, pages: dict[str, Path], tab: Browser) -> None:
     """Nothing is reached by scrolling inside of the page: notes neither."""
     tab.open(pages[kind], width=400)
-    inner = """return [...document.querySelectorAll('main *')].filter((e) => {
-      const s = getComputedStyle(e);
-      return (e.scrollWidth > e.clientWidth + 1 || e.scrollHeight > e.clientHeight + 1)
-        && [s.overflowX, s.overflowY].some((o) => o === 'auto' || o === 'scroll');
-    }).map((e) => e.className)"""
-    assert tab.run(inner) == []
+    assert scrolled_parts(tab) == []
     notes = tab.run("return [...document.querySelectorAll('.data .notes')].map((e) => e.getBoundingClientRect().right)")
     assert len(notes) > 5 and max(notes) <= 400
 

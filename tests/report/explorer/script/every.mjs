@@ -3,6 +3,7 @@ import "./arrays.mjs";
 import "./contours.mjs";
 import "./frames.mjs";
 import "./lattice.mjs";
+import "./spots.mjs";
 import "./state.mjs";
 import "./under.mjs";
 import "./words.mjs";

@@ -104,6 +104,8 @@ test("numbers are those of the nearest point, not between points", () => {
   assert.deepEqual([numbers.joint, numbers.prior, numbers.guide], [-30, -3, NaN]);
   const there = numbersOnMap(explored, [1.9, 1.9]);
   assert.deepEqual([there.place, there.prior, there.joint], [[2, 2], -8, NaN]);
+  const beyond = numbersOnMap(explored, [1e9, 1]);
+  assert.deepEqual([beyond.place, beyond.u, beyond.prior], [[1e9, 1], [1e9, 1], NaN]);
 });
 
 test("of many coordinates those that moved most are shown, in their order", () => {

@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 
 import { ladderSaid, stepParts } from "../../../../report/explorer/script/ladder.js";
-import { planeSaid } from "../../../../report/explorer/script/says.js";
+import { beyondSaid, planeSaid } from "../../../../report/explorer/script/says.js";
 import { numbersSaid } from "../../../../report/explorer/script/seen.js";
 import { said, ticks } from "../../../../report/explorer/script/ticks.js";
 
@@ -19,6 +19,7 @@ test("ticks are round, within the ends, and about as many as asked for", () => {
     [0, 1],
     [-1e-5, 1e-5],
     [1234, 5678],
+    [-3e7, 1e8],
     [-51.6, -49.9],
   ]) {
     const found = ticks(low, high, 5);
@@ -26,6 +27,10 @@ test("ticks are round, within the ends, and about as many as asked for", () => {
     assert.ok(found.every(({ value }) => value >= low - 1e-9 && value <= high + 1e-9));
     assert.equal(new Set(found.map(({ text }) => text)).size, found.length);
   }
+  const texts = (...ends) => ticks(...ends).map(({ text }) => text);
+  assert.deepEqual(texts(-25e3, 25e3, 5), ["−2e4", "−1e4", "0", "1e4", "2e4"], "which has room beside the axis");
+  assert.deepEqual(texts(-1.5e-10, 1.5e-10, 3), ["−1e−10", "0", "1e−10"]);
+  assert.deepEqual(texts(123450, 123456, 3), ["1.2345e5", "1.23452e5", "1.23454e5", "1.23456e5"]);
   assert.deepEqual([ticks(1, 1, 5), ticks(0, NaN, 5), ticks(0, Infinity, 5)], [[], [], []]);
 });
 
@@ -70,10 +75,11 @@ test("numbers are told to those who hear them, and only those that are known", (
   assert.equal(numbersSaid(numbers, true), "On the map at 1.00, 2.00: log p(z) −1.00.");
 });
 
-const view = { frame: { axes: [1, 2], says: "Here." }, says: ["There."], prior: Float64Array.of(-1, -2), guide: null };
+const frame = { axes: [1, 2], window: [[0, 1]], says: "Here." };
+const view = { frame, says: ["There."], prior: Float64Array.of(-1, -2), guide: null, code: [0.5, 0] };
+const levels = (half, most) => ({ posterior: [], guide: [], prior: [half, most] });
 
 test("a plane says that q is not known, and where the prior is if it cannot be seen", () => {
-  const levels = (half, most) => ({ posterior: [], guide: [], prior: [half, most] });
   const said = planeSaid(view, levels(-3, -5)).join(" ");
   assert.match(
     said,
@@ -81,4 +87,21 @@ test("a plane says that q is not known, and where the prior is if it cannot be s
   );
   assert.match(planeSaid(view, levels(0, -0.5)).join(" "), /outside of 90 % of the prior/);
   assert.doesNotMatch(planeSaid(view, levels(-1.5, -5)).join(" "), /window lies/);
+});
+
+test("codes that are not where they are drawn are told", () => {
+  assert.deepEqual(beyondSaid({ beyond: 0, nowhere: 0 }).filter(Boolean), []);
+  assert.deepEqual(beyondSaid({ beyond: 1, nowhere: 1 }), [
+    "One code lies beyond this window: an arrow at its border points there.",
+    "One code is not finite, and not drawn.",
+  ]);
+  assert.deepEqual(beyondSaid({ beyond: 3, nowhere: 2 }), [
+    "3 codes lie beyond this window: arrows at its border point there.",
+    "2 codes are not finite, and not drawn.",
+  ]);
+});
+
+test("it is told if the mean of q is not on the plane", () => {
+  assert.doesNotMatch(planeSaid(view, levels(0, -0.5)).join(" "), /beyond/);
+  assert.match(planeSaid({ ...view, code: [1e9, 0] }, levels(0, -0.5)).join(" "), /mean of q lies beyond this window/);
 });
