@@ -16,6 +16,8 @@ same last bit.
     epoch_state.py      what `on_epoch` is shown
     argument_checks.py  numbers and names that are none
     schedule.py         learning rate and share of β of a step
+    train.py            a run: workers joined, a directory opened, steps taken, the result
+    assembly.py         its trainer, made of its parts
     preparation.py      before the first step: both programs are run once, and what was left open is chosen
     trainer.py          the loop: steps, epochs, saves
     stepping.py         a step by the programs, or by replaying a record that gives the same bits
@@ -43,8 +45,8 @@ same last bit.
     checkpoint_reading.py  read with checksums, shapes before numbers
     load.py             trained parameters into new programs
 
-Read fit.py first, then trainer.py. Imports: target, evaluation, saving, programs, weights, estimate; never mcmc or
-evidence. Beside programs/ the only wing that may use `pyro.poutine`.
+Read fit.py first, then train.py and trainer.py. Imports: target, evaluation, saving, programs, weights, estimate; never
+mcmc or evidence. Beside programs/ the only wing that may use `pyro.poutine`.
 """
 
 from elbowroom.inference.training.checkpoint import CheckpointError
