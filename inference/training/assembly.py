@@ -1,4 +1,4 @@
-"""The trainer of a run, made of its parts: programs examined, data, what is validated on."""
+"""The trainer of a run, made of its parts: programs examined, a step, what is done after an epoch."""
 
 from collections.abc import Callable
 
@@ -8,11 +8,18 @@ from elbowroom.inference.programs.structure import Program
 from elbowroom.inference.target import Target
 from elbowroom.inference.training.batches import Batches, prepared
 from elbowroom.inference.training.control import Control
+from elbowroom.inference.training.epoch_callback import EpochCallback
+from elbowroom.inference.training.generators import Generators
+from elbowroom.inference.training.optimiser import JointOptimiser
 from elbowroom.inference.training.parameters import Parameters, owner_of
 from elbowroom.inference.training.preparation import examine
 from elbowroom.inference.training.run_directory import RunDirectory
 from elbowroom.inference.training.settings import Settings
+from elbowroom.inference.training.signals import StopRequest
+from elbowroom.inference.training.train_state import TrainState
+from elbowroom.inference.training.train_step import TrainStep
 from elbowroom.inference.training.trainer import Trainer
+from elbowroom.inference.training.validation import Validation
 from elbowroom.inference.training.workers import Workers
 
 
@@ -24,6 +31,7 @@ def assembled(
     settings: Settings,
     control: Control,
     open_directory: Callable[[Parameters], RunDirectory | None],
+    stop: StopRequest,
     workers: Workers,
 ) -> tuple[Trainer, tuple[Tensor, ...]]:
     """The trainer of programs that have been moved to the device and run once on a minibatch; and that minibatch.
@@ -35,6 +43,7 @@ def assembled(
         settings: the resolved arguments.
         control: the other ones.
         open_directory: given the parameters, makes the run's directory, if it is to have one.
+        stop: notes signals.
         workers: who train together.
     """
     for program in (model, guide):
@@ -43,25 +52,44 @@ def assembled(
     example = batches.take(batches.order(0)[: batches.batch_size])
     if control.prepare is not None:
         example = prepared(control.prepare, example)
-    objective, data_dim, parameters, particles = examine(model, guide, example, settings, control.own_loss)
-    run_directory = open_directory(parameters)
+    loss, data_dim, parameters, num_particles = examine(model, guide, example, settings, control.own_loss)
+    directory = open_directory(parameters)
     with parameters.evaluating():
         target = Target(model, guide, *held_out, plate=settings.plate) if held_out else None
-    trainer = Trainer(
+    state = TrainState(parameters, _optimiser(parameters, settings), Generators(control.device))
+    step = TrainStep(
         model,
         guide,
-        loss=objective,
+        state,
+        loss=loss,
         data_dim=data_dim,
-        parameters=parameters,
         batches=batches,
         settings=settings,
         prepare=control.prepare,
-        on_epoch=control.on_epoch,
-        validation=target,
-        directory=run_directory,
-        device=control.device,
+        stop=stop,
+        write=None if directory is None else directory.write,
         compile=control.compile,
         workers=workers,
-        num_particles=particles,
+        num_particles=num_particles,
+    )
+    trainer = Trainer(
+        state,
+        step,
+        batches=batches,
+        settings=settings,
+        validation=None if target is None else Validation(target, settings, workers),
+        callback=None if control.on_epoch is None else EpochCallback(control.on_epoch, model, guide, workers),
+        directory=directory,
+        workers=workers,
     )
     return trainer, example
+
+
+def _optimiser(parameters: Parameters, settings: Settings) -> JointOptimiser:
+    return JointOptimiser(
+        parameters.trainable,
+        settings.learning_rate,
+        settings.clip_norm,
+        settings.optimizer,
+        settings.weight_decay,
+    )

@@ -68,11 +68,11 @@ def train(model: Program, guide: Program, data: Data, settings: Settings, contro
             check_called_alike(workers, record)
             return by_first(workers, lambda: _directory(control, record, held))
 
-        trainer, example = assembled(model, guide, batches, held_out, settings, control, directory, workers)
+        trainer, example = assembled(model, guide, batches, held_out, settings, control, directory, stop, workers)
         torch.manual_seed(seed)
-        _run(trainer, example, stop, control)
+        _run(trainer, example, control)
         if control.keep == "best":
-            trainer.keep_best()
+            trainer.state.keep_best()
     return _result(trainer, control.run_dir)
 
 
@@ -84,19 +84,20 @@ def _directory(control: Control, record: dict[str, Any], held: ExitStack) -> Run
     return found
 
 
-def _run(trainer: Trainer, example: tuple[Tensor, ...], stop: StopRequest, control: Control) -> None:
+def _run(trainer: Trainer, example: tuple[Tensor, ...], control: Control) -> None:
     """Take the steps that are left after the last checkpoint, if there is one."""
     trainer.restore()
-    for note in trainer.progress.notes:
+    step, progress = trainer.step, trainer.state.progress
+    for note in progress.notes:
         logger.warning(one_line(note))
-    trainer.divide(example)
+    step.divide(example)
     shown = control.progress and trainer.workers.rank == 0
-    with progress_bar(trainer.num_steps, "fit", "step", shown, done=trainer.progress.step) as bar:
-        trainer.run(stop, bar, control.checkpoint_seconds)
+    with progress_bar(step.num_steps, "fit", "step", shown, done=progress.step) as bar:
+        trainer.run(bar, control.checkpoint_seconds)
 
 
 def _result(trainer: Trainer, path: Path | None) -> Fit:
-    end = trainer.progress
+    end = trainer.state.progress
     return Fit(
         history=trainer.history,
         best_epoch=end.best_epoch,
@@ -108,7 +109,7 @@ def _result(trainer: Trainer, path: Path | None) -> Fit:
         loss=trainer.settings.loss,
         beta=trainer.history[-1]["beta"],
         bound=trainer.history[-1].get("bound", "lower"),
-        steps=trainer.stepping.how if end.step > trainer.first_step else "none",
+        steps=trainer.step.stepping.how if end.step > trainer.first_step else "none",
         workers=trainer.workers.size,
     )
 
