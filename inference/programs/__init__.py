@@ -15,7 +15,8 @@ data, and draws are laid out as `[S, B, ...]`. `log_joint(z)` walks the same way
 
 What is run, and how:
 
-    triple.py           a model and a guide pinned to data: what can be run, and cut by data
+    pinned_programs.py  a model and a guide pinned to what they are called with: what can be run
+    triple.py           … and cut by data
     densities.py        draws and log densities under a layout that is given
     layouts.py          four ways to bring samples to a program
     terms.py            what is read off one run
@@ -85,6 +86,6 @@ Densities that know nothing of Pyro:
     function_checks.py  what they must return, asked before
     drawn_from.py       whether one is the density of what another draws
 
-Read triple.py first, then layouts.py and terms.py. Imports: torch and Pyro; never a wing of inference/. With training/
-it is the only wing that knows `pyro.poutine`.
+Read pinned_programs.py and triple.py first, then layouts.py and terms.py. Imports: torch and Pyro; never a wing of
+inference/. With training/ it is the only wing that knows `pyro.poutine`.
 """

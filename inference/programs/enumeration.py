@@ -13,9 +13,10 @@ from torch import Tensor
 from elbowroom.inference.programs.elimination import log_sum_product
 from elbowroom.inference.programs.log_prob import enumerable, site_log_prob
 from elbowroom.inference.programs.masks import hidden_log_prob, is_deterministic
+from elbowroom.inference.programs.pinned_programs import SAMPLES
 from elbowroom.inference.programs.private_pyro import dims_of
 from elbowroom.inference.programs.structure import Structure
-from elbowroom.inference.programs.triple import SAMPLES, Triple
+from elbowroom.inference.programs.triple import Triple
 
 
 class _Enumerate(EnumMessenger):

@@ -10,14 +10,22 @@ sites of every datum must have the same log density alone as in the loop.
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from functools import partial
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 from pyro.poutine.messenger import Messenger
 from pyro.poutine.util import site_is_subsample
 from torch import Tensor
 
-from elbowroom.inference.programs.arguments import Axes, as_argument, as_rows, named
+from elbowroom.inference.programs.arguments import (
+    Axes,
+    PerDatum,
+    as_argument,
+    as_rows,
+    checked_axes,
+    leading_axes,
+    named,
+)
 from elbowroom.inference.programs.cautions import Caution
 from elbowroom.inference.programs.global_state import quiet_globals
 from elbowroom.inference.programs.log_prob import site_log_prob
@@ -56,54 +64,51 @@ class _Unnumbered(Messenger):
             msg["cond_indep_stack"], msg["name"] = kept, msg["name"].removesuffix("_0")
 
 
-def cut(args: tuple[Any, ...], kwargs: Mapping[str, Any], axes: Axes, datum: int) -> Call:
-    """The arguments of one datum."""
-    arguments = named(args, kwargs)
-    for key, axis in axes.items():
-        arguments[key] = as_argument(as_rows(arguments[key], axis)[datum : datum + 1], axis)
-    return tuple(arguments[i] for i in range(len(args))), {name: arguments[name] for name in kwargs}
+class Each(NamedTuple):
+    """What is read of the programs of all data.
 
-
-def whole_runs(model: Program, guide: Program, args: tuple[Any, ...], kwargs: Mapping[str, Any], plate: str) -> Any:
-    """One run of each program on all data, and how many there are.
-
-    Raises:
-        ProgramError: if a site is outside the plate.
+    Attributes:
+        model, guide: the programs, of one datum.
+        structure: of all data.
+        axes: the arguments that are cut, and along which axis.
     """
-    with quiet_globals(args):
-        runs = run_both(model, guide, args, kwargs, plate, {})
-    guide_sites, model_sites = _steps(runs.guide), _steps(runs.model)
-    check_plates(guide_sites, model_sites, plate)
-    return runs, max(_step(site, plate) for _, site in model_sites)
+
+    model: OfOneDatum
+    guide: OfOneDatum
+    structure: Structure
+    axes: Axes
 
 
-def structure_of_each(
-    model: Program, guide: Program, calls: list[Call], runs: Any, plate: str, refusal: SequentialPlate
-) -> Structure:
-    """The structure of all data, read off the programs of each.
+def read_each(
+    model: Program,
+    guide: Program,
+    args: tuple[Any, ...],
+    kwargs: Mapping[str, Any],
+    plate: str,
+    per_datum: PerDatum,
+    refusal: SequentialPlate,
+) -> Each:
+    """Make a program for each datum of two programs with a sequential data plate.
 
     Args:
-        model, guide: the programs, of one datum.
-        calls: the arguments of each datum.
-        runs: one run of the programs on all data.
+        model, guide: the programs, of all data.
+        args, kwargs: what both are called with.
         plate: the name of the data plate.
-        refusal: what to raise if the programs do not follow.
+        per_datum: what the user says of the arguments.
+        refusal: what to raise if the programs do not follow their data.
 
     Raises:
-        ProgramError: if a datum has other sites than the first, or other terms alone than in the loop.
+        ProgramError: if no argument holds the data, a site is outside the plate, or a datum has other sites than the
+            first, or other terms alone than in the loop.
     """
-    structures = []
-    for b, call in enumerate(calls):
-        try:
-            structures.append(read_structure(model, guide, *call, None))
-        except ProgramError as error:
-            raise ProgramError(f"datum {b} by itself: {error}") from error
-        if _looks(structures[b]) != _looks(structures[0]):
-            raise ProgramError(f"{refusal} Datum {b} has other sites, or of other shapes, than datum 0.")
-        with quiet_globals(call[0]), torch.no_grad():
-            values = _values(runs.guide, guide, call, "guide", plate, b, refusal)
-            _values(runs.model, model, call, "model", plate, b, refusal, values)
-    return _joined(structures)
+    runs, num_data = _whole_runs(model, guide, args, kwargs, plate)
+    find = leading_axes if per_datum is None else partial(checked_axes, per_datum)
+    axes = find(named(args, kwargs), num_data)
+    if not axes:
+        raise refusal
+    calls = [_cut(args, kwargs, axes, b) for b in range(num_data)]
+    one_model, one_guide = OfOneDatum(model, plate), OfOneDatum(guide, plate)
+    return Each(one_model, one_guide, _structure_of_each(one_model, one_guide, calls, runs, plate, refusal), axes)
 
 
 def by_datum(triple: Any, term: Any, given: Mapping[str, Tensor], noise: Noise | None, run: Callable[..., Any]) -> Any:
@@ -117,6 +122,45 @@ def by_datum(triple: Any, term: Any, given: Mapping[str, Tensor], noise: Noise |
         values = {name: value[:, b : b + 1] for name, value in given.items()}
         pieces.append(run(triple.at(torch.tensor([b])), asked, values, keyed))
     return tuple({k: torch.cat([piece[i][k] for piece in pieces], 1) for k in pieces[0][i]} for i in (0, 1))
+
+
+def _cut(args: tuple[Any, ...], kwargs: Mapping[str, Any], axes: Axes, datum: int) -> Call:
+    """The arguments of one datum."""
+    arguments = named(args, kwargs)
+    for key, axis in axes.items():
+        arguments[key] = as_argument(as_rows(arguments[key], axis)[datum : datum + 1], axis)
+    return tuple(arguments[i] for i in range(len(args))), {name: arguments[name] for name in kwargs}
+
+
+def _whole_runs(model: Program, guide: Program, args: tuple[Any, ...], kwargs: Mapping[str, Any], plate: str) -> Any:
+    """One run of each program on all data, and how many there are.
+
+    Raises:
+        ProgramError: if a site is outside the plate.
+    """
+    with quiet_globals(args):
+        runs = run_both(model, guide, args, kwargs, plate, {})
+    guide_sites, model_sites = _steps(runs.guide), _steps(runs.model)
+    check_plates(guide_sites, model_sites, plate)
+    return runs, max(_step(site, plate) for _, site in model_sites)
+
+
+def _structure_of_each(
+    model: Program, guide: Program, calls: list[Call], runs: Any, plate: str, refusal: SequentialPlate
+) -> Structure:
+    """The structure of all data, read off the programs of each, whose terms must be those of the runs on all data."""
+    structures = []
+    for b, call in enumerate(calls):
+        try:
+            structures.append(read_structure(model, guide, *call, None))
+        except ProgramError as error:
+            raise ProgramError(f"datum {b} by itself: {error}") from error
+        if _looks(structures[b]) != _looks(structures[0]):
+            raise ProgramError(f"{refusal} Datum {b} has other sites, or of other shapes, than datum 0.")
+        with quiet_globals(call[0]), torch.no_grad():
+            values = _values(runs.guide, guide, call, "guide", plate, b, refusal)
+            _values(runs.model, model, call, "model", plate, b, refusal, values)
+    return _joined(structures)
 
 
 def _steps(trace: Any) -> list[tuple[str, Any]]:

@@ -1,35 +1,16 @@
-"""A model and a guide pinned to data: what can be run, and cut by data.
+"""A model, a guide and data: the same programs on some of the data, or on others.
 
-A program called with its data is a function of its random choices alone. To ask it something it is run again under
-*messengers* (Pyro's effect handlers): each `pyro.sample` statement becomes a message that passes them from the inside
-out, and whoever knows an answer writes it in. `Triple.trace` stacks them in one order, outermost first:
-
-    trace         writes every site down: distribution, value, mask, plates
-    Weigh         sets every scale to 1, after subsampling and `poutine.scale` inside the program have set theirs
-    Unmask        takes the masks off latent sites, if there are any: a latent has its own normalised prior
-    *messengers   the question: set these latents, draw those from counter-based noise, enumerate the others
-    Flatten       gives latents whose prior the model masks away a constant one, if there are any
-    Pin           gives the data plate of a minibatch the indices that it drew when the structure was read
-    Whole         gives all other subsampling plates all their rows, and plates without a size theirs
-    block         hides sites that are one point in both programs, if there are any
-    plate         S samples at once, in a dim to the left of all of the program's plates
-
-What comes back is Pyro's trace; `terms.py` reads it. With the plate of samples, values in it are
-`[S, *batch, *event]`; a plain run (`num_samples=None`) has no such plate, and values `[*batch, *event]`.
+The data lie in those arguments that hold something of each datum, along an axis. A triple on some of its data is the
+same programs with these arguments cut, each datum with the key of its noise. Programs that do not follow when they are
+given part of their data are run on all of them, and the answers picked.
 """
 
-import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
-from functools import cached_property, partial, reduce
 from typing import Any, Literal, Self
 
 import numpy as np
-import pyro
 import torch
-from pyro import poutine
-from pyro.poutine.block_messenger import BlockMessenger
-from pyro.poutine.messenger import Messenger
 from torch import Tensor
 
 from elbowroom.inference.programs.arguments import (
@@ -45,29 +26,17 @@ from elbowroom.inference.programs.arguments import (
 )
 from elbowroom.inference.programs.datum_keys import datum_digests, datum_keys
 from elbowroom.inference.programs.fixed_globals import check_fixed
-from elbowroom.inference.programs.flat_priors import Flatten
-from elbowroom.inference.programs.handlers import Pin, Unmask, Weigh, last_site, under
+from elbowroom.inference.programs.pinned_programs import PinnedPrograms
 from elbowroom.inference.programs.requirements import SequentialPlate
-from elbowroom.inference.programs.sequential import OfOneDatum, cut, structure_of_each, whole_runs
+from elbowroom.inference.programs.sequential import OfOneDatum, read_each
 from elbowroom.inference.programs.structure import Program, ProgramError, read_structure
-from elbowroom.inference.programs.subsampling import Whole
-
-SAMPLES = "_elbowroom_samples"
-"""Name of the plate of samples."""
 
 
-class Triple:
-    """A model, a guide and data `x_1 … x_B`: knows what the pair looks like, runs either, and picks data.
-
-    Nothing here is changed once it is made. What differs in something is another triple (`replaced`), which shares the
-    rest.
+class Triple(PinnedPrograms):
+    """A model, a guide and data `x_1 … x_B`: pinned programs that are read when they are made, and cut by data.
 
     Attributes:
-        model, guide: the programs.
-        args, kwargs: what both are called with.
-        plate: name of the plate over data, or None if the whole program is one datum.
         per_datum: the arguments that hold something of each datum, by position or name -> the axis of the data.
-        structure: sites, plates and shapes.
         keys: a key for each datum, `[B]` uint64, made from its contents: its noise follows it wherever it stands.
         sliceable: whether the programs follow when their data are picked.
         local: parameters with a row for each datum, which are not cut with the data.
@@ -90,15 +59,20 @@ class Triple:
     ) -> None:
         arguments = named(args, kwargs)
         refuse_empty(arguments)
-        self.model, self.guide, self.args, self.kwargs, self.plate = model, guide, args, kwargs, plate
         self.whole = self.picked = None
         self.local: tuple[str, ...] = ()
         self.drawing: Literal["plate", "loop"] = "loop"
         self.no_gradient = ""
         try:
-            self.structure = read_structure(model, guide, args, kwargs, plate)
+            structure = read_structure(model, guide, args, kwargs, plate)
         except SequentialPlate as refusal:
-            return self._datum_by_datum(per_datum, refusal)
+            assert plate is not None
+            each = read_each(model, guide, args, kwargs, plate, per_datum, refusal)
+            super().__init__(each.model, each.guide, args, kwargs, plate, each.structure)
+            self.per_datum, self.sliceable = each.axes, True
+            self.keys = datum_keys(self.data, len(self))
+            return
+        super().__init__(model, guide, args, kwargs, plate, structure)
         if per_datum is not None:
             self.per_datum = checked_axes(per_datum, arguments, len(self))
         else:
@@ -107,48 +81,8 @@ class Triple:
         self.sliceable = self._follows_its_data()
         if plate is not None and not self.sliceable:
             check_fixed(self.structure.given, None, len(self), plate)
-        return None
 
-    def _datum_by_datum(self, per_datum: PerDatum, refusal: SequentialPlate) -> None:
-        """The same of data in a sequential plate, each of which has a program of its own (`sequential.py`)."""
-        assert self.plate is not None
-        arguments = named(self.args, self.kwargs)
-        runs, num_data = whole_runs(self.model, self.guide, self.args, self.kwargs, self.plate)
-        find = leading_axes if per_datum is None else partial(checked_axes, per_datum)
-        self.per_datum = find(arguments, num_data)
-        if not self.per_datum:
-            raise refusal
-        calls = [cut(self.args, self.kwargs, self.per_datum, b) for b in range(num_data)]
-        self.model, self.guide = (OfOneDatum(program, self.plate) for program in (self.model, self.guide))
-        self.structure = structure_of_each(self.model, self.guide, calls, runs, self.plate, refusal)
-        self.keys, self.sliceable = datum_keys(self.data, num_data), True
-
-    # What it is ---------------------------------------------------------------------------------------------------
-
-    def __len__(self) -> int:
-        return self.structure.num_data
-
-    @property
-    def latents(self) -> dict[str, tuple[int, ...]]:
-        """Latent site -> shape of its value for one datum."""
-        return {name: latent.shape for name, latent in self.structure.latents.items()}
-
-    @cached_property
-    def latent_names(self) -> list[str]:
-        """A name for each scalar coordinate of the latents, in order: `z[0]`, `z[1]`, …"""
-        names: list[str] = []
-        for name, shape in self.latents.items():
-            names += [name + (f"[{','.join(map(str, i))}]" if shape else "") for i in np.ndindex(*shape)]
-        return names
-
-    @cached_property
-    def varying(self) -> Tensor:
-        """Which scalar coordinates of the latents can vary: not those that their support makes constant, `[N]`."""
-        marks: list[bool] = []
-        for latent in self.structure.latents.values():
-            event = latent.constant or (False,) * math.prod(latent.event)
-            marks += [not constant for constant in event] * math.prod(latent.plates)
-        return torch.tensor(marks, dtype=torch.bool)
+    # Its data -----------------------------------------------------------------------------------------------------
 
     @property
     def data(self) -> list[Tensor]:
@@ -172,56 +106,17 @@ class Triple:
             return self.whole.digests[self.picked]
         return datum_digests(self.contents, len(self))
 
-    @property
-    def device(self) -> torch.device:
-        """Where the data are."""
-        values = (*self.args, *self.kwargs.values())
-        return next((v.device for v in values if isinstance(v, Tensor)), torch.device("cpu"))
-
-    @property
-    def dtype(self) -> torch.dtype:
-        """The floating dtype of the latents that have coordinates; without any that of the data, or the default one."""
-        known = [latent.dtype for latent in self.structure.latents.values() if latent.dtype is not None]
-        if known:
-            return reduce(torch.promote_types, known)
-        values = (*self.args, *self.kwargs.values())
-        floats = (v.dtype for v in values if isinstance(v, Tensor) and v.is_floating_point())
-        return next(floats, torch.get_default_dtype())
-
     # Another one that shares the rest -----------------------------------------------------------------------------
-
-    @classmethod
-    def like(cls, other: "Triple", **changes: Any) -> Self:
-        """One of this class that shares all attributes of another triple but those that change: the one way to clone.
-
-        Raises:
-            TypeError: for a change of something that the other does not have.
-        """
-        attributes = {
-            name: value
-            for name, value in vars(other).items()
-            if not isinstance(getattr(type(other), name, None), cached_property)  # worked out from the others
-        }
-        if unknown := sorted(changes.keys() - attributes.keys()):
-            raise TypeError(f"a {type(other).__name__} has no attributes {unknown}; it has {sorted(attributes)}")
-        new = object.__new__(cls)
-        vars(new).update(attributes | changes)
-        return new
-
-    def replaced(self, **changes: Any) -> Self:
-        """The same triple with other attributes."""
-        return type(self).like(self, **changes)
 
     def holding(self, values: Mapping[int | str, Tensor]) -> Self:
         """The same programs with other tensors, of the same shapes, as some of their arguments; keys stay.
 
         Per-datum arguments are given as `data` has them, `[B, ...]`.
         """
-        whole = self.whole
-        placed = {key: as_argument(value, self.per_datum.get(key, 0)) for key, value in values.items()}
+        (args, kwargs), whole = self._arguments_with(values), self.whole
         return self.replaced(
-            args=tuple(placed.get(i, a) for i, a in enumerate(self.args)),
-            kwargs={k: placed.get(k, a) for k, a in self.kwargs.items()},
+            args=args,
+            kwargs=kwargs,
             whole=whole and whole.holding({k: v for k, v in values.items() if k in whole.per_datum}),
         )
 
@@ -246,9 +141,7 @@ class Triple:
         if not self.sliceable or isinstance(self.model, OfOneDatum):
             why = "each datum has a program of its own" if self.sliceable else self.why_whole()
             raise ProgramError(f"these programs cannot be given other data: {why}")
-        placed = {key: as_argument(value, self.per_datum[key]) for key, value in zip(self.per_datum, rows, strict=True)}
-        args = tuple(placed.get(i, a) for i, a in enumerate(self.args))
-        kwargs = {k: placed.get(k, a) for k, a in self.kwargs.items()}
+        args, kwargs = self._arguments_with(dict(zip(self.per_datum, rows, strict=True)))
         structure = read_structure(self.model, self.guide, args, kwargs, self.plate, self.structure.pinned)
         if structure.num_data != len(keys):
             raise ProgramError(f"the programs have {structure.num_data} data when they are given {len(keys)}")
@@ -290,6 +183,14 @@ class Triple:
             return self.at(rows)
         return self if torch.equal(rows, torch.arange(len(self))) else self.pick(rows)
 
+    def _arguments_with(self, values: Mapping[int | str, Tensor]) -> tuple[tuple[Any, ...], dict[str, Any]]:
+        """The arguments with other tensors in the place of some."""
+        placed = {key: as_argument(value, self.per_datum.get(key, 0)) for key, value in values.items()}
+        args = tuple(placed.get(i, a) for i, a in enumerate(self.args))
+        return args, {k: placed.get(k, a) for k, a in self.kwargs.items()}
+
+    # Whether it can be cut ----------------------------------------------------------------------------------------
+
     def _follows_its_data(self) -> bool:
         """Whether the programs follow when their data are picked: tried once, on two copies of the first datum."""
         if self.plate is None or not self.per_datum:
@@ -324,55 +225,12 @@ class Triple:
             "say which arguments hold the data along which axis: per_datum={0: axis}, by position or name"
         )
 
-    # Running it ---------------------------------------------------------------------------------------------------
-
-    def trace(self, what: str, num_samples: int | None, *messengers: Any) -> Any:
-        """Pyro's trace of one run of the `"model"` or the `"guide"` under messengers, innermost last.
-
-        `num_samples` puts it in a plate of samples; None makes a plain run.
-        """
-        stack = [Weigh(), *self._unmask(what), *messengers, *self._flatten(what), *self._pins()]
-        if num_samples is not None:
-            stack.append(pyro.plate(SAMPLES, num_samples, dim=-1 - self.structure.nesting))
-        tracer = poutine.trace()
-        try:
-            with tracer:
-                under(stack, lambda: self._program(what)(*self.args, **self.kwargs))
-        except Exception as error:
-            error.add_note(f"in the {what}, {last_site(tracer.trace)}")
-            raise
-        return tracer.trace
-
     def program(self, what: str) -> Program:
-        """The model or the guide as a plain Pyro program pinned to this data, unscaled, latents without their masks.
-
-        It is for Pyro's own samplers.
+        """As `PinnedPrograms.program`.
 
         Raises:
             ProgramError: if these are some of the data of programs that cannot be cut.
         """
         if self.whole is not None:
             raise ProgramError(f"these programs cannot be given part of their data: {self.why_whole()}")
-        inner = self._program(what)
-
-        def pinned() -> Any:
-            return under([Weigh(), *self._unmask(what), *self._pins()], lambda: inner(*self.args, **self.kwargs))
-
-        return pinned
-
-    def _pins(self) -> list[Any]:
-        sizes = {name: len(self) if name == self.plate else n for name, n in self.structure.sizes.items()}
-        follow = self.structure.follow
-        hidden = [BlockMessenger(hide=list(follow))] if follow else []
-        return [Pin(self.structure.pinned), Whole(but=self.structure.pinned, sizes=sizes), *hidden]
-
-    def _unmask(self, what: str) -> list[Messenger]:
-        structure = self.structure
-        names = {*structure.masked, *(structure.discrete if what == "model" else structure.collapsed)}
-        return [Unmask(names)] if names else []
-
-    def _flatten(self, what: str) -> list[Messenger]:
-        return [Flatten(self.structure.flat)] if what == "model" and self.structure.flat else []
-
-    def _program(self, what: str) -> Program:
-        return self.model if what == "model" else self.guide
+        return super().program(what)

@@ -13,14 +13,20 @@ same last bit.
     kl_term.py            of these, β and its warm-up, free bits
     optimisation.py       of these, optimiser and learning rate
     control.py          its other arguments: what is validated on, where the run is kept, who watches it
-    epoch_state.py      what `on_epoch` is shown
     argument_checks.py  numbers and names that are none
     schedule.py         learning rate and share of β of a step
+    train.py            a run: workers joined, a directory opened, steps taken, the result
+    assembly.py         its trainer, made of its parts
     preparation.py      before the first step: both programs are run once, and what was left open is chosen
-    trainer.py          the loop: steps, epochs, saves
-    stepping.py         a step by the programs, or by replaying a record that gives the same bits
-    recorded_step.py    loss and gradients as a pure tensor program, whatever the objective
-    standing.py         where it stands
+    trainer.py          the loop: epochs of steps, saves
+    validation.py         after an epoch: the held-out ELBO, the best epoch, patience
+    epoch_callback.py     … and `on_epoch` is called
+    epoch_state.py        what it is shown
+    train_step.py       a step: a minibatch, its loss and gradients, the optimiser along them
+    stepping.py           these by the programs, or by replaying a record that gives the same bits
+    recorded_step.py      loss and gradients as a pure tensor program, whatever the objective
+    train_state.py      where training stands: what a checkpoint holds
+    generators.py         of that, the state of torch's random generators
     workers.py          processes that train together, and all that passes between them: sums
     together.py           before the first step: whether they can, and are called alike
     division.py           how a step is divided over them, and what of that is not as in one process
@@ -43,8 +49,8 @@ same last bit.
     checkpoint_reading.py  read with checksums, shapes before numbers
     load.py             trained parameters into new programs
 
-Read fit.py first, then trainer.py. Imports: target, evaluation, saving, programs, weights, estimate; never mcmc or
-evidence. Beside programs/ the only wing that may use `pyro.poutine`.
+Read fit.py first, then train.py, trainer.py and train_step.py. Imports: target, evaluation, saving, programs, weights,
+estimate; never mcmc or evidence. Beside programs/ the only wing that may use `pyro.poutine`.
 """
 
 from elbowroom.inference.training.checkpoint import CheckpointError

@@ -1,40 +1,22 @@
 """`fit`: train a model and a guide by stochastic variational inference."""
 
-import logging
-import warnings
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import ExitStack, contextmanager
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-import pyro
 import torch
-from torch import Tensor
 
 from elbowroom.entrances import checked
-from elbowroom.entrances.visible import one_line
-from elbowroom.inference.programs.global_state import module_local_parameters
 from elbowroom.inference.programs.structure import Program
-from elbowroom.inference.progress import progress_bar
-from elbowroom.inference.target import Target
-from elbowroom.inference.training.argument_checks import of_argument
-from elbowroom.inference.training.batches import Batches, Data, Prepare, as_tensors, check_alike, prepared
+from elbowroom.inference.training.batches import Data, Prepare
 from elbowroom.inference.training.control import Control
 from elbowroom.inference.training.epoch_state import OnEpoch
 from elbowroom.inference.training.objectives.own import OwnLoss, own_bound
-from elbowroom.inference.training.parameters import Parameters, name_of, owner_of
-from elbowroom.inference.training.preparation import examine, resolved
+from elbowroom.inference.training.parameters import name_of
 from elbowroom.inference.training.result import Fit
-from elbowroom.inference.training.run_config import describe_run
-from elbowroom.inference.training.run_directory import RunDirectory
 from elbowroom.inference.training.settings import Settings
-from elbowroom.inference.training.signals import StopRequest
-from elbowroom.inference.training.stepping import compiles
-from elbowroom.inference.training.together import by_first, check_called_alike, check_divisible, only_first_speaks
-from elbowroom.inference.training.trainer import Trainer
-from elbowroom.inference.training.workers import Workers, joined, own_device
-
-logger = logging.getLogger("elbowroom")
+from elbowroom.inference.training.train import train
+from elbowroom.inference.training.workers import own_device
 
 
 @checked
@@ -225,7 +207,7 @@ def fit(
         config=config,
     )
     control.check_with(settings, data)
-    return _fit(model, guide, data, settings, control)
+    return train(model, guide, data, settings, control)
 
 
 def _device(device: str | torch.device) -> torch.device:
@@ -233,136 +215,3 @@ def _device(device: str | torch.device) -> torch.device:
         return torch.device(device)
     except RuntimeError as error:
         raise ValueError(f"device must be one that torch knows, such as 'cpu' or 'cuda:0', got {device!r}") from error
-
-
-def _fit(model: Program, guide: Program, data: Data, settings: Settings, control: Control) -> Fit:
-    device, seed, size = control.device, settings.seed, settings.batch_size
-    one_datum = settings.plate is None and (size is None or data is None)
-    tensors = as_tensors("data", data, device, one_datum=one_datum)
-    held_out = as_tensors("validation", control.validation, device, one_datum=one_datum)
-    check_alike(tensors, held_out)
-    batches = Batches(tensors, 1 if one_datum else min(size or 128, len(tensors[0])), seed, one_datum)
-    settings = resolved(settings, batches, held_out)
-
-    compiled = compiles(control.compile, settings.num_epochs * len(batches))
-
-    with (
-        joined(device) as workers,
-        only_first_speaks(workers),
-        _surroundings(device, seed),
-        StopRequest() as stop,
-        ExitStack() as held,
-    ):
-        if workers.size > 1:
-            check_divisible(settings, workers)
-
-        def directory(parameters: Parameters) -> RunDirectory | None:
-            by_name = {"data": tensors, "validation": held_out}
-            if control.run_dir is None and workers.size == 1:
-                return None
-            record = describe_run(
-                settings, model, guide, parameters, by_name, control.config, device, compiled, workers.size
-            )
-            check_called_alike(workers, record)
-            return by_first(workers, lambda: _directory(control, record, held))
-
-        trainer, example = _trainer(model, guide, batches, settings, control, held_out, directory, workers)
-        torch.manual_seed(seed)
-        _train(trainer, example, stop, control)
-        if control.keep == "best":
-            trainer.keep_best()
-    return _result(trainer, control.run_dir)
-
-
-def _directory(control: Control, record: dict[str, Any], held: ExitStack) -> RunDirectory | None:
-    if control.run_dir is None:
-        return None
-    found = RunDirectory(control.run_dir, record, control.resume)
-    held.callback(found.close)
-    return found
-
-
-def _trainer(
-    model: Program,
-    guide: Program,
-    batches: Batches,
-    settings: Settings,
-    control: Control,
-    held_out: tuple[Tensor, ...],
-    directory: Callable[[Parameters], RunDirectory | None],
-    workers: Workers,
-) -> tuple[Trainer, tuple[Tensor, ...]]:
-    """The training loop of programs that have been moved to the device and run once on a minibatch; and that."""
-    for program in (model, guide):
-        if (module := owner_of(program)) is not None:
-            module.to(control.device)
-    example = batches.take(batches.order(0)[: batches.batch_size])
-    if control.prepare is not None:
-        example = prepared(control.prepare, example)
-    objective, data_dim, parameters, particles = examine(model, guide, example, settings, control.own_loss)
-    run_directory = directory(parameters)
-    with parameters.evaluating(), of_argument("validation"):
-        target = Target(model, guide, *held_out, plate=settings.plate) if held_out else None
-    trainer = Trainer(
-        model,
-        guide,
-        loss=objective,
-        data_dim=data_dim,
-        parameters=parameters,
-        batches=batches,
-        settings=settings,
-        prepare=control.prepare,
-        on_epoch=control.on_epoch,
-        validation=target,
-        directory=run_directory,
-        device=control.device,
-        compile=control.compile,
-        workers=workers,
-        num_particles=particles,
-    )
-    return trainer, example
-
-
-def _train(trainer: Trainer, example: tuple[Tensor, ...], stop: StopRequest, control: Control) -> None:
-    """Run the steps that are left after the last checkpoint, if there is one."""
-    trainer.restore()
-    for note in trainer.progress.notes:
-        logger.warning(one_line(note))
-    trainer.divide(example)
-    shown = control.progress and trainer.workers.rank == 0
-    with progress_bar(trainer.num_steps, "fit", "step", shown, done=trainer.progress.step) as bar:
-        trainer.run(stop, bar, control.checkpoint_seconds)
-
-
-def _result(trainer: Trainer, path: Path | None) -> Fit:
-    end = trainer.progress
-    return Fit(
-        history=trainer.history,
-        best_epoch=end.best_epoch,
-        best_elbo=end.best_elbo,
-        num_steps=end.step,
-        seconds=end.seconds,
-        path=path,
-        stopped=end.stopped,
-        loss=trainer.settings.loss,
-        beta=trainer.history[-1]["beta"],
-        bound=trainer.history[-1].get("bound", "lower"),
-        steps=trainer.stepping.how if end.step > trainer.first_step else "none",
-        workers=trainer.workers.size,
-    )
-
-
-@contextmanager
-def _surroundings(device: torch.device, seed: int) -> Iterator[None]:
-    """The global state that training needs, put back on exit whatever happens."""
-    devices = [device.index or 0] if device.type == "cuda" else []
-    with (
-        module_local_parameters(),
-        torch.random.fork_rng(devices=devices),
-        warnings.catch_warnings(),
-        pyro.validation_enabled(False),
-    ):
-        # Pyro warns of NaN; here it is an error with the rows named.
-        warnings.filterwarnings("ignore", message="Encountered (NaN|.*inf)", category=UserWarning)
-        torch.manual_seed(seed)
-        yield

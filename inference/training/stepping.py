@@ -18,6 +18,7 @@ from elbowroom.inference.evaluation.compiled import first_line
 from elbowroom.inference.programs.handlers import Weigh
 from elbowroom.inference.programs.private_torch import buffers_of
 from elbowroom.inference.programs.tolerance import same
+from elbowroom.inference.training.generators import Generators
 from elbowroom.inference.training.parameters import Parameters
 from elbowroom.inference.training.recorded_step import Record, Step, recorded
 
@@ -41,7 +42,7 @@ class Stepping:
         run: the same by the programs themselves; it leaves the gradients in the parameters.
         parameters: of both programs.
         weigh: what weighs their KL term, whose β may change from step to step.
-        state: gives torch's global generators, and `put_back` sets them.
+        generators: torch's global ones.
         compile: whether records are compiled: True, False (and none is made), or "auto", which goes by the number of
             steps.
         num_steps: of the whole run.
@@ -56,8 +57,7 @@ class Stepping:
     run: Step
     parameters: Parameters
     weigh: Weigh
-    state: Callable[[], dict[str, Tensor]]
-    put_back: Callable[[dict[str, Tensor]], None]
+    generators: Generators
     compile: bool | str
     num_steps: int
     usual_size: int | None
@@ -171,7 +171,7 @@ class Stepping:
                 loss = torch.tensor(float(step(*inputs)), dtype=torch.float64)
                 gradients = {f"gradient of {name}": t.grad for name, t in self.parameters.trainable.items()}
                 known = {name: gradient.clone() for name, gradient in gradients.items() if gradient is not None}
-                return {"loss": loss, **known, **self.parameters.snapshot(), **self.state()}
+                return {"loss": loss, **known, **self.parameters.snapshot(), **self.generators.state()}
             finally:
                 self._forget()
 
@@ -191,7 +191,7 @@ class Stepping:
     @contextmanager
     def as_it_was(self) -> Iterator[None]:
         """Parameters, buffers (those that a step replaces, too) and generators are put back at the end."""
-        values, noise = [(tensor, tensor.detach().clone()) for tensor in self._changing()], self.state()
+        values, noise = [(tensor, tensor.detach().clone()) for tensor in self._changing()], self.generators.state()
         modules = {id(m): m for owner in self.parameters.modules.values() for m in owner.modules()}
         buffers = [(module, dict(buffers_of(module))) for module in modules.values()]
         try:
@@ -203,7 +203,7 @@ class Stepping:
             with torch.no_grad():
                 for tensor, value in values:
                     tensor.copy_(value)
-            self.put_back(noise)
+            self.generators.put_back(noise)
 
     def _changing(self) -> list[Tensor]:
         return list(self.parameters.everything().values())

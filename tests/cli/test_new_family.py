@@ -10,7 +10,7 @@ import torch
 
 from elbowroom.commands.families import families_table
 from elbowroom.guides.registry import GUIDES
-from elbowroom.inference.training.trainer import Trainer
+from elbowroom.inference.training.train_step import TrainStep
 from elbowroom.models.registry import MODELS
 from toys import family_of_mine
 from toys.commands import Run, metrics, parameters
@@ -51,16 +51,16 @@ def test_several_latents_a_switch_and_labels(run: Run, labelled: Path, monkeypat
     """Killed after three steps and resumed it is the uninterrupted run; then all that is asked of a run is answered."""
     train = ("train", *LABELLED, "--programs.model=switched", *SHORT)
     assert run(*train, "--output=whole").code == 0
-    step, seen = Trainer._step, []
+    step, seen = TrainStep.__call__, []
 
-    def stopped(self: Trainer, *args):
+    def stopped(self: TrainStep, *args):
         seen.append(1)
         if len(seen) > 3:
             raise ValueError("killed")
         return step(self, *args)
 
     with monkeypatch.context() as killed:
-        killed.setattr(Trainer, "_step", stopped)
+        killed.setattr(TrainStep, "__call__", stopped)
         assert run(*train, "--output=run").refused("killed")
     assert run(*train, "--output=run", "--resume").code == 0
     whole, resumed = parameters(Path("whole")), parameters(Path("run"))

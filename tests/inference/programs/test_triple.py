@@ -9,7 +9,8 @@ import torch
 from torch import Tensor
 
 from elbowroom.inference import Target
-from elbowroom.inference.programs.triple import SAMPLES, Triple
+from elbowroom.inference.programs.pinned_programs import SAMPLES
+from elbowroom.inference.programs.triple import Triple
 from toys.programs import conjugate, data, hierarchical, normal_guide, normal_model
 
 

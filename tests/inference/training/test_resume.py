@@ -17,8 +17,10 @@ from torch import Tensor
 
 from elbowroom.inference import InUseError
 from elbowroom.inference.training import CheckpointError, EpochState, fit
+from elbowroom.inference.training.generators import Generators
 from elbowroom.inference.training.optimiser import JointOptimiser
 from elbowroom.inference.training.run_seal import UNSEALED
+from elbowroom.inference.training.train_step import TrainStep
 from elbowroom.inference.training.trainer import Trainer
 from toys.forged import of_before, resealed
 from toys.selections import rest_slow
@@ -152,7 +154,7 @@ def test_forgetting_a_part_of_the_state_is_noticed(
     with pytest.raises(Cut):
         train(tmp_path / "cut", cut=6)
     if forgotten == "generator":
-        monkeypatch.setattr(Trainer, "_set_generator", lambda self, states: None)
+        monkeypatch.setattr(Generators, "put_back", lambda self, states: None)
     elif forgotten == "optimiser":
         monkeypatch.setattr(JointOptimiser, "load_state_tensors", lambda *args: None)
     else:
@@ -160,7 +162,7 @@ def test_forgetting_a_part_of_the_state_is_noticed(
 
         def at_the_start(self: Trainer) -> None:
             restore(self)
-            self.progress.step_in_epoch = 0
+            self.state.progress.step_in_epoch = 0
 
         monkeypatch.setattr(Trainer, "restore", at_the_start)
     resumed, _ = train(tmp_path / "cut", resume=True)
@@ -191,7 +193,7 @@ def test_parameters_of_functions_and_autoguides(tmp_path: Path) -> None:
 def test_a_finished_run_returns_at_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     whole, expected = train(tmp_path / "run")
     before = (tmp_path / "run" / "last.json").read_bytes()
-    monkeypatch.setattr(Trainer, "_step", lambda self, rows: pytest.fail("a finished run took a step"))
+    monkeypatch.setattr(TrainStep, "__call__", lambda self, rows: pytest.fail("a finished run took a step"))
     again, fitted = train(tmp_path / "run", resume=True)
     assert equal(whole, again)
     assert fitted.history == expected.history

@@ -210,7 +210,7 @@ def normalised(rank: int, folder: Path) -> tuple[Run, int, list[bool]]:
     handler = logging.Handler()
     handler.emit = found.append  # type: ignore[method-assign]
     logging.getLogger("elbowroom").addHandler(handler)
-    module = sys.modules["elbowroom.inference.training.fit"]
+    module = sys.modules["elbowroom.inference.training.train"]
     bar = module.progress_bar
 
     def noted(total: int, what: str, unit: str, show: bool, done: int = 0) -> Any:
