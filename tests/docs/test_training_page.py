@@ -15,6 +15,7 @@ from house_imports import ROOT
 PAGE = (ROOT / "docs" / "training.md").read_text()
 
 
+@pytest.mark.slow
 def test_the_code_of_the_page_runs() -> None:
     """With fewer epochs and samples, and no search. A plain SVI loop's parameters are those that Target sees."""
     torch.set_default_dtype(torch.float32)

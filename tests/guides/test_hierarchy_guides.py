@@ -47,6 +47,7 @@ def test_centred_or_not_it_is_the_same_guide(name: str) -> None:
     torch.testing.assert_close(weights[0], weights[1], rtol=1e-10, atol=1e-10)
 
 
+@pytest.mark.slow
 def test_a_ladder_multiplies_likelihood_and_prior() -> None:
     """log q(z_l | z_(l+1), x) − log N(z_l; μ̂_l, σ̂_l²) − log p(z_l | z_(l+1)) does not depend on z_l."""
     model, x = hierarchy(True), torch.randn(B, P).sigmoid().round()

@@ -50,6 +50,7 @@ def test_samples_of_all_data_are_one_run_of_the_decoder_and_the_encoder_sees_a_d
     torch.testing.assert_close(target.select([3]).log_weights(11), log_w[:, 3:4], rtol=1e-12, atol=1e-12)
 
 
+@pytest.mark.slow
 def test_evidence_and_training_on_digits() -> None:
     torch.manual_seed(1)
     model, x = ConvolutionalVAE(64, 2), digits(150)

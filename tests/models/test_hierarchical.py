@@ -43,6 +43,7 @@ def test_the_density_written_out() -> None:
     torch.testing.assert_close(torch.stack(target.log_joint(z)), torch.stack([prior, likelihood]))
 
 
+@pytest.mark.slow
 def test_the_two_ways_of_writing_it_are_one_density() -> None:
     """log p(z) = log p(e) − Σ log s_l(z_(l+1)), and x sees the same z_1."""
     centred, other, x = hierarchy(True), hierarchy(False), binary(B)

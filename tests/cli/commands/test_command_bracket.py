@@ -89,6 +89,7 @@ def test_data_that_need_more_time_are_said_to(run: Run, trained: Path, monkeypat
     assert all("no upper bound" in row["flag"] for row in rows)
 
 
+@pytest.mark.slow
 def test_a_budget_of_evaluations(run: Run, trained: Path) -> None:
     """As a text; two runs that share no state write the same numbers."""
     common = ("evidence", f"--run={trained}", "--method=bracket", "--limit=3", "--budget=3e4 evaluations", "--json")

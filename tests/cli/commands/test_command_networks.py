@@ -234,6 +234,7 @@ def test_networks_that_nobody_loaded(run: Run, weights: dict[str, torch.Tensor],
     assert "--networks.checkpoint FILE" in doubt
 
 
+@pytest.mark.slow
 def test_which_data_are_audited(run: Run, weights: dict[str, torch.Tensor], audited: list[Target]) -> None:
     """A file without splits as a whole, one datum too; a split where one is asked for or the file has one."""
 

@@ -69,6 +69,7 @@ def test_a_module_that_does_not_import(run: Run, folder: Path, pixels: Path, tex
     assert ended.refused("programs.model", *told), ended
 
 
+@pytest.mark.slow
 def test_an_own_model_takes_a_guide_by_name_and_the_other_way_round(
     run: Run, folder: Path, pixels: Path, programs: Path
 ) -> None:

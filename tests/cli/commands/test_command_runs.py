@@ -163,6 +163,7 @@ def test_evidence_for_a_person(run: Run, trained: Path) -> None:
     assert str(trained / "evidence.json") in ended.out
 
 
+@pytest.mark.slow
 def test_the_best_checkpoint_is_not_the_last(run: Run, folder: Path, pixels: Path) -> None:
     """A learning rate that ruins the run after its first epochs."""
     ruined = (*SMALL[1:], "--training.epochs=8", "--training.learning_rate=0.5", "--training.schedule=constant")
@@ -233,6 +234,7 @@ def how_arviz_reads(out: str) -> int:
     return len(plots)
 
 
+@pytest.mark.slow
 def test_generate_draws_pictures_of_the_trained_model(run: Run, trained: Path) -> None:
     ended = run("generate", f"--run={trained}", "--num_samples=5", "--seed=2", "--json")
     names = {Path(file).name for file in ended.json()["files"]}

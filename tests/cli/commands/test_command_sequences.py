@@ -52,6 +52,7 @@ def test_a_model_of_sequences_is_trained_resumed_measured_audited_and_drawn(run:
         assert samples["x"].shape == (5, 3, 2) and samples["z_z_1"].shape == (5, 1)
 
 
+@pytest.mark.slow
 def test_the_rows_of_digits_are_sequences(run: Run, folder: Path) -> None:
     told = run("train", "--programs.model=deep-markov", *SMALL, "--training.epochs=1", "--output=run", "--json")
     assert told.code == 0, told.err

@@ -21,6 +21,7 @@ from toys.commands import Run
 FEW = ("--run=run", "--options={num_samples: 20, search: false}", "--batch=4")
 
 
+@pytest.mark.slow
 def test_a_runs_own_data_in_chunks_by_two_tasks(run: Run, trained: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     whole = run("shard", *FEW, "--output=whole")
     assert whole.code == 0 and "1 of 1 chunks" in whole.out
@@ -40,6 +41,7 @@ def test_a_runs_own_data_in_chunks_by_two_tasks(run: Run, trained: Path, monkeyp
     assert status.code == 0 and "data" in status.out and run("shard", "--status=two", "--json").json()["tried"] == {}
 
 
+@pytest.mark.slow
 def test_an_array_stands_in_the_place_of_a_runs_data(run: Run, trained: Path, pixels: Path) -> None:
     x = np.load(pixels)
     np.save("bytes.npy", (255 * x).astype(np.uint8))
@@ -79,6 +81,7 @@ def test_what_cannot_be_done_is_refused(run: Run, trained: Path) -> None:
     assert run("shard", "--status=nowhere").refused("no shards at nowhere")
 
 
+@pytest.mark.slow
 def test_audit_and_versus_are_told_what_shards_have(run: Run, trained: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     from elbowroom.commands import audit, versus
 

@@ -118,6 +118,7 @@ def test_a_bracket_of_plain_networks_goes_on(run: Run, plain: dict[str, nn.Modul
     assert "Going on from evidence/evidence-last-all-2-0" in run(*options).out
 
 
+@pytest.mark.slow
 def test_compare_of_plain_networks(run: Run, plain: dict[str, nn.Module]) -> None:
     ended = run("compare", *MAPS, *DATA, "--indices=[4,1]", "--mcmc=false", "--num_samples=200")
     assert ended.code == 0, ended

@@ -53,6 +53,7 @@ def test_a_topic_model_is_asked_everything(run: Run, bags: Path) -> None:
         np.testing.assert_allclose(samples["mean"].sum(1), 1, rtol=1e-5)  # of one word
 
 
+@pytest.mark.slow
 def test_evidence_says_the_perplexity_with_what_it_bounds(run: Run, bags: Path) -> None:
     assert run(*TRAIN, "--programs.options={num_topics: 2, topics: mixture}", "--output=run").code == 0
     quick = ("evidence", "--run=run", "--limit=2", "--exact=no")

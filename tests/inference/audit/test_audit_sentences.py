@@ -70,6 +70,7 @@ def test_every_number_of_the_brief_is_that_of_its_key(audit: Audit) -> None:
     assert len(" ".join(brief.lines).split()) <= 120
 
 
+@pytest.mark.slow
 def test_a_wrong_number_in_a_sentence_would_be_found() -> None:
     """The test above can fail: a number that is off in its last digit, or that another key holds, is reported."""
     audit = modes_audit("large")

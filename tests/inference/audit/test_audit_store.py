@@ -54,7 +54,10 @@ def through(value: Any, target: Any = None) -> Any:
 
 
 @pytest.mark.parametrize("part", PARTS)
-@pytest.mark.parametrize("audit", [clean_audit, lambda: modes_audit("large"), lambda: exploded_audit(True)])
+@pytest.mark.parametrize(
+    "audit",
+    [clean_audit, pytest.param(lambda: modes_audit("large"), marks=pytest.mark.slow), lambda: exploded_audit(True)],
+)
 def test_every_part_of_an_audit_comes_back(audit: Any, part: str) -> None:
     result = getattr(audit(), part)
     if part == "bracket":

@@ -29,7 +29,7 @@ def posterior_weights(x: Tensor) -> Tensor:
 class TestMissedModes:
     """Two modes; at the first datum, x = 0, their weights are the prior's, .1 and .9."""
 
-    @pytest.mark.parametrize(("which", "missing"), [("large", 0), ("small", 1)])
+    @pytest.mark.parametrize(("which", "missing"), [("large", 0), pytest.param("small", 1, marks=pytest.mark.slow)])
     def test_they_are_caught(self, which: str, missing: int) -> None:
         audit = modes_audit(which)
         (x,) = problem(f"modes-{which}").args
@@ -138,6 +138,7 @@ class TestExploded:
 class TestNarrow:
     """A guide at 0.6 of the posterior's spread: −log 0.6 − 0.32 nats of room, all of it the encoder's."""
 
+    @pytest.mark.slow
     def test_the_room_is_measured(self) -> None:
         number = narrow_audit().numbers
         assert number["gap"].value == pytest.approx(Line(0.6).gap, abs=1e-3)

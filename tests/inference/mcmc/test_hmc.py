@@ -126,6 +126,7 @@ def test_jumps_find_the_mode_that_the_guide_misses() -> None:
     assert not any(draws.flags)
 
 
+@pytest.mark.slow
 def test_chains_in_different_modes_are_flagged_not_averaged() -> None:
     draws = hmc(Target(two_modes, one_mode, torch.zeros(4)), num_draws=100, seed=5, jumps=False)
     assert all("R-hat" in flag for flag in draws.flags)

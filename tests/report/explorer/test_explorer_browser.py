@@ -225,6 +225,7 @@ def test_codes_beyond_the_map_are_at_its_border_told_and_chosen_there(tmp_path: 
     assert "beyond" not in tab.run(told) and tab.run(CANVAS, "mapStage") != before
 
 
+@pytest.mark.slow
 def test_keys_walk_over_the_plane(pages: dict[str, Path], tab: Browser) -> None:
     begin(tab, pages["digits"])
     plane = tab.driver.find_element("css selector", "#explorer-plane-stage [tabindex]")
@@ -275,6 +276,7 @@ def test_keys_and_buttons_walk_through_the_data_in_their_order(pages: dict[str, 
     assert tab.run("return document.activeElement.textContent") == str(expected)  # focus stays with the datum
 
 
+@pytest.mark.slow
 def test_tab_reaches_every_control(pages: dict[str, Path], tab: Browser) -> None:
     begin(tab, pages["digits"])
     body = tab.driver.find_element("css selector", "body")
@@ -366,6 +368,7 @@ def test_a_datum_without_a_plane_is_on_the_map_and_says_so(pages: dict[str, Path
     assert rows == 6  # of eight
 
 
+@pytest.mark.slow
 def test_it_is_at_home_in_a_report(tmp_path: Path, tab: Browser) -> None:
     path = save_html(bad_audit(), tmp_path / "report.html", exploration=digits(FEW))
     begin(tab, path, fragment="#explorer:datum=7&colour=label")
@@ -394,6 +397,7 @@ def all_digits(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return save_explorer(digits(), tmp_path_factory.mktemp("all") / "digits.html")
 
 
+@pytest.mark.slow
 def test_it_costs_less_than_a_second_to_open_and_a_fiftieth_to_move(all_digits: Path, tab: Browser) -> None:
     """All 360 digits; in seconds of the page's own computing, which other work on the machine does not lengthen."""
     begin(tab, all_digits)

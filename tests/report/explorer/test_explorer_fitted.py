@@ -17,6 +17,7 @@ from toys.explorer_reader import bytes_in, data_of, surface_in
 WHOLE = 3_000_000
 
 
+@pytest.mark.slow
 def test_a_page_of_360_digits_is_below_three_megabytes_as_it_is() -> None:
     text = page(digits())
     assert len(text.encode()) <= WHOLE and len(data_of(text)["views"]) == 360

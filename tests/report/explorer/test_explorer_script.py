@@ -6,6 +6,7 @@ import re
 from pathlib import Path
 from typing import Any
 
+import pytest
 import torch
 from torch import Tensor
 
@@ -59,6 +60,7 @@ def test_every_file_of_tests_is_run() -> None:
     assert sorted(imported) == sorted(path.stem for path in HERE.glob("*.mjs") if path.stem != "every")
 
 
+@pytest.mark.slow
 def test_modules_have_the_types_that_they_say(tmp_path: Path) -> None:
     files = sorted(SCRIPT.glob("*.js"))
     assert type_checked(*files, folder=tmp_path) == ""

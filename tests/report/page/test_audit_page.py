@@ -181,6 +181,7 @@ def test_nothing_usable() -> None:
     assert "was not sampled" in page(replace(audit, portrait=replace(portrait, posterior=None)))
 
 
+@pytest.mark.slow
 def test_the_page_of_ten_thousand_data_stays_small() -> None:
     audit = good_audit(10_000)
     text = page(audit)

@@ -100,7 +100,7 @@ def test_a_phone_scrolls_one_way_only(kind: str, pages: dict[str, Path], tab: Br
     assert len(notes) > 5 and max(notes) <= 400
 
 
-@pytest.mark.parametrize("paper", [False, True])
+@pytest.mark.parametrize("paper", [False, pytest.param(True, marks=pytest.mark.slow)])
 @pytest.mark.parametrize("dark", [False, True])
 def test_every_text_has_the_contrast_of_wcag_aa(dark: bool, paper: bool, pages: dict[str, Path], tab: Browser) -> None:
     for path in pages.values():

@@ -135,7 +135,7 @@ def test_the_floor_of_a_correlation_counts_its_size() -> None:
     assert ratio == pytest.approx(1.0, abs=4 * 0.76 / math.sqrt(100))  # sd/mean of |Z| is 0.76
 
 
-@pytest.mark.parametrize(("name", "kept"), [("modes-large", 1), ("modes-small", 0)])
+@pytest.mark.parametrize(("name", "kept"), [("modes-large", 1), pytest.param("modes-small", 0, marks=pytest.mark.slow)])
 def test_a_guide_on_one_of_two_modes_misses_the_others_weight(name: str, kept: int) -> None:
     reference = problem(name)
     target = reference.target()
@@ -233,6 +233,7 @@ def test_a_guide_that_is_too_narrow_on_both_of_two_modes_misses_none(weight: flo
     assert bool((found.missed_mass == 0).all()), found.missed_mass
 
 
+@pytest.mark.slow
 def test_a_guide_with_wrong_weights_on_both_modes_misses_none() -> None:
     target = problem("modes").target()
     found = agreement(target, hmc(target, num_draws=500))
@@ -257,6 +258,7 @@ def test_quadrature_takes_the_place_of_chains_where_it_is_given() -> None:
     torch.testing.assert_close(found.tail_mass, sampled.tail_mass)
 
 
+@pytest.mark.slow
 def test_divergences_by_bounds_and_draws_agree_with_quadrature() -> None:
     """Given log p(x). (On a banana the mean of log p/q under p rests on tails that 2000 draws seldom reach.)"""
     target = problem("correlated-gaussian-0.6").target()

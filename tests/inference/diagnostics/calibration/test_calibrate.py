@@ -130,6 +130,7 @@ def test_posterior_kind_sees_what_is_wrong_where_the_data_are() -> None:
     assert not calibrate(normal_target(guide(), x), kind="posterior", level=ACCIDENT).rejected
 
 
+@pytest.mark.slow
 def test_constrained_latents() -> None:
     def model(x: Tensor) -> None:
         with pyro.plate("data", len(x)):
@@ -197,6 +198,7 @@ def flagged(draws: Draws, data: list[int]) -> Draws:
     return dataclasses.replace(draws, z=z)
 
 
+@pytest.mark.slow
 def test_data_whose_chains_failed_are_left_out() -> None:
     target = normal_target(guide(), torch.linspace(-2, 2, 8))
     draws = hmc(target, num_draws=500)
@@ -214,6 +216,7 @@ def test_weights_that_leave_little_are_told() -> None:
     assert not calibrate(problem("ppca-10").target(), num_draws=30).flags
 
 
+@pytest.mark.slow
 def test_dependent_posterior_draws_are_told() -> None:
     target = normal_target(guide(), torch.tensor([0.3]))
     draws = hmc(target, num_draws=150)

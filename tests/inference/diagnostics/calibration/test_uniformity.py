@@ -39,7 +39,7 @@ def test_exact_p_value_of_the_ecdf() -> None:
     assert torch.allclose(p.unique(), expected, atol=1e-10)
 
 
-@pytest.mark.parametrize("size", [20, 200])
+@pytest.mark.parametrize("size", [20, pytest.param(200, marks=pytest.mark.slow)])
 def test_parts_are_exact(size: int) -> None:
     parts = uniformity(uniform(size, 4_000)).parts
     for level in (0.2, 0.05, 0.01):

@@ -129,6 +129,7 @@ def test_removing_a_dead_latent_that_is_not_the_prior_changes_nothing_on_average
     assert "costs 0.22 nats" in found.collapsed[0]
 
 
+@pytest.mark.slow
 def test_a_decoder_that_ignores_z_and_an_encoder_that_lags_are_told_apart() -> None:
     x = drawn(torch.ones(2), 200)
     nothing = torch.zeros(2)

@@ -261,6 +261,7 @@ def test_data_of_probability_zero(lattice: bool, monkeypatch: pytest.MonkeyPatch
     assert abs(found.lower.value[0] - normal_evidence(x)[0]) < sigmas() * found.lower.stderr[0] + NUMERICAL
 
 
+@pytest.mark.slow
 def test_a_guide_that_is_nan_for_one_datum() -> None:
     x = torch.tensor([0.3, -1.2, 0.8])
 

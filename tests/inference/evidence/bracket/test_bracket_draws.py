@@ -7,6 +7,7 @@ from elbowroom.inference.evidence.bracket import stages as methods
 from elbowroom.reference import problem
 
 
+@pytest.mark.slow
 def test_given_chains_serve_in_place_of_its_own(monkeypatch: pytest.MonkeyPatch) -> None:
     known = problem("ppca-10-wide")
     target = known.target()

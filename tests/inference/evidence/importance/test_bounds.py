@@ -214,6 +214,7 @@ def test_the_prior_is_right_where_it_is_a_good_proposal() -> None:
     assert z.abs().max() < sigmas(64) + 1 and abs(z.mean()) < sigmas() / 8 + 0.1
 
 
+@pytest.mark.slow
 def test_harmonic_mean_of_given_draws() -> None:
     x = data(3)
     target = Target(normal_model, normal_guide(0.9), x)
@@ -242,6 +243,7 @@ def same(a: Bounds, b: Bounds) -> None:
                 torch.testing.assert_close(value, b[name].info[key], rtol=1e-6, atol=1e-7, equal_nan=True)
 
 
+@pytest.mark.slow
 @settings(max_examples=10, deadline=None)
 @given(cells=st.integers(100, 1500), num_samples=st.integers(1, 250), sizes=st.sets(st.integers(1, 120), max_size=3))
 def test_the_budget_changes_nothing(cells: int, num_samples: int, sizes: set[int]) -> None:
