@@ -39,6 +39,10 @@ cheaper to draw half as many again as seem needed than to draw three times."""
 _MOST_DRAWS = (_NUMBERS[6], _NUMBERS[9], _NUMBERS[12])
 """In each round: the first knows little, and the last, a second or two a datum, is for those that it should settle."""
 
+_STEADY = 1.3
+"""Times as large as before that the error times the root of the number of draws may be: where it grows, the draws meet
+what they had missed, and there will be more of that."""
+
 WEIGHED = {kind.name: kind for kind in _KINDS.values()}
 """The kinds by the name of their stage."""
 
@@ -79,10 +83,12 @@ def _settle(kind: Kind, work: Work, data: Tensor, proposals: Proposals, error: T
     """Weigh as many draws as the error `[b]` of a few says are needed, and again as their own error says."""
     step = f"{kind.name} weights"
     made, length = torch.full_like(error, kind.num_tried), 2 * NORMAL_95 * _MARGIN * error
+    steady = torch.ones_like(error, dtype=torch.bool)
     for most in _MOST_DRAWS:
-        wanted = made * (length / work.tolerance).square()
+        wanted, spread = made * (length / work.tolerance).square(), length * made.sqrt()
         if most == _MOST_DRAWS[-1]:
-            wanted = torch.where((wanted <= most) & work.is_unflagged(data, kind.columns), wanted, 0.0)
+            hopeful = steady & (wanted <= most) & work.is_unflagged(data, kind.columns)
+            wanted = torch.where(hopeful, wanted, 0.0)
         place = torch.searchsorted(torch.tensor(_NUMBERS, dtype=wanted.dtype), wanted.clamp(max=most))
         for at, size in enumerate(_NUMBERS):
             some = ~work.is_settled(data) & (place == at) & (wanted > made) & (made < size)
@@ -94,6 +100,7 @@ def _settle(kind: Kind, work: Work, data: Tensor, proposals: Proposals, error: T
                 made[places] = float(number)
         answers = work.ledger.select(data.tolist())
         length = _MARGIN * width(*(choose(answers, (name,)) for name in kind.columns))
+        steady = length * made.sqrt() <= _STEADY * spread
 
 
 def _whole(work: Work, chosen: Tensor) -> Tensor:
