@@ -40,9 +40,9 @@ class Ends:
 
     def at(self, beta: Tensor) -> Point:
         """The point under log f_β = (1 − β) log start + β log joint, β `[B]`; a NaN density counts as zero."""
-        beta = beta.to(self.log_start)
-        log_p = _mix(beta, self.log_start, self.log_joint)
-        gradient = _mix(beta.unsqueeze(-1), self.start_gradient, self.joint_gradient)
+        # Of the dtype of u, as a chain is: data or a prior may have densities of a wider one.
+        log_p = _mix(beta.to(self.log_start), self.log_start, self.log_joint).to(self.u.dtype)
+        gradient = _mix(beta.to(self.u).unsqueeze(-1), self.start_gradient, self.joint_gradient)
         return Point(self.u, log_p.nan_to_num(-torch.inf, -torch.inf, -torch.inf), gradient.nan_to_num(0.0, 0.0, 0.0))
 
     def where(self, chosen: Tensor, other: "Ends") -> "Ends":

@@ -114,7 +114,7 @@ def from_mixture(
         numbers.uniform(f"{name}: component", count),
         numbers.uniform(f"{name}: width", count),
     )
-    return _clean(u, log_joint(u) - mixture.log_density(u))
+    return _clean(u, (log_joint(u) - mixture.log_density(u)).to(u.dtype))
 
 
 def _clean(u: Tensor, log_w: Tensor) -> Population:

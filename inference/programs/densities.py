@@ -205,12 +205,12 @@ def latent_terms(triple: Triple, layouts: Layouts, z: Mapping[str, Tensor]) -> d
 
 
 def sample_prior(triple: Triple, layout: Layout, num_samples: int, seed: int = 0, start: int = 0) -> Values:
-    """Draws z of the model before any data are seen, site -> `[S, B, *event]`."""
+    """Draws z of the model before any data are seen, site -> `[S, B, *event]`, in the dtype of the guide's draws."""
     # Keys of its own: with the same seed, the guide's draws must not be made of the same numbers.
     noise = Noise(seed, ~triple.keys, num_samples, start)
-    return run(triple, drawing_layout(triple, layout), partial(terms.draw_prior, noise=noise), {}, num_samples, noise)[
-        0
-    ]
+    z = run(triple, drawing_layout(triple, layout), partial(terms.draw_prior, noise=noise), {}, num_samples, noise)[0]
+    known = triple.structure.latents
+    return {name: value.to(known[name].dtype or value.dtype) if name in known else value for name, value in z.items()}
 
 
 def drawing_layout(triple: Triple, layout: Layout) -> Layout:

@@ -6,10 +6,12 @@ from typing import Any
 import torch
 from pyro.distributions import MaskedDistribution
 from torch import Tensor
-from torch.distributions import Independent, Transform, biject_to, constraints
+from torch.distributions import Independent, Transform, TransformedDistribution, biject_to, constraints
 
 from elbowroom.inference.programs.private_pyro import mask_of
 from elbowroom.inference.programs.private_torch import validation_switched_off
+
+_CIRCULAR = ("VonMises", "SineBivariateVonMises", "SineSkewed")
 
 
 def site_log_prob(site: Any) -> Tensor:
@@ -48,9 +50,10 @@ def log_prob(fn: Any, value: Tensor, inside: bool = True) -> Tensor:
         mask = mask_of(fn, value.device)
         return _hidden(log_prob(fn.base_dist, _filled(value, mask, fn.event_dim), inside), mask)
     terms = _log_prob_of(fn, value)
-    if not inside or not _bounded(fn):
+    support = latent_support(fn) if inside else None
+    if support is None or not _bounded(support):
         return terms
-    return terms.masked_fill(~fn.support.check(value).broadcast_to(terms.shape), -torch.inf)
+    return terms.masked_fill(~support.check(value).broadcast_to(terms.shape), -torch.inf)
 
 
 class _NoInverse(NotImplementedError):
@@ -102,6 +105,25 @@ def support_of(fn: Any) -> Any:
         return None
 
 
+def is_circular(fn: Any) -> bool:
+    """Whether a distribution states the real line and has its mass once on each period of 2π."""
+    return type(fn).__name__ in _CIRCULAR
+
+
+def latent_support(fn: Any) -> Any:
+    """Where a latent of this distribution lives: its support, and of angles the one period that Pyro draws from.
+
+    Over the whole line, which they state, their density is not normalised: no p(x) would be.
+    """
+    inside = fn
+    while hasattr(inside, "base_dist") and not is_circular(inside) and not isinstance(inside, TransformedDistribution):
+        inside = inside.base_dist
+    if not is_circular(inside):
+        return support_of(fn)
+    period = constraints.interval(-math.pi, math.pi)
+    return constraints.independent(period, fn.event_dim) if fn.event_dim else period
+
+
 def enumerable(fn: Any) -> bool:
     """Whether a distribution lists its finitely many values."""
     try:
@@ -116,7 +138,7 @@ def bijection(fn: Any) -> Transform:
     Raises:
         NotImplementedError: if torch knows no bijection to that support.
     """
-    support = support_of(fn)
+    support = latent_support(fn)
     if support is None:  # taken as real: a density that is zero somewhere says so itself
         support = constraints.independent(constraints.real, fn.event_dim)
     if type(support).__name__ == "MixtureSameFamilyConstraint":  # torch does not look inside
@@ -165,8 +187,7 @@ def _filled(value: Tensor, mask: Tensor, event_dim: int) -> Tensor:
     return torch.where(value.isnan() & ~over_event(mask, event_dim), 0.5, value)
 
 
-def _bounded(fn: Any) -> bool:
-    support = support_of(fn)
+def _bounded(support: Any) -> bool:
     while hasattr(support, "base_constraint"):
         support = support.base_constraint
-    return support is not None and type(support).__name__ not in ("_Real", "_RealVector", "_Dependent")
+    return type(support).__name__ not in ("_Real", "_RealVector", "_Dependent")

@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 from torch.distributions import ComposeTransform, IndependentTransform, TransformedDistribution
 
-from elbowroom.inference.programs.log_prob import support_of
+from elbowroom.inference.programs.log_prob import is_circular, support_of
 
 Interval = tuple[Tensor, Tensor]
 
@@ -62,7 +62,7 @@ def entry_support(fn: Any) -> Any:
 def interval(fn: Any) -> Interval | None:
     """Lower and upper bounds of a distribution of independent real elements; None for other supports."""
     fn = unwrapped(fn)
-    if type(fn).__name__ == "VonMises":  # states the real line, and has its mass once on a period
+    if is_circular(fn):
         pi = torch.tensor(math.pi)
         return -pi, pi
     if isinstance(fn, TransformedDistribution):

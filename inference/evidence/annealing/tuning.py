@@ -97,7 +97,7 @@ def tune(path: Path, num_steps: int, num_pilot: int, num_leapfrog: int, seed: in
     grid = schedule.sigmoid(num_grid).to(ends.u.device)
     remembered = _spread(ends)
     most = math.log(min(_WIDEST, _LONGEST / num_leapfrog))
-    log_step = torch.full_like(ends.log_start[0], 0.6 * ends.u.shape[-1] ** -0.25).log().clamp(max=most)  # [B]
+    log_step = torch.full_like(ends.u[0, :, 0], 0.6 * ends.u.shape[-1] ** -0.25).log().clamp(max=most)  # [B]
     visits = [1 + _SETTLE] + [1] * (num_grid - 2) + [1 + _SETTLE]
     # Where chains begin the variance is known from independent draws: pilot chains are too few to meet a tenth of them
     # that lie where the joint is next to nothing, and a first step made without these would throw them away.

@@ -55,6 +55,16 @@ class Lattice:
         """Number of points of each datum, `[B]`."""
         return torch.bincount(self.datum, minlength=len(self.spacing))
 
+    def flat(self) -> Tensor:
+        """Data whose density ends everywhere before it has fallen by `DEPTH`, as a uniform one does, `[B]`.
+
+        Two lattices of such a density may agree by chance to the last digit and be far off.
+        """
+        ends = torch.full((2, len(self.spacing)), -torch.inf, dtype=self.log_density.dtype)
+        both = torch.stack([self.log_density, -self.log_density])
+        highest, lowest = ends.scatter_reduce(1, self.datum.expand(2, -1), both, "amax")
+        return highest + lowest < DEPTH
+
 
 def flood(
     at_points: AtPoints, origin: Tensor, spacing: Tensor, seeds: Tensor, datum: Tensor, max_points: int

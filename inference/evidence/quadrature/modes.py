@@ -75,7 +75,9 @@ def _derivatives(log_density: LogDensity, u: Tensor) -> tuple[Tensor, Tensor, Te
     with torch.enable_grad():
         u = u.detach().requires_grad_(True)
         value = log_density(u).double()
-        (gradient,) = torch.autograd.grad(value.sum(), u, create_graph=True)
+        gradient = torch.zeros_like(u)
+        if value.requires_grad:  # that of a uniform guide does not, on a support that is wider
+            (gradient,) = torch.autograd.grad(value.sum(), u, create_graph=True)
         rows = []
         for i in range(u.shape[-1]):
             row = None

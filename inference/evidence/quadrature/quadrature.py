@@ -215,8 +215,8 @@ def _divergences(
     on_q = guide.lattice
     joint = at_points(coordinates, log_joint, on_q.u, on_q.datum, accuracy.cells)
     elbo = on_q.average(joint - on_q.log_density)
-    rough = guide.error > _ROUGH
-    if bool(rough.any()):  # a density with kinks or spikes, such as a spline flow's: draws say more than a lattice
+    rough = (guide.error > _ROUGH) | on_q.flat()
+    if bool(rough.any()):  # a density with kinks, spikes or cliffs (a spline flow, a uniform one): draws say more
         elbo = torch.where(rough, _elbo_of_draws(coordinates, accuracy.cells), elbo)
     return {
         "elbo": elbo,

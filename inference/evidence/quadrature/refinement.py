@@ -94,13 +94,16 @@ class _Record:
         return cls(unknown, torch.full_like(unknown, torch.inf), torch.zeros(num_data, dtype=torch.long), [], [])
 
     def compare(self, data: Tensor, lattice: Lattice, tolerance: float, eps: float) -> Tensor:
-        """Take in the next level of some data, and return whether each agrees with its level before."""
+        """Take in the next level of some data, and return whether each agrees with its level before.
+
+        What is flat to its edge is refined as far as levels go.
+        """
         change = (lattice.log_integral - self.value[data]).abs()
         rounding = eps * lattice.log_integral.abs()
         self.evaluations[data] += lattice.counts()
         self.value[data] = lattice.log_integral
         self.error[data] = torch.maximum(change, rounding).nan_to_num(torch.inf)
-        return change <= rounding.clamp_min(tolerance)
+        return (change <= rounding.clamp_min(tolerance)) & ~lattice.flat()
 
     def keep(self, data: Tensor, lattice: Lattice) -> None:
         """Keep the lattice of data that are done."""

@@ -276,3 +276,23 @@ def test_a_datum_with_nan_densities_is_named_and_the_rest_answered() -> None:
     half = truth[2].item() + math.log(scipy.stats.norm.cdf(0.5 / math.sqrt(0.5)))
     assert exact.value[2].item() == pytest.approx(half, abs=0.2)  # a jump: the lattice says how far it is off
     assert abs(exact.value[2].item() - half) < 20 * exact.stderr[2].item()
+
+
+def test_a_uniform_guide_beneath_a_wider_prior() -> None:
+    """Its density has no slope anywhere: log p(x) is exact all the same, and its ELBO is that of its interval."""
+
+    def guide(x: Tensor) -> None:
+        with pyro.plate("data", len(x)):
+            pyro.sample("z", dist.Uniform(-torch.ones_like(x), torch.ones_like(x)))
+
+    def model(x: Tensor) -> None:
+        with pyro.plate("data", len(x)):
+            z = pyro.sample("z", dist.Normal(0.0, 1.0))
+            pyro.sample("x", dist.Normal(z, 1.0), obs=x)
+
+    x = torch.tensor([0.0, 0.5, 2.0])
+    found = quadrature(Target(model, guide, x))
+    torch.testing.assert_close(found.value, dist.Normal(0.0, math.sqrt(2)).log_prob(x), rtol=0, atol=1e-6)
+    elbo = math.log(2) - math.log(2 * math.pi) - (1 / 3 + x.square() + 1 / 3) / 2  # E z² = 1/3
+    assert (found.info["elbo"] - elbo).abs().max() < 0.05
+    torch.testing.assert_close(found.info["guide_sd"], torch.full((3, 1), 3**-0.5), rtol=0.02, atol=0)
