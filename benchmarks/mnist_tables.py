@@ -4,8 +4,8 @@ For each row the size of batches and the learning rate are chosen on validation 
 as long or of 100 epochs, log p(x) by importance sampling), and then whether the KL term is warmed up for a fifth of the
 epochs; the pair is trained on all 60,000 images, as the published protocol has it: dynamic binarisation, a cosine from
 the rate to 0. log p(x) of all 10,000 test images is importance-sampled, as in the papers, and of the first 1000 it is
-bracketed. Published (Burda, Grosse & Salakhutdinov 2016, tables 1 and 2): 3280 epochs, 5000 samples. Runs go on from
-where they are in --run; rows are reported as they are done, and those of earlier calls stay.
+bracketed. Published (Burda, Grosse & Salakhutdinov 2016, table 1): 3280 epochs, 5000 samples. Runs go on from where
+they are in --run; rows are reported as they are done, and those of earlier calls stay.
 
 Run with MNIST in ELBOWROOM_DATA: python -m benchmarks.mnist_tables --run DIR [--rows VAE IWAE-50] [--epochs 100]
 """
@@ -50,9 +50,7 @@ ROWS: dict[str, Row] = {
     "VAE": Row(PLAIN, "86.76"),
     "IWAE-5": Row(PLAIN, "85.54", {"loss": "IWAE", "num_particles": 5}),
     "IWAE-50": Row(PLAIN, "84.78", {"loss": "IWAE", "num_particles": 50}),
-    "VAE, then IWAE-50": Row(
-        PLAIN, "84.88 (after 3280 epochs of each)", {"loss": "IWAE", "num_particles": 50}, begun=0.75
-    ),
+    "VAE, then IWAE-50": Row(PLAIN, "84.78 by IWAE-50 alone", {"loss": "IWAE", "num_particles": 50}, begun=0.75),
     "DReG-50": Row(PLAIN, "not published", {"loss": "DReG", "num_particles": 50}),
     "two layers": Row(LAYERS, "85.33"),
     "two layers, IWAE-50": Row(LAYERS, "82.90", {"loss": "IWAE", "num_particles": 50}),
@@ -164,7 +162,7 @@ def trained_on(
     """A trained pair, or the rest of its training if it was begun, and test images for it."""
     row = ROWS[name]
     model, guide = pair_of(row.programs, data.train.mean(0))
-    first = round(row.begun * num_epochs)
+    first = min(round(row.begun * num_epochs), num_epochs - 1)
     before = place.with_name(f"{place.name}-begun")
     stages: list[tuple[int, dict[str, Any], Path]] = [(first, {}, before)] if first else []
     begin = joules()
