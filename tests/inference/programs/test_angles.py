@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from elbowroom.inference import Target, bracket, importance, quadrature
+from elbowroom.inference.programs.log_prob import log_prob
 
 X = torch.tensor([0.3, 2.0, -3.0], dtype=torch.float64)
 
@@ -76,3 +77,14 @@ def test_observed_angles_may_be_of_any_period() -> None:
     x = torch.tensor([0.3, 0.3 + 2 * math.pi])
     first, second = quadrature(Target(observed, guide, x)).value.tolist()
     assert first == pytest.approx(second, abs=1e-9)
+
+
+def test_pairs_of_angles_have_all_their_mass_on_one_period() -> None:
+    """Also skewed: the density integrates to one there, and is zero elsewhere."""
+    pair = dist.SineBivariateVonMises(*map(torch.tensor, (0.3, -0.5, 2.0, 3.0, 1.0)))
+    edge = torch.linspace(-math.pi, math.pi, 201)[:-1] + math.pi / 200
+    cells = torch.stack(torch.meshgrid(edge, edge, indexing="ij"), -1)
+    for fn in (pair, dist.SineSkewed(pair, torch.tensor([0.3, 0.2]))):
+        mass = float(log_prob(fn, cells).exp().sum()) * (2 * math.pi / 200) ** 2
+        assert abs(mass - 1) < 1e-6, fn
+        assert float(log_prob(fn, torch.tensor([4.0, 0.0]))) == -math.inf
